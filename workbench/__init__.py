@@ -1,0 +1,18 @@
+"""A notebook-first research workbench for reasoning in small language models."""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["start"]
+
+if TYPE_CHECKING:
+    from workbench.lab.runs import start
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that `workbench --help` and the engine do not pay for the lab's imports.
+    if name == "start":
+        from workbench.lab.runs import start
+
+        return start
+    raise AttributeError(f"module 'workbench' has no attribute {name!r}")

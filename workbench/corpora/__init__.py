@@ -1,0 +1,1 @@
+"""Text with known ground truth, and loaders for the real thing."""

@@ -1,0 +1,1 @@
+"""How a notebook becomes a run, and a run a report."""

@@ -1,0 +1,1 @@
+"""Numbers about text, vectors and answers: NumPy in, numbers out."""

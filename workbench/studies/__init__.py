@@ -1,0 +1,1 @@
+"""One file per study: the published method, step by step."""

@@ -1,0 +1,1 @@
+"""Pictures and widgets, one file per study."""
