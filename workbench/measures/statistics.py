@@ -5,7 +5,7 @@ are NaN, which no claim takes for a result.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -115,7 +115,12 @@ def spearman(x: ArrayLike, y: ArrayLike, *, seed: int = 0, n_resamples: int = 20
     for size in _chunks(n_resamples, len(a)):
         drawn = rng.integers(len(a), size=(size, len(a)))
         resampled.append(_rank_correlation(a[drawn], b[drawn]))
-    return _interval(float(_rank_correlation(a[None], b[None])[0]), np.concatenate(resampled), len(a))
+    found = _interval(float(_rank_correlation(a[None], b[None])[0]), np.concatenate(resampled), len(a))
+    return (
+        replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))
+        if found.low <= found.high
+        else found
+    )
 
 
 def _vector(values: ArrayLike) -> np.ndarray:
@@ -163,12 +168,13 @@ def _rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _interval(value: float, resampled: np.ndarray, n: int) -> Interval:
-    """Percentile interval, widened for small n as Hesterberg (2015, section 4.3) proposes.
+    """Percentile interval, stretched about the value for small n.
 
-    Plain percentiles are too narrow by sqrt((n − 1) / n) and by normal in place of Student quantiles.
+    Plain percentiles are too narrow there (Hesterberg 2015, arXiv 1411.5279): by sqrt((n − 1) / n), since
+    resampling divides by n, and by normal in place of Student quantiles. Both factors tend to one.
     """
     if n < 2 or np.isnan(resampled).all():
         return Interval(value, float("nan"), float("nan"), n)
-    tail = stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1))
-    low, high = np.nanquantile(resampled, [tail, 1 - tail])
-    return Interval(value, float(low), float(high), n)
+    low, high = np.nanquantile(resampled, [0.025, 0.975])
+    stretch = np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975)
+    return Interval(value, float(value - stretch * (value - low)), float(value + stretch * (high - value)), n)
