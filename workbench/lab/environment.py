@@ -1,0 +1,84 @@
+"""What a run ran on: versions, device, threads, commit; never the environment variables as a whole."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = (
+    "small-model-workbench",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "datasets",
+    "numpy",
+    "pandas",
+    "scipy",
+    "altair",
+    "papermill",
+    "ipykernel",
+)
+
+
+def capture(root: Path) -> dict[str, Any]:
+    """Versions, processor, graphics card, threads and the project's git commit, as plain JSON values."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "versions": {name: version(name) for name in _PACKAGES if version(name)},
+        "cpu": cpu_name(),
+        "cores": cores(),
+        "threads": os.environ.get("OMP_NUM_THREADS") or cores(),
+        "gpu": gpu_name(),
+        "git": git_commit(root),
+    }
+
+
+def version(package: str) -> str | None:
+    """The installed version, without importing the package."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cpu_name() -> str:
+    """The processor's name as the system gives it."""
+    if sys.platform == "linux":
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def gpu_name() -> str | None:
+    """The first NVIDIA card's name, asked without importing torch; None where there is none."""
+    if not shutil.which("nvidia-smi"):
+        return None
+    names = _said("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+    return names.splitlines()[0] if names else None
+
+
+def git_commit(root: Path) -> str | None:
+    """The commit of the project, with "+changes" when tracked files differ from it; None outside git."""
+    commit = _said("git", "-C", str(root), "rev-parse", "HEAD")
+    if not commit:
+        return None
+    return commit + ("+changes" if _said("git", "-C", str(root), "status", "--porcelain", "-uno") else "")
+
+
+def _said(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

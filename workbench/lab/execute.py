@@ -1,0 +1,214 @@
+"""Many notebooks in the order of their needs: finished runs are kept, independent ones go side by side."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import Timeout
+
+from workbench.errors import UserError
+from workbench.lab import files, record
+from workbench.lab.environment import cores
+from workbench.lab.kernel import CellFailed, Progress, execute, kill
+from workbench.lab.params import changed, from_strings, relative, unknown
+from workbench.lab.project import Notebook, Plan, needed, plan
+
+CONTINUES = "the same command continues"
+Status = Literal["waiting", "running", "done", "cached", "failed", "skipped", "interrupted"]
+
+
+@dataclass
+class Job:
+    """One run to be made, and what became of it.
+
+    Attributes:
+        plan: Notebook, parameters and key.
+        folder: The run folder.
+        needs: Folders of the runs that must be finished before.
+        force: Compute again although it is finished.
+        status: What became of it so far.
+        error: One sentence, where it failed or was skipped.
+        failure: The failing cell, where one failed.
+        progress: Where the notebook is.
+        seconds: Time it took.
+    """
+
+    plan: Plan
+    folder: Path
+    needs: list[Path]
+    force: bool
+    progress: Progress
+    status: Status = "waiting"
+    error: str | None = None
+    failure: CellFailed | None = None
+    seconds: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def name(self) -> str:
+        return self.plan.notebook.name
+
+
+def jobs_for(
+    root: Path, runs: Path, notebooks: Sequence[Notebook], given: Mapping[str, str], force: bool
+) -> list[Job]:
+    """Plan the runs of some notebooks and of all that they need, needs first; nothing is started.
+
+    Args:
+        root: The project's folder.
+        runs: Where runs live.
+        notebooks: The notebooks asked for.
+        given: `-p` parameters as text; each must be declared by one of the notebooks at least.
+        force: Compute the notebooks asked for again although their runs are finished.
+
+    Raises:
+        UserError: A parameter is unknown or invalid, or a notebook cannot be read.
+    """
+    for name in given:
+        declared = {known: None for notebook in notebooks for known in notebook.model.model_fields}
+        if name not in declared:
+            raise UserError(unknown(name, declared, " + ".join(notebook.name for notebook in notebooks)))
+    jobs: dict[Path, Job] = {}
+    for notebook in notebooks:
+        own = {name: text for name, text in given.items() if name in notebook.model.model_fields}
+        planned = plan(root, notebook, from_strings(notebook.model, own, notebook.name))
+        _add(jobs, root, runs, planned).force = force
+    return list(jobs.values())
+
+
+def _add(jobs: dict[Path, Job], root: Path, runs: Path, planned: Plan) -> Job:
+    needs = [_add(jobs, root, runs, need).folder for need in needed(root, planned.notebook, planned.params)]
+    folder = planned.folder(runs)
+    if folder not in jobs:
+        jobs[folder] = Job(planned, folder, needs, False, Progress(len(planned.notebook.code())))
+    return jobs[folder]
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    root: Path,
+    workers: int,
+    refresh: Callable[[], None],
+    finished: Callable[[Job], None],
+) -> None:
+    """Run jobs, at most `workers` at a time; each one's outcome is left in it.
+
+    Args:
+        jobs: In the order of their needs.
+        root: The project's folder.
+        workers: Kernels side by side; with more than one they share the processor's threads.
+        refresh: Called several times a second, to draw.
+        finished: Called here, not in a worker, when a job has ended.
+
+    Raises:
+        KeyboardInterrupt: After Ctrl-C, when every kernel has ended and every run is marked.
+    """
+    threads = max(1, cores() // workers) if workers > 1 and "OMP_NUM_THREADS" not in os.environ else 0
+    stop = threading.Event()
+    by_folder = {job.folder: job for job in jobs}
+    running: dict[Future[None], Job] = {}
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            while running or any(job.status == "waiting" for job in jobs):
+                for job in [job for job in jobs if job.status == "waiting"]:
+                    states = {by_folder[need].status for need in job.needs}
+                    if _settle_early(job, states, finished) or len(running) >= workers:
+                        continue
+                    if states <= {"done", "cached"}:
+                        job.status = "running"
+                        running[pool.submit(_run, job, root, threads, stop)] = job
+                for future in wait(running, timeout=0.1, return_when=FIRST_COMPLETED).done:
+                    job = running.pop(future)
+                    future.result()
+                    finished(job)
+                refresh()
+        except BaseException:
+            stop.set()
+            _end(running)
+            raise
+
+
+def _settle_early(job: Job, states: set[str], finished: Callable[[Job], None]) -> bool:
+    """Settle a job that needs no kernel: its run is there already, or what it needs is not to be had."""
+    if states & {"failed", "skipped", "interrupted"}:
+        job.status, job.error = "skipped", "something that it needs did not finish"
+    elif not job.force and _is_complete(job.folder):
+        job.status = "cached"
+    else:
+        return False
+    finished(job)
+    return True
+
+
+def _is_complete(folder: Path) -> bool:
+    # A run finished in JupyterLab has its tables but no executed notebook for the report yet.
+    return record.is_done(folder) and (folder / "notebook.ipynb").exists()
+
+
+def _run(job: Job, root: Path, threads: int, stop: threading.Event) -> None:
+    """Run one job in its worker thread; whatever happens ends up in the job and in run.json."""
+    job.started = time.monotonic()
+    try:
+        lock = files.lock(job.folder, "runner")
+        if not _acquire(lock, job, stop):
+            job.status, job.error = "interrupted", CONTINUES
+            return
+        try:
+            _run_locked(job, root, threads, stop)
+        finally:
+            lock.release()
+    except UserError as error:
+        job.status, job.error = "failed", str(error)
+    finally:
+        job.seconds = time.monotonic() - job.started
+
+
+def _run_locked(job: Job, root: Path, threads: int, stop: threading.Event) -> None:
+    if not job.force and _is_complete(job.folder):  # another process finished it while this one waited
+        job.status = "cached"
+        return
+    if job.force:
+        shutil.rmtree(job.folder, ignore_errors=True)
+    record.prepare(job.plan, job.folder, root)
+    values = {name: relative(job.plan.params)[name] for name in changed(job.plan.params)}
+    try:
+        execute(job.plan.notebook, values, job.folder, root, job.progress, threads)
+        record.mark(job.folder, "done")
+        job.status = "done"
+    except Exception as error:
+        job.status, job.error = "failed", str(error) if isinstance(error, UserError) else None
+        job.failure = error if isinstance(error, CellFailed) else None
+        if stop.is_set():
+            job.status, job.error, job.failure = "interrupted", CONTINUES, None
+        with suppress(UserError):  # on a full disk the record cannot be kept either
+            record.mark(job.folder, "failed", f"interrupted: {CONTINUES}" if stop.is_set() else str(error))
+        if not isinstance(error, UserError | CellFailed) and not stop.is_set():
+            raise
+
+
+def _acquire(lock: Any, job: Job, stop: threading.Event) -> bool:
+    """Take the runner's lock, waiting while another process has it; False when told to stop."""
+    while not stop.is_set():
+        try:
+            with files.writing(job.folder):
+                lock.acquire(timeout=0.3)
+            return True
+        except Timeout:
+            job.progress.line = "another process is at work on this run: waiting for it"
+    return False
+
+
+def _end(running: Mapping["Future[None]", Job]) -> None:
+    """End every kernel and wait for the threads, which mark their runs."""
+    while not all(future.done() for future in running):
+        for future, job in running.items():
+            if not future.done():
+                kill(job.progress)
+        time.sleep(0.1)

@@ -1,0 +1,120 @@
+"""The runs that are there: which, in what state, and why one has the key it has."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import UserError
+from workbench.lab.files import orphans
+from workbench.lab.record import NewerRunError, is_locked, read_run
+
+STOPPED = "interrupted"
+
+
+def all_runs(runs: Path) -> list[Path]:
+    """Every run folder under `runs`: notebooks by name, the newest run first."""
+    folders = [path.parent for path in runs.glob("*/*/run.json") if not path.parent.name.startswith(".")]
+    newest_first = sorted(folders, key=lambda folder: (folder / "run.json").stat().st_mtime, reverse=True)
+    return sorted(newest_first, key=lambda folder: folder.parent.name)
+
+
+def find_run(runs: Path, asked: str) -> Path:
+    """Find a run by notebook (its newest run), key, the start of a key, notebook/key, or the folder's path.
+
+    Raises:
+        UserError: No run, or more than one, answers to it.
+    """
+    if (Path(asked) / "run.json").is_file():
+        return Path(asked)
+    known = all_runs(runs)
+    notebook, _, key = asked.rpartition("/")
+    by_notebook = [folder for folder in known if asked in _names(folder.parent.name)]
+    within = [f for f in known if not notebook or notebook in _names(f.parent.name)]
+    by_key = [folder for folder in within if folder.name.startswith(key)]
+    if by_notebook:
+        return by_notebook[0]
+    if len(by_key) == 1:
+        return by_key[0]
+    if by_key:
+        raise UserError(f"{asked} fits {len(by_key)} runs: give more of the key (see `workbench list`).")
+    raise UserError(f"There is no run {asked} in {runs.name}/: `workbench list` shows what is there.")
+
+
+def newest_done(runs: Path) -> list[Path]:
+    """The newest finished run of each notebook that has an executed notebook to show."""
+    newest: dict[str, Path] = {}
+    for folder in all_runs(runs):
+        if state(folder) == "done" and (folder / "notebook.ipynb").exists():
+            newest.setdefault(folder.parent.name, folder)
+    return list(newest.values())
+
+
+def state(folder: Path) -> str:
+    """done, failed or running; interrupted after a kill; newer or unreadable where it cannot be read."""
+    try:
+        status = read_run(folder)["status"]
+    except NewerRunError:
+        return "newer"
+    except UserError:
+        return "unreadable"
+    return STOPPED if status == "running" and not is_locked(folder) else str(status)
+
+
+def leftovers(runs: Path, older: bool) -> dict[Path, str]:
+    """What `clean` may delete, each with the reason: runs that did not finish, orphaned temporary files.
+
+    Args:
+        runs: Where runs live.
+        older: Also the finished runs that a newer run of the same notebook follows.
+    """
+    keep = {folder.parent.name: folder for folder in reversed(all_runs(runs)) if state(folder) == "done"}
+    found: dict[Path, str] = {}
+    for folder in all_runs(runs):
+        status = state(folder)
+        if status in ("failed", STOPPED):
+            found[folder] = f"{status} run"
+        elif status == "done" and older and keep.get(folder.parent.name) != folder:
+            found[folder] = "older run"
+        elif status == "done":
+            found |= dict.fromkeys(orphans(folder), "orphaned temporary file")
+    return found
+
+
+def why(folder: Path, runs: Path) -> tuple[Path | None, list[str]]:
+    """What changed in the parts of the key against the most recent other run of the same notebook.
+
+    Returns:
+        The other run (None where there is none), and one line for each part that differs.
+    """
+    others = [o for o in all_runs(runs) if o.parent.name == folder.parent.name and o.name != folder.name]
+    others = [other for other in others if state(other) not in ("newer", "unreadable")]
+    if not others:
+        return None, []
+    return others[0], differences(read_run(others[0]), read_run(folder))
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """One line for each part of the key that differs between two records."""
+    lines = []
+    if before["parts"]["notebook"] != after["parts"]["notebook"]:
+        lines.append("the notebook's own cells changed")
+    for part, noun in (("parameters", "parameter"), ("inputs", "input"), ("code", "code")):
+        old, new = before["parts"][part], after["parts"][part]
+        for name in sorted({*old, *new}):
+            if old.get(name) != new.get(name):
+                lines.append(f"{noun} {name}: {_said(before, old, name)} → {_said(after, new, name)}")
+    return lines
+
+
+def _said(record: Mapping[str, Any], part: Mapping[str, Any], name: str) -> str:
+    if name not in part:
+        return "absent"
+    value = part[name]
+    if isinstance(value, dict):
+        return f"{record['params'][name]} (content {value['sha256'][:8]})"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _names(notebook: str) -> tuple[str, str, str]:
+    return (notebook, *notebook.partition("_")[::2])

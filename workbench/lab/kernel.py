@@ -1,0 +1,209 @@
+"""One notebook through papermill, in a kernel of this very Python, watched while it runs."""
+
+import json
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from workbench.errors import UserError
+from workbench.lab.files import atomic_write, read_json, strip_credentials, writing
+from workbench.lab.project import Notebook, source_of
+
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+@dataclass
+class Progress:
+    """Where a notebook is, written by its thread and read by the terminal."""
+
+    cells: int
+    cell: int = 0
+    heading: str = ""
+    line: str = ""
+    kernel: int | None = None
+
+
+class CellFailed(Exception):
+    """A cell raised an error.
+
+    Attributes:
+        cell: Its number among the notebook's code cells, from 1.
+        heading: The heading that it stands under.
+        source: Its code.
+        line: The line that failed, from 1; None where the traceback does not say.
+        error: Type and message of the error.
+    """
+
+    def __init__(self, progress: Progress, source: str, traceback: list[str], error: str) -> None:
+        super().__init__(error)
+        self.cell, self.heading, self.source, self.error = progress.cell, progress.heading, source, error
+        found = re.search(r"Cell In\[\d+\], line (\d+)", clean("\n".join(traceback)))
+        self.line = int(found.group(1)) if found else None
+
+
+def execute(
+    notebook: Notebook, values: Mapping[str, Any], folder: Path, root: Path, progress: Progress, threads: int
+) -> None:
+    """Run a notebook from its first cell; the executed notebook and log.txt are left in the run folder.
+
+    Args:
+        notebook: The notebook; it stays as it is.
+        values: Parameters that differ from the defaults.
+        folder: The run folder, prepared.
+        root: The project; it is left out of every path in what is kept.
+        progress: Updated while the notebook runs.
+        threads: Processor threads the kernel may use; 0 leaves that to the libraries.
+
+    Raises:
+        UserError: A cell raised one, or the disk is full.
+        CellFailed: A cell raised anything else, or its kernel died.
+    """
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    part = folder / ".notebook.part.ipynb"
+    with writing(folder / "log.txt"), open(folder / "log.txt", "a", encoding="utf-8") as log:
+        stream = _Stream(log, root, progress)
+        try:
+            papermill.execute_notebook(
+                _literal(notebook.path),
+                _literal(part),
+                parameters=dict(values),
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                stdout_file=stream,
+                stderr_file=stream,
+                on_cell_start=lambda cell, cell_index: _note(cell, progress),
+                kernel_manager_class=_manager(folder, log, progress, threads),
+                extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=ERROR"],
+            )
+        except PapermillExecutionError as error:
+            if error.ename == "UserError":
+                raise UserError(clean(error.evalue)) from None
+            said = clean(f"{error.ename}: {error.evalue}")
+            raise CellFailed(progress, error.source, error.traceback, said) from None
+        except DeadKernelError:
+            said = "The kernel died (often for lack of memory)."
+            raise CellFailed(progress, "", [], said) from None
+        finally:
+            stream.write("\n")
+            if part.exists():
+                _keep(part, folder / "notebook.ipynb", root)
+
+
+def kill(progress: Progress) -> None:
+    """End a kernel and the processes it started, at once; what a run has written is whole at every moment."""
+    if progress.kernel is not None:
+        with suppress(ProcessLookupError):
+            os.killpg(progress.kernel, signal.SIGKILL)
+
+
+def clean(text: str) -> str:
+    """Text of others for the terminal and for files: no control sequences, no secrets."""
+    return strip_credentials(_ANSI.sub("", text))
+
+
+class _Stream:
+    """Takes a kernel's output: whole lines to log.txt, the latest words to the terminal."""
+
+    def __init__(self, log: TextIO, root: Path, progress: Progress) -> None:
+        self.log, self.root, self.progress = log, root, progress
+        self.pending = ""
+
+    def write(self, text: str) -> None:
+        *lines, self.pending = (self.pending + text).split("\n")
+        for line in lines:
+            if final := _final(line):
+                self.log.write(clean(_without_places(final, self.root)) + "\n")
+        self.pending = self.pending[-4000:]
+        for line in (*reversed(lines), self.pending)[::-1]:
+            if words := clean(_final(line)).strip():
+                self.progress.line = words
+                break
+
+    def flush(self) -> None:
+        self.log.flush()
+
+
+def _manager(folder: Path, log: TextIO, progress: Progress, threads: int) -> type:
+    """A kernel manager that starts this Python, whatever kernels are installed under which name."""
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", "WORKBENCH_RUN": str(folder), "WORKBENCH_HEADLESS": "1"}
+    if threads:
+        environment["OMP_NUM_THREADS"] = str(threads)
+
+    class ThisPython(AsyncKernelManager):
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            return KernelSpec(argv=command, env=environment, language="python", display_name="Python 3")
+
+        async def start_kernel(self, **options: Any) -> None:
+            await super().start_kernel(stdout=log, stderr=log, **options)
+            progress.kernel = self.provisioner.pid
+
+    return ThisPython
+
+
+def _note(cell: Any, progress: Progress) -> None:
+    if cell.cell_type == "markdown":
+        headings = [line for line in cell.source.splitlines() if line.startswith("#")]
+        progress.heading = headings[-1].lstrip("# ") if headings else progress.heading
+    elif "injected-parameters" not in cell.metadata.get("tags", []):
+        progress.cell += 1
+        progress.line = ""
+
+
+def _keep(part: Path, final: Path, root: Path) -> None:
+    """Put the executed notebook in its place, without papermill's marks, this machine's paths and secrets."""
+    notebook = read_json(part)
+    marked = "papermill-error-cell-tag"
+    notebook["cells"] = [c for c in notebook["cells"] if marked not in c["metadata"].get("tags", [])]
+    for holder in (notebook, *notebook["cells"]):
+        holder["metadata"].pop("papermill", None)
+    for cell in notebook["cells"]:
+        cell["source"] = strip_credentials(source_of(cell))
+        if "outputs" in cell:
+            cell["outputs"] = _told(cell["outputs"], root)
+    atomic_write(final, (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode())
+    part.unlink()
+
+
+def _told(value: Any, root: Path) -> Any:
+    """Outputs as they may be kept; a progress bar is left in its last state."""
+    if isinstance(value, dict):
+        told = {name: _told(entry, root) for name, entry in value.items()}
+        if told.get("output_type") == "stream":
+            told["text"] = "\n".join(_final(line) for line in source_of({"source": told["text"]}).split("\n"))
+        return told
+    if isinstance(value, list):
+        return [_told(entry, root) for entry in value]
+    return strip_credentials(_without_places(value, root)) if isinstance(value, str) else value
+
+
+def _final(line: str) -> str:
+    """What a terminal would show of a line that was overwritten with carriage returns."""
+    return next((piece for piece in reversed(line.split("\r")) if piece), "")
+
+
+def _without_places(text: str, root: Path) -> str:
+    for place, name in ((root, ""), (Path(sys.prefix), ""), (Path(sys.base_prefix), ""), (Path.home(), "~/")):
+        text = text.replace(f"{place}{os.sep}", name)
+    return text
+
+
+def _literal(path: Path) -> str:
+    # papermill fills {names} in paths from the parameters.
+    return str(path).replace("{", "{{").replace("}", "}}")

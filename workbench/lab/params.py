@@ -1,0 +1,233 @@
+"""The parameters cell is the schema: read without running it, checked before a kernel starts."""
+
+import ast
+import difflib
+import io
+import json
+import os
+import tokenize
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
+
+from workbench.errors import UserError
+from workbench.lab.files import digest_path, strip_credentials
+
+_TYPES = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": bool,
+    "list": list,
+    "PositiveInt": PositiveInt,
+    "NonNegativeInt": NonNegativeInt,
+    "PositiveFloat": PositiveFloat,
+    "NonNegativeFloat": NonNegativeFloat,
+}
+_WORDS = {"true": True, "false": False, "none": None, "null": None}
+_CONFIG = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, protected_namespaces=())
+
+
+def model_of(source: str, notebook: str) -> type[BaseModel]:
+    """Build the pydantic model that a parameters cell declares.
+
+    Args:
+        source: The cell's code, lines such as `seed: int = 0  # seed of everything random`.
+        notebook: The notebook's name, for messages.
+
+    Raises:
+        UserError: The cell is not made of typed names with literal values.
+    """
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError as error:
+        raise UserError(f"{notebook}: line {error.lineno} of the parameters cell is not Python.") from error
+    comments = _comments(source)
+    fields: dict[str, Any] = {}
+    for line in statements:
+        if isinstance(line, ast.Import | ast.ImportFrom) or _is_text(line):
+            continue
+        if not (isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value):
+            raise UserError(
+                f"{notebook}: the parameters cell holds `{ast.unparse(line)}`; write `name: type = value`."
+            )
+        fields[line.target.id] = _field(line, comments.get(line.end_lineno or line.lineno), notebook)
+    model = create_model(notebook, __config__=_CONFIG, **fields)
+    check(model, {}, notebook)
+    return model
+
+
+def check(model: type[BaseModel], values: Mapping[str, Any], notebook: str) -> BaseModel:
+    """Validate values (of the right types already) against a notebook's model.
+
+    Raises:
+        UserError: A name is not declared (the near one is named) or a value is not of its type.
+    """
+    for name in values:
+        if name not in model.model_fields:
+            raise UserError(unknown(name, model.model_fields, notebook))
+    try:
+        return model(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise UserError(_invalid(model, name, first["input"], first["msg"], notebook)) from None
+
+
+def from_strings(model: type[BaseModel], given: Mapping[str, str], notebook: str) -> dict[str, Any]:
+    """Turn the command line's `-p name=text` into values of the declared types.
+
+    "3" becomes an int where one is declared and stays text where text is; likewise "true", "none", "[1, 2]".
+
+    Raises:
+        UserError: As `check` does.
+    """
+    values = {}
+    for name, text in given.items():
+        if name not in model.model_fields:
+            raise UserError(unknown(name, model.model_fields, notebook))
+        values[name] = _coerce(model, name, text, notebook)
+    return values
+
+
+def unknown(name: str, declared: Iterable[str], notebook: str) -> str:
+    """The sentence for a name that no parameters cell declares."""
+    names = list(declared)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(names) or 'none'}."
+    return f"{notebook} has no parameter {name}: {hint}"
+
+
+def content(params: BaseModel) -> dict[str, Any]:
+    """The parameters as they enter a run's key: a named file or folder stands for its bytes.
+
+    Returns:
+        Name to value, without credentials; a path is {"sha256": digest}.
+    """
+    values = {}
+    for name, value in params.model_dump().items():
+        path = names_a_path(type(params), name, value)
+        values[name] = {"sha256": digest_path(Path(value))} if path else _without_credentials(value)
+    return values
+
+
+def shown(params: BaseModel) -> dict[str, Any]:
+    """The parameters as run.json keeps them: no credentials, no absolute path."""
+    return {name: _without_credentials(value) for name, value in relative(params).items()}
+
+
+def relative(params: BaseModel) -> dict[str, Any]:
+    """The parameters with absolute paths made relative to the working directory."""
+    return {
+        name: os.path.relpath(value)
+        if names_a_path(type(params), name, value) and os.path.isabs(value)
+        else value
+        for name, value in params.model_dump().items()
+    }
+
+
+def changed(params: BaseModel) -> dict[str, Any]:
+    """The parameters that differ from their defaults."""
+    defaults = type(params)().model_dump()
+    return {name: value for name, value in params.model_dump().items() if value != defaults[name]}
+
+
+def names_a_path(model: type[BaseModel], name: str, value: Any) -> bool:
+    """Whether a text parameter names a file or folder that exists (a Literal never does)."""
+    literal = typing.get_origin(model.model_fields[name].annotation) is Literal
+    return isinstance(value, str) and value != "" and not literal and os.path.exists(value)
+
+
+def _without_credentials(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_credentials(entry) for entry in value]
+    return strip_credentials(value) if isinstance(value, str) else value
+
+
+def _coerce(model: type[BaseModel], name: str, text: str, notebook: str) -> Any:
+    field = model.model_fields[name]
+    kind = typing.Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    adapter: TypeAdapter[Any] = TypeAdapter(kind, config=ConfigDict(strict=True))
+    problems = []
+    for candidate in _readings(text):
+        try:
+            return adapter.validate_python(candidate)
+        except ValidationError as error:
+            problems.append(error.errors()[0])
+    # The reading that failed on its value, not on its type, says most: "-1" for a PositiveInt.
+    best = next((p for p in problems if not p["type"].endswith("_type")), problems[-1])
+    raise UserError(_invalid(model, name, text, best["msg"], notebook))
+
+
+def _readings(text: str) -> list[Any]:
+    """What a text may stand for, the most particular first; the text itself last."""
+    readings = [_WORDS[text.lower()]] if text.lower() in _WORDS else []
+    for read in (json.loads, ast.literal_eval, float):
+        try:
+            readings.append(read(text))
+            break
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    if text.startswith("[") and text.endswith("]"):
+        readings.append([part.strip() for part in text[1:-1].split(",") if part.strip()])
+    return [*readings, text]
+
+
+def _invalid(model: type[BaseModel], name: str, value: Any, problem: str, notebook: str) -> str:
+    wanted = (model.model_fields[name].json_schema_extra or {})["declared"]  # type: ignore[index]
+    said = problem[0].lower() + problem[1:]
+    return f"{notebook}: {name}={value} does not fit `{name}: {wanted}` ({said})."
+
+
+def _field(line: ast.AnnAssign, comment: str | None, notebook: str) -> tuple[Any, Any]:
+    declared = ast.unparse(line.annotation)
+    try:
+        kind = _type(line.annotation)
+        default = ast.literal_eval(line.value)  # type: ignore[arg-type]
+    except (KeyError, ValueError, TypeError) as error:
+        raise UserError(
+            f"{notebook}: `{ast.unparse(line)}` in the parameters cell: the type must be one of"
+            f" {', '.join(_TYPES)}, Literal[...] or a union of them, and the value a literal."
+        ) from error
+    return kind, Field(default, description=comment, json_schema_extra={"declared": declared})
+
+
+def _type(node: ast.expr) -> Any:
+    """Evaluate an annotation from the few names allowed; nothing in it is executed."""
+    if isinstance(node, ast.Name):
+        return _TYPES[node.id]
+    if isinstance(node, ast.Constant) and node.value is None:
+        return type(None)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        return _type(node.left) | _type(node.right)
+    if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
+        if node.value.id == "Literal":
+            values = ast.literal_eval(node.slice)
+            return Literal[values if isinstance(values, tuple) else (values,)]
+        if node.value.id == "list":
+            return types.GenericAlias(list, _type(node.slice))
+    raise ValueError(ast.unparse(node))
+
+
+def _is_text(line: ast.stmt) -> bool:
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)
+
+
+def _comments(source: str) -> dict[int, str]:
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {t.start[0]: t.string.lstrip("# ").strip() for t in tokens if t.type == tokenize.COMMENT}

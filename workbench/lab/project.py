@@ -1,0 +1,236 @@
+"""A project on disk: its notebooks, what each declares and needs, and the key of a run of one."""
+
+import ast
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import UserError
+from workbench.lab.files import canonical, digest, digest_path, read_json
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+PACKAGE = Path(__file__).resolve().parent.parent
+# How a run is started, shown and reported does not change what it computes.
+_NOT_IN_KEY = ("workbench.lab", "workbench.cli", "workbench.errors")
+
+
+@dataclass(frozen=True)
+class Notebook:
+    """One notebook as it stands on disk, read as plain JSON."""
+
+    path: Path
+    cells: list[dict[str, Any]]
+    metadata: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def title(self) -> str:
+        return str(self.metadata.get("title", ""))
+
+    @property
+    def needs(self) -> list[str]:
+        """Names of the notebooks whose runs this one reads."""
+        return list(self.metadata.get("needs", []))
+
+    @cached_property
+    def model(self) -> "type[BaseModel]":
+        """The pydantic model that the parameters cell declares."""
+        from workbench.lab.params import model_of
+
+        tagged = [cell for cell in self.cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
+        return model_of(source_of(tagged[0]) if tagged else "", self.name)
+
+    def code(self) -> list[str]:
+        """The source of every code cell."""
+        return [source_of(cell) for cell in self.cells if cell["cell_type"] == "code"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run before it runs: validated parameters, the parts that its key is made of, its inputs' keys."""
+
+    notebook: Notebook
+    params: "BaseModel"
+    parts: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """First 12 hexadecimal digits of the SHA-256 of the parts."""
+        return digest(canonical(self.parts))[:12]
+
+    def folder(self, runs: Path) -> Path:
+        """Where this run lives."""
+        return runs / self.notebook.name / self.key
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The nearest folder, here or above, that holds `notebooks/`.
+
+    Raises:
+        UserError: There is none.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "notebooks").is_dir():
+            return folder
+    raise UserError(f"No notebooks/ folder in {here} or above it: change to the project's folder first.")
+
+
+def runs_folder(root: Path) -> Path:
+    """`$WORKBENCH_RUNS`, or runs/ in the project."""
+    return Path(os.environ.get("WORKBENCH_RUNS") or root / "runs").absolute()
+
+
+def notebook_paths(root: Path) -> list[Path]:
+    """Every notebook of the project, in the order of their names."""
+    return sorted(path for path in (root / "notebooks").glob("*.ipynb") if not path.name.startswith("."))
+
+
+def find_notebook(root: Path, asked: str) -> Notebook:
+    """Find a notebook by name (02_tiny_models), number (02), words (tiny_models) or path.
+
+    Raises:
+        UserError: No notebook, or more than one, answers to it; the near name is given.
+    """
+    paths = notebook_paths(root)
+    as_path = Path(asked).resolve()
+    for wanted in (
+        lambda path: path.resolve() == as_path or path.stem == asked,
+        lambda path: asked in (path.stem.partition("_")[0], path.stem.partition("_")[2]),
+    ):
+        found = [path for path in paths if wanted(path)]
+        if len(found) == 1:
+            return read_notebook(found[0])
+    from difflib import get_close_matches
+
+    names = [path.stem for path in paths]
+    near = get_close_matches(asked, [*names, *(name.partition("_")[2] for name in names)], n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'none'}."
+    raise UserError(f"There is no notebook {asked} in {root.name}/notebooks: {hint}")
+
+
+def read_notebook(path: Path) -> Notebook:
+    """Read a notebook file without nbformat, which takes longer to import than a cached run takes.
+
+    Raises:
+        UserError: The file is not a notebook.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or "cells" not in content:
+        raise UserError(f"{path.name} is not a Jupyter notebook (nbformat 4).")
+    return Notebook(path, content["cells"], content.get("metadata", {}).get("workbench", {}))
+
+
+def source_of(cell: Mapping[str, Any]) -> str:
+    """A cell's source, which a notebook keeps as text or as a list of lines."""
+    source = cell.get("source", "")
+    return source if isinstance(source, str) else "".join(source)
+
+
+def plan(root: Path, notebook: Notebook, values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Plan:
+    """Validate parameters and work out the key, with the keys of everything the notebook needs.
+
+    Args:
+        root: The project's folder.
+        notebook: The notebook to run.
+        values: The parameters given, of the right types already.
+        above: The notebooks that led here, to notice a circle.
+
+    Raises:
+        UserError: A parameter is unknown or invalid, or the needs form a circle.
+    """
+    from workbench.lab.params import check, content
+
+    params = check(notebook.model, values, notebook.name)
+    inputs = {need.notebook.name: need.key for need in needed(root, notebook, params, above)}
+    parts = {
+        "notebook": digest(canonical([[c["cell_type"], source_of(c)] for c in notebook.cells])),
+        "parameters": content(params),
+        "inputs": inputs,
+        "code": code_digests(notebook.code()),
+    }
+    return Plan(notebook, params, parts)
+
+
+def needed(root: Path, notebook: Notebook, params: "BaseModel", above: tuple[str, ...] = ()) -> list[Plan]:
+    """The plans of what a notebook needs; set parameters that those notebooks also declare flow up."""
+    from workbench.lab.params import changed
+
+    if notebook.name in above:
+        raise UserError(f"Notebooks need each other in a circle: {' → '.join((*above, notebook.name))}.")
+    plans = []
+    for name in notebook.needs:
+        upstream = find_notebook(root, name)
+        shared = {k: v for k, v in changed(params).items() if k in upstream.model.model_fields}
+        plans.append(plan(root, upstream, shared, (*above, notebook.name)))
+    return plans
+
+
+def code_digests(sources: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
+    """Digest every module of the package that the code imports, directly or through other modules.
+
+    Found by reading, not by running: an import by a computed name is not seen. Data files beside an imported
+    module count with it.
+
+    Returns:
+        File name within the package's parent folder to the first 12 digits of its SHA-256.
+    """
+    waiting = {name for source in sources for name in _imports(source, "")}
+    seen: dict[str, Path] = {}
+    while waiting:
+        name = waiting.pop()
+        path = _module_file(name, package)
+        if path is None or name in seen or name == "workbench" or name.startswith(_NOT_IN_KEY):
+            continue
+        seen[name] = path
+        waiting |= _imports(path.read_text(encoding="utf-8"), name if path.stem == "__init__" else _up(name))
+    beside = {f for path in seen.values() for f in path.parent.iterdir() if f.is_file() and f.suffix != ".py"}
+    return {
+        path.relative_to(package.parent).as_posix(): digest_path(path)[:12]
+        for path in sorted({*seen.values(), *beside})
+        if not path.name.startswith(".")
+    }
+
+
+@lru_cache(maxsize=1024)
+def _imports(source: str, inside: str) -> frozenset[str]:
+    """Names of our modules that a source imports; `inside` is the package where relative imports start."""
+    names: set[str] = set()
+    try:
+        nodes = list(ast.walk(ast.parse(_without_magics(source))))
+    except SyntaxError:
+        return frozenset()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            start = inside
+            for _ in range(node.level - 1):
+                start = _up(start)
+            base = ".".join(filter(None, [start if node.level else "", node.module or ""]))
+            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    ours = {name for name in names if name.split(".")[0] == "workbench"}
+    # Importing a.b.c runs a and a.b too.
+    return frozenset({".".join(n.split(".")[:end]) for n in ours for end in range(1, n.count(".") + 2)})
+
+
+def _without_magics(source: str) -> str:
+    return "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
+
+
+def _module_file(name: str, package: Path) -> Path | None:
+    stem = package.parent.joinpath(*name.split("."))
+    candidates = (stem.with_name(stem.name + ".py"), stem / "__init__.py")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _up(name: str) -> str:
+    return name.rpartition(".")[0]

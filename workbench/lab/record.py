@@ -1,0 +1,115 @@
+"""run.json: the record that stands in every run folder, and who may write there now."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+import workbench
+from workbench.errors import UserError
+from workbench.lab import files
+from workbench.lab.project import Plan
+
+SCHEMA = 1
+
+
+class NewerRunError(UserError):
+    """A run folder that a newer workbench wrote."""
+
+
+def prepare(planned: Plan, folder: Path, root: Path) -> dict[str, Any]:
+    """Make a run's folder ready to be written in and return its record; a finished one keeps its status.
+
+    Raises:
+        UserError: The folder cannot be written, or a newer workbench wrote it.
+    """
+    from workbench.lab.environment import capture
+    from workbench.lab.params import changed, shown
+
+    earlier = read_run(folder) if (folder / "run.json").exists() else {"status": "failed", "finished": None}
+    if earlier["status"] == "done":
+        return earlier
+    record = {
+        "schema": SCHEMA,
+        "notebook": planned.notebook.name,
+        "title": planned.notebook.title,
+        "key": planned.key,
+        "status": "running",
+        "params": shown(planned.params),
+        "set": list(changed(planned.params)),
+        "seed": getattr(planned.params, "seed", None),
+        "inputs": planned.parts["inputs"],
+        "parts": planned.parts,
+        "workbench": workbench.__version__,
+        "environment": capture(root),
+        "started": _now(),
+        "finished": earlier["finished"],
+        "seconds": None,
+        "error": None,
+    }
+    files.write_json(folder / "run.json", record)
+    files.drop_torn_line(folder / "metrics.jsonl")
+    for orphan in files.orphans(folder):
+        orphan.unlink(missing_ok=True)
+    return record
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Read run.json.
+
+    Raises:
+        UserError: There is none, or a newer workbench wrote it.
+    """
+    record = files.read_json(folder / "run.json")
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if not isinstance(schema, int):
+        raise UserError(f"{folder}/run.json is not the record of a run.")
+    if schema > SCHEMA:
+        raise NewerRunError(
+            f"Run {folder.parent.name}/{folder.name} was written by a newer workbench (schema {schema}, this"
+            f" one reads {SCHEMA}): update the workbench, or set WORKBENCH_RUNS to another folder."
+        )
+    return record
+
+
+def mark(folder: Path, status: str, error: str | None = None) -> None:
+    """Set a run's status (running, done or failed) and the time it took."""
+    record = read_run(folder)
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(record["started"])).total_seconds()
+    record |= {"status": status, "error": error, "seconds": round(seconds, 1)}
+    record["finished"] = _now() if status == "done" else record["finished"]
+    files.write_json(folder / "run.json", record)
+
+
+def is_done(folder: Path) -> bool:
+    """Whether the run was finished."""
+    return (folder / "run.json").exists() and read_run(folder)["status"] == "done"
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether some process is at work on the run now."""
+    for role in ("runner", "writer"):
+        path = folder.parent / f".{folder.name}.{role}.lock"
+        if path.exists():
+            lock = files.lock(folder, role)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                return True
+            lock.release()
+    return False
+
+
+def wait_for(lock: FileLock, folder: Path) -> None:
+    """Take a run folder's lock; while another process is at work on the run, say so and wait."""
+    with files.writing(folder):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"Another process is at work on {folder.parent.name}/{folder.name}: waiting for it.")
+            lock.acquire(poll_interval=0.2)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

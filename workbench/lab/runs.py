@@ -1,0 +1,282 @@
+"""A run: a folder that can be copied, moved and read without us, and the object a notebook writes it with."""
+
+import ast
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.errors import UserError
+from workbench.lab import files
+from workbench.lab.project import Plan, find_notebook, find_root, needed, plan, runs_folder
+from workbench.lab.record import is_done, mark, prepare, read_run, wait_for
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from pydantic import BaseModel
+
+    from workbench.lab.ledger import Claim
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def start(notebook: str, namespace: dict[str, Any]) -> "Run":
+    """Open this notebook's run: the same parameters, code and inputs give the same folder.
+
+    Under `workbench run` that is the folder the runner made; in JupyterLab and plain papermill it is worked
+    out here, and waited for if another process is writing in it.
+
+    Args:
+        notebook: The notebook's own name, such as "01_stories".
+        namespace: The notebook's `globals()`, which hold the parameters.
+
+    Raises:
+        UserError: A parameter is unknown or invalid, or the folder cannot be used.
+    """
+    from workbench.lab.params import check, unknown
+
+    root = find_root()
+    found = find_notebook(root, notebook)
+    model = found.model
+    for name in _injected(namespace):
+        if name not in model.model_fields:
+            raise UserError(unknown(name, model.model_fields, notebook))
+    missing = [name for name in model.model_fields if name not in namespace]
+    if missing:
+        raise UserError(f"{notebook}: run the parameters cell first ({', '.join(missing)} not set).")
+    for value in list(namespace.values()):
+        if isinstance(value, Run):  # the cell is run again in the same kernel
+            value.close()
+    values = {name: namespace[name] for name in model.model_fields}
+    headless = os.environ.get("WORKBENCH_RUN")
+    if headless:
+        folder, params = Path(headless), check(model, values, notebook)
+    else:
+        planned = plan(root, found, values)
+        folder, params = planned.folder(runs_folder(root)), planned.params
+    lock = files.lock(folder, "writer")
+    wait_for(lock, folder)
+    if headless:
+        record = read_run(folder)
+        _plain_progress()
+    else:
+        record = prepare(planned, folder, root)
+    run = Run(folder, record, params)
+    run._lock, run._root = lock, root
+    return run
+
+
+class Run:
+    """One run of one notebook.
+
+    Attributes:
+        notebook: Its notebook's name.
+        key: Its key, and the name of its folder.
+        folder: Where everything about it is kept.
+        params: Validated parameters, by attribute.
+        seed: The parameter of that name; 0 where the notebook declares none.
+    """
+
+    def __init__(self, folder: Path, record: dict[str, Any], params: "BaseModel") -> None:
+        self.folder, self.params = folder, params
+        self.notebook: str = record["notebook"]
+        self.key: str = record["key"]
+        self.seed = int(getattr(params, "seed", 0))
+        self._inputs: dict[str, str] = record["inputs"]
+        self._was_finished = record["finished"] is not None
+        self._lock: Any = None
+        self._root: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"Run {self.notebook}/{self.key}"
+
+    def input(self, notebook: str) -> "Run":
+        """The finished run of a notebook that this one needs; computed first (output shown) if absent.
+
+        Raises:
+            UserError: The notebook's metadata does not name it, or its run fails.
+        """
+        if notebook not in self._inputs:
+            raise UserError(
+                f'{self.notebook} reads {notebook}: add it to "needs" in the notebook\'s metadata.'
+            )
+        root = self._root or find_root()
+        upstream = next(
+            p
+            for p in needed(root, find_notebook(root, self.notebook), self.params)
+            if p.notebook.name == notebook
+        )
+        folder = self.folder.parent.parent / notebook / self._inputs[notebook]
+        if not is_done(folder):
+            _compute(upstream)
+        return Run(folder, read_run(folder), upstream.params)
+
+    def table(self, name: str, make: "Callable[[], DataFrame] | None" = None) -> "DataFrame":
+        """The table tables/<name>.parquet; made and kept when it is absent.
+
+        Raises:
+            UserError: It is absent and `make` is not given.
+        """
+        import pandas
+
+        path = self._place("tables", name, ".parquet")
+        if not path.exists():
+            if make is None:
+                raise UserError(f"{self!r} has no table {name}: run {self.notebook} again.")
+            _write_table(path, make())
+        return pandas.read_parquet(path)
+
+    def rows(
+        self, name: str, items: Sequence[Any], work: "Callable[[list[Any]], DataFrame]", piece: int = 64
+    ) -> "DataFrame":
+        """Work through items piece by piece; each is kept as it ends, so a killed run continues after it.
+
+        Args:
+            name: The table's name: tables/<name>.parquet at the end, tables/<name>/00000.parquet … before.
+            items: What to work on; the same items in the same order when the run is continued.
+            work: A piece of the items to its rows. Seed it by item: which pieces ran before must not matter.
+            piece: Items a piece, the most that a kill can lose.
+        """
+        import pandas
+        from tqdm.auto import tqdm
+
+        path = self._place("tables", name, ".parquet")
+        if path.exists():
+            return pandas.read_parquet(path)
+        pieces = path.with_suffix("")
+        _same_cut(pieces, {"items": len(items), "piece": piece})
+        starts = range(0, max(len(items), 1), piece)
+        with tqdm(total=len(items), desc=name, unit=" items") as progress:
+            for number, first in enumerate(starts):
+                batch, part = list(items[first : first + piece]), pieces / f"{number:05d}.parquet"
+                if not part.exists():
+                    _write_table(part, work(batch))
+                progress.update(len(batch))
+        parts = [pandas.read_parquet(pieces / f"{number:05d}.parquet") for number in range(len(starts))]
+        _write_table(path, pandas.concat(parts, ignore_index=True))
+        _remove(pieces)
+        return pandas.read_parquet(path)
+
+    def artifact(self, name: str) -> Path:
+        """The path artifacts/<name>, for whoever writes or reads it there."""
+        return self._place("artifacts", name)
+
+    def log(self, **metrics: Any) -> None:
+        """Append a line to metrics.jsonl (NaN becomes null); a run that was finished before keeps its record.
+
+        After a kill the steps since the last checkpoint are logged again: the last line of a step counts.
+        """
+        if not self._was_finished:
+            line = json.dumps(files.plain({"time": time.time(), **metrics}), ensure_ascii=False)
+            files.append_line(self.folder / "metrics.jsonl", line)
+
+    def claim(
+        self,
+        name: str,
+        *,
+        says: str,
+        paper: str,
+        effect: float,
+        low: float,
+        high: float,
+        n: int,
+        unit: str = "",
+        view: str | None = None,
+    ) -> "Claim":
+        """Enter a claim in the ledger; the verdict follows from the interval.
+
+        Args:
+            name: Short name; a claim of the same name is replaced.
+            says: The claim in one plain sentence.
+            paper: What the paper reports.
+            effect: Our figure, oriented so that positive means "as the paper says".
+            low: Lower end of the 95 % interval.
+            high: Upper end of the 95 % interval.
+            n: Number of independent items or seeds.
+            unit: Unit of the effect.
+            view: Title of the figure that shows it.
+        """
+        from workbench.lab.ledger import Claim, write_claim
+
+        claim = Claim(name, says, paper, float(effect), float(low), float(high), int(n), unit, view)
+        write_claim(self.folder, claim)
+        return claim
+
+    def finish(self) -> None:
+        """Mark the run done and let others in (under `workbench run` the runner does so at the end)."""
+        if not os.environ.get("WORKBENCH_RUN"):
+            mark(self.folder, "done")
+            self.close()
+
+    def close(self) -> None:
+        """Let another process write in this run's folder."""
+        if self._lock is not None:
+            self._lock.release()
+
+    def _place(self, kind: str, name: str, suffix: str = "") -> Path:
+        if not _NAME.fullmatch(name):
+            raise UserError(f"{name!r} cannot name a file: use letters, digits, dot, dash and underscore.")
+        return self.folder / kind / (name + suffix)
+
+
+def _compute(upstream: Plan) -> None:
+    """Run a needed notebook by the command line, in a process of its own, with its output shown here."""
+    from workbench.lab.params import changed
+
+    command = [sys.executable, "-m", "workbench", "run", upstream.notebook.name]
+    for name, value in changed(upstream.params).items():
+        command += ["-p", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    environment = {name: value for name, value in os.environ.items() if name != "WORKBENCH_RUN"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+    if process.returncode:
+        raise UserError(f"{upstream.notebook.name}, which this notebook needs, did not finish: see above.")
+
+
+def _injected(namespace: dict[str, Any]) -> list[str]:
+    """Names that plain papermill set, from the cell it put into the notebook."""
+    names = []
+    for source in namespace.get("In", []):
+        if source.startswith("# Parameters\n"):
+            with suppress(SyntaxError):
+                assigned = [line for line in ast.parse(source).body if isinstance(line, ast.Assign)]
+                names += [t.id for line in assigned for t in line.targets if isinstance(t, ast.Name)]
+    return names
+
+
+def _plain_progress() -> None:
+    # Under the runner a progress bar is text, which the terminal can show; a widget would be seen by nobody.
+    import tqdm.std
+
+    sys.modules["tqdm.autonotebook"] = tqdm.std
+
+
+def _write_table(path: Path, frame: "DataFrame") -> None:
+    data = io.BytesIO()
+    frame.to_parquet(data, index=False)
+    files.atomic_write(path, data.getvalue())
+
+
+def _same_cut(pieces: Path, cut: dict[str, int]) -> None:
+    """Pieces cut another way cannot be continued: start over."""
+    note = pieces / "pieces.json"
+    if note.exists() and files.read_json(note) == cut:
+        return
+    _remove(pieces)
+    files.write_json(note, cut)
+
+
+def _remove(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder, ignore_errors=True)

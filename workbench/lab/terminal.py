@@ -1,0 +1,128 @@
+"""What a person sees in the terminal while notebooks run, and when one fails."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from workbench.lab.execute import Job
+
+SIGNS = {
+    "waiting": ("·", "dim"),
+    "running": ("▸", "cyan"),
+    "done": ("✓", "green"),
+    "cached": ("=", "green"),
+    "failed": ("✗", "bold red"),
+    "skipped": ("–", "yellow"),
+    "interrupted": ("‖", "yellow"),
+}
+
+
+@contextmanager
+def watching(jobs: Sequence[Job], console: Console) -> Iterator[Callable[[], None]]:
+    """Show jobs while they run: a table that is redrawn in a terminal, a line for each new cell elsewhere.
+
+    Yields:
+        The function to call several times a second.
+    """
+    if not console.is_terminal:
+        yield _line_by_line(jobs, console)
+        return
+    spinner = Spinner("dots", style="cyan")
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        yield lambda: live.update(_table(jobs, spinner, console.width), refresh=True)
+
+
+def summary(job: Job) -> Text:
+    """One line on a job that has ended: sign, name, key, time or reason."""
+    sign, style = SIGNS[job.status]
+    line = Text.assemble(
+        (f"{sign} ", style), (job.name, "bold"), (f"  {job.folder.name}  ", "dim"), job.status
+    )
+    if job.status in ("done", "failed"):
+        line.append(
+            f" in {duration(job.seconds)}" if job.status == "done" else f" after {duration(job.seconds)}"
+        )
+    if job.error and job.status != "failed":
+        line.append(f": {job.error}")
+    return line
+
+
+def failure(job: Job, shown: Callable[[Path], str]) -> Panel:
+    """The cell that failed: where it is, its lines, the error, and what was kept."""
+    failed = job.failure
+    assert failed is not None
+    under = f" under “{failed.heading}”" if failed.heading else ""
+    parts = [_source(failed.source, failed.line), Text(failed.error[-2000:], style="red")]
+    kept = Text.assemble(
+        ("\nexecuted notebook  ", "dim"),
+        shown(job.folder / "notebook.ipynb"),
+        ("\nits output         ", "dim"),
+        shown(job.folder / "log.txt"),
+    )
+    title = Text(f"{job.name}: cell {failed.cell} of {job.progress.cells} failed{under}", style="bold red")
+    return Panel(Group(*parts, kept), title=title, title_align="left", border_style="red", padding=(1, 2))
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 4.2 s, 3 min 05 s, 2 h 10 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _table(jobs: Sequence[Job], spinner: Spinner, width: int) -> Group:
+    running = [job for job in jobs if job.status == "running"]
+    waiting = [job.name for job in jobs if job.status == "waiting"]
+    rows: list[Table | Text] = []
+    for job in running:
+        at = job.progress
+        row = Table.grid(padding=(0, 1))
+        bar = ProgressBar(total=at.cells, completed=max(at.cell - 1, 0), width=16)
+        passed = Text(duration(time.monotonic() - job.started), style="dim")
+        cells = Text(f"{at.cell}/{at.cells}", style="cyan")
+        row.add_row(spinner, Text(job.name, style="bold"), bar, cells, passed, Text(at.heading))
+        rows.append(row)
+        line = Text(f"  {at.line[:500]}", style="dim")
+        line.truncate(max(width - 1, 10), overflow="ellipsis")
+        rows.append(line)
+    if waiting:
+        rows.append(Text(f"· then {', '.join(waiting)}", style="dim"))
+    return Group(*rows)
+
+
+def _line_by_line(jobs: Sequence[Job], console: Console) -> Callable[[], None]:
+    seen: dict[Path, int] = {}
+
+    def refresh() -> None:
+        for job in jobs:
+            at = job.progress
+            if job.status == "running" and at.cell != seen.get(job.folder):
+                seen[job.folder] = at.cell
+                step = f"cell {at.cell}/{at.cells}  {at.heading}" if at.cell else "starting"
+                console.print(Text(f"▸ {job.name}  {step}"), soft_wrap=True)
+
+    return refresh
+
+
+def _source(source: str, line: int | None) -> Group:
+    """A few lines around the failing one, which is pointed at."""
+    lines = source.splitlines()
+    at = line if line and line <= len(lines) else len(lines)
+    first = max(at - 5, 1)
+    texts = []
+    for number, code in enumerate(lines[first - 1 : at + 2], first):
+        pointed = number == line
+        texts.append(
+            Text(f"{'❱' if pointed else ' '} {number:3d}  {code}", style="bold" if pointed else "dim")
+        )
+    return Group(*texts, Text(""))
