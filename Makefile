@@ -37,10 +37,11 @@ clean:
 	@touch $@
 
 # Browser tests drive Debian's Chromium; without it they are skipped and say so.
-APT := apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core
+SKIPPED := the browser tests will be skipped
+INSTALL := apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core
 chromium:
-	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then :; \
-	elif ! command -v apt-get >/dev/null; then echo "No Chromium here: the browser tests will be skipped."; \
-	elif [ "$$(id -u)" = 0 ]; then DEBIAN_FRONTEND=noninteractive sh -c '$(APT)' || echo "Chromium could not be installed: the browser tests will be skipped."; \
-	elif sudo -n true 2>/dev/null; then sudo -n DEBIAN_FRONTEND=noninteractive sh -c '$(APT)' || echo "Chromium could not be installed: the browser tests will be skipped."; \
-	else echo "No Chromium, and no right to install it (apt-get install chromium): the browser tests will be skipped."; fi
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	if ! command -v apt-get >/dev/null; then echo "No Chromium here: $(SKIPPED)."; exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then root=env; elif sudo -n true 2>/dev/null; then root='sudo -n env'; \
+	else echo "No Chromium, and no right to apt-get install chromium: $(SKIPPED)."; exit 0; fi; \
+	$$root DEBIAN_FRONTEND=noninteractive sh -c '$(INSTALL)' || echo "Chromium could not be installed: $(SKIPPED)."

@@ -1,0 +1,157 @@
+"""Every notebook: clean on disk, and run headless at profile=tiny by the runner."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+every_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def code_cells(path):
+    return [cell for cell in read(path)["cells"] if cell["cell_type"] == "code"]
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+@every_notebook
+def test_committed_without_results(path):
+    for cell in code_cells(path):
+        assert cell["outputs"] == []
+        assert cell["execution_count"] is None
+    assert "widgets" not in read(path)["metadata"]
+
+
+@every_notebook
+def test_opens_with_parameters_and_start(path):
+    first, second, *_ = code_cells(path)
+    tagged = [cell for cell in code_cells(path) if "parameters" in cell["metadata"].get("tags", [])]
+    assert tagged == [first]
+    assert f'workbench.start("{path.stem}", globals())' in source(second)
+
+
+@every_notebook
+def test_parameters_are_typed_literals_with_help(path):
+    text = source(code_cells(path)[0])
+    statements = [s for s in ast.parse(text).body if not isinstance(s, ast.ImportFrom)]
+    for statement in statements:
+        assert isinstance(statement, ast.AnnAssign), ast.unparse(statement)
+        ast.literal_eval(statement.value)
+        assert "  # " in text.splitlines()[statement.end_lineno - 1], ast.unparse(statement)
+    declared = {s.target.id: ast.literal_eval(s.value) for s in statements}
+    assert declared["profile"] == "tiny"
+    assert isinstance(declared["seed"], int)
+
+
+@every_notebook
+def test_says_what_it_is_and_needs(path):
+    metadata = read(path)["metadata"]
+    about = metadata["workbench"]
+    assert about["title"]
+    assert about["minutes"] > 0
+    assert set(about["needs"]) <= {other.stem for other in PATHS} - {path.stem}
+    assert metadata["kernelspec"]["name"] == "python3"
+
+
+@every_notebook
+def test_stays_thin(path):
+    cells = code_cells(path)
+    assert len(cells) <= 18
+    assert max(len(source(cell).splitlines()) for cell in cells) <= 20
+    assert sum(cell["cell_type"] == "markdown" for cell in read(path)["cells"]) >= len(cells) // 2
+
+
+@every_notebook
+def test_names_no_place_of_one_machine(path):
+    found = re.findall(
+        r"""["'\s(=](/(?:home|Users|root|tmp|work|mnt|data)/\S*|[A-Z]:\\\S*)""", path.read_text()
+    )
+    assert found == []
+
+
+def run_all(project):
+    environment = {**os.environ, "WORKBENCH_RUNS": str(project / "runs")}
+    command = [sys.executable, "-m", "workbench"]
+    return subprocess.run(
+        [*command, "run", "--all", "-p", "profile=tiny"],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A project of its own in which every notebook has run; the checkout is left alone."""
+    if not PATHS:
+        pytest.skip("there is no notebook")
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    done = run_all(folder)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    return folder
+
+
+def run_of(path, project):
+    folders = list((project / "runs" / path.stem).glob("*/run.json"))
+    assert len(folders) == 1
+    return folders[0].parent
+
+
+@pytest.mark.notebook
+@every_notebook
+def test_runs_headless(path, project):
+    folder = run_of(path, project)
+    assert read(folder / "run.json")["status"] == "done"
+    assert not list(folder.rglob("*.pkl"))
+    for name in ("run.json", "claims.json", "notebook.ipynb", "metrics.jsonl"):
+        if (folder / name).exists():
+            assert str(project) not in (folder / name).read_text(encoding="utf-8"), name
+
+
+@pytest.mark.notebook
+@every_notebook
+def test_claims_have_intervals(path, project):
+    claims = read(run_of(path, project) / "claims.json")
+    assert claims
+    for claim in claims:
+        assert claim["low"] <= claim["effect"] <= claim["high"], claim
+        assert claim["n"] > 1, claim
+        assert claim["says"], claim
+        assert claim["paper"], claim
+
+
+@pytest.mark.notebook
+@every_notebook
+def test_report_can_be_sent(path, project):
+    page = project / "reports" / f"{path.stem}.html"
+    assert 20_000 < page.stat().st_size < 6_000_000
+    assert path.stem in (project / "reports" / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.notebook
+def test_second_run_is_cached(project):
+    def state():
+        return {file: file.stat().st_mtime_ns for file in (project / "runs").rglob("*.parquet")}
+
+    before = state()
+    done = run_all(project)
+    assert done.returncode == 0, done.stderr
+    assert state() == before
+    assert len(list((project / "runs").glob("*/*/run.json"))) == len(PATHS)
