@@ -1,0 +1,200 @@
+"""The world simulator and its grader agree with each other, and the grader sees what is wrong."""
+
+import re
+from random import Random
+
+import pytest
+
+from workbench.corpora.stories import (
+    FEATURES,
+    PLOTS,
+    WORDS,
+    draw_condition,
+    grade,
+    make_probes,
+    words,
+    write_stories,
+    write_story,
+)
+from workbench.errors import UserError
+
+STORIES = list(write_stories(1500, seed=0))
+
+
+def test_every_story_is_perfect_for_the_grader():
+    for story in STORIES:
+        graded = grade(story.text)
+        assert graded.grammar == graded.consistency == 1, story.text
+        assert len(graded.sentences) == len(story.told)
+
+
+def test_words_and_features_asked_for_are_there():
+    for story in STORIES:
+        text = story.text
+        assert all(word in text or words.past(word) in text for word in story.words.values()), (
+            story.words,
+            text,
+        )
+        assert set(story.features) <= grade(text).features, (story.features, text)
+
+
+def test_every_plot_takes_every_feature_alone_and_together():
+    for plot in PLOTS:
+        for features in [*((feature,) for feature in FEATURES), FEATURES]:
+            story = write_story(Random(plot), features=features, plot=plot)
+            assert set(features) <= grade(story.text).features
+
+
+def test_no_two_stories_are_equal_and_plots_are_many():
+    texts = {story.text for story in write_stories(4000, seed=3, condition="none")}
+    assert len(texts) == 4000
+    # who does what to what, without names and without ways of saying it
+    plots = [_skeleton(story) for story in STORIES]
+    pairs_alike = sum(n * (n - 1) // 2 for n in {p: plots.count(p) for p in set(plots)}.values())
+    # birthday estimate of the number of distinct plots: n(n-1)/2 pairs, of which 1 in N is alike
+    assert len(plots) * (len(plots) - 1) / 2 / max(pairs_alike, 1) > 300_000
+
+
+def _skeleton(story):
+    return tuple((t.event, *(v for s, v in sorted(t.slots.items()) if s not in "abct")) for t in story.told)
+
+
+def test_same_seed_same_stories_and_index_does_not_matter():
+    again = [story.text for story in write_stories(20, seed=0)]
+    assert again == [story.text for story in STORIES[:20]]
+    assert again != [story.text for story in write_stories(20, seed=1)]
+
+
+GOOD = """\
+Once upon a time, there was a kind girl named Lily. Lily had a red ball. She had a best friend named Tom.
+
+One day, Lily went to the park. Lily took the ball to the park. But then she could not find the ball. \
+She was very sad.
+
+"I lost my ball. Can you help me?" asked Lily. Tom wanted to help her. \
+They looked behind the tree, but found nothing. Then Tom looked under the bench and found the ball! \
+He gave Lily the ball. Lily thanked him and smiled.
+
+Lily learned that it is good to help a friend."""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind"),
+    [
+        ("Tom wanted to help", "Max wanted to help", "stranger"),
+        (
+            "Then Tom looked under",
+            "Then Tom looked behind the tree and found the ball! Then Tom looked under",
+            "search",
+        ),
+        ("Lily took the ball", "Lily took the blue ball", "looks"),
+        ("Lily took the ball", "Lily took the doll", "thing"),
+        ("He gave Lily the ball", "Lily gave Lily the ball", "self"),
+        ("She was very sad.", "She was very happy.", "mood"),
+        ("Lily took the ball to", "Tom took the ball to", "holder"),
+        ("is good to help a friend", "is wise to listen", "moral"),
+        ("there was a kind girl", "there was a kind boy", "gender"),
+        ("He gave Lily", "It gave Lily", "pronoun"),
+        (
+            "Lily thanked him and smiled.",
+            "Lily thanked him and smiled. Lily thanked him and smiled.",
+            "repeat",
+        ),
+    ],
+)
+def test_the_grader_sees_what_cannot_be(old, new, kind):
+    assert grade(GOOD).consistency == 1
+    kinds = {v.kind for sentence in grade(GOOD.replace(old, new, 1)).sentences for v in sentence.violations}
+    assert kind in kinds
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("a red ball", "an red ball"),
+        ("Lily had a red ball", "Lily have a red ball"),
+        ("was very sad", "very was sad"),
+        ("to the park.", "to the the park."),
+        ('Can you help me?"', "Can you help me?"),
+        ("She was very", "she was very"),
+    ],
+)
+def test_the_grader_sees_bad_grammar(old, new):
+    assert grade(GOOD).grammar == 1
+    assert grade(GOOD.replace(old, new, 1)).grammar < 1
+
+
+def test_facts_are_checked():
+    text = "Once there was a kind girl named Lily. Later, Lily was tired, so she {}."
+    assert grade(text.format("went to bed")).consistency == 1
+    assert grade(text.format("drank some water")).consistency < 1
+
+
+def test_shuffled_sentences_are_grammatical_but_not_consistent():
+    random = Random(0)
+    consistency = []
+    for story in STORIES[:100]:
+        sentences = [told.text for told in story.told]
+        random.shuffle(sentences)
+        graded = grade(" ".join(sentences))
+        assert graded.grammar == 1
+        consistency.append(graded.consistency)
+    assert sum(consistency) / len(consistency) < 0.7
+
+
+def test_only_what_follows_the_beginning_is_graded_and_a_cut_sentence_is_left_out():
+    beginning = GOOD[: GOOD.index("She was very sad")] + "She was"
+    graded = grade(GOOD, beginning)
+    assert len(graded.sentences) == len(grade(GOOD).sentences) - 6
+    assert len(grade(GOOD + " Then Lily went").sentences) == len(grade(GOOD).sentences)
+    with pytest.raises(ValueError, match="does not start"):
+        grade(GOOD, "Another beginning")
+
+
+def test_hostile_and_empty_texts_get_a_grade_too():
+    assert grade("").grammar != grade("").grammar  # NaN: nothing to grade
+    assert grade('</script><script>alert("x")</script>. \x00 \u202e.').grammar == 0
+    assert grade("a" * 100_000 + ".").grammar == 0
+
+
+def finished(probe, answer, other):
+    """The probe with an answer, up to the end of the sentence."""
+    if probe.name == "what one has after a trade":
+        one, two = re.search(r"So (\w+) gave (\w+) the", probe.beginning).groups()
+        friend = two if f"Now {one}" in probe.beginning else one
+        return f"{probe.beginning}{answer} and {friend} had the{other}."
+    return f"{probe.beginning}{answer}."
+
+
+def test_a_right_answer_can_be_and_a_wrong_one_cannot():
+    for probe in make_probes(30, seed=1):
+        if probe.name in ("who is there", "what animals eat", "where somebody hides"):
+            continue  # a wrong answer there is unlikely rather than impossible, or needs more of a sentence
+        right = grade(finished(probe, probe.right, probe.wrong))
+        wrong = grade(finished(probe, probe.wrong, probe.right))
+        assert right.grammar == wrong.grammar == 1, probe
+        assert right.consistency == 1, probe
+        assert wrong.consistency < 1, probe
+
+
+@pytest.mark.parametrize("name", ["what one chose", "what one has after a trade", "what is in the box"])
+def test_position_does_not_answer_a_probe(name):
+    probes = [probe for probe in make_probes(200, seed=2) if probe.name == name]
+    last = sum(p.beginning.rfind(p.right) > p.beginning.rfind(p.wrong) for p in probes)
+    assert 70 < last < 130
+
+
+def test_unknown_words_features_and_plots_are_the_users_mistake():
+    with pytest.raises(UserError, match="no noun"):
+        write_story(Random(0), wanted={"noun": "democracy"})
+    with pytest.raises(UserError, match="choose among dialogue"):
+        write_story(Random(0), features=["dialog"])
+    with pytest.raises(UserError, match="choose among lost"):
+        write_story(Random(0), plot="heist")
+
+
+def test_drawn_conditions_are_random_words_and_feature_subsets():
+    drawn = [draw_condition(Random(i), "words+features") for i in range(200)]
+    assert len({tuple(wanted.values()) for wanted, _ in drawn}) > 190
+    assert {len(features) for _, features in drawn} == {0, 1, 2, 3}
+    assert all(wanted[kind] in WORDS[kind] for wanted, _ in drawn for kind in wanted)

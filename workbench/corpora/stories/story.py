@@ -1,0 +1,119 @@
+"""Stories with everything known about them: words, features, plot, and the world after every sentence."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from workbench.corpora.stories import plots, words
+from workbench.corpora.stories.writer import FEATURES, Told, Writer
+from workbench.errors import UserError
+
+Condition = Literal["none", "words", "words+features"]
+WORDS = {
+    "noun": list(
+        dict.fromkeys(
+            words.TOYS
+            + words.TREASURES
+            + words.FOODS
+            + words.ANIMALS
+            + words.CONTAINERS
+            + words.FURNITURE
+            + words.OUTSIDE
+            + words.TOOLS
+            + words.CLOTHES
+            + words.PEOPLE
+        )
+    ),
+    "verb": list(dict.fromkeys(words.ACTIVITIES + words.HANDLING)),
+    "adjective": list(dict.fromkeys(words.LOOKS + words.TRAITS + words.DAYS + words.FEELINGS)),
+}
+
+
+@dataclass(frozen=True)
+class Story:
+    """A story and its truth.
+
+    Attributes:
+        text: paragraphs separated by blank lines.
+        plot: one of `plots.PLOTS`.
+        words: the noun, verb and adjective asked for (empty: none were).
+        features: the story features asked for; all are there.
+        summary: one sentence.
+        told: each sentence with its event, who and what takes part, and the world after it.
+    """
+
+    text: str
+    plot: str
+    words: Mapping[str, str]
+    features: tuple[str, ...]
+    summary: str
+    told: tuple[Told, ...]
+
+
+def write_story(
+    random: Random,
+    *,
+    wanted: Mapping[str, str] | None = None,
+    features: Collection[str] = (),
+    plot: str | None = None,
+) -> Story:
+    """Writes one story.
+
+    Args:
+        random: source of everything left open.
+        wanted: any of `noun`, `verb`, `adjective` that must occur (lists in `WORDS`).
+        features: any of `FEATURES`.
+        plot: one of `plots.PLOTS`; drawn when None, favouring the first ones.
+
+    Raises:
+        UserError: a word, feature or plot that stories cannot have.
+    """
+    wanted = dict(wanted or {})
+    _check(wanted, features, plot)
+    plot = plot or random.choices(list(plots.PLOTS), [1 / (rank + 3) for rank in range(len(plots.PLOTS))])[0]
+    asked = frozenset(features)
+    writer, cast = Writer(random, wanted, asked, plots.outside(plot, asked)), plots.cast(random)
+    plots.begin(writer, cast)
+    plots.before(writer, cast)
+    summary = plots.PLOTS[plot](writer, cast)
+    plots.after(writer, cast)
+    plots.end(writer, cast)
+    ordered = tuple(feature for feature in FEATURES if feature in features)
+    return Story(writer.text(), plot, wanted, ordered, summary, tuple(writer.told))
+
+
+def draw_condition(random: Random, condition: Condition) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Three random words and a random subset of features, as the TinyStories recipe has it (section 2)."""
+    wanted = {} if condition == "none" else {kind: random.choice(options) for kind, options in WORDS.items()}
+    features = (
+        random.sample(FEATURES, random.choice([0, 1, 1, 2, 3])) if condition == "words+features" else []
+    )
+    return wanted, tuple(feature for feature in FEATURES if feature in features)
+
+
+def write_stories(n: int, *, seed: int, condition: Condition = "words+features") -> Iterator[Story]:
+    """Writes n stories, no two alike; story i depends on seed, condition and i (a repeat is redrawn)."""
+    seen: set[str] = set()
+    for index in range(n):
+        random = Random(f"{seed}/{condition}/{index}")
+        while True:
+            wanted, features = draw_condition(random, condition)
+            story = write_story(random, wanted=wanted, features=features)
+            if story.text not in seen:
+                break
+        seen.add(story.text)
+        yield story
+
+
+def _check(wanted: Mapping[str, str], features: Collection[str], plot: str | None) -> None:
+    for kind, word in wanted.items():
+        if word not in WORDS.get(kind, ()):
+            raise UserError(
+                f"'{word}' is no {kind} that stories know: choose one of corpora.stories.WORDS['{kind}']."
+            )
+    for feature in features:
+        if feature not in FEATURES:
+            raise UserError(f"'{feature}' is no story feature: choose among {', '.join(FEATURES)}.")
+    if plot is not None and plot not in plots.PLOTS:
+        raise UserError(f"'{plot}' is no plot: choose among {', '.join(plots.PLOTS)}.")

@@ -1,0 +1,611 @@
+"""The middle of a story: things lost, broken, stuck, wanted, feared and forbidden, and how it is mended.
+
+More events, in the way of `events`.
+"""
+
+from workbench.corpora.stories import words
+from workbench.corpora.stories.events import event, gives
+from workbench.corpora.stories.world import Somebody, Thing, World
+
+
+def good(w: World, who: Somebody, theme: str, *cheered: Somebody) -> None:
+    """Somebody did something good: it can be thanked for, it shows a moral, and it cheers."""
+    w.done |= {f"{who.name} was good", theme}
+    for somebody in cheered:
+        somebody.mood = 1
+
+
+def not_alone(w: World, a: Somebody, b: Somebody) -> None:
+    w.check(a is not b, "self", f"{a.name} does it with {a.name}")
+
+
+# ------------------------------------------------------------------------------------- lost and found
+@event("There was a small hole in {a:name}'s [bag|pocket].", feature="foreshadowing")
+def hole_in_bag(w: World, a: Somebody) -> None:
+    w.done.add("hint")
+
+
+@event(
+    "But then {a} could not find the {x}.",
+    "Then {a} looked around, and the {x} was gone.",
+    "But on the way home, {a} lost the {x}.",
+)
+def loses(w: World, a: Somebody, x: Thing) -> None:
+    w.check(x.holder == a.name, "holder", f"{a.name} does not have the {x.noun}")
+    w.check("lost" not in x.state, "state", f"the {x.noun} is lost already")
+    x.holder, a.mood = "", -1
+    x.state.add("lost")
+    w.done.add("care")
+
+
+@event(
+    '"I lost my {x}. Can you help me?" asked {a:name}.',
+    '"I cannot find my {x}," said {a:name}.',
+    '{a} said, "My {x} is gone. Please help me find it."',
+    "{a} told everybody that the {x} was gone.",
+)
+def tells_loss(w: World, a: Somebody, x: Thing) -> None:
+    w.check("lost" in x.state and x.owner == a.name, "loss", f"{a.name} did not lose the {x.noun}")
+
+
+@event(
+    '"[Do not worry|Do not be sad], {a:name}. [I will help you|I have an idea]," said {b:name}.',
+    "{b} wanted to help {a:obj}.",
+)
+def offers_help(w: World, a: Somebody, b: Somebody) -> None:
+    not_alone(w, a, b)
+    w.check(a.mood < 0, "mood", f"{a.name} needs no help")
+    good(w, b, "help")
+
+
+@event("{a} looked {s}, but the {x} was not there.", "They looked {s}, but [found nothing|it was not there].")
+def searches(w: World, s: str, a: Somebody | None = None, x: Thing | None = None) -> None:
+    w.check(any("lost" in thing.state for thing in w.things.values()), "loss", "nothing is lost")
+    w.check(s not in w.searched, "search", f"they looked {s} before")
+    w.searched.add(s)
+
+
+@event(
+    "Then {b} looked {s} and found the {x}!",
+    "[At last|Finally], {b} found the {x} {s}.",
+    "Then {b} saw the {x} {s}.",
+)
+def finds(w: World, b: Somebody, x: Thing, s: str) -> None:
+    w.check("lost" in x.state, "loss", f"the {x.noun} is not lost")
+    w.check(s not in w.searched, "search", f"it was not {s} when they looked")
+    x.state.discard("lost")
+    x.holder, x.spot = b.name, ""
+    w.people.get(x.owner, b).mood = 1
+
+
+@event("The {x} had been in {a:name}'s [bag|pocket] all the time!", feature="plot twist")
+def had_it_all_along(w: World, a: Somebody, x: Thing) -> None:
+    w.check("lost" in x.state, "loss", f"the {x.noun} is not lost")
+    x.state.discard("lost")
+    x.holder, a.mood = a.name, 1
+
+
+@event("They looked [everywhere|for hours], but they never found the {x}.", feature="bad ending")
+def never_found(w: World, x: Thing) -> None:
+    w.check("lost" in x.state, "loss", f"the {x.noun} is not lost")
+
+
+# ------------------------------------------------------------------------------------- giving
+@event(
+    "{a} gave the {x} [back |]to {b:obj}.",
+    "{a} gave {b:obj} the {x}.",
+    "{a} handed the {x} to {b:obj}.",
+)
+def gives_to(w: World, a: Somebody, b: Somebody, x: Thing) -> None:
+    gives(w, a, b, x)
+    good(w, a, "kind", b)
+
+
+@event("{a} wanted to make {b:obj} happy.", '"I will make something for {b:name}," said {a:name}.')
+def plans_gift(w: World, a: Somebody, b: Somebody) -> None:
+    not_alone(w, a, b)
+
+
+@event("{a} [sat down and |]made {x:a}[.| with care.]")
+def makes(w: World, a: Somebody, x: Thing) -> None:
+    w.check(x.noun in words.MAKEABLE, "sense", f"nobody makes a {x.noun}")
+    x.owner = x.holder = a.name
+
+
+@event("{a} hid the {x} {s}.")
+def hides(w: World, a: Somebody, x: Thing, s: str) -> None:
+    w.check(x.holder == a.name, "holder", f"{a.name} does not have the {x.noun}")
+    x.holder, x.spot = "", s
+    a.knows[x.noun] = s
+
+
+@event("{a} looked {s} and saw the {x}.", "{a} found the {x} {s}.")
+def discovers(w: World, a: Somebody, x: Thing, s: str) -> None:
+    w.check(x.spot == s, "spot", f"the {x.noun} is not {s}")
+    x.holder, x.spot = a.name, ""
+    good(w, w.people.get(x.owner, a), "kind", a)
+
+
+@event(
+    '"Surprise! It is for you, {b:name}," said {a:name}.',
+    "It was a surprise from {a:name} for {b:name}!",
+    feature="plot twist",
+)
+def surprises(w: World, a: Somebody, b: Somebody) -> None:
+    not_alone(w, a, b)
+    good(w, a, "kind", b)
+
+
+# ------------------------------------------------------------------------------------- broken and mended
+@event("The {x} had a small crack.", feature="foreshadowing")
+def has_crack(w: World, x: Thing) -> None:
+    w.done.add("hint")
+
+
+@event(
+    "But {a} dropped the {x}, and it broke.",
+    "But {a} was not careful, and the {x} broke.",
+    "Then {a} fell and broke the {x}.",
+)
+def breaks(w: World, a: Somebody, x: Thing) -> None:
+    w.check("broken" not in x.state, "state", f"the {x.noun} is broken already")
+    x.state.add("broken")
+    w.done |= {"care", f"{a.name} broke {x.noun}"}
+    a.mood = -1
+    w.people.get(x.owner, a).mood = -1
+
+
+@event('"I did not do it," said {a:name}.', "{a} did not tell the truth at first.", feature="conflict")
+def denies(w: World, a: Somebody) -> None:
+    w.check(any(d.startswith(f"{a.name} broke") for d in w.done), "blame", f"{a.name} did nothing")
+    w.done.add("lied")
+
+
+@event(
+    '"I broke your {x}, {b:name}. I am sorry," said {a:name}.',
+    '{a} said, "I am sorry, {b:name}. I broke your {x}."',
+    "{a} told {b:name} about the broken {x} and said sorry.",
+)
+def confesses(w: World, a: Somebody, b: Somebody, x: Thing) -> None:
+    not_alone(w, a, b)
+    w.check(f"{a.name} broke {x.noun}" in w.done, "blame", f"{a.name} did not break the {x.noun}")
+    w.check(x.owner == b.name, "owner", f"the {x.noun} is not {b.name}'s")
+    w.done |= {"truth", f"{a.name} is sorry"}
+
+
+@event(
+    '"It is okay, {a:name}," said {b:name}.',
+    '"I am not angry, {a:name}. Thank you for telling me," said {b:name}.',
+    "{b} forgave {a:obj}[.| at once.]",
+)
+def forgives(w: World, a: Somebody, b: Somebody) -> None:
+    not_alone(w, a, b)
+    w.check(f"{a.name} is sorry" in w.done, "sorry", f"{a.name} never said sorry")
+    a.mood = 0
+    good(w, b, "kind")
+
+
+@event("{a} used {y:a} to fix the {x}.", "They fixed the {x} with {y:a}.")
+def fixes(w: World, x: Thing, y: Thing, a: Somebody | None = None) -> None:
+    w.check("broken" in x.state, "state", f"the {x.noun} is not broken")
+    w.check(y.noun in words.MENDING, "sense", f"nobody fixes a thing with {y.noun}")
+    x.state.discard("broken")
+    w.done |= {"again", "care"}
+    if a:
+        good(w, a, "help")
+    for somebody in w.people.values():
+        somebody.mood = 1
+
+
+@event("They tried to fix the {x}, but it was too late.", feature="bad ending")
+def cannot_fix(w: World, x: Thing) -> None:
+    w.check("broken" in x.state, "state", f"the {x.noun} is not broken")
+    for somebody in w.people.values():
+        somebody.mood = -1
+
+
+@event("Now the {x} [was as good as new|looked like new].")
+def like_new(w: World, x: Thing) -> None:
+    w.check("broken" not in x.state, "state", f"the {x.noun} is still broken")
+
+
+# ------------------------------------------------------------------------------------- wanting and sharing
+@event('"Can I play with the {x}?" asked {b:name}.', "{b} wanted to play with the {x} too.")
+def wants_turn(w: World, b: Somebody, x: Thing) -> None:
+    w.check(x.holder != b.name, "holder", f"{b.name} has the {x.noun} already")
+    b.wants = x.noun
+
+
+@event(
+    '"No, the {x} is mine!" said {a:name}.',
+    '"No! You cannot have my {x}," said {a:name}.',
+    "{a} did not want to share the {x}.",
+    feature="conflict",
+)
+def refuses(w: World, a: Somebody, x: Thing) -> None:
+    w.check(x.holder == a.name, "holder", f"{a.name} does not have the {x.noun}")
+    w.done.add("share")
+    wanted = [somebody for somebody in w.people.values() if somebody.wants == x.noun]
+    w.check(wanted, "want", f"nobody asked for the {x.noun}")
+    for somebody in wanted:
+        somebody.mood = -1
+
+
+@event("{a:name} and {b:name} [shouted at each other|pulled and pulled|began to argue].", feature="conflict")
+def quarrel(w: World, a: Somebody, b: Somebody) -> None:
+    not_alone(w, a, b)
+    w.done.add("quarrel")
+    a.mood = b.mood = -1
+
+
+@event(
+    '"You can take turns," said {c:name}.',
+    '{c} said, "Please be nice. You can share."',
+    "{c} told them to take turns.",
+)
+def suggests_turns(w: World, c: Somebody) -> None:
+    w.check(any(somebody.wants for somebody in w.people.values()), "want", "nobody wants a turn")
+    good(w, c, "share")
+
+
+@event(
+    "So {a:name} and {b:name} took turns with the {x}.",
+    "Then {a:name} shared the {x} with {b:name}.",
+)
+def share(w: World, a: Somebody, b: Somebody, x: Thing) -> None:
+    not_alone(w, a, b)
+    w.check(x.holder == a.name, "holder", f"{a.name} does not have the {x.noun}")
+    w.check(b.wants == x.noun, "want", f"{b.name} did not ask for the {x.noun}")
+    good(w, a, "share", a, b)
+
+
+@event("{a} took the {x} and ran away.", feature="bad ending")
+def runs_away(w: World, a: Somebody, x: Thing) -> None:
+    w.done.add("share")
+    x.holder = a.name
+    for somebody in w.people.values():
+        somebody.mood = -1
+
+
+# ------------------------------------------------------------------------------------- stuck and freed
+@event("The wind [was strong|began to blow] [that day|in the trees].", feature="foreshadowing")
+def wind(w: World) -> None:
+    w.done.add("hint")
+
+
+@event("But the {x} got stuck {s}.", "Then the wind took the {x}, and it got stuck {s}.")
+def gets_stuck(w: World, x: Thing, s: str) -> None:
+    w.check(
+        s in ("on the roof", "in the nest", "behind the fence", "on the swing"),
+        "spot",
+        f"it cannot be stuck {s}",
+    )
+    x.state.add("stuck")
+    x.spot = s
+    w.done.add("care")
+    w.people.get(x.owner, Somebody("", "n")).mood = -1
+
+
+@event("{a} [tried and tried|jumped up and down], but {a:she} could not reach it.")
+def cannot_reach(w: World, a: Somebody) -> None:
+    w.check(any("stuck" in thing.state for thing in w.things.values()), "stuck", "nothing is stuck")
+
+
+@event("{b} came with {y:a}.", "Then {b} brought {y:a}.")
+def brings_tool(w: World, b: Somebody, y: Thing) -> None:
+    y.owner = y.holder = b.name
+    good(w, b, "help")
+
+
+@event("{b} used the {y} to get the {x} down.", "With the {y}, {b} got the {x} back.")
+def frees(w: World, b: Somebody, x: Thing, y: Thing) -> None:
+    w.check("stuck" in x.state, "stuck", f"the {x.noun} is not stuck")
+    w.check(y.noun in words.REACHING and y.holder == b.name, "tool", f"{b.name} has no {y.noun} to reach it")
+    x.state.discard("stuck")
+    x.holder, x.spot = b.name, ""
+    good(w, b, "help")
+    w.people.get(x.owner, b).mood = 1
+
+
+@event("Nobody could get the {x} down.", feature="bad ending")
+def stays_stuck(w: World, x: Thing) -> None:
+    w.check("stuck" in x.state, "stuck", f"the {x.noun} is not stuck")
+
+
+# ------------------------------------------------------------------------------------- trading and choosing
+@event("{a} had {x:a}, but {a:she} wanted {y:a}.")
+def wants_other(w: World, a: Somebody, x: Thing, y: Thing) -> None:
+    x.owner = x.holder = a.name
+    a.wants = y.noun
+
+
+@event('"Do you want to trade?" asked {a:name}.', "{a} wanted to trade.")
+def asks_trade(w: World, a: Somebody) -> None:
+    w.check(a.wants, "want", f"{a.name} wants nothing")
+
+
+@event("So {a:name} gave {b:name} the {x}, and {b:name} gave {a:name} the {y}.")
+def trade(w: World, a: Somebody, b: Somebody, x: Thing, y: Thing) -> None:
+    gives(w, a, b, x)
+    gives(w, b, a, y)
+    w.check(a.wants == y.noun, "want", f"{a.name} did not want the {y.noun}")
+    good(w, b, "share", a, b)
+
+
+@event("Now {a:name} had the {x} and {b:name} had the {y}.")
+def now_have(w: World, a: Somebody, b: Somebody, x: Thing, y: Thing) -> None:
+    w.check(x.holder == a.name, "holder", f"{a.name} does not have the {x.noun}")
+    w.check(y.holder == b.name, "holder", f"{b.name} does not have the {y.noun}")
+
+
+@event("{c} had {x:a} and {y:a}[.| for {a:obj}.]")
+def offers(w: World, c: Somebody, x: Thing, y: Thing, a: Somebody | None = None) -> None:
+    x.holder = y.holder = x.owner = y.owner = c.name
+
+
+@event(
+    '"Which one do you want, {a:name}?" asked {c:name}.',
+    "{c} asked {a:name} to choose one.",
+)
+def asks_which(w: World, a: Somebody, c: Somebody) -> None:
+    not_alone(w, a, c)
+
+
+@event("{a} did not want the {x}.", '"I do not want the {x}," said {a:name}.')
+def does_not_want(w: World, a: Somebody, x: Thing) -> None:
+    w.done.add(f"{a.name} not {x.noun}")
+
+
+@event("{a} wanted the {x}.", '"I want the {x}, please," said {a:name}.')
+def wants_it(w: World, a: Somebody, x: Thing) -> None:
+    a.wants = x.noun
+
+
+@event("So {c:name} gave {a:name} the {x}.")
+def gives_chosen(w: World, c: Somebody, a: Somebody, x: Thing) -> None:
+    gives(w, c, a, x)
+    w.check(a.wants in ("", x.noun), "want", f"{a.name} wanted the {a.wants}")
+    w.check(f"{a.name} not {x.noun}" not in w.done, "want", f"{a.name} did not want the {x.noun}")
+    good(w, c, "kind", a)
+
+
+# ------------------------------------------------------------------------------------- putting away
+@event("{a} put the {x} in the {y}.")
+def puts_in(w: World, a: Somebody, x: Thing, y: Thing) -> None:
+    w.check(x.holder == a.name, "holder", f"{a.name} does not have the {x.noun}")
+    w.check(y.noun in words.CONTAINERS, "sense", f"nothing fits in a {y.noun}")
+    x.holder, x.spot = "", f"in the {y.noun}"
+    a.knows[x.noun] = x.spot
+
+
+@event("In the {p}, there was {x:a} and {y:a}.")
+def two_there(w: World, p: str, x: Thing, y: Thing) -> None:
+    x.spot = y.spot = ""
+
+
+@event("{a} opened the {y} and saw the {x}.", "{a} looked in the {y} and found the {x}.")
+def opens(w: World, a: Somebody, x: Thing, y: Thing) -> None:
+    w.check(x.spot == f"in the {y.noun}", "spot", f"the {x.noun} is not in the {y.noun}")
+    x.holder, x.spot = a.name, ""
+    w.done.add("care")
+
+
+# ------------------------------------------------------------------------------------- afraid and brave
+@event("But {a} was [very |]afraid of the {x}.", "{a} was [very |]afraid of the {x}.")
+def fears(w: World, a: Somebody, x: Thing) -> None:
+    a.fears, a.mood = x.noun, -1
+
+
+@event(
+    '"You can do it, {a:name}. [Hold|Take] my hand," said {b:name}.',
+    '"Be brave, {a:name}," said {b:name}.',
+    "{b} took {a:name} by the hand.",
+)
+def encourages(w: World, a: Somebody, b: Somebody) -> None:
+    not_alone(w, a, b)
+    w.check(a.fears, "fear", f"{a.name} is not afraid")
+    good(w, b, "help")
+
+
+@event("{a} took a deep breath and [tried|walked on|went on].")
+def tries(w: World, a: Somebody) -> None:
+    w.check(a.fears, "fear", f"{a.name} is not afraid")
+    w.done.add("brave")
+
+
+@event("Now {a} was not afraid of the {x} anymore.")
+def is_brave(w: World, a: Somebody, x: Thing) -> None:
+    w.check(a.fears == x.noun and "brave" in w.done, "fear", f"{a.name} was not afraid of the {x.noun}")
+    a.fears, a.mood = "", 1
+
+
+@event("{a} turned around and ran home.", feature="bad ending")
+def gives_up(w: World, a: Somebody) -> None:
+    w.check(a.fears, "fear", f"{a.name} is not afraid")
+
+
+# ------------------------------------------------------------------------------------- forbidden
+@event(
+    '"Do not touch the {x}, {a:name}," said {c:name}.',
+    '{c} said, "Please do not touch the {x}, {a:name}."',
+    "{c} told {a:name} not to touch the {x}.",
+)
+def forbids(w: World, a: Somebody, c: Somebody, x: Thing) -> None:
+    not_alone(w, a, c)
+    x.state.add("forbidden")
+
+
+@event("But {a} did not listen and touched the {x}.", "But {a} touched the {x} when nobody was looking.")
+def disobeys(w: World, a: Somebody, x: Thing) -> None:
+    w.check("forbidden" in x.state, "forbidden", f"nobody forbade the {x.noun}")
+    w.done.add("listen")
+    a.mood = -1
+
+
+@event('"Ouch, my [hand|finger] hurts!" cried {a:name}.', "{a} hurt {a:her} [hand|finger].")
+def hurts(w: World, a: Somebody) -> None:
+    w.check("listen" in w.done, "sense", f"nothing could hurt {a.name}")
+    a.mood = -1
+
+
+@event(
+    '"I am sorry, {c:name}. I will listen next time," said {a:name}.',
+    "{a} told {c:name} that {a:she} was sorry.",
+)
+def will_listen(w: World, a: Somebody, c: Somebody) -> None:
+    not_alone(w, a, c)
+    w.check("listen" in w.done, "sorry", f"{a.name} did nothing wrong")
+    w.done.add(f"{a.name} is sorry")
+
+
+@event("{c} [washed|kissed] {a:name}'s hand[.| and smiled.]")
+def comforts(w: World, a: Somebody, c: Somebody) -> None:
+    not_alone(w, a, c)
+    good(w, c, "help", a)
+
+
+# ------------------------------------------------------------------------------------- new friends
+@event("There, {a} met {k:a} named {b:name}.", "Near a tree, {a} met {k:a} named {b:name}.", introduces="b")
+def meets(w: World, a: Somebody, b: Somebody, k: str) -> None:
+    b.kind = k
+    w.check(words.KINDS.get(k, b.gender) == b.gender, "gender", f"{b.name} is not a {k}")
+
+
+@event('"[Will you be|Do you want to be] my friend?" asked {a:name}.', "{a} wanted to make a friend.")
+def asks_friend(w: World, a: Somebody) -> None:
+    w.check(len(w.people) > 1, "alone", "nobody else is there")
+
+
+@event(
+    '"Yes, {a:name}! Let us {v}," said {b:name}.',
+    '"Yes, let us {v} together," said {b:name}.',
+    "{b} smiled, and they began to {v}.",
+    "{b} smiled at {a:name}, and they began to {v}.",
+)
+def agrees(w: World, b: Somebody, v: str, a: Somebody | None = None) -> None:
+    w.check(a is not b, "self", f"{b.name} talks to {b.name}")
+    good(w, b, "kind", *w.people.values())
+
+
+@event('"Go away!" said {b:name}.', "{b} did not want to play[.| with anybody.]", feature="conflict")
+def sends_away(w: World, b: Somebody) -> None:
+    w.done.add("kind")
+    for somebody in w.people.values():
+        if somebody is not b:
+            somebody.mood = -1
+
+
+@event("{b} was hungry, and {a:name} had {x:a}.")
+def hungry(w: World, a: Somebody, b: Somebody, x: Thing) -> None:
+    not_alone(w, a, b)
+    x.owner = x.holder = a.name
+
+
+@event("{a} gave {b:name} the {x} to eat.")
+def feeds(w: World, a: Somebody, b: Somebody, x: Thing) -> None:
+    gives(w, a, b, x)
+    eats = words.ANIMAL_FOOD.get(b.kind, x.noun)
+    w.check(eats == x.noun, "fact", f"a {b.kind} eats {eats}, not {x.noun}")
+    good(w, a, "kind", b)
+
+
+# ------------------------------------------------------------------------------------- building
+@event("{a:name} and {b:name} built {x:a}[.| together.]")
+def build(w: World, a: Somebody, b: Somebody, x: Thing) -> None:
+    not_alone(w, a, b)
+    w.check(x.noun in words.BUILDABLE, "sense", f"nobody builds a {x.noun}")
+    x.owner = a.name
+
+
+@event("Then {c} ran into the {x}, and it fell down.", "But the wind blew, and the {x} fell down.")
+def falls_down(w: World, x: Thing, c: Somebody | None = None) -> None:
+    w.check("broken" not in x.state, "state", f"the {x.noun} fell down already")
+    w.done.add("care")
+    x.state.add("broken")
+    for somebody in w.people.values():
+        somebody.mood = -1
+
+
+@event(
+    '"We can build it again," said {b:name}.', '"Let us try again," said {b:name}.', "{b} did not give up."
+)
+def tries_again(w: World, b: Somebody) -> None:
+    w.check(any("broken" in thing.state for thing in w.things.values()), "state", "nothing fell down")
+    good(w, b, "again")
+
+
+@event("They built the {x} again, and it was [even better|bigger than before].")
+def rebuild(w: World, x: Thing) -> None:
+    w.check("broken" in x.state, "state", f"the {x.noun} did not fall down")
+    x.state.discard("broken")
+    w.done.add("again")
+    for somebody in w.people.values():
+        somebody.mood = 1
+
+
+# ------------------------------------------------------------------- hiding, and strange noises
+@event("They played hide and seek.", '"Let us play hide and seek!" said {a:name}.')
+def hide_and_seek(w: World, a: Somebody | None = None) -> None:
+    w.check(len(w.people) > 1, "alone", "nobody else is there")
+
+
+@event("{b} hid {s}.")
+def hides_self(w: World, b: Somebody, s: str) -> None:
+    b.spot = s
+    b.knows[b.name] = s
+
+
+@event("{a} looked {s}, but {b:name} was not there.")
+def misses(w: World, a: Somebody, b: Somebody, s: str) -> None:
+    not_alone(w, a, b)
+    w.check(b.spot and b.spot != s, "spot", f"{b.name} is not hiding elsewhere")
+    w.check(s not in w.searched, "search", f"{a.name} looked {s} before")
+    w.searched.add(s)
+    w.done.add("again")
+
+
+@event("Then {a} looked {s} and found {b:name}!")
+def finds_person(w: World, a: Somebody, b: Somebody, s: str) -> None:
+    not_alone(w, a, b)
+    w.check(b.spot == s, "spot", f"{b.name} is not {s}")
+    b.spot = ""
+    a.mood = b.mood = 1
+
+
+@event("{a} heard a [strange|scary|funny] noise {s}.")
+def hears(w: World, a: Somebody, s: str) -> None:
+    w.done.add(f"noise {s}")
+    a.mood = -1
+
+
+@event('"Is it a monster?" asked {a:name}.', "{a} thought it was a monster.")
+def suspects(w: World, a: Somebody) -> None:
+    w.check(any(d.startswith("noise") for d in w.done), "noise", "there was no noise")
+
+
+@event("But it was only {k:a}!", "{a} looked and saw that it was only {k:a}!", feature="plot twist")
+def only_an_animal(w: World, k: str, a: Somebody | None = None) -> None:
+    w.check(any(d.startswith("noise") for d in w.done), "noise", "there was no noise")
+    w.done.add("brave")
+    for somebody in w.people.values():
+        somebody.mood = 1
+
+
+# ------------------------------------------------------------------------------------- rain, and making up
+@event("[Dark|Gray] clouds were in the sky.", "The sky was [dark|gray] that day.", feature="foreshadowing")
+def clouds(w: World) -> None:
+    w.done.add("clouds")
+
+
+@event(
+    "Then it began to rain, and they [ran under a tree|got wet|ran to a barn].", "Then the rain came down."
+)
+def rains(w: World) -> None:
+    w.done.add("rain")
+
+
+@event("But soon {a:name} and {b:name} were friends again.", "Then {a:name} and {b:name} said sorry.")
+def make_up(w: World, a: Somebody, b: Somebody) -> None:
+    not_alone(w, a, b)
+    w.check("quarrel" in w.done, "quarrel", f"{a.name} and {b.name} did not quarrel")
+    a.mood = b.mood = 0
