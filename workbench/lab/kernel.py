@@ -69,7 +69,7 @@ def execute(
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    logging.getLogger("papermill").setLevel(logging.ERROR)
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     part = folder / ".notebook.part.ipynb"
     with writing(folder / "log.txt"), open(folder / "log.txt", "a", encoding="utf-8") as log:
         stream = _Stream(log, root, progress)

@@ -1,0 +1,151 @@
+"""The parameters cell as a schema."""
+
+import pytest
+
+from workbench.errors import UserError
+from workbench.lab.params import changed, check, content, from_strings, model_of, relative, shown
+
+CELL = '''
+"""Parameters."""
+from typing import Literal
+from pydantic import PositiveInt
+profile: Literal["tiny", "paper"] = "tiny"  # sizes
+seed: int = 0  # seed of everything random
+rate: float = 1e-3
+count: PositiveInt | None = None  # how many
+data: str = "embedded"
+sizes: list[int] = [1, 2]
+words: list[str] = []
+fast: bool = False
+hint: str | None = None
+'''
+
+
+@pytest.fixture
+def model():
+    return model_of(CELL, "01_study")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("seed", "3", 3),
+        ("seed", "-3", -3),
+        ("rate", "1", 1.0),
+        ("rate", "2e-4", 2e-4),
+        ("count", "none", None),
+        ("count", "5", 5),
+        ("data", "3", "3"),
+        ("data", "none", "none"),
+        ("data", "a=b", "a=b"),
+        ("hint", "None", None),
+        ("sizes", "[1, 2, 3]", [1, 2, 3]),
+        ("words", "[a, b]", ["a", "b"]),
+        ("words", '["a, b"]', ["a, b"]),
+        ("fast", "true", True),
+        ("profile", "paper", "paper"),
+    ],
+)
+def test_command_line_text_becomes_the_declared_type(model, name, text, value):
+    found = from_strings(model, {name: text}, "01_study")[name]
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("sed", "1", "did you mean seed?"),
+        ("zzz", "1", "it has profile, seed"),
+        ("seed", "abc", "seed=abc does not fit `seed: int`"),
+        ("seed", "1.5", "seed=1.5"),
+        ("seed", "true", "seed=true"),
+        ("count", "-1", "greater than 0"),
+        ("fast", "1", "fast=1"),
+        ("profile", "large", "'tiny' or 'paper'"),
+        ("sizes", "[1, x]", "sizes=[1, x]"),
+    ],
+)
+def test_a_wrong_parameter_is_one_clear_sentence(model, name, text, said):
+    with pytest.raises(UserError) as raised:
+        from_strings(model, {name: text}, "01_study")
+    assert said in str(raised.value)
+    assert "01_study" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_values_of_a_wrong_type_are_refused_and_not_converted(model):
+    with pytest.raises(UserError, match="seed=3"):
+        check(model, {"seed": "3"}, "01_study")
+    with pytest.raises(UserError, match="fast=1"):
+        check(model, {"fast": 1}, "01_study")
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "seed = 0",
+        "seed: int = f()",
+        "seed: Path = 0",
+        "seed: int",
+        "import os\nos.x()",
+        "seed: int =",
+        "x: int = 'a'",
+    ],
+)
+def test_a_parameters_cell_of_anything_else_is_refused(cell):
+    with pytest.raises(UserError, match="01_study"):
+        model_of(cell, "01_study")
+
+
+def test_the_cell_is_read_and_never_run(tmp_path):
+    mark = tmp_path / "ran"
+    with pytest.raises(UserError):
+        model_of(f"seed: int = 0\nopen({str(mark)!r}, 'w')", "01_study")
+    with pytest.raises(UserError):
+        model_of(f"seed: open({str(mark)!r}, 'w') = 0", "01_study")
+    assert not mark.exists()
+
+
+def test_comments_are_the_help(model):
+    assert model.model_fields["seed"].description == "seed of everything random"
+
+
+def test_parameters_cannot_be_changed_later(model):
+    with pytest.raises(ValueError, match="frozen"):
+        model().seed = 4
+
+
+def test_changed_names_what_differs_from_the_defaults(model):
+    assert changed(check(model, {"seed": 0, "sizes": [3]}, "01_study")) == {"sizes": [3]}
+
+
+def test_a_file_enters_the_key_by_its_content(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("story")
+    (tmp_path / "b.txt").write_text("story")
+    here, there = (check(model, {"data": str(tmp_path / name)}, "x") for name in ("a.txt", "b.txt"))
+    assert content(here) == content(there)
+    assert relative(here)["data"] == "a.txt"
+    assert shown(here)["data"] == "a.txt"
+    (tmp_path / "b.txt").write_text("another story")
+    assert content(here) != content(there)
+
+
+def test_a_folder_enters_the_key_by_names_and_content(model, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        (tmp_path / name / "deep" / "x.bin").write_bytes(b"1")
+    here, there = (check(model, {"data": str(tmp_path / name)}, "x") for name in ("a", "b"))
+    assert content(here) == content(there)
+    (tmp_path / "b" / "deep" / "x.bin").rename(tmp_path / "b" / "x.bin")
+    assert content(here) != content(there)
+
+
+def test_credentials_in_a_parameter_are_neither_kept_nor_part_of_the_key(model):
+    first, second = (
+        check(model, {"data": f"openai:https://me:{word}@host/v1?api_key={word}#m"}, "x") for word in "ab"
+    )
+    assert content(first) == content(second)
+    assert shown(first)["data"] == "openai:https://***@host/v1?api_key=***#m"
+    assert first.data.startswith("openai:https://me:a@")
