@@ -8,15 +8,13 @@ _INVISIBLE = re.compile(
 )
 
 
-def _mark(match: re.Match) -> str:
+def _escape(match: re.Match) -> str:
     code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"⟨U+{code:04X}⟩"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def visible(text: object, limit: int | None = None) -> str:
-    """Return the text with every invisible character named and a long tail cut off.
+    """Return the text with invisible characters escaped as in Python, and a long tail cut off.
 
     Control characters, directional overrides, zero-width characters and lone surrogates can hide or
     reorder what a reader sees, and a lone surrogate cannot be written as UTF-8. Newlines and tabs stay.
@@ -28,4 +26,4 @@ def visible(text: object, limit: int | None = None) -> str:
     text = str(text)
     tail = f"… [{len(text) - limit:,} more characters]" if limit is not None and len(text) > limit else ""
     kept = text[:limit].replace("\r\n", "\n")
-    return _INVISIBLE.sub(_mark, kept) + tail
+    return _INVISIBLE.sub(_escape, kept) + tail

@@ -9,6 +9,8 @@ PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F
 
 INK = "#222222"
 MUTED = "#666666"
+ON_BRIGHT = "#111111"  # text on a bright cell: stays dark when a page turns the other two light
+ON_DIM = "#ffffff"
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right"]
 DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 2, 1, 2, 1, 2], [1, 3]]
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
@@ -42,7 +44,13 @@ CONFIG: dict[str, Any] = {
     "background": "#ffffff",
     "font": FONT,
     "padding": 8,
-    "view": {"continuousWidth": 560, "continuousHeight": 300, "stroke": None},
+    "view": {
+        "continuousWidth": 560,
+        "continuousHeight": 300,
+        "discreteWidth": 560,
+        "discreteHeight": {"step": 30},
+        "stroke": None,
+    },
     "range": {
         "category": PALETTE,
         "symbol": SHAPES,
@@ -63,10 +71,12 @@ CONFIG: dict[str, Any] = {
         "domainColor": "#8a8a86",
         "tickColor": "#8a8a86",
         "tickSize": 4,
-        "labelLimit": 220,
-        "labelOverlap": True,
+        "labelLimit": 260,
+        "labelOverlap": "greedy",
     },
     "axisX": {"grid": False},
+    "axisXBand": {"labelAngle": 0},
+    "axisXPoint": {"labelAngle": 0},
     "axisY": {"domain": False, "ticks": False, "tickCount": 6},
     "legend": {
         "labelColor": INK,
