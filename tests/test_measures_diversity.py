@@ -89,6 +89,14 @@ def test_embedding_rows_are_unit_and_repeatable():
     assert np.allclose(rows, embed(TEXTS, dimensions=16))
 
 
+def test_embedding_with_every_axis_keeps_the_tfidf_cosines():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    rows = embed(TEXTS, dimensions=len(TEXTS))
+    exact = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit_transform(TEXTS)
+    assert rows @ rows.T == pytest.approx((exact @ exact.T).toarray(), abs=1e-9)
+
+
 def test_embedding_puts_like_with_like():
     lake, boat, sum_ = embed(["the boat on the lake", "a boat in a lake", "two plus three makes five"])
     assert lake @ boat > 0.1 > abs(lake @ sum_)

@@ -43,16 +43,30 @@ def _features(text: str) -> list[str]:
 
 def _latent_semantic(texts: Sequence[str], dimensions: int, seed: int) -> np.ndarray:
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
-    from sklearn.utils.extmath import randomized_svd
 
     hashing = HashingVectorizer(analyzer=_features, n_features=2**16, alternate_sign=False, norm=None)
     weighted = TfidfTransformer(sublinear_tf=True).fit_transform(hashing.transform(texts))
     wordless = np.diff(weighted.indptr)[:, None] == 0
     if len(texts) == 1 or wordless.all():
         return np.ones((len(texts), 1))
-    left, singular, _ = randomized_svd(weighted, min(dimensions, len(texts)), n_iter=4, random_state=seed)
-    reduced = left * singular
+    reduced = _leading_axes(weighted, min(dimensions, len(texts)), seed)
     return np.hstack([reduced, wordless]) if wordless.any() else reduced
+
+
+def _leading_axes(table: Any, d: int, seed: int) -> np.ndarray:
+    """Left singular vectors times singular values of a sparse (n, m) table, the d largest.
+
+    Subspace iteration (Halko et al. 2011, arXiv 0909.4061) that orthogonalises on the short side only:
+    scikit-learn's also does so on the m hashed columns, ten times slower here.
+    """
+    n = table.shape[0]
+    basis = np.random.default_rng(seed).normal(size=(n, min(d + 10, n)))
+    for _ in range(5):
+        basis, _ = np.linalg.qr(table @ (table.T @ basis))
+    projected = table.T @ basis
+    squares, axes = np.linalg.eigh(projected.T @ projected)
+    largest = slice(None, -d - 1, -1)
+    return (basis @ axes[:, largest]) * np.sqrt(np.clip(squares[largest], 0, None))
 
 
 def _sentence_vectors(texts: Sequence[str], model: str) -> np.ndarray:
