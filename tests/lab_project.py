@@ -30,7 +30,10 @@ def write_notebook(
     start = new_code_cell(f'import workbench\nrun = workbench.start("{name}", globals())')
     notebook = new_notebook(
         cells=[first, start, new_markdown_cell("## The work"), *map(new_code_cell, cells)],
-        metadata={"workbench": meta, "kernelspec": {"name": kernel, "display_name": kernel}},
+        metadata={
+            "workbench": meta,
+            "kernelspec": {"name": kernel, "display_name": kernel, "language": "python"},
+        },
     )
     path = root / "notebooks" / f"{name}.ipynb"
     path.parent.mkdir(exist_ok=True)

@@ -96,12 +96,11 @@ def show(
     """Show a run: parameters, inputs, environment, claims; or why it has another key than the run before."""
     from workbench.lab import history, ledger, project, record
 
-    runs = (
-        project.runs_folder(project.find_root())
-        if not (Path(run) / "run.json").is_file()
-        else Path(run).parents[1]
-    )
-    folder = history.find_run(runs, run)
+    if (Path(run) / "run.json").is_file():  # a folder that was moved, perhaps with no project around it
+        folder, runs = Path(run).absolute(), Path(run).absolute().parents[1]
+    else:
+        runs = project.runs_folder(project.find_root())
+        folder = history.find_run(runs, run)
     if why:
         other, lines = history.why(folder, runs)
         _show_why(folder, other, lines)
@@ -144,10 +143,9 @@ def report(
     target = out_folder or root / "reports"
     for folder in folders:
         publish.publish(folder, target, again=True)
-        out.print(Text(f"✓ {_near(target / (folder.parent.name + '.html'))}"))
-    out.print(
-        Text.assemble("\nReport: ", (_near(publish.publish_index(target, place)), "bold")), soft_wrap=True
-    )
+        out.print(Text(f"✓ {_near(publish.page_of(folder, target))}"))
+    index = publish.publish_index(target, [*publish.shown_runs(target, place), *folders])
+    out.print(Text.assemble("\nReport: ", (_near(index), "bold")), soft_wrap=True)
 
 
 @app.command()
@@ -216,8 +214,9 @@ def _run(jobs: "list[Job]", root: Path, runs: Path, workers: int) -> None:
         err.print(Text(f"Interrupted; nothing is lost: {execute.CONTINUES}.", style="yellow"))
         raise typer.Exit(130) from None
     index = reports / "index.html"
-    if any(wrote) or not index.exists():
-        publish.publish_index(reports, runs)
+    shown = publish.shown_runs(reports, runs) if any(wrote) or not index.exists() else []
+    if shown:
+        publish.publish_index(reports, shown)
     _closing(jobs, index)
     failed = [job for job in jobs if job.status == "failed"]
     if failed or troubles:
@@ -233,7 +232,8 @@ def _closing(jobs: "list[Job]", index: Path) -> None:
     if claims:
         counts = (f"{count} {verdict}" for verdict, count in ledger.count_verdicts(claims).items() if count)
         out.print(Text(f"\n{len(claims)} claim{'s' * (len(claims) > 1)}: {' · '.join(counts)}"))
-    out.print(Text.assemble("\nReport: ", (_near(index), "bold")), soft_wrap=True)
+    if index.exists():
+        out.print(Text.assemble("\nReport: ", (_near(index), "bold")), soft_wrap=True)
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

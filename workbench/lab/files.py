@@ -33,6 +33,8 @@ def writing(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except TimeoutError:  # a lock that another process holds, not a refusal
+        raise
     except OSError as error:
         if error.errno in _FULL:
             raise UserError(

@@ -51,14 +51,17 @@ def newest_done(runs: Path) -> list[Path]:
 
 
 def state(folder: Path) -> str:
-    """done, failed or running; interrupted after a kill; newer or unreadable where it cannot be read."""
+    """done, failed or running; interrupted after Ctrl-C or a kill; newer or unreadable where it cannot be read."""
     try:
-        status = read_run(folder)["status"]
+        record = read_run(folder)
     except NewerRunError:
         return "newer"
     except UserError:
         return "unreadable"
-    return STOPPED if status == "running" and not is_locked(folder) else str(status)
+    stopped = (record["error"] or "").startswith(STOPPED)
+    if stopped or (record["status"] == "running" and not is_locked(folder)):
+        return STOPPED
+    return str(record["status"])
 
 
 def leftovers(runs: Path, older: bool) -> dict[Path, str]:

@@ -72,7 +72,7 @@ def execute(
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     part = folder / ".notebook.part.ipynb"
     with writing(folder / "log.txt"), open(folder / "log.txt", "a", encoding="utf-8") as log:
-        stream = _Stream(log, root, progress)
+        streams = [_Stream(log, root, progress) for _ in range(2)]
         try:
             papermill.execute_notebook(
                 _literal(notebook.path),
@@ -81,8 +81,8 @@ def execute(
                 kernel_name="python3",
                 language="python",
                 progress_bar=False,
-                stdout_file=stream,
-                stderr_file=stream,
+                stdout_file=streams[0],
+                stderr_file=streams[1],
                 on_cell_start=lambda cell, cell_index: _note(cell, progress),
                 kernel_manager_class=_manager(folder, log, progress, threads),
                 extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=ERROR"],
@@ -96,7 +96,8 @@ def execute(
             said = "The kernel died (often for lack of memory)."
             raise CellFailed(progress, "", [], said) from None
         finally:
-            stream.write("\n")
+            for stream in streams:
+                stream.write("\n")
             if part.exists():
                 _keep(part, folder / "notebook.ipynb", root)
 

@@ -88,7 +88,9 @@ def _table(jobs: Sequence[Job], spinner: Spinner, width: int) -> Group:
         at = job.progress
         row = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=at.cells, completed=max(at.cell - 1, 0), width=16)
+        about = job.plan.notebook.metadata.get("minutes")
         passed = Text(duration(time.monotonic() - job.started), style="dim")
+        passed.append(f" of about {about:g} min" if isinstance(about, int | float) else "")
         cells = Text(f"{at.cell}/{at.cells}", style="cyan")
         row.add_row(spinner, Text(job.name, style="bold"), bar, cells, passed, Text(at.heading))
         rows.append(row)
