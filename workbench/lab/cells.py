@@ -95,7 +95,7 @@ def _fold(found: Iterable[Block]) -> list[Block]:
         if block["type"] == last["type"] == "code":
             last["html"] += Markup("\n") + block["html"]
             last["lines"] += block["lines"]
-        elif block["type"] == last["type"] == "text":
+        elif block["type"] == last["type"] == "text" and block["stream"] and last["stream"]:
             last["text"] += block["text"]
         elif block["type"] in FIGURES and last["type"] == "code":
             folded[-1] = {**block, "code": last}
@@ -127,7 +127,7 @@ def _outputs(outputs: Iterable[dict[str, Any]]) -> list[Block]:
     for output in outputs:
         kind = output.get("output_type")
         if kind == "stream" and output.get("name") == "stdout":
-            found.append({"type": "text", "text": _joined(output.get("text", ""))})
+            found.append({"type": "text", "stream": True, "text": _joined(output.get("text", ""))})
         elif kind == "error":
             found.append(_error(output))
         elif kind in ("display_data", "execute_result"):
@@ -145,7 +145,7 @@ def _display(data: dict[str, Any]) -> list[Block]:
     if "image/png" in data:
         return [{"type": "picture", "png": _base64(data["image/png"])}]
     text = _joined(data.get("text/plain", ""))
-    return [{"type": "text", "text": text + "\n"}] if text else []
+    return [{"type": "text", "stream": False, "text": text}] if text else []
 
 
 def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:

@@ -98,7 +98,8 @@ class Table(View):
     def bundle(self, *, png: bool = True) -> Bundle:
         """Return the record and an escaped HTML table for JupyterLab."""
         data, metadata = super().bundle(png=png)
-        head = "".join(f"<th>{escape(name)}</th>" for name in self.record["columns"])
+        first = self.record["rows"][0] if self.record["rows"] else [None] * len(self.record["columns"])
+        head = "".join(map(_header, self.record["columns"], first))
         body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in self.record["rows"])
         hidden = self.record["count"] - len(self.record["rows"])
         note = f"<p style='color:#777'>{hidden:,} more rows</p>" if hidden else ""
@@ -233,11 +234,17 @@ def _html_heading(record: dict[str, Any]) -> str:
     )
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _header(name: str, first: Any) -> str:
+    return f"<th style='text-align:{'right' if _is_number(first) else 'left'}'>{escape(name)}</th>"
+
+
 def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"<td style='text-align:right'>{value:.4g}</td>"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"<td style='text-align:right'>{value:,}</td>"
+    if _is_number(value):
+        return f"<td style='text-align:right'>{value:{'.4g' if isinstance(value, float) else ','}}</td>"
     text = "" if value is None else escape(str(value))
     return f"<td style='text-align:left;white-space:pre-wrap;max-width:60ch' dir='auto'>{text}</td>"
 
