@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -129,6 +130,16 @@ def test_a_kernel_that_dies_is_said_so(root):
     assert job.failure.cell == 3
 
 
+def test_a_kernel_that_does_not_start_leaves_its_reason_in_the_log(root, monkeypatch):
+    (root / "python").write_text("#!/bin/sh\necho no kernel here >&2\nexit 1")
+    (root / "python").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(root / "python"))
+    write_notebook(root, "01_start")
+    job = run(root, "01_start")["01_start"]
+    assert "kernel died" in job.failure.error
+    assert (job.folder / "log.txt").read_text().strip() == "no kernel here"
+
+
 def test_what_is_kept_names_no_place_and_no_secret(root):
     cell = 'import os; print(os.path.abspath("here")); print("https://me:pass@host/ and token=abc")'
     write_notebook(root, "01_kept", cell, parameters='data: str = "embedded"')
@@ -141,6 +152,27 @@ def test_what_is_kept_names_no_place_and_no_secret(root):
         assert sys.prefix not in text, path
         assert "pass@" not in text, path
         assert "abc" not in text, path
+
+
+def test_a_full_disk_ends_with_its_sentence_and_more_space_lets_it_continue(root, monkeypatch):
+    disk = root / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", disk], capture_output=True
+    ).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    monkeypatch.setenv("WORKBENCH_RUNS", str(disk / "runs"))
+    big = ROWS.replace('{"item": items}', '{"item": items, "b": [os.urandom(30_000) for _ in items]}')
+    write_notebook(root, "01_rows", big, USE_ROWS)
+    try:
+        job = run(root, "01")["01_rows"]
+        assert (job.status, job.failure) == ("failed", None)
+        assert job.error.startswith("The disk is full")
+        subprocess.run(["mount", "-o", "remount,size=9m", disk], check=True)
+        assert run(root, "01")["01_rows"].status == "done"
+        assert len(worked(root)) <= 8 + 1
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 def test_independent_notebooks_run_side_by_side(root):

@@ -64,6 +64,11 @@ def atomic_write(path: Path, data: bytes) -> None:
             raise
 
 
+def encoded(text: str) -> bytes:
+    """UTF-8; half a surrogate pair, which models do write, is spelled out as JSON would spell it."""
+    return text.encode("utf-8", "backslashreplace")
+
+
 def orphans(folder: Path) -> list[Path]:
     """Temporary files that killed processes left under a folder."""
     return sorted(folder.rglob(".*.part.*"))
@@ -71,7 +76,7 @@ def orphans(folder: Path) -> list[Path]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` atomically as readable JSON; NaN and infinities become null."""
-    atomic_write(path, (json.dumps(plain(value), indent=1, ensure_ascii=False) + "\n").encode())
+    atomic_write(path, encoded(json.dumps(plain(value), indent=1, ensure_ascii=False) + "\n"))
 
 
 def read_json(path: Path) -> Any:
@@ -95,7 +100,7 @@ def append_line(path: Path, line: str) -> None:
         with open(path, "ab", buffering=0) as file:
             size = file.tell()
             try:
-                data = (line + "\n").encode()
+                data = encoded(line + "\n")
                 if file.write(data) != len(data):
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             except OSError:
@@ -128,7 +133,7 @@ def plain(value: Any) -> Any:
 
 def canonical(value: Any) -> bytes:
     """JSON that is the same bytes for the same value."""
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
 def digest(data: bytes) -> str:

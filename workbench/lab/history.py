@@ -51,7 +51,7 @@ def newest_done(runs: Path) -> list[Path]:
 
 
 def state(folder: Path) -> str:
-    """done, failed or running; interrupted after Ctrl-C or a kill; newer or unreadable where it cannot be read."""
+    """done, failed, running, interrupted (by Ctrl-C or a kill); newer or unreadable if it cannot be read."""
     try:
         record = read_run(folder)
     except NewerRunError:

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from workbench.errors import UserError
-from workbench.lab.files import atomic_write, read_json, strip_credentials, writing
+from workbench.lab.files import atomic_write, encoded, strip_credentials, writing
 from workbench.lab.project import Notebook, source_of
 
-_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Escape sequences, control characters, and what turns the direction of writing around.
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
 @dataclass
@@ -65,41 +68,36 @@ def execute(
         UserError: A cell raised one, or the disk is full.
         CellFailed: A cell raised anything else, or its kernel died.
     """
-    import papermill
-    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    logging.getLogger("papermill").setLevel(logging.CRITICAL)
-    part = folder / ".notebook.part.ipynb"
-    with writing(folder / "log.txt"), open(folder / "log.txt", "a", encoding="utf-8") as log:
-        streams = [_Stream(log, root, progress) for _ in range(2)]
+    part, final, native = (
+        folder / name for name in (".notebook.part.ipynb", "notebook.ipynb", ".kernel.part.txt")
+    )
+    with (
+        writing(folder / "log.txt"),
+        open(folder / "log.txt", "a", encoding="utf-8", errors="backslashreplace") as log,
+        open(native, "w+", encoding="utf-8", errors="replace") as words,
+    ):
         try:
-            papermill.execute_notebook(
-                _literal(notebook.path),
-                _literal(part),
-                parameters=dict(values),
-                kernel_name="python3",
-                language="python",
-                progress_bar=False,
-                stdout_file=streams[0],
-                stderr_file=streams[1],
-                on_cell_start=lambda cell, cell_index: _note(cell, progress),
-                kernel_manager_class=_manager(folder, log, progress, threads),
-                extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=ERROR"],
-            )
-        except PapermillExecutionError as error:
+            manager = _manager(folder, words, progress, threads)
+            _run_cells(notebook.path, values, part, root, progress, log, manager)
+        except BaseException as error:
+            with suppress(UserError, ValueError):  # a full disk cuts it short; the cell's error says more
+                _keep(part, final, root)
+            if isinstance(error, RuntimeError):  # the kernel died, or did not start
+                words.seek(0)  # a kernel that cannot start says why there and nowhere else
+                log.write(clean(_without_places(words.read(), root)))
+                said = f"The kernel died, often for lack of memory ({error})"
+                raise CellFailed(progress, "", [], said) from None
+            if not isinstance(error, PapermillExecutionError):
+                raise
             if error.ename == "UserError":
                 raise UserError(clean(error.evalue)) from None
             said = clean(f"{error.ename}: {error.evalue}")
             raise CellFailed(progress, error.source, error.traceback, said) from None
-        except DeadKernelError:
-            said = "The kernel died (often for lack of memory)."
-            raise CellFailed(progress, "", [], said) from None
         finally:
-            for stream in streams:
-                stream.write("\n")
-            if part.exists():
-                _keep(part, folder / "notebook.ipynb", root)
+            native.unlink(missing_ok=True)
+        _keep(part, final, root)
 
 
 def kill(progress: Progress) -> None:
@@ -111,7 +109,39 @@ def kill(progress: Progress) -> None:
 
 def clean(text: str) -> str:
     """Text of others for the terminal and for files: no control sequences, no secrets."""
-    return strip_credentials(_ANSI.sub("", text))
+    return strip_credentials(_CONTROL.sub("", text))
+
+
+def _run_cells(
+    source: Path,
+    values: Mapping[str, Any],
+    part: Path,
+    root: Path,
+    progress: Progress,
+    log: TextIO,
+    manager: type,
+) -> None:
+    import papermill
+
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    streams = [_Stream(log, root, progress) for _ in range(2)]
+    try:
+        papermill.execute_notebook(
+            _literal(source),
+            _literal(part),
+            parameters=dict(values),
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            stdout_file=streams[0],
+            stderr_file=streams[1],
+            on_cell_start=lambda cell, cell_index: _note(cell, progress),
+            kernel_manager_class=manager,
+            extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=ERROR"],
+        )
+    finally:
+        for stream in streams:
+            stream.write("\n")
 
 
 class _Stream:
@@ -136,7 +166,7 @@ class _Stream:
         self.log.flush()
 
 
-def _manager(folder: Path, log: TextIO, progress: Progress, threads: int) -> type:
+def _manager(folder: Path, words: TextIO, progress: Progress, threads: int) -> type:
     """A kernel manager that starts this Python, whatever kernels are installed under which name."""
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
@@ -152,7 +182,7 @@ def _manager(folder: Path, log: TextIO, progress: Progress, threads: int) -> typ
             return KernelSpec(argv=command, env=environment, language="python", display_name="Python 3")
 
         async def start_kernel(self, **options: Any) -> None:
-            await super().start_kernel(stdout=log, stderr=log, **options)
+            await super().start_kernel(stdout=words, stderr=words, **options)
             progress.kernel = self.provisioner.pid
 
     return ThisPython
@@ -169,7 +199,11 @@ def _note(cell: Any, progress: Progress) -> None:
 
 def _keep(part: Path, final: Path, root: Path) -> None:
     """Put the executed notebook in its place, without papermill's marks, this machine's paths and secrets."""
-    notebook = read_json(part)
+    if not part.exists():
+        return
+    data = part.read_bytes()
+    part.unlink()
+    notebook = json.loads(data)
     marked = "papermill-error-cell-tag"
     notebook["cells"] = [c for c in notebook["cells"] if marked not in c["metadata"].get("tags", [])]
     for holder in (notebook, *notebook["cells"]):
@@ -178,8 +212,7 @@ def _keep(part: Path, final: Path, root: Path) -> None:
         cell["source"] = strip_credentials(source_of(cell))
         if "outputs" in cell:
             cell["outputs"] = _told(cell["outputs"], root)
-    atomic_write(final, (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode())
-    part.unlink()
+    atomic_write(final, encoded(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"))
 
 
 def _told(value: Any, root: Path) -> Any:
