@@ -1,0 +1,70 @@
+"""Model folders that are whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import UserError
+
+
+@contextmanager
+def replacing(folder: str | Path) -> Iterator[Path]:
+    """A temporary folder that takes the place of `folder` when the block ends well."""
+    folder = Path(folder)
+    new, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{part}") for part in ("new", "old"))
+    try:
+        new.mkdir(parents=True)
+        yield new
+        sync(new)
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+    except UserError:
+        raise
+    except Exception as error:  # safetensors has its own class for a full disk
+        raise UserError(
+            f"The model could not be written to {folder} ({error}): make room or choose another folder."
+        ) from error
+    finally:
+        for rest in (new, old):
+            shutil.rmtree(rest, ignore_errors=True)
+
+
+def sync(folder: Path) -> None:
+    """Force a folder's files to disk."""
+    for path in [*folder.rglob("*"), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a file that is whole or not there."""
+    new = path.with_name(f".{path.name}.new")
+    with new.open("w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Silence transformers' progress bars, which take longer to draw than a small model to load or write."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

@@ -1,0 +1,244 @@
+"""Sampling: prompts in, several completions each out, the same whatever the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.engine.batch import Batch
+from workbench.engine.tokens import encode, encode_pairs
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a model wrote after a prompt.
+
+    Attributes:
+        text: without special tokens, cut before the stop string that ended it.
+        tokens: every token drawn, with the one that ended the text.
+        logprobs: natural log-probability of each token under the model itself: temperature 1, nothing cut
+            off.
+        finish_reason: `stop` (end of text or a stop string) or `length`.
+    """
+
+    text: str
+    tokens: list[int]
+    logprobs: list[float]
+    finish_reason: Literal["stop", "length"]
+
+
+class Sampler(Protocol):
+    """Anything that completes prompts."""
+
+    def sample(
+        self,
+        prompts: Sequence[str],
+        *,
+        n: int = 1,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> list[list[Completion]]:
+        """`n` completions of each prompt.
+
+        Args:
+            prompts: texts to continue.
+            n: completions of each.
+            max_new_tokens: longest completion, in tokens.
+            temperature: 0 takes the most likely token.
+            top_p: draw from the smallest set of tokens that holds this share of the probability.
+            min_p: leave out tokens less likely than this share of the most likely one.
+            stop: strings before which a completion ends.
+            seed: fixes every draw.
+        """
+        ...
+
+
+class TransformersSampler:
+    """Samples from any transformers causal language model.
+
+    The tokens of prompt i, sample j come from a random stream of (seed, i, j) alone, so that neither the
+    batch size nor the other rows change them, except where floating-point rounding does.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, batch_size: int = 64
+    ) -> None:
+        """`batch_size` rows are decoded at a time; a row that ends makes room for the next."""
+        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+        self._stops: dict[tuple[str, ...], Tensor] = {}
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        prompts: Sequence[str],
+        *,
+        n: int = 1,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+    ) -> list[list[Completion]]:
+        """See `Sampler.sample`; a row also ends (`length`) where the model's context does.
+
+        Raises:
+            UserError: a setting is out of range, or a prompt is empty or fills the context.
+        """
+        if n < 1 or max_new_tokens < 1 or temperature < 0 or not 0 < top_p <= 1 or not 0 <= min_p <= 1:
+            raise UserError(
+                "Sampling needs n and max_new_tokens of 1 or more, temperature >= 0, 0 < top_p <= 1, 0 <= min_p <= 1."
+            )
+        if not len(prompts):
+            return []
+        if not all(stop):
+            raise UserError("A stop string must not be empty.")
+        ids = [row or [_first_token(self.tokenizer)] for row in encode(self.tokenizer, prompts)]
+        batch = Batch(
+            self.model,
+            ids,
+            limits=self._limits(ids, max_new_tokens),
+            n=n,
+            size=self.batch_size,
+            seed=seed,
+            may_end=self._may_end(stop),
+            ends=lambda prompt, tokens: self._stop_at(prompt, tokens, stop) is not None,
+        )
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            rows = batch.run(temperature, top_p, min_p)
+        finally:
+            self.model.train(was_training)
+        done = [self._completion(ids[index // n], *row, stop) for index, row in enumerate(rows)]
+        return [done[begin : begin + n] for begin in range(0, len(done), n)]
+
+    def _limits(self, ids: list[list[int]], max_new_tokens: int) -> list[int]:
+        context = getattr(self.model.config, "max_position_embeddings", None) or 1 << 30
+        longest = max(map(len, ids))
+        if longest >= context:
+            raise UserError(
+                f"A prompt of {longest} tokens leaves no room in the model's context of {context}."
+            )
+        return [min(max_new_tokens, context - len(row)) for row in ids]
+
+    def _text(self, prompt: list[int], tokens: list[int]) -> str:
+        # Decoded behind the prompt's last token, because some tokenizers drop the first space of a text.
+        before = self.tokenizer.decode(prompt[-1:], skip_special_tokens=True)
+        return self.tokenizer.decode(prompt[-1:] + tokens, skip_special_tokens=True)[len(before) :]
+
+    def _stop_at(self, prompt: list[int], tokens: list[int], stop: Sequence[str]) -> int | None:
+        text = self._text(prompt, tokens)
+        return min((at for at in map(text.find, stop) if at >= 0), default=None)
+
+    def _completion(
+        self, prompt: list[int], tokens: list[int], logprobs: list[float], ended: bool, stop: Sequence[str]
+    ) -> Completion:
+        text = self._text(prompt, tokens)
+        if stop:
+            text = text[: self._stop_at(prompt, tokens, stop)]
+        return Completion(text, tokens, logprobs, "stop" if ended else "length")
+
+    def _may_end(self, stop: Sequence[str]) -> Tensor | None:
+        """Bool per token: whether it holds the last character of a stop string, so that the text need be
+        looked at.
+        """
+        key = tuple(stop)
+        if not key:
+            return None
+        if key not in self._stops:
+            size = max(self.model.config.vocab_size, len(self.tokenizer))
+            flags = torch.zeros(size, dtype=torch.bool)
+            last = {text[-1] for text in stop}
+            for token in range(len(self.tokenizer)):
+                # One token's text may be part of a character, and decoding may strip the word mark: look at
+                # both.
+                text = self.tokenizer.decode([token]) + str(
+                    self.tokenizer.convert_ids_to_tokens(token)
+                ).replace("▁", " ")
+                flags[token] = "\ufffd" in text or not last.isdisjoint(text)
+            self._stops[key] = flags.to(self.model.device)
+        return self._stops[key]
+
+    @torch.inference_mode()
+    def logprobs(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        """Natural log-probability of whole completions, for forced choice.
+
+        Args:
+            prompts: texts before.
+            completions: the candidates of each prompt.
+
+        Returns:
+            For each prompt an array over its candidates: the sum of their tokens' log-probabilities at
+            temperature 1.
+
+        Raises:
+            UserError: a candidate is empty or does not fit into the context with its prompt.
+        """
+        counts = [len(candidates) for candidates in completions]
+        if len(counts) != len(prompts):
+            raise UserError(f"There are {len(prompts)} prompts, but completions for {len(counts)}.")
+        pairs = [(prompt, text) for prompt, texts in zip(prompts, completions, strict=True) for text in texts]
+        rows = encode_pairs(self.tokenizer, pairs)
+        rows = [(prompt or [_first_token(self.tokenizer)], completion) for prompt, completion in rows]
+        if not all(completion for _, completion in rows):
+            raise UserError("A candidate completion is empty: it has no probability to compare.")
+        if rows:
+            self._limits([prompt + completion[:-1] for prompt, completion in rows], 1)
+        sums = np.zeros(len(rows))
+        for part, values in token_logprobs(self.model, rows, self.batch_size):
+            sums[part] = [row.sum() for row in values]
+        return np.split(sums, np.cumsum(counts)[:-1]) if counts else []
+
+
+def token_logprobs(
+    model: PreTrainedModel, rows: Sequence[tuple[list[int], list[int]]], batch_size: int
+) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+    """Log-probabilities of the second half of each row after the first, in batches of similar length.
+
+    Args:
+        model: any transformers causal language model.
+        rows: (tokens before, tokens to score), the first not empty.
+        batch_size: most rows at a time; fewer where the logits would pass about half a gigabyte.
+
+    Yields:
+        Indices into `rows`, and float64 arrays of natural log-probabilities, one a token.
+    """
+    order = sorted(range(len(rows)), key=lambda index: len(rows[index][0]) + len(rows[index][1]))
+    while order:
+        longest = len(rows[order[-1]][0]) + len(rows[order[-1]][1])
+        size = max(1, min(batch_size, (1 << 27) // (longest * model.config.vocab_size)))
+        part, order = order[-size:], order[:-size]
+        ids = torch.zeros(len(part), longest, dtype=torch.long)
+        for place, index in enumerate(part):
+            row = torch.tensor(rows[index][0] + rows[index][1])
+            ids[place, : len(row)] = row  # zeros on the right cannot reach back to what is scored
+        ids = ids.to(model.device)
+        logits = model(ids[:, :-1], use_cache=False).logits.float()
+        picked = logits.gather(2, ids[:, 1:, None])[..., 0] - logits.logsumexp(-1)
+        picked = picked.double().cpu().numpy()
+        values = []
+        for place, index in enumerate(part):
+            before, scored = map(len, rows[index])
+            values.append(picked[place, before - 1 : before - 1 + scored])
+        yield part, values
+
+
+def _first_token(tokenizer: PreTrainedTokenizerFast) -> int:
+    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+    if first is None:
+        raise UserError("An empty prompt needs a tokenizer with a beginning-of-text or end-of-text token.")
+    return first

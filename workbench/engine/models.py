@@ -1,0 +1,283 @@
+"""Small causal language models: presets, tokenizers, loading and saving.
+
+The presets follow the shapes of TinyStories (Eldan & Li 2023, arXiv:2305.07759, table of released models),
+but each is named after its *total* parameter count at a vocabulary of 2,048 with tied embeddings, which the
+published names are not.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from workbench.engine.folders import replacing, without_bars
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+
+Architecture = Literal["llama", "gpt-neo", "bloom"]
+SHAPES = {  # name: (layers, hidden size)
+    "tiny:0.1M": (3, 32),
+    "tiny:0.3M": (3, 64),
+    "tiny:1M": (4, 128),
+    "tiny:3M": (6, 192),
+    "tiny:8M": (6, 320),
+    "tiny:28M": (8, 512),
+    "tiny:33M": (4, 768),
+}
+END_OF_TEXT = "<|endoftext|>"
+# The messages' texts one after the other: a base model completes, it does not converse.
+CHAT_TEMPLATE = "{{ bos_token }}{% for message in messages %}{{ message['content'] }}{% endfor %}"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Parameters of a model; a weight shared by two modules counts once.
+
+    `embedding` holds token and learned position embeddings and an untied output layer.
+    """
+
+    total: int
+    embedding: int
+    non_embedding: int
+
+    def __str__(self) -> str:
+        return f"{self.total:,} parameters ({self.embedding:,} embedding, {self.non_embedding:,} other)"
+
+
+def config(
+    preset: str = "tiny:1M",
+    vocab_size: int = 2048,
+    architecture: Architecture = "llama",
+    n_layers: int | None = None,
+    hidden_size: int | None = None,
+    context: int = 256,
+) -> PretrainedConfig:
+    """Shape of a small model with tied embeddings.
+
+    Args:
+        preset: one of `SHAPES`.
+        vocab_size: rows of the embedding, at least the tokenizer's length.
+        architecture: `llama` (rotary positions), `gpt-neo` (learned positions; every second layer looks back
+            256 tokens only, as in TinyStories) or `bloom` (ALiBi).
+        n_layers: depth in place of the preset's.
+        hidden_size: width in place of the preset's; a multiple of 32, or of 8 below 128.
+        context: longest sequence in tokens.
+
+    Raises:
+        UserError: the preset, architecture or width does not exist.
+    """
+    layers, hidden = SHAPES.get(preset, (None, None))
+    if layers is None:
+        raise UserError(f"There is no preset {preset!r}{_near(preset, SHAPES)}.")
+    layers, hidden = n_layers or layers, hidden_size or hidden
+    if hidden % (32 if hidden >= 128 else 8):
+        raise UserError(f"hidden_size={hidden} must be a multiple of 32 (of 8 below 128).")
+    heads = hidden // 32 if hidden >= 128 else 4
+    make = {"llama": _llama, "gpt-neo": _gpt_neo, "bloom": _bloom}.get(architecture)
+    if make is None:
+        raise UserError(f"There is no architecture {architecture!r}: choose llama, gpt-neo or bloom.")
+    return make(
+        layers, hidden, heads, context, vocab_size=vocab_size, bos_token_id=0, eos_token_id=0, pad_token_id=0
+    )
+
+
+def _llama(layers: int, hidden: int, heads: int, context: int, **common: int) -> PretrainedConfig:
+    from transformers import LlamaConfig
+
+    return LlamaConfig(
+        hidden_size=hidden,
+        intermediate_size=-(-8 * hidden // 96)
+        * 32,  # 8/3 of the width, so that the gated layer costs as much as 4x
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        max_position_embeddings=context,
+        tie_word_embeddings=True,
+        **common,
+    )
+
+
+def _gpt_neo(layers: int, hidden: int, heads: int, context: int, **common: int) -> PretrainedConfig:
+    from transformers import GPTNeoConfig
+
+    kinds = ["global", "local"] * layers
+    return GPTNeoConfig(
+        hidden_size=hidden,
+        num_layers=layers,
+        num_heads=heads,
+        attention_types=[[[kind], 1] for kind in kinds[:layers]],
+        window_size=256,
+        max_position_embeddings=context,
+        tie_word_embeddings=True,
+        **common,
+    )
+
+
+def _bloom(layers: int, hidden: int, heads: int, context: int, **common: int) -> PretrainedConfig:
+    from transformers import BloomConfig
+
+    return BloomConfig(
+        hidden_size=hidden,
+        n_layer=layers,
+        n_head=heads,
+        max_position_embeddings=context,  # ALiBi has no limit of its own; vLLM and the sampler read this
+        tie_word_embeddings=True,
+        **common,
+    )
+
+
+def build(config: PretrainedConfig, seed: int) -> PreTrainedModel:
+    """A float32 model on the CPU with random weights that depend on the seed alone."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+
+
+def count_parameters(model: PreTrainedModel) -> Counts:
+    """Total, embedding and non-embedding parameters."""
+    from torch import nn
+
+    embeddings = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    if model.get_output_embeddings() is not None:
+        embeddings.append(model.get_output_embeddings())
+    total = sum(weight.numel() for weight in model.parameters())
+    embedding = sum(
+        {id(weight): weight.numel() for part in embeddings for weight in part.parameters()}.values()
+    )
+    return Counts(total, embedding, total - embedding)
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> PreTrainedTokenizerFast:
+    """Byte-level BPE: any text encodes and decodes back; one special token begins, ends and pads.
+
+    Raises:
+        UserError: the vocabulary cannot hold the 256 bytes and the special token.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    if vocab_size < 257:
+        raise UserError(f"vocab_size={vocab_size} is too small: 256 bytes and {END_OF_TEXT} need 257.")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{END_OF_TEXT} $A", pair=f"{END_OF_TEXT} $A $B", special_tokens=[(END_OF_TEXT, 0)]
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=END_OF_TEXT, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT
+    )
+    fast.chat_template = CHAT_TEMPLATE
+    return fast
+
+
+def load(source: str | Path, device: str = "auto") -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """Model (evaluation mode) and tokenizer from a folder or a hub id; code and pickles in it are never run.
+
+    Args:
+        source: a folder with `config.json`, `*.safetensors` and a tokenizer, or a hub id such as `org/name`.
+        device: a torch device, or `auto` for the GPU if there is one. On the CPU weights become float32,
+            where sampling in bf16 is slower; on a GPU they keep the checkpoint's type.
+
+    Raises:
+        UserError: nothing loadable is there, or the hub cannot be reached.
+    """
+    import torch
+
+    source = str(source)
+    if source.startswith("tiny:"):
+        kind = "a shape without weights: train it first" if source in SHAPES else "not a preset"
+        raise UserError(f"{source!r} is {kind}{_near(source, SHAPES) if source not in SHAPES else ''}.")
+    folder = Path(source).expanduser()
+    local = folder.exists()
+    if local:
+        _check_folder(folder)
+    elif not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
+        raise UserError(f"There is no folder {source!r}.")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    model, tokenizer = _from_pretrained(str(folder) if local else source, local, device)
+    return model.to(device).eval(), tokenizer
+
+
+def _from_pretrained(source: str, local: bool, device: str) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    local = local or not _hub_answers()
+    options = {"local_files_only": local, "trust_remote_code": False}
+    dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
+    try:
+        with without_bars():
+            tokenizer = AutoTokenizer.from_pretrained(source, **options)
+            model = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, dtype=dtype, **options)
+    except Exception as error:  # transformers raises OSError, ValueError, httpx and safetensors errors alike
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if Path(source).exists():
+            raise UserError(f"The model in {source} cannot be loaded: {first}") from error
+        raise UserError(
+            f"{source!r} is no folder here and could not be loaded from the Hugging Face hub "
+            f"(check the id and the network, or give the path of a downloaded folder): {first}"
+        ) from error
+    return model, tokenizer
+
+
+def _hub_answers() -> bool:
+    # One quick question: the hub's own client repeats each of its requests for half a minute.
+    import httpx
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        httpx.head(constants.ENDPOINT, timeout=5)
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+def _check_folder(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        inner = sorted(str(path.parent) for path in folder.glob("*/config.json"))
+        inner = inner or sorted(str(path.parent) for path in folder.glob("*/*/config.json"))
+        hint = f": did you mean {inner[0]}?" if inner else "."
+        raise UserError(f"{folder} holds no model (no config.json){hint}")
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
+        raise UserError(f"{folder} holds no tokenizer (no tokenizer.json): save one beside the model.")
+    if not any(folder.glob("*.safetensors")):
+        raise UserError(
+            f"{folder} holds no safetensors weights: convert them, pickled weights are not loaded."
+        )
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.0)
+    return f": did you mean {close[0]!r}? There are {', '.join(names)}"
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: str | Path) -> None:
+    """Write a folder that `AutoModelForCausalLM` and vLLM load; an older one stays until the new one is
+    whole.
+
+    Raises:
+        UserError: the folder cannot be written (permissions, full disk).
+    """
+    with replacing(folder) as new, without_bars():
+        model.save_pretrained(new)
+        tokenizer.save_pretrained(new)

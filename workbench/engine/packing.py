@@ -1,0 +1,133 @@
+"""Examples laid out in rows of one length, so that training never computes on much padding."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.engine.tokens import encode, encode_pairs
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+Example = str | tuple[str, str]
+IGNORED = -100  # the target of a token that is not learnt
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Rows of tokens `[rows, context]`, int32.
+
+    Attributes:
+        ids: tokens.
+        targets: for each token the one that follows, or `IGNORED`.
+        positions: place of each token in its own document; a smaller one than its neighbour's starts a
+            document.
+    """
+
+    ids: np.ndarray
+    targets: np.ndarray
+    positions: np.ndarray
+
+    def digest(self) -> str:
+        """Fingerprint of the content."""
+        return hashlib.sha256(
+            self.ids.tobytes() + self.targets.tobytes() + self.positions.tobytes()
+        ).hexdigest()
+
+
+def pack(
+    tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example], context: int, one_per_row: bool = False
+) -> Blocks:
+    """Lay out texts (every token is learnt) or (prompt, completion) pairs (only completions are).
+
+    Texts run on from row to row, cut where a row ends. Pairs stay whole, several to a row (first fit, longest
+    first), and lose their end if longer than a row. Each example ends with the end-of-text token.
+
+    Args:
+        tokenizer: needs an end-of-text token.
+        examples: all texts or all pairs.
+        context: tokens a row.
+        one_per_row: keep documents apart, for models that cannot tell where in a row one begins.
+
+    Raises:
+        UserError: no examples, a mixture of both kinds, or nothing left to learn.
+    """
+    if not len(examples):
+        raise UserError("There are no examples to train on.")
+    if len({isinstance(example, str) for example in examples}) > 1:
+        raise UserError("Examples must be all texts or all (prompt, completion) pairs.")
+    if tokenizer.eos_token_id is None:
+        raise UserError("Training needs a tokenizer with an end-of-text token.")
+    end = [tokenizer.eos_token_id]
+    if isinstance(examples[0], str):
+        documents = [(row + end, 1) for row in encode(tokenizer, examples)]
+        cut = None if one_per_row else _stream(documents, context)
+    else:
+        pairs = encode_pairs(tokenizer, examples)
+        documents = [(prompt + rest + end, max(1, len(prompt))) for prompt, rest in pairs]
+        cut = None
+    if cut is None:
+        # One more token than a row holds: the last is only a target.
+        short = [(row[: context + 1], learnt) for row, learnt in documents]
+        cut = [[piece] for piece in short] if one_per_row else _first_fit(short, context)
+    blocks = _fill(cut, context)
+    if not (blocks.targets != IGNORED).any():
+        raise UserError(f"No example has anything to learn within {context} tokens: raise the context.")
+    return blocks
+
+
+def _stream(documents: list[tuple[list[int], int]], context: int) -> list[list[tuple[list[int], int]]]:
+    """Pieces for each row: documents one after the other; a piece brings the token after its last as a
+    target.
+    """
+    rows, free = [[]], context
+    for tokens, learnt in documents:
+        at = 0
+        while at < len(tokens) - 1:
+            take = min(free, len(tokens) - 1 - at)
+            rows[-1].append((tokens[at : at + take + 1], learnt))
+            at, free = at + take, free - take
+            if not free:
+                rows.append([])
+                free = context
+    return [row for row in rows if row]
+
+
+def _first_fit(documents: list[tuple[list[int], int]], context: int) -> list[list[tuple[list[int], int]]]:
+    order = sorted(range(len(documents)), key=lambda index: -len(documents[index][0]))
+    rows: list[list[tuple[list[int], int]]] = []
+    by_room: list[list[int]] = [[] for _ in range(context + 1)]  # rows by how many tokens they still take
+    for index in order:
+        need = len(documents[index][0]) - 1
+        room = next((room for room in range(need, context + 1) if by_room[room]), None)
+        if room is None:
+            rows.append([])
+            row, room = len(rows) - 1, context
+        else:
+            row = by_room[room].pop()
+        rows[row].append(documents[index])
+        by_room[room - need].append(row)
+    return rows
+
+
+def _fill(rows: list[list[tuple[list[int], int]]], context: int) -> Blocks:
+    ids = np.zeros((len(rows), context), dtype=np.int32)
+    targets = np.full((len(rows), context), IGNORED, dtype=np.int32)
+    # Padding is a document of its own, that nothing is learnt from.
+    positions = np.zeros((len(rows), context), dtype=np.int32)
+    for row, pieces in enumerate(rows):
+        at = 0
+        for tokens, learnt in pieces:
+            end = at + len(tokens) - 1
+            ids[row, at:end] = tokens[:-1]
+            targets[row, at + learnt - 1 : end] = tokens[learnt:]
+            positions[row, at:end] = np.arange(end - at)
+            at = end
+        positions[row, at:] = np.arange(context - at)
+    return Blocks(ids, targets, positions)
