@@ -1,5 +1,7 @@
 """Sampling: distribution, parity with transformers, independence of the batch, stop strings, scoring."""
 
+from itertools import chain
+
 import numpy as np
 import pytest
 import torch
@@ -101,10 +103,12 @@ def test_samples_depend_on_the_seed(model, tokenizer):
 def test_the_lean_llama_step_equals_the_plain_one(tokenizer, monkeypatch):
     from transformers import LlamaConfig
 
-    config = LlamaConfig(  # grouped heads, untied, a head dimension of its own
-        hidden_size=48, intermediate_size=64, num_hidden_layers=2, num_attention_heads=6, num_key_value_heads=2,
-        head_dim=16, vocab_size=len(tokenizer), max_position_embeddings=64, initializer_range=0.2, eos_token_id=None,
-    )  # fmt: skip
+    # Grouped heads, untied, a head dimension of its own.
+    heads = {"num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16}
+    shape = {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "vocab_size": len(tokenizer)}
+    config = LlamaConfig(
+        **heads, **shape, initializer_range=0.2, max_position_embeddings=64, eos_token_id=None
+    )
     sampler = TransformersSampler(models.build(config, 0), tokenizer, batch_size=4)
     assert decode.LlamaStep.fits(sampler.model)
     lean = sampler.sample(PROMPTS, n=2, max_new_tokens=40, seed=3)
@@ -155,7 +159,7 @@ def test_a_stop_string_ends_the_text_before_it(model, tokenizer):
     free = sampler.sample(PROMPTS, n=4, max_new_tokens=30, seed=2)
     stopped = sampler.sample(PROMPTS, n=4, max_new_tokens=30, seed=2, stop=["a", "he"])
     shortened = 0
-    for before, after in zip(sum(free, []), sum(stopped, []), strict=True):
+    for before, after in zip(chain(*free), chain(*stopped), strict=True):
         ends = [at for at in (before.text.find("a"), before.text.find("he")) if at >= 0]
         assert after.text == before.text[: min(ends, default=None)]
         assert before.tokens[: len(after.tokens)] == after.tokens
@@ -166,9 +170,8 @@ def test_a_stop_string_ends_the_text_before_it(model, tokenizer):
 
 def test_the_end_of_text_token_ends_a_row_and_is_not_shown(tokenizer):
     model = model_of("llama", tokenizer)
-    found = sum(
-        TransformersSampler(model, tokenizer).sample([""] * 64, max_new_tokens=60, temperature=3.0), []
-    )
+    sampler = TransformersSampler(model, tokenizer)
+    found = sampler.sample([""], n=64, max_new_tokens=60, temperature=3.0)[0]
     ended = [completion for completion in found if completion.finish_reason == "stop"]
     assert ended
     assert all(completion.tokens[-1] == 0 and 0 not in completion.tokens[:-1] for completion in ended)
@@ -213,8 +216,8 @@ def test_stories260k_writes_its_published_text():
     model, tokenizer = models.load(STORIES260K, device="cpu")
     (completion,) = TransformersSampler(model, tokenizer).sample([""], max_new_tokens=200, temperature=0)[0]
     assert completion.text.startswith(
-        "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw "
-        "a big, red ball. She wanted to play with it, but it was too high."
+        "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, "
+        "she saw a big, red ball. She wanted to play with it, but it was too high."
     )
     ids = torch.tensor([[tokenizer.bos_token_id]])
     theirs = model.generate(ids, do_sample=False, max_new_tokens=200, pad_token_id=0)[0, 1:]

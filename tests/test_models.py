@@ -43,7 +43,7 @@ def test_a_preset_has_the_size_that_it_is_named_after(preset, architecture):
 
 
 def test_parameter_counts_are_those_of_the_published_tinystories_1m():
-    """Eldan & Li's 1M model: 3,745,984 parameters, 398,464 of them outside the token and position embeddings."""
+    """Eldan & Li's 1M: 3,745,984 parameters, 398,464 of them outside the token and position embeddings."""
     from transformers import AutoModelForCausalLM, GPTNeoConfig
 
     shape = {"hidden_size": 64, "num_layers": 8, "num_heads": 16, "tie_word_embeddings": True}

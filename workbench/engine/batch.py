@@ -206,7 +206,7 @@ def uniforms(prompts: int, n: int, length: int, seed: int) -> Tensor:
     """
     result = np.zeros((prompts * n + 1, length, 2), dtype=np.float32)
     for row in range(prompts * n):
-        stream = np.random.Philox(key=[seed, row // n << 32 | row % n])
+        stream = np.random.Philox(key=[seed % 2**64, row // n << 32 | row % n])
         np.random.Generator(stream).random(out=result[row], dtype=np.float32)
     # Kept clear of 1, where rounding could reach past the last token with any probability.
     return torch.from_numpy(result).clamp_(max=1 - 2**-20)

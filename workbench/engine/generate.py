@@ -100,7 +100,7 @@ class TransformersSampler:
         """
         if n < 1 or max_new_tokens < 1 or temperature < 0 or not 0 < top_p <= 1 or not 0 <= min_p <= 1:
             raise UserError(
-                "Sampling needs n and max_new_tokens of 1 or more, temperature >= 0, 0 < top_p <= 1, 0 <= min_p <= 1."
+                "Sampling needs n and max_new_tokens >= 1, temperature >= 0, 0 < top_p <= 1, 0 <= min_p <= 1."
             )
         if not len(prompts):
             return []
