@@ -60,7 +60,7 @@ def grades_chart() -> Chart:
     ]
     base = alt.Chart(pd.DataFrame(rows)).encode(x=alt.X("size:O", title="parameters", sort=None))
     bars = base.mark_rule(strokeWidth=1.5).encode(
-        y="low:Q", y2="high:Q", color=series("grade", "Grade")["color"]
+        y="low:Q", y2="high:Q", stroke=alt.Stroke("grade:N", legend=None)
     )
     points = base.mark_line(point=alt.OverlayMarkDef(size=90)).encode(
         y=alt.Y("score:Q", title="stories without a mistake (%)"),

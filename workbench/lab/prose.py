@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from workbench.visible import visible
 
-Heading = tuple[int, str, str]  # level, id, text
+Heading = tuple[int, str, str]  # level in the notebook, id, text
 
 
 def slug(text: str) -> str:
@@ -47,9 +47,9 @@ class _Renderer(mistune.HTMLRenderer):
 
     def heading(self, text: str, level: int, **_attributes: Any) -> str:
         plain = unescape(re.sub(r"<[^>]+>", "", text))
-        level = max(level, 2)  # the page has one title
         name = self.new_id(slug(plain))
         self.headings.append((level, name, plain))
+        level = max(level, 2)  # the page has one title
         return f'<h{level} id="{name}">{text}</h{level}>\n'
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
@@ -63,7 +63,8 @@ class _Renderer(mistune.HTMLRenderer):
         return f"<em>[image: {escape(text) or 'without description'}]</em>"
 
     def inline_math(self, text: str) -> str:
-        return mathematics(text, "inline")
+        formula = mathematics(text, "inline")
+        return f'<span class="long">{formula}</span>' if len(text) > 40 else formula
 
     def block_math(self, text: str) -> str:
         return f'<div class="formula">{mathematics(text, "block")}</div>\n'

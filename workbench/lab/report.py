@@ -41,9 +41,8 @@ def write_report(run_folder: Path, out_path: Path) -> Path:
     run["title"] = run["title"] or next((text for _, _, text in headings), run["notebook"])
     ids = {block["id"] for block in content if "id" in block}
     claims = [evidence.row(claim, _link(claim, ids, "")) for claim in _claims(run_folder)]
-    # The page's header prints the title, so the notebook's first heading goes if it says the same.
-    if headings and headings[0][2].strip() == run["title"].strip():
-        _drop_heading(content, headings.pop(0))
+    if headings and headings[0][0] == 1:
+        _drop_heading(content, headings.pop(0))  # the header of the page prints the title
     failed = next((block for block in content if block["type"] == "error"), None)
     page = _render(
         "report.jinja",
@@ -155,12 +154,11 @@ def _figure_ids(folder: Path) -> set[str]:
 
 
 def _drop_heading(content: list[dict[str, Any]], heading: tuple[int, str, str]) -> None:
-    level, name, _ = heading
+    start = f'<h2 id="{heading[1]}">'
     for block in content:
-        start = f'<h{level} id="{name}">'
         if block["type"] == "prose" and start in block["html"]:
             before, rest = str(block["html"]).split(start, 1)
-            block["html"] = Markup(before + rest.split(f"</h{level}>", 1)[1])
+            block["html"] = Markup(before + rest.split("</h2>", 1)[1])
 
 
 def _render(template: str, scripts: list[str], **values: Any) -> bytes:

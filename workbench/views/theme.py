@@ -74,7 +74,7 @@ CONFIG: dict[str, Any] = {
         "labelLimit": 260,
         "labelOverlap": "greedy",
     },
-    "axisX": {"grid": False, "tickCount": 8},
+    "axisX": {"grid": False, "tickCount": 8, "labelSeparation": 10},
     "axisXBand": {"labelAngle": 0},
     "axisXPoint": {"labelAngle": 0},
     "axisY": {"domain": False, "ticks": False, "tickCount": 6},

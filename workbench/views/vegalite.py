@@ -39,13 +39,14 @@ def specification(chart: Any, record: dict[str, Any]) -> dict[str, Any]:
     }
     # Vega-Lite 6 specifications are drawn by 5 as they are; only the label would raise a warning.
     spec["$schema"] = "https://vega.github.io/schema/vega-lite/v5.json"
+    composed = bool({"facet", "hconcat", "vconcat", "concat", "repeat"} & spec.keys()) or _faceted(spec)
     width = spec.get("width")
-    columns = max(50, int((width if isinstance(width, int | float) else 560) / 6.6))
+    columns = 85 if composed or not isinstance(width, int | float) else max(50, int(width / 6.6))
     spec["title"] = {
         "text": textwrap.wrap(record["title"], int(columns * 0.8)),
         "subtitle": textwrap.wrap(record["sentence"], columns),
     }
-    if not {"facet", "hconcat", "vconcat", "concat", "repeat"} & spec.keys() and not _faceted(spec):
+    if not composed:
         # A vertical axis is named above it, to be read without turning the head.
         upright = {"titleAngle": 0, "titleAlign": "left", "titleBaseline": "bottom", "titleAnchor": "end"}
         spec["config"] = {**spec["config"], "axisLeft": {**upright, "titleX": 0, "titleY": -10}}
