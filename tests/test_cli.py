@@ -5,7 +5,7 @@ import shutil
 import sys
 
 import pytest
-from lab_project import child, command, write_notebook
+from lab_project import child, write_notebook
 
 import workbench
 from workbench import cli
@@ -116,29 +116,27 @@ def test_help_and_a_cached_run_import_nothing_heavy(root, say):
     assert modules_of(root, "run", "01", "-p", "sed=1")[0] & HEAVY == set()
 
 
-def test_run_writes_pages_and_index_and_ends_with_its_path(root):
-    out, err = command(root, "run", "--all", "-p", "n=4").communicate()
+def test_run_writes_pages_and_index_and_ends_with_its_path(root, say):
+    _, out, err = say("run", "--all", "-p", "n=4")
     assert out.strip().endswith("Report: reports/index.html"), err
     pages = {path.name for path in (root / "reports").iterdir()}
     assert pages == {"01_rows.html", "02_read.html", "index.html"}
-    newest = history.find_run(root / "runs", "01")
+    newest = history.find_run(history.all_runs(root / "runs"), "01")
     assert newest.name in (root / "reports" / "01_rows.html").read_text()
 
 
-def test_a_failing_cell_exits_1_and_shows_its_lines(root):
+def test_a_failing_cell_exits_1_and_shows_its_lines(root, say):
     write_notebook(root, "03_fail", "x = 1\nx / 0")
-    process = command(root, "run", "03")
-    out, _ = process.communicate()
-    assert process.returncode == 1
+    code, out, _ = say("run", "03")
+    assert code == 1
     for words in ("cell 3 of 3 failed", "x / 0", "ZeroDivisionError: division by zero", "notebook.ipynb"):
         assert words in out
 
 
-def test_a_mistake_found_in_the_kernel_exits_2_with_its_sentence(root):
+def test_a_mistake_found_in_the_kernel_exits_2_with_its_sentence(root, say):
     write_notebook(root, "03_user", 'run.table("none")')
-    process = command(root, "run", "03")
-    _, err = process.communicate()
-    assert process.returncode == 2
+    code, _, err = say("run", "03")
+    assert code == 2
     assert "run 03_user again" in err
     assert len(err.strip().splitlines()) == 1
     assert not (root / "reports").exists()
@@ -175,6 +173,13 @@ def test_a_moved_run_folder_is_shown_and_reported_by_its_path(root, say):
     assert say("report", str(moved), "--out", "shared")[0] == 0
     assert "It grows." in (root / "shared" / "index.html").read_text()
     assert folder.name in (root / "shared" / "01_rows.html").read_text()
+
+
+def test_report_takes_the_newest_run_that_has_something_to_show(root, say):
+    folder = finished(root, "01_rows")
+    workbench.start("01_rows", {"n": 9, "seed": 0}).close()
+    assert say("report", "01")[0] == 0
+    assert folder.name in (root / "reports" / "01_rows.html").read_text()
 
 
 def test_a_newer_run_is_listed_but_not_touched(root, say):
@@ -215,7 +220,7 @@ def test_a_run_at_work_is_never_cleaned(root, say):
     say("clean", "--yes")
     assert working.folder.exists()
     working.close()
-    assert "interrupted" in say("list")[1]
+    assert "unfinished" in say("list")[1]
     say("clean", "--yes")
     assert not working.folder.exists()
 

@@ -2,15 +2,18 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pandas
 import pytest
 from lab_project import ROWS, command, run, write_notebook
 
+import workbench
 from workbench.errors import UserError
 from workbench.lab import execute, files, history, project, record
 
@@ -195,7 +198,7 @@ def test_after_sigkill_the_same_command_continues(root):
     wait_until(lambda: (root / "done.txt").exists() and len(worked(root)) >= 3)
     process.kill()
     process.communicate()
-    wait_until(lambda: history.state(history.all_runs(root / "runs")[0]) == "interrupted")
+    wait_until(lambda: history.state(history.all_runs(root / "runs")[0]) == "unfinished")
     assert not alive(f"WORKBENCH_RUN={root}")
     seen = len(worked(root))
     job = run(root, "01")["01_rows"]
@@ -216,7 +219,7 @@ def test_ctrl_c_ends_the_kernel_and_the_same_command_continues(root):
     assert "Traceback" not in err
     assert not alive(f"WORKBENCH_RUN={root}")
     (folder,) = history.all_runs(root / "runs")
-    assert history.state(folder) == "interrupted"
+    assert history.state(folder) == "unfinished"
     assert "the same command continues" in record.read_run(folder)["error"]
     assert run(root, "01")["01_rows"].status == "done"
     assert len(worked(root)) <= 8 + 1
@@ -234,9 +237,13 @@ def test_two_runners_at_one_run_work_once(root):
 
 def test_force_computes_again(root):
     write_notebook(root, "01_rows", ROWS + 'run.rows("r", range(2), work)')
-    run(root, "01")
+    finished = workbench.start("01_rows", {"seed": 0})
+    finished.rows("r", range(2), lambda items: pandas.DataFrame({"item": items}))
+    shutil.copy(root / "notebooks" / "01_rows.ipynb", finished.folder / "notebook.ipynb")
+    finished.finish()
+    assert run(root, "01")["01_rows"].status == "cached"
     assert run(root, "01", force=True)["01_rows"].status == "done"
-    assert worked(root) == [0, 1, 0, 1]
+    assert worked(root) == [0, 1]
 
 
 def test_plain_papermill_fails_on_a_typo_in_the_second_cell_and_else_finishes_the_same_run(root):
@@ -265,8 +272,6 @@ def test_notebooks_that_need_each_other_are_refused(root):
 
 
 def test_an_input_that_is_not_declared_is_refused_and_a_missing_one_is_computed(root, monkeypatch, capfd):
-    import workbench
-
     write_notebook(root, "01_rows", ROWS + 'run.rows("r", range(n), work)', parameters="n: int = 3")
     write_notebook(root, "02_read", parameters="n: int = 3", needs=["01_rows"])
     opened = workbench.start("02_read", {"n": 2})

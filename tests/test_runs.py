@@ -137,7 +137,7 @@ def test_a_folder_that_was_moved_still_reads(run, root, monkeypatch):
     run.finish()
     shutil.move(root / "runs", root / "elsewhere")
     monkeypatch.setenv("WORKBENCH_RUNS", str(root / "elsewhere"))
-    moved = history.find_run(project.runs_folder(root), "01")
+    moved = history.find_run(history.all_runs(project.runs_folder(root)), "01")
     assert history.state(moved) == "done"
     assert read_claims(moved)[0].verdict == "reproduced"
     again = workbench.start("01_study", {"seed": 0})
@@ -204,6 +204,6 @@ def test_the_key_follows_code_that_is_imported_and_no_other(tmp_path):
 def test_only_what_changed_is_named(root):
     for seed in (0, 1):
         workbench.start("01_study", {"seed": seed}).finish()
-    newest = history.find_run(root / "runs", "01_study")
+    newest = history.find_run(history.all_runs(root / "runs"), "01_study")
     _, lines = history.why(newest, root / "runs")
     assert lines == ["parameter seed: 0 → 1"]

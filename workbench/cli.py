@@ -76,7 +76,7 @@ def list_() -> None:
     runs = project.runs_folder(project.find_root())
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("notebook", "key", "state", "started", "took", "parameters", "claims"):
-        table.add_column(column, overflow="fold" if column == "parameters" else "ellipsis")
+        table.add_column(column, overflow="fold", no_wrap=column != "parameters")
     for folder in history.all_runs(runs):
         state = history.state(folder)
         row = [Text(folder.parent.name, style="bold"), folder.name, _state(state)]
@@ -100,7 +100,7 @@ def show(
         folder, runs = Path(run).absolute(), Path(run).absolute().parents[1]
     else:
         runs = project.runs_folder(project.find_root())
-        folder = history.find_run(runs, run)
+        folder = history.find_run(history.all_runs(runs), run)
     if why:
         other, lines = history.why(folder, runs)
         _show_why(folder, other, lines)
@@ -136,7 +136,9 @@ def report(
 
     root = project.find_root()
     place = project.runs_folder(root)
-    folders = [history.find_run(place, asked) for asked in runs or ()] or history.newest_done(place)
+    folders = [
+        history.find_run(history.executed(place), asked) for asked in runs or ()
+    ] or history.newest_done(place)
     if not folders:
         raise UserError("There is no finished run to report: `workbench run --all` makes them.")
     publish.one_each(folders)
@@ -259,7 +261,7 @@ def _set(run: dict[str, Any]) -> str:
 def _state(state: str) -> Text:
     from workbench.lab.terminal import SIGNS
 
-    sign, style = SIGNS.get(state, ("?", "yellow"))
+    sign, style = SIGNS.get(state, ("‖", "yellow"))
     return Text(f"{sign} {state}", style=style)
 
 

@@ -9,7 +9,7 @@ from workbench.errors import UserError
 from workbench.lab.files import orphans
 from workbench.lab.record import NewerRunError, is_locked, read_run
 
-STOPPED = "interrupted"
+UNFINISHED = "unfinished"
 
 
 def all_runs(runs: Path) -> list[Path]:
@@ -19,15 +19,14 @@ def all_runs(runs: Path) -> list[Path]:
     return sorted(newest_first, key=lambda folder: folder.parent.name)
 
 
-def find_run(runs: Path, asked: str) -> Path:
-    """Find a run by notebook (its newest run), key, the start of a key, notebook/key, or the folder's path.
+def find_run(known: list[Path], asked: str) -> Path:
+    """Find a run by notebook (its newest run), key, start of a key, notebook/key, or the folder's path.
 
     Raises:
         UserError: No run, or more than one, answers to it.
     """
     if (Path(asked) / "run.json").is_file():
         return Path(asked)
-    known = all_runs(runs)
     notebook, _, key = asked.rpartition("/")
     by_notebook = [folder for folder in known if asked in _names(folder.parent.name)]
     within = [f for f in known if not notebook or notebook in _names(f.parent.name)]
@@ -38,29 +37,34 @@ def find_run(runs: Path, asked: str) -> Path:
         return by_key[0]
     if by_key:
         raise UserError(f"{asked} fits {len(by_key)} runs: give more of the key (see `workbench list`).")
-    raise UserError(f"There is no run {asked} in {runs.name}/: `workbench list` shows what is there.")
+    raise UserError(f"There is no run {asked}: `workbench list` shows what is there.")
 
 
 def newest_done(runs: Path) -> list[Path]:
     """The newest finished run of each notebook that has an executed notebook to show."""
     newest: dict[str, Path] = {}
-    for folder in all_runs(runs):
-        if state(folder) == "done" and (folder / "notebook.ipynb").exists():
+    for folder in executed(runs):
+        if state(folder) == "done":
             newest.setdefault(folder.parent.name, folder)
     return list(newest.values())
 
 
+def executed(runs: Path) -> list[Path]:
+    """The runs that have an executed notebook to show, in the order of `all_runs`."""
+    return [folder for folder in all_runs(runs) if (folder / "notebook.ipynb").exists()]
+
+
 def state(folder: Path) -> str:
-    """done, failed, running, interrupted (by Ctrl-C or a kill); newer or unreadable if it cannot be read."""
+    """done, failed, running, unfinished (Ctrl-C, a kill); newer or unreadable if it cannot be read."""
     try:
         record = read_run(folder)
     except NewerRunError:
         return "newer"
     except UserError:
         return "unreadable"
-    stopped = (record["error"] or "").startswith(STOPPED)
+    stopped = (record["error"] or "").startswith("interrupted")
     if stopped or (record["status"] == "running" and not is_locked(folder)):
-        return STOPPED
+        return UNFINISHED
     return str(record["status"])
 
 
@@ -75,7 +79,7 @@ def leftovers(runs: Path, older: bool) -> dict[Path, str]:
     found: dict[Path, str] = {}
     for folder in all_runs(runs):
         status = state(folder)
-        if status in ("failed", STOPPED):
+        if status in ("failed", UNFINISHED):
             found[folder] = f"{status} run"
         elif status == "done" and older and keep.get(folder.parent.name) != folder:
             found[folder] = "older run"
