@@ -161,6 +161,12 @@ def test_a_failed_run_shows_its_error(tmp_path):
     assert "<script" not in html
 
 
+def test_a_run_that_failed_outside_its_cells_shows_why(tmp_path):
+    folder = small_run(tmp_path, [], status="failed", title="T", error=f"The kernel died. {SCRIPT}")
+    html = write_report(folder, tmp_path / "r.html").read_text()
+    assert "The kernel died. &lt;/script&gt;" in html
+
+
 def test_a_broken_run_folder_is_a_clear_error(tmp_path):
     with pytest.raises(UserError, match=r"run\.json"):
         write_report(tmp_path, tmp_path / "r.html")

@@ -117,7 +117,8 @@ def _described(folder: Path) -> dict[str, Any]:
         "params": _pairs(run.get("params")),
         "inputs": _pairs(run.get("inputs")),
         "environment": _pairs(run.get("environment")),
-        "code": visible(run.get("commit") or run.get("code") or "", 80),
+        "code": visible(run.get("code") or (run.get("environment") or {}).get("git") or "", 80),
+        "error": visible(run.get("error") or "", 500),
         "command": rerun_command(run),
     }
 
