@@ -46,8 +46,9 @@ def pack(
 ) -> Blocks:
     """Lay out texts (every token is learnt) or (prompt, completion) pairs (only completions are).
 
-    Texts run on from row to row, cut where a row ends. Pairs stay whole, several to a row (first fit, longest
-    first), and lose their end if longer than a row. Each example ends with the end-of-text token.
+    Examples stay whole, several to a row (first fit, longest first): a story that lost its beginning cannot
+    teach who is who. A text longer than a row is cut into rows; a pair that long loses its end.
+    Each example ends with the end-of-text token.
 
     Args:
         tokenizer: needs an end-of-text token.
@@ -66,37 +67,20 @@ def pack(
         raise UserError("Training needs a tokenizer with an end-of-text token.")
     end = [tokenizer.eos_token_id]
     if isinstance(examples[0], str):
-        documents = [(row + end, 1) for row in encode(tokenizer, examples)]
-        cut = None if one_per_row else _stream(documents, context)
+        # One more token than a row holds: the last is only a target.
+        pieces = [
+            (row[at : at + context + 1], 1)
+            for row in (row + end for row in encode(tokenizer, examples))
+            for at in range(0, len(row) - 1, context)
+        ]
     else:
         pairs = encode_pairs(tokenizer, examples)
-        documents = [(prompt + rest + end, max(1, len(prompt))) for prompt, rest in pairs]
-        cut = None
-    if cut is None:
-        # One more token than a row holds: the last is only a target.
-        short = [(row[: context + 1], learnt) for row, learnt in documents]
-        cut = [[piece] for piece in short] if one_per_row else _first_fit(short, context)
+        pieces = [((prompt + rest + end)[: context + 1], max(1, len(prompt))) for prompt, rest in pairs]
+    cut = [[piece] for piece in pieces] if one_per_row else _first_fit(pieces, context)
     blocks = _fill(cut, context)
     if not (blocks.targets != IGNORED).any():
         raise UserError(f"No example has anything to learn within {context} tokens: raise the context.")
     return blocks
-
-
-def _stream(documents: list[tuple[list[int], int]], context: int) -> list[list[tuple[list[int], int]]]:
-    """Pieces for each row: documents one after the other; a piece brings the token after its last as a
-    target.
-    """
-    rows, free = [[]], context
-    for tokens, learnt in documents:
-        at = 0
-        while at < len(tokens) - 1:
-            take = min(free, len(tokens) - 1 - at)
-            rows[-1].append((tokens[at : at + take + 1], learnt))
-            at, free = at + take, free - take
-            if not free:
-                rows.append([])
-                free = context
-    return [row for row in rows if row]
 
 
 def _first_fit(documents: list[tuple[list[int], int]], context: int) -> list[list[tuple[list[int], int]]]:
