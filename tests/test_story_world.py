@@ -26,6 +26,7 @@ def test_every_story_is_perfect_for_the_grader():
         graded = grade(story.text)
         assert graded.grammar == graded.consistency == 1, story.text
         assert len(graded.sentences) == len(story.told)
+        assert not set("{}[]|") & set(story.text)  # a slot or variation that was not filled
 
 
 def test_words_and_features_asked_for_are_there():

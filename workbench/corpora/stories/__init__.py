@@ -3,7 +3,7 @@
 from workbench.corpora.stories.oracle import Grade, grade
 from workbench.corpora.stories.plots import PLOTS
 from workbench.corpora.stories.probes import Probe, make_probes
-from workbench.corpora.stories.story import WORDS, Story, draw_condition, write_stories, write_story
+from workbench.corpora.stories.story import WORDS, Story, draw_condition, story_at, write_stories, write_story
 from workbench.corpora.stories.writer import FEATURES
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "draw_condition",
     "grade",
     "make_probes",
+    "story_at",
     "write_stories",
     "write_story",
 ]

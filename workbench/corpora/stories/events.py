@@ -212,7 +212,7 @@ def cries(w: World, a: Somebody) -> None:
     w.check(a.mood < 0, "mood", f"{a.name} has no reason to cry")
 
 
-@event("{a} [smiled|laughed|jumped for joy|clapped {a:her} hands].")
+@event("{a} [smiled|laughed|jumped for joy].", "{a} clapped {a:her} hands.")
 def smiles(w: World, a: Somebody) -> None:
     w.check(a.mood >= 0, "mood", f"{a.name} has no reason to smile")
 

@@ -148,11 +148,10 @@ def _well_capitalised(sentence: str, start: int, word: str) -> bool:
 def _value(kind: str, form: str, word: str) -> str | None:
     """The dictionary form of what stands in a slot; None when that word cannot stand there."""
     if kind == "a":
-        return (
-            word[0].lower() + word[1:]
-            if word.split()[0] in ("The", "She", "He", "It", "Her", "His", "Its")
-            else word
-        )
+        lower = word[0].lower() + word[1:]
+        if lower in GENDER_OF_PRONOUN or (lower.startswith("the ") and lower[4:] in words.ANIMALS):
+            return lower
+        return word if word in words.GENDER else None
     if kind == "o":
         return word
     if form == "a":

@@ -53,7 +53,7 @@ def cast(random: Random) -> Cast:
 def _common(random: Random, options: list[str], n: int) -> list[str]:
     chosen: list[str] = []
     while len(chosen) < n:
-        name = random.choices(options, [1 / (rank + 8) for rank in range(len(options))])[0]
+        name = random.choices(options, [1 / (rank + 3) for rank in range(len(options))])[0]
         if name not in chosen:
             chosen.append(name)
     return chosen
@@ -447,7 +447,7 @@ def after(t: Writer, c: Cast) -> None:
 def end(t: Writer, c: Cast) -> None:
     """A small fact, the moral, and how it ends."""
     bad = "bad ending" in t.features
-    if not bad and t.random.random() < 0.35:
+    if not bad and t.random.random() < 0.6:
         small_fact(t, c)
     themes = [theme for theme in MORALS if theme in t.world.done]
     if "moral value" in t.features and themes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 from typing import Literal
 
@@ -71,7 +72,7 @@ def write_story(
     """
     wanted = dict(wanted or {})
     _check(wanted, features, plot)
-    plot = plot or random.choices(list(plots.PLOTS), [1 / (rank + 3) for rank in range(len(plots.PLOTS))])[0]
+    plot = plot or random.choices(list(plots.PLOTS), [1 / (rank + 10) for rank in range(len(plots.PLOTS))])[0]
     asked = frozenset(features)
     writer, cast = Writer(random, wanted, asked, plots.outside(plot, asked)), plots.cast(random)
     plots.begin(writer, cast)
@@ -92,18 +93,23 @@ def draw_condition(random: Random, condition: Condition) -> tuple[dict[str, str]
     return wanted, tuple(feature for feature in FEATURES if feature in features)
 
 
+def story_at(index: int, *, seed: int, condition: Condition = "words+features") -> Story:
+    """Story number `index` of the endless series that `seed` and `condition` give."""
+    random = Random(f"{seed}/{condition}/{index}")
+    wanted, features = draw_condition(random, condition)
+    return write_story(random, wanted=wanted, features=features)
+
+
 def write_stories(n: int, *, seed: int, condition: Condition = "words+features") -> Iterator[Story]:
-    """Writes n stories, no two alike; story i depends on seed, condition and i (a repeat is redrawn)."""
+    """The first n different stories of the series that `seed` and `condition` give."""
     seen: set[str] = set()
-    for index in range(n):
-        random = Random(f"{seed}/{condition}/{index}")
-        while True:
-            wanted, features = draw_condition(random, condition)
-            story = write_story(random, wanted=wanted, features=features)
-            if story.text not in seen:
-                break
-        seen.add(story.text)
-        yield story
+    for index in count():
+        if len(seen) == n:
+            return
+        story = story_at(index, seed=seed, condition=condition)
+        if story.text not in seen:
+            seen.add(story.text)
+            yield story
 
 
 def _check(wanted: Mapping[str, str], features: Collection[str], plot: str | None) -> None:

@@ -338,7 +338,7 @@ def now_have(w: World, a: Somebody, b: Somebody, x: Thing, y: Thing) -> None:
     w.check(y.holder == b.name, "holder", f"{b.name} does not have the {y.noun}")
 
 
-@event("{c} had {x:a} and {y:a}[.| for {a:obj}.]")
+@event("{c} had {x:a} and {y:a}[.| for lunch.| in a bag.]", "{c} brought {x:a} and {y:a} for {a:name}.")
 def offers(w: World, c: Somebody, x: Thing, y: Thing, a: Somebody | None = None) -> None:
     x.holder = y.holder = x.owner = y.owner = c.name
 

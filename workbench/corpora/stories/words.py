@@ -5,10 +5,10 @@ them, as speech does (`Story` conditions can ask for any word).
 """
 
 # ---------------------------------------------------------------- who
-GIRLS = """Lily Anna Mia Sue Lucy Emma Zoe Ella Rosie Molly Sara Nina Ruby Clara Ivy Daisy Nora Amy Bella Hanna
-Jane Kate Leah May Olive Penny Tess Wendy Alice Eve""".split()
-BOYS = """Tom Ben Max Sam Tim Leo Jack Finn Noah Jake Theo Oscar Hugo Adam Luke Owen Milo Dan Eli Fred Gus Henry
-Ian Joe Kai Nick Paul Rob Toby Will""".split()
+GIRLS = """Lily Anna Mia Sue Lucy Emma Zoe Ella Rosie Molly Sara Nina Ruby Clara Ivy Daisy Nora Amy Bella
+Hanna Kate Leah Alice Eve""".split()
+BOYS = """Tom Ben Max Sam Tim Leo Jack Finn Noah Jake Theo Oscar Hugo Adam Luke Owen Milo Dan Eli Fred Gus
+Henry Ian Will""".split()
 GROWN_UPS = {"Mom": "f", "Dad": "m", "Grandma": "f", "Grandpa": "m"}
 ANIMAL_NAMES = {
     **dict.fromkeys("Spot Rex Buddy Bingo Fuzz Rusty Pip Bruno".split(), "m"),

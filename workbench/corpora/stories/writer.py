@@ -86,7 +86,7 @@ class Writer:
         alone = sum(words.GENDER[other] == gender for other in present) == 1
         just_named = self.paragraphs[-1] and name in self.told[-1].slots.values()
         clear = alone and just_named and self.world.salient.get(gender) == name
-        if form != "name" and clear and self.random.random() < 0.6:
+        if form != "name" and clear and self.random.random() < 0.4:
             return PRONOUNS[gender]["obj" if form == "obj" else "she"]
         return name
 

@@ -1,0 +1,96 @@
+"""The recipe study: requests, constraints, and measures that must order sets the right way."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from workbench.engine.generate import Completion
+from workbench.studies import stories
+from workbench.views import stories as views
+
+SET = stories.simulate(range(260), seed=0)
+
+
+class Echo:
+    """A sampler that answers with what it was asked."""
+
+    def sample(self, prompts, *, n=1, max_new_tokens, **settings):
+        return [[Completion(f" {prompt} ", [], [], "stop")] * n for prompt in prompts]
+
+
+def test_an_instruction_holds_everything_that_is_asked_and_ends_with_the_reminder():
+    text = stories.instruction(
+        {"noun": "kite", "verb": "hug"}, ["dialogue"], summary="Lily loses it.", sentence="It flew."
+    )
+    assert all(part in text for part in ("“kite”", "“hug”", "dialogue", "Lily loses it.", "It flew."))
+    assert text.splitlines()[-1].startswith("Remember: only simple words")
+    assert "must" not in stories.instruction({})
+
+
+def test_a_sampler_is_asked_for_the_same_words_as_the_simulator():
+    asked = stories.ask(Echo(), range(5, 9), seed=0)
+    simulated = stories.simulate(range(5, 9), seed=0)
+    same = ["condition", "noun", "verb", "adjective", "features"]
+    assert asked[same].equals(simulated[same])
+    assert all(noun in story for noun, story in zip(asked["noun"], asked["story"], strict=True))
+
+
+def test_rows_do_not_depend_on_the_piece_they_were_made_in():
+    parts = [stories.simulate(range(start, start + 10), seed=0) for start in (0, 10)]
+    assert SET["story"].tolist()[:20] == [story for part in parts for story in part["story"]]
+
+
+def test_constraints_hold_for_the_simulator_and_fail_for_other_stories():
+    assert (stories.constraints(SET)["share"] == 1).all()
+    wrong = SET.assign(story=SET["story"].to_numpy()[::-1])
+    found = stories.constraints(wrong).set_index("asked")
+    assert (found["share"] < 0.9).all()
+    assert (found["low"] <= found["share"]).all()
+
+
+def test_measures_put_every_set_between_its_baselines():
+    blocks = stories.diversity(stories.with_baselines({"stories": SET["story"].tolist()}), n_words=3000)
+    means = blocks.groupby("set")[list(stories.MEASURES)].mean()
+    floor, ceiling = (means.loc[name] for name in stories.BASELINES)
+    own = means.loc["stories"]
+    for measure in ("Vendi score", "different word pairs"):
+        assert floor[measure] < own[measure] < ceiling[measure]
+    for measure in ("closest other story", "compression"):
+        assert floor[measure] > own[measure] > ceiling[measure]
+    assert floor["Vendi score"] == pytest.approx(1)
+    assert floor["closest other story"] == pytest.approx(1)
+
+
+def test_gain_is_positive_for_the_more_diverse_set_and_brackets_zero_for_equal_ones():
+    texts = SET["story"].tolist()
+    few = [texts[i % 5] for i in range(260)]
+    blocks = stories.diversity({"many": texts, "few": few, "again": texts[::-1]}, n_words=3000)
+    more = stories.gain(blocks, "many", "few")
+    assert more["low"] > 0
+    equal = stories.gain(blocks, "many", "again")
+    assert equal["low"] <= 0 <= equal["high"]
+
+
+def test_coverage_rises_with_stories_read():
+    curve = stories.coverage_curve({"stories": SET["story"].tolist()})
+    assert (np.diff(curve["share"]) >= 0).all()
+    assert curve["stories"].iloc[-1] == len(SET)
+
+
+def test_sizes_are_the_profiles_unless_given():
+    given = SimpleNamespace(profile="tiny", n_stories=7, n_compared=None)
+    assert stories.sizes(given) == stories.Sizes(7, stories.SIZES["tiny"].compared)
+
+
+def test_hostile_text_is_inert_in_the_shelf():
+    hostile = stories.from_texts(["</script><script>alert(1)</script> <img src=x onerror=alert(1)>"])
+    bundle, _ = views.shelf(hostile).bundle()
+    assert "<script>" not in bundle["text/html"]
+    assert "<img" not in bundle["text/html"]
+
+
+def test_the_explorer_says_which_constraints_hold_and_what_cannot_be_asked():
+    explorer = views.story_explorer()
+    assert "✓ kite" in explorer.view.record["sentence"]
+    assert "Grammar 100%" in explorer.view.record["sentence"]

@@ -1,0 +1,176 @@
+"""The ladder study: what is measured, and claims that follow from the numbers given."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from workbench.corpora.stories import write_stories
+from workbench.engine import models
+from workbench.engine.generate import TransformersSampler
+from workbench.studies import tiny_models as study
+from workbench.views import tiny_models as views
+
+torch.set_num_threads(1)
+STORIES = [story.text for story in write_stories(120, seed=0)]
+PARAMS = SimpleNamespace(
+    profile="tiny", n_tokens=None, model="ladder", architecture="llama", device="cpu", seed=0
+)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    tokenizer = models.train_tokenizer(STORIES, 512)
+    config = models.config("tiny:0.1M", vocab_size=len(tokenizer))
+    return {name: (models.build(config, seed), tokenizer) for seed, name in enumerate(("small", "large"))}
+
+
+def graded(values):
+    """A table of grades from {model: (grammar by story, consistency by story)}."""
+    frames = [
+        pd.DataFrame({"item": range(len(g)), "model": model, "grammar": g, "consistency": c})
+        for model, (g, c) in values.items()
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def test_beginnings_are_cut_in_mid_sentence_and_nothing_is_lost():
+    begun = study.beginnings(STORIES, 40, seed=0)
+    assert (begun["beginning"] + begun["ending"]).tolist() == STORIES[:40]
+    shares = begun["beginning"].str.len() / (begun["beginning"] + begun["ending"]).str.len()
+    assert 0.3 < shares.min() < shares.max() < 0.5
+    assert begun["beginning"].str.endswith(".").mean() < 0.5
+
+
+def test_training_and_held_out_stories_are_apart():
+    training, held_out = study.split(STORIES, seed=0)
+    assert not set(training) & set(held_out)
+    assert sorted(training + held_out) == sorted(STORIES)
+
+
+def test_a_true_ending_has_the_best_grades_and_a_copied_one_is_found_out():
+    begun = study.beginnings(STORIES, 30, seed=0)
+    true = study.measure(begun.assign(model="true", completion=begun["ending"]), STORIES[30:], exact=True)
+    assert (true["grammar"] == 1).all()
+    assert (true["consistency"] == 1).all()
+    assert (true["like_ending"] == 1).all()
+    copied = begun.assign(model="copy", completion=[" " + story for story in STORIES[30:60]])
+    found = study.measure(copied, STORIES[30:], exact=True)
+    assert found["copied"].tolist() == pytest.approx([1.0] * 30)
+    assert (found["new"] == 0).all()
+    assert found["keeps"].mean() < 0.5
+    swapped = begun.assign(model="swap", completion=begun["ending"].to_numpy()[::-1])
+    assert study.measure(swapped, STORIES[30:], exact=True)["consistency"].mean() < 0.7
+
+
+def test_without_the_exact_grader_the_other_measures_remain():
+    begun = study.beginnings(STORIES, 5, seed=0)
+    found = study.measure(begun.assign(model="m", completion=begun["ending"]), STORIES, exact=False)
+    assert found["grammar"].isna().all()
+    assert found["keeps"].notna().all()
+
+
+def test_kept_names_and_repetition():
+    assert study.kept_names("Lily saw Tom, and", " Lily ran. She fell.") == 0.5
+    assert np.isnan(study.kept_names("A dog ran", " off."))
+    assert study.repeated("a b c d a b c d") == pytest.approx(1 / 5)
+    assert study.repeated("a b") == 0
+
+
+def test_completions_go_on_from_the_same_beginnings_for_every_model(fitted):
+    samplers = {name: TransformersSampler(*pair) for name, pair in fitted.items()}
+    begun = study.beginnings(STORIES, 4, seed=0)
+    both = study.complete(samplers, list(samplers), begun, seed=0, max_new_tokens=8)
+    assert both.groupby("model")["beginning"].apply(list).tolist() == [begun["beginning"].tolist()] * 2
+    one = study.complete(samplers, ["large"], begun, seed=0, max_new_tokens=8)
+    assert one["completion"].tolist() == both[both["model"] == "large"]["completion"].tolist()
+
+
+def test_untrained_models_guess_on_probes(fitted):
+    answers = study.ask_probes({n: TransformersSampler(*p) for n, p in fitted.items()}, n=40, seed=0)
+    table = study.accuracies(answers)
+    assert set(table["kind"]) == {"fact", "reasoning", "consistency"}
+    assert (table["low"] < 0.75).all()
+    assert len(answers) == 2 * 8 * 40
+
+
+def test_loss_columns_average_to_the_loss_per_token(fitted):
+    from workbench.engine.train import loss
+
+    table = study.held_out_losses(fitted, STORIES[:10])
+    for name, (model, tokenizer) in fitted.items():
+        part, direct = table[table["model"] == name], loss(model, tokenizer, STORIES[:10])
+        assert part["nats_per_token"].mean() == pytest.approx(direct.nats_per_token)
+        assert part["bits_per_byte"].mean() == pytest.approx(direct.bits_per_byte)
+
+
+def test_a_rung_is_trained_once_and_then_loaded(tmp_path):
+    sizes = study.Sizes((), tokens=4096, vocab_size=512, context=128, batch_size=4, beginnings=2, probes=2)
+    tokenizer, rung, logged = models.train_tokenizer(STORIES, 512), study.Rung("a", "tiny:0.1M"), []
+    arguments = (rung, tokenizer, STORIES[:100], STORIES[100:], sizes, tmp_path / "a", PARAMS)
+    first, _ = study.fit(*arguments, lambda **row: logged.append(row))
+    assert {row["model"] for row in logged} == {"a"}
+    count = len(logged)
+    second, _ = study.fit(*arguments, lambda **row: logged.append(row))
+    assert [row for row in logged[count:] if "loss" in row and row not in logged[:count]] == []
+    for one, other in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_of_a_step_logged_twice_the_last_line_counts(tmp_path):
+    lines = [
+        '{"model":"a","step":1,"tokens":8,"held_out_nats":3.0}',
+        '{"model":"a","step":1,"tokens":8,"held_out_nats":2.0}',
+    ]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    assert study.curves(tmp_path / "metrics.jsonl")["held_out_nats"].tolist() == [2.0]
+    assert study.curves(tmp_path / "nothing.jsonl").empty
+
+
+def test_grammar_first_is_positive_only_when_grammar_is_finished_first():
+    rng = np.random.default_rng(0)
+    near = lambda mean: np.clip(rng.normal(mean, 0.05, 80), 0, 1)  # noqa: E731
+    early = graded({"s": (near(0.2), near(0.2)), "m": (near(0.9), near(0.4)), "l": (near(0.95), near(0.9))})
+    assert study.later_gain(early, "s", "m", "l")["low"] > 0
+    together = graded({"s": (near(0.2), near(0.2)), "m": (near(0.6), near(0.6)), "l": (near(0.9), near(0.9))})
+    found = study.later_gain(together, "s", "m", "l")
+    assert found["low"] < 0 < found["high"]
+    late = graded({"s": (near(0.2), near(0.2)), "m": (near(0.4), near(0.9)), "l": (near(0.9), near(0.95))})
+    assert study.later_gain(late, "s", "m", "l")["high"] < 0
+
+
+def test_a_single_model_makes_only_the_claims_it_can():
+    begun = study.beginnings(STORIES, 10, seed=0)
+    measured = study.measure(begun.assign(model="given", completion=begun["ending"]), STORIES, exact=True)
+    answers = pd.DataFrame(columns=["model", "item", "kind", "name", "right"])
+    losses = pd.DataFrame({"model": "given", "item": range(10), "nats_per_token": 1.0, "bits_per_byte": 1.0})
+    assert [claim["name"] for claim in study.claims(measured, answers, losses)] == ["not-copies"]
+
+
+def test_a_preset_as_model_is_a_ladder_of_one():
+    chosen = study.sizes(SimpleNamespace(profile="tiny", n_tokens=9, model="tiny:1M"))
+    assert [rung.preset for rung in chosen.rungs] == ["tiny:1M"]
+    assert chosen.tokens == 9
+
+
+def test_deep_and_wide_have_equally_many_parameters_outside_the_embedding():
+    for sizes in study.SIZES.values():
+        counts = []
+        for rung in (r for r in sizes.rungs if r.part == "shape"):
+            config = models.config(rung.preset, 512, n_layers=rung.n_layers, hidden_size=rung.hidden_size)
+            with torch.device("meta"):
+                counts.append(models.count_parameters(models.build(config, 0)).non_embedding)
+        deep, wide = counts
+        assert 0.85 < deep / wide < 1.15
+
+
+def test_hostile_completions_are_inert_and_still_graded():
+    begun = pd.DataFrame({"item": [0], "beginning": ["Once"], "ending": [" upon."]})
+    completed = begun.assign(
+        model="m", completion="</script><script>alert(1)</script><img src=x onerror=alert(1)>."
+    )
+    bundle, _ = views.samples(completed, item=0, exact=True).bundle()
+    assert "<script>" not in bundle["text/html"]
+    assert "<img" not in bundle["text/html"]

@@ -1,0 +1,272 @@
+"""TinyStories' recipe: ask for random words and features, and see what that does to diversity.
+
+Eldan & Li 2023, arXiv 2305.07759, section 2. Stories come from the world simulator, from any sampler with
+the paper's kind of prompt, or from files.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.corpora.stories import Story, draw_condition, grade, story_at, words
+from workbench.measures import samples
+from workbench.measures.compression import compression_ratio
+from workbench.measures.overlap import distinct, self_overlap
+from workbench.measures.similarity import embed
+from workbench.measures.statistics import bootstrap_difference, bootstrap_mean
+from workbench.measures.vendi import vendi_from_features
+from workbench.measures.vocabulary import coverage
+from workbench.measures.vocabulary import words as split_words
+
+if TYPE_CHECKING:
+    from workbench.engine.generate import Sampler
+
+CONDITIONS = ("none", "words", "words+features")
+WORD_LIST = frozenset([*words.NOUNS, *words.VERBS, *words.ADJECTIVES])
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many stories: in the corpus, and in each of the sets that are compared."""
+
+    corpus: int
+    compared: int
+
+
+SIZES = {"tiny": Sizes(8_000, 800), "small": Sizes(40_000, 4_000), "paper": Sizes(400_000, 20_000)}
+
+
+def sizes(params: Any) -> Sizes:
+    """The profile's sizes, with `n_stories` and `n_compared` in their place where they are given."""
+    profile = SIZES[params.profile]
+    return Sizes(params.n_stories or profile.corpus, params.n_compared or profile.compared)
+
+
+def writer(generator: str, *, seed: int) -> Callable[[Sequence[int], str], pd.DataFrame]:
+    """What writes stories number i, j, … of a condition: the simulator or a sampler (`engine.samplers`)."""
+    if generator == "simulator":
+        return lambda indices, condition: simulate(indices, seed=seed, condition=condition)
+    from workbench.engine.samplers import sampler
+
+    source = sampler(generator)
+    return lambda indices, condition: ask(source, indices, seed=seed, condition=condition)
+
+
+# ------------------------------------------------------------------------------- asking for stories
+def instruction(
+    wanted: Mapping[str, str], features: Sequence[str] = (), *, summary: str = "", sentence: str = ""
+) -> str:
+    """The prompt for a language model; with `summary` or `sentence` the one of TinyStories-Instruct.
+
+    Args:
+        wanted: any of noun, verb, adjective.
+        features: story features, such as "dialogue".
+        summary: what the story is to be about.
+        sentence: one that must occur in it.
+    """
+    lines = ["Write a short story of three to five paragraphs, using only words that a three-year-old knows."]
+    if wanted:
+        listed = ", ".join(f"the {kind} “{word}”" for kind, word in wanted.items())
+        lines.append(f"Somewhere in the story there must be {listed}.")
+    if features:
+        lines.append(f"The story must have: {', '.join(features)}.")
+    if summary:
+        lines.append(f"This is what happens in it: {summary}")
+    if sentence:
+        lines.append(f"This sentence must occur, word for word: {sentence}")
+    lines.append("Remember: only simple words. Answer with the story alone.")
+    return "\n".join(lines)
+
+
+def simulate(indices: Sequence[int], *, seed: int, condition: str = "words+features") -> pd.DataFrame:
+    """Stories of the world simulator, one row each; row i depends on (seed, condition, i) alone."""
+    return pd.DataFrame(
+        [_row(story_at(index, seed=seed, condition=condition), condition) for index in indices]
+    )
+
+
+def ask(
+    sampler: "Sampler",
+    indices: Sequence[int],
+    *,
+    seed: int,
+    condition: str = "words+features",
+    max_new_tokens: int = 400,
+) -> pd.DataFrame:
+    """Stories of a language model under the same conditions as `simulate`."""
+    drawn = [draw_condition(Random(f"{seed}/{condition}/{index}"), condition) for index in indices]
+    prompts = [instruction(wanted, features) for wanted, features in drawn]
+    replies = sampler.sample(
+        prompts, max_new_tokens=max_new_tokens, seed=seed + (indices[0] if len(indices) else 0)
+    )
+    return pd.DataFrame(
+        [
+            {
+                "story": reply[0].text.strip(),
+                "condition": condition,
+                **_asked(wanted, features),
+                "plot": "",
+                "summary": "",
+            }
+            for reply, (wanted, features) in zip(replies, drawn, strict=True)
+        ]
+    )
+
+
+def from_texts(texts: Sequence[str]) -> pd.DataFrame:
+    """Stories from elsewhere, in the same columns; nothing was asked of them."""
+    rows = [{"story": text, "condition": "", **_asked({}, ()), "plot": "", "summary": ""} for text in texts]
+    return pd.DataFrame(rows)
+
+
+def _row(story: Story, condition: str) -> dict[str, str]:
+    asked = _asked(story.words, story.features)
+    return {
+        "story": story.text,
+        "condition": condition,
+        **asked,
+        "plot": story.plot,
+        "summary": story.summary,
+    }
+
+
+def _asked(wanted: Mapping[str, str], features: Sequence[str]) -> dict[str, str]:
+    kinds = {kind: wanted.get(kind, "") for kind in ("noun", "verb", "adjective")}
+    return {**kinds, "features": ", ".join(features)}
+
+
+# ------------------------------------------------------------------------------- did it do what was asked?
+def constraints(frame: pd.DataFrame) -> pd.DataFrame:
+    """For each thing asked for, the share of stories that have it.
+
+    Words count in any form that starts with the word or its past tense. Features are read off by the exact
+    grader, which knows the simulator's language only; in other text it finds dialogue and little else.
+
+    Returns:
+        columns asked, kind ("word" or "feature"), share, low, high, n.
+    """
+    found: dict[tuple[str, str], list[bool]] = {}
+    for row in frame.itertuples():
+        tokens = set(split_words(row.story))
+        for kind in ("noun", "verb", "adjective"):
+            if word := getattr(row, kind):
+                forms = (word, words.past(word)) if kind == "verb" else (word,)
+                hit = any(token.startswith(form) for token in tokens for form in forms)
+                found.setdefault((kind, "word"), []).append(hit)
+        if row.features:
+            there = grade(row.story).features
+            for feature in row.features.split(", "):
+                found.setdefault((feature, "feature"), []).append(feature in there)
+    rows = []
+    for (asked, kind), hits in found.items():
+        share = bootstrap_mean(hits)
+        rows.append(
+            {
+                "asked": asked,
+                "kind": kind,
+                "share": share.value,
+                "low": share.low,
+                "high": share.high,
+                "n": share.n,
+            }
+        )
+    return pd.DataFrame(rows, columns=["asked", "kind", "share", "low", "high", "n"])
+
+
+# ------------------------------------------------------------------------------- how diverse?
+BASELINES = ("one story repeated", "shuffled words")
+# on blocks of equally many stories the first two, of equally many words the others
+MEASURES = {
+    "Vendi score": "effective number of different stories among 50, by the words they use",
+    "closest other story": "shared word pairs with the most similar of 49 other stories (F)",
+    "different word pairs": "share of the word pairs in 6,000 words that are different ones",
+    "compression": "how many times smaller 6,000 words get when compressed",
+}
+
+
+def diversity(
+    sets: Mapping[str, Sequence[str]],
+    *,
+    n_stories: int = 50,
+    n_words: int = 6_000,
+    n_blocks: int = 12,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Every measure on disjoint blocks of equal size, so that sets compare and have a spread.
+
+    Args:
+        sets: name → stories; all must fill at least two blocks of each kind.
+        n_stories: stories a block, for measures that compare stories.
+        n_words: words a block, for measures that count words.
+        n_blocks: blocks a set at most.
+        seed: of the drawing of blocks.
+
+    Returns:
+        columns set, block, and one per measure of `MEASURES`.
+    """
+    rows = []
+    for name, texts in sets.items():
+        drawn = samples.equal_texts(texts, len(texts), seed)
+        by_stories = [drawn[at : at + n_stories] for at in range(0, len(drawn) - n_stories + 1, n_stories)]
+        by_words = samples.blocks(texts, n_words, seed)
+        for block, (stories, cut) in enumerate(zip(by_stories[:n_blocks], by_words, strict=False)):
+            rows.append(
+                {
+                    "set": name,
+                    "block": block,
+                    "Vendi score": vendi_from_features(embed(stories, dimensions=2 * n_stories)),
+                    "closest other story": float(np.nanmean(self_overlap(stories).overlap)),
+                    "different word pairs": distinct(cut, 2),
+                    "compression": compression_ratio(cut),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def with_baselines(sets: Mapping[str, Sequence[str]], *, seed: int = 0) -> dict[str, Sequence[str]]:
+    """The sets, a floor (one story again and again) and a ceiling (words shuffled over the first set)."""
+    first = next(iter(sets.values()))
+    return {
+        **sets,
+        BASELINES[0]: samples.duplicates(first),
+        BASELINES[1]: samples.random_words(first, seed),
+    }
+
+
+def summarise(blocks: pd.DataFrame) -> pd.DataFrame:
+    """Mean and 95 % interval over blocks: columns set, measure, value, low, high, n."""
+    rows = []
+    for name, part in blocks.groupby("set", sort=False):
+        for measure in MEASURES:
+            mean = bootstrap_mean(part[measure])
+            rows.append(
+                {
+                    "set": name,
+                    "measure": measure,
+                    "value": mean.value,
+                    "low": mean.low,
+                    "high": mean.high,
+                    "n": mean.n,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def gain(blocks: pd.DataFrame, more: str, less: str, measure: str = "Vendi score") -> dict[str, Any]:
+    """How much more diverse one set is than another, as `run.claim` takes it."""
+    value = blocks.set_index("set")[measure]
+    difference = bootstrap_difference(value[more], value[less])
+    return {"effect": difference.value, "low": difference.low, "high": difference.high, "n": difference.n}
+
+
+def coverage_curve(sets: Mapping[str, Sequence[str]], points: int = 12) -> pd.DataFrame:
+    """Share of the word list met after reading so many stories: columns set, stories, share."""
+    rows = []
+    for name, texts in sets.items():
+        for n in np.unique(np.geomspace(10, len(texts), points).astype(int)):
+            rows.append({"set": name, "stories": int(n), "share": coverage(texts[:n], WORD_LIST)})
+    return pd.DataFrame(rows)

@@ -1,0 +1,449 @@
+"""TinyStories' ladder: models of many sizes on one corpus, and which abilities come at which size.
+
+Eldan & Li 2023, arXiv 2305.07759, sections 3-5. On stories of the world simulator everything is graded
+exactly; on other text by loss, by overlap, and by a language model (`judge`).
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from workbench.corpora.files import hold_out
+from workbench.corpora.stories import grade, make_probes
+from workbench.corpora.stories.words import GENDER
+from workbench.engine import models
+from workbench.engine.generate import Sampler, TransformersSampler
+from workbench.engine.train import loss, train
+from workbench.measures.overlap import kgrams, max_overlap, novelty, share_found
+from workbench.measures.statistics import Interval, bootstrap_mean, paired_difference, wilson
+
+Fitted = Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A model of the ladder, and which comparison it is for ("size" or "shape")."""
+
+    name: str
+    preset: str
+    n_layers: int | None = None
+    hidden_size: int | None = None
+    part: str = "size"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is trained and measured.
+
+    Attributes:
+        rungs: models to train; the last of part "size" is the largest.
+        tokens: tokens each model reads, those of padding included.
+        vocab_size: of the tokenizer.
+        context: tokens a row.
+        batch_size: rows a step.
+        beginnings: held-out stories that are continued.
+        probes: questions of each name.
+    """
+
+    rungs: tuple[Rung, ...]
+    tokens: int
+    vocab_size: int
+    context: int
+    batch_size: int
+    beginnings: int
+    probes: int
+
+
+# deep and wide have about equally many parameters outside the embedding: 12 x layers x width^2
+SIZES = {
+    "tiny": Sizes(
+        rungs=(
+            Rung("0.1M", "tiny:0.1M"),
+            Rung("0.3M", "tiny:0.3M"),
+            Rung("1M", "tiny:1M"),
+            Rung("deep", "tiny:0.3M", n_layers=6, hidden_size=64, part="shape"),
+            Rung("wide", "tiny:0.3M", n_layers=1, hidden_size=160, part="shape"),
+        ),
+        tokens=1_500_000,
+        vocab_size=2048,
+        context=256,
+        batch_size=4,
+        beginnings=100,
+        probes=100,
+    ),
+    "small": Sizes(
+        rungs=(
+            Rung("0.3M", "tiny:0.3M"),
+            Rung("1M", "tiny:1M"),
+            Rung("3M", "tiny:3M"),
+            Rung("8M", "tiny:8M"),
+            Rung("deep", "tiny:1M", n_layers=8, hidden_size=96, part="shape"),
+            Rung("wide", "tiny:1M", n_layers=2, hidden_size=192, part="shape"),
+        ),
+        tokens=20_000_000,
+        vocab_size=4096,
+        context=512,
+        batch_size=16,
+        beginnings=300,
+        probes=300,
+    ),
+    "paper": Sizes(
+        rungs=(
+            Rung("1M", "tiny:1M", n_layers=8, hidden_size=64),
+            Rung("3M", "tiny:3M", n_layers=8, hidden_size=128),
+            Rung("8M", "tiny:8M", n_layers=8, hidden_size=256),
+            Rung("28M", "tiny:28M"),
+            Rung("33M", "tiny:33M"),
+            Rung("deep", "tiny:8M", n_layers=12, hidden_size=256, part="shape"),
+            Rung("wide", "tiny:8M", n_layers=1, hidden_size=896, part="shape"),
+        ),
+        tokens=2_000_000_000,
+        vocab_size=10_000,
+        context=512,
+        batch_size=80,
+        beginnings=1_000,
+        probes=1_000,
+    ),
+}
+
+
+def sizes(params: Any) -> Sizes:
+    """The profile's sizes; `n_tokens` and a preset as `model` replace what they name."""
+    chosen = SIZES[params.profile]
+    if params.n_tokens:
+        chosen = replace(chosen, tokens=params.n_tokens)
+    if params.model in models.SHAPES:
+        chosen = replace(chosen, rungs=(Rung(params.model.removeprefix("tiny:"), params.model),))
+    return chosen
+
+
+# ------------------------------------------------------------------------------- training
+def split(stories: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
+    """(training, held out): a twentieth of the stories, at most 400, is held out by content."""
+    return hold_out(stories, min(0.05, 400 / len(stories)), seed)
+
+
+def fit(
+    rung: Rung,
+    tokenizer: PreTrainedTokenizerFast,
+    training: Sequence[str],
+    held_out: Sequence[str],
+    sizes: Sizes,
+    folder: Path,
+    params: Any,
+    log: Callable[..., None],
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """Trains one model of the ladder, or goes on with it, or loads it if it is finished.
+
+    `params` gives architecture, device and seed; `log` gets model, step, tokens, loss, … by name.
+    """
+    config = models.config(
+        rung.preset,
+        vocab_size=len(tokenizer),
+        architecture=params.architecture,
+        n_layers=rung.n_layers,
+        hidden_size=rung.hidden_size,
+        context=sizes.context,
+    )
+    model = models.build(config, params.seed).to(models.pick_device(params.device))
+    train(
+        model,
+        tokenizer,
+        list(training),
+        held_out=list(held_out)[:100],
+        folder=folder,
+        tokens=sizes.tokens,
+        batch_size=sizes.batch_size,
+        context=sizes.context,
+        learning_rate=3e-3 if config.hidden_size < 256 else 1e-3,
+        warmup=50,
+        seed=params.seed,
+        log=lambda row: log(model=rung.name, **row),
+    )
+    return model, tokenizer
+
+
+def curves(metrics: Path) -> pd.DataFrame:
+    """What was logged in training: columns model, step, tokens, held_out_nats, …; empty if nothing was."""
+    if not metrics.exists():
+        return pd.DataFrame(columns=["model", "step", "tokens", "held_out_nats"])
+    logged = pd.read_json(metrics, lines=True)
+    return logged.dropna(subset=["held_out_nats"]).drop_duplicates(["model", "step"], keep="last")
+
+
+def parameters(fitted: Fitted) -> pd.DataFrame:
+    """Columns model, layers, width, heads, total, embedding, other: parameters counted once each."""
+    rows = []
+    for name, (model, _) in fitted.items():
+        counts, config = models.count_parameters(model), model.config
+        rows.append(
+            {
+                "model": name,
+                "layers": config.num_hidden_layers,
+                "width": config.hidden_size,
+                "total": counts.total,
+                "embedding": counts.embedding,
+                "other": counts.non_embedding,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def held_out_losses(fitted: Fitted, texts: Sequence[str]) -> pd.DataFrame:
+    """Loss of each text by itself, from its beginning: columns model, item, nats_per_token, bits_per_byte.
+
+    The total of a text is divided by the mean length of all, so that the column's mean is the loss per token.
+    """
+    frames = []
+    for name, (model, tokenizer) in fitted.items():
+        found = loss(model, tokenizer, list(texts))
+        per_token = found.nats * len(texts) / found.n_tokens
+        per_byte = found.nats / np.log(2) * len(texts) / found.n_bytes
+        columns = {"item": range(len(texts)), "nats_per_token": per_token, "bits_per_byte": per_byte}
+        frames.append(pd.DataFrame(columns).assign(model=name))
+    return pd.concat(frames, ignore_index=True)
+
+
+# ------------------------------------------------------------------------------- writing
+def beginnings(texts: Sequence[str], n: int, seed: int) -> pd.DataFrame:
+    """The first two fifths of n held-out stories, cut in mid-sentence: columns item, beginning, ending."""
+    rows = []
+    for item, text in enumerate(texts[:n]):
+        cut = [at for at, letter in enumerate(text) if letter == " "]
+        at = cut[max(0, int(0.4 * len(cut)) + Random(f"{seed}/{item}").randint(-3, 3))] if cut else 0
+        rows.append({"item": item, "beginning": text[:at], "ending": text[at:]})
+    return pd.DataFrame(rows)
+
+
+def complete(
+    samplers: Mapping[str, Sampler],
+    names: Sequence[str],
+    begun: pd.DataFrame,
+    seed: int,
+    temperature: float = 0.5,
+    max_new_tokens: int = 200,
+) -> pd.DataFrame:
+    """How the named models go on: `begun` once for each, with columns model and completion."""
+    frames = []
+    for name in names:
+        replies = samplers[name].sample(
+            begun["beginning"].tolist(), max_new_tokens=max_new_tokens, temperature=temperature, seed=seed
+        )
+        frames.append(begun.assign(model=name, completion=[reply[0].text for reply in replies]))
+    return pd.concat(frames, ignore_index=True)
+
+
+def measure(completed: pd.DataFrame, training: Sequence[str], *, exact: bool) -> pd.DataFrame:
+    """Adds grades and overlaps to completions.
+
+    Args:
+        completed: columns beginning, completion, ending.
+        training: stories the models were trained on.
+        exact: whether the text is in the simulator's language, so that the exact grader can read it.
+
+    Returns:
+        `completed` with grammar, consistency (shares of sentences; only if exact), keeps (share of the
+        beginning's names that come up again), repeats (share of 4-grams that occurred before), copied
+        (largest share of word pairs found in one training story), copied_ending (the same for the true
+        ending), new (share of 4-grams found in no training story) and like_ending (word pairs shared with
+        the true ending).
+    """
+    completions, endings = completed["completion"].tolist(), completed["ending"].tolist()
+    pairs = list(zip(completed["beginning"], completions, strict=True))
+    graded = [grade(begun + written, begun) for begun, written in pairs] if exact else []
+    return completed.assign(
+        grammar=[g.grammar for g in graded] or np.nan,
+        consistency=[g.consistency for g in graded] or np.nan,
+        keeps=[kept_names(*pair) for pair in pairs],
+        repeats=[repeated(written) for written in completions],
+        copied=max_overlap(completions, training).overlap,
+        copied_ending=max_overlap(endings, training).overlap,
+        new=novelty(completions, training),
+        like_ending=[share_found(*both) for both in zip(completions, endings, strict=True)],
+    )
+
+
+def kept_names(beginning: str, completion: str) -> float:
+    """Share of the names in a beginning that its completion uses too; NaN when there are none."""
+    names = set(GENDER) & set(beginning.replace(",", " ").replace(".", " ").split())
+    return sum(name in completion for name in names) / len(names) if names else np.nan
+
+
+def repeated(text: str, k: int = 4) -> float:
+    """Share of a text's k-grams of words that occurred before in it; 0 when it has none."""
+    grams = kgrams(text, k)
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def greedy_texts(fitted: Fitted, max_new_tokens: int = 200) -> pd.DataFrame:
+    """What each model writes from nothing, always taking the most likely token: columns model, text."""
+    texts = [
+        TransformersSampler(*pair).sample([""], max_new_tokens=max_new_tokens, temperature=0)[0][0].text
+        for pair in fitted.values()
+    ]
+    return pd.DataFrame({"model": list(fitted), "text": texts})
+
+
+# ------------------------------------------------------------------------------- questions
+def ask_probes(samplers: Mapping[str, TransformersSampler], n: int, seed: int) -> pd.DataFrame:
+    """Forced choice on n probes of each name: columns model, item, kind, name, right."""
+    probes = make_probes(n, seed=seed)
+    rows = []
+    for model, sampler in samplers.items():
+        scores = sampler.logprobs([p.beginning for p in probes], [(p.right, p.wrong) for p in probes])
+        for item, (probe, (right, wrong)) in enumerate(zip(probes, scores, strict=True)):
+            rows.append((model, item, probe.kind, probe.name, bool(right > wrong)))
+    return pd.DataFrame(rows, columns=["model", "item", "kind", "name", "right"])
+
+
+# ------------------------------------------------------------------------------- summaries and claims
+def summarise(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Mean of each column by model with its interval: columns model, measure, value, low, high, n."""
+    rows = []
+    for name, part in frame.groupby("model", sort=False):
+        for column in columns:
+            if part[column].notna().any():
+                mean = bootstrap_mean(part[column])
+                rows.append({"model": name, "measure": column, **_plain(mean)})
+    return pd.DataFrame(rows)
+
+
+def accuracies(answers: pd.DataFrame, by: str = "kind") -> pd.DataFrame:
+    """Accuracy by model and kind or name, with Wilson's interval: model, `by`, value, low, high, n."""
+    rows = []
+    for (name, group), part in answers.groupby(["model", by], sort=False):
+        rows.append({"model": name, by: group, **_plain(wilson(int(part["right"].sum()), len(part)))})
+    return pd.DataFrame(rows)
+
+
+def _plain(interval: Interval) -> dict[str, float]:
+    return {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
+
+
+def claims(measured: pd.DataFrame, answers: pd.DataFrame, losses: pd.DataFrame) -> list[dict[str, Any]]:
+    """The claims that the models at hand can test, as `run.claim` takes them."""
+    names = list(dict.fromkeys(measured["model"]))
+    ladder = [name for name in names if name not in ("deep", "wide")]
+    small, large = ladder[0], ladder[-1]
+    found = [_not_copies(measured, large)]
+    if len(ladder) > 1:
+        found.append(
+            {
+                "name": "size-lowers-loss",
+                "says": f"The {large} model has a lower loss on held-out stories than the {small} model.",
+                "paper": "Loss falls with size",
+                "unit": "nats per token",
+                "view": "Loss on held-out stories",
+                **difference(losses, "nats_per_token", small=large, large=small),
+            }
+        )
+    if len(ladder) > 1 and measured["consistency"].notna().any():
+        found += _size_claims(measured, answers, ladder)
+    if {"deep", "wide"} <= set(names) and len(answers):
+        found += _shape_claims(answers)
+    return found
+
+
+def _not_copies(measured: pd.DataFrame, model: str) -> dict[str, Any]:
+    part = measured[measured["model"] == model]
+    interval = paired_difference(part["copied_ending"], part["copied"])
+    return {
+        "name": "not-copies",
+        "says": f"Stories of the {model} model stand no closer to a training story than the true endings do.",
+        "paper": "Generated stories share few word pairs with their closest training story (Figure 8)",
+        "unit": "share of word pairs",
+        "view": "Are the stories copies?",
+        **_effect(interval),
+    }
+
+
+def _size_claims(
+    measured: pd.DataFrame, answers: pd.DataFrame, ladder: Sequence[str]
+) -> list[dict[str, Any]]:
+    small, middle, large = ladder[0], ladder[-2], ladder[-1]
+    return [
+        {
+            "name": "size-brings-consistency",
+            "says": f"Stories of the {large} model are more consistent than those of the {small} model.",
+            "paper": "Consistency rises with size (Figure 4)",
+            "unit": "share of sentences",
+            "view": "Grades by size",
+            **difference(measured, "consistency", small=small, large=large),
+        },
+        {
+            "name": "grammar-comes-first",
+            "says": f"From {middle} to {large}, consistency still makes more of its rise than grammar does.",
+            "paper": "Grammar levels off at a smaller size than consistency (Figure 4)",
+            "unit": "share of the rise",
+            "view": "Grades by size",
+            **later_gain(measured, small, middle, large),
+        },
+        {
+            "name": "reasoning-needs-low-loss",
+            "says": f"The {large} model answers more reasoning questions than the {small} model.",
+            "paper": "Reasoning appears in larger models only (Figure 10)",
+            "unit": "share of questions",
+            "view": "Facts, reasoning, consistency",
+            **difference(answers[answers["kind"] == "reasoning"], "right", small=small, large=large),
+        },
+    ]
+
+
+def _shape_claims(answers: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": "depth-tracks-context",
+            "says": "At one size, the deep model answers more consistency questions than the wide one.",
+            "paper": "Depth matters more for context tracking (section 4)",
+            "unit": "share of questions",
+            "view": "Facts, reasoning, consistency",
+            **difference(answers[answers["kind"] == "consistency"], "right", small="wide", large="deep"),
+        },
+        {
+            "name": "width-knows-facts",
+            "says": "At one size, the wide model knows more facts than the deep one.",
+            "paper": "Width matters more for facts (section 4)",
+            "unit": "share of questions",
+            "view": "Facts, reasoning, consistency",
+            **difference(answers[answers["kind"] == "fact"], "right", small="deep", large="wide"),
+        },
+    ]
+
+
+def difference(frame: pd.DataFrame, column: str, small: str, large: str) -> dict[str, Any]:
+    """Mean of large − small over the same items, as `run.claim` takes it."""
+    values = frame.pivot(index="item", columns="model", values=column).astype(float)
+    return _effect(paired_difference(values[large], values[small]))
+
+
+def later_gain(measured: pd.DataFrame, small: str, middle: str, large: str, seed: int = 0) -> dict[str, Any]:
+    """How much more of its rise from the smallest size consistency makes after the middle size than grammar.
+
+    (large − middle) / (large − small) of consistency minus that of grammar, with a bootstrap over stories
+    that draws all three models' grades together. Positive: grammar is nearer its end at the middle size.
+    """
+    tables = {
+        column: measured.pivot(index="item", columns="model", values=column)[[small, middle, large]].dropna()
+        for column in ("consistency", "grammar")
+    }
+    items = tables["consistency"].index.intersection(tables["grammar"].index)
+    drawn = np.random.default_rng(seed).integers(len(items), size=(2000, len(items)))
+
+    def late(column: str, rows: np.ndarray) -> np.ndarray:
+        low, mid, high = np.moveaxis(tables[column].loc[items].to_numpy()[rows].mean(axis=-2), -1, 0)
+        return (high - mid) / (high - low)
+
+    everything = np.arange(len(items))
+    effect = float(late("consistency", everything) - late("grammar", everything))
+    low, high = np.quantile(late("consistency", drawn) - late("grammar", drawn), [0.025, 0.975])
+    return {"effect": effect, "low": float(low), "high": float(high), "n": len(items)}
+
+
+def _effect(interval: Interval) -> dict[str, Any]:
+    return {"effect": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
