@@ -216,8 +216,8 @@ def test_stories260k_writes_its_published_text():
     model, tokenizer = models.load(STORIES260K, device="cpu")
     (completion,) = TransformersSampler(model, tokenizer).sample([""], max_new_tokens=200, temperature=0)[0]
     assert completion.text.startswith(
-        "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, "
-        "she saw a big, red ball. She wanted to play with it, but it was too high."
+        "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. "
+        "One day, she saw a big, red ball. She wanted to play with it, but it was too high."
     )
     ids = torch.tensor([[tokenizer.bos_token_id]])
     theirs = model.generate(ids, do_sample=False, max_new_tokens=200, pad_token_id=0)[0, 1:]

@@ -99,9 +99,12 @@ class Batch:
         device = self.row.device
         logits, read = prefill(self.model, ids.to(device), lengths.to(device))
         place = torch.tensor([prompts.index(row // self.n) for row in rows], device=device)
+        read = self.step.adopt(read)
         if self.store is None:
             layers, two, _, heads, _, dim = read.shape
-            self.store = read.new_zeros(layers, two, self.size, heads, self.column + GROWTH, dim)
+            most = layers * two * self.size * heads * dim * (self.widest + GROWTH)
+            self.memory, self.spare = read.new_empty(most), read.new_empty(most)
+            self.store = self.step.room(self.memory, layers, two, self.size, heads, self.column + GROWTH, dim)
         own = lengths.to(device)[place]
         for length in own.unique().tolist():
             here = own == length
@@ -117,7 +120,7 @@ class Batch:
         if self.column == self.store.shape[4]:
             # Grown in small pieces and shed on the left: rows that lie close together in memory are read
             # twice as fast.
-            self.store = torch.nn.functional.pad(self.store[..., first:, :], (0, 0, 0, GROWTH))
+            self._restore(self.store[..., first:, :], GROWTH)
             self.start -= first
             self.column -= first
             first = 0
@@ -153,8 +156,15 @@ class Batch:
 
     def _shrink(self) -> None:
         keep = self.row < self.count
-        self.store = self.store[:, :, keep]
+        self._restore(self.store[:, :, keep], 0)
         self.row, self.start, self.last = self.row[keep], self.start[keep], self.last[keep]
+
+    def _restore(self, kept: Tensor, more: int) -> None:
+        """A store that holds what is kept and some columns more."""
+        # Two pieces of memory in turn: fresh memory costs more to get from the system than to fill.
+        self.memory, self.spare = self.spare, self.memory
+        self.store = self.step.room(self.memory, *kept.shape[:4], kept.shape[4] + more, kept.shape[5])
+        self.store[..., : kept.shape[4], :] = kept
 
 
 def draw(
@@ -180,7 +190,7 @@ def draw(
     if temperature == 0:
         token = logits.argmax(-1)
     else:
-        p = torch.softmax(logits / temperature, -1)
+        p = torch.softmax(logits if temperature == 1 else logits / temperature, -1)
         token = _invert(p, uniforms[:, 0])
         if top_p < 1 or min_p > 0:
             drawn = p.gather(1, token[:, None])
@@ -192,6 +202,8 @@ def draw(
                 kept, index = p[again].sort(-1, descending=True)
                 kept *= (kept.cumsum(-1) - kept < top_p) & (kept >= min_p * kept[:, :1])
                 token[again] = index.gather(1, _invert(kept, uniforms[again, 1])[:, None])[:, 0]
+    if temperature == 1:
+        return token, p.gather(1, token[:, None])[:, 0].log()
     return token, logits.gather(1, token[:, None])[:, 0] - logits.logsumexp(-1)
 
 

@@ -8,6 +8,7 @@ masked.
 from __future__ import annotations
 
 import inspect
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,14 @@ class PlainStep:
         self.model = model
         self.takes_positions = "position_ids" in inspect.signature(model.forward).parameters
 
+    def room(self, memory: Tensor, *shape: int) -> Tensor:
+        """An empty store of this shape in the given memory."""
+        return memory[: math.prod(shape)].zero_().view(shape)
+
+    def adopt(self, read: Tensor) -> Tensor:
+        """What `prefill` read, as this step stores it: as it is."""
+        return read
+
     def __call__(self, tokens: Tensor, positions: Tensor, store: Tensor, window: Window) -> Tensor:
         """Logits `[rows, vocabulary]` after `tokens`, which stand at `positions`; see `Window`."""
         options = {"position_ids": positions[:, None]} if self.takes_positions else {}
@@ -105,73 +114,81 @@ def _view(store: Tensor, window: Window) -> Cache:
 
 
 class LlamaStep:
-    """The same step for Llama in float32, with the query-key-value and the gate-up products fused.
+    """The same step for a small Llama in float32, in as few and as large operations as it can be written.
 
-    Built per call of the sampler, because the fused weights are copies.
+    Built per call of the sampler, because the fused weights are copies: queries, keys and values in one
+    product, gate and up in another, the norms' weights folded into them. Query and key dimensions stand in
+    pairs, so that the rotary embedding (Su et al. 2021, arXiv:2104.09864) is one complex product in place.
     """
 
     def __init__(self, model: PreTrainedModel, longest: int) -> None:
-        config, self.model = model.config, model.model
+        config, attention = model.config, model.model.layers[0].self_attn
         self.heads, self.groups = config.num_attention_heads, config.num_key_value_heads
-        self.head_dim = model.model.layers[0].self_attn.head_dim
-        self.scale = model.model.layers[0].self_attn.scaling
-        self.unembedding = model.lm_head.weight
-        places = torch.arange(longest, device=model.device)[None]
-        cos, sin = model.model.rotary_emb(self.unembedding, places)
+        self.head_dim, self.eps = attention.head_dim, config.rms_norm_eps
+        self.embedding, self.unembedding = model.model.embed_tokens.weight, model.lm_head.weight
+        self.final = model.model.norm.weight
+        cos, sin = model.model.rotary_emb(self.embedding, torch.arange(longest, device=model.device)[None])
         half = self.head_dim // 2
-        self.cos, self.sin = cos[0, :, None], torch.cat((-sin[0, :, :half], sin[0, :, half:]), -1)[:, None]
-        self.layers = [
-            (
-                layer,
-                torch.cat([getattr(layer.self_attn, f"{part}_proj").weight for part in "qkv"]),
-                torch.cat([layer.mlp.gate_proj.weight, layer.mlp.up_proj.weight]),
-            )
-            for layer in model.model.layers
-        ]
+        self.turns = torch.complex(cos[0, :, None, :half], sin[0, :, None, :half])
+        self.pairs = torch.arange(self.head_dim, device=model.device).view(2, half).T.flatten()
+        self.layers = [self._fuse(layer) for layer in model.model.layers]
+
+    def _fuse(self, layer: nn.Module) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        q, k, v = (getattr(layer.self_attn, f"{part}_proj").weight for part in "qkv")
+        q, k = (part.unflatten(0, (-1, self.head_dim))[:, self.pairs].flatten(0, 1) for part in (q, k))
+        gate_up = torch.cat((layer.mlp.gate_proj.weight, layer.mlp.up_proj.weight))
+        return (
+            torch.cat((q * layer.self_attn.scaling, k, v)) * layer.input_layernorm.weight,
+            layer.self_attn.o_proj.weight.T,
+            gate_up * layer.post_attention_layernorm.weight,
+            layer.mlp.down_proj.weight.T,
+        )
 
     @staticmethod
     def fits(model: PreTrainedModel) -> bool:
-        """Whether the model is a float32 Llama without biases, adapters or position tables that change as
-        they grow.
+        """Whether the model is a small float32 Llama without biases, adapters or positions that depend on
+        length.
         """
         from transformers import LlamaForCausalLM
 
         config = model.config
+        linear = [part for part in model.modules() if "Linear" in type(part).__name__]
         return (
             type(model) is LlamaForCausalLM
-            and all(p.dtype == torch.float32 for p in model.parameters())
-            and all(
-                type(m) is nn.Linear and m.bias is None
-                for m in model.modules()
-                if "Linear" in type(m).__name__
-            )
+            and model.num_parameters() < 200_000_000  # where copies are cheap and overheads matter
+            and all(weight.dtype == torch.float32 for weight in model.parameters())
+            and all(type(part) is nn.Linear and part.bias is None for part in linear)
             and config.hidden_act == "silu"
             and config.rope_parameters["rope_type"] in ("default", "linear", "llama3")
         )
 
+    def room(self, memory: Tensor, *shape: int) -> Tensor:
+        """An empty store in the given memory; columns lie side by side, which products of few rows like."""
+        return memory[: math.prod(shape)].zero_().view(*shape[:-2], shape[-1], shape[-2]).mT
+
+    def adopt(self, read: Tensor) -> Tensor:
+        """What `prefill` read, with key dimensions in this step's order."""
+        return torch.stack((read[:, 0][..., self.pairs], read[:, 1]), 1)
+
     def __call__(self, tokens: Tensor, positions: Tensor, store: Tensor, window: Window) -> Tensor:
         """Logits `[rows, vocabulary]` after `tokens`, which stand at `positions`; see `Window`."""
-        x = self.model.embed_tokens.weight[tokens]
-        cos, sin = self.cos[positions], self.sin[positions]
-        mask = None
-        if window.hidden is not None:
-            mask = torch.zeros_like(window.hidden, dtype=x.dtype).masked_fill_(window.hidden, -torch.inf)
-            mask = mask[:, None, None]
-        for (layer, qkv, gate_up), pair in zip(self.layers, store, strict=True):
-            h = F.linear(_norm(x, layer.input_layernorm), qkv).view(len(x), -1, self.head_dim)
-            turned = h[:, : self.heads + self.groups]
-            turned = turned * cos + turned.roll(self.head_dim // 2, -1) * sin
-            pair[0, :, :, window.column] = turned[:, self.heads :]
-            pair[1, :, :, window.column] = h[:, self.heads + self.groups :]
+        x, turns, rows = self.embedding[tokens], self.turns[positions], len(tokens)
+        turned = self.heads + self.groups
+        for (qkv, out, gate_up, down), pair in zip(self.layers, store, strict=True):
+            h = F.linear(self._norm(x), qkv).view(rows, -1, self.head_dim)
+            torch.view_as_complex(h[:, :turned].unflatten(2, (-1, 2))).mul_(turns)
+            pair[:, :, :, window.column] = h[:, self.heads :].unflatten(1, (2, -1)).transpose(0, 1)
             keys, values = pair[:, :, :, window.first : window.column + 1]
             # The query heads that share a key-value head stand as its queries: no copy of keys is needed.
-            query = turned[:, : self.heads].reshape(len(x), self.groups, -1, self.head_dim)
-            seen = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask, scale=self.scale)
-            x = x + F.linear(seen.reshape(len(x), -1), layer.self_attn.o_proj.weight)
-            gate, up = F.linear(_norm(x, layer.post_attention_layernorm), gate_up).chunk(2, -1)
-            x = x + F.linear(F.silu(gate) * up, layer.mlp.down_proj.weight)
-        return F.linear(_norm(x, self.model.norm), self.unembedding)
+            query = h[:, : self.heads].unflatten(1, (self.groups, -1))
+            scores = query @ keys.mT
+            if window.hidden is not None:
+                scores.masked_fill_(window.hidden[:, None, None], -torch.inf)
+            seen = torch.softmax(scores, -1) @ values
+            x = torch.addmm(x, seen.reshape(rows, -1), out)
+            gate, up = F.linear(self._norm(x), gate_up).chunk(2, -1)
+            x = torch.addmm(x, F.silu(gate).mul_(up), down)
+        return F.linear(self._norm(x) * self.final, self.unembedding)
 
-
-def _norm(x: Tensor, norm: nn.Module) -> Tensor:
-    return F.rms_norm(x, x.shape[-1:], norm.weight, norm.variance_epsilon)
+    def _norm(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, x.shape[-1:], None, self.eps)

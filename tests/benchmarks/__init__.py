@@ -1,0 +1,1 @@
+"""Speed against peers: scripts that print ratios measured side by side in one run."""
