@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from workbench.engine.generate import Completion
+from workbench.errors import UserError
 from workbench.studies import stories
 from workbench.views import stories as views
 
@@ -60,6 +61,11 @@ def test_measures_put_every_set_between_its_baselines():
         assert floor[measure] > own[measure] > ceiling[measure]
     assert floor["Vendi score"] == pytest.approx(1)
     assert floor["closest other story"] == pytest.approx(1)
+
+
+def test_sets_too_small_to_compare_are_the_users_mistake():
+    with pytest.raises(UserError, match="raise n_compared"):
+        stories.diversity({"few": SET["story"].tolist()[:70]})
 
 
 def test_gain_is_positive_for_the_more_diverse_set_and_brackets_zero_for_equal_ones():

@@ -62,7 +62,7 @@ def test_a_true_ending_has_the_best_grades_and_a_copied_one_is_found_out():
     assert (found["new"] == 0).all()
     assert found["keeps"].mean() < 0.5
     swapped = begun.assign(model="swap", completion=begun["ending"].to_numpy()[::-1])
-    assert study.measure(swapped, STORIES[30:], exact=True)["consistency"].mean() < 0.7
+    assert study.measure(swapped, STORIES[30:], exact=True)["consistency"].mean() < 0.85
 
 
 def test_without_the_exact_grader_the_other_measures_remain():

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.corpora.stories import Story, draw_condition, grade, story_at, words
+from workbench.errors import UserError
 from workbench.measures import samples
 from workbench.measures.compression import compression_ratio
 from workbench.measures.overlap import distinct, self_overlap
@@ -207,12 +208,20 @@ def diversity(
 
     Returns:
         columns set, block, and one per measure of `MEASURES`.
+
+    Raises:
+        UserError: a set fills fewer than two blocks.
     """
     rows = []
     for name, texts in sets.items():
         drawn = samples.equal_texts(texts, len(texts), seed)
         by_stories = [drawn[at : at + n_stories] for at in range(0, len(drawn) - n_stories + 1, n_stories)]
-        by_words = samples.blocks(texts, n_words, seed)
+        by_words = samples.blocks(texts, n_words, seed) if _count_words(texts) >= n_words else []
+        if min(len(by_stories), len(by_words)) < 2:
+            raise UserError(
+                f"The {len(texts)} stories of the set “{name}” are too few to compare: raise n_compared, so that it "
+                f"has {2 * n_stories} stories and {2 * n_words} words at least."
+            )
         for block, (stories, cut) in enumerate(zip(by_stories[:n_blocks], by_words, strict=False)):
             rows.append(
                 {
@@ -225,6 +234,10 @@ def diversity(
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _count_words(texts: Sequence[str]) -> int:
+    return sum(len(text.split()) for text in texts)
 
 
 def with_baselines(sets: Mapping[str, Sequence[str]], *, seed: int = 0) -> dict[str, Sequence[str]]:

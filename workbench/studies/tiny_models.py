@@ -19,9 +19,11 @@ from workbench.corpora.stories import grade, make_probes
 from workbench.corpora.stories.words import GENDER
 from workbench.engine import models
 from workbench.engine.generate import Sampler, TransformersSampler
+from workbench.engine.samplers import sampler
 from workbench.engine.train import loss, train
 from workbench.measures.overlap import kgrams, max_overlap, novelty, share_found
 from workbench.measures.statistics import Interval, bootstrap_mean, paired_difference, wilson
+from workbench.studies.judge import judge
 
 Fitted = Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]]
 
@@ -70,7 +72,7 @@ SIZES = {
             Rung("deep", "tiny:0.3M", n_layers=6, hidden_size=64, part="shape"),
             Rung("wide", "tiny:0.3M", n_layers=1, hidden_size=160, part="shape"),
         ),
-        tokens=1_500_000,
+        tokens=1_200_000,
         vocab_size=2048,
         context=256,
         batch_size=4,
@@ -290,13 +292,20 @@ def greedy_texts(fitted: Fitted, max_new_tokens: int = 200) -> pd.DataFrame:
     return pd.DataFrame({"model": list(fitted), "text": texts})
 
 
+def judged(completed: pd.DataFrame, spec: str, seed: int) -> pd.DataFrame:
+    """What a language model (`engine.samplers`) says of completions: columns of `judge`, item and model."""
+    pairs = list(zip(completed["beginning"], completed["completion"], strict=True))
+    scores = judge(pairs, sampler(spec), seed=seed)
+    return scores.assign(item=completed["item"].to_numpy(), model=completed["model"].to_numpy())
+
+
 # ------------------------------------------------------------------------------- questions
 def ask_probes(samplers: Mapping[str, TransformersSampler], n: int, seed: int) -> pd.DataFrame:
     """Forced choice on n probes of each name: columns model, item, kind, name, right."""
     probes = make_probes(n, seed=seed)
     rows = []
-    for model, sampler in samplers.items():
-        scores = sampler.logprobs([p.beginning for p in probes], [(p.right, p.wrong) for p in probes])
+    for model, source in samplers.items():
+        scores = source.logprobs([p.beginning for p in probes], [(p.right, p.wrong) for p in probes])
         for item, (probe, (right, wrong)) in enumerate(zip(probes, scores, strict=True)):
             rows.append((model, item, probe.kind, probe.name, bool(right > wrong)))
     return pd.DataFrame(rows, columns=["model", "item", "kind", "name", "right"])

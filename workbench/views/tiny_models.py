@@ -6,6 +6,7 @@ import pandas as pd
 
 from workbench.corpora.stories import grade
 from workbench.engine.generate import TransformersSampler
+from workbench.studies.judge import agreement
 from workbench.studies.tiny_models import Fitted, accuracies, summarise
 from workbench.views.theme import series
 from workbench.views.view import Chart, Explorer, Table, Texts, View
@@ -85,6 +86,19 @@ def abilities(measured: pd.DataFrame, counts: pd.DataFrame) -> Chart:
         "Grades by size",
         "Grammar and consistency: shares of sentences, by the exact grader; names kept, 4-grams repeated and "
         "word pairs shared with the true ending need no grader. Lines at the points are 95 % intervals.",
+    )
+
+
+def judge_table(judged: pd.DataFrame) -> Table:
+    """Scores of the judge by model, and how they agree with exact rules."""
+    scores = summarise(judged, ["grammar", "creativity", "consistency"])
+    agreed = agreement(judged).assign(model="all", measure=lambda rows: rows["score"] + " ~ " + rows["rule"])
+    failed = int((judged["failure"] != "").sum())
+    return Table(
+        pd.concat([scores, agreed[scores.columns]]),
+        "What the judge says",
+        f"Mean scores out of ten with intervals over stories; {failed} of {len(judged)} replies could not be "
+        "read. Rows with ~ are rank correlations of a score with a rule that needs no judge.",
     )
 
 
