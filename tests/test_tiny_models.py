@@ -106,17 +106,26 @@ def test_loss_columns_average_to_the_loss_per_token(fitted):
         assert part["bits_per_byte"].mean() == pytest.approx(direct.bits_per_byte)
 
 
-def test_a_rung_is_trained_once_and_then_loaded(tmp_path):
-    sizes = study.Sizes((), tokens=4096, vocab_size=512, context=128, batch_size=4, beginnings=2, probes=2)
-    tokenizer, rung, logged = models.train_tokenizer(STORIES, 512), study.Rung("a", "tiny:0.1M"), []
-    arguments = (rung, tokenizer, STORIES[:100], STORIES[100:], sizes, tmp_path / "a", PARAMS)
-    first, _ = study.fit(*arguments, lambda **row: logged.append(row))
-    assert {row["model"] for row in logged} == {"a"}
-    count = len(logged)
-    second, _ = study.fit(*arguments, lambda **row: logged.append(row))
-    assert [row for row in logged[count:] if "loss" in row and row not in logged[:count]] == []
-    for one, other in zip(first.parameters(), second.parameters(), strict=True):
-        assert torch.equal(one, other)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_ladder_is_trained_once_and_then_loaded_side_by_side_or_not(tmp_path, threads):
+    rungs = (study.Rung("a", "tiny:0.1M"), study.Rung("b", "tiny:0.1M", n_layers=1))
+    sizes = study.Sizes(rungs, tokens=2048, vocab_size=512, context=128, batch_size=4, beginnings=2, probes=2)
+    tokenizer, logged = models.train_tokenizer(STORIES, 512), []
+    arguments = (tokenizer, STORIES[:100], STORIES[100:], sizes, tmp_path, PARAMS)
+    torch.set_num_threads(threads)
+    try:
+        first = study.fit_ladder(*arguments, lambda **row: logged.append(row))
+        assert {row["model"] for row in logged} == {"a", "b"}
+        assert max(row["tokens"] for row in logged) == 2048
+        count = len(logged)
+        second = study.fit_ladder(*arguments, lambda **row: logged.append(row))
+    finally:
+        torch.set_num_threads(1)
+    assert logged[count:] == []
+    assert [model.config.num_hidden_layers for model, _ in first.values()] == [3, 1]
+    for (one, _), (other, _) in zip(first.values(), second.values(), strict=True):
+        for left, right in zip(one.parameters(), other.parameters(), strict=True):
+            assert torch.equal(left, right)
 
 
 def test_of_a_step_logged_twice_the_last_line_counts(tmp_path):

@@ -78,7 +78,7 @@ def config(
     layers, hidden = n_layers or layers, hidden_size or hidden
     if hidden % (32 if hidden >= 128 else 8):
         raise UserError(f"hidden_size={hidden} must be a multiple of 32 (of 8 below 128).")
-    heads = hidden // 32 if hidden >= 128 else 4
+    heads = max(2, hidden // 32)
     make = {"llama": _llama, "gpt-neo": _gpt_neo, "bloom": _bloom}.get(architecture)
     if make is None:
         raise UserError(f"There is no architecture {architecture!r}: choose llama, gpt-neo or bloom.")

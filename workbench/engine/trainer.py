@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,7 +207,8 @@ def run(
         watch.trainer, watch.log, watch.stop = trainer, log, stop
         if main:
             _write_start(folder, settings)
-        trainer.train(resume_from_checkpoint=checkpoint)
+        with _attention(model, settings["context"]):
+            trainer.train(resume_from_checkpoint=checkpoint)
     model.eval()
     finished = trainer.state.global_step == settings["steps"]
     if finished and main:
@@ -216,6 +218,18 @@ def run(
             write_json(new / SETTINGS, {"settings": settings, "finished": True, "rows": rows})
     trainer.accelerator.wait_for_everyone()
     return History(rows, finished)
+
+
+@contextmanager
+def _attention(model: PreTrainedModel, context: int) -> Iterator[None]:
+    """On the CPU, plain attention for short rows: its backward pass is twice as fast as the fused one."""
+    usual = model.config._attn_implementation
+    if model.device.type == "cpu" and context <= 512:
+        model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(usual)
 
 
 def _arguments(folder: Path, settings: dict[str, Any], device: str) -> TrainingArguments:

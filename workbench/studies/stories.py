@@ -219,8 +219,8 @@ def diversity(
         by_words = samples.blocks(texts, n_words, seed) if _count_words(texts) >= n_words else []
         if min(len(by_stories), len(by_words)) < 2:
             raise UserError(
-                f"The {len(texts)} stories of the set “{name}” are too few to compare: raise n_compared, so that it "
-                f"has {2 * n_stories} stories and {2 * n_words} words at least."
+                f"The {len(texts)} stories of the set “{name}” are too few: raise n_compared, so that "
+                f"it has {2 * n_stories} stories and {2 * n_words} words at least."
             )
         for block, (stories, cut) in enumerate(zip(by_stories[:n_blocks], by_words, strict=False)):
             rows.append(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.files import hold_out
@@ -19,6 +20,7 @@ from workbench.corpora.stories import grade, make_probes
 from workbench.corpora.stories.words import GENDER
 from workbench.engine import models
 from workbench.engine.generate import Sampler, TransformersSampler
+from workbench.engine.parallel import side_by_side
 from workbench.engine.samplers import sampler
 from workbench.engine.train import loss, train
 from workbench.measures.overlap import kgrams, max_overlap, novelty, share_found
@@ -74,7 +76,7 @@ SIZES = {
         ),
         tokens=1_200_000,
         vocab_size=2048,
-        context=256,
+        context=320,
         batch_size=4,
         beginnings=100,
         probes=100,
@@ -126,9 +128,58 @@ def sizes(params: Any) -> Sizes:
 
 
 # ------------------------------------------------------------------------------- training
-def split(stories: Sequence[str], seed: int) -> tuple[list[str], list[str]]:
-    """(training, held out): a twentieth of the stories, at most 400, is held out by content."""
-    return hold_out(stories, min(0.05, 400 / len(stories)), seed)
+def split(stories: Sequence[str], seed: int, *, given: bool = False) -> tuple[list[str], list[str]]:
+    """(training, held out) by content: about 400 stories are held out, of few stories a twentieth.
+
+    Nothing is trained when a model is `given`: then 400 are held out of few stories too, if there are 800.
+    """
+    share = 400 / len(stories)
+    return hold_out(stories, min(0.5 if given else 0.05, share), seed)
+
+
+def is_ladder(model: str) -> bool:
+    """Whether `model` asks for training: the ladder or one preset."""
+    return model == "ladder" or model in models.SHAPES
+
+
+def fit_ladder(
+    tokenizer: PreTrainedTokenizerFast,
+    training: Sequence[str],
+    held_out: Sequence[str],
+    sizes: Sizes,
+    folder: Path,
+    params: Any,
+    log: Callable[..., None],
+) -> Fitted:
+    """Trains every model of the ladder, or goes on with it; those that are finished are only loaded.
+
+    On the CPU the models are trained side by side, each with its share of the threads.
+
+    Args:
+        tokenizer: of all models.
+        training: stories to learn.
+        held_out: stories for the loss while training; the first 50 are used.
+        sizes: what to train, and how long.
+        folder: one folder in it for each model.
+        params: architecture, device and seed.
+        log: called with model, step, tokens, loss, … by name.
+    """
+    device = models.pick_device(params.device)
+    common = (tokenizer, list(training), list(held_out)[:50], sizes, params.architecture, device, params.seed)
+    largest_first = sorted(sizes.rungs, key=lambda rung: -_layers_times_width(rung, params.architecture))
+    side_by_side(
+        fit,
+        {rung.name: (rung, *common, folder / rung.name) for rung in largest_first},
+        total=sizes.tokens,
+        log=lambda name, row: log(model=name, **row),
+        processes=min(torch.get_num_threads(), len(sizes.rungs)) if device == "cpu" else 1,
+    )
+    return {rung.name: models.load(folder / rung.name, device) for rung in sizes.rungs}
+
+
+def _layers_times_width(rung: Rung, architecture: str) -> int:
+    config = models.config(rung.preset, 2048, architecture, rung.n_layers, rung.hidden_size)
+    return config.num_hidden_layers * config.hidden_size
 
 
 def fit(
@@ -137,38 +188,38 @@ def fit(
     training: Sequence[str],
     held_out: Sequence[str],
     sizes: Sizes,
+    architecture: str,
+    device: str,
+    seed: int,
     folder: Path,
-    params: Any,
-    log: Callable[..., None],
-) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    """Trains one model of the ladder, or goes on with it, or loads it if it is finished.
-
-    `params` gives architecture, device and seed; `log` gets model, step, tokens, loss, … by name.
-    """
+    *,
+    log: Callable[[dict[str, float]], None],
+    stop: Callable[[], bool],
+) -> None:
+    """Trains one model of the ladder into `folder`."""
     config = models.config(
         rung.preset,
         vocab_size=len(tokenizer),
-        architecture=params.architecture,
+        architecture=architecture,
         n_layers=rung.n_layers,
         hidden_size=rung.hidden_size,
         context=sizes.context,
     )
-    model = models.build(config, params.seed).to(models.pick_device(params.device))
     train(
-        model,
+        models.build(config, seed).to(device),
         tokenizer,
-        list(training),
-        held_out=list(held_out)[:100],
+        training,
+        held_out=held_out,
         folder=folder,
         tokens=sizes.tokens,
         batch_size=sizes.batch_size,
         context=sizes.context,
         learning_rate=3e-3 if config.hidden_size < 256 else 1e-3,
         warmup=50,
-        seed=params.seed,
-        log=lambda row: log(model=rung.name, **row),
+        seed=seed,
+        log=log,
+        stop=stop,
     )
-    return model, tokenizer
 
 
 def curves(metrics: Path) -> pd.DataFrame:

@@ -1,0 +1,122 @@
+"""Several small trainings at once: on a few cores, one thread each is faster than all threads on one."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from queue import Empty
+from typing import TYPE_CHECKING, Any
+
+from tqdm.auto import tqdm
+
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+Row = dict[str, float]
+
+
+def side_by_side(
+    work: Callable[..., None],
+    tasks: Mapping[str, tuple[Any, ...]],
+    *,
+    total: int,
+    log: Callable[[str, Row], None],
+    processes: int,
+) -> None:
+    """Runs `work(*arguments, log=…, stop=…)` for every task, in processes of their own.
+
+    The work keeps what it does by itself and goes on with it when it is called again (as `train.train` does).
+    A process whose parent is gone, killed for instance, is told so by `stop`.
+
+    Args:
+        work: a module's function; raises what this call then raises.
+        tasks: name → arguments, all of which can be pickled; the longest first keeps all processes busy.
+        total: of a task's `tokens`, for the time left.
+        log: called here with a task's name and each row it logs.
+        processes: tasks at a time; 1 runs them in this process.
+    """
+    with tqdm(total=total * len(tasks), unit="token", unit_scale=True, desc="train") as bar:
+        seen = dict.fromkeys(tasks, 0)
+
+        def note(name: str, row: Row) -> None:
+            log(name, row)
+            bar.update(row.get("tokens", 0) - seen[name])
+            seen[name] = row.get("tokens", seen[name])
+
+        if processes == 1:
+            for name, arguments in tasks.items():
+                work(*arguments, log=lambda row, name=name: note(name, row), stop=lambda: False)
+            return
+        for name, row in _rows(work, tasks, processes):
+            note(name, row)
+
+
+def _rows(work: Callable[..., None], tasks: Mapping[str, tuple], processes: int) -> Iterator[tuple[str, Row]]:
+    import torch.multiprocessing
+
+    context = torch.multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    waiting, running = list(tasks), {}
+    threads = max(1, torch.get_num_threads() // processes)
+    with _ended(running):
+        while waiting or running:
+            while waiting and len(running) < processes:
+                name = waiting.pop(0)
+                arguments = (work, tasks[name], name, queue, os.getpid(), threads)
+                running[name] = context.Process(target=_child, args=arguments, daemon=True)
+                running[name].start()
+            try:
+                name, kind, value = queue.get(timeout=1)
+            except Empty:
+                for name, process in running.items():
+                    if not process.is_alive() and queue.empty():
+                        raise UserError(
+                            f"The training of {name} was ended from outside (exit code {process.exitcode}): "
+                            "if memory ran out, train fewer or smaller models; run again to go on."
+                        ) from None
+                continue
+            if kind == "row":
+                yield name, value
+            elif kind == "done":
+                running.pop(name).join()
+            else:
+                raise value
+
+
+@contextmanager
+def _ended(running: Mapping[str, BaseProcess]) -> Iterator[None]:
+    """Whatever happens here, no process is left behind."""
+    try:
+        yield
+    finally:
+        for process in running.values():
+            process.terminate()
+        for process in running.values():
+            process.join()
+
+
+def _child(
+    work: Callable[..., None], arguments: tuple, name: str, queue: Any, parent: int, threads: int
+) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+    os.environ["TQDM_DISABLE"] = "1"  # the parent shows one bar for all
+    try:
+        work(*arguments, log=lambda row: queue.put((name, "row", row)), stop=lambda: os.getppid() != parent)
+        queue.put((name, "done", None))
+    except BaseException as error:
+        queue.put((name, "failed", _sendable(error)))
+        raise SystemExit(1) from error
+
+
+def _sendable(error: BaseException) -> BaseException:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
