@@ -210,8 +210,11 @@ class Run:
         return claim
 
     def finish(self) -> None:
-        """Mark the run done and let others in (under `workbench run` the runner does so at the end)."""
+        """Mark the run done, show its claims and let others in (`workbench run` does all that itself)."""
         if not os.environ.get("WORKBENCH_RUN"):
+            from workbench.lab.ledger import read_claims
+
+            print(*read_claims(self.folder), sep="\n")
             mark(self.folder, "done")
             self.close()
 

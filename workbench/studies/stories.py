@@ -1,6 +1,6 @@
 """TinyStories' recipe: ask for random words and features, and see what that does to diversity.
 
-Eldan & Li 2023, arXiv 2305.07759, section 2. Stories come from the world simulator, from any sampler with
+Eldan & Li 2023, arXiv 2305.07759. Stories come from the world simulator, from any sampler with
 the paper's kind of prompt, or from files.
 """
 

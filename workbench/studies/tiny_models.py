@@ -1,6 +1,6 @@
 """TinyStories' ladder: models of many sizes on one corpus, and which abilities come at which size.
 
-Eldan & Li 2023, arXiv 2305.07759, sections 3-5. On stories of the world simulator everything is graded
+Eldan & Li 2023, arXiv 2305.07759. On stories of the world simulator everything is graded
 exactly; on other text by loss, by overlap, and by a language model (`judge`).
 """
 
@@ -416,7 +416,7 @@ def _not_copies(measured: pd.DataFrame, model: str) -> dict[str, Any]:
     return {
         "name": "not-copies",
         "says": f"Stories of the {model} model stand no closer to a training story than the true endings do.",
-        "paper": "Generated stories share few word pairs with their closest training story (Figure 8)",
+        "paper": "Generated stories share few word pairs with their closest training story",
         "unit": "share of word pairs",
         "view": "Are the stories copies?",
         **_effect(interval),
@@ -447,7 +447,7 @@ def _size_claims(
         {
             "name": "reasoning-needs-low-loss",
             "says": f"The {large} model answers more reasoning questions than the {small} model.",
-            "paper": "Reasoning appears in larger models only (Figure 10)",
+            "paper": "Reasoning appears in larger models only (Figures 9-11)",
             "unit": "share of questions",
             "view": "Facts, reasoning, consistency",
             **difference(answers[answers["kind"] == "reasoning"], "right", small=small, large=large),
@@ -460,7 +460,7 @@ def _shape_claims(answers: pd.DataFrame) -> list[dict[str, Any]]:
         {
             "name": "depth-tracks-context",
             "says": "At one size, the deep model answers more consistency questions than the wide one.",
-            "paper": "Depth matters more for context tracking (section 4)",
+            "paper": "Depth matters more for context tracking",
             "unit": "share of questions",
             "view": "Facts, reasoning, consistency",
             **difference(answers[answers["kind"] == "consistency"], "right", small="wide", large="deep"),
@@ -468,7 +468,7 @@ def _shape_claims(answers: pd.DataFrame) -> list[dict[str, Any]]:
         {
             "name": "width-knows-facts",
             "says": "At one size, the wide model knows more facts than the deep one.",
-            "paper": "Width matters more for facts (section 4)",
+            "paper": "Width matters more for facts",
             "unit": "share of questions",
             "view": "Facts, reasoning, consistency",
             **difference(answers[answers["kind"] == "fact"], "right", small="deep", large="wide"),

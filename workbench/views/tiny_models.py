@@ -6,6 +6,7 @@ import pandas as pd
 
 from workbench.corpora.stories import grade
 from workbench.engine.generate import TransformersSampler
+from workbench.engine.models import count_parameters
 from workbench.studies.judge import agreement
 from workbench.studies.tiny_models import Fitted, accuracies, summarise
 from workbench.views.theme import series
@@ -125,27 +126,32 @@ def accuracy_chart(answers: pd.DataFrame) -> Chart:
 
 
 def samples(completed: pd.DataFrame, item: int, *, exact: bool) -> Texts:
-    """One beginning as every model goes on; where the grader can read it, what is wrong is marked."""
-    items = []
-    for row in completed[completed["item"] == item].itertuples():
-        text = row.beginning + row.completion
-        items.append({"label": row.model, "text": text, "marks": _marks(text, row.beginning, exact=exact)})
+    """One beginning, its true ending, and how every model goes on; what the grader objects to is marked."""
+    rows = completed[completed["item"] == item]
+    first = rows.iloc[0]
+    items = [
+        {"label": "the beginning", "text": first["beginning"] + " …"},
+        {"label": "the true ending", "text": "…" + first["ending"]},
+    ]
+    for row in rows.itertuples():
+        marks = objections(row.beginning, row.completion) if exact else []
+        items.append({"label": row.model, "text": row.completion, "marks": marks})
     return Texts(
         items,
         "The same beginning, told by every model",
-        "Marked: the given beginning; then sentences that are none in the language of the stories, and "
-        "sentences that cannot be true after what was told.",
+        "Marked are sentences that are none in the language of the stories, and sentences that cannot be true "
+        "after what was told.",
     )
 
 
-def _marks(text: str, beginning: str, *, exact: bool) -> list[tuple[int, int, str]]:
-    graded = grade(text, beginning).sentences if exact else ()
-    wrong = [
-        (max(s.start, len(beginning)), s.end, "not a sentence" if s.event is None else "cannot be")
-        for s in graded
+def objections(beginning: str, completion: str) -> list[tuple[int, int, str]]:
+    """Spans of a completion that the exact grader objects to."""
+    start = len(beginning)
+    return [
+        (max(s.start - start, 0), s.end - start, "cannot be true" if s.event else "no sentence")
+        for s in grade(beginning + completion, beginning).sentences
         if s.event is None or s.violations
     ]
-    return [(0, len(beginning), "given"), *wrong]
 
 
 def greedy(texts: pd.DataFrame) -> Texts:
@@ -185,19 +191,19 @@ def story_teller(fitted: Fitted, beginning: str, *, exact: bool) -> Explorer:
     def draw(model: str, temperature: float, number: int, beginning: str) -> Texts:
         sampler = TransformersSampler(*fitted[model])
         (reply,) = sampler.sample([beginning], max_new_tokens=180, temperature=temperature, seed=number)[0]
-        text = beginning + reply.text
-        sentence = "The given beginning is marked."
-        if exact and (graded := grade(text, beginning)).sentences:
-            sentence = (
-                f"Grammar {graded.grammar:.0%}, consistency {graded.consistency:.0%} by the exact grader."
+        items = [{"label": "the beginning", "text": beginning + " …"}, {"label": model, "text": reply.text}]
+        sentence = f"{model} goes on at temperature {temperature:g}."
+        if exact and (graded := grade(beginning + reply.text, beginning)).sentences:
+            items[1]["marks"] = objections(beginning, reply.text)
+            sentence += (
+                f" Grammar {graded.grammar:.0%}, consistency {graded.consistency:.0%} by the exact grader."
             )
-        marks = _marks(text, beginning, exact=exact)
-        return Texts([{"label": model, "text": text, "marks": marks}], "Go on with a story", sentence)
+        return Texts(items, "Go on with a story", sentence)
 
-    names = list(fitted)
+    largest = max(fitted, key=lambda name: count_parameters(fitted[name][0]).total)
     return Explorer(
         draw,
-        model=ipywidgets.Dropdown(options=names, value=names[-1]),
+        model=ipywidgets.Dropdown(options=list(fitted), value=largest),
         temperature=ipywidgets.FloatSlider(0.5, min=0, max=1.5, step=0.1, continuous_update=False),
         number=ipywidgets.IntSlider(0, 0, 20, continuous_update=False),
         beginning=ipywidgets.Textarea(beginning, continuous_update=False),

@@ -85,7 +85,7 @@ def write_story(
 
 
 def draw_condition(random: Random, condition: Condition) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Three random words and a random subset of features, as the TinyStories recipe has it (section 2)."""
+    """Three random words and a random subset of features, as the TinyStories recipe has it."""
     wanted = {} if condition == "none" else {kind: random.choice(options) for kind, options in WORDS.items()}
     features = (
         random.sample(FEATURES, random.choice([0, 1, 1, 2, 3])) if condition == "words+features" else []
