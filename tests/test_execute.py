@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -178,6 +179,13 @@ def test_a_full_disk_ends_with_its_sentence_and_more_space_lets_it_continue(root
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
+def test_addresses_stay_whole_where_the_home_folder_is_the_root(root, monkeypatch):
+    monkeypatch.setenv("HOME", "/")
+    write_notebook(root, "01_link", 'print("see https://example.org")')
+    job = run(root, "01")["01_link"]
+    assert "see https://example.org" in (job.folder / "log.txt").read_text()
+
+
 def test_independent_notebooks_run_side_by_side(root):
     meet = """
 import time, pathlib
@@ -190,6 +198,25 @@ while not pathlib.Path({other!r}).exists():
     write_notebook(root, "01_left", meet.format(mine="left", other="right"))
     write_notebook(root, "02_right", meet.format(mine="right", other="left"))
     assert {job.status for job in run(root, "01", "02", jobs=2).values()} == {"done"}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_notebook_at_work_in_jupyterlab_is_waited_for_and_left_alone(root, force):
+    write_notebook(root, "01_rows", 'run.table("t", lambda: __import__("pandas").DataFrame({"x": [1]}))')
+    there = workbench.start("01_rows", {"seed": 0})
+    writes = there.folder / "tables" / ".t.parquet.1.part.parquet"
+    writes.parent.mkdir()
+    writes.write_bytes(b"half")
+    chosen = [project.find_notebook(root, "01")]
+    (job,) = execute.jobs_for(root, root / "runs", chosen, {}, force)
+    done = threading.Thread(target=execute.run_jobs, args=([job], root, 1, lambda: None, lambda job: None))
+    done.start()
+    wait_until(lambda: "waiting" in job.progress.line)
+    assert writes.exists()
+    there.close()
+    done.join()
+    assert job.status == "done"
+    assert not writes.exists()
 
 
 def test_after_sigkill_the_same_command_continues(root):

@@ -93,6 +93,14 @@ def test_a_finished_run_keeps_its_metrics_when_it_is_opened_again(run):
     assert record.is_done(run.folder)
 
 
+def test_a_finished_run_keeps_the_time_it_took_when_it_is_finished_again(run):
+    run.finish()
+    before = files.read_json(run.folder / "run.json") | {"started": "2020-01-01T00:00:00+00:00"}
+    files.write_json(run.folder / "run.json", before)
+    workbench.start("01_study", {"seed": 0}).finish()
+    assert files.read_json(run.folder / "run.json") == before
+
+
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [

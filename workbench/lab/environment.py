@@ -24,15 +24,20 @@ _PACKAGES = (
 )
 
 
-def capture(root: Path) -> dict[str, Any]:
-    """Versions, processor, graphics card, threads and the project's git commit, as plain JSON values."""
+def capture(root: Path, threads: int = 0) -> dict[str, Any]:
+    """Versions, processor, graphics card, threads and the project's git commit, as plain JSON values.
+
+    Args:
+        root: The project's folder.
+        threads: Processor threads a kernel is given; 0 where that is left to the libraries.
+    """
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "versions": {name: version(name) for name in _PACKAGES if version(name)},
         "cpu": cpu_name(),
         "cores": cores(),
-        "threads": os.environ.get("OMP_NUM_THREADS") or cores(),
+        "threads": threads or os.environ.get("OMP_NUM_THREADS") or cores(),
         "gpu": gpu_name(),
         "git": git_commit(root),
     }

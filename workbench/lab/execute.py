@@ -174,9 +174,9 @@ def _run_locked(job: Job, root: Path, threads: int, stop: threading.Event) -> No
     if not job.force and _is_complete(job.folder):  # another process finished it while this one waited
         job.status = "cached"
         return
-    if job.force:
-        shutil.rmtree(job.folder, ignore_errors=True)
-    record.prepare(job.plan, job.folder, root)
+    if not _prepare(job, root, threads, stop):
+        job.status, job.error = "interrupted", CONTINUES
+        return
     values = {name: relative(job.plan.params)[name] for name in changed(job.plan.params)}
     try:
         execute(job.plan.notebook, values, job.folder, root, job.progress, threads)
@@ -193,8 +193,22 @@ def _run_locked(job: Job, root: Path, threads: int, stop: threading.Event) -> No
             raise
 
 
+def _prepare(job: Job, root: Path, threads: int, stop: threading.Event) -> bool:
+    """Make the folder ready once no notebook, in JupyterLab say, writes in it; False when told to stop."""
+    lock = files.lock(job.folder, "writer")
+    if not _acquire(lock, job, stop):
+        return False
+    try:
+        if job.force:
+            shutil.rmtree(job.folder, ignore_errors=True)
+        record.prepare(job.plan, job.folder, root, threads)
+    finally:
+        lock.release()
+    return True
+
+
 def _acquire(lock: Any, job: Job, stop: threading.Event) -> bool:
-    """Take the runner's lock, waiting while another process has it; False when told to stop."""
+    """Take a lock of the run, waiting while another process has it; False when told to stop."""
     while not stop.is_set():
         try:
             with files.writing(job.folder):

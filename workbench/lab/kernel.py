@@ -234,7 +234,8 @@ def _final(line: str) -> str:
 
 def _without_places(text: str, root: Path) -> str:
     for place, name in ((root, ""), (Path(sys.prefix), ""), (Path(sys.base_prefix), ""), (Path.home(), "~/")):
-        text = text.replace(f"{place}{os.sep}", name)
+        if place != place.parent:  # a container's home may be /, which stands in every address
+            text = text.replace(f"{place}{os.sep}", name)
     return text
 
 

@@ -18,8 +18,14 @@ class NewerRunError(UserError):
     """A run folder that a newer workbench wrote."""
 
 
-def prepare(planned: Plan, folder: Path, root: Path) -> dict[str, Any]:
+def prepare(planned: Plan, folder: Path, root: Path, threads: int = 0) -> dict[str, Any]:
     """Make a run's folder ready to be written in and return its record; a finished one keeps its status.
+
+    Args:
+        planned: The run.
+        folder: Its folder, which no other process writes in now.
+        root: The project's folder.
+        threads: Processor threads the kernel is given; 0 where that is left to the libraries.
 
     Raises:
         UserError: The folder cannot be written, or a newer workbench wrote it.
@@ -42,7 +48,7 @@ def prepare(planned: Plan, folder: Path, root: Path) -> dict[str, Any]:
         "inputs": planned.parts["inputs"],
         "parts": planned.parts,
         "workbench": workbench.__version__,
-        "environment": capture(root),
+        "environment": capture(root, threads),
         "started": _now(),
         "finished": earlier["finished"],
         "seconds": None,
@@ -74,8 +80,10 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def mark(folder: Path, status: str, error: str | None = None) -> None:
-    """Set a run's status (running, done or failed) and the time it took."""
+    """Set a run's status (running, done or failed) and the time it took, which a finished one keeps."""
     record = read_run(folder)
+    if status == record["status"] == "done":
+        return
     seconds = (datetime.now(UTC) - datetime.fromisoformat(record["started"])).total_seconds()
     record |= {"status": status, "error": error, "seconds": round(seconds, 1)}
     record["finished"] = _now() if status == "done" else record["finished"]
