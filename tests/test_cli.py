@@ -225,6 +225,19 @@ def test_a_run_at_work_is_never_cleaned(root, say):
     assert not working.folder.exists()
 
 
+def test_a_run_that_goes_on_while_clean_asks_is_kept(root, say, monkeypatch):
+    failed = finished(root, "01_rows")
+    record.mark(failed, "failed", "broken")
+    working = []
+    monkeypatch.setattr(
+        "typer.confirm", lambda _: working.append(workbench.start("01_rows", {"n": 3, "seed": 0})) or True
+    )
+    assert "Deleted 0" in say("clean")[1]
+    assert working[0].folder == failed
+    assert failed.exists()
+    working[0].close()
+
+
 def test_doctor_says_what_to_do_about_what_is_missing(root, monkeypatch, say):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("WORKBENCH_DATA", str(root / "nowhere"))

@@ -184,9 +184,11 @@ def clean(
     for path, reason in found.items():
         out.print(Text.assemble((f"{reason:12} ", "yellow"), _near(path)), soft_wrap=True)
     if yes or typer.confirm(f"Delete these {len(found)}?"):
-        for path in found:
+        # Somebody may have gone on with one of them while the question stood.
+        gone = found.keys() & history.leftovers(runs, older).keys()
+        for path in gone:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        out.print(f"Deleted {len(found)}.")
+        out.print(f"Deleted {len(gone)}.")
 
 
 def _run(jobs: "list[Job]", root: Path, runs: Path, workers: int) -> None:
