@@ -217,12 +217,12 @@ CLAIMS = [
 RUN = {
     "schema": 1, "notebook": "02_tiny_models", "title": "Tiny models and the order in which abilities emerge",
     "key": "3fa9c1d2b7e0", "status": "done", "seed": 0, "seconds": 83.4,
-    "started": "2026-11-20T21:30:00+00:00", "code": "a1b2c3d4e5f6",
+    "started": "2026-11-20T21:30:00+00:00",
     "params": {"profile": "small", "seed": 0, "data": "embedded", "n_stories": None,
                "prompt": "Once upon a time"},
-    "set": {"profile": "small", "prompt": "Once upon a time"},
+    "set": ["profile", "prompt"],
     "inputs": {"01_stories": "9c0ffee12345"},
-    "environment": {"python": "3.11.2", "device": "cpu, 2 threads", 
+    "environment": {"python": "3.11.2", "git": "a1b2c3d4e5f6", "device": "cpu, 2 threads", 
                     "packages": {"torch": "2.13.0", "altair": "6.3.0"}},
 }  # fmt: skip
 

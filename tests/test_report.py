@@ -251,10 +251,11 @@ def test_every_verdict_has_a_word_and_a_symbol():
 
 
 def test_the_rerun_command_quotes_what_a_shell_would_change():
-    run = {"notebook": "n", "params": {"a": 1, "b": None, "c": "x; rm -rf ~"}, "defaults": {"a": 1, "b": 2}}
-    assert rerun_command(run) == "workbench run n -p b=none -p 'c=x; rm -rf ~'"
-    assert rerun_command({"notebook": "n", "params": {"a": 1}, "set": {}}) == "workbench run n"
-    assert rerun_command({"notebook": "n", "set": {"a": [1, True]}}) == "workbench run n -p 'a=[1, true]'"
+    params = {"a": [1, True], "b": None, "c": "x=null; rm -rf ~"}
+    run = {"notebook": "n", "params": params, "set": ["b", "c"]}
+    assert rerun_command(run) == "workbench run n -p b=none -p 'c=x=null; rm -rf ~'"
+    assert rerun_command(run | {"set": []}) == "workbench run n"
+    assert rerun_command(run | {"set": ["a"]}) == "workbench run n -p 'a=[1, true]'"
 
 
 def test_the_index_holds_every_claim_and_links_only_pages_that_exist(report, tmp_path):

@@ -87,19 +87,14 @@ def rerun_command(run: dict[str, Any]) -> str:
     """Return the command line that computes this run again.
 
     Args:
-        run: run.json; `set` holds the parameters that differ from their defaults.
+        run: run.json; `set` names the parameters that differ from their defaults.
     """
-    chosen = run.get("set")
-    params = run.get("params") or {}
-    if isinstance(chosen, list):
-        chosen = {name: params[name] for name in chosen if name in params}
-    if chosen is None:
-        defaults = run.get("defaults") or {}
-        chosen = {name: value for name, value in params.items() if defaults.get(name, ...) != value}
     words = ["workbench", "run", str(run.get("notebook", ""))]
-    for name, value in chosen.items():
-        words += ["-p", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-    return visible(shlex.join(words).replace("=null", "=none"))
+    for name in run.get("set") or ():
+        value = run["params"][name]
+        text = value if isinstance(value, str) else "none" if value is None else json.dumps(value)
+        words += ["-p", f"{name}={text}"]
+    return visible(shlex.join(words))
 
 
 def _described(folder: Path) -> dict[str, Any]:
@@ -117,7 +112,7 @@ def _described(folder: Path) -> dict[str, Any]:
         "params": _pairs(run.get("params")),
         "inputs": _pairs(run.get("inputs")),
         "environment": _pairs(run.get("environment")),
-        "code": visible(run.get("code") or (run.get("environment") or {}).get("git") or "", 80),
+        "code": visible((run.get("environment") or {}).get("git") or "", 80),
         "error": visible(run.get("error") or "", 500),
         "command": rerun_command(run),
     }
