@@ -24,12 +24,8 @@ class Check:
 
 def examine() -> list[Check]:
     """Look at everything; takes a few seconds, most of them to import torch."""
-    python = Check("python", f"{sys.version.split()[0]} in {sys.prefix}")
-    old = sys.version_info < (3, 11)
-    if old:
-        python = Check("python", python.found, "Python 3.11 or newer is needed.", needed=True)
     return [
-        python,
+        Check("python", f"{sys.version.split()[0]} in {sys.prefix}"),
         *_torch(),
         _package("transformers", "pip install transformers", needed=True),
         _package("jupyterlab", "pip install jupyterlab, to explore the notebooks"),
@@ -78,7 +74,7 @@ def _bf16(torch: object) -> Check:
         speeds[name] = 2 * 768**3 / min(times) / 1e9
     ratio = speeds["bfloat16"] / speeds["float32"]
     found = f"{ratio:.1f} times the speed of fp32 ({speeds['bfloat16']:.0f} GFLOP/s)"
-    return Check("bf16", found, "" if ratio > 1.1 else "it gains nothing here: precision=auto trains in fp32")
+    return Check("bf16", found, "" if ratio > 1.1 else "it gains nothing here: train with precision=fp32")
 
 
 def _package(name: str, advice: str, needed: bool = False) -> Check:
