@@ -139,7 +139,7 @@ def samples(completed: pd.DataFrame, item: int, *, exact: bool) -> Texts:
     return Texts(
         items,
         "The same beginning, told by every model",
-        "Marked are sentences that are none in the language of the stories, and sentences that cannot be true "
+        "Marked are sentences that are none in the stories' language, and sentences that cannot be true "
         "after what was told.",
     )
 
