@@ -241,7 +241,8 @@ def test_numbers_are_signed_and_short():
 
 
 def test_every_verdict_has_a_word_and_a_symbol():
-    rows = [row(claim, None) for claim in CLAIMS]
+    # The verdict follows from the interval, whatever a file says.
+    rows = [row(claim | {"verdict": "reproduced"}, None) for claim in CLAIMS]
     assert [entry["symbol"] for entry in rows] == ["✓", "○", "✕", "○"]
     assert [(entry["name"], entry["count"]) for entry in tally(rows)] == [
         ("reproduced", 1),

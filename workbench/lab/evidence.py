@@ -5,10 +5,11 @@ from typing import Any
 
 from markupsafe import Markup
 
+from workbench.lab.ledger import OPPOSITE, REPRODUCED, UNRESOLVED, verdict
 from workbench.visible import visible
 
-SYMBOLS = {"reproduced": "✓", "opposite": "✕"}
-UNRESOLVED = "○"
+# Verdict: symbol and class of style.
+_LOOKS = {REPRODUCED: ("✓", "reproduced"), OPPOSITE: ("✕", "opposite"), UNRESOLVED: ("○", "unresolved")}
 _WIDTH, _HEIGHT, _MIDDLE = 168, 22, 84
 
 
@@ -20,7 +21,8 @@ def row(claim: dict[str, Any], link: str | None) -> dict[str, Any]:
         link: address of the figure, or None.
     """
     effect, low, high = (_number(claim.get(name)) for name in ("effect", "low", "high"))
-    verdict = str(claim.get("verdict", "not resolved at this scale"))
+    found = verdict(effect, low, high)  # not the file's word for it
+    symbol, tone = _LOOKS[found]
     unit = visible(claim.get("unit") or "", 60)
     return {
         "name": visible(claim.get("name", ""), 200),
@@ -30,9 +32,9 @@ def row(claim: dict[str, Any], link: str | None) -> dict[str, Any]:
         "range": f"{number(low)} to {number(high)}" if math.isfinite(low + high) else "no interval",
         "picture": interval(effect, low, high),
         "n": f"{claim['n']:,}" if isinstance(claim.get("n"), int) else "–",
-        "verdict": verdict,
-        "symbol": SYMBOLS.get(verdict, UNRESOLVED),
-        "tone": verdict if verdict in SYMBOLS else "unresolved",
+        "verdict": found,
+        "symbol": symbol,
+        "tone": tone,
         "view": visible(claim.get("view") or "", 200),
         "link": link,
     }
@@ -40,13 +42,11 @@ def row(claim: dict[str, Any], link: str | None) -> dict[str, Any]:
 
 def tally(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return how many claims have each verdict, in the order reproduced, opposite, unresolved."""
-    symbols = {**SYMBOLS, "unresolved": UNRESOLVED}
-    names = {"unresolved": "not resolved at this scale"}
-    counts = {tone: sum(entry["tone"] == tone for entry in rows) for tone in symbols}
+    verdicts = [entry["verdict"] for entry in rows]
     return [
-        {"tone": tone, "symbol": symbols[tone], "count": count, "name": names.get(tone, tone)}
-        for tone, count in counts.items()
-        if count
+        {"tone": tone, "symbol": symbol, "count": verdicts.count(name), "name": name}
+        for name, (symbol, tone) in _LOOKS.items()
+        if name in verdicts
     ]
 
 

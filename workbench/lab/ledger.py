@@ -13,6 +13,15 @@ OPPOSITE = "opposite"
 UNRESOLVED = "not resolved at this scale"
 
 
+def verdict(effect: float, low: float, high: float) -> str:
+    """Reproduced when the whole interval is above zero, opposite when it is below, else not resolved."""
+    if any(math.isnan(value) for value in (effect, low, high)):
+        return UNRESOLVED
+    if low > 0:
+        return REPRODUCED
+    return OPPOSITE if high < 0 else UNRESOLVED
+
+
 @dataclass(frozen=True)
 class Claim:
     """One published claim beside our own figure.
@@ -41,12 +50,8 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """Reproduced when the whole interval is above zero, opposite when it is below, else not resolved."""
-        if any(math.isnan(value) for value in (self.effect, self.low, self.high)):
-            return UNRESOLVED
-        if self.low > 0:
-            return REPRODUCED
-        return OPPOSITE if self.high < 0 else UNRESOLVED
+        """What follows from the interval."""
+        return verdict(self.effect, self.low, self.high)
 
     def __repr__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
