@@ -68,8 +68,7 @@ def _rows(work: Callable[..., None], tasks: Mapping[str, tuple], processes: int)
                 name = waiting.pop(0)
                 arguments = (work, tasks[name], name, queue, os.getpid(), threads)
                 running[name] = context.Process(target=_child, args=arguments, daemon=True)
-                with _without_bars():
-                    running[name].start()
+                running[name].start()
             try:
                 name, kind, value = queue.get(timeout=1)
             except Empty:
@@ -100,25 +99,13 @@ def _ended(running: Mapping[str, BaseProcess]) -> Iterator[None]:
             process.join()
 
 
-@contextmanager
-def _without_bars() -> Iterator[None]:
-    """A process started here shows no progress of its own: the parent has one bar for all."""
-    before = os.environ.get("TQDM_DISABLE")
-    os.environ["TQDM_DISABLE"] = "1"
-    try:
-        yield
-    finally:
-        del os.environ["TQDM_DISABLE"]
-        if before is not None:
-            os.environ["TQDM_DISABLE"] = before
-
-
 def _child(
     work: Callable[..., None], arguments: tuple, name: str, queue: Any, parent: int, threads: int
 ) -> None:
     import torch
 
     torch.set_num_threads(threads)
+    os.environ["TQDM_DISABLE"] = "1"  # for `trainer.run`: the parent shows one bar for all
     try:
         work(*arguments, log=lambda row: queue.put((name, "row", row)), stop=lambda: os.getppid() != parent)
         queue.put((name, "done", None))

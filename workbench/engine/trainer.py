@@ -7,6 +7,7 @@ Imported by `train.train` when it starts, because the `Trainer` alone takes seco
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -190,7 +191,8 @@ def run(
         return {"held_out_nats": found.nats_per_token, "held_out_bits_per_byte": found.bits_per_byte}
 
     main = arguments.process_index == 0
-    with tqdm(total=settings["steps"], unit="step", desc="train", disable=not main) as bar:
+    quiet = not main or os.environ.get("TQDM_DISABLE") == "1"  # tqdm itself reads it only when imported
+    with tqdm(total=settings["steps"], unit="step", desc="train", disable=quiet) as bar:
         watch = _Watch(measure if len(held_out) else None, every, rows_per_step * settings["context"], bar)
         trainer = _Trainer(
             settings["precision"] == "bf16",
