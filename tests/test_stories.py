@@ -100,3 +100,5 @@ def test_the_explorer_says_which_constraints_hold_and_what_cannot_be_asked():
     explorer = views.story_explorer()
     assert "✓ kite" in explorer.view.record["sentence"]
     assert "Grammar 100%" in explorer.view.record["sentence"]
+    explorer.controls["noun"].value = "spaceship"
+    assert explorer.view.record["items"][0]["label"] == "not possible"
