@@ -164,6 +164,19 @@ def test_list_and_show_say_what_was_run(root, say):
     assert "parameter n: 3 → 4" in out
 
 
+def test_a_run_of_a_stranger_cannot_steer_the_terminal(root, say):
+    folder = finished(root, "01_rows", n=4)
+    steering = "\x1b[2J\u202e"
+    files.write_json(folder / "run.json", files.read_json(folder / "run.json") | {"params": {"n": steering}})
+    claims = files.read_json(folder / "claims.json")
+    files.write_json(folder / "claims.json", [claims[0] | {"says": steering}])
+    for words in (["list"], ["show", "01"]):
+        code, out, _ = say(*words)
+        assert code == 0
+        assert "\\x1b[2J\\u202e" in "".join(out.split())
+        assert not set(steering[:1] + steering[-1]) & set(out)
+
+
 def test_a_moved_run_folder_is_shown_and_reported_by_its_path(root, say):
     folder = finished(root, "01_rows")
     moved = root / "sent" / "01_rows" / folder.name

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench.errors import UserError
+from workbench.visible import visible
 
 if TYPE_CHECKING:
     from workbench.lab.execute import Job
@@ -110,17 +111,17 @@ def show(
     for name in ("params", "inputs", "environment"):
         for number, (key, value) in enumerate(described[name].items()):
             shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
-            grid.add_row(Text(name if not number else "", style="dim"), Text(key), Text(shown))
-    title = f"  {described['title']}" if described["title"] else ""
+            label = Text("" if number else name, style="dim")
+            grid.add_row(label, Text(visible(key)), Text(visible(shown)))
+    title = f"  {visible(described['title'])}" if described["title"] else ""
     out.print(
         Text(f"{described['notebook']}/{described['key']}", style="bold").append(title, style="default")
     )
-    out.print(
-        _state(history.state(folder)), Text(described["error"] or ""), _when(described["started"]), "\n"
-    )
+    error = Text(visible(described["error"] or ""))
+    out.print(_state(history.state(folder)), error, _when(described["started"]), "\n")
     out.print(grid)
     for claim in ledger.read_claims(folder):
-        out.print(Text(f"\n{claim.name}", style="bold"), Text(repr(claim)), sep="\n")
+        out.print(Text(f"\n{visible(claim.name)}", style="bold"), Text(visible(repr(claim))), sep="\n")
     out.print(Text(f"\n{_near(folder)}", style="dim"))
 
 
@@ -257,7 +258,7 @@ def _show_why(folder: Path, other: Path | None, lines: list[str]) -> None:
 
 
 def _set(run: dict[str, Any]) -> str:
-    return "  ".join(f"{name}={run['params'][name]}" for name in run["set"])
+    return visible("  ".join(f"{name}={run['params'][name]}" for name in run["set"]))
 
 
 def _state(state: str) -> Text:
