@@ -143,6 +143,12 @@ def test_shuffled_sentences_are_grammatical_but_not_consistent():
     assert sum(consistency) / len(consistency) < 0.7
 
 
+@pytest.mark.parametrize("end", ['"', '""', '\n\n"', ' "', "\n"])
+def test_a_story_cut_right_after_a_quotation_mark_is_graded_as_far_as_it_goes(end):
+    assert grade(end).sentences == ()
+    assert grade(GOOD + "\n\n" + end).sentences == grade(GOOD).sentences
+
+
 def test_only_what_follows_the_beginning_is_graded_and_a_cut_sentence_is_left_out():
     beginning = GOOD[: GOOD.index("She was very sad")] + "She was"
     graded = grade(GOOD, beginning)

@@ -118,7 +118,7 @@ def grade(text: str, beginning: str = "") -> Grade:
 def finished_sentences(text: str) -> list[tuple[int, int]]:
     """Spans of the sentences, without a last one that is cut."""
     spans = sentences(text)
-    if spans and text[: spans[-1][1]].rstrip('"')[-1] not in ".!?":
+    if spans and not text[: spans[-1][1]].rstrip('"').endswith((".", "!", "?")):
         spans.pop()
     return spans
 
