@@ -11,7 +11,7 @@ from workbench.errors import UserError
 from workbench.measures.compression import compression_ratio
 from workbench.measures.overlap import distinct
 from workbench.measures.samples import blocks, duplicates, equal_texts, equal_words, random_words
-from workbench.measures.similarity import embed
+from workbench.measures.similarity import embed, phrase_kernel
 from workbench.measures.vendi import vendi_from_features, vendi_from_kernel
 from workbench.measures.vocabulary import coverage, type_token_ratio, words
 
@@ -200,3 +200,21 @@ def test_type_token_ratio_is_the_expectation_over_samples():
     assert type_token_ratio([text] * 50, 3) == pytest.approx(type_token_ratio([text], 3), abs=0.2)
     with pytest.raises(ValueError, match="11 words"):
         type_token_ratio([text], 11)
+
+
+def test_the_phrase_kernel_is_the_cosine_of_damped_counts_of_words_and_pairs():
+    kernel = phrase_kernel(["a b", "a b", "c d", "a a", ""])
+    assert kernel[0, 1] == pytest.approx(1)
+    assert kernel[0, 2] == 0
+    # "a b" → a, b, a b; "a a" → a twice, a a
+    twice = 1 + np.log(2)
+    assert kernel[0, 3] == pytest.approx(twice / np.sqrt(3 * (twice**2 + 1)))
+    assert kernel[4].tolist() == [0, 0, 0, 0, 1]
+    with pytest.raises(ValueError, match="no text"):
+        phrase_kernel([])
+
+
+def test_the_phrase_kernel_of_a_pair_does_not_depend_on_the_other_texts():
+    alone = phrase_kernel(["the cat sat", "the dog sat"])
+    among = phrase_kernel(["the cat sat", "the dog sat", "a bird sang a song", "the cat ran"])
+    assert alone[0, 1] == pytest.approx(among[0, 1])

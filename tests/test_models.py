@@ -13,7 +13,7 @@ from workbench.engine.tokens import encode, encode_pairs
 from workbench.errors import UserError
 
 TEXTS = ["The cat sat on the mat. It was happy.", "A dog ran to the park and saw a big red ball."] * 20
-STORIES260K = Path(os.environ.get("WORKBENCH_DATA", "/nonexistent")) / "models/stories260K/hf"
+STORIES260K = Path(os.environ.get("WORKBENCH_DATA", "../shared/data")) / "models/stories260K/hf"
 needs_stories260k = pytest.mark.skipif(
     not STORIES260K.exists(), reason="WORKBENCH_DATA has no models/stories260K"
 )

@@ -10,7 +10,7 @@ from workbench.errors import UserError
 from workbench.studies import stories
 from workbench.views import stories as views
 
-SET = stories.simulate(range(260), seed=0)
+SET = stories.simulate(range(340), seed=0)
 
 
 class Echo:
@@ -51,7 +51,7 @@ def test_constraints_hold_for_the_simulator_and_fail_for_other_stories():
 
 
 def test_measures_put_every_set_between_its_baselines():
-    blocks = stories.diversity(stories.with_baselines({"stories": SET["story"].tolist()}), n_words=3000)
+    blocks = stories.diversity(stories.with_baselines({"stories": SET["story"].tolist()}))
     means = blocks.groupby("set")[list(stories.MEASURES)].mean()
     floor, ceiling = (means.loc[name] for name in stories.BASELINES)
     own = means.loc["stories"]
@@ -70,8 +70,8 @@ def test_sets_too_small_to_compare_are_the_users_mistake():
 
 def test_gain_is_positive_for_the_more_diverse_set_and_brackets_zero_for_equal_ones():
     texts = SET["story"].tolist()
-    few = [texts[i % 5] for i in range(260)]
-    blocks = stories.diversity({"many": texts, "few": few, "again": texts[::-1]}, n_words=3000)
+    few = [texts[i % 5] for i in range(340)]
+    blocks = stories.diversity({"many": texts, "few": few, "again": texts[::-1]})
     more = stories.gain(blocks, "many", "few")
     assert more["low"] > 0
     equal = stories.gain(blocks, "many", "again")

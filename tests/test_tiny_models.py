@@ -10,6 +10,7 @@ import torch
 from workbench.corpora.stories import write_stories
 from workbench.engine import models
 from workbench.engine.generate import TransformersSampler
+from workbench.errors import UserError
 from workbench.studies import tiny_models as study
 from workbench.views import tiny_models as views
 
@@ -37,7 +38,7 @@ def graded(values):
 
 
 def test_beginnings_are_cut_in_mid_sentence_and_nothing_is_lost():
-    begun = study.beginnings(STORIES, 40, seed=0)
+    begun = study.beginnings(STORIES, 40, 0, {})
     assert (begun["beginning"] + begun["ending"]).tolist() == STORIES[:40]
     shares = begun["beginning"].str.len() / (begun["beginning"] + begun["ending"]).str.len()
     assert 0.3 < shares.min() < shares.max() < 0.5
@@ -51,7 +52,7 @@ def test_training_and_held_out_stories_are_apart():
 
 
 def test_a_true_ending_has_the_best_grades_and_a_copied_one_is_found_out():
-    begun = study.beginnings(STORIES, 30, seed=0)
+    begun = study.beginnings(STORIES, 30, 0, {})
     true = study.measure(begun.assign(model="true", completion=begun["ending"]), STORIES[30:], exact=True)
     assert (true["grammar"] == 1).all()
     assert (true["consistency"] == 1).all()
@@ -66,22 +67,31 @@ def test_a_true_ending_has_the_best_grades_and_a_copied_one_is_found_out():
 
 
 def test_without_the_exact_grader_the_other_measures_remain():
-    begun = study.beginnings(STORIES, 5, seed=0)
+    begun = study.beginnings(STORIES, 5, 0, {})
     found = study.measure(begun.assign(model="m", completion=begun["ending"]), STORIES, exact=False)
     assert found["grammar"].isna().all()
     assert found["keeps"].notna().all()
 
 
-def test_kept_names_and_repetition():
-    assert study.kept_names("Lily saw Tom, and", " Lily ran. She fell.") == 0.5
-    assert np.isnan(study.kept_names("A dog ran", " off."))
-    assert study.repeated("a b c d a b c d") == pytest.approx(1 / 5)
-    assert study.repeated("a b") == 0
+def test_beginnings_that_fill_the_context_are_passed_over_and_short_texts_are_no_trouble(fitted):
+    long = " ".join(STORIES[:4])
+    begun = study.beginnings([long, "One two.", "word", "", *STORIES[:3]], 3, 0, fitted)
+    assert begun["item"].tolist() == [1, 4, 5]
+    for seed in range(20):
+        study.beginnings(["a b c d."], 1, seed, {})
+    with pytest.raises(UserError, match="context"):
+        study.beginnings([long], 1, 0, fitted)
+
+
+def test_copies_are_compared_over_equally_many_words():
+    begun = pd.DataFrame({"item": [0], "beginning": ["Once"], "ending": [" a b c d e f g h."]})
+    found = study.measure(begun.assign(model="m", completion=" a b c."), ["a b c d x y z"], exact=False)
+    assert found["copied"].item() == found["copied_ending"].item() == 1
 
 
 def test_completions_go_on_from_the_same_beginnings_for_every_model(fitted):
     samplers = {name: TransformersSampler(*pair) for name, pair in fitted.items()}
-    begun = study.beginnings(STORIES, 4, seed=0)
+    begun = study.beginnings(STORIES, 4, 0, {})
     both = study.complete(samplers, list(samplers), begun, seed=0, max_new_tokens=8)
     assert both.groupby("model")["beginning"].apply(list).tolist() == [begun["beginning"].tolist()] * 2
     one = study.complete(samplers, ["large"], begun, seed=0, max_new_tokens=8)
@@ -151,7 +161,7 @@ def test_grammar_first_is_positive_only_when_grammar_is_finished_first():
 
 
 def test_a_single_model_makes_only_the_claims_it_can():
-    begun = study.beginnings(STORIES, 10, seed=0)
+    begun = study.beginnings(STORIES, 10, 0, {})
     measured = study.measure(begun.assign(model="given", completion=begun["ending"]), STORIES, exact=True)
     answers = pd.DataFrame(columns=["model", "item", "kind", "name", "right"])
     losses = pd.DataFrame({"model": "given", "item": range(10), "nats_per_token": 1.0, "bits_per_byte": 1.0})
@@ -180,6 +190,6 @@ def test_hostile_completions_are_inert_and_still_graded():
     completed = begun.assign(
         model="m", completion="</script><script>alert(1)</script><img src=x onerror=alert(1)>."
     )
-    bundle, _ = views.samples(completed, item=0, exact=True).bundle()
+    bundle, _ = views.samples(completed, exact=True).bundle()
     assert "<script>" not in bundle["text/html"]
     assert "<img" not in bundle["text/html"]

@@ -36,16 +36,41 @@ def embed(
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
+def phrase_kernel(texts: Sequence[str]) -> np.ndarray:
+    """Cosines of the texts' words and word pairs, shape (n, n), each counted as 1 + ln(count).
+
+    Nothing is fitted, so values from different sets of texts compare; for the Vendi score over n-grams
+    (Friedman & Dieng 2022, arXiv 2210.02410, section 5). Texts without a word are alike.
+
+    Raises:
+        ValueError: there are no texts.
+    """
+    if not len(texts):
+        raise ValueError("there is no text to compare")
+    counts = _counts(texts).astype(float)
+    counts.data = 1 + np.log(counts.data)
+    lengths = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1)).ravel())
+    wordless = lengths == 0
+    products = (counts @ counts.T).toarray() / np.outer(lengths + wordless, lengths + wordless)
+    return products + np.outer(wordless, wordless)
+
+
+def _counts(texts: Sequence[str]) -> Any:
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    hashing = HashingVectorizer(analyzer=_features, n_features=2**16, alternate_sign=False, norm=None)
+    return hashing.transform(texts)
+
+
 def _features(text: str) -> list[str]:
     found = words(text)
     return found + [f"{first} {second}" for first, second in pairwise(found)]
 
 
 def _latent_semantic(texts: Sequence[str], dimensions: int, seed: int) -> np.ndarray:
-    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+    from sklearn.feature_extraction.text import TfidfTransformer
 
-    hashing = HashingVectorizer(analyzer=_features, n_features=2**16, alternate_sign=False, norm=None)
-    weighted = TfidfTransformer(sublinear_tf=True).fit_transform(hashing.transform(texts))
+    weighted = TfidfTransformer(sublinear_tf=True).fit_transform(_counts(texts))
     wordless = np.diff(weighted.indptr)[:, None] == 0
     if len(texts) == 1 or wordless.all():
         return np.ones((len(texts), 1))

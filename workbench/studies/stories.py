@@ -17,9 +17,9 @@ from workbench.errors import UserError
 from workbench.measures import samples
 from workbench.measures.compression import compression_ratio
 from workbench.measures.overlap import distinct, self_overlap
-from workbench.measures.similarity import embed
-from workbench.measures.statistics import bootstrap_difference, bootstrap_mean
-from workbench.measures.vendi import vendi_from_features
+from workbench.measures.similarity import phrase_kernel
+from workbench.measures.statistics import bootstrap_difference, bootstrap_mean, wilson
+from workbench.measures.vendi import vendi_from_kernel
 from workbench.measures.vocabulary import coverage
 from workbench.measures.vocabulary import words as split_words
 
@@ -164,7 +164,7 @@ def constraints(frame: pd.DataFrame) -> pd.DataFrame:
                 found.setdefault((feature, "feature"), []).append(feature in there)
     rows = []
     for (asked, kind), hits in found.items():
-        share = bootstrap_mean(hits)
+        share = wilson(sum(hits), len(hits))
         rows.append(
             {
                 "asked": asked,
@@ -180,20 +180,19 @@ def constraints(frame: pd.DataFrame) -> pd.DataFrame:
 
 # ------------------------------------------------------------------------------- how diverse?
 BASELINES = ("one story repeated", "shuffled words")
+BLOCK_STORIES, BLOCK_WORDS = 50, 6_000
 # on blocks of equally many stories the first two, of equally many words the others
 MEASURES = {
-    "Vendi score": "effective number of different stories among 50, by the words they use",
-    "closest other story": "shared word pairs with the most similar of 49 other stories (F)",
-    "different word pairs": "share of the word pairs in 6,000 words that are different ones",
-    "compression": "how many times smaller 6,000 words get when compressed",
+    "Vendi score": f"effective number of different stories among {BLOCK_STORIES}, by words and pairs",
+    "closest other story": f"word pairs shared with the closest of {BLOCK_STORIES - 1} other stories (F)",
+    "different word pairs": f"share of the word pairs in {BLOCK_WORDS:,} words that are different ones",
+    "compression": f"how many times smaller {BLOCK_WORDS:,} words get when compressed",
 }
 
 
 def diversity(
     sets: Mapping[str, Sequence[str]],
     *,
-    n_stories: int = 50,
-    n_words: int = 6_000,
     n_blocks: int = 12,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -201,8 +200,6 @@ def diversity(
 
     Args:
         sets: name → stories; all must fill at least two blocks of each kind.
-        n_stories: stories a block, for measures that compare stories.
-        n_words: words a block, for measures that count words.
         n_blocks: blocks a set at most.
         seed: of the drawing of blocks.
 
@@ -215,19 +212,21 @@ def diversity(
     rows = []
     for name, texts in sets.items():
         drawn = samples.equal_texts(texts, len(texts), seed)
-        by_stories = [drawn[at : at + n_stories] for at in range(0, len(drawn) - n_stories + 1, n_stories)]
-        by_words = samples.blocks(texts, n_words, seed) if _count_words(texts) >= n_words else []
+        by_stories = [
+            drawn[at : at + BLOCK_STORIES] for at in range(0, len(drawn) - BLOCK_STORIES + 1, BLOCK_STORIES)
+        ]
+        by_words = samples.blocks(texts, BLOCK_WORDS, seed) if _count_words(texts) >= BLOCK_WORDS else []
         if min(len(by_stories), len(by_words)) < 2:
             raise UserError(
                 f"The {len(texts)} stories of the set “{name}” are too few: raise n_compared, so that "
-                f"it has {2 * n_stories} stories and {2 * n_words} words at least."
+                f"it has {2 * BLOCK_STORIES} stories and {2 * BLOCK_WORDS} words at least."
             )
         for block, (stories, cut) in enumerate(zip(by_stories[:n_blocks], by_words, strict=False)):
             rows.append(
                 {
                     "set": name,
                     "block": block,
-                    "Vendi score": vendi_from_features(embed(stories, dimensions=2 * n_stories)),
+                    "Vendi score": vendi_from_kernel(phrase_kernel(stories)),
                     "closest other story": float(np.nanmean(self_overlap(stories).overlap)),
                     "different word pairs": distinct(cut, 2),
                     "compression": compression_ratio(cut),

@@ -117,7 +117,7 @@ def coverage_chart(curve: pd.DataFrame) -> Chart:
         .mark_line(point=True)
         .encode(
             x=alt.X("stories:Q", title="stories read (log scale)").scale(type="log"),
-            y=alt.Y("share:Q", title="share of the 1,493 listed words met").axis(format="%"),
+            y=alt.Y("share:Q", title="share of the listed words met").axis(format="%"),
             tooltip=["set", "stories", alt.Tooltip("share", format=".1%")],
             **series("set", "set"),
         )

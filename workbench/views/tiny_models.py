@@ -59,7 +59,7 @@ ABILITIES = {
     "grammar": "grammar",
     "consistency": "consistency",
     "keeps": "keeps the names",
-    "repeats": "repeats itself",
+    "no_repeats": "no repetition",
     "like_ending": "like the true ending",
 }
 
@@ -85,8 +85,8 @@ def abilities(measured: pd.DataFrame, counts: pd.DataFrame) -> Chart:
     return Chart(
         lines + bars,
         "Grades by size",
-        "Grammar and consistency: shares of sentences, by the exact grader; names kept, 4-grams repeated and "
-        "word pairs shared with the true ending need no grader. Lines at the points are 95 % intervals.",
+        "Grammar and consistency: shares of sentences, by the exact grader. Names kept, stories without "
+        "a repeated 4-gram, word pairs shared with the true ending need no grader. Lines are 95 % intervals.",
     )
 
 
@@ -125,10 +125,10 @@ def accuracy_chart(answers: pd.DataFrame) -> Chart:
     )
 
 
-def samples(completed: pd.DataFrame, item: int, *, exact: bool) -> Texts:
-    """One beginning, its true ending, and how every model goes on; what the grader objects to is marked."""
-    rows = completed[completed["item"] == item]
-    first = rows.iloc[0]
+def samples(completed: pd.DataFrame, *, exact: bool) -> Texts:
+    """The first beginning, its true ending, and how every model goes on; objections are marked."""
+    first = completed.iloc[0]
+    rows = completed[completed["item"] == first["item"]]
     items = [
         {"label": "the beginning", "text": first["beginning"] + " …"},
         {"label": "the true ending", "text": "…" + first["ending"]},
@@ -181,7 +181,7 @@ def copying(measured: pd.DataFrame) -> Chart:
         chart,
         "Are the stories copies?",
         "A box holds the middle half of a model's completions, its line is the median. Copies would stand "
-        "near 100 %; the last row is what the true endings share with a training story.",
+        "near 100 %; the last row is what true endings of the same length share with one.",
     )
 
 

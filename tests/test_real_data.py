@@ -1,0 +1,51 @@
+"""The studies on real stories and a real checkpoint, where they are at hand (WORKBENCH_DATA)."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parent.parent
+REAL = Path(os.environ.get("WORKBENCH_DATA", ROOT.parent / "shared" / "data"))
+pytestmark = [
+    pytest.mark.notebook,
+    pytest.mark.skipif(not (REAL / "tinystories").is_dir(), reason="no real stories here (WORKBENCH_DATA)"),
+]
+
+
+def run(folder, *words):
+    """Runs a notebook into `folder`; returns its run folder."""
+    environment = {**os.environ, "WORKBENCH_RUNS": str(folder)}
+    command = [sys.executable, "-m", "workbench", "run", *words]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (found,) = (path.parent for path in folder.glob(f"{words[0]}/*/claims.json"))
+    return found
+
+
+def test_real_stories_are_measured_beside_the_simulators(tmp_path):
+    source = REAL / "tinystories" / "train_head_2MB.txt"
+    folder = run(tmp_path, "01_stories", "-p", f"data={source}", "-p", "n_compared=300")
+    assert len(pd.read_parquet(folder / "tables" / "stories.parquet")) == 2316
+    blocks = pd.read_parquet(folder / "tables" / "diversity.parquet")
+    pairs = blocks.groupby("set")["different word pairs"].mean()
+    assert pairs["your data"] > pairs["words"]
+
+
+def test_a_real_checkpoint_writes_its_published_story_and_has_its_published_loss(tmp_path):
+    model, source = (
+        REAL / "models" / "stories260K" / "hf",
+        REAL / "tinystories" / "v2_train_head_10k_lines.txt",
+    )
+    folder = run(tmp_path, "02_tiny_models", "-p", f"model={model}", "-p", f"data={source}")
+    greedy = pd.read_parquet(folder / "tables" / "greedy.parquet")["text"][0]
+    assert greedy.startswith(
+        "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. "
+        "One day, she saw a big, red ball."
+    )
+    losses = pd.read_parquet(folder / "tables" / "losses.parquet")
+    assert losses["nats_per_token"].mean() == pytest.approx(1.32, abs=0.03)
+    assert losses["bits_per_byte"].mean() == pytest.approx(0.924, abs=0.02)
