@@ -72,9 +72,9 @@ def test_gain_is_positive_for_the_more_diverse_set_and_brackets_zero_for_equal_o
     texts = SET["story"].tolist()
     few = [texts[i % 5] for i in range(340)]
     blocks = stories.diversity({"many": texts, "few": few, "again": texts[::-1]})
-    more = stories.gain(blocks, "many", "few")
+    more = stories.gain(blocks, "many", "few", "Vendi score")
     assert more["low"] > 0
-    equal = stories.gain(blocks, "many", "again")
+    equal = stories.gain(blocks, "many", "again", "Vendi score")
     assert equal["low"] <= 0 <= equal["high"]
 
 

@@ -268,8 +268,28 @@ def summarise(blocks: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def gain(blocks: pd.DataFrame, more: str, less: str, measure: str = "Vendi score") -> dict[str, Any]:
-    """How much more diverse one set is than another, as `run.claim` takes it."""
+def claims(blocks: pd.DataFrame) -> list[dict[str, Any]]:
+    """What conditioning does to diversity, by two measures of different kinds, as `run.claim` takes it."""
+    steps = {
+        "words": ("words", "none", "Asking for three random words"),
+        "features": ("words+features", "words", "Asking for features as well"),
+    }
+    return [
+        {
+            "name": f"{step}-raise-{measure.replace(' ', '-').lower()}",
+            "says": f"{asking} raises the diversity of stories ({measure}).",
+            "paper": "Random words and features are the source of diversity (no figure given)",
+            "unit": measure,
+            "view": "How diverse is each set?",
+            **gain(blocks, more, less, measure),
+        }
+        for measure in ("Vendi score", "different word pairs")
+        for step, (more, less, asking) in steps.items()
+    ]
+
+
+def gain(blocks: pd.DataFrame, more: str, less: str, measure: str) -> dict[str, Any]:
+    """How much higher a measure is on the blocks of one set than on those of another."""
     value = blocks.set_index("set")[measure]
     difference = bootstrap_difference(value[more], value[less])
     return {"effect": difference.value, "low": difference.low, "high": difference.high, "n": difference.n}
