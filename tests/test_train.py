@@ -257,6 +257,22 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tokenizer, tmp_path):
     assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize("cut", ["before the old one goes", "between the two renames"])
+def test_a_kill_while_the_finished_model_takes_its_place_loses_nothing(tokenizer, tmp_path, cut):
+    folder, old, new = tmp_path / "model", tmp_path / ".model.77.old", tmp_path / ".model.77.new"
+    trained = fresh(tokenizer)
+    train(trained, tokenizer, STORIES, folder=folder, steps=4, **SHORT)
+    if cut == "between the two renames":
+        folder.rename(new)
+        old.mkdir()
+    else:
+        new.mkdir()
+    again = fresh(tokenizer)
+    assert train(again, tokenizer, STORIES, folder=folder, steps=4, **SHORT).finished
+    assert_same(weights(trained), weights(again))
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
 def test_an_exception_leaves_the_last_checkpoint_and_a_half_written_one_is_ignored(tokenizer, tmp_path):
     whole, cut = fresh(tokenizer), fresh(tokenizer)
     train(whole, tokenizer, STORIES, folder=tmp_path / "a", steps=12, **SHORT)

@@ -36,6 +36,17 @@ def replacing(folder: str | Path) -> Iterator[Path]:
             shutil.rmtree(rest, ignore_errors=True)
 
 
+def take_up(folder: Path) -> None:
+    """Finish a replacement that a kill cut short between its renames, and remove what a kill left behind."""
+    olds = list(folder.parent.glob(f".{folder.name}.*.old"))
+    for old in olds:
+        new = old.with_suffix(".new")
+        if not folder.exists():
+            (new if new.exists() else old).rename(folder)
+    for rest in [*olds, *folder.parent.glob(f".{folder.name}.*.new")]:
+        shutil.rmtree(rest, ignore_errors=True)
+
+
 def sync(folder: Path) -> None:
     """Force a folder's files to disk."""
     for path in [*folder.rglob("*"), folder]:

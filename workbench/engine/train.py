@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
+from workbench.engine.folders import take_up
 from workbench.engine.generate import token_logprobs
 from workbench.engine.packing import Example, pack
 from workbench.engine.tokens import encode, encode_pairs
@@ -177,6 +178,7 @@ def train(
         UserError: settings contradict each other, `folder` holds another training, or it cannot be written.
     """
     folder = Path(folder)
+    take_up(folder)
     if batch_size % world_size():
         raise UserError(f"batch_size={batch_size} must be divisible by the {world_size()} processes.")
     blocks = pack(tokenizer, examples, context, one_per_row=not tells_documents_apart(model))
