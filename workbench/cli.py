@@ -72,19 +72,18 @@ def run(
 @app.command("list")
 def list_() -> None:
     """List the runs that are there."""
-    from workbench.lab import history, ledger, project, record, terminal
+    from workbench.lab import history, ledger, project, record
 
     runs = project.runs_folder(project.find_root())
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("notebook", "key", "state", "started", "took", "parameters", "claims"):
-        table.add_column(column, overflow="fold", no_wrap=column != "parameters")
+    for column in ("notebook", "key", "state", "started", "claims", "set"):
+        table.add_column(column, overflow="fold", no_wrap=column != "set")
     for folder in history.all_runs(runs):
         state = history.state(folder)
         row = [Text(folder.parent.name, style="bold"), folder.name, _state(state)]
         if state not in ("newer", "unreadable"):
             run = record.read_run(folder)
-            took = terminal.duration(run["seconds"]) if run["seconds"] is not None else ""
-            row += [_when(run["started"]), took, Text(_set(run)), _verdicts(ledger.read_claims(folder))]
+            row += [_when(run["started"]), _verdicts(ledger.read_claims(folder)), Text(_set(run))]
         table.add_row(*row)
     out.print(table if table.row_count else "No runs yet: `workbench run --all` makes them.")
 
