@@ -11,6 +11,7 @@ from workbench.corpora.stories import write_stories
 from workbench.engine import models
 from workbench.engine.generate import TransformersSampler
 from workbench.errors import UserError
+from workbench.studies import ladder
 from workbench.studies import tiny_models as study
 from workbench.views import tiny_models as views
 
@@ -46,7 +47,7 @@ def test_beginnings_are_cut_in_mid_sentence_and_nothing_is_lost():
 
 
 def test_training_and_held_out_stories_are_apart():
-    training, held_out = study.split(STORIES, seed=0)
+    training, held_out = ladder.split(STORIES, seed=0)
     assert not set(training) & set(held_out)
     assert sorted(training + held_out) == sorted(STORIES)
 
@@ -109,7 +110,7 @@ def test_untrained_models_guess_on_probes(fitted):
 def test_loss_columns_average_to_the_loss_per_token(fitted):
     from workbench.engine.train import loss
 
-    table = study.held_out_losses(fitted, STORIES[:10])
+    table = ladder.held_out_losses(fitted, STORIES[:10])
     for name, (model, tokenizer) in fitted.items():
         part, direct = table[table["model"] == name], loss(model, tokenizer, STORIES[:10])
         assert part["nats_per_token"].mean() == pytest.approx(direct.nats_per_token)
@@ -118,17 +119,19 @@ def test_loss_columns_average_to_the_loss_per_token(fitted):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_ladder_is_trained_once_and_then_loaded_side_by_side_or_not(tmp_path, threads):
-    rungs = (study.Rung("a", "tiny:0.1M"), study.Rung("b", "tiny:0.1M", n_layers=1))
-    sizes = study.Sizes(rungs, tokens=2048, vocab_size=512, context=128, batch_size=4, beginnings=2, probes=2)
+    rungs = (ladder.Rung("a", "tiny:0.1M"), ladder.Rung("b", "tiny:0.1M", n_layers=1))
+    sizes = ladder.Sizes(
+        rungs, tokens=2048, vocab_size=512, context=128, batch_size=4, beginnings=2, probes=2
+    )
     tokenizer, logged = models.train_tokenizer(STORIES, 512), []
     arguments = (tokenizer, STORIES[:100], STORIES[100:], sizes, tmp_path, PARAMS)
     torch.set_num_threads(threads)
     try:
-        first = study.fit_ladder(*arguments, lambda **row: logged.append(row))
+        first = ladder.fit_ladder(*arguments, lambda **row: logged.append(row))
         assert {row["model"] for row in logged} == {"a", "b"}
         assert max(row["tokens"] for row in logged) == 2048
         count = len(logged)
-        second = study.fit_ladder(*arguments, lambda **row: logged.append(row))
+        second = ladder.fit_ladder(*arguments, lambda **row: logged.append(row))
     finally:
         torch.set_num_threads(1)
     assert logged[count:] == []
@@ -144,8 +147,8 @@ def test_of_a_step_logged_twice_the_last_line_counts(tmp_path):
         '{"model":"a","step":1,"tokens":8,"held_out_nats":2.0}',
     ]
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
-    assert study.curves(tmp_path / "metrics.jsonl")["held_out_nats"].tolist() == [2.0]
-    assert study.curves(tmp_path / "nothing.jsonl").empty
+    assert ladder.curves(tmp_path / "metrics.jsonl")["held_out_nats"].tolist() == [2.0]
+    assert ladder.curves(tmp_path / "nothing.jsonl").empty
 
 
 def test_grammar_first_is_positive_only_when_grammar_is_finished_first():
@@ -169,13 +172,13 @@ def test_a_single_model_makes_only_the_claims_it_can():
 
 
 def test_a_preset_as_model_is_a_ladder_of_one():
-    chosen = study.sizes(SimpleNamespace(profile="tiny", n_tokens=9, model="tiny:1M"))
+    chosen = ladder.sizes(SimpleNamespace(profile="tiny", n_tokens=9, model="tiny:1M"))
     assert [rung.preset for rung in chosen.rungs] == ["tiny:1M"]
     assert chosen.tokens == 9
 
 
 def test_deep_and_wide_have_equally_many_parameters_outside_the_embedding():
-    for sizes in study.SIZES.values():
+    for sizes in ladder.SIZES.values():
         counts = []
         for rung in (r for r in sizes.rungs if r.part == "shape"):
             config = models.config(rung.preset, 512, n_layers=rung.n_layers, hidden_size=rung.hidden_size)

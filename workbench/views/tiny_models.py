@@ -8,7 +8,8 @@ from workbench.corpora.stories import grade
 from workbench.engine.generate import TransformersSampler
 from workbench.engine.models import count_parameters
 from workbench.studies.judge import agreement
-from workbench.studies.tiny_models import Fitted, accuracies, summarise
+from workbench.studies.ladder import Fitted
+from workbench.studies.tiny_models import accuracies, summarise
 from workbench.views.theme import series
 from workbench.views.view import Chart, Explorer, Table, Texts, View
 

@@ -78,6 +78,18 @@ def gives(w: World, giver: Somebody, taker: Somebody, thing: Thing) -> None:
     thing.holder, thing.spot = taker.name, ""
 
 
+def good(w: World, who: Somebody, theme: str, *cheered: Somebody) -> None:
+    """Somebody did something good: it can be thanked for, it shows a moral, and it cheers."""
+    w.done |= {f"{who.name} was good", theme}
+    for somebody in cheered:
+        somebody.mood = 1
+
+
+def not_alone(w: World, a: Somebody, b: Somebody) -> None:
+    """It takes two."""
+    w.check(a is not b, "self", f"{a.name} does it with {a.name}")
+
+
 # ------------------------------------------------------------------------------------- beginnings
 @event(
     "[Once upon a time, there was|There once was|Once there was] {t:a} {k} [named|called] {a:name}.",

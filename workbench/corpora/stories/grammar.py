@@ -23,7 +23,7 @@ PRONOUNS = {
 GENDER_OF_PRONOUN = {"she": "f", "her": "f", "he": "m", "him": "m", "his": "m", "it": "n", "its": "n"}
 
 _PART = re.compile(r"\{(?P<slot>[a-z])(?::(?P<form>[a-z]+))?\}|\[(?P<choice>[^\]]*)\]")
-_NAME = r"(?:[Tt]he [a-z]+|[A-Z][a-z]+)"
+_NAME = r"[A-Z][a-z]+"
 _THING = r"(?:[a-z]+ ){0,2}?[a-z]+"  # lazy: what follows may be words too
 _EXPRESSIONS = {
     ("a", ""): rf"(?:{_NAME}|[Ss]he|[Hh]e|[Ii]t)",
@@ -148,9 +148,8 @@ def _well_capitalised(sentence: str, start: int, word: str) -> bool:
 def _value(kind: str, form: str, word: str) -> str | None:
     """The dictionary form of what stands in a slot; None when that word cannot stand there."""
     if kind == "a":
-        lower = word[0].lower() + word[1:]
-        if lower in GENDER_OF_PRONOUN or (lower.startswith("the ") and lower[4:] in words.ANIMALS):
-            return lower
+        if word.lower() in GENDER_OF_PRONOUN:
+            return word.lower()
         return word if word in words.GENDER else None
     if kind == "o":
         return word

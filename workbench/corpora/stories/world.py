@@ -73,10 +73,10 @@ class World:
             self.introduce(word)
         return self.people[word]
 
-    def introduce(self, name: str, kind: str = "") -> Somebody:
+    def introduce(self, name: str) -> Somebody:
         """Brings somebody into the story."""
         gender = words.GENDER.get(name) or GENDER_OF_PRONOUN.get(name, "n")
-        self.people[name] = Somebody(name, gender, kind or (name[4:] if name.startswith("the ") else ""))
+        self.people[name] = Somebody(name, gender)
         return self.people[name]
 
     def thing(self, phrase: str, *, new: bool) -> Thing:
