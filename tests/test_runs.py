@@ -17,23 +17,6 @@ from workbench.lab.ledger import Claim, read_claims
 START = 'import workbench\nseed = 0\nrun = workbench.start("01_study", globals())\n'
 
 
-@pytest.fixture
-def root(tmp_path, monkeypatch):
-    for name in ("WORKBENCH_RUNS", "WORKBENCH_RUN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WORK_DONE", str(tmp_path / "done.txt"))
-    write_notebook(tmp_path, "01_study")
-    return tmp_path
-
-
-@pytest.fixture
-def run(root):
-    opened = workbench.start("01_study", {"seed": 0})
-    yield opened
-    opened.close()
-
-
 def frame(rows=3):
     return pandas.DataFrame({"x": range(rows)})
 

@@ -8,30 +8,13 @@ import subprocess
 
 import pandas
 import pytest
-from lab_project import ROWS, child, write_notebook
+from lab_project import ROWS, child
 
 import workbench
 from workbench.errors import UserError
 from workbench.lab import files
 
 START = 'import workbench\nseed = 0\nrun = workbench.start("01_study", globals())\n'
-
-
-@pytest.fixture
-def root(tmp_path, monkeypatch):
-    for name in ("WORKBENCH_RUNS", "WORKBENCH_RUN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("WORK_DONE", str(tmp_path / "done.txt"))
-    write_notebook(tmp_path, "01_study")
-    return tmp_path
-
-
-@pytest.fixture
-def run(root):
-    opened = workbench.start("01_study", {"seed": 0})
-    yield opened
-    opened.close()
 
 
 def test_a_kill_in_the_middle_of_rows_loses_only_the_piece_in_flight(root):

@@ -245,7 +245,11 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tokenizer, tmp_path):
     whole, cut = fresh(tokenizer), fresh(tokenizer)
     a = train(whole, tokenizer, STORIES, folder=tmp_path / "a", steps=20, **SHORT)
     asked = []
-    stop = lambda: asked.append(1) or len(asked) == 7  # noqa: E731
+
+    def stop():
+        asked.append(1)
+        return len(asked) == 7
+
     half = train(cut, tokenizer, STORIES, folder=tmp_path / "b", steps=20, stop=stop, **SHORT)
     assert not half.finished
     assert half.rows[-1]["step"] == 7
@@ -295,11 +299,11 @@ def test_an_exception_leaves_the_last_checkpoint_and_a_half_written_one_is_ignor
 
 def test_training_works_in_a_thread(tokenizer, tmp_path):
     found = []
-    work = lambda: found.append(  # noqa: E731
-        train(
-            fresh(tokenizer), tokenizer, STORIES, folder=tmp_path / "m", steps=3, stop=lambda: False, **SHORT
-        )
-    )
+
+    def work():
+        model, folder = fresh(tokenizer), tmp_path / "m"
+        found.append(train(model, tokenizer, STORIES, folder=folder, steps=3, stop=lambda: False, **SHORT))
+
     thread = threading.Thread(target=work)
     thread.start()
     thread.join(60)

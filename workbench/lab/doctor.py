@@ -64,8 +64,8 @@ def _bf16(torch: object) -> Check:
     speeds = {}
     for name in ("float32", "bfloat16"):
         kind = getattr(torch, name)
-        device = "cuda" if torch.cuda.is_available() else "cpu"  # type: ignore[attr-defined]
-        matrix = torch.randn(768, 768, device=device).to(kind)  # type: ignore[attr-defined]
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        matrix = torch.randn(768, 768, device=device).to(kind)
         times = []
         for _ in range(4):
             start = time.perf_counter()

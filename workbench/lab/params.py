@@ -189,7 +189,7 @@ def _readings(text: str) -> list[Any]:
 
 
 def _invalid(model: type[BaseModel], name: str, value: Any, problem: str, notebook: str) -> str:
-    wanted = (model.model_fields[name].json_schema_extra or {})["declared"]  # type: ignore[index]
+    wanted = (model.model_fields[name].json_schema_extra or {})["declared"]
     said = problem[0].lower() + problem[1:]
     return f"{notebook}: {name}={value} does not fit `{name}: {wanted}` ({said})."
 
@@ -198,7 +198,7 @@ def _field(line: ast.AnnAssign, comment: str | None, notebook: str) -> tuple[Any
     declared = ast.unparse(line.annotation)
     try:
         kind = _type(line.annotation)
-        default = ast.literal_eval(line.value)  # type: ignore[arg-type]
+        default = ast.literal_eval(line.value)
     except (KeyError, ValueError, TypeError) as error:
         raise UserError(
             f"{notebook}: `{ast.unparse(line)}` in the parameters cell: the type must be one of"
