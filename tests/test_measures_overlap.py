@@ -8,7 +8,6 @@ from workbench.measures.overlap import (
     distinct,
     f_overlap,
     kgrams,
-    log_frequencies,
     longest_copies,
     max_overlap,
     novelty,
@@ -90,10 +89,9 @@ def test_nothing_to_compare_with():
         novelty(["a"], ["a"], 0)
 
 
-def test_novelty_and_frequencies():
+def test_novelty():
     corpus = ["a b c", "a b d"]  # bigrams: ab ab bc bd
     assert novelty(["a b x"], corpus, 2).tolist() == [0.5]
-    assert log_frequencies(["a b x"], corpus, 2) == pytest.approx([np.log10(2 / 4), -10])
 
 
 def test_long_grams_do_not_collide():

@@ -10,7 +10,7 @@ def compression_ratio(texts: Sequence[str], method: Literal["zlib", "lzma"] = "l
     """Bytes of the texts, one after the other, over bytes compressed: higher = more repetition.
 
     Two cautions (Shaib et al. 2024, arXiv 2403.00553, use gzip): the ratio grows with the amount of text,
-    so compare sets of equal size (`samples.equal_words`); and zlib sees only 32 KiB back, so that its
+    so compare sets of equal size (`samples.blocks`); and zlib sees only 32 KiB back, so that its
     ratio depends on the order of the texts, while lzma sees the whole set.
 
     Raises:

@@ -86,19 +86,6 @@ def novelty(texts: Sequence[str], corpus: Sequence[str], k: int = 4) -> np.ndarr
     return np.divide(found, total, out=np.full(len(texts), np.nan), where=total > 0)
 
 
-def log_frequencies(texts: Sequence[str], corpus: Sequence[str], k: int = 4) -> np.ndarray:
-    """log10 of g_r = count(r in S)/|G_k(S)| in the corpus S, for every k-gram r of the texts; −10: never.
-
-    Returns:
-        one value per k-gram occurrence, text after text; its histogram is the paper's figure.
-    """
-    grams = _grams([*texts, *corpus], k)
-    own = grams.row < len(texts)
-    counts = np.bincount(grams.gram[~own], minlength=grams.n_grams)[grams.gram[own]]
-    frequency = counts / max(1, (~own).sum())
-    return np.log10(frequency, out=np.full(len(counts), -10.0), where=counts > 0)
-
-
 def longest_copies(texts: Sequence[str], corpus: Sequence[str]) -> list[str]:
     """The longest run of words of each text that stands verbatim in some corpus text ("" if none).
 

@@ -49,15 +49,6 @@ def blocks(texts: Sequence[str], n_words: int, seed: int = 0) -> list[list[str]]
     return filled
 
 
-def equal_words(texts: Sequence[str], n_words: int, seed: int = 0) -> list[str]:
-    """Random texts that together hold exactly `n_words` words, the last one cut to fit.
-
-    Raises:
-        ValueError: the texts hold fewer words.
-    """
-    return blocks(texts, n_words, seed)[0]
-
-
 def random_words(texts: Sequence[str], seed: int = 0) -> list[str]:
     """The ceiling of measures of words and k-grams: same lengths, words shuffled over the whole set.
 

@@ -1,11 +1,7 @@
-"""Words of a text, and how wide a vocabulary is at equal size."""
+"""Words of a text, and how much of a word list texts use."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
-
-import numpy as np
-from scipy.special import gammaln
+from collections.abc import Iterable
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 
@@ -26,24 +22,3 @@ def coverage(texts: Iterable[str], word_list: Iterable[str]) -> float:
         raise ValueError("coverage needs a word list that is not empty")
     seen = {word for text in texts for word in words(text)}
     return len(wanted & seen) / len(wanted)
-
-
-def type_token_ratio(texts: Sequence[str], n_words: int) -> float:
-    """Expected distinct words per word in a random sample of `n_words` words, without replacement.
-
-    The plain ratio falls as texts grow; the expectation at one sample size (rarefaction, Hurlbert 1971)
-    does not: Σ_w (1 − C(N − c_w, n) / C(N, n)) / n, exact, so no seed is needed.
-
-    Raises:
-        ValueError: the texts hold fewer than `n_words` words.
-    """
-    counts = np.array(list(Counter(word for text in texts for word in words(text)).values()), dtype=float)
-    total = int(counts.sum())
-    if not 1 <= n_words <= total:
-        raise ValueError(f"a sample of {n_words} words cannot be drawn from {total} words")
-    rest = total - counts
-    possible = rest >= n_words  # otherwise every sample holds the word
-    log_absent = (gammaln(rest[possible] + 1) - gammaln(rest[possible] - n_words + 1)) - (
-        gammaln(total + 1) - gammaln(total - n_words + 1)
-    )
-    return float((len(counts) - np.exp(log_absent).sum()) / n_words)
