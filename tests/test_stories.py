@@ -60,6 +60,8 @@ def test_measures_put_every_set_between_its_baselines():
     for measure in ("closest other story", "compression"):
         assert floor[measure] > own[measure] > ceiling[measure]
     assert floor["Vendi score"] == pytest.approx(1)
+    assert floor["embedding Vendi"] == pytest.approx(1)
+    assert floor["embedding Vendi"] < own["embedding Vendi"]
     assert floor["closest other story"] == pytest.approx(1)
 
 

@@ -62,6 +62,8 @@ def test_a_true_ending_has_the_best_grades_and_a_copied_one_is_found_out():
     found = study.measure(copied, STORIES[30:], exact=True)
     assert found["copied"].tolist() == pytest.approx([1.0] * 30)
     assert (found["new"] == 0).all()
+    longest = study.verbatim(copied, STORIES[30:], n=3)
+    assert longest["words"].tolist() == sorted((len(s.split()) for s in STORIES[30:60]), reverse=True)[:3]
     assert found["keeps"].mean() < 0.5
     swapped = begun.assign(model="swap", completion=begun["ending"].to_numpy()[::-1])
     assert study.measure(swapped, STORIES[30:], exact=True)["consistency"].mean() < 0.85
@@ -153,7 +155,10 @@ def test_of_a_step_logged_twice_the_last_line_counts(tmp_path):
 
 def test_grammar_first_is_positive_only_when_grammar_is_finished_first():
     rng = np.random.default_rng(0)
-    near = lambda mean: np.clip(rng.normal(mean, 0.05, 80), 0, 1)  # noqa: E731
+
+    def near(mean):
+        return np.clip(rng.normal(mean, 0.05, 80), 0, 1)
+
     early = graded({"s": (near(0.2), near(0.2)), "m": (near(0.9), near(0.4)), "l": (near(0.95), near(0.9))})
     assert study.later_gain(early, "s", "m", "l")["low"] > 0
     together = graded({"s": (near(0.2), near(0.2)), "m": (near(0.6), near(0.6)), "l": (near(0.9), near(0.9))})

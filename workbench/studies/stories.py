@@ -17,9 +17,9 @@ from workbench.errors import UserError
 from workbench.measures import samples
 from workbench.measures.compression import compression_ratio
 from workbench.measures.overlap import distinct, self_overlap
-from workbench.measures.similarity import phrase_kernel
+from workbench.measures.similarity import embed, phrase_kernel
 from workbench.measures.statistics import bootstrap_difference, bootstrap_mean, wilson
-from workbench.measures.vendi import vendi_from_kernel
+from workbench.measures.vendi import vendi_from_features, vendi_from_kernel
 from workbench.measures.vocabulary import coverage
 from workbench.measures.vocabulary import words as split_words
 
@@ -181,9 +181,10 @@ def constraints(frame: pd.DataFrame) -> pd.DataFrame:
 # ------------------------------------------------------------------------------- how diverse?
 BASELINES = ("one story repeated", "shuffled words")
 BLOCK_STORIES, BLOCK_WORDS = 50, 6_000
-# on blocks of equally many stories the first two, of equally many words the others
+# on blocks of equally many stories the first three, of equally many words the others
 MEASURES = {
     "Vendi score": f"effective number of different stories among {BLOCK_STORIES}, by words and pairs",
+    "embedding Vendi": f"effective number of different stories among {BLOCK_STORIES}, by topic (LSA)",
     "closest other story": f"word pairs shared with the closest of {BLOCK_STORIES - 1} other stories (F)",
     "different word pairs": f"share of the word pairs in {BLOCK_WORDS:,} words that are different ones",
     "compression": f"how many times smaller {BLOCK_WORDS:,} words get when compressed",
@@ -209,30 +210,38 @@ def diversity(
     Raises:
         UserError: a set fills fewer than two blocks.
     """
-    rows = []
-    for name, texts in sets.items():
-        drawn = samples.equal_texts(texts, len(texts), seed)
-        by_stories = [
-            drawn[at : at + BLOCK_STORIES] for at in range(0, len(drawn) - BLOCK_STORIES + 1, BLOCK_STORIES)
-        ]
-        by_words = samples.blocks(texts, BLOCK_WORDS, seed) if _count_words(texts) >= BLOCK_WORDS else []
-        if min(len(by_stories), len(by_words)) < 2:
-            raise UserError(
-                f"The {len(texts)} stories of the set “{name}” are too few: raise n_compared, so that "
-                f"it has {2 * BLOCK_STORIES} stories and {2 * BLOCK_WORDS} words at least."
-            )
-        for block, (stories, cut) in enumerate(zip(by_stories[:n_blocks], by_words, strict=False)):
-            rows.append(
-                {
-                    "set": name,
-                    "block": block,
-                    "Vendi score": vendi_from_kernel(phrase_kernel(stories)),
-                    "closest other story": float(np.nanmean(self_overlap(stories).overlap)),
-                    "different word pairs": distinct(cut, 2),
-                    "compression": compression_ratio(cut),
-                }
-            )
+    cut = {name: _blocks(name, texts, n_blocks, seed) for name, texts in sets.items()}
+    # the embedding takes its weights from the texts: sets that are compared go through one call together
+    vectors = embed([text for blocks in cut.values() for stories, _ in blocks for text in stories], seed=seed)
+    parts = iter(np.split(vectors, len(vectors) // BLOCK_STORIES))
+    rows = [
+        {
+            "set": name,
+            "block": block,
+            "Vendi score": vendi_from_kernel(phrase_kernel(stories)),
+            "embedding Vendi": vendi_from_features(next(parts)),
+            "closest other story": float(np.nanmean(self_overlap(stories).overlap)),
+            "different word pairs": distinct(words_cut, 2),
+            "compression": compression_ratio(words_cut),
+        }
+        for name, blocks in cut.items()
+        for block, (stories, words_cut) in enumerate(blocks)
+    ]
     return pd.DataFrame(rows)
+
+
+def _blocks(name: str, texts: Sequence[str], n_blocks: int, seed: int) -> list[tuple[list[str], list[str]]]:
+    """Pairs of a block of equally many stories and one of equally many words."""
+    drawn = samples.equal_texts(texts, len(texts), seed)
+    starts = range(0, len(drawn) - BLOCK_STORIES + 1, BLOCK_STORIES)
+    by_stories = [drawn[at : at + BLOCK_STORIES] for at in starts]
+    by_words = samples.blocks(texts, BLOCK_WORDS, seed) if _count_words(texts) >= BLOCK_WORDS else []
+    if min(len(by_stories), len(by_words)) < 2:
+        raise UserError(
+            f"The {len(texts)} stories of the set “{name}” are too few: raise n_compared, so that "
+            f"it has {2 * BLOCK_STORIES} stories and {2 * BLOCK_WORDS} words at least."
+        )
+    return list(zip(by_stories, by_words, strict=False))[:n_blocks]
 
 
 def _count_words(texts: Sequence[str]) -> int:

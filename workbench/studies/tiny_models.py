@@ -15,7 +15,7 @@ from workbench.corpora.stories import grade, make_probes
 from workbench.engine.generate import Sampler, TransformersSampler
 from workbench.engine.samplers import sampler
 from workbench.errors import UserError
-from workbench.measures.overlap import max_overlap, novelty, share_found
+from workbench.measures.overlap import longest_copies, max_overlap, novelty, share_found
 from workbench.measures.statistics import Interval, bootstrap_mean, paired_difference, wilson
 from workbench.studies.judge import judge, rules
 from workbench.studies.ladder import Fitted
@@ -96,6 +96,14 @@ def measure(completed: pd.DataFrame, training: Sequence[str], *, exact: bool) ->
         new=novelty(completions, training),
         like_ending=[share_found(*both) for both in zip(completions, endings, strict=True)],
     )
+
+
+def verbatim(completed: pd.DataFrame, training: Sequence[str], n: int = 5) -> pd.DataFrame:
+    """The longest runs of words that stand in a training story too: columns model, words, text."""
+    copies = longest_copies(completed["completion"].tolist(), training)
+    found = pd.DataFrame({"model": completed["model"].to_numpy(), "text": copies})
+    found.insert(1, "words", found["text"].str.split().str.len())
+    return found.sort_values("words", ascending=False, kind="stable").head(n)
 
 
 def _equally_long(one: str, other: str) -> tuple[str, str]:

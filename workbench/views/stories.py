@@ -105,8 +105,8 @@ def diversity_chart(summary: pd.DataFrame) -> Chart:
         alt.vconcat(*panels, spacing=26),
         "How diverse is each set?",
         "Points are means over blocks of equal size, lines 95 % intervals; above each panel the ends of its "
-        "scale. Higher is more diverse for Vendi score and word pairs, lower for the closest other story and "
-        "compression. Axes do not start at zero.",
+        "scale (shuffled texts share all topics and are no ceiling for the embedding). Higher is more "
+        "diverse for Vendi scores and word pairs, lower for the others. Axes do not start at zero.",
     )
 
 

@@ -186,6 +186,15 @@ def copying(measured: pd.DataFrame) -> Chart:
     )
 
 
+def longest_copies(found: pd.DataFrame) -> Table:
+    """The longest verbatim copies (columns model, words, text)."""
+    return Table(
+        found,
+        "The longest verbatim copies",
+        "Runs of words that a completion has in common with one training story, longest first.",
+    )
+
+
 def story_teller(fitted: Fitted, beginning: str, *, exact: bool) -> Explorer:
     """Type a beginning, choose a model and a temperature, and read on."""
 
