@@ -278,7 +278,7 @@ def summarise(blocks: pd.DataFrame) -> pd.DataFrame:
 
 
 def claims(blocks: pd.DataFrame) -> list[dict[str, Any]]:
-    """What conditioning does to diversity, by two measures of different kinds, as `run.claim` takes it."""
+    """What conditioning does to diversity, by three measures of different kinds, as `run.claim` takes it."""
     steps = {
         "words": ("words", "none", "Asking for three random words"),
         "features": ("words+features", "words", "Asking for features as well"),
@@ -292,7 +292,7 @@ def claims(blocks: pd.DataFrame) -> list[dict[str, Any]]:
             "view": "How diverse is each set?",
             **gain(blocks, more, less, measure),
         }
-        for measure in ("Vendi score", "different word pairs")
+        for measure in ("Vendi score", "embedding Vendi", "different word pairs")
         for step, (more, less, asking) in steps.items()
     ]
 
