@@ -146,8 +146,8 @@ class LlamaStep:
 
     @staticmethod
     def fits(model: PreTrainedModel) -> bool:
-        """Whether the model is a small float32 Llama without biases, adapters or positions that depend on
-        length.
+        """Whether the model is a small float32 Llama without biases, adapters, hooks or positions that depend
+        on length.
         """
         from transformers import LlamaForCausalLM
 
@@ -155,6 +155,7 @@ class LlamaStep:
         linear = [part for part in model.modules() if "Linear" in type(part).__name__]
         return (
             type(model) is LlamaForCausalLM
+            and not _hooked(model)
             and model.num_parameters() < 200_000_000  # where copies are cheap and overheads matter
             and all(weight.dtype == torch.float32 for weight in model.parameters())
             and all(type(part) is nn.Linear and part.bias is None for part in linear)
@@ -192,3 +193,13 @@ class LlamaStep:
 
     def _norm(self, x: Tensor) -> Tensor:
         return F.rms_norm(x, x.shape[-1:], None, self.eps)
+
+
+def _hooked(model: PreTrainedModel) -> bool:
+    """Whether hooks want to see, or change, what the modules compute; transformers' own lie idle here."""
+    hooks = (
+        hook
+        for part in model.modules()
+        for hook in (*part._forward_hooks.values(), *part._forward_pre_hooks.values())
+    )
+    return any(not getattr(hook, "__module__", "").startswith("transformers.") for hook in hooks)
