@@ -61,6 +61,31 @@ def bootstrap_difference(
     return _interval(float(a.mean() - b.mean()), means, min(len(a), len(b)))
 
 
+def bootstrap_ratios(
+    numerators: ArrayLike, denominators: ArrayLike, *, seed: int = 0, n_resamples: int = 1000
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sum of numerators over sum of denominators, for many measures of the same items at once.
+
+    Args:
+        numerators: shape (n, measures).
+        denominators: shape (n, measures); 0 where an item says nothing.
+        seed: of the resampling; all measures share the items drawn.
+        n_resamples: bootstrap samples.
+
+    Returns:
+        Values and the bounds of their 95 % intervals, each of shape (measures,); NaN where no item says
+        anything.
+    """
+    over, under = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
+    n = len(over)
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = over.sum(0) / under.sum(0)
+        resampled = (drawn @ over) / (drawn @ under)
+    found = [_interval(value[i], resampled[:, i], int((under[:, i] != 0).sum())) for i in range(len(value))]
+    return value, np.array([each.low for each in found]), np.array([each.high for each in found])
+
+
 def paired_difference(
     first: ArrayLike,
     second: ArrayLike,

@@ -1,0 +1,255 @@
+"""Measures of attention heads, as sums over one batch of patterns that need not be kept.
+
+A[q, k] is a head's attention from token q to token k <= q; rows add up to 1; token 0 begins the text. Means
+are over q >= 1, and every measure is a numerator and a denominator for each text, so that intervals can be
+drawn over texts. Sources: Voita et al. 2019 (arXiv 1905.09418, positional heads), Olsson et al. 2022 (arXiv
+2209.11895, induction), TransformerLens' head detector (`_mul`, `_abs`).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+FIRST_ROW = 16  # rows before this one are left out of the fit by offset: few offsets are possible there
+NEAR = 8  # tokens: the entity measures look beyond these, where local heads do not reach
+MEASURES = {  # name: what it says, as the views show it
+    "distance": "mean distance looked back (tokens)",
+    "relative_distance": "mean distance over position",
+    "distance_without_first": "mean distance, the first token left out (tokens)",
+    "entropy": "entropy (nats)",
+    "normalised_entropy": "entropy over that of uniform attention",
+    "effective_tokens": "effective number of tokens seen",
+    "previous_token": "attention to the previous token",
+    "self": "attention to the token itself",
+    "first_token": "attention to the first token",
+    "duplicate": "attention to earlier equal tokens, where there are",
+    "induction": "attention to what followed the token before, where there was one",
+    "entity_lift": "attention to far entities over their share of tokens",
+    "shuffled_lift": "the same with the entities shuffled",
+    "previous_token_mul": "previous token, head detector (mul)",
+    "duplicate_mul": "duplicate token, head detector (mul)",
+    "induction_mul": "induction, head detector (mul)",
+    "previous_token_abs": "previous token, head detector (abs)",
+    "duplicate_abs": "duplicate token, head detector (abs)",
+    "induction_abs": "induction, head detector (abs)",
+}
+HELD_OUT = {
+    "positional": "variance explained by offset (held out)",
+    "positional_softmax": "divergence from uniform explained by offset (held out)",
+    "one_offset": "rows whose largest attention is at one offset (held out)",
+}
+
+
+@dataclass(frozen=True)
+class Text:
+    """What the measures need to know of a batch of texts, whatever the head.
+
+    Attributes:
+        query: `[rows, tokens]`, 1 for q >= 1 that is no padding.
+        lengths: tokens of each text, `[rows]`.
+        masks: `[rows, tokens, tokens, 5]`, 1 where k is an earlier equal token; where k follows one; where
+            k is more than `NEAR` tokens back; where it is an entity there; the same with entities shuffled.
+            The first token is in none of them.
+    """
+
+    query: Tensor
+    lengths: Tensor
+    masks: Tensor
+
+
+def describe(ids: Tensor, lengths: Tensor, entities: Tensor) -> Text:
+    """Masks of a batch.
+
+    Args:
+        ids: tokens `[rows, tokens]`, padded on the right.
+        lengths: tokens of each text, `[rows]`.
+        entities: bool `[rows, tokens]`: tokens of names and nouns.
+    """
+    place = torch.arange(ids.shape[1], device=ids.device)
+    query = (place >= 1) & (place < lengths[:, None])
+    both = query[:, :, None] & query[:, None, :] & (place[None] < place[:, None])
+    same = (ids[:, :, None] == ids[:, None, :]) & both
+    follows = same.roll(1, 2)
+    follows[:, :, 0] = False
+    far = both & (place[None] < place[:, None] - NEAR)
+    shuffled = _shuffled(entities, query)
+    masks = [same, follows, far, far & entities[:, None], far & shuffled[:, None]]
+    return Text(query.float(), lengths.float(), torch.stack(masks, -1).float())
+
+
+def _shuffled(entities: Tensor, query: Tensor) -> Tensor:
+    """The entity flags of each text in another order, the same at every call."""
+    drawn = torch.rand(entities.shape, generator=torch.Generator().manual_seed(0)).to(entities.device)
+    order = drawn.masked_fill(~query, 2).argsort(1)  # the text's own tokens first, in random order
+    slots = torch.arange(query.shape[1], device=query.device).masked_fill(~query, 1 << 30).argsort(1)
+    return torch.zeros_like(entities).scatter(1, slots, entities.gather(1, order)) & query
+
+
+def entropies(pattern: Tensor) -> Tensor:
+    """Entropy of each query's attention in nats, `[rows, heads, tokens]`."""
+    return torch.special.entr(pattern).sum(-1)
+
+
+def measure(pattern: Tensor, entropy: Tensor, text: Text) -> tuple[Tensor, Tensor]:
+    """Numerators and denominators of `MEASURES`, in their order.
+
+    Args:
+        pattern: attention `[rows, heads, tokens, tokens]`.
+        entropy: its `entropies`.
+        text: the masks of these rows.
+
+    Returns:
+        Two tensors `[rows, heads, measures]`; the denominator is 0 where a text cannot say anything.
+    """
+    query = text.query[:, None]
+    place = torch.arange(pattern.shape[-1], device=pattern.device, dtype=pattern.dtype)
+    first, own = pattern[..., 0], pattern.diagonal(0, 2, 3)
+    previous = torch.nn.functional.pad(pattern.diagonal(-1, 2, 3), (1, 0))
+    distance = place - pattern @ place
+    inner = (1 - first).clamp(min=1e-6)
+    on = torch.stack([rows.transpose(0, 1) @ mask for rows, mask in zip(pattern, text.masks, strict=True)])
+    duplicate, induction, far, *entities = on.permute(3, 0, 2, 1)
+    counts = text.masks.sum(2)[:, None]  # [rows, 1, tokens, 5]: keys that each mask offers a query
+    n_same, n_follow, n_far, *n_entities = counts.unbind(-1)
+    # The first token lies at distance q: its part is taken out of the mean before the rest is scaled up.
+    values = [
+        (distance, query),
+        (distance / place.clamp(min=1), query),
+        ((distance - first * place) / inner, query),
+        (entropy, query),
+        (entropy / (place + 1).log().clamp(min=1e-6), query),
+        (entropy.exp(), query),
+        (previous, query),
+        (own, query),
+        (first, query),
+        (duplicate, (n_same > 0).float()),
+        (induction, (n_follow > 0).float()),
+    ]
+    for on_entity, n_entity in zip(entities, n_entities, strict=True):
+        share, chance = on_entity / far.clamp(min=1e-9), n_entity / n_far.clamp(min=1)
+        values.append((share / chance.clamp(min=1e-9), (n_entity > 0).float()))
+    pairs = [((value * rows).sum(-1), rows.sum(-1).expand(first.shape[:2])) for value, rows in values]
+    lengths = text.lengths[:, None].expand(first.shape[:2])
+    detected = [(previous, query), (duplicate, n_same), (induction, n_follow)]
+    hits = [((value * query).sum(-1), number.sum(-1)) for value, number in detected]
+    pairs += [(hit, lengths) for hit, _ in hits]  # sum of A*P over the sum of A, which is the text's length
+    pairs += [(2 * hit - number, lengths) for hit, number in hits]  # 1 - T mean|A - P|, P being 0 or 1
+    return torch.stack([over for over, _ in pairs], -1), torch.stack([under for _, under in pairs], -1)
+
+
+def offset_sums(pattern: Tensor, weights: Tensor) -> Tensor:
+    """Attention by how far back it looks: sum over q of weight[q] A[q, q - offset], the first token left out.
+
+    Args:
+        pattern: attention `[rows, heads, tokens, tokens]`, zero for k > q.
+        weights: of each query, `[rows, heads, n, tokens]`.
+
+    Returns:
+        `[rows, heads, n, tokens]`, by offset from 0 to tokens - 1.
+    """
+    n_rows, n_heads, length, _ = pattern.shape
+    square = length * length
+    flat = pattern.contiguous().view(-1)
+    # Row q of this view is A[q, q - length + 1] to A[q, q]: one row further is one column further. What lies
+    # left of the text's beginning is the end of the row above, where k > q and A is zero.
+    skewed = flat.as_strided((n_rows * n_heads, length - 1, length), (square, length + 1, 1), 2)
+    sums = torch.bmm(weights[..., 1:].flatten(0, 1), skewed).flip(-1).unflatten(0, (n_rows, n_heads))
+    return sums - (weights * pattern[..., 0][:, :, None]).index_fill(
+        3, torch.tensor(0, device=flat.device), 0
+    )
+
+
+class OffsetFit:
+    """How much of a head is told by relative offset alone: fitted on some texts, scored on others.
+
+    Two predictions of A[q, k], q >= `FIRST_ROW`, k >= 1, from the offset q - k: its mean over the fitted
+    texts, and a softmax over offset scores, which knows that rows add up to 1.
+    """
+
+    def __init__(self, n_layers: int, n_heads: int, longest: int, device: torch.device) -> None:
+        shape = (n_layers, n_heads, longest)
+        self.sums = torch.zeros(*shape[:2], 2, longest, dtype=torch.double, device=device)
+        self.peaks = torch.zeros(*shape[:2], longest + 1, dtype=torch.double, device=device)
+        self.n_rows = torch.zeros(n_layers, longest, dtype=torch.double, device=device)
+
+    def add(self, pattern: Tensor, text: Text, layer: int) -> None:
+        """Takes up texts of the fitting half."""
+        sums, rows = _by_offset(pattern, text)
+        length = rows.shape[-1]
+        self.sums[layer, :, :, :length] += sums.sum(0)
+        self.n_rows[layer, :length] += rows.sum(0)
+        spots = _peak_offsets(pattern).masked_fill(text.query[:, None] == 0, self.peaks.shape[-1] - 1)
+        ones = torch.ones(spots.shape, dtype=torch.double, device=spots.device).transpose(0, 1).flatten(1)
+        self.peaks[layer].scatter_add_(1, spots.transpose(0, 1).flatten(1), ones)
+
+    def settle(self) -> None:
+        """Ends the fit: mean attention by offset `profile`, offset scores, and the commonest peak `peak`."""
+        pairs = self.n_rows.flip(-1).cumsum(-1).flip(-1) - self.n_rows  # query q has offsets 0 to q - 1
+        self.profile = (self.sums[:, :, 0] / pairs.clamp(min=1)[:, None]).float()
+        self.average = (self.sums[:, :, 0].sum(-1) / pairs.sum(-1, keepdim=True)).float()
+        self.peak = self.peaks[..., :-1].argmax(-1)
+        self.scores, self.log_total = _offset_scores(self.sums[:, :, 1], self.n_rows)
+
+    def score(self, pattern: Tensor, entropy: Tensor, text: Text, layer: int) -> tuple[Tensor, Tensor]:
+        """Numerators and denominators of `HELD_OUT`, `[rows, heads, 3]`; the first two say what is *not*
+        explained.
+        """
+        sums, rows = _by_offset(pattern, text)
+        length, query = rows.shape[-1], text.query[:, None]
+        place = torch.arange(length, device=pattern.device)
+        n_pairs = rows.flip(-1).cumsum(-1).flip(-1) - rows
+        first = pattern[..., 0]
+        squares = ((torch.einsum("bhqk,bhqk->bhq", pattern, pattern) - first**2) * rows[:, None]).sum(-1)
+        profile, average = self.profile[layer, :, :length], self.average[layer]
+        missed = squares - 2 * (sums[:, :, 0] * profile).sum(-1) + (n_pairs[:, None] * profile**2).sum(-1)
+        spread = squares - 2 * average * sums[:, :, 0].sum(-1) + average**2 * n_pairs.sum(-1)[:, None]
+        inner = (1 - first).clamp(min=1e-6)
+        scaled = (entropy - torch.special.entr(first)) / inner + inner.log()  # with the first token left out
+        own = (scaled * rows[:, None]).sum(-1)
+        fitted = (rows[:, None] * self.log_total[layer, :, :length]).sum(-1)
+        fitted = fitted - (sums[:, :, 1] * self.scores[layer, :, :length]).sum(-1)
+        uniform = (rows * place.clamp(min=1).log()).sum(-1)[:, None]
+        hits = ((_peak_offsets(pattern) == self.peak[layer][:, None]) * query).sum(-1)
+        over, under = (
+            (missed, fitted - own, hits),
+            (spread, uniform - own, query.sum(-1).expand_as(hits)),
+        )
+        return torch.stack(over, -1), torch.stack(under, -1)
+
+
+def _by_offset(pattern: Tensor, text: Text) -> tuple[Tensor, Tensor]:
+    """Offset sums of A and of A scaled to add up to 1 without the first token; and the queries counted."""
+    place = torch.arange(pattern.shape[-1], device=pattern.device)
+    rows = text.query * (place >= FIRST_ROW)
+    inner = (1 - pattern[..., 0]).clamp(min=1e-6)
+    weights = torch.stack([rows[:, None].expand_as(inner), rows[:, None] / inner], 2)
+    return offset_sums(pattern, weights), rows
+
+
+def _peak_offsets(pattern: Tensor) -> Tensor:
+    place = torch.arange(pattern.shape[-1], device=pattern.device)
+    return place - pattern.argmax(-1)
+
+
+def _offset_scores(sums: Tensor, n_rows: Tensor, steps: int = 300) -> tuple[Tensor, Tensor]:
+    """Scores b, so that softmax over k of b(q - k) fits the rows best, and for each q the log of its total.
+
+    Maximum likelihood by generalised iterative scaling (Darroch & Ratcliff 1972): each pair has one offset,
+    so a step scales every offset by what was seen over what is expected.
+
+    Args:
+        sums: of rows that add up to 1, by offset `[layers, heads, tokens]`.
+        n_rows: rows by q, `[layers, tokens]`.
+    """
+    seen = sums.clamp(min=1e-9)
+    log_scores = torch.zeros_like(seen)
+    for _ in range(steps):
+        weights = log_scores.exp()
+        totals = weights.cumsum(-1).roll(1, -1)  # query q has offsets 0 to q - 1
+        per_row = (n_rows[:, None] / totals).index_fill(-1, torch.tensor(0, device=seen.device), 0)
+        expected = weights * (per_row.flip(-1).cumsum(-1).flip(-1) - per_row)
+        log_scores = log_scores + (seen / expected.clamp(min=1e-9)).log().masked_fill(expected <= 0, 0)
+        log_scores = log_scores - log_scores.amax(-1, keepdim=True)
+    log_total = torch.nn.functional.pad(log_scores.logcumsumexp(-1)[..., :-1], (1, 0))
+    return log_scores.float(), log_total.float()
