@@ -1,0 +1,315 @@
+"""Switch heads and neurons off, freeze patterns, steer neurons, and put stored values into a running model.
+
+Context managers over `capture.hooked`: they may be nested, hold in sampling with a key-value cache too, and
+leave the model as it was, also after an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from workbench.engine.anatomy import Anatomy, anatomy
+from workbench.engine.capture import Place, hooked
+from workbench.engine.reference import Reference, reference
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = [
+    "How",
+    "Reference",
+    "ValueBias",
+    "ablate_heads",
+    "ablate_neurons",
+    "freeze_pattern",
+    "patched",
+    "reference",
+    "steer_neuron",
+]
+
+How = Literal["zero", "mean", "resample"]
+ValueBias = Literal["in head", "folded", "folded with norm"]
+"""Whether the constant part of a head's output is the head's own or counts as the attention's bias.
+
+A head's attention weights sum to one, so that a bias b_V of its values adds the same at every position.
+
+    in head           as transformers stores it: b_V belongs to the head and goes when the head is zeroed
+    folded            b_V W_O belongs to the attention's output bias b_O and stays
+    folded with norm  also what the bias of the LayerNorm before the attention makes of the values, W_V b_LN:
+                      the bookkeeping of TransformerLens' folded weights (`fold_ln`, `fold_value_biases`)
+
+The three differ for GPT-2, GPT-NeoX, Bloom, OPT and Phi; the first two for Qwen 2 too; only the third differs
+for GPT-Neo; none for Llama and Qwen 3. What replaces a head by its mean or by another text's value does not
+depend on it, and neither do neurons: their LayerNorm's bias acts before the activation.
+"""
+
+
+@contextmanager
+def ablate_heads(
+    model: PreTrainedModel,
+    heads: Sequence[tuple[int, int]],
+    how: How = "mean",
+    reference: Reference | None = None,
+    *,
+    value_bias: ValueBias = "in head",
+    seed: int = 0,
+) -> Iterator[None]:
+    """Replaces what heads put out: they go on attending, but what they read does not reach the model.
+
+    Args:
+        model: any transformers causal language model that `anatomy` can read.
+        heads: (layer, head) of each.
+        how: `zero`; `mean`, the mean at the same position over the reference's texts; `resample`, what the
+            head put out at the same position in one other text of the reference, the same for every row:
+            take the mean over several seeds.
+        reference: holds `head.L` of the layers; not for `zero`.
+        value_bias: what `zero` leaves; see `ValueBias`.
+        seed: which text is resampled.
+
+    Raises:
+        UserError: a head or setting that does not exist, or no reference with the head's values.
+    """
+    parts = anatomy(model)
+    layers = _by_layer(heads, parts.n_layers, parts.n_heads, "head")
+    if how == "zero":
+        tables = {f"head.{layer}": value[None] for layer, value in constants(model, value_bias).items()}
+    else:
+        tables = _tables(reference, [f"head.{layer}" for layer in layers], how, seed)
+    with hooked(model, _replacing("head", layers, tables)):
+        yield
+
+
+@contextmanager
+def ablate_neurons(
+    model: PreTrainedModel,
+    neurons: Sequence[tuple[int, int]],
+    how: How = "mean",
+    reference: Reference | None = None,
+    *,
+    seed: int = 0,
+) -> Iterator[None]:
+    """Replaces the activations of neurons; arguments as for `ablate_heads`, the reference's names `neuron.L`.
+
+    The bias behind the neurons (of the down projection) stays in any case.
+    """
+    parts = anatomy(model)
+    layers = _by_layer(neurons, parts.n_layers, parts.n_neurons, "neuron")
+    names = [f"neuron.{layer}" for layer in layers]
+    if how == "zero":
+        tables = {name: torch.zeros(1, parts.n_neurons) for name in names}
+    else:
+        tables = _tables(reference, names, how, seed)
+    with hooked(model, _replacing("neuron", layers, tables)):
+        yield
+
+
+def _by_layer(units: Sequence[tuple[int, int]], n_layers: int, count: int, what: str) -> dict[int, list[int]]:
+    layers: dict[int, list[int]] = {}
+    for layer, index in units:
+        if not (0 <= layer < n_layers and 0 <= index < count):
+            raise UserError(
+                f"There is no {what} {index} in layer {layer}: layers are 0 to {n_layers - 1}, {what}s 0 to "
+                f"{count - 1}."
+            )
+        layers.setdefault(int(layer), []).append(int(index))
+    return layers
+
+
+def _tables(reference: Reference | None, names: Sequence[str], how: How, seed: int) -> dict[str, Tensor]:
+    if how not in ("mean", "resample"):
+        raise UserError(f"how={how!r} is not one of zero, mean and resample.")
+    if reference is None:
+        raise UserError(f"how={how!r} needs a reference: make one with reference(model, rows, names).")
+    return {name: reference.table(name, how, seed) for name in names}
+
+
+def _replacing(kind: str, layers: Mapping[int, list[int]], tables: Mapping[str, Tensor]) -> dict:
+    def replace(index: list[int], table: Tensor, value: Tensor, place: Place) -> Tensor:
+        changed = value.clone()
+        positions = place.positions.clamp(max=len(table) - 1).to(table.device)
+        changed[:, :, index] = table[positions].to(value)
+        return changed
+
+    names = {f"{kind}.{layer}": index for layer, index in layers.items()}
+    return {name: partial(replace, index, tables[name][:, index]) for name, index in names.items()}
+
+
+@torch.no_grad()
+def constants(model: PreTrainedModel, value_bias: ValueBias) -> dict[int, Tensor]:
+    """The part of each head's output that no text changes, by layer `[heads, head dim]`; see `ValueBias`.
+
+    Read off a text of one token, whose heads put out their value at it: with nothing going into the attention
+    the value is b_V, and with nothing going into the norm before it W_V b_LN + b_V.
+    """
+    parts = anatomy(model)
+    if value_bias == "in head":
+        return dict.fromkeys(range(parts.n_layers), torch.zeros(parts.n_heads, parts.head_dim))
+    if value_bias not in ("folded", "folded with norm"):
+        raise UserError(f"value_bias={value_bias!r} is not one of in head, folded and folded with norm.")
+    found: dict[int, Tensor] = {}
+
+    def empty(_module: nn.Module, inputs: tuple, named: dict) -> tuple[tuple, dict]:
+        if inputs:
+            return (torch.zeros_like(inputs[0]), *inputs[1:]), named
+        return inputs, {**named, "hidden_states": torch.zeros_like(named["hidden_states"])}
+
+    def keep(value: Tensor, place: Place) -> None:
+        found[place.layer] = value[0, 0].clone()
+
+    with ExitStack() as stack:
+        for module in parts.attention if value_bias == "folded" else parts.blocks:
+            stack.callback(module.register_forward_pre_hook(empty, with_kwargs=True).remove)
+        stack.enter_context(hooked(model, {"head.*": keep}))
+        model.get_decoder()(torch.zeros(1, 1, dtype=torch.long, device=model.device), use_cache=False)
+    return found
+
+
+@contextmanager
+def freeze_pattern(model: PreTrainedModel, patterns: Mapping[tuple[int, int], Tensor]) -> Iterator[None]:
+    """Holds the attention of heads to given patterns, whatever they would attend to.
+
+    Args:
+        model: any transformers causal language model that `anatomy` can read.
+        patterns: by (layer, head), `[tokens, tokens]`: weights of the earlier tokens (columns) for each
+            token (row). Tokens at later positions attend by themselves.
+
+    Raises:
+        UserError: a head that does not exist, or a pattern that is not square.
+    """
+    parts = anatomy(model)
+    layers = _by_layer(list(patterns), parts.n_layers, parts.n_heads, "head")
+    for key, pattern in patterns.items():
+        if pattern.dim() != 2 or pattern.shape[0] != pattern.shape[1]:
+            raise UserError(f"The pattern of head {key} must be [tokens, tokens], not {list(pattern.shape)}.")
+
+    def freeze(value: Tensor, place: Place) -> Tensor:
+        changed = value.clone()
+        for head in layers[place.layer]:
+            frozen = patterns[place.layer, head].to(value)[None]
+            here = (place.positions < frozen.shape[1])[..., None]
+            changed[:, head] = torch.where(here, aligned(frozen, place.positions, value), value[:, head])
+        return changed
+
+    with hooked(model, {f"pattern.{layer}": freeze for layer in layers}):
+        yield
+
+
+def aligned(frozen: Tensor, positions: Tensor, value: Tensor) -> Tensor:
+    """Weights `[rows, tokens, columns]` of stored patterns where the running one, `value`, has its tokens.
+
+    Args:
+        frozen: `[rows or 1, stored tokens, stored tokens]`.
+        positions: `[rows or 1, tokens]` of the running tokens.
+        value: `[rows, heads, tokens, columns]`; its last column is the last token's own, and columns before a
+            text's first token (padding on the left) get no weight.
+    """
+    rows, _, tokens, columns = value.shape
+    positions = positions.expand(rows, tokens)
+    last = frozen.shape[1] - 1
+    column = positions[:, -1:] - torch.arange(columns - 1, -1, -1, device=positions.device)
+    stored = frozen.expand(rows, -1, -1)
+    stored = stored[torch.arange(rows)[:, None], positions.clamp(max=last)]
+    index = column.clamp(0, last)[:, None].expand(-1, tokens, -1)
+    return stored.gather(2, index) * ((column >= 0) & (column <= last))[:, None]
+
+
+@contextmanager
+def steer_neuron(
+    model: PreTrainedModel, layer: int, neuron: int, value: float | Tensor, *, add: bool = False
+) -> Iterator[None]:
+    """Holds a neuron's activation at a value, or adds one to it.
+
+    Args:
+        model: any transformers causal language model that `anatomy` can read.
+        layer: of the neuron.
+        neuron: its place in the layer.
+        value: a number for all positions, or a tensor that fits `[rows, tokens]`.
+        add: to what the neuron computes, in place of replacing it.
+
+    Raises:
+        UserError: a neuron that does not exist.
+    """
+    parts = anatomy(model)
+    _by_layer([(layer, neuron)], parts.n_layers, parts.n_neurons, "neuron")
+
+    def steer(current: Tensor, _place: Place) -> Tensor:
+        changed = current.clone()
+        new = torch.as_tensor(value).to(current)
+        changed[..., neuron] = changed[..., neuron] + new if add else new
+        return changed
+
+    with hooked(model, {f"neuron.{layer}": steer}):
+        yield
+
+
+@contextmanager
+def patched(
+    model: PreTrainedModel,
+    name: str,
+    value: Tensor,
+    *,
+    positions: Sequence[int] | None = None,
+    units: Sequence[int] | None = None,
+) -> Iterator[None]:
+    """Puts a stored value, of another text for instance, in the place of a running one.
+
+    Args:
+        model: any transformers causal language model that `anatomy` can read.
+        name: such as `residual.3`.
+        value: as `capture` gives it, of 1 row for all or of as many as will run. Tokens beyond its last
+            position keep their own.
+        positions: of the tokens to patch (of a pattern: those that attend); None for all.
+        units: heads of `head.L` and `pattern.L`, neurons of `neuron.L`, dimensions of the others; None for
+            all.
+
+    Raises:
+        UserError: a name, position or unit that does not exist, or a value of another shape.
+    """
+    kind = _kind(anatomy(model), name)
+    axis = 2 if kind == "pattern" else 1
+    length, n_units = value.shape[axis], value.shape[3 - axis]
+    wanted = torch.zeros(length + 1, dtype=torch.bool)  # the last stands for all positions beyond
+    wanted[_within(positions, length, "position")] = True
+    chosen = torch.zeros(n_units, dtype=torch.bool)
+    chosen[_within(units, n_units, "unit")] = True
+
+    def put(current: Tensor, place: Place) -> Tensor:
+        stored, where = value.to(current), place.positions
+        if len(stored) not in (1, len(current)) or n_units != current.shape[3 - axis]:
+            raise UserError(f"A value {list(value.shape)} does not fit into {name} {list(current.shape)}.")
+        here = wanted[where.clamp(max=length).cpu()].to(current.device)
+        if kind == "pattern":
+            new = torch.stack([aligned(stored[:, h], where, current) for h in range(n_units)], 1)
+            here = here[:, None, :, None] & chosen.to(current.device)[:, None, None]
+        else:
+            new = stored.expand(len(current), *stored.shape[1:])
+            new = new[torch.arange(len(current))[:, None], where.clamp(max=length - 1)]
+            here = (here[..., None] & chosen.to(current.device)).view(
+                *here.shape, n_units, *[1] * (current.dim() - 3)
+            )
+        return torch.where(here, new, current)
+
+    with hooked(model, {name: put}):
+        yield
+
+
+def _kind(parts: Anatomy, name: str) -> str:
+    names = parts.names()
+    if name not in names:
+        raise UserError(f"The model has no {name!r}: there are {names[0]} to {names[-1]}.")
+    return name.partition(".")[0]
+
+
+def _within(index: Sequence[int] | None, count: int, what: str) -> list[int]:
+    found = list(range(count)) if index is None else [int(one) for one in index]
+    outside = [one for one in found if not 0 <= one < count]
+    if outside:
+        raise UserError(f"There is no {what} {outside[0]}: they are 0 to {count - 1}.")
+    return found
