@@ -113,7 +113,7 @@ def _put(parts: Anatomy, name: str, through: Callable[[Tensor], Tensor], where: 
     def shaped(value: Tensor) -> Tensor:
         inner = value.unflatten(0, (-1, where.positions.shape[1])) if value.dim() == 2 else value  # OPT
         inner = inner.unflatten(-1, (parts.n_heads, parts.head_dim)) if kind == "head" else inner
-        return through(inner).reshape(value.shape)
+        return through(inner).reshape(value.shape).contiguous()
 
     def before(_module: nn.Module, inputs: tuple, named: dict) -> tuple[tuple, dict]:
         if not inputs:  # some families pass the hidden states by name
@@ -184,9 +184,10 @@ def _eager(model: PreTrainedModel) -> Iterator[None]:
         )
     try:
         model.set_attn_implementation("eager")
-        yield
     except ValueError as error:
         raise UserError(f"The attention of {type(model).__name__} cannot be read: {error}") from error
+    try:
+        yield
     finally:
         model.set_attn_implementation(before)
 
