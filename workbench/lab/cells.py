@@ -17,7 +17,7 @@ from workbench.visible import visible
 VIEW = "application/vnd.workbench.view+json"
 VEGALITE = "application/vnd.vegalite.v5+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-FIGURES = ("chart", "table", "texts")
+FIGURES = ("chart", "table", "texts", "atlas")
 MAX_LINE = 1000  # characters of one line of output
 MAX_OUTPUT = 20_000  # characters of one output
 MAX_ROWS = 100  # rows shown under a chart; the download holds all
@@ -154,7 +154,7 @@ def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:
         "code": None,
         "title": "",
         "sentence": "",
-        **_cleaned(record),
+        **_cleaned(record, None if record["kind"] == "atlas" else MAX_OUTPUT),
         "type": record["kind"],
     }
     if block["type"] == "table":
@@ -167,15 +167,27 @@ def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:
         block["datasets"] = [_dataset(rows) for rows in spec.get("datasets", {}).values() if rows]
         block["spec"] = json_script({**spec, "description": block["alt"]})
         block["png"] = _base64(data.get("image/png", ""))
+    if block["type"] == "atlas":
+        names = ("rows", "columns", "classes", "size_name", "cells", "chosen", "cards")
+        block["json"] = json_script({name: block[name] for name in names})
+        shown = [
+            [cell["label"], block["classes"][cell["class"]], cell["size"], cell["tip"]]
+            for cell in block["cells"][:MAX_ROWS]
+        ]
+        block["table"] = {
+            "columns": ["cell", "class", block["size_name"], "what it says"],
+            "rows": _formatted(shown),
+            "count": len(block["cells"]),
+        }
     return block
 
 
-def _cleaned(value: Any) -> Any:
+def _cleaned(value: Any, limit: int | None = MAX_OUTPUT) -> Any:
     if isinstance(value, dict):
-        return {visible(name, MAX_LINE): _cleaned(entry) for name, entry in value.items()}
+        return {visible(name, MAX_LINE): _cleaned(entry, limit) for name, entry in value.items()}
     if isinstance(value, list):
-        return [_cleaned(entry) for entry in value]
-    return visible(value, MAX_OUTPUT) if isinstance(value, str) else value
+        return [_cleaned(entry, limit) for entry in value]
+    return visible(value, limit) if isinstance(value, str) else value
 
 
 # The page prints the title itself; `usermeta` could change how the page draws.

@@ -44,9 +44,11 @@ def write_report(run_folder: Path, out_path: Path) -> Path:
     if headings and headings[0][0] == 1:
         _drop_heading(content, headings.pop(0))  # the header of the page prints the title
     failed = next((block for block in content if block["type"] == "error"), None)
+    types = {block["type"] for block in content}
     page = _render(
         "report.jinja",
-        _scripts({block["type"] for block in content}),
+        _scripts(types),
+        _style("atlas" in types),
         run=run,
         content=content,
         headings=headings,
@@ -78,7 +80,7 @@ def write_index(runs: list[Path], out_path: Path) -> Path:
         run["claims"] = [evidence.row(claim, _link(claim, ids, run["page"])) for claim in _claims(folder)]
         studies.append(run)
     everything = [claim for run in studies for claim in run["claims"]]
-    page = _render("index.jinja", [], studies=studies, tally=evidence.tally(everything))
+    page = _render("index.jinja", [], _style(), studies=studies, tally=evidence.tally(everything))
     atomic_write(out_path, page)
     return out_path
 
@@ -157,7 +159,7 @@ def _drop_heading(content: list[dict[str, Any]], heading: tuple[int, str, str]) 
             block["html"] = Markup(before + rest.split("</h2>", 1)[1])
 
 
-def _render(template: str, scripts: list[str], **values: Any) -> bytes:
+def _render(template: str, scripts: list[str], style: str, **values: Any) -> bytes:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -166,7 +168,7 @@ def _render(template: str, scripts: list[str], **values: Any) -> bytes:
         undefined=jinja2.StrictUndefined,
     )
     page = environment.get_template(template).render(
-        style=Markup((_HERE / "report.css").read_text(encoding="utf-8")),
+        style=Markup(style),
         scripts=[Markup(script) for script in scripts],
         policy=_policy(scripts),
         **values,
@@ -190,9 +192,15 @@ def _bundle() -> str:
 
 def _scripts(types: set[str]) -> list[str]:
     ours = (_HERE / "report.js").read_text(encoding="utf-8")
+    scripts = [(_HERE.parent / "atlas.js").read_text(encoding="utf-8")] if "atlas" in types else []
     if "chart" in types:
-        return [_bundle(), ours]
-    return [ours] if "table" in types else []
+        return [*scripts, _bundle(), ours]
+    return [*scripts, ours] if "table" in types else scripts
+
+
+def _style(atlas: bool = False) -> str:
+    files = [_HERE / "report.css", _HERE.parent / "atlas.css"]
+    return "\n".join(file.read_text(encoding="utf-8") for file in files[: 2 if atlas else 1])
 
 
 def _day(started: Any) -> str | None:
