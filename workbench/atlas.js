@@ -8,6 +8,7 @@ const SHAPES = [
   "M0-1 .9 0 0 1-.9 0z", "M-.32-.92h.64v.6h.6v.64h-.6v.6h-.64v-.6h-.6v-.64h.6z", "M0 .95-.95-.75h1.9z",
   "M.95 0-.75 .95v-1.9z",
 ];
+const SVG = "http://www.w3.org/2000/svg";
 const STEPS = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] };
 const MISSING = "This cell's card is not in the report: run the notebook to see this one.";
 
@@ -25,12 +26,11 @@ function number(value, signed = false, digits = 3) {
 }
 
 function glyph(kind, size) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const path = svg.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "path"));
-  svg.setAttribute("viewBox", "-1.1 -1.1 2.2 2.2");
-  svg.setAttribute("class", `glyph c${kind}`);
-  svg.setAttribute("aria-hidden", "true");
+  const [svg, path] = ["svg", "path"].map((tag) => document.createElementNS(SVG, tag));
+  const attributes = { viewBox: "-1.1 -1.1 2.2 2.2", class: `glyph c${kind}`, "aria-hidden": "true" };
+  for (const [name, value] of Object.entries(attributes)) svg.setAttribute(name, value);
   path.setAttribute("d", SHAPES[kind]);
+  svg.append(path);
   svg.style.width = `${16 + 84 * Math.sqrt(size)}%`;
   return svg;
 }
@@ -45,6 +45,7 @@ function mapOf(record, choose) {
   const tip = make("p", { class: "tip" });
   const grid = make("div", { class: "grid", role: "group", "aria-label": "Map; arrow keys move" });
   grid.style.gridTemplateColumns = `auto repeat(${columns}, ${side}px)`;
+  grid.style.gridTemplateRows = "auto";
   grid.style.gridAutoRows = `${Math.max(side * 0.82, 14)}px`;
 
   const label = (text, row, column, name) => {
@@ -68,24 +69,23 @@ function mapOf(record, choose) {
   }
 
   function walk(event, { row, column }) {
-    const [down, right] = STEPS[event.key] ?? [0, 0];
-    if (!down && !right) return;
+    if (!STEPS[event.key]) return;
     event.preventDefault();
+    const [down, right] = STEPS[event.key];
     let next;
     do {
       [row, column] = [row + down, column + right];
-      next = at.get(`${row},${column}`);
-    } while (next === undefined && record.rows[row] !== undefined && record.columns[column] !== undefined);
-    if (next === undefined) return;
-    buttons.get(next).focus();
-    choose(next);
+      next = buttons.get(at.get(`${row},${column}`));
+    } while (!next && row in record.rows && column in record.columns); // over the holes of the map
+    next?.focus();
+    next?.click();
   }
 
   function hint(cell) {
     tip.replaceChildren(make("b", {}, cell.label), ` ${record.classes[cell.class]} · ${cell.tip}`);
   }
-
   let pressed;
+  const rest = () => hint(record.cells.find((cell) => cell.id === pressed) ?? record.cells[0]);
   function press(id) {
     pressed = id;
     for (const [name, button] of buttons) {
@@ -95,7 +95,6 @@ function mapOf(record, choose) {
     rest();
     bring();
   }
-  const rest = () => hint(record.cells.find((cell) => cell.id === pressed) ?? record.cells[0]);
   grid.addEventListener("pointerleave", rest);
 
   const scroll = make("div", { class: "scroll-map" }, grid);
@@ -151,10 +150,11 @@ function running(tokens, label, tell, pin = () => {}) {
     if (index >= 0) act(index, event);
   };
   const moved = (index, event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (step) spans[index + step]?.focus();
-    if (event.key === "Enter" || event.key === " ") pin(index);
-    if (step || event.key === "Enter" || event.key === " ") event.preventDefault();
+    const [down, right] = STEPS[event.key] ?? [0, 0];
+    const pressed = event.key === "Enter" || event.key === " ";
+    if (pressed) pin(index);
+    else if (down || right) spans[index + down + right]?.focus();
+    if (pressed || down || right) event.preventDefault();
   };
   const focused = (index) => {
     box.querySelector('[tabindex="0"]')?.setAttribute("tabindex", "-1");
@@ -173,40 +173,39 @@ function running(tokens, label, tell, pin = () => {}) {
 
 // `kept` outlives the card: the next head is seen from the same token.
 function headView({ tokens, scales, weights }, kept) {
-  const count = tokens.length;
   const codes = Uint8Array.from(atob(weights), (letter) => letter.charCodeAt(0));
-  const weight = (i, j) => (j > i ? 0 : scales[i] * (codes[(i * (i + 1)) / 2 + j] / 255) ** 2);
+  const weight = (i, j) => scales[i] * (codes[(i * (i + 1)) / 2 + j] / 255) ** 2;
   // Eight bits hold two digits, and fewer of the smallest.
   const written = (i, j) => (weight(i, j) < 0.001 ? "< 0.001" : number(weight(i, j), false, 2));
-  let darkest; // the largest weight of every row among those that are shaded
-  const shade = (i, j) =>
-    j > i || (kept.without && j === 0) || !darkest[i] ? 0 : Math.sqrt(weight(i, j) / darkest[i]);
+  function shades(i) {
+    const row = tokens.slice(0, i + 1).map((_, j) => (kept.without && j === 0 ? 0 : weight(i, j)));
+    const most = Math.max(...row) || 1;
+    return row.map((value) => Math.sqrt(value / most));
+  }
 
-  const title = make("p", { class: "reads", "aria-live": "polite" });
+  const reads = make("p", { class: "reads", "aria-live": "polite" });
   const targets = make("ol", { class: "targets" });
-  const canvas = make("canvas", { width: count, height: count, role: "img" });
-  canvas.setAttribute("aria-label", "Attention matrix; the text beside it says the same");
-  canvas.classList.toggle("fine", count > 240);
-  const line = make("div", { class: "line" });
-  const matrix = make("div", { class: "matrix" }, canvas, line);
   const { box, spans } = running(tokens, "Text; arrow keys move, Enter pins a token", hover, pin);
+  const matrix = matrixOf(tokens.length, shades, pin, (i, j) => {
+    show(kept.pinned ? kept.reader : i, j);
+    reveal(box, spans[kept.reader]);
+  });
 
   function show(i, j = -1) {
     kept.reader = i;
+    const shade = shades(i);
     spans.forEach((span, k) => {
-      span.style.setProperty("--shade", shade(i, k));
+      span.style.setProperty("--shade", shade[k] ?? 0);
       span.className = `token${k === i ? " reader" : k > i ? " later" : k === j ? " partner" : ""}`;
     });
     box.classList.toggle("pinned", kept.pinned);
-    line.style.top = `${(100 * i) / count}%`;
-    line.style.height = `${100 / count}%`;
-    const best = [...Array(i + 1).keys()].filter((k) => shade(i, k) > 0);
-    best.sort((a, b) => weight(i, b) - weight(i, a));
+    matrix.mark(i);
     const pair = j >= 0 && j <= i ? ` → ${short(tokens[j])} ${written(i, j)}` : " looks at";
-    title.replaceChildren(make("b", {}, short(tokens[i])), pair, kept.pinned ? " · pinned" : "");
+    reads.replaceChildren(make("b", {}, short(tokens[i])), pair, kept.pinned ? " · pinned" : "");
+    const best = [...shade.keys()].filter((k) => shade[k] > 0).sort((k, l) => shade[l] - shade[k]);
     targets.replaceChildren(...best.slice(0, 5).map((k) => {
       const bar = make("span", { class: "bar" });
-      bar.style.width = `${(100 * weight(i, k)) / darkest[i]}%`;
+      bar.style.width = `${100 * shade[k] ** 2}%`;
       const name = make("bdi", { class: "name" }, short(tokens[k]));
       return make("li", {}, name, make("span", {}, bar), make("span", {}, written(i, k)));
     }));
@@ -219,64 +218,59 @@ function headView({ tokens, scales, weights }, kept) {
     kept.pinned = !(kept.pinned && kept.reader === index);
     show(index);
   }
-  function paint() {
-    if (!canvas.isConnected) return;
-    const ink = getComputedStyle(canvas).color.match(/[\d.]+/g).map(Number);
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(count, count);
-    for (let i = 0; i < count; i += 1) {
-      for (let j = 0; j <= i; j += 1) {
-        image.data.set([ink[0], ink[1], ink[2], 255 * shade(i, j)], 4 * (i * count + j));
-      }
-    }
-    context.putImageData(image, 0, 0);
-  }
-  function rescale() {
-    darkest = tokens.map((_, i) => {
-      let most = 0;
-      for (let j = kept.without ? 1 : 0; j <= i; j += 1) most = Math.max(most, weight(i, j));
-      return most;
-    });
-  }
-
-  const under = (event) => {
-    const { left, top, width, height } = canvas.getBoundingClientRect();
-    const place = (share) => Math.min(count - 1, Math.max(0, Math.floor(share * count)));
-    return [place((event.clientY - top) / height), place((event.clientX - left) / width)];
-  };
-  const reveal = ({ offsetTop, offsetHeight }) => {
-    const above = offsetTop - box.offsetTop;
-    if (above < box.scrollTop || above + offsetHeight > box.scrollTop + box.clientHeight) {
-      box.scrollTop = above - box.clientHeight / 2;
-    }
-  };
-  matrix.addEventListener("pointermove", (event) => {
-    const [i, j] = under(event);
-    show(kept.pinned ? kept.reader : i, j);
-    reveal(spans[kept.reader]);
-  });
-  matrix.addEventListener("click", (event) => pin(under(event)[0]));
-  new ResizeObserver(paint).observe(canvas); // its first call comes when the card is in the page
-  canvas.addEventListener("repaint", paint);
 
   const tick = make("input", { type: "checkbox" });
   tick.checked = kept.without;
   tick.addEventListener("change", () => {
     kept.without = tick.checked;
-    rescale();
-    paint();
+    matrix.paint();
     show(kept.reader);
   });
-  const note = "Shades are relative to the largest weight of the row, on a square-root scale.";
   const toggle = make("label", { class: "toggle" }, tick, " without the first token");
-  rescale();
-  show(kept.reader >= 0 && kept.reader < count ? kept.reader : Math.min(count - 1, 30));
-  const beside = make("div", { class: "beside" }, matrix, title, targets);
-  return make(
-    "section", { class: "head" },
-    make("div", { class: "both" }, make("div", { class: "reading" }, box), beside),
-    make("p", { class: "key-line" }, toggle, make("span", {}, note)),
-  );
+  const note = "Shades are relative to the largest weight of the row, on a square-root scale.";
+  show(kept.reader >= 0 && kept.reader < tokens.length ? kept.reader : Math.min(tokens.length - 1, 30));
+  const beside = make("div", {}, matrix.node, reads, targets);
+  const below = make("p", { class: "key-line" }, toggle, make("span", {}, note));
+  return make("section", { class: "head" }, make("div", { class: "both" }, box, beside), below);
+}
+
+// Row i of the picture is what token i looks at; `point` hears of (row, column) under the pointer.
+function matrixOf(count, shades, pin, point) {
+  const label = "Attention matrix; the text beside it says the same";
+  const canvas = make("canvas", { width: count, height: count, role: "img", "aria-label": label });
+  canvas.classList.toggle("fine", count > 240);
+  const line = make("div", { class: "line" });
+  const node = make("div", { class: "matrix" }, canvas, line);
+  function paint() {
+    if (!canvas.isConnected) return;
+    const ink = getComputedStyle(canvas).color.match(/[\d.]+/g).slice(0, 3);
+    const context = canvas.getContext("2d");
+    const image = context.createImageData(count, count);
+    for (let i = 0; i < count; i += 1) {
+      shades(i).forEach((shade, j) => image.data.set([...ink, 255 * shade], 4 * (i * count + j)));
+    }
+    context.putImageData(image, 0, 0);
+  }
+  function mark(i) {
+    line.style.top = `${(100 * i) / count}%`;
+    line.style.height = `${100 / count}%`;
+  }
+  function under(event) {
+    const { left, top, width, height } = canvas.getBoundingClientRect();
+    const place = (share) => Math.min(count - 1, Math.max(0, Math.floor(share * count)));
+    return [place((event.clientY - top) / height), place((event.clientX - left) / width)];
+  }
+  node.addEventListener("pointermove", (event) => point(...under(event)));
+  node.addEventListener("click", (event) => pin(under(event)[0]));
+  new ResizeObserver(paint).observe(canvas); // its first call comes when the card is in the page
+  canvas.addEventListener("repaint", paint);
+  return { node, paint, mark };
+}
+
+function reveal(box, { offsetTop, offsetHeight }) {
+  if (offsetTop < box.scrollTop || offsetTop + offsetHeight > box.scrollTop + box.clientHeight) {
+    box.scrollTop = offsetTop - box.clientHeight / 2;
+  }
 }
 
 // ---- Strips, texts, facts ----
@@ -385,7 +379,8 @@ function still(figure) {
 
 // The page turned light or dark: JupyterLab notes it on the body, a report follows the system.
 function turned() {
-  for (const canvas of document.querySelectorAll(".wb-atlas canvas")) canvas.dispatchEvent(new Event("repaint"));
+  const canvases = document.querySelectorAll(".wb-atlas canvas");
+  canvases.forEach((canvas) => canvas.dispatchEvent(new Event("repaint")));
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", turned);
 new MutationObserver(turned).observe(document.body, { attributeFilter: ["data-jp-theme-light"] });

@@ -168,18 +168,22 @@ def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:
         block["spec"] = json_script({**spec, "description": block["alt"]})
         block["png"] = _base64(data.get("image/png", ""))
     if block["type"] == "atlas":
-        names = ("rows", "columns", "classes", "size_name", "cells", "chosen", "cards")
-        block["json"] = json_script({name: block[name] for name in names})
-        shown = [
-            [cell["label"], block["classes"][cell["class"]], cell["size"], cell["tip"]]
-            for cell in block["cells"][:MAX_ROWS]
-        ]
-        block["table"] = {
-            "columns": ["cell", "class", block["size_name"], "what it says"],
-            "rows": _formatted(shown),
-            "count": len(block["cells"]),
-        }
+        block |= _atlas(block)
     return block
+
+
+def _atlas(record: Block) -> Block:
+    names = ("rows", "columns", "classes", "size_name", "cells", "chosen", "cards")
+    shown = [
+        [cell["label"], record["classes"][cell["class"]], cell["size"], cell["tip"]]
+        for cell in record["cells"][:MAX_ROWS]
+    ]
+    table = {
+        "columns": ["cell", "class", record["size_name"], "what it says"],
+        "rows": _formatted(shown),
+        "count": len(record["cells"]),
+    }
+    return {"json": json_script({name: record[name] for name in names}), "table": table}
 
 
 def _cleaned(value: Any, limit: int | None = MAX_OUTPUT) -> Any:

@@ -85,6 +85,8 @@ class Atlas(View):
         ValueError: a cell lies outside the map, or names a class that is not there.
     """
 
+    _lock = threading.RLock()  # JupyterLab answers two widgets on two threads; two atlases may share a model
+
     def __init__(
         self,
         cells: Callable[..., list[Cell]],
@@ -111,7 +113,6 @@ class Atlas(View):
             wanted = tqdm([cell["id"] for cell in self.record["cells"]], desc="cards", unit="card")
         self.record["cards"] = {name: self._card(name) for name in wanted}
         self.record["controls"] = {name: visible(value, 80) for name, value in self._values().items()}
-        self._lock = threading.RLock()  # JupyterLab answers two widgets on two threads
 
     def _values(self) -> dict[str, Any]:
         return {name: control.value for name, control in self.controls.items()}
