@@ -192,7 +192,7 @@ def _eager(model: PreTrainedModel) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def capture(model: PreTrainedModel, ids: Tensor, wanted: Sequence[str]) -> tuple[dict[str, Tensor], Tensor]:
     """Values of one forward pass: for a corpus use `stream`, which keeps nothing.
 
@@ -258,7 +258,8 @@ def stream(
         logits: compute logits too.
 
     Yields:
-        Each batch after its hooks were called, with its logits `[rows, tokens, vocabulary]` or None.
+        Each batch after its hooks were called, with its logits `[rows, tokens, vocabulary]` or None. The
+        hooks are on until the loop over them ends.
 
     Raises:
         UserError: as `hooked` and `check_rows`.

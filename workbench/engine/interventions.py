@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
-from workbench.engine.anatomy import Anatomy, anatomy
+from workbench.engine.anatomy import anatomy
 from workbench.engine.capture import Place, hooked
 from workbench.engine.reference import Reference, reference
 from workbench.errors import UserError
@@ -272,8 +272,10 @@ def patched(
     Raises:
         UserError: a name, position or unit that does not exist, or a value of another shape.
     """
-    kind = _kind(anatomy(model), name)
-    axis = 2 if kind == "pattern" else 1
+    pattern = name.startswith("pattern.")
+    axis = 2 if pattern else 1
+    if value.dim() < 3:
+        raise UserError(f"A value {list(value.shape)} does not fit into {name}: give what capture gives.")
     length, n_units = value.shape[axis], value.shape[3 - axis]
     wanted = torch.zeros(length + 1, dtype=torch.bool)  # the last stands for all positions beyond
     wanted[_within(positions, length, "position")] = True
@@ -285,7 +287,7 @@ def patched(
         if len(stored) not in (1, len(current)) or n_units != current.shape[3 - axis]:
             raise UserError(f"A value {list(value.shape)} does not fit into {name} {list(current.shape)}.")
         here = wanted[where.clamp(max=length).cpu()].to(current.device)
-        if kind == "pattern":
+        if pattern:
             new = torch.stack([aligned(stored[:, h], where, current) for h in range(n_units)], 1)
             here = here[:, None, :, None] & chosen.to(current.device)[:, None, None]
         else:
@@ -298,13 +300,6 @@ def patched(
 
     with hooked(model, {name: put}):
         yield
-
-
-def _kind(parts: Anatomy, name: str) -> str:
-    names = parts.names()
-    if name not in names:
-        raise UserError(f"The model has no {name!r}: there are {names[0]} to {names[-1]}.")
-    return name.partition(".")[0]
 
 
 def _within(index: Sequence[int] | None, count: int, what: str) -> list[int]:

@@ -135,7 +135,7 @@ def attribution_patching(
             change = change[0] if kind == "pattern" else change[0].movedim(0, 1)  # [units, positions, ...]
             change = change.flatten(2).sum(2) if change.dim() > 2 else change
             changes.append({"position": change.sum(0), "unit": change.sum(1), "both": change}[by])
-    base = float(corrupt_metric)
+    base = float(corrupt_metric.detach())
     return _sweep(base + torch.stack(changes).double().cpu().numpy(), float(metric(logits)[0]), base)
 
 
@@ -149,8 +149,7 @@ def _pair(model: PreTrainedModel, clean: Sequence[int], corrupt: Sequence[int], 
     check_rows(model, rows)
     if len(rows[0]) != len(rows[1]):
         raise UserError(
-            f"The clean text has {len(rows[0])} tokens, the corrupt one {len(rows[1])}: give texts of the same "
-            "length."
+            f"The clean text has {len(rows[0])} tokens and the other {len(rows[1])}: give two of one length."
         )
     return torch.tensor(rows, device=model.device)
 
