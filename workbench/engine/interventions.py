@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.engine.anatomy import anatomy
-from workbench.engine.capture import Place, hooked
+from workbench.engine.capture import Hook, Place, hooked
 from workbench.engine.reference import Reference, reference
 from workbench.errors import UserError
 
@@ -28,6 +28,7 @@ __all__ = [
     "ValueBias",
     "ablate_heads",
     "ablate_neurons",
+    "constants",
     "freeze_pattern",
     "patched",
     "reference",
@@ -43,7 +44,7 @@ A head's attention weights sum to one, so that a bias b_V of its values adds the
     in head           as transformers stores it: b_V belongs to the head and goes when the head is zeroed
     folded            b_V W_O belongs to the attention's output bias b_O and stays
     folded with norm  also what the bias of the LayerNorm before the attention makes of the values, W_V b_LN:
-                      the bookkeeping of TransformerLens' folded weights (`fold_ln`, `fold_value_biases`)
+                      what TransformerLens' zeroed heads leave in its compatibility mode
 
 The three differ for GPT-2, GPT-NeoX, Bloom, OPT and Phi; the first two for Qwen 2 too; only the third differs
 for GPT-Neo; none for Llama and Qwen 3. What replaces a head by its mean or by another text's value does not
@@ -82,7 +83,7 @@ def ablate_heads(
         tables = {f"head.{layer}": value[None] for layer, value in constants(model, value_bias).items()}
     else:
         tables = _tables(reference, [f"head.{layer}" for layer in layers], how, seed)
-    with hooked(model, _replacing("head", layers, tables)):
+    with hooked(model, _replacing(model, "head", layers, tables)):
         yield
 
 
@@ -106,7 +107,7 @@ def ablate_neurons(
         tables = {name: torch.zeros(1, parts.n_neurons) for name in names}
     else:
         tables = _tables(reference, names, how, seed)
-    with hooked(model, _replacing("neuron", layers, tables)):
+    with hooked(model, _replacing(model, "neuron", layers, tables)):
         yield
 
 
@@ -130,15 +131,19 @@ def _tables(reference: Reference | None, names: Sequence[str], how: How, seed: i
     return {name: reference.table(name, how, seed) for name in names}
 
 
-def _replacing(kind: str, layers: Mapping[int, list[int]], tables: Mapping[str, Tensor]) -> dict:
+def _replacing(
+    model: PreTrainedModel, kind: str, layers: Mapping[int, list[int]], tables: Mapping[str, Tensor]
+) -> dict[str, Hook]:
     def replace(index: list[int], table: Tensor, value: Tensor, place: Place) -> Tensor:
         changed = value.clone()
-        positions = place.positions.clamp(max=len(table) - 1).to(table.device)
-        changed[:, :, index] = table[positions].to(value)
+        changed[:, :, index] = table[place.positions.clamp(max=len(table) - 1)].to(value)
         return changed
 
     names = {f"{kind}.{layer}": index for layer, index in layers.items()}
-    return {name: partial(replace, index, tables[name][:, index]) for name, index in names.items()}
+    return {
+        name: partial(replace, index, tables[name][:, index].to(model.device))
+        for name, index in names.items()
+    }
 
 
 @torch.no_grad()
@@ -215,7 +220,8 @@ def aligned(frozen: Tensor, positions: Tensor, value: Tensor) -> Tensor:
     last = frozen.shape[1] - 1
     column = positions[:, -1:] - torch.arange(columns - 1, -1, -1, device=positions.device)
     stored = frozen.expand(rows, -1, -1)
-    stored = stored[torch.arange(rows)[:, None], positions.clamp(max=last)]
+    row = torch.arange(rows, device=positions.device)[:, None]
+    stored = stored[row, positions.clamp(max=last)]
     index = column.clamp(0, last)[:, None].expand(-1, tokens, -1)
     return stored.gather(2, index) * ((column >= 0) & (column <= last))[:, None]
 
@@ -277,25 +283,25 @@ def patched(
     if value.dim() < 3:
         raise UserError(f"A value {list(value.shape)} does not fit into {name}: give what capture gives.")
     length, n_units = value.shape[axis], value.shape[3 - axis]
-    wanted = torch.zeros(length + 1, dtype=torch.bool)  # the last stands for all positions beyond
+    # One more than there are: the last stands for all positions beyond.
+    wanted = torch.zeros(length + 1, dtype=torch.bool, device=model.device)
     wanted[_within(positions, length, "position")] = True
-    chosen = torch.zeros(n_units, dtype=torch.bool)
+    chosen = torch.zeros(n_units, dtype=torch.bool, device=model.device)
     chosen[_within(units, n_units, "unit")] = True
 
     def put(current: Tensor, place: Place) -> Tensor:
         stored, where = value.to(current), place.positions
         if len(stored) not in (1, len(current)) or n_units != current.shape[3 - axis]:
             raise UserError(f"A value {list(value.shape)} does not fit into {name} {list(current.shape)}.")
-        here = wanted[where.clamp(max=length).cpu()].to(current.device)
+        here = wanted[where.clamp(max=length)]
         if pattern:
             new = torch.stack([aligned(stored[:, h], where, current) for h in range(n_units)], 1)
-            here = here[:, None, :, None] & chosen.to(current.device)[:, None, None]
+            here = here[:, None, :, None] & chosen[:, None, None]
         else:
             new = stored.expand(len(current), *stored.shape[1:])
-            new = new[torch.arange(len(current))[:, None], where.clamp(max=length - 1)]
-            here = (here[..., None] & chosen.to(current.device)).view(
-                *here.shape, n_units, *[1] * (current.dim() - 3)
-            )
+            row = torch.arange(len(current), device=where.device)[:, None]
+            new = new[row, where.clamp(max=length - 1)]
+            here = (here[..., None] & chosen).view(*here.shape, n_units, *[1] * (current.dim() - 3))
         return torch.where(here, new, current)
 
     with hooked(model, {name: put}):
