@@ -1,0 +1,223 @@
+"""What the words of a story are: exact labels from the simulator's truth, and guesses for any other text.
+
+A label is a set of character spans. For stories of the simulator they follow from the event behind each
+sentence, from the slot that a word fills, and from the state of the world; the few hundred fixed words of the
+patterns are sorted by hand below. For other text (`guess`) they come from spelling and word lists.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from workbench.corpora.stories import words
+from workbench.corpora.stories.events import EVENTS
+from workbench.corpora.stories.story import Story
+from workbench.corpora.stories.writer import Told
+
+Spans = dict[str, list[tuple[int, int]]]
+
+LABELS = {
+    "main character, introduced": "the main character's name where it comes up first",
+    "main character, again": "the main character's name everywhere else",
+    "other character, introduced": "anybody else's name where it comes up first",
+    "other character, again": "anybody else's name everywhere else",
+    "subject pronoun": "she, he, they, I, we",
+    "verb": "every verb but be, have, do, can and will",
+    "adjective": "how somebody or something is",
+    "feeling": "happy, sad, proud, afraid, …",
+    "noun": "every noun that is no name",
+    "new thing": "a thing of the story where it comes up first",
+    "place": "where somebody goes or is: the park, the zoo",
+    "speech": "all between quotation marks",
+    "first word of speech": "the first word behind a quotation mark",
+    "first word of a sentence": "the first word of every sentence, spoken ones too",
+    "end of a sentence": ". ! ?",
+    "main character unhappy": "sentences told while the main character is unhappy",
+}
+GROUPS = {
+    "characters": (
+        "main character, introduced",
+        "main character, again",
+        "other character, introduced",
+        "other character, again",
+        "subject pronoun",
+    ),
+    "kinds of words": ("verb", "adjective", "feeling", "noun"),
+    "things and places": ("new thing", "place"),
+    "speech": ("speech", "first word of speech"),
+    "sentences": ("first word of a sentence", "end of a sentence"),
+    "mood": ("main character unhappy",),
+}
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# The fixed words of the patterns. Two can be two things: "the rain", "all day long" (see `_fixed`).
+_VERBS = _set(
+    """argue asked ate began blew blow broke brought build built buy came carried choose clapped count cried
+    cry drank dropped eat fell felt find fix fixed forgave found gave get give go got handed heard help
+    hid hold hugged hurt hurts jumped kissed laughed learn learned let liked listen look looked looking lost
+    loved make made met opened play played pulled put rain ran reach read said sat saw see share shared
+    shouted smiled started swim take tell telling thank thanked thought told took touch touched trade tried
+    try turned used visit walked want wanted washed went worry"""
+)
+_ADJECTIVES = _set(
+    """afraid angry baby best better big bigger brave broken careful cold dark dear deep dirty funny good gray
+    great happy hard hot hungry kind late little long lovely new nice okay sad scary sick sleepy small sorry
+    strange strong stuck thirsty tired wet wise wonderful wrong"""
+)
+_NOUNS = _set(
+    """afternoon bag bakery barn bath beach bed book bread breath brother care clouds coat cows crack day
+    doctor evening farm finger friend friends grass hand hands heart hole home hospital hours hug idea joy
+    library lions lunch monster morning nap noise path playground pocket road school shade sister sky smile
+    soup sun surprise swings things time towel tree trees truth turns walk water waves way wind word
+    zoo"""
+)
+_SUBJECTS = frozenset(("she", "he", "they", "i", "we"))
+
+_WORD = re.compile(r"[A-Za-z]+")
+_SPEECH = re.compile(r'["“]([^"“”]*)["”]')
+_END = re.compile(r"[.!?]+")
+_FIRST = re.compile(r'(?:^|\n|[.!?]\s+|[.!?]["”]\s+(?=["“A-Z]))["“]?([A-Za-z]+)')
+_ROLES = {
+    "p": ("noun", "place"),
+    **dict.fromkeys("ks", ("noun",)),
+    **dict.fromkeys("vh", ("verb",)),
+    **dict.fromkeys("tfd", ("adjective",)),
+}
+
+
+# ------------------------------------------------------------------------------- the simulator's truth
+def label(story: Story) -> Spans:
+    """Exact labels of a story of the simulator.
+
+    Returns:
+        For every name in `LABELS` the (start, end) of its characters in `story.text`, in order.
+    """
+    found = {**{name: [] for name in LABELS}, **_by_spelling(story.text)}
+    hero = story.told[0].slots["a"]
+    seen: set[str] = set()
+    end = 0
+    for number, told in enumerate(story.told):
+        start = story.text.index(told.text, end)
+        end = start + len(told.text)
+        for match, slot, last in _words(told):
+            for role in _roles(told, match, slot, last, hero, seen):
+                found[role].append((start + match.start(), start + match.end()))
+        if number and _unhappy(story.told[number - 1].state, hero):
+            found["main character unhappy"].append((start, end))
+    return found
+
+
+def _words(told: Told) -> Iterator[tuple[re.Match[str], str, bool]]:
+    """Every word of a sentence, the slot that it fills ("": a fixed word), and whether it ends the slot."""
+    pattern = next(p for p in EVENTS[told.event].patterns if p.read(told.text))
+    reading = pattern.expression.fullmatch(told.text)
+    filled = [(*reading.span(group), group[0]) for group in reading.groupdict()]
+    for match in _WORD.finditer(told.text):
+        slot, end = next(
+            (s, end) for start, end, s in [*filled, (0, 1 << 30, "")] if start <= match.start() < end
+        )
+        yield match, slot, match.end() == end
+
+
+def _roles(told: Told, match: re.Match[str], slot: str, last: bool, hero: str, seen: set[str]) -> list[str]:
+    """What one word is; `seen` gathers the names and things that came up."""
+    word = match.group()
+    if word in words.GENDER:
+        return [_mention(word, hero, seen)]
+    if slot in ("x", "y", "z"):
+        if not last:
+            return ["adjective"] if word in words.LOOKS else []
+        new = word not in seen
+        seen.add(word)
+        return ["noun", "new thing"] if new else ["noun"]
+    if slot in _ROLES:
+        return list(_ROLES[slot]) if last else []
+    return [*_fixed(told.text, match), *(["place"] if told.event == "errand" and slot == "o" else [])]
+
+
+def _mention(name: str, main: str, seen: set[str]) -> str:
+    whose = "main character" if name == main else "other character"
+    role = f"{whose}, {'again' if name in seen else 'introduced'}"
+    seen.add(name)
+    return role
+
+
+def _fixed(sentence: str, match: re.Match[str]) -> list[str]:
+    """What a fixed word of a pattern is."""
+    word, before = match.group().lower(), sentence[: match.start()].lower()
+    if word == "rain" and before.endswith("the "):
+        return ["noun"]
+    if word == "long" and before.endswith("day "):
+        return []
+    kinds = {"verb": _VERBS, "adjective": _ADJECTIVES, "noun": _NOUNS}
+    return [kind for kind, members in kinds.items() if word in members]
+
+
+def _unhappy(state: dict, name: str) -> bool:
+    return any(somebody["name"] == name and somebody["mood"] < 0 for somebody in state["people"])
+
+
+def _by_spelling(text: str) -> Spans:
+    """The labels that need no simulator: speech, sentences, pronouns, and words for feelings."""
+    tokens = list(_WORD.finditer(text))
+    spoken = [match.span(1) for match in _SPEECH.finditer(text)]
+    speech_first = [first for span in spoken if (first := _WORD.search(text, *span))]
+    capital = {first.span() for first in speech_first if first.group()[0].isupper()}
+    return {
+        "speech": spoken,
+        "first word of speech": [first.span() for first in speech_first],
+        "first word of a sentence": sorted({first.span(1) for first in _FIRST.finditer(text)} | capital),
+        "end of a sentence": [match.span() for match in _END.finditer(text)],
+        "subject pronoun": [match.span() for match in tokens if match.group().lower() in _SUBJECTS],
+        "feeling": [match.span() for match in tokens if match.group().lower() in words.FEELINGS],
+    }
+
+
+# ------------------------------------------------------------------------------- any other text
+def guess(text: str) -> Spans:
+    """Labels of a text that no simulator wrote.
+
+    A name is a word that has a capital somewhere where no sentence begins, and never stands in small letters;
+    the name that comes most often is the main character's. Nouns, verbs and adjectives are those words that
+    `words` lists as that alone. "main character unhappy" cannot be guessed and stays empty.
+    """
+    found = {**{name: [] for name in LABELS}, **_by_spelling(text)}
+    first = {start for start, _ in found["first word of a sentence"]}
+    names = _names(text, first)
+    main = Counter(match.group() for match in _WORD.finditer(text) if match.group() in names).most_common(1)
+    seen: set[str] = set()
+    for match in _WORD.finditer(text):
+        word = match.group()
+        if word in names:
+            found[_mention(word, main[0][0], seen)].append(match.span())
+        for role in _LISTED.get(word.lower(), ()) if word not in names else ():
+            found[role].append(match.span())
+            if role == "noun" and word.lower() not in seen:
+                seen.add(word.lower())
+                found["new thing"].append(match.span())
+    return found
+
+
+def _names(text: str, first: set[int]) -> set[str]:
+    small = {match.group() for match in _WORD.finditer(text) if match.group()[0].islower()}
+    inside = {match.group() for match in _WORD.finditer(text) if match.start() not in first}
+    return {w for w in inside if w[0].isupper() and len(w) > 1 and w.lower() not in small}
+
+
+def _listed() -> dict[str, list[str]]:
+    """Word → what it is, for words that the lists know as one kind only."""
+    kinds = {
+        "verb": {*words.VERBS, *map(words.past, words.VERBS), *_VERBS} - {"be"},
+        "adjective": {*words.ADJECTIVES},
+        "noun": {*words.NOUNS, *(f"{noun}s" for noun in words.NOUNS), *_NOUNS},
+    }
+    counts = Counter(word for members in kinds.values() for word in members)
+    roles = {word: [kind] for kind, members in kinds.items() for word in members if counts[word] == 1}
+    return {**roles, **{place: ["noun", "place"] for place in words.PLACES}}
+
+
+_LISTED = _listed()
