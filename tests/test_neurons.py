@@ -21,6 +21,7 @@ from workbench.errors import UserError
 from workbench.measures import roc
 from workbench.studies import neuron_claims, neuron_search, neuron_writes, neurons
 from workbench.views import neuron_map
+from workbench.views import neuron_search as charts
 from workbench.views import neurons as views
 
 torch.set_num_threads(1)
@@ -555,12 +556,13 @@ def test_pictures_are_drawn_and_the_card_says_what_was_computed(
     for view in (
         views.labelled_stories(LABELLED),
         views.first_neurons(contexts, texts, 1, [5, 6]),
-        views.search_chart(surveyed, chance, QUESTION),
-        views.best_table(surveyed, written, pair[1], QUESTION),
+        charts.search_chart(surveyed, chance, QUESTION),
+        charts.labels_chart(surveyed),
+        charts.best_table(surveyed, written, pair[1], QUESTION),
         views.agreement_chart(agreed),
         views.lens_chart(neuron_writes.lens(*pair, texts, 0, 8)),
         views.without_chart(lost, QUESTION),
-        views.shares_chart(neuron_claims.shares(surveyed)),
+        charts.shares_chart(neuron_claims.shares(surveyed)),
     ):
         assert view.record["title"]
         assert view.record["sentence"].endswith(".")

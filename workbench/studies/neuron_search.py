@@ -151,9 +151,10 @@ def survey(
     Returns:
         Columns kind, layer, unit, label, fires ("present", or "absent": low where the label is), select,
         confirm (AUC on either half, in the direction that the first half chose), best (whether it is the
-        unit's best label on the first half); low, high and draws (interval of confirm over its stories, and
-        the bootstrap samples) for a unit's best label and a layer's best units; hits, hits_low, hits_high and
-        hits_draws (`measures.roc.resampled_hits`) for a layer's best units for the question.
+        unit's best label on the first half); low and high (interval of confirm over its stories) for a unit's
+        best label and a layer's best units for every label; hits, hits_low and hits_high
+        (`measures.roc.resampled_hits`) for a layer's best units for the question; draws and hits_draws, the
+        bootstrap samples, for a unit's best label and a layer's best units for the question.
 
     Raises:
         UserError: the question is no label that the texts have, or as `engine.capture.stream`.
@@ -241,6 +242,7 @@ def _with_intervals(
                 hits[index] = resampled_hits(signed[row], mask, half.story, once)[0]
                 draws["hits_draws"][index] = resampled_hits(signed[row], mask, half.story, weights)
     low, high = _bounds(draws["draws"])
+    draws["draws"][~(frame["best"] | (frame["label"] == question))] = None  # they fill the disk
     hits_low, hits_high = _bounds(draws["hits_draws"])
     return frame.assign(low=low, high=high, hits=hits, hits_low=hits_low, hits_high=hits_high, **draws)
 

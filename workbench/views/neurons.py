@@ -1,4 +1,4 @@
-"""Pictures of 04_neurons: labelled stories, top contexts, the search, what neurons write, and their map."""
+"""Pictures of 04_neurons: labelled stories, top contexts, what neurons write, and what the model loses."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,11 +9,10 @@ import pandas as pd
 from transformers import PreTrainedTokenizerFast
 
 from workbench.corpora.stories.labels import Spans
-from workbench.studies.neuron_search import INTERPRETABLE, champions, ranked
 from workbench.studies.neuron_writes import agreement_by_layer, token_text
 from workbench.studies.neurons import Texts as Read
 from workbench.views.theme import ON_BRIGHT, ON_DIM
-from workbench.views.view import Chart, Table, Texts
+from workbench.views.view import Chart, Texts
 
 BEFORE, AFTER = 22, 3  # characters of a line around the strongest token
 SHOWN_LABELS = (
@@ -90,88 +89,6 @@ def window(pieces: Sequence[str], position: int, before: int, after: int) -> sli
         length += len(pieces[stop])
         stop += 1
     return slice(start, stop)
-
-
-# ------------------------------------------------------------------------------- the search
-def search_chart(surveyed: pd.DataFrame, chance: pd.DataFrame, question: str, n: int = 8) -> Chart:
-    """The best neurons for a label and the best of each control, AUC and hits side by side."""
-    best = ranked(surveyed[surveyed["kind"] == "neuron"], question, chance).head(n)
-    best = best[best["hits"].notna()]
-    names = [f"L{row.layer} N{row.unit}" for row in best.itertuples()]
-    rivals = champions(surveyed, question).drop(index="neuron").reset_index()
-    frame = pd.concat([best.assign(name=names), rivals.assign(name="best " + rivals["kind"], p=np.nan)])
-    frame = frame.drop(columns=["draws", "hits_draws"])
-    frame = frame.assign(which=np.where(frame["kind"] == "neuron", "neuron", "control"))
-    significant = int((best["p"] <= 0.05).sum())
-    panels = [
-        _dots(frame, "confirm", "low", "high", "AUC on the other half of the stories", [0.5, 1], labels=True),
-        _dots(
-            frame, "hits", "hits_low", "hits_high", "right among the strongest tokens", [0, 1], labels=False
-        ),
-    ]
-    return Chart(
-        alt.hconcat(*panels, spacing=24),
-        "Which neurons answer?",
-        f"“{question}”: neurons chosen on half of the stories, measured on the other half; lines are 95 % "
-        f"intervals over stories. {significant} of the {len(best)} shown are significant at 5 % after "
-        "correction for all neurons. Below them stands the best that each control has to offer.",
-    )
-
-
-def _dots(
-    frame: pd.DataFrame, value: str, low: str, high: str, title: str, domain: list[float], *, labels: bool
-) -> alt.LayerChart:
-    base = alt.Chart(frame).encode(
-        y=alt.Y("name:N", sort=frame["name"].tolist(), title=None, axis=alt.Axis() if labels else None)
-    )
-    rules = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X(f"{low}:Q", title=title).scale(domain=domain), x2=f"{high}:Q"
-    )
-    tip = [
-        "name",
-        "fires",
-        *(alt.Tooltip(column, format=".3f") for column in ("select", value, low, high, "p")),
-    ]
-    points = base.mark_point(filled=True, size=80).encode(
-        x=f"{value}:Q",
-        color=alt.Color("which:N", title=None),
-        shape=alt.Shape("which:N", title=None),
-        tooltip=tip,
-    )
-    return (rules + points).properties(width=260, height=24 * len(frame))
-
-
-def best_table(
-    surveyed: pd.DataFrame,
-    written: pd.DataFrame,
-    tokenizer: PreTrainedTokenizerFast,
-    question: str,
-    n: int = 8,
-) -> Table:
-    """What the best neurons for a label write."""
-    rows = [
-        {
-            "neuron": f"L{row.layer}\u00a0N{row.unit}",
-            "AUC": row.confirm,
-            "high at the label": "yes" if row.fires == "present" else "no",
-            "raises": _tokens(written, tokenizer, row.layer, row.unit, "top"),
-            "lowers": _tokens(written, tokenizer, row.layer, row.unit, "bottom"),
-        }
-        for row in ranked(surveyed[surveyed["kind"] == "neuron"], question).head(n).itertuples()
-    ]
-    return Table(
-        pd.DataFrame(rows),
-        "What the best neurons write",
-        "The tokens whose logits the neuron's value vector raises and lowers most, on the direct path to the "
-        "output. A neuron that is low at the label writes the opposite there.",
-    )
-
-
-def _tokens(
-    written: pd.DataFrame, tokenizer: PreTrainedTokenizerFast, layer: int, neuron: int, side: str
-) -> str:
-    chosen = written[(written["layer"] == layer) & (written["neuron"] == neuron) & (written["side"] == side)]
-    return in_a_row(tokenizer, chosen["token"])
 
 
 def in_a_row(tokenizer: PreTrainedTokenizerFast, tokens: Iterable[int]) -> str:
@@ -268,34 +185,4 @@ def without_chart(lost: pd.DataFrame, question: str) -> Chart:
         "Does the model use them?",
         f"Added loss when the best neurons for “{question}” are held at their means, beside as many others; "
         "lines are 95 % intervals over stories.",
-    )
-
-
-def shares_chart(shares: pd.DataFrame) -> Chart:
-    """Share of interpretable units by model and kind."""
-    kinds = ["neuron", "random direction", "untrained neuron", "shuffled labels"]
-    frame = shares[shares["kind"].isin(kinds)]
-    base = alt.Chart(frame).encode(
-        y=alt.Y("model:N", title=None, sort=list(dict.fromkeys(frame["model"]))),
-        yOffset=alt.YOffset("kind:N", sort=kinds),
-    )
-    rules = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title="share of units").axis(format="%"), x2="high:Q"
-    )
-    points = base.mark_point(filled=True, size=80).encode(
-        x="value:Q",
-        color=alt.Color("kind:N", title=None).scale(domain=kinds),
-        shape=alt.Shape("kind:N", title=None).scale(domain=kinds),
-        tooltip=[
-            "model",
-            "kind",
-            *(alt.Tooltip(name, format=".3f") for name in ("value", "low", "high")),
-            "n",
-        ],
-    )
-    return Chart(
-        (rules + points).properties(height=70 * frame["model"].nunique()),
-        "How many neurons are interpretable?",
-        f"Share of units whose best label, chosen on half of the stories, has an AUC of {INTERPRETABLE} or "
-        "more on the other half. Lines are 95 % intervals over stories and units.",
     )
