@@ -126,7 +126,7 @@ def check_label(texts: Texts, label: str) -> str:
     found = usable(texts)
     if label not in found:
         known = "too few tokens have it" if label in texts.names else "it is no label"
-        raise UserError(f"'{label}' cannot be searched for, {known}: there are {', '.join(found) or 'none'}.")
+        raise UserError(f"'{label}' cannot be searched for, {known}: there are {'; '.join(found) or 'none'}.")
     return label
 
 

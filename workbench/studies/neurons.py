@@ -57,9 +57,9 @@ def sizes(params: Any) -> Sizes:
     """The profile's sizes; `n_texts` replaces the number read, and bounds the number searched."""
     chosen = SIZES[params.profile]
     if params.n_texts:
-        if params.n_texts < 8:
+        if params.n_texts < 20:
             raise UserError(
-                f"n_texts={params.n_texts} is too few: half of them select, half confirm; give 8."
+                f"n_texts={params.n_texts} is too few: half of them select, half confirm; give 20."
             )
         chosen = replace(chosen, read=params.n_texts, searched=min(chosen.searched, params.n_texts))
     return chosen
