@@ -1,6 +1,7 @@
-"""A project of one notebook and its open run, for the tests of run folders."""
+"""A project of one notebook and its open run, and the project in which every notebook has run."""
 
 import pytest
+from all_notebooks import project  # noqa: F401  a fixture
 from lab_project import write_notebook
 
 import workbench

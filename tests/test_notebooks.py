@@ -2,14 +2,11 @@
 
 import ast
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from all_notebooks import run_all
 
 ROOT = Path(__file__).parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -81,31 +78,6 @@ def test_names_no_place_of_one_machine(path):
         r"""["'\s(=](/(?:home|Users|root|tmp|work|mnt|data)/\S*|[A-Z]:\\\S*)""", path.read_text()
     )
     assert found == []
-
-
-def run_all(project):
-    environment = {**os.environ, "WORKBENCH_RUNS": str(project / "runs")}
-    command = [sys.executable, "-m", "workbench"]
-    return subprocess.run(
-        [*command, "run", "--all", "-p", "profile=tiny"],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory):
-    """A project of its own in which every notebook has run; the checkout is left alone."""
-    if not PATHS:
-        pytest.skip("there is no notebook")
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
-    done = run_all(folder)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
-    return folder
 
 
 def run_of(path, project):

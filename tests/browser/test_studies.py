@@ -1,9 +1,15 @@
 """A study notebook as its reader has it: opened in JupyterLab, run, and its widgets moved."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
+import numpy as np
 import pytest
+
+from workbench.engine.interventions import ablate_heads, reference
+from workbench.studies import attention_heads, head_effects
 
 pytestmark = pytest.mark.browser
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -38,4 +44,47 @@ def test_stories_run_and_the_reader_gets_another_story(lab, tmp_path):
         "before => [...document.querySelectorAll('.widget-output')].at(-1).innerText !== before", arg=before
     )
     assert "✓ kite" in story.inner_text()  # another story, with what was asked for
+    assert page.complaints == []
+
+
+def with_runs(lab, project):
+    """Give the laboratory the notebooks and the runs of a project, so that inputs are there."""
+    shutil.copytree(project / "notebooks", lab.root / "notebooks", dirs_exist_ok=True)
+    shutil.copytree(project / "runs", lab.root / "runs")
+
+
+def loss_without(project, head, text):
+    """Mean surprise of a text with a head at its mean, computed apart from the notebook."""
+    params = SimpleNamespace(profile="tiny", model="ladder", data="embedded", seed=0, device="cpu")
+    (trained,) = project.glob("runs/02_tiny_models/*/artifacts/models")
+    model, tokenizer = attention_heads.load_model(params, trained)
+    sizes = attention_heads.SIZES["tiny"]
+    texts, _, _, rest = attention_heads.read_texts(model, tokenizer, [], sizes, params)
+    means = reference(model, rest, ["head.*"], seed=0)
+    ids = tokenizer(text or attention_heads.opening(texts)).input_ids
+    with ablate_heads(model, [head], "mean", means):
+        return np.nanmean(head_effects.token_losses(model, ids))
+
+
+@pytest.mark.notebook
+def test_a_click_on_a_head_switches_it_off(lab, project):
+    with_runs(lab, project)
+    opened = lab.open(NOTEBOOKS / "03_attention_heads.ipynb")
+    opened.run_all(300)
+    page = opened.page
+    assert opened.errors() == []
+    heads = page.locator(".wb-atlas")
+    heads.scroll_into_view_if_needed()
+    title, without = heads.locator("h4").first, heads.locator(".texts .told").nth(1)
+    before = (title.inner_text(), without.inner_text())
+
+    heads.locator('button[data-cell="2.3"]').click()
+    page.wait_for_function(
+        "() => document.querySelector('.wb-atlas h4').innerText.startsWith('Layer 2, head 3')"
+    )
+
+    assert title.inner_text() != before[0]
+    assert without.inner_text() != before[1]
+    shown = heads.locator("dt:text-is('loss of this text, nats') + dd").inner_text()
+    assert shown.endswith(f"→ {loss_without(project, (2, 3), '').item():.3f}")
     assert page.complaints == []

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 FIRST_ROW = 16  # rows before this one are left out of the fit by offset: few offsets are possible there
-NEAR = 8  # tokens: the entity measures look beyond these, where local heads do not reach
+NEAR = 8  # tokens: the lifts look beyond these, where local heads do not reach
 MEASURES = {  # name: what it says, as the views show it
     "distance": "mean distance looked back (tokens)",
     "relative_distance": "mean distance over position",
@@ -25,8 +25,10 @@ MEASURES = {  # name: what it says, as the views show it
     "first_token": "attention to the first token",
     "duplicate": "attention to earlier equal tokens, where there are",
     "induction": "attention to what followed the token before, where there was one",
-    "entity_lift": "attention to far entities over their share of tokens",
-    "shuffled_lift": "the same with the entities shuffled",
+    "name_lift": "attention to far names over their share of the tokens there",
+    "noun_lift": "attention to far nouns over their share of the tokens there",
+    "shuffled_name_lift": "the same with the names in random places",
+    "shuffled_noun_lift": "the same with the nouns in random places",
     "previous_token_mul": "previous token, head detector (mul)",
     "duplicate_mul": "duplicate token, head detector (mul)",
     "induction_mul": "induction, head detector (mul)",
@@ -48,9 +50,9 @@ class Text:
     Attributes:
         query: `[rows, tokens]`, 1 for q >= 1 that is no padding.
         lengths: tokens of each text, `[rows]`.
-        masks: `[rows, tokens, tokens, 5]`, 1 where k is an earlier equal token; where k follows one; where
-            k is more than `NEAR` tokens back; where it is an entity there; the same with entities shuffled.
-            The first token is in none of them.
+        masks: `[rows, tokens, tokens, 7]`, 1 where k is an earlier equal token; where k follows one; where
+            k is more than `NEAR` tokens back; where it is a name there, or a noun; the same two with names and
+            nouns in random places. The first token is in none of them.
     """
 
     query: Tensor
@@ -58,13 +60,14 @@ class Text:
     masks: Tensor
 
 
-def describe(ids: Tensor, lengths: Tensor, entities: Tensor) -> Text:
+def describe(ids: Tensor, lengths: Tensor, names: Tensor, nouns: Tensor) -> Text:
     """Masks of a batch.
 
     Args:
         ids: tokens `[rows, tokens]`, padded on the right.
         lengths: tokens of each text, `[rows]`.
-        entities: bool `[rows, tokens]`: tokens of names and nouns.
+        names: bool `[rows, tokens]`: tokens of names.
+        nouns: the same for other nouns.
     """
     place = torch.arange(ids.shape[1], device=ids.device)
     query = (place >= 1) & (place < lengths[:, None])
@@ -73,17 +76,17 @@ def describe(ids: Tensor, lengths: Tensor, entities: Tensor) -> Text:
     follows = same.roll(1, 2)
     follows[:, :, 0] = False
     far = both & (place[None] < place[:, None] - NEAR)
-    shuffled = _shuffled(entities, query)
-    masks = [same, follows, far, far & entities[:, None], far & shuffled[:, None]]
+    flags = (names, nouns, _shuffled(names, query), _shuffled(nouns, query))
+    masks = [same, follows, far, *(far & flag[:, None] for flag in flags)]
     return Text(query.float(), lengths.float(), torch.stack(masks, -1).float())
 
 
-def _shuffled(entities: Tensor, query: Tensor) -> Tensor:
-    """The entity flags of each text in another order, the same at every call."""
-    drawn = torch.rand(entities.shape, generator=torch.Generator().manual_seed(0)).to(entities.device)
+def _shuffled(flags: Tensor, query: Tensor) -> Tensor:
+    """The flags of each text in another order, the same at every call."""
+    drawn = torch.rand(flags.shape, generator=torch.Generator().manual_seed(0)).to(flags.device)
     order = drawn.masked_fill(~query, 2).argsort(1)  # the text's own tokens first, in random order
     slots = torch.arange(query.shape[1], device=query.device).masked_fill(~query, 1 << 30).argsort(1)
-    return torch.zeros_like(entities).scatter(1, slots, entities.gather(1, order)) & query
+    return torch.zeros_like(flags).scatter(1, slots, flags.gather(1, order)) & query
 
 
 def entropies(pattern: Tensor) -> Tensor:
@@ -109,9 +112,9 @@ def measure(pattern: Tensor, entropy: Tensor, text: Text) -> tuple[Tensor, Tenso
     distance = place - pattern @ place
     inner = (1 - first).clamp(min=1e-6)
     on = torch.stack([rows.transpose(0, 1) @ mask for rows, mask in zip(pattern, text.masks, strict=True)])
-    duplicate, induction, far, *entities = on.permute(3, 0, 2, 1)
-    counts = text.masks.sum(2)[:, None]  # [rows, 1, tokens, 5]: keys that each mask offers a query
-    n_same, n_follow, n_far, *n_entities = counts.unbind(-1)
+    duplicate, induction, far, *wanted = on.permute(3, 0, 2, 1)
+    counts = text.masks.sum(2)[:, None]  # [rows, 1, tokens, 7]: keys that each mask offers a query
+    n_same, n_follow, n_far, *n_wanted = counts.unbind(-1)
     # The first token lies at distance q: its part is taken out of the mean before the rest is scaled up.
     values = [
         (distance, query),
@@ -126,9 +129,9 @@ def measure(pattern: Tensor, entropy: Tensor, text: Text) -> tuple[Tensor, Tenso
         (duplicate, (n_same > 0).float()),
         (induction, (n_follow > 0).float()),
     ]
-    for on_entity, n_entity in zip(entities, n_entities, strict=True):
-        share, chance = on_entity / far.clamp(min=1e-9), n_entity / n_far.clamp(min=1)
-        values.append((share / chance.clamp(min=1e-9), (n_entity > 0).float()))
+    for seen, number in zip(wanted, n_wanted, strict=True):
+        share, chance = seen / far.clamp(min=1e-9), number / n_far.clamp(min=1)
+        values.append((share / chance.clamp(min=1e-9), (number > 0).float()))
     pairs = [((value * rows).sum(-1), rows.sum(-1).expand(first.shape[:2])) for value, rows in values]
     lengths = text.lengths[:, None].expand(first.shape[:2])
     detected = [(previous, query), (duplicate, n_same), (induction, n_follow)]
