@@ -153,7 +153,7 @@ def measure_heads(
     rows: Sequence[Sequence[int]],
     flagged: Sequence[np.ndarray],
     *,
-    batch_size: int = 8,
+    batch_size: int = 2,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every measure of every head over a corpus; the patterns of one layer at a time are in memory.

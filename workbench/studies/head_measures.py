@@ -8,6 +8,7 @@ drawn over texts. Sources: Voita et al. 2019 (arXiv 1905.09418, positional heads
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -51,8 +52,8 @@ class Text:
         query: `[rows, tokens]`, 1 for q >= 1 that is no padding.
         lengths: tokens of each text, `[rows]`.
         masks: `[rows, tokens, tokens, 7]`, 1 where k is an earlier equal token; where k follows one; where
-            k is more than `NEAR` tokens back; where it is a name there, or a noun; the same two with names and
-            nouns in random places. The first token is in none of them.
+            k is more than `NEAR` tokens back; where it is a name there, or a noun; the same two with names
+            and nouns in random places. The first token is in none of them.
     """
 
     query: Tensor
@@ -82,16 +83,19 @@ def describe(ids: Tensor, lengths: Tensor, names: Tensor, nouns: Tensor) -> Text
 
 
 def _shuffled(flags: Tensor, query: Tensor) -> Tensor:
-    """The flags of each text in another order, the same at every call."""
-    drawn = torch.rand(flags.shape, generator=torch.Generator().manual_seed(0)).to(flags.device)
-    order = drawn.masked_fill(~query, 2).argsort(1)  # the text's own tokens first, in random order
+    """The flags of each text in another order, the same at every call and in every batch."""
+    drawn = torch.as_tensor(np.random.default_rng(0).random(flags.shape[1]), device=flags.device)
+    order = drawn.expand(flags.shape).masked_fill(~query, 2).argsort(1)  # the text's own tokens first
     slots = torch.arange(query.shape[1], device=query.device).masked_fill(~query, 1 << 30).argsort(1)
     return torch.zeros_like(flags).scatter(1, slots, flags.gather(1, order)) & query
 
 
 def entropies(pattern: Tensor) -> Tensor:
     """Entropy of each query's attention in nats, `[rows, heads, tokens]`."""
-    return torch.special.entr(pattern).sum(-1)
+    length = pattern.shape[-1]
+    # In pieces of 64 queries, none of which looks beyond its end: half of the square is zero.
+    pieces = [pattern[..., at : at + 64, : at + 64] for at in range(0, length, 64)]
+    return torch.cat([torch.special.entr(piece).sum(-1) for piece in pieces], -1)
 
 
 def measure(pattern: Tensor, entropy: Tensor, text: Text) -> tuple[Tensor, Tensor]:
@@ -232,6 +236,8 @@ def _by_offset(pattern: Tensor, text: Text) -> tuple[Tensor, Tensor]:
 
 def _peak_offsets(pattern: Tensor) -> Tensor:
     place = torch.arange(pattern.shape[-1], device=pattern.device)
+    if pattern.device.type == "cpu":  # where NumPy finds it four times faster
+        return place - torch.from_numpy(pattern.numpy().argmax(-1))
     return place - pattern.argmax(-1)
 
 
