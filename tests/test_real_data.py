@@ -8,6 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from workbench.corpora.files import load_texts
+from workbench.engine import models
+from workbench.studies import attention_heads, neurons, repeats
+
 ROOT = Path(__file__).parent.parent
 REAL = Path(os.environ.get("WORKBENCH_DATA", ROOT.parent / "shared" / "data"))
 pytestmark = [
@@ -49,3 +53,21 @@ def test_a_real_checkpoint_writes_its_published_story_and_has_its_published_loss
     losses = pd.read_parquet(folder / "tables" / "losses.parquet")
     assert losses["nats_per_token"].mean() == pytest.approx(1.32, abs=0.03)
     assert losses["bits_per_byte"].mean() == pytest.approx(0.924, abs=0.02)
+
+
+def test_the_real_checkpoint_has_local_and_broad_heads_and_no_induction_head():
+    model, tokenizer = models.load(REAL / "models" / "stories260K" / "hf")
+    stories = load_texts(str(REAL / "tinystories" / "v2_train_head_10k_lines.txt"))[:60]
+    texts = neurons.read(model, tokenizer, neurons.guessed(stories))
+    table, _ = attention_heads.measure_heads(model, texts.rows, attention_heads.flags(texts))
+    wide = attention_heads.wide(table)
+    local, broad = wide[wide["distance"] < 5], wide[wide["distance"] > 25]
+    assert len(local) >= 8
+    assert len(broad) >= 5
+    assert local["positional"].min() > broad["positional"].max()
+    assert broad["normalised_entropy"].min() > local["normalised_entropy"].max()
+    assert set(attention_heads.classify(wide)) >= {"positional", "mixed"}
+    induction, losses = repeats.score_repeats(model, tokenizer)
+    assert induction["high"].max() < 0.1
+    first, second = losses.groupby("copy")["nats"].mean()
+    assert second > 0.9 * first
