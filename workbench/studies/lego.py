@@ -143,7 +143,7 @@ def fit(
         mimic(model, vocabulary, sizes, np.random.default_rng([seed, 2]))
     test = draw(vocabulary, sizes.tested, sizes.n, np.random.default_rng([seed, 3]))
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.1, fused=True
+        model.parameters(), lr=5e-4, betas=(0.9, 0.98), weight_decay=0.1, fused=True
     )
     warm = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 50))
     checks = []
