@@ -281,8 +281,8 @@ def broken_links(
 ) -> pd.DataFrame:
     """Answers behind a clause that refers to nobody: columns model, position, value, low, high, n.
 
-    The value is the share that equals what counting the nots would give: one half where the model walks the
-    chain, since nothing can be known; near 1 where it counts.
+    The value is the share that equals what the whole chain would give: one half where the model looks up,
+    since nothing can be known; near 1 where it answers from what else the string holds.
     """
     chains = draw(vocabulary, sizes.tested, sizes.n, np.random.default_rng([seed, 4]), broken=1)
     rows = []

@@ -116,21 +116,20 @@ def broken(found: pd.DataFrame) -> Chart:
     """What is answered behind a clause that refers to nobody."""
     base = alt.Chart(found).encode(y=alt.Y("model:N", title=None))
     points = base.mark_point(filled=True, size=80).encode(
-        x=alt.X("value:Q", title="answers that counting the nots would give")
-        .scale(domain=[0, 1])
-        .axis(format="%"),
+        x=alt.X("value:Q", title="answers as if the link were whole").scale(domain=[0, 1]).axis(format="%"),
         tooltip=["model", "position", *_INTERVAL, "n"],
     )
     rules = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
-    half = alt.Chart(pd.DataFrame({"x": [0.5]})).mark_rule(strokeDash=[4, 4]).encode(x="x:Q")
+    half = alt.Chart(found).mark_rule(strokeDash=[4, 4], opacity=0.6).encode(x=alt.datum(0.5))
     chart = (
         (half + rules + points).properties(width=200).facet(column=alt.Column("position:N", title="position"))
     )
     return Chart(
         chart,
-        "Does it walk or count?",
+        "Does it look up?",
         "The second clause of the chain refers to a name that nobody says anything of. At one half the model "
-        "has lost the thread, as it should; near 100 % it counts the nots without walking the chain.",
+        "has lost the thread, as it should; near 100 % it answers from what else the string holds, "
+        "without looking up.",
     )
 
 
