@@ -116,7 +116,7 @@ def broken(found: pd.DataFrame) -> Chart:
     """What is answered behind a clause that refers to nobody."""
     base = alt.Chart(found).encode(y=alt.Y("model:N", title=None))
     points = base.mark_point(filled=True, size=80).encode(
-        x=alt.X("value:Q", title="answers as if the link were whole").scale(domain=[0, 1]).axis(format="%"),
+        x=alt.X("value:Q", title="answers as before").scale(domain=[0, 1]).axis(format="%"),
         tooltip=["model", "position", *_INTERVAL, "n"],
     )
     rules = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
