@@ -40,13 +40,25 @@ def spelled(tokenizer, drawn, row, copy):
     return [tuple(tokenizer.decode([token]).strip() for token in clause) for clause in ids]
 
 
+def solve(clauses):
+    """The values that follow from clauses in words, by looking up until nothing new follows."""
+    known = {}
+    for _ in clauses:
+        for operation, refers, name in clauses:
+            value = refers if refers in chains.VALUES else known.get(refers)
+            if value:
+                same = operation == "as"
+                known[name] = value if same else chains.VALUES[1 - chains.VALUES.index(value)]
+    return known
+
+
 def test_the_truth_is_what_looking_up_gives_whatever_the_order(source, vocabulary):
     tokenizer = models.load(source)[1]
     drawn = chains.draw(vocabulary, 40, 6, np.random.default_rng(0))
     for row in range(40):
         first, second = spelled(tokenizer, drawn, row, 0), spelled(tokenizer, drawn, row, 1)
         assert sorted(first) == sorted(second)
-        known = chains.solve(first)
+        known = solve(first)
         assert [chains.VALUES[value] for value in drawn.values[row]] == [known[name] for _, _, name in second]
 
 
@@ -65,7 +77,7 @@ def test_behind_a_broken_link_nothing_follows(source, vocabulary):
     tokenizer = models.load(source)[1]
     drawn = chains.draw(vocabulary, 10, 6, np.random.default_rng(2), broken=2)
     for row in range(10):
-        assert len(chains.solve(spelled(tokenizer, drawn, row, 0))) == 2
+        assert len(solve(spelled(tokenizer, drawn, row, 0))) == 2
 
 
 def test_values_are_even_and_positions_cannot_be_told_by_place(vocabulary):
@@ -113,6 +125,13 @@ def test_a_training_learns_the_first_position_and_a_finished_one_is_kept(source,
     assert "of 4 clauses" in shown
 
 
+def test_links_are_broken_at_every_trained_position_but_the_first(source, vocabulary):
+    model = models.load(source)[0]
+    found = study.broken_links({"untrained": model}, vocabulary, replace(SMALL, n_train=3), seed=0)
+    assert found["position"].tolist() == [2, 3]
+    assert found["value"].between(0.2, 0.8).all()
+
+
 def test_a_shallower_model_of_the_same_kind_is_built(source):
     story = models.load(source)[0]
     assert study._fresh(story, 1, 0).config.num_hidden_layers == 1
@@ -141,7 +160,7 @@ def test_claims_are_positive_where_the_paper_is_right():
         "scratch": found([0.9, 0.5, 0.5, 0.5]),
         "stories": found([1, 0.8, 0.5, 0.5]),
         "mimicking": found([1, 0.95, 0.5, 0.5]),
-        "1 layers": found([0.9, 0.5, 0.5, 0.5]),
+        "1 layer": found([0.9, 0.5, 0.5, 0.5]),
         "2 layers": found([1, 0.95, 0.5, 0.5]),
     }
     assert all(claim["low"] > 0 for claim in study.claims(published, SMALL))

@@ -8,7 +8,6 @@ is not). A causal model reads all clauses twice, in two orders, and its answer f
 second copy's last word: by then it has seen every clause, as the paper's two-way encoder has.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -97,14 +96,3 @@ def draw(words: Words, rows: int, n: int, rng: np.random.Generator, broken: int 
     ids = np.concatenate([np.full((rows, 1), words.begin), *copies], 1)
     places = 1 + 3 * n + 3 * np.arange(n) + 2
     return Chains(ids, places, orders[1], np.take_along_axis(value, orders[1], 1))
-
-
-def solve(clauses: Sequence[tuple[str, str, str]]) -> dict[str, str]:
-    """The values that follow from clauses in words, by looking up until nothing new follows."""
-    known: dict[str, str] = {}
-    for _ in clauses:
-        for operation, refers, name in clauses:
-            value = refers if refers in VALUES else known.get(refers)
-            if value:
-                known[name] = value if operation == "as" else VALUES[1 - VALUES.index(value)]
-    return known

@@ -109,9 +109,7 @@ def check(folder: Path, sizes: Sizes) -> PreTrainedTokenizerFast:
 def fit_all(folder: Path, source: Path, sizes: Sizes, seed: int, log: Callable[..., None]) -> None:
     """Trains every arm and depth that is not finished yet, two at a time; each keeps itself in `folder`."""
     tasks = {arm: (arm, None, source, sizes, seed, folder / arm) for arm in ARMS}
-    depths = {
-        f"{n} layers": ("mimicking", n, source, sizes, seed, folder / f"{n}-layers") for n in sizes.depths
-    }
+    depths = {layers(n): ("mimicking", n, source, sizes, seed, folder / f"{n}-layers") for n in sizes.depths}
     side_by_side(
         fit,
         {**tasks, **depths},
@@ -279,19 +277,26 @@ def accuracies(checks: Mapping[str, np.ndarray], sizes: Sizes) -> pd.DataFrame:
 def broken_links(
     fitted: Mapping[str, PreTrainedModel], vocabulary: Words, sizes: Sizes, seed: int
 ) -> pd.DataFrame:
-    """Answers behind a clause that refers to nobody: columns model, position, value, low, high, n.
+    """Answers for a clause that refers to nobody: columns model, position, value, low, high, n.
 
-    The value is the share that equals what the whole chain would give: one half where the model looks up,
-    since nothing can be known; near 1 where it answers from what else the string holds.
+    At each trained position in turn the clause there refers to a name of which nothing is said. The value is
+    the share that is answered as if the link were whole: one half where the model looks up, since nothing can
+    be known; near 1 where it answers from what else the string holds.
     """
-    chains = draw(vocabulary, sizes.tested, sizes.n, np.random.default_rng([seed, 4]), broken=1)
     rows = []
-    for name, model in fitted.items():
-        for position, column in enumerate(right(model, chains, vocabulary).T, 1):
-            if 1 < position <= sizes.n_train:
-                each = wilson(int(column.sum()), len(column))
-                rows.append((name, position, each.value, each.low, each.high, each.n))
+    for position in range(2, sizes.n_train + 1):
+        rng = np.random.default_rng([seed, 4, position])
+        chains = draw(vocabulary, sizes.tested, sizes.n, rng, broken=position - 1)
+        for name, model in fitted.items():
+            correct = right(model, chains, vocabulary)[:, position - 1]
+            each = wilson(int(correct.sum()), len(correct))
+            rows.append((name, position, each.value, each.low, each.high, each.n))
     return pd.DataFrame(rows, columns=["model", "position", "value", "low", "high", "n"])
+
+
+def layers(n: int) -> str:
+    """The name of a model of the comparison of depths."""
+    return "1 layer" if n == 1 else f"{n} layers"
 
 
 def claims(checks: Mapping[str, np.ndarray], sizes: Sizes) -> list[dict[str, Any]]:
@@ -299,7 +304,7 @@ def claims(checks: Mapping[str, np.ndarray], sizes: Sizes) -> list[dict[str, Any
     trained = slice(0, sizes.n_train)
     area = {name: found[:, :, trained].mean((0, 2)) for name, found in checks.items()}
     last = {name: found[-1] for name, found in checks.items()}
-    shallow, deep = (f"{n} layers" for n in (min(sizes.depths), max(sizes.depths)))
+    shallow, deep = layers(min(sizes.depths)), layers(max(sizes.depths))
     paper = "Pre-trained models learn the task faster, and mimicking recovers most of it"
     pairs = [
         ("mimicking-speeds-up", "Learning curves", paper, area["mimicking"], area["scratch"],

@@ -127,7 +127,7 @@ def broken(found: pd.DataFrame) -> Chart:
     return Chart(
         chart,
         "Does it look up?",
-        "The second clause of the chain refers to a name that nobody says anything of. At one half the model "
+        "The clause at this position refers to a name that nobody says anything of. At one half the model "
         "has lost the thread, as it should; near 100 % it answers from what else the string holds, "
         "without looking up.",
     )
