@@ -1,0 +1,211 @@
+"""Gradient sketches of a corpus of any size: in shards, taken up again after a kill, shared by processes.
+
+A folder holds `manifest.json` (what the sketches depend on), a safetensors file for every `SHARD` examples
+in their order, and `total.json` once a process has seen the corpus to its end. Vectors are stored as float16.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from itertools import count, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from workbench.engine.folders import write_json
+from workbench.engine.gradients import Reader, Sketches, prepare, read
+from workbench.engine.sketches import Method
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+Example = tuple[str, str, str]
+"""Id, prompt, completion."""
+SHARD = 1000  # examples, the most that a kill can lose
+
+
+def sketch_file(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Iterable[Example],
+    folder: str | Path,
+    *,
+    dimension: int = 1024,
+    seed: int = 0,
+    method: Method = "exact",
+    truncate: bool = False,
+    chat: bool = False,
+    batch_tokens: int = 2048,
+    part: tuple[int, int] = (0, 1),
+) -> None:
+    """Sketches examples as they are read into `folder`; a call that was cut off goes on when repeated.
+
+    Args:
+        model: as the other settings, see `gradients.sketch`.
+        tokenizer: its tokenizer.
+        examples: read once, and never held beyond a shard.
+        folder: of the shards; several processes may write to one.
+        part: (i, n): this process is the i-th of n, from 0, and takes every n-th shard.
+
+    Raises:
+        UserError: as `sketch`; the folder holds sketches of another model, tokenizer, data or setting, or it
+            cannot be written.
+    """
+    folder = Path(folder)
+    manifest = {
+        "model": _model_digest(model),
+        "tokenizer": _digest(tokenizer.backend_tokenizer.to_str(), str(tokenizer.chat_template)),
+        "dimension": dimension,
+        "seed": seed,
+        "method": method,
+        "truncate": truncate,
+        "chat": chat,
+    }
+    _take_up(folder, manifest)
+    reader = Reader(model, dimension, seed, method)
+    stream, n_examples = iter(examples), 0
+    with tqdm(desc="gradients", unit=" examples") as bar:
+        for number in count():
+            shard = list(islice(stream, SHARD))
+            if not shard:
+                break
+            n_examples += len(shard)
+            path, digest = _path(folder, number), _digest(*(text for example in shard for text in example))
+            if number % part[1] == part[0] and not _whole(path, digest):
+                ids = [name for name, _, _ in shard]
+                pairs = [(prompt, completion) for _, prompt, completion in shard]
+                rows, n_truncated = prepare(model, tokenizer, pairs, ids, truncate=truncate, chat=chat)
+                found = read(reader, rows, ids, n_truncated, batch_tokens)
+                _write(path, found, {"examples": digest, "ids": json.dumps(ids)})
+            bar.update(len(shard))
+    if not n_examples:
+        raise UserError("There are no examples to sketch.")
+    write_json(folder / "total.json", {"examples": n_examples, "shards": number})
+
+
+def read_sketches(folder: str | Path) -> tuple[list[str], Sketches]:
+    """Ids and sketches of all examples in `folder`, in their order; vectors as float32.
+
+    Raises:
+        UserError: shards are missing or broken.
+    """
+    shards = list(_shards(Path(folder)))
+    columns = {
+        name: np.concatenate([tensors[name].numpy() for _, tensors in shards])
+        for name in ("vectors", "norms", "losses", "n_tokens")
+    }
+    columns["vectors"] = _unit(columns["vectors"])
+    ids = [name for notes, _ in shards for name in json.loads(notes["ids"])]
+    return ids, Sketches(**columns, n_truncated=sum(int(notes["n_truncated"]) for notes, _ in shards))
+
+
+def covariance(folder: str | Path) -> tuple[np.ndarray, int]:
+    """Second moment Σ u uᵀ / n of the unit vectors, `[d, d]` float64, and n; one shard is held at a time.
+
+    Raises:
+        UserError: shards are missing or broken.
+    """
+    total, n = 0.0, 0
+    for _, tensors in _shards(Path(folder)):
+        rows = _unit(tensors["vectors"].numpy()).astype(np.float64)
+        total, n = total + rows.T @ rows, n + len(rows)
+    return total / n, n
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    rows = vectors.astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"shard-{number:06d}.safetensors"
+
+
+def _shards(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, torch.Tensor]]]:
+    total = folder / "total.json"
+    if not total.exists():
+        raise UserError(f"{folder} holds no finished sketches: run sketch_file to its end.")
+    for number in range(json.loads(total.read_text())["shards"]):
+        found = _read(_path(folder, number))
+        if found is None:
+            raise UserError(f"{_path(folder, number)} is missing or broken: run sketch_file again.")
+        yield found
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]] | None:
+    """Notes and tensors of a shard, or None where it is missing or half written."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError:
+        return None
+
+
+def _whole(path: Path, digest: str) -> bool:
+    found = _read(path)
+    if found is not None and found[0]["examples"] != digest:
+        raise UserError(f"{path} was made from other examples: choose another folder or delete this one.")
+    return found is not None
+
+
+def _write(path: Path, found: Sketches, notes: dict[str, str]) -> None:
+    from safetensors.torch import save_file
+
+    arrays = {"vectors": found.vectors.astype(np.float16), "norms": found.norms, "losses": found.losses}
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    tensors["n_tokens"] = torch.from_numpy(found.n_tokens)
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        save_file(tensors, new, {**notes, "n_truncated": str(found.n_truncated)})
+        new.replace(path)
+    except Exception as error:  # safetensors has its own class for a full disk
+        raise UserError(
+            f"{path} could not be written ({error}): make room and run again to go on."
+        ) from error
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _take_up(folder: Path, manifest: dict[str, Any]) -> None:
+    """Notes what the sketches depend on, or holds it against what the folder's were made with."""
+    path = folder / "manifest.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            write_json(path, manifest)
+            return
+        before = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} cannot be used for sketches ({error}): choose another folder.") from error
+    differing = sorted(name for name in manifest if before.get(name) != manifest[name])
+    if differing:
+        raise UserError(
+            f"{folder} holds sketches with another {', '.join(differing)}: delete it or choose another."
+        )
+
+
+def _digest(*parts: str) -> str:
+    joined = hashlib.sha256()
+    for part in parts:
+        joined.update(f"{len(part)}:{part}".encode(errors="surrogatepass"))
+    return joined.hexdigest()[:16]
+
+
+def _model_digest(model: PreTrainedModel) -> str:
+    config = {k: v for k, v in model.config.to_dict().items() if k not in ("_name_or_path", "dtype")}
+    total = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    for name, weight in model.named_parameters():
+        total.update(name.encode())
+        total.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return total.hexdigest()[:16]
