@@ -147,9 +147,10 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]] | None:
         return None
     try:
         with safe_open(path, "pt") as file:
-            return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            notes, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except SafetensorError:
         return None
+    return (notes, tensors) if notes and "examples" in notes else None
 
 
 def _whole(path: Path, digest: str) -> bool:
