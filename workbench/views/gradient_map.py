@@ -107,9 +107,11 @@ def _picture(points: pd.DataFrame, clusters: pd.DataFrame) -> alt.VConcatChart:
     rows = points.assign(
         point=np.arange(len(points)), shape=_shapes(points, clusters), text=points["text"].map(_wrapped)
     )
-    top = alt.hconcat(_cloud(rows, point, bar), _bars(clusters, bar), spacing=28)
+    # Legends of their own stand above the cloud; shared ones would go below the texts.
+    own = {"color": "independent", "shape": "independent"}
+    top = alt.hconcat(_cloud(rows, point, bar), _bars(clusters, bar), spacing=24).resolve_legend(**own)
     texts = alt.hconcat(*_read(rows, clusters, point), spacing=20)
-    return alt.vconcat(top, texts, spacing=14)
+    return alt.vconcat(top, texts, spacing=16).resolve_legend(**own)
 
 
 def _shapes(points: pd.DataFrame, clusters: pd.DataFrame) -> list[str]:
@@ -128,15 +130,16 @@ def _wrapped(text: str) -> str:
 
 
 def _cloud(rows: pd.DataFrame, point: alt.Parameter, bar: alt.Parameter) -> alt.LayerChart:
-    hidden = alt.Axis(labels=False, ticks=False, grid=False)
+    hidden = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
     base = alt.Chart(rows).encode(
         x=alt.X("x:Q", title="layout, first axis (no unit)").axis(hidden).scale(zero=False),
         y=alt.Y("y:Q", title="layout, second axis (no unit)").axis(hidden).scale(zero=False),
     )
-    dots = base.mark_point(filled=True, size=42, strokeWidth=0).encode(
+    dots = base.mark_point(filled=True, size=42, stroke=MUTED, strokeWidth=0.4).encode(
         color=alt.Color("contribution:Q", title="adds to the score (nats)")
-        .legend(orient="bottom", gradientLength=170),
-        shape=alt.Shape("shape:N", title=None).scale(range=SHAPES).legend(orient="bottom"),
+        .legend(orient="top", gradientLength=150),
+        shape=alt.Shape("shape:N", title=None).scale(range=SHAPES)
+        .legend(orient="top", symbolFillColor=MUTED, symbolStrokeColor=MUTED),
         opacity=alt.when(bar).then(alt.value(0.9)).otherwise(alt.value(0.07)),
         tooltip=["template", "cluster", alt.Tooltip("contribution", format=".2f")],
     ).add_params(point)  # fmt: skip
@@ -150,9 +153,9 @@ def _bars(clusters: pd.DataFrame, bar: alt.Parameter) -> alt.LayerChart:
         shown = pd.concat([shown.head(BARS // 2), shown.tail(BARS // 2)])
     shown = shown.assign(exemplar=shown["exemplar"].map(_wrapped))
     title = "cluster" if len(shown) == len(clusters) else f"{BARS // 2} largest and {BARS // 2} smallest"
-    base = alt.Chart(shown).encode(y=alt.Y("cluster:N", title=title).sort(field="size", order="descending"))
+    base = alt.Chart(shown).encode(y=alt.Y("cluster:N", title=title, sort=shown["cluster"].tolist()))
     bars = base.mark_bar(cursor="pointer").encode(
-        x=alt.X("size:Q", title="examples; beside: cosine to centre").axis(tickCount=4),
+        x=alt.X("size:Q", title="size, and cosine to the centre").axis(tickCount=4),
         opacity=alt.when(bar).then(alt.value(1)).otherwise(alt.value(0.35)),
         tooltip=["cluster", "size", alt.Tooltip("density", format=".2f"), "exemplar"],
     ).add_params(bar)  # fmt: skip
@@ -171,16 +174,17 @@ def _read(rows: pd.DataFrame, clusters: pd.DataFrame, point: alt.Parameter) -> l
         .transform_lookup("cluster", from_=alt.LookupData(centres, "cluster", ["size", "exemplar"]))
         .transform_calculate(
             example="datum.template + ', adds ' + format(datum.contribution, '.2f') + ' nats'",
-            centre="'typical of its cluster: ' + datum.cluster + ', ' + datum.size + ' examples'",
+            centre="'cluster ' + datum.cluster + ', size ' + datum.size + ', nearest to its centre'",
         )
         .encode(x=alt.value(0))
     )
+    height = 24 + 16 * (1 + max(text.count("\n") for text in [*rows["text"], *centres["exemplar"]]))
     style = {"align": "left", "baseline": "top", "lineBreak": "\n", "limit": 372}
     return [
         (
             base.mark_text(**style, fontWeight=600, color=INK).encode(y=alt.value(0), text=f"{head}:N")
             + base.mark_text(**style, lineHeight=16, color=INK).encode(y=alt.value(20), text=f"{body}:N")
-        ).properties(width=350, height=165)
+        ).properties(width=350, height=height)
         for head, body in (("example", "text"), ("centre", "exemplar"))
     ]
 

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from workbench.views.theme import INK, SHAPES, series
+from workbench.views.theme import INK, MUTED, ON_BRIGHT, SHAPES, series
 from workbench.views.view import Chart, Explorer, Table, Texts
 from workbench.visible import visible
 
 UNITS = {
-    "G-Vendi": "effective number of gradients",
-    "embedding Vendi": "effective number of texts",
+    "G-Vendi": "effective number",
+    "embedding Vendi": "effective number",
     "n-gram entropy": "bits",
     "perplexity": "of the proxy",
 }
@@ -29,7 +29,10 @@ def tracks(frame: pd.DataFrame) -> Chart:
     drawn), n_templates; where there, rho, rho_low, rho_high go above the panel.
     """
     limits = [frame["low"].min(), frame["high"].max()]
-    panels = [_panel(rows, name, limits) for name, rows in frame.groupby("measure", sort=False)]
+    sizes = sorted(
+        {frame["n_templates"].min(), int(frame["n_templates"].median()), frame["n_templates"].max()}
+    )
+    panels = [_panel(rows, name, limits, sizes) for name, rows in frame.groupby("measure", sort=False)]
     return Chart(
         alt.concat(*panels, columns=2, spacing={"row": 26, "column": 34}),
         "Diversity against accuracy out of distribution",
@@ -38,22 +41,23 @@ def tracks(frame: pd.DataFrame) -> Chart:
     )
 
 
-def _panel(rows: pd.DataFrame, measure: str, limits: list[float]) -> alt.LayerChart:
+def _panel(rows: pd.DataFrame, measure: str, limits: list[float], sizes: list[int]) -> alt.LayerChart:
     title, first = measure, rows.iloc[0]
     if "rho" in rows:
         title += f": ρ = {_signed(first.rho)} [{_signed(first.rho_low)}, {_signed(first.rho_high)}]"
     unit = f" ({UNITS[measure]})" if measure in UNITS else ""
     base = alt.Chart(rows, width=300, height=200).encode(
-        x=alt.X("value:Q", title=f"{measure}{unit}").scale(zero=False).axis(tickCount=5)
+        x=alt.X("value:Q", title=f"{measure}{unit}").scale(zero=False, padding=12).axis(tickCount=5)
     )
     bars = base.mark_rule(opacity=0.35).encode(y="low:Q", y2="high:Q")
     points = base.mark_point(filled=True).encode(
         y=alt.Y("accuracy:Q", title="OOD accuracy").scale(domain=limits, nice=True).axis(format="%"),
-        color=alt.Color("vocabulary:N", title="subset drawn with"),
-        shape=alt.Shape("vocabulary:N", title="subset drawn with").scale(range=SHAPES),
-        size=alt.Size("n_templates:Q", title="templates").scale(range=[30, 160]),
+        color=alt.Color("vocabulary:N", title="how drawn"),
+        shape=alt.Shape("vocabulary:N", title="how drawn").scale(range=SHAPES),
+        size=alt.Size("n_templates:Q", title="templates").scale(range=[30, 160])
+        .legend(values=sizes, symbolFillColor=MUTED, symbolStrokeColor=MUTED),
         tooltip=["subset", "vocabulary", "n_templates", alt.Tooltip("value", format=".4g"),
-                 *(alt.Tooltip(name, format=".1%") for name in ("accuracy", "low", "high"))],
+                 *_tips(".1%", "accuracy", "low", "high")],
     )  # fmt: skip
     heading = alt.TitleParams(visible(title), fontSize=12.5, offset=6, anchor="start")
     return (bars + points).properties(title=heading)
@@ -61,15 +65,14 @@ def _panel(rows: pd.DataFrame, measure: str, limits: list[float]) -> alt.LayerCh
 
 def correlations(frame: pd.DataFrame) -> Chart:
     """Rank correlation of each measure with accuracy. Columns: measure, rho, low, high, n."""
-    rows = frame.assign(shown=frame["rho"].map(_signed))
-    base = alt.Chart(rows, height=46 * len(rows)).encode(
-        y=alt.Y("measure:N", title=None).sort(field="rho", order="descending")
-    )
+    rows = frame.assign(shown=frame["rho"].map(_signed)).sort_values("rho", ascending=False)
+    order = [visible(name) for name in rows["measure"]]
+    base = alt.Chart(rows, height=46 * len(rows)).encode(y=alt.Y("measure:N", title=None, sort=order))
     rules = base.mark_rule(strokeWidth=2.5).encode(
         x=alt.X("low:Q", title="Spearman's ρ with OOD accuracy").scale(domain=[-1, 1]), x2="high:Q"
     )
     points = base.mark_point(filled=True, size=110).encode(
-        x="rho:Q", tooltip=["measure", *(alt.Tooltip(name, format=".3f") for name in ("rho", "low", "high")),
+        x="rho:Q", tooltip=["measure", *_tips(".3f", "rho", "low", "high"),
                             "n"],
     )  # fmt: skip
     numbers = base.mark_text(dy=-13).encode(x="rho:Q", text="shown:N")
@@ -78,7 +81,7 @@ def correlations(frame: pd.DataFrame) -> Chart:
         zero + rules + points + numbers,
         "How well each measure ranks the subsets",
         f"Dots are rank correlations over {frame['n'].max()} subsets, lines their 95 % intervals; "
-        "an interval that crosses the dashed line at zero ranks no better than chance.",
+        "where one crosses the dashed line at zero, the measure is not told apart from chance.",
     )
 
 
@@ -89,6 +92,7 @@ def dimensions(frame: pd.DataFrame) -> Chart:
     for name, column in (("expected after projection", "expected"), ("cap, min(n, d)", "cap")):
         bound = frame.dropna(subset=[column]).drop_duplicates("dimension")
         bounds = pd.concat([bounds, bound.assign(line=name, value=bound[column])[columns]])
+    limits = [0.8 * bounds["value"].min(), 1.2 * bounds["value"].max()]
     chart = (
         alt.Chart(bounds)
         .mark_line(point=True)
@@ -96,7 +100,9 @@ def dimensions(frame: pd.DataFrame) -> Chart:
             x=alt.X("dimension:Q", title="dimension of the sketch")
             .scale(type="log", base=2, nice=False)
             .axis(values=sorted(frame["dimension"].unique()), format="d"),
-            y=alt.Y("value:Q", title="effective number of gradients").scale(type="log"),
+            y=alt.Y("value:Q", title="effective number of gradients").scale(
+                type="log", domain=limits, nice=False
+            ),
             tooltip=["line", "dimension", alt.Tooltip("value", format=".4g")],
             **series("line", "score"),
         )
@@ -111,27 +117,30 @@ def dimensions(frame: pd.DataFrame) -> Chart:
 
 def growth(frame: pd.DataFrame) -> Chart:
     """G-Vendi over rounds. Columns: arm, round, n, g_vendi, low, high."""
-    base = alt.Chart(frame).encode(x=alt.X("round:Q", title="round").axis(tickMinStep=1, format="d"))
-    bands = base.mark_errorband().encode(
+    arms = list(dict.fromkeys(frame["arm"]))
+    beside = 0.06 * (
+        frame["arm"].map(arms.index) - (len(arms) - 1) / 2
+    )  # intervals hide each other otherwise
+    base = alt.Chart(frame.assign(x=frame["round"] + beside)).encode(
+        x=alt.X("x:Q", title="round")
+        .scale(nice=False, padding=14)
+        .axis(tickMinStep=1, format="d", grid=False)
+    )
+    bars = base.mark_rule(strokeWidth=1.5).encode(
         y=alt.Y("low:Q", title="G-Vendi (effective number of gradients)").scale(zero=False),
         y2="high:Q",
-        fill=alt.Fill("arm:N", legend=None),
+        stroke=alt.Stroke("arm:N", legend=None),
     )
     lines = base.mark_line(point=True).encode(
         y=alt.Y("g_vendi:Q"),
-        tooltip=[
-            "arm",
-            "round",
-            "n",
-            *(alt.Tooltip(name, format=".2f") for name in ("g_vendi", "low", "high")),
-        ],
+        tooltip=["arm", "round", "n", *_tips(".2f", "g_vendi", "low", "high")],
         **series("arm", "grown by"),
     )
     return Chart(
-        bands + lines,
+        bars + lines,
         "G-Vendi over rounds",
         "Each line is a pool that starts alike and takes its new examples by another rule; all pools are "
-        "scored at the same size. Bands are 95 % intervals.",
+        "scored at the same size. Bars are 95 % intervals, moved aside a little.",
     )
 
 
@@ -143,7 +152,7 @@ def cluster_growth(frame: pd.DataFrame) -> Chart:
     shown = frame.assign(place=((frame["cluster"].map(rank) - 1) * rows // len(rank) + 1).astype("Int64"))
     shown = shown.groupby(["arm", "round", "place"], as_index=False)["size"].mean()
     cells = (
-        alt.Chart(shown, width=150, height=max(160, 8 * rows))
+        alt.Chart(shown, height=alt.Step(max(8, 240 // rows)))
         .mark_rect()
         .encode(
             x=alt.X("round:O", title="round"),
@@ -151,10 +160,9 @@ def cluster_growth(frame: pd.DataFrame) -> Chart:
             color=alt.Color("size:Q", title="examples").scale(type="sqrt"),
             tooltip=["arm", "round", alt.Tooltip("place", title="rank"), alt.Tooltip("size", format=".1f")],
         )
-        .facet(alt.Facet("arm:N", title=None), columns=4)
     )
     return Chart(
-        cells,
+        _across(cells, frame),
         "Which clusters grow",
         "A row is a cluster, sorted by its size in the first round; bright cells hold many examples. "
         "Where sparse clusters are sought, the top rows brighten.",
@@ -166,21 +174,25 @@ def decisions(frame: pd.DataFrame) -> Chart:
     totals = frame.groupby("reason")["count"].sum().sort_values(ascending=False)
     order = sorted(totals.index, key=lambda reason: reason != "accepted")
     number = {reason: place for place, reason in enumerate(order, 1)}
-    rows = frame.assign(
-        number=frame["reason"].map(number), named=[f"{number[r]} {r}" for r in frame["reason"]]
+    rows = frame.assign(number=frame["reason"].map(number))
+    digit, highest = rows["number"].astype(str), rows.groupby(["arm", "round"])["count"].sum().max()
+    rows = rows.assign(
+        named=digit + " " + rows["reason"], digit=digit.where(rows["count"] > 0.06 * highest, "")
     )
-    stack = {"order": alt.Order("number:Q")}
-    base = alt.Chart(rows, width=150, height=220).encode(x=alt.X("round:O", title="round"), **stack)
-    bars = base.mark_bar(stroke="white", strokeWidth=0.5).encode(
+    base = alt.Chart(rows, height=240).encode(x=alt.X("round:O", title="round"), order="number:Q")
+    bars = base.mark_bar().encode(
         y=alt.Y("count:Q", title="candidates").stack("zero"),
         color=alt.Color("named:N", title="decision"),
         tooltip=["arm", "round", "reason", "count"],
     )
+    digits = base.mark_text(color=ON_BRIGHT, fontSize=11).encode(
+        y=alt.Y("count:Q").stack("zero").bandPosition(0.5), text="digit:N"
+    )
     return Chart(
-        bars.facet(alt.Facet("arm:N", title=None), columns=4),
+        _across(bars + digits, frame),
         "What became of the candidates",
         "Each bar holds the candidates of a round; its lowest part was accepted, the others were turned down "
-        "for the reason named.",
+        "for the reason with the number that stands in the part.",
     )
 
 
@@ -213,7 +225,8 @@ def examples(frame: pd.DataFrame) -> Explorer:
 
 def _decided(row: tuple) -> str:
     place = "" if pd.isna(row.cluster) else f", cluster {int(row.cluster)}, cosine {row.similarity:.2f}"
-    return f"{row.decision}: {row.reason} (round {row.round}, {row.source}{place})"
+    what = row.decision if row.decision == row.reason else f"{row.decision}: {row.reason}"
+    return f"{what} (round {row.round}, {row.source}{place})"
 
 
 def pairs(frame: pd.DataFrame) -> Texts:
@@ -242,14 +255,15 @@ def _pair(place: int, row: tuple) -> dict[str, object]:
 def outcome(frame: pd.DataFrame) -> Chart:
     """Accuracy out of distribution by arm, a dot a seed. Columns: arm, seed, accuracy, n."""
     rows = pd.DataFrame([_mean(arm, own) for arm, own in frame.groupby("arm", sort=False)])
-    y = alt.Y("arm:N", title=None).sort(field="accuracy", op="mean", order="descending")
-    dots = alt.Chart(frame).mark_point(filled=True, size=70, opacity=0.55).encode(
-        x=alt.X("accuracy:Q", title="OOD accuracy").scale(zero=False).axis(format="%"), y=y,
+    order = [visible(arm) for arm in rows.sort_values("accuracy", ascending=False)["arm"]]
+    y = alt.Y("arm:N", title=None, sort=order)
+    dots = alt.Chart(frame, height=46 * len(rows)).mark_point(filled=True, size=80, opacity=0.7).encode(
+        x=alt.X("accuracy:Q", title="OOD accuracy").scale(zero=False).axis(format="%", tickCount=6), y=y,
         tooltip=["arm", "seed", alt.Tooltip("accuracy", format=".1%"), "n"],
     )  # fmt: skip
     means = alt.Chart(rows).encode(y=y)
     return Chart(
-        dots + means.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
+        means.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q") + dots
         + means.mark_tick(thickness=3, size=22, color=INK).encode(x="accuracy:Q")
         + means.mark_text(dy=-16).encode(x="accuracy:Q", text="shown:N"),
         "Accuracy out of distribution by arm",
@@ -267,7 +281,7 @@ def _mean(arm: str, own: pd.DataFrame) -> dict[str, object]:
 def contributions(frame: pd.DataFrame) -> Table:
     """The examples that add most and least to the score. Columns: text, template, contribution (nats)."""
     ordered = frame.sort_values("contribution", ascending=False, kind="stable").reset_index(drop=True)
-    shown = ordered if len(ordered) <= 16 else pd.concat([ordered.head(8), ordered.tail(8)])
+    shown = ordered if len(ordered) <= 10 else pd.concat([ordered.head(5), ordered.tail(5)])
     table = pd.DataFrame(
         {
             "rank": shown.index + 1,
@@ -279,9 +293,19 @@ def contributions(frame: pd.DataFrame) -> Table:
     return Table(
         table,
         "What adds most and least",
-        f"−uᵀ log(S) u of the eight highest and the eight lowest of {len(frame):,} examples; the mean of "
+        f"−uᵀ log(S) u of the five highest and the five lowest of {len(frame):,} examples; the mean of "
         "all of them is the logarithm of G-Vendi.",
     )
+
+
+def _tips(form: str, *names: str) -> list[alt.Tooltip]:
+    return [alt.Tooltip(name, format=form) for name in names]
+
+
+def _across(chart: alt.Chart | alt.LayerChart, frame: pd.DataFrame) -> alt.FacetChart:
+    """A panel an arm, all in one row as wide as a page."""
+    step = max(12, 600 // frame.groupby("arm")["round"].nunique().sum())
+    return chart.properties(width=alt.Step(step)).facet(column=alt.Column("arm:N", title=None), spacing=14)
 
 
 def _signed(value: float) -> str:
