@@ -3,36 +3,59 @@
 With λ the eigenvalues of K/n (K a similarity kernel with ones on its diagonal, so Σλ = 1), the score of
 order q is exp(H_q(λ)), H_q the Rényi entropy (Pasarkar & Dieng, arXiv 2310.12952): exp(−Σ λ log λ) for
 q = 1, 1/λ_max for q = ∞. It lies between 1 (all equal) and min(n, d) (as many orthogonal items as fit).
+
+Under cosine similarity the second moment S = Σ p_i u_i u_iᵀ of the unit rows, shape (d, d), has the same
+spectrum but for zeros, and costs n d² + d³. On gradients of a proxy this is G-Vendi (arXiv 2505.20161 §2);
+`gvendi` says how far that number can be trusted and which examples it comes from.
 """
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-_TOLERANCE = 1e-6
+_TOLERANCE = 1e-5  # by which a matrix in single precision may miss its definition
+_CHUNK = 4096  # rows in double precision held at once
+_LARGE = 500_000  # numbers above which single precision is tried first
+
+Sample = TypeVar("Sample")
 
 
-def vendi_from_features(features: ArrayLike, order: float = 1.0) -> float:
+def vendi_from_features(features: ArrayLike, order: float = 1.0, weights: ArrayLike | None = None) -> float:
     """Vendi score under cosine similarity, from the smaller of the two Gram matrices.
+
+    Above half a million numbers and from order 1 on, products run in single precision first, and again in
+    double if rounding shows in the spectrum; scores then agree to 1e-6.
 
     Args:
         features: shape (n, d), one row per item; rows are scaled to unit length here and not centred.
         order: q ≥ 0, `math.inf` included.
+        weights: shape (n,), share of each item, summing to one; equal shares when left out.
 
     Raises:
-        ValueError: no rows, values that are not finite, or a zero row.
+        ValueError: no rows, values that are not finite, or zero rows; weights that are no shares.
     """
-    rows = np.asarray(features, dtype=float)
-    if rows.ndim != 2 or rows.size == 0:
-        raise ValueError(f"features must be a table with rows and columns, not of shape {rows.shape}")
-    if not np.isfinite(rows).all():
-        raise ValueError(f"{(~np.isfinite(rows)).any(axis=1).sum()} feature rows hold NaN or infinity")
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    if (lengths == 0).any():
-        raise ValueError(f"{(lengths == 0).sum()} feature rows are zero and have no direction")
-    rows = rows / lengths
-    n, d = rows.shape
-    gram = rows.T @ rows if d < n else rows @ rows.T
-    return vendi_from_eigenvalues(np.linalg.eigvalsh(gram) / n, order)
+    rows, scales = _scaled(features, weights)
+    if order >= 1 and rows.size > _LARGE:
+        with np.errstate(over="ignore", invalid="ignore"):
+            gram = _gram(rows, scales, np.float32)
+        if abs(np.trace(gram) - 1) < _TOLERANCE:
+            spectrum = np.linalg.eigvalsh(gram)
+            if spectrum[0] > 0:  # eigenvalues lost in rounding come out negative
+                return vendi_from_eigenvalues(spectrum, order)
+    return vendi_from_eigenvalues(np.linalg.eigvalsh(_gram(rows, scales, float)), order)
+
+
+def vendi_from_samples(
+    samples: Sequence[Sample], similarity: Callable[[Sample, Sample], float], order: float = 1.0
+) -> float:
+    """Vendi score of samples of any kind; `similarity` is asked for all n² pairs, so that asymmetry shows.
+
+    Raises:
+        ValueError: as `vendi_from_kernel`.
+    """
+    return vendi_from_kernel([[similarity(a, b) for b in samples] for a in samples], order)
 
 
 def vendi_from_kernel(kernel: ArrayLike, order: float = 1.0) -> float:
@@ -45,19 +68,24 @@ def vendi_from_kernel(kernel: ArrayLike, order: float = 1.0) -> float:
     Raises:
         ValueError: the kernel lacks one of these properties; the message names it.
     """
-    similarity = np.asarray(kernel, dtype=float)
-    if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1] or similarity.size == 0:
-        raise ValueError(f"a kernel must be a square matrix, not of shape {similarity.shape}")
-    if not np.isfinite(similarity).all():
-        raise ValueError("the kernel holds NaN or infinity")
-    if not np.allclose(similarity, similarity.T, atol=_TOLERANCE):
-        raise ValueError("the kernel is not symmetric")
-    if not np.allclose(np.diag(similarity), 1, atol=_TOLERANCE):
+    similarity = _symmetric(kernel, "kernel")
+    if not np.allclose(np.diag(similarity), 1, rtol=0, atol=_TOLERANCE):
         raise ValueError("the kernel's diagonal is not one: each item must be fully similar to itself")
-    eigenvalues = np.linalg.eigvalsh(similarity) / len(similarity)
-    if eigenvalues[0] < -_TOLERANCE:
-        raise ValueError(f"the kernel is not positive semi-definite: eigenvalue {eigenvalues[0]:.3g}")
-    return vendi_from_eigenvalues(eigenvalues, order)
+    return vendi_from_eigenvalues(_positive(similarity / len(similarity), "kernel"), order)
+
+
+def vendi_from_second_moment(matrix: ArrayLike, order: float = 1.0) -> float:
+    """Vendi score of items known by the second moment of their unit vectors alone.
+
+    Args:
+        matrix: shape (d, d), symmetric, positive semi-definite, trace 1; see `second_moment`.
+        order: q ≥ 0, `math.inf` included.
+
+    Raises:
+        ValueError: the matrix lacks one of these properties; the message names it.
+    """
+    moment = _symmetric(matrix, "second moment")
+    return vendi_from_eigenvalues(_positive(moment, "second moment"), order)
 
 
 def vendi_from_eigenvalues(eigenvalues: ArrayLike, order: float = 1.0) -> float:
@@ -66,14 +94,108 @@ def vendi_from_eigenvalues(eigenvalues: ArrayLike, order: float = 1.0) -> float:
     Order 0 counts eigenvalues that are not zero; numerical noise below 1e-12 counts as zero.
 
     Raises:
-        ValueError: the order is negative or NaN.
+        ValueError: the order is negative or NaN; the eigenvalues do not sum to one.
     """
     if not order >= 0:
         raise ValueError(f"the order of a Vendi score must be 0 or more, not {order}")
     spectrum = np.asarray(eigenvalues, dtype=float)
-    spectrum = spectrum[spectrum > 1e-12]
+    total = spectrum.sum()
+    if not abs(total - 1) <= 2 * _TOLERANCE:
+        raise ValueError(f"eigenvalues must sum to one, not to {total:.6g}")
+    logs = np.log(spectrum[spectrum > 1e-12])
+    logs -= np.log(np.exp(logs).sum())
     if order == 1:
-        return float(np.exp(-np.sum(spectrum * np.log(spectrum))))
+        return float(np.exp(-np.exp(logs) @ logs))
     if np.isinf(order):
-        return float(1 / spectrum.max())
-    return float(np.sum(spectrum**order) ** (1 / (1 - order)))
+        return float(np.exp(-logs.max()))
+    # The largest is taken out, for a high power of every eigenvalue would be zero.
+    power = order * logs.max() + np.log(np.exp(order * (logs - logs.max())).sum())
+    return float(np.exp(power / (1 - order)))
+
+
+def second_moment(features: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
+    """S = Σ p_i u_i u_iᵀ of the unit rows u, in double precision, by chunks of rows.
+
+    Moments of parts are merged by adding them in proportion to their numbers of rows.
+
+    Args:
+        features: shape (n, d); rows are scaled to unit length here and not centred.
+        weights: shape (n,), share of each item, summing to one; equal shares when left out.
+
+    Returns:
+        Shape (d, d), trace 1.
+
+    Raises:
+        ValueError: as `vendi_from_features`.
+    """
+    return _moment(*_scaled(features, weights), float)
+
+
+def unit_rows(features: ArrayLike) -> np.ndarray:
+    """Rows scaled to unit length, shape (n, d), double precision.
+
+    Raises:
+        ValueError: no rows, values that are not finite, or zero rows.
+    """
+    rows, scales = _scaled(features, None)
+    return rows * (scales * np.sqrt(len(rows)))[:, None]
+
+
+def _scaled(features: ArrayLike, weights: ArrayLike | None) -> tuple[np.ndarray, np.ndarray]:
+    """Rows as given, and the factors that give each the length sqrt(p_i)."""
+    rows = np.asarray(features)
+    if rows.ndim != 2 or rows.size == 0:
+        raise ValueError(f"features must be a table with rows and columns, not of shape {rows.shape}")
+    with np.errstate(over="ignore"):
+        squares = np.concatenate([np.einsum("ij,ij->i", part, part) for part in _chunks(rows, float)])
+    for wrong, what in ((~np.isfinite(squares), "hold NaN or infinity"), (squares == 0, "are zero")):
+        if wrong.any():
+            at = np.flatnonzero(wrong)
+            more = f" and {len(at) - 5} more" if len(at) > 5 else ""
+            raise ValueError(
+                f"feature rows {', '.join(map(str, at[:5]))}{more} {what}: they have no direction"
+            )
+    shares = np.full(len(rows), 1 / len(rows)) if weights is None else np.asarray(weights, dtype=float)
+    if shares.shape != (len(rows),) or not (shares >= 0).all() or abs(shares.sum() - 1) > _TOLERANCE:
+        raise ValueError(f"weights must be {len(rows)} shares, none negative, that sum to one")
+    return rows, np.sqrt(shares / shares.sum() / squares)
+
+
+def _chunks(rows: np.ndarray, dtype: type) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), _CHUNK):
+        yield rows[start : start + _CHUNK].astype(dtype, copy=False)
+
+
+def _gram(rows: np.ndarray, scales: np.ndarray, dtype: type) -> np.ndarray:
+    """The smaller Gram matrix of the scaled rows."""
+    if rows.shape[1] < len(rows):
+        return _moment(rows, scales, dtype)
+    scaled = rows.astype(dtype) * scales[:, None].astype(dtype)
+    return (scaled @ scaled.T).astype(float)
+
+
+def _moment(rows: np.ndarray, scales: np.ndarray, dtype: type) -> np.ndarray:
+    total = np.zeros((rows.shape[1], rows.shape[1]))
+    factors = scales[:, None].astype(dtype)
+    for index, part in enumerate(_chunks(rows, dtype)):
+        scaled = part * factors[index * _CHUNK : (index + 1) * _CHUNK]
+        total += scaled.T @ scaled
+    return total
+
+
+def _symmetric(matrix: ArrayLike, name: str) -> np.ndarray:
+    table = np.asarray(matrix, dtype=float)
+    if table.ndim != 2 or table.shape[0] != table.shape[1] or table.size == 0:
+        raise ValueError(f"a {name} must be a square matrix, not of shape {table.shape}")
+    if not np.isfinite(table).all():
+        raise ValueError(f"the {name} holds NaN or infinity")
+    if not np.allclose(table, table.T, atol=_TOLERANCE):
+        raise ValueError(f"the {name} is not symmetric")
+    return table
+
+
+def _positive(matrix: np.ndarray, name: str) -> np.ndarray:
+    spectrum = np.linalg.eigvalsh(matrix)
+    if spectrum[0] < -_TOLERANCE:
+        raise ValueError(f"the {name} is not positive semi-definite: eigenvalue {spectrum[0]:.3g}")
+    return spectrum
