@@ -38,7 +38,7 @@ def layout(vectors: np.ndarray, seed: int) -> np.ndarray:
         ValueError: the vectors are not a matrix of finite numbers.
     """
     vectors = np.asarray(vectors, dtype=np.float32)
-    if vectors.ndim != 2 or not np.isfinite(vectors).all():
+    if vectors.ndim != 2 or not len(vectors) or not np.isfinite(vectors).all():
         raise ValueError(f"A layout needs a matrix of finite numbers, not one of shape {vectors.shape}.")
     if len(vectors) <= FEWEST:
         return _principal(vectors)
@@ -85,17 +85,17 @@ def linked_map(points: pd.DataFrame, clusters: pd.DataFrame) -> Chart:
     Raises:
         UserError: there are more than 5,000 points and jupyter-scatter is missing in JupyterLab.
     """
-    read = (
+    sentence = (
         "Each point is an example; near points have gradients of like direction, bright ones add most to the "
         "score (−uᵀ log(S) u). Click a bar to see its cluster, click a point to read it below."
     )
     if len(points) <= MAX_ROWS:
-        return Chart(_picture(points, clusters), TITLE, read)
+        return Chart(_picture(points, clusters), TITLE, sentence)
     # A widget is for a live front end only; a headless run needs no extra.
     widget = None if os.environ.get("WORKBENCH_HEADLESS") == "1" else _everything(points, clusters)
     sample = points.sample(MAX_ROWS, random_state=0)
-    read += f" This still picture shows {MAX_ROWS:,} of {len(points):,}, drawn at random."
-    return LargeMap(_picture(sample, clusters), read, widget)
+    sentence += f" This still picture shows {MAX_ROWS:,} of {len(points):,}, drawn at random."
+    return LargeMap(_picture(sample, clusters), sentence, widget)
 
 
 def _picture(points: pd.DataFrame, clusters: pd.DataFrame) -> alt.VConcatChart:
@@ -200,12 +200,15 @@ def _everything(points: pd.DataFrame, clusters: pd.DataFrame) -> ipywidgets.Widg
         ) from None
     # Numbers only: its tooltips and legends would set strings of the data as HTML.
     frame = points[["x", "y", "contribution"]].reset_index(drop=True)
-    scatter = jscatter.Scatter(data=frame, x="x", y="y", color_by="contribution", height=460)
+    scatter = jscatter.Scatter(data=frame, x="x", y="y", color_by="contribution", height=460, axes=False)
     output = ipywidgets.Output()
-    order = clusters.sort_values("size", ascending=False)
-    names = [(f"{row.cluster}: {row.size:,} examples, cosine {row.density:.2f}", row.cluster)
-             for row in order[["cluster", "size", "density"]].to_records(index=False)]  # fmt: skip
-    menu = ipywidgets.Dropdown(options=[("all", None), *names], description="cluster", value=None)
+    names = [
+        (f"{row.cluster}: {row.size:,} examples, cosine {row.density:.2f}", int(row.cluster))
+        for row in clusters.sort_values("size", ascending=False)[["cluster", "size", "density"]].itertuples()
+    ]
+    menu = ipywidgets.Dropdown(
+        options=[("none", -1), *names], description="cluster", layout={"width": "420px"}
+    )
 
     def read(change: dict[str, Any]) -> None:
         kept = points.iloc[[int(each) for each in change["new"][:6]]]
@@ -221,4 +224,5 @@ def _everything(points: pd.DataFrame, clusters: pd.DataFrame) -> ipywidgets.Widg
     scatter.widget.observe(read, "selection")
     menu.observe(pick, "value")
     scatter.selection([int(np.argmax(points["contribution"]))])
-    return ipywidgets.VBox([menu, scatter.show(), output])
+    told = f"{len(points):,} examples, bright ones add most: click one, shift and drag, or choose a cluster."
+    return ipywidgets.VBox([ipywidgets.Label(told), menu, scatter.show(), output])

@@ -110,17 +110,17 @@ def dimensions(frame: pd.DataFrame) -> Chart:
     return Chart(
         chart,
         "What the dimension of the sketch does to the score",
-        "The same examples, sketched to more and more numbers. Projection lowers G-Vendi as expected from "
-        "the cap; the order-2 score of two independent sketches is free of that bias and should lie flat.",
+        "The same examples, sketched to more and more numbers. Few numbers lower G-Vendi; “expected” is what "
+        "they would leave of unrelated gradients. The order-2 score of two independent sketches is free of "
+        "that bias and should lie flat.",
     )
 
 
 def growth(frame: pd.DataFrame) -> Chart:
     """G-Vendi over rounds. Columns: arm, round, n, g_vendi, low, high."""
     arms = list(dict.fromkeys(frame["arm"]))
-    beside = 0.06 * (
-        frame["arm"].map(arms.index) - (len(arms) - 1) / 2
-    )  # intervals hide each other otherwise
+    # Arms stand a little beside each other, or their intervals would hide each other.
+    beside = 0.06 * (frame["arm"].map(arms.index) - (len(arms) - 1) / 2)
     base = alt.Chart(frame.assign(x=frame["round"] + beside)).encode(
         x=alt.X("x:Q", title="round")
         .scale(nice=False, padding=14)
@@ -224,7 +224,8 @@ def examples(frame: pd.DataFrame) -> Explorer:
 
 
 def _decided(row: tuple) -> str:
-    place = "" if pd.isna(row.cluster) else f", cluster {int(row.cluster)}, cosine {row.similarity:.2f}"
+    # Turned down before any gradient was taken: no cluster.
+    place = f", cluster {int(row.cluster)}, cosine {row.similarity:.2f}" if row.cluster >= 0 else ""
     what = row.decision if row.decision == row.reason else f"{row.decision}: {row.reason}"
     return f"{what} (round {row.round}, {row.source}{place})"
 
