@@ -12,7 +12,7 @@ from workbench.corpora.problems import structures
 from workbench.corpora.problems.problem import Problem, Step
 from workbench.corpora.problems.scenarios import OUTSIDE, SCENARIOS, TRAINING
 from workbench.corpora.problems.structures import DeadEnd, Move
-from workbench.corpora.problems.writing import choose_words, write
+from workbench.corpora.problems.writing import Text, choose_words, write
 from workbench.errors import UserError
 
 _TRIES = 200  # of an item or a twin, for a question that is new
@@ -42,7 +42,7 @@ def draw(
 ) -> list[Problem]:
     """n problems, drawn item by item: the first k of `draw(n)` are `draw(k)`.
 
-    Numbers are whole: 2 or more in the text, 1 or more as results. No question comes twice as long as its
+    Numbers are whole, and 2 or more but for the answer, which may be 1. No question comes twice while its
     template has others.
 
     Args:
@@ -86,18 +86,11 @@ def twin(problem: Problem, seed: int) -> Problem:
         UserError: no other numbers fit.
     """
     rng = random.Random(f"twin/{problem.id}/{seed}")
+    questions, names = ([getattr(step, part) for step in problem.steps] for part in ("question", "name"))
+    text = Text(problem.frame, questions, names, problem.n_distractors)
     for _ in range(_TRIES):
-        questions, variables = zip(*((step.question, step.name) for step in problem.steps), strict=True)
-        found = _filled(
-            problem.template,
-            problem.frame,
-            list(questions),
-            list(variables),
-            problem.n_distractors,
-            problem.largest,
-            rng,
-        )
-        if found.question != problem.question:
+        found = _filled(problem.template, text, problem.largest, rng)
+        if found.rationale() != problem.rationale():
             return found
     raise UserError(
         f"{problem.question!r} has no twin with numbers up to {problem.largest}: set largest higher."
@@ -134,40 +127,32 @@ def _problem(
     name, structure = template.split("/")
     scenario, moves = SCENARIOS[name], _plan(structure)
     words = choose_words(scenario, rng, n_words)
-    n_distractors = int(rng.random() < distractors)
-    frame, questions = write(scenario, structure, moves, words, rng, n_distractors == 1)
-    variables = [*(words.variable(move) for move in moves[:-1]), "ans"]
-    return _filled(template, frame, questions, variables, n_distractors, largest, rng)
+    text = write(scenario, structure, moves, words, rng, int(rng.random() < distractors))
+    return _filled(template, text, largest, rng)
 
 
-def _filled(
-    template: str,
-    frame: str,
-    questions: list[str],
-    variables: list[str],
-    n_distractors: int,
-    largest: int,
-    rng: random.Random,
-) -> Problem:
+def _filled(template: str, text: Text, largest: int, rng: random.Random) -> Problem:
     """The problem with numbers for its holes."""
     moves = _plan(template.split("/")[1])
     numbers = _numbers(template, moves, rng, largest)
-    unneeded = [rng.randint(2, min(largest, _LARGEST_ASIDE)) for _ in range(n_distractors)]
-    done = structures.work(moves, numbers)
-    steps = tuple(
-        Step(
-            question,
-            *(Fraction(left), move.operation, Fraction(right), Fraction(result), variable),
-            terms=tuple(str(numbers[i]) if i >= 0 else variables[~i] for i in move.operands),
-        )
-        for question, move, variable, (left, right, result) in zip(
-            questions, moves, variables, done, strict=True
-        )
-    )
-    question = frame.format(*numbers, *unneeded)
-    digest = hashlib.sha256(question.encode()).hexdigest()[:10]
+    unneeded = [rng.randint(2, min(largest, _LARGEST_ASIDE)) for _ in range(text.n_distractors)]
+    question = text.frame.format(*numbers, *unneeded)
+    steps = []
+    for move, asked, name, worked in zip(
+        moves, text.questions, text.names, structures.work(moves, numbers), strict=True
+    ):
+        left, right, result = map(Fraction, worked)
+        terms = [str(numbers[i]) if i >= 0 else text.names[~i] for i in move.operands]
+        steps.append(Step(asked, left, move.operation, right, result, name, (terms[0], terms[1])))
     return Problem(
-        f"{template}:{digest}", question, steps[-1].result, template, steps, n_distractors, frame, largest
+        id=f"{template}:{hashlib.sha256(question.encode()).hexdigest()[:10]}",
+        question=question,
+        answer=steps[-1].result,
+        template=template,
+        steps=tuple(steps),
+        n_distractors=text.n_distractors,
+        frame=text.frame,
+        largest=largest,
     )
 
 

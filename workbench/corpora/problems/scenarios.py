@@ -21,7 +21,8 @@ class Scenario:
     Attributes:
         owners: who can own something, with the pronouns (she, her).
         things: what is counted, singular to plural.
-        holders: containers, singular to plural; of the first three of a shuffle come bags, packs and boxes.
+        holders: at least three containers, singular to plural.
+        unit: what the amounts count, if not the things.
         unlike: structures that would read oddly here.
         says: relation to its sentences.
         asks: relation to its questions.
@@ -29,7 +30,8 @@ class Scenario:
 
     owners: dict[str, tuple[str, str]] = field(default_factory=lambda: PEOPLE)
     things: dict[str, str] = field(default_factory=dict)
-    holders: dict[str, str] = field(default_factory=dict)
+    holders: dict[str, str] = field(default_factory=lambda: {"bag": "bags", "box": "boxes", "jar": "jars"})
+    unit: str = ""
     unlike: set[str] = field(default_factory=set)
     says: dict[str, list[str]] = field(default_factory=dict)
     asks: dict[str, list[str]] = field(default_factory=dict)
@@ -51,12 +53,14 @@ def _read() -> dict[str, Scenario]:
 
 
 def _add(scenario: Scenario, line: str) -> None:
-    head, text = line.split(" ", 1) if not line.startswith("packs part") else ("part?", line[12:])
+    head, text = line.split(" ", 1)
     name = head[:-1]
     if head.endswith("?"):
         scenario.asks.setdefault(name, []).append(text)
     elif name in ("things", "holders"):
-        getattr(scenario, name).update(_pair(word) for word in text.split(", "))
+        setattr(scenario, name, dict(_pair(word) for word in text.split(", ")))
+    elif name == "unit":
+        scenario.unit = text
     elif name == "unlike":
         scenario.unlike = set(text.split())
     elif name == "owners":

@@ -103,7 +103,9 @@ def work(moves: list[Move], numbers: list[int]) -> list[tuple[int, int, int]]:
 
 
 def choose(moves: list[Move], rng: random.Random, largest: int) -> list[int]:
-    """Numbers of at least 2 with which every result lies in 1..largest and every division is exact.
+    """Numbers with which every division is exact and every result at most `largest`.
+
+    Numbers and results between are at least 2, so that the plural is always right; the answer at least 1.
 
     Raises:
         DeadEnd: an early number left none for a later operation; try again.
@@ -115,7 +117,7 @@ def choose(moves: list[Move], rng: random.Random, largest: int) -> list[int]:
         left, right = _pair(move, known[0], known[1], rng, largest)
         numbers.update((i, value) for i, value in zip(move.operands, (left, right), strict=True) if i >= 0)
         results.append(_result(move.operation, left, right))
-        if not 1 <= results[-1] <= largest:
+        if not (1 if move is moves[-1] else 2) <= results[-1] <= largest:
             raise DeadEnd
     return [numbers[i] for i in range(len(numbers))]
 

@@ -1,82 +1,106 @@
 """Words of a problem: its text with holes for the numbers, and what each step of the solution answers."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from workbench.corpora.problems.scenarios import Scenario
 from workbench.corpora.problems.structures import COMPARISONS, NEW_OWNER, Move, count_numbers, relations
 
+_HOLDERS = {"bag": "bags", "pack": "packs", "box": "boxes"}
+_ADVERBS = ("then", "later", "next", "afterwards")
+
 
 @dataclass(frozen=True)
 class Words:
-    """Who and what a text speaks of: three owners, a (singular, plural) thing, three such holders."""
+    """Who and what a text speaks of: three owners, and what its slots stand for.
+
+    `unit` is what the amounts count; `slots` are those that stay the same throughout the text.
+    """
 
     owners: list[str]
     pronouns: tuple[str, str]
-    thing: tuple[str, str]
-    holders: list[tuple[str, str]]
+    adverbs: list[str]
+    unit: str
+    slots: dict[str, str]
 
-    def slots(self, relation: str, owner: int, told: int) -> dict[str, str]:
-        """What the slots of the relation's sentences stand for, `told` numbers into the text."""
-        compared = relation in COMPARISONS
-        first = self.owners[owner - 1] if compared else self.owners[owner]
+    def at(self, relation: str, owner: int, told: int = 0, before: Sequence[str] = ()) -> dict[str, str]:
+        """All slots of the relation's sentences, after `told` numbers and the relations before."""
+        first = self.owners[owner - 1] if relation in COMPARISONS else self.owners[owner]
         she, her = self.pronouns if owner == 0 else (first, f"{first}'s")
-        (bag, bags), (pack, packs), (box, boxes) = self.holders
-        return {
-            **{
-                "P": first,
-                "Q": self.owners[owner],
-                "she": she,
-                "her": her,
-                "everyone": self.everyone(owner + 1),
-            },
-            **{"thing": self.thing[0], "things": self.thing[1], "bag": bag, "bags": bags, "pack": pack},
-            **{"packs": packs, "box": box, "boxes": boxes, "n": f"{{{told}}}", "m": f"{{{told + 1}}}"},
+        *others, last = self.owners[: owner + 1]
+        return self.slots | {
+            "P": first,
+            "Q": last,
+            "she": she,
+            "her": her,
+            "everyone": f"{', '.join(others)} and {last}",
+            "then": self.adverbs[len(before) % len(_ADVERBS)],
+            "left": " that are left" if "lose" in before else "",
+            "n": f"{{{told}}}",
+            "m": f"{{{told + 1}}}",
         }
-
-    def everyone(self, n: int) -> str:
-        """ "Lily, Tom and Anna"."""
-        *others, last = self.owners[:n]
-        return f"{', '.join(others)} and {last}" if others else last
 
     def variable(self, move: Move) -> str:
         """A readable name for the result of a move."""
         if move.named != "own":
             return move.named
-        name = self.thing[1] if move.owner == 0 else self.owners[move.owner].removeprefix("the ")
+        name = self.unit if move.owner == 0 else self.owners[move.owner].removeprefix("the ")
         return name.lower().replace(" ", "_")
 
 
 def choose_words(scenario: Scenario, rng: random.Random, n_words: int | None) -> Words:
-    """Draws owners and a thing from the first n_words of each list, and the holders."""
+    """Draws owners and a thing from the first n_words of each list, and the containers."""
     owners = rng.sample(list(scenario.owners)[:n_words], 3)
-    thing = rng.choice(list(scenario.things.items())[:n_words])
-    return Words(owners, scenario.owners[owners[0]], thing, rng.sample(list(scenario.holders.items()), 3))
+    thing, things = rng.choice(list(scenario.things.items())[:n_words])
+    slots = {"thing": thing, "things": things}
+    for slot, (holder, holders) in zip(_HOLDERS, rng.sample(list(scenario.holders.items()), 3), strict=True):
+        slots |= {slot: holder, _HOLDERS[slot]: holders}
+    adverbs = rng.sample(_ADVERBS, len(_ADVERBS))
+    return Words(owners, scenario.owners[owners[0]], adverbs, scenario.unit or things, slots)
+
+
+@dataclass(frozen=True)
+class Text:
+    """A problem without its numbers: holes `{0}`, `{1}` stand for them, those of distractors last.
+
+    To each move belong the question that it answers and the name of its result.
+    """
+
+    frame: str
+    questions: list[str]
+    names: list[str]
+    n_distractors: int
 
 
 def write(
-    scenario: Scenario, structure: str, moves: list[Move], words: Words, rng: random.Random, aside: bool
-) -> tuple[str, list[str]]:
-    """(the text with holes `{0}`, `{1}` for its numbers, the question of each move).
-
-    With `aside`, a sentence that is not needed holds the last hole.
-    """
+    scenario: Scenario,
+    structure: str,
+    moves: list[Move],
+    words: Words,
+    rng: random.Random,
+    n_distractors: int,
+) -> Text:
+    """The text of a structure in these words."""
     sentences: list[str] = []
     questions: dict[str, str] = {}
+    before: list[str] = []
     owner, told = -1, 0
     for relation in relations(structure):
         owner += relation in NEW_OWNER
-        slots = words.slots(relation, owner, told)
         if relation in scenario.says:
+            slots = words.at(relation, owner, told, before)
             sentences.append(_sentence(rng.choice(scenario.says[relation]), slots))
         if relation in scenario.asks:
             questions[relation] = rng.choice(scenario.asks[relation])
         told += count_numbers(relation)
-    if aside:
-        sentence = _sentence(rng.choice(scenario.says["aside"]), words.slots("aside", 0, told))
+        before.append(relation)
+    for distractor in range(n_distractors):
+        sentence = _sentence(rng.choice(scenario.says["aside"]), words.at("aside", 0, told + distractor))
         sentences.insert(rng.randint(1, len(sentences)), sentence)
     asked = _asked(scenario, moves, words, questions)
-    return " ".join([*sentences, asked[-1]]), asked
+    names = [*(words.variable(move) for move in moves[:-1]), "ans"]
+    return Text(" ".join([*sentences, asked[-1]]), asked, names, n_distractors)
 
 
 def _asked(scenario: Scenario, moves: list[Move], words: Words, questions: dict[str, str]) -> list[str]:
@@ -86,7 +110,7 @@ def _asked(scenario: Scenario, moves: list[Move], words: Words, questions: dict[
         if move.relation == "total":
             owner, summed = summed, summed + 1
         question = scenario.asks["part"][0] if move.named == "added" else questions[move.relation]
-        asked.append(_sentence(question, words.slots(move.relation, owner, 0)))
+        asked.append(_sentence(question, words.at(move.relation, owner)))
     return asked
 
 
