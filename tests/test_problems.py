@@ -86,7 +86,7 @@ def test_programs_compute_the_answer_from_the_numbers_of_the_text(drawn):
 def test_least_to_most_answers_one_question_a_step_and_the_last_is_the_problems(drawn):
     for problem in drawn:
         text = problem.rationale("l2m")
-        assert text.count("?") == len(problem.steps)
+        assert len({step.question for step in problem.steps}) == text.count("?") == len(problem.steps)
         assert problem.question.endswith(problem.steps[-1].question)
         last = problem.steps[-1]
         assert text.endswith(f"{last.question} {last.equation}. The answer is {problem.answer}.")
