@@ -70,7 +70,7 @@ def test_the_map_opens_with_the_example_that_adds_most():
     (chosen,) = [param for param in chart.spec["params"] if param["name"] == "chosen"]
     assert chosen["value"] == [{"point": int(points["contribution"].argmax())}]
     shapes = {(row["cluster"], row["shape"]) for row in rows_of(chart, "contribution")}
-    assert shapes == {(0, "large cluster"), (1, "middle-sized cluster"), (2, "small cluster")}
+    assert shapes == {(0, "large"), (1, "middle"), (2, "small")}
     assert chart.bundle()[0]["image/png"]
 
 
@@ -82,7 +82,7 @@ def test_decided_examples_are_told_apart_by_shape_and_hostile_text_is_seen():
     assert [row["shape"] for row in rows[:2]] == ["accepted", "rejected"]
     texts = [*(row["text"] for row in rows), *(r["exemplar"] for r in rows_of(chart, "density"))]
     assert {text.replace("\n", "").replace(" ", "") for text in texts} == {visible(HOSTILE).replace(" ", "")}
-    assert max(len(line) for line in texts[0].split("\n")) <= 56
+    assert max(len(line) for line in texts[0].split("\n")) <= 52
 
 
 def test_many_clusters_keep_the_largest_and_the_smallest():
@@ -228,7 +228,7 @@ def test_examples_follow_the_controls():
         "rejected: cluster is full (round 1, market/sum, cluster 4, cosine 0.75)",
         "rejected: answers disagree (round 1, market/sum)",
     ]
-    explorer.controls["reason"].value = "cluster is full"
+    explorer.controls["reason"].value = "rejected: cluster is full"
     assert [item["pieces"] for item in explorer.view.record["items"]] == [[("Too alike.", None)]]
     explorer.controls["arm"].value = "random"
     assert explorer.view.record["items"] == []

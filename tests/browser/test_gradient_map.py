@@ -70,3 +70,16 @@ def test_a_point_shows_its_text_and_a_bar_its_cluster(opened):
     assert "Example 3." in told(opened)
     assert opened.evaluate("window.hacked") is None
     assert opened.complaints == []
+
+
+def test_a_click_into_the_open_chooses_the_nearest_point(opened):
+    opened.locator(".live svg").scroll_into_view_if_needed()
+    boxes = [opened.locator(DOTS).nth(place).bounding_box() for place in range(21)]
+    dots = np.array([(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2) for box in boxes])
+    corner = dots.min(0)
+    nearest = np.linalg.norm(dots - corner, axis=1).argmin()
+    opened.mouse.click(*corner)
+    opened.wait_for_function(
+        "text => document.querySelector('.live').textContent.includes(text)", arg=f"Example {nearest}."
+    )
+    assert told(opened).count("Example ") == 1

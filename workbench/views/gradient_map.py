@@ -100,8 +100,9 @@ def linked_map(points: pd.DataFrame, clusters: pd.DataFrame) -> Chart:
 
 def _picture(points: pd.DataFrame, clusters: pd.DataFrame) -> alt.VConcatChart:
     chosen = int(np.argmax(points["contribution"]))
+    one = {"empty": False, "toggle": False, "clear": False}  # one example is always chosen
     point = alt.selection_point(
-        name="chosen", fields=["point"], value=[{"point": chosen}], empty=False, toggle=False, clear=False
+        name="chosen", fields=["point"], value=[{"point": chosen}], nearest=True, **one
     )
     bar = alt.selection_point(name="picked", fields=["cluster"], toggle=False)
     rows = points.assign(
@@ -119,13 +120,13 @@ def _shapes(points: pd.DataFrame, clusters: pd.DataFrame) -> list[str]:
     if "accepted" in points:
         return ["accepted" if each else "rejected" for each in points["accepted"]]
     place = clusters.set_index("cluster")["size"].rank(pct=True)
-    names = ["small cluster", "middle-sized cluster", "large cluster"]
+    names = ["small", "middle", "large"]
     return [names[min(2, int(3 * (share - 1e-9)))] for share in points["cluster"].map(place)]
 
 
 def _wrapped(text: str) -> str:
     """At most nine lines that fit into half the picture."""
-    lines = [piece for line in visible(text, 380).splitlines() for piece in textwrap.wrap(line, 56) or [""]]
+    lines = [piece for line in visible(text, 350).splitlines() for piece in textwrap.wrap(line, 52) or [""]]
     return "\n".join(lines[:9] if len(lines) <= 9 else [*lines[:8], "…"])
 
 
@@ -138,7 +139,7 @@ def _cloud(rows: pd.DataFrame, point: alt.Parameter, bar: alt.Parameter) -> alt.
     dots = base.mark_point(filled=True, size=42, stroke=MUTED, strokeWidth=0.4).encode(
         color=alt.Color("contribution:Q", title="adds to the score (nats)")
         .legend(orient="top", gradientLength=150),
-        shape=alt.Shape("shape:N", title=None).scale(range=SHAPES)
+        shape=alt.Shape("shape:N", title=None if "accepted" in rows else "cluster").scale(range=SHAPES)
         .legend(orient="top", symbolFillColor=MUTED, symbolStrokeColor=MUTED),
         opacity=alt.when(bar).then(alt.value(0.9)).otherwise(alt.value(0.07)),
         tooltip=["template", "cluster", alt.Tooltip("contribution", format=".2f")],

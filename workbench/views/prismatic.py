@@ -202,12 +202,16 @@ def examples(frame: pd.DataFrame) -> Explorer:
     Columns: arm, round, id, problem, source, decision, reason, cluster, similarity.
     """
 
+    # One reason, such as a lot, may let one candidate in and turn another down.
+    alike = frame["decision"] == frame["reason"]
+    frame = frame.assign(what=frame["decision"].where(alike, frame["decision"] + ": " + frame["reason"]))
+
     def draw(arm: str, reason: str) -> Texts:
         own = frame[frame["arm"] == arm]
         if reason == "all":
-            shown = own.groupby("reason", sort=False).head(1)
+            shown = own.groupby("what", sort=False).head(1)
         else:
-            shown = own[own["reason"] == reason].head(6)
+            shown = own[own["what"] == reason].head(6)
         found = "no candidate" if shown.empty else f"{len(shown)} of {len(own):,} candidates"
         return Texts(
             [{"label": _decided(row), "text": row.problem} for row in shown.itertuples()],
@@ -219,15 +223,14 @@ def examples(frame: pd.DataFrame) -> Explorer:
     return Explorer(
         draw,
         arm=ipywidgets.Dropdown(options=list(dict.fromkeys(frame["arm"]))),
-        reason=ipywidgets.Dropdown(options=["all", *dict.fromkeys(frame["reason"])]),
+        reason=ipywidgets.Dropdown(options=["all", *sorted(set(frame["what"]))]),
     )
 
 
 def _decided(row: tuple) -> str:
     # Turned down before any gradient was taken: no cluster.
     place = f", cluster {int(row.cluster)}, cosine {row.similarity:.2f}" if row.cluster >= 0 else ""
-    what = row.decision if row.decision == row.reason else f"{row.decision}: {row.reason}"
-    return f"{what} (round {row.round}, {row.source}{place})"
+    return f"{row.what} (round {row.round}, {row.source}{place})"
 
 
 def pairs(frame: pd.DataFrame) -> Texts:
