@@ -197,6 +197,14 @@ def test_clusters_are_ranked_by_their_first_size(clusters):
     assert chart.bundle()[0]["image/png"]
 
 
+def test_a_cluster_born_later_stands_with_the_sparsest():
+    frame = pd.DataFrame({"arm": "random", "round": [0, 0, 1, 1, 1], "cluster": [0, 1, 0, 1, 2]})
+    rows = rows_of(prismatic.cluster_growth(frame.assign(size=[4, 2, 5, 3, 9])), "place")
+    assert {(row["round"], row["place"], row["size"]) for row in rows} == {
+        (0, 3, 4), (0, 2, 2), (1, 3, 5), (1, 2, 3), (1, 1, 9)
+    }  # fmt: skip
+
+
 def test_accepted_stands_first_and_thin_parts_bear_no_number():
     frame = pd.DataFrame(
         {"arm": "random", "round": 1, "reason": ["duplicate", "accepted", "outlier"], "count": [60, 38, 2]}

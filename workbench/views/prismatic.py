@@ -37,7 +37,7 @@ def tracks(frame: pd.DataFrame) -> Chart:
         alt.concat(*panels, columns=2, spacing={"row": 26, "column": 34}),
         "Diversity against accuracy out of distribution",
         "Each point is a model trained on one of the subsets, all of the same size; bars are 95 % intervals "
-        "over questions. ρ is the rank correlation with its 95 % interval over subsets.",
+        "over questions." + " ρ is the rank correlation, with its 95 % interval." * ("rho" in frame),
     )
 
 
@@ -147,16 +147,17 @@ def growth(frame: pd.DataFrame) -> Chart:
 def cluster_growth(frame: pd.DataFrame) -> Chart:
     """Sizes of clusters over rounds, sparsest on top. Columns: round, cluster, size, arm."""
     first = frame[frame["round"] == frame["round"].min()].groupby("cluster")["size"].mean()
-    rank = first.rank(method="first").astype(int)
+    rank = first.reindex(frame["cluster"].unique(), fill_value=0).rank(method="first").astype(int)
     rows = min(len(rank), _ROWS)
-    shown = frame.assign(place=((frame["cluster"].map(rank) - 1) * rows // len(rank) + 1).astype("Int64"))
+    shown = frame.assign(place=(frame["cluster"].map(rank) - 1) * rows // len(rank) + 1)
     shown = shown.groupby(["arm", "round", "place"], as_index=False)["size"].mean()
+    title = "cluster" if rows == len(rank) else f"{len(rank)} clusters in {rows} groups"
     cells = (
         alt.Chart(shown, height=alt.Step(max(8, 240 // rows)))
         .mark_rect()
         .encode(
             x=alt.X("round:O", title="round"),
-            y=alt.Y("place:O", title="cluster, sparsest first"),
+            y=alt.Y("place:O", title=f"{title}, sparsest first"),
             color=alt.Color("size:Q", title="examples").scale(type="sqrt"),
             tooltip=["arm", "round", alt.Tooltip("place", title="rank"), alt.Tooltip("size", format=".1f")],
         )
