@@ -182,4 +182,4 @@ def _spread(rows: torch.Tensor, k: int, rng: np.random.Generator) -> torch.Tenso
 
 def _steps(rows: torch.Tensor, chosen: torch.Tensor | list[int]) -> torch.Tensor:
     """Distance of every row from each chosen one in whole steps, shape (chosen, n)."""
-    return ((1 - rows[chosen] @ rows.T) * _STEPS).round().clamp(min=0).long()
+    return (1 - rows @ rows[chosen].T).mul_(_STEPS).round_().int().T.contiguous()

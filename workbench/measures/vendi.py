@@ -175,11 +175,15 @@ def _gram(rows: np.ndarray, scales: np.ndarray, dtype: type) -> np.ndarray:
 
 
 def _moment(rows: np.ndarray, scales: np.ndarray, dtype: type) -> np.ndarray:
-    total = np.zeros((rows.shape[1], rows.shape[1]))
+    n, d = rows.shape
+    total = np.zeros((d, d))
     factors = scales[:, None].astype(dtype)
-    for index, part in enumerate(_chunks(rows, dtype)):
-        scaled = part * factors[index * _CHUNK : (index + 1) * _CHUNK]
-        total += scaled.T @ scaled
+    held = np.empty((min(n, _CHUNK), d), dtype)  # for every chunk: fresh memory costs time
+    for start in range(0, n, _CHUNK):
+        part = held[: n - start]
+        part[:] = rows[start : start + _CHUNK]
+        part *= factors[start : start + _CHUNK]
+        total += part.T @ part
     return total
 
 
