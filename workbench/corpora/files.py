@@ -4,26 +4,22 @@ Texts are stripped, exact repeats dropped, lone surrogates (not text) replaced; 
 what was noticed is said in `Corpus.notes`. Every fault of the input ends as one `UserError`.
 """
 
-import difflib
-import gzip
 import hashlib
-import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
+from workbench.corpora import rows
 from workbench.errors import UserError
 
 END_OF_TEXT = "<|endoftext|>"
-FORMATS = (".txt", ".jsonl", ".json", ".parquet")
+FORMATS = (".txt", *rows.FORMATS)
 _FIELDS = ("text", "story", "content")  # tried in this order when the field is not named
 _SEPARATORS = {"line": "\n", "blank line": "\n\n"}
 _CHUNK = 1 << 20
 _PATIENCE = 8 << 20  # characters without a separator after which a text file is given up
-_HUB = re.compile(r"[\w.-]+/[\w.-]+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # UTF-8 read as Windows-1252 (â€œ for “, Ã© for é), and the character for what could not be read.
 _ARTEFACT = re.compile("â€|Ã[\u00a0-\u00bf]|\ufffd")
@@ -128,119 +124,31 @@ def _corpus(texts: list[str], source: str, repeated: int, unfinished: int) -> Co
 
 def _read(source: str, field: str | None, separator: str, limit: int | None) -> Iterator[tuple[str, bool]]:
     """Yields (text, finished)."""
-    name, split = _name_and_split(source)
-    path = Path(name)
-    if os.path.isdir(name):
-        for file in _files(path, split):
-            yield from _read_file(file, field, separator)
-    elif os.path.exists(name):
-        yield from _read_file(path, field, separator)
-    elif _HUB.fullmatch(name) and not Path(name.split("/")[0]).is_dir() and _format(path) not in FORMATS:
-        yield from _read_hub(name, split or "train", field, limit)
-    else:
-        raise UserError(f"There is no file or folder {source}.{_near(path)}")
+    files, hub = rows.find(source, FORMATS)
+    for path in files:
+        if rows.suffix(path) == ".txt":
+            yield from _stories(path, separator)
+        else:
+            yield from ((_text(row, field, where), True) for where, row in rows.of_file(path))
+    if hub is not None:
+        yield from ((_text(row, field, where), True) for where, row in rows.of_hub(*hub, limit))
 
 
-def _name_and_split(source: str) -> tuple[str, str | None]:
-    name, colon, split = source.rpartition(":")
-    if not colon or os.path.exists(source) or "/" in split or "\\" in split:
-        return source, None
-    return name, split
-
-
-def _near(path: Path) -> str:
-    try:
-        names = os.listdir(path.parent)
-    except OSError:
-        return f" The folder {path.parent} does not exist either."
-    close = difflib.get_close_matches(path.name, names, n=1)
-    return f" Did you mean {path.parent / close[0]}?" if close else ""
-
-
-def _format(path: Path) -> str:
-    return Path(path.stem).suffix.lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
-
-
-def _files(folder: Path, split: str | None) -> list[Path]:
-    visible = (path for path in folder.rglob("[!.]*") if not path.parent.name.startswith("."))
-    files = sorted(path for path in visible if path.is_file() and _format(path) in FORMATS)
-    chosen = [path for path in files if split is None or split in path.stem]
-    if not chosen:
-        which = f"no file of the split {split}" if files else "no " + ", ".join(FORMATS) + " file"
-        raise UserError(f"The folder {folder} holds {which}.")
-    return chosen
-
-
-def _read_file(path: Path, field: str | None, separator: str) -> Iterator[tuple[str, bool]]:
-    kind = _format(path)
-    if kind not in FORMATS:
-        raise UserError(f"{path} has a format that is not read here; known are {', '.join(FORMATS)}.")
-    try:
-        if path.stat().st_size == 0:
-            raise UserError(f"{path} is empty.")
-        if kind == ".parquet":
-            yield from ((text, True) for text in _parquet(path, field))
-            return
-        with _open(path) as file:
-            if kind == ".txt":
-                yield from _stories(file, path, separator)
-            else:
-                rows = _json_lines(file, path) if kind == ".jsonl" else _json_array(file, path)
-                yield from ((_text(row, field, where), True) for where, row in rows)
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} is not UTF-8 text (byte 0x{error.object[error.start]:02x}): save it as UTF-8 first."
-        ) from error
-    except (OSError, EOFError) as error:
-        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
-
-
-def _open(path: Path) -> IO[str]:
-    opener: Any = gzip.open if path.suffix.lower() == ".gz" else open
-    with opener(path, "rb") as file:
-        if b"\0" in file.read(_CHUNK):
-            raise UserError(f"{path} is a binary file (or UTF-16), not UTF-8 text.")
-    return opener(path, "rt", encoding="utf-8-sig")
-
-
-def _stories(file: IO[str], path: Path, separator: str) -> Iterator[tuple[str, bool]]:
+def _stories(path: Path, separator: str) -> Iterator[tuple[str, bool]]:
     rest, separated = "", False
-    while chunk := file.read(_CHUNK):
-        *stories, rest = (rest + chunk).split(separator)
-        separated |= bool(stories)
-        yield from ((story, True) for story in stories)
-        if not separated and len(rest) > _PATIENCE:
-            break
+    with rows.opened(path) as file:
+        while chunk := file.read(_CHUNK):
+            *stories, rest = (rest + chunk).split(separator)
+            separated |= bool(stories)
+            yield from ((story, True) for story in stories)
+            if not separated and len(rest) > _PATIENCE:
+                break
     if not separated:
         raise UserError(
             f"{path} has no separator {separator!r} between its stories: "
             'set separator to what divides them, for example "blank line" or "line".'
         )
     yield rest, not rest.strip() or rest.rstrip()[-1] in ".!?…\"'”’»)"
-
-
-def _json_lines(file: IO[str], path: Path) -> Iterator[tuple[str, Any]]:
-    for number, line in enumerate(file, start=1):
-        if line.strip():
-            try:
-                yield f"{path} line {number}", json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise UserError(f"{path} line {number} is not JSON: {_reason(error)}.") from error
-
-
-def _json_array(file: IO[str], path: Path) -> Iterator[tuple[str, Any]]:
-    try:
-        rows = json.load(file)
-    except (json.JSONDecodeError, RecursionError) as error:
-        line = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise UserError(f"{path}{line} is not JSON: {_reason(error)}.") from error
-    if not isinstance(rows, list):
-        raise UserError(f"{path} holds no list of texts but a JSON {type(rows).__name__}.")
-    yield from ((f"{path} entry {number}", row) for number, row in enumerate(rows, start=1))
-
-
-def _reason(error: Exception) -> str:
-    return error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
 
 
 def _text(row: Any, field: str | None, where: str) -> str:
@@ -257,39 +165,3 @@ def _text(row: Any, field: str | None, where: str) -> str:
         wanted = f"text field {name!r}" if name else f"field {', '.join(_FIELDS)}"
         raise UserError(f"{where} has no {wanted}; it has {', '.join(map(str, row)) or 'none'}: set field.")
     return value
-
-
-def _parquet(path: Path, field: str | None) -> Iterator[str]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        with pyarrow.parquet.ParquetFile(path) as table:
-            for batch in table.iter_batches(1024):
-                yield from (_text(row, field, f"{path}") for row in batch.to_pylist())
-    except pyarrow.ArrowException as error:
-        raise UserError(f"{path} is not a readable parquet file: {str(error).splitlines()[0]}") from error
-
-
-def _read_hub(name: str, split: str, field: str | None, limit: int | None) -> Iterator[tuple[str, bool]]:
-    """Rows of a hub data set, streamed when only some are wanted."""
-    from datasets import load_dataset
-    from huggingface_hub import HfApi
-    from huggingface_hub.constants import HF_HUB_OFFLINE
-    from huggingface_hub.errors import RepositoryNotFoundError
-
-    try:
-        if not HF_HUB_OFFLINE:
-            HfApi().dataset_info(name, timeout=10)  # fails at once, where load_dataset retries for long
-        rows = load_dataset(name, split=split, streaming=limit is not None)
-        for row in rows:
-            yield _text(row, field, f"{name}:{split}"), True
-    except UserError:
-        raise
-    except RepositoryNotFoundError as error:
-        raise UserError(f"There is no file {name} here, and no public data set {name} on the hub.") from error
-    except Exception as error:  # the hub's clients raise errors of three libraries
-        raise UserError(
-            f"The data set {name}:{split} could not be fetched from the hub ({type(error).__name__}): check "
-            "the network and the split, or give a local copy (a folder, .txt, .jsonl, .json or .parquet)."
-        ) from error
