@@ -114,6 +114,13 @@ def test_no_number_is_larger_than_asked_and_results_are_whole(largest):
     assert max(told) > 0.8 * largest
 
 
+def test_answers_spread_over_the_range():
+    for largest, most in ((20, 0.2), (100, 0.06)):
+        answers = Counter(problem.answer for problem in problems.draw(3000, 2, largest=largest))
+        assert answers.most_common(1)[0][1] / 3000 < most
+        assert len(answers) > 0.95 * largest
+
+
 def test_every_template_can_be_told_up_to_twenty_by_three_names():
     for template in EVERY:
         (problem,) = problems.draw(1, 2, templates=[template], n_words=3, distractors=1)

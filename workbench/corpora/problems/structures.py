@@ -133,25 +133,41 @@ def _result(operation: str, left: int, right: int) -> int:
 def _pair(
     move: Move, left: int | None, right: int | None, rng: random.Random, largest: int
 ) -> tuple[int, int]:
-    """Both operands, those that are not known yet drawn so that the result fits."""
-    if move.operation == "+":
-        left = left or _between(rng, 2, largest - 2)
-        return left, right or _between(rng, 2, largest - left)
-    if move.operation == "-":
-        left = left or _between(rng, (right or 2) + 1, largest)
-        return left, right or _between(rng, 2, left - 1)
+    """Both operands, those that are not known yet drawn so that the result fits.
+
+    Where both are free the result is drawn first: else sums would be large and differences small.
+    """
     if move.operation == "*":
         few, many = (left, right) if move.few == 0 else (right, left)
         few = few or _between(rng, 2, min(_SMALL, largest // (many or 2)))
         many = many or _between(rng, 2, largest // few)
         return (few, many) if move.few == 0 else (many, few)
-    if left is None:
-        right = _between(rng, 2, min(_SMALL, largest // 2))
-        return right * _between(rng, 2, largest // right), right
+    if left is None and right is None:
+        return _free_pair(move.operation, rng, largest)
+    if move.operation == "+":
+        left = left or _between(rng, 2, largest - right)
+        return left, right or _between(rng, 2, largest - left)
+    if move.operation == "-":
+        left = left or _between(rng, right + 1, largest)
+        return left, right or _between(rng, 2, left - 1)
     exact = [divisor for divisor in range(2, _SMALL + 1) if left % divisor == 0 and left > divisor]
     if not exact:
         raise DeadEnd
     return left, rng.choice(exact)
+
+
+def _free_pair(operation: str, rng: random.Random, largest: int) -> tuple[int, int]:
+    if operation == "+":
+        result = _between(rng, 4, largest)
+        left = _between(rng, 2, result - 2)
+        return left, result - left
+    if operation == "-":
+        result = _between(rng, 1, largest - 2)
+        right = _between(rng, 2, largest - result)
+        return result + right, right
+    result = _between(rng, 2, largest // 2)
+    right = _between(rng, 2, min(_SMALL, largest // result))
+    return result * right, right
 
 
 def _between(rng: random.Random, low: int, high: int) -> int:
