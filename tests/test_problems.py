@@ -139,6 +139,16 @@ def test_texts_are_whole_sentences_of_plain_words(drawn):
         assert len(set(sentences)) == len(sentences)
 
 
+def test_plurals_and_what_is_left_after_a_loss_are_worded_right(drawn):
+    words = set(re.findall(r"\w+", " ".join(problem.question for problem in drawn)))
+    assert {"daisies", "geese", "sheep", "children", "peaches", "radishes", "boxes", "flags"} <= words
+    assert not {"daisys", "gooses", "sheeps", "childs", "peachs", "boxs"} & words
+    for problem in drawn:
+        scenario, structure = problem.template.split("/")
+        if structure in ("lose-share", "share") and scenario in ("marbles", "farm", "orchard"):
+            assert ("that are left" in problem.question) == (structure == "lose-share")
+
+
 def test_there_are_scenarios_and_structures_of_one_to_four_steps_enough():
     scenarios, structures = zip(*(template.split("/") for template in problems.templates()), strict=True)
     assert len(set(scenarios)) >= 8
