@@ -5,13 +5,18 @@ import zlib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from workbench.corpora import problems
+from workbench.engine import models
+from workbench.engine.generate import Completion, TransformersSampler
 from workbench.errors import UserError
 from workbench.studies import generators, synthesis
 from workbench.studies.acceptance import rule, sparse
 from workbench.studies.generators import Candidate, Item
 from workbench.studies.synthesis import Growth, grow
 
+torch.set_num_threads(1)
 WORDS = (
     "harbour",
     "orchard",
@@ -267,3 +272,147 @@ def test_settings_that_cannot_be_met_are_refused_in_a_sentence(arm, pool, change
 def test_vectors_that_are_not_unit_are_a_mistake():
     with pytest.raises(ValueError, match="unit length"):
         grow("prismatic", skewed(), imitate, lambda items: np.full((len(items), 3), np.nan), GROWTH)
+
+
+# ------------------------------------------------------------------------------- the grammar as generator
+@pytest.fixture(scope="module")
+def drawn():
+    return generators.items(problems.draw(60, 0, templates=problems.templates()[::9]))
+
+
+def test_the_grammar_imitates_its_examples_by_the_shares_it_states(drawn):
+    example = drawn[0]
+    written = generators.embedded(slip=0.0)([example], 1_500, 0)
+    repeated = [each for each in written if each.problem.endswith(example.problem)]
+    fresh = [each for each in written if not each.problem.endswith(example.problem)]
+    halves = [len(set(each.source.split("/")) & set(example.source.split("/"))) for each in fresh]
+    same, related = np.mean(np.equal(halves, 2)), np.mean(np.equal(halves, 1))
+    assert len(repeated) / len(written) == pytest.approx(generators.REPEATED, abs=0.03)
+    assert same == pytest.approx(generators.SAME, abs=0.04)
+    assert related == pytest.approx(generators.RELATED, abs=0.04)
+    assert {each.source for each in written} <= set(problems.templates())
+    assert len({each.problem for each in fresh}) > 0.9 * len(fresh)
+
+
+def test_the_grammars_solver_is_right_but_for_its_slips(drawn):
+    written = generators.embedded(attempts=3, slip=0.2)(drawn, 600, 0)
+    right = {each.problem: each for each in generators.embedded(slip=0.0)(drawn, 600, 0)}
+    pairs = [(each, right[each.problem].answers[0]) for each in written]
+    wrong = np.mean([answer != truth for each, truth in pairs for answer in each.answers])
+    assert wrong == pytest.approx(0.2, abs=0.03)
+    kept = [
+        (each, places[0], truth) for each, truth in pairs if (places := generators.agreeing(each.answers, 2))
+    ]
+    after = np.mean([each.answers[place] != truth for each, place, truth in kept])
+    assert after < 0.05  # the rule mends most, and cannot see two slips that agree
+
+
+def test_a_candidate_of_the_grammar_depends_on_its_place_and_the_seed_alone(drawn):
+    generate = generators.embedded(n_words=6, largest=15)
+    assert generate(drawn, 30, 4)[:10] == generate(drawn, 10, 4)
+    assert generate(drawn, 10, 4) != generate(drawn, 10, 5)
+    assert generate([], 10, 0) == []
+
+
+@pytest.mark.parametrize("arm", synthesis.ARMS)
+def test_every_arm_grows_the_grammars_pool(drawn, arm):
+    growth = Growth(target=90, per_round=48)
+    grown, decisions, rounds = grow(arm, drawn, generators.embedded(slip=0.2), synthesis.by_ngrams, growth)
+    assert len(grown) == 90
+    assert {"no agreement", "same text"} <= set(decisions["reason"])
+    assert decisions.groupby("round").size().tolist() == rounds["proposed"].tolist()[1:]
+    assert not {each.source for each in grown} & set(problems.templates(held_out=True))
+
+
+# ------------------------------------------------------------------------------- a sampler as generator
+class Scripted:
+    """A sampler that answers requests for problems and for solutions from two lists, in turn."""
+
+    def __init__(self, written, solved, ended="stop"):
+        self.written, self.solved, self.ended, self.prompts = written, solved, ended, []
+
+    def sample(self, prompts, *, n=1, **_settings):
+        self.prompts += prompts
+        lines = iter(self.written if all(each.endswith("Problem:") for each in prompts) else self.solved)
+        return [[Completion(next(lines), [], [], self.ended) for _ in range(n)] for _ in prompts]
+
+
+ASKED = "Ann has 3 pens and buys 4 more pens. How many pens has she?"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        ASKED,
+        f" {ASKED}\n",
+        f"Problem: {ASKED}",
+        f"**Problem:** {ASKED}",
+        f"Sure, here is one:\n\nProblem: {ASKED}",
+        f"{ASKED}\n\nAnswer: 7",
+        f"{ASKED}\nSolution: 3 + 4 = 7",
+    ],
+)
+def test_problems_are_read_in_whatever_dress_they_come(drawn, written):
+    solved = ["3 + 4 = 7. The answer is 7.", "So she has 7.00 pens", "no idea"]
+    sampler = Scripted([written], solved)
+    (found,) = generators.from_sampler(sampler)(drawn, 1, 0)
+    assert found.readable
+    assert found.problem == ASKED
+    assert found.answers == ("7", "7", None)
+    assert sum(each.problem in sampler.prompts[0] for each in drawn) >= 4
+    assert ASKED in sampler.prompts[1]
+
+
+def test_what_is_no_problem_or_was_cut_off_is_not_read(drawn):
+    for rubbish in ("", "?", "how?", "There was a cat and it sat on many a mat.", "Sure, here is one:"):
+        (found,) = generators.from_sampler(Scripted([rubbish], []))(drawn, 1, 0)
+        assert not found.readable
+    (found,) = generators.from_sampler(Scripted([ASKED + " And how"], [], ended="length"))(drawn, 1, 0)
+    assert not found.readable
+    (found,) = generators.from_sampler(Scripted([ASKED], ["7"] * 3, ended="length"))(drawn, 1, 0)
+    assert found.answers == (None,) * 3
+
+
+def test_an_untrained_model_as_sampler_brings_nothing_in_and_breaks_nothing(drawn):
+    tokenizer = models.train_tokenizer([each.problem for each in drawn], 400)
+    config = models.config("tiny:0.1M", len(tokenizer), context=512)
+    sampler = TransformersSampler(models.build(config, 0), tokenizer)
+    generate = generators.from_sampler(sampler, shots=2, max_new_tokens=24)
+    grown, decisions, rounds = grow(
+        "prismatic", drawn, generate, synthesis.by_ngrams, Growth(100, per_round=6)
+    )
+    assert grown == drawn
+    assert len(decisions) == 6
+    assert set(decisions["reason"]) <= {"not readable", "no agreement"}
+    assert rounds["stopped"].iloc[-1] == "few accepted"
+
+
+@pytest.mark.parametrize(
+    ("solution", "answer"),
+    [
+        ("3 + 4 = 7. The answer is 7.", "7"),
+        ("that makes 1,250 pens", "1250"),
+        ("10-2", "2"),
+        ("x = -2", "-2"),
+        ("half of it: 1/2", "1/2"),
+        ("$3.50", "7/2"),
+        ("3/0", None),
+        ("none at all", None),
+    ],
+)
+def test_the_answer_is_the_last_number_exactly(solution, answer):
+    assert generators.answer_in(solution) == answer
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: generators.embedded(attempts=0),
+        lambda: generators.embedded(slip=1.5),
+        lambda: generators.from_sampler(None, shots=0),
+        lambda: generators.from_sampler(None, attempts=0),
+    ],
+)
+def test_generators_refuse_what_cannot_be(make):
+    with pytest.raises(UserError, match="choose"):
+        make()

@@ -173,7 +173,7 @@ class _Loop:
 
 def _decide(loop: _Loop, number: int, pool: list[Item]) -> pd.DataFrame:
     """The decisions about a round's candidates, in the order in which they were written."""
-    space = {"embedding": _embedded, "n-gram": _ngrams}.get(loop.arm, loop.vectors)
+    space = {"embedding": by_embedding, "n-gram": by_ngrams}.get(loop.arm, loop.vectors)
     crowds = loop.clusters(space(pool))
     examples = _examples(loop, number, pool, crowds)
     written = loop.generate(examples, loop.growth.per_round, int(loop.rng(number, WRITING).integers(2**31)))
@@ -257,16 +257,17 @@ def _text(item: Item) -> str:
     return f"{item.problem}\n{item.solution}"
 
 
-def _embedded(items: Sequence[Item]) -> np.ndarray:
+def by_embedding(items: Sequence[Item]) -> np.ndarray:
+    """Embeddings of problem and solution; all items that are to be compared go through one call."""
     return embed([_text(item) for item in items])
 
 
-def _ngrams(items: Sequence[Item]) -> np.ndarray:
-    """Counts of one to three words in a row, hashed to 4,096 places, shape (n, 4096)."""
+def by_ngrams(items: Sequence[Item]) -> np.ndarray:
+    """Unit counts of one to three words in a row of problem and solution, hashed, shape (n, 2048)."""
     from sklearn.feature_extraction.text import HashingVectorizer
 
     hashing = HashingVectorizer(
-        tokenizer=words, token_pattern=None, ngram_range=(1, 3), n_features=4096, alternate_sign=False
+        tokenizer=words, token_pattern=None, ngram_range=(1, 3), n_features=2048, alternate_sign=False
     )
     return hashing.transform([_text(item) for item in items]).toarray()
 
