@@ -99,14 +99,21 @@ def answer_in(solution: str) -> str | None:
 
 
 # ------------------------------------------------------------------------------- the grammar
-def embedded(*, attempts: int = 3, slip: float = 0.1, **drawing: int | float | None) -> Generate:
+def embedded(
+    *,
+    templates: Sequence[str] | None = None,
+    attempts: int = 3,
+    slip: float = 0.1,
+    **drawing: int | float | None,
+) -> Generate:
     """A generator that imitates few-shot prompting with the grammar of `corpora.problems`.
 
     One candidate in ten repeats an example. The others look at one example: 80 % take its template with new
-    words and numbers, 15 % another one with the same scenario or the same structure, 5 % any template that
-    is not held out. Nothing here knows which templates are rare.
+    words and numbers, 15 % another one with the same scenario or the same structure, 5 % any template.
+    Nothing here knows which templates are rare.
 
     Args:
+        templates: those that it knows; None for all that are not held out.
         attempts: solutions of each problem.
         slip: probability that one of them ends with a wrong number, independently.
         drawing: `n_words`, `largest` and `distractors` of `problems.draw`.
@@ -117,14 +124,14 @@ def embedded(*, attempts: int = 3, slip: float = 0.1, **drawing: int | float | N
     _check_attempts(attempts)
     if not 0 <= slip <= 1:
         raise UserError(f"slip is a probability: choose 0 to 1, not {slip}.")
-    templates = problems.templates()
+    known = problems.templates() if templates is None else templates
 
     def candidate(example: Item, rng: np.random.Generator) -> Candidate:
         if rng.random() < REPEATED:
             text = PHRASES[rng.integers(len(PHRASES))] + example.problem
             source, solution = example.source, example.solution
         else:
-            source = _template(example.source, templates, rng)
+            source = _template(example.source, known, rng)
             drawn = problems.draw(1, int(rng.integers(2**31)), templates=[source], **drawing)[0]
             text, solution = drawn.question, drawn.rationale()
         solutions = tuple(_slipped(solution, slip, rng) for _ in range(attempts))

@@ -22,6 +22,20 @@ UNITS = {
 _ROWS = 40  # of a heat map; more clusters are averaged in neighbouring ranks
 
 
+def card(frame: pd.DataFrame) -> Table:
+    """The score and what stands around it. Columns: measure, value, low, high, note."""
+    shown = frame.assign(value=frame["value"].map("{:.4g}".format), interval=[
+        "" if np.isnan(low) else f"{low:.4g} to {high:.4g}"
+        for low, high in zip(frame["low"], frame["high"], strict=True)
+    ])  # fmt: skip
+    return Table(
+        shown[["measure", "value", "interval", "note"]],
+        "How diverse the examples are",
+        "The first line is the score with its 95 % interval (split halves); the next two are what it could "
+        "be at most, the others are measures of the same texts for comparison.",
+    )
+
+
 def tracks(frame: pd.DataFrame) -> Chart:
     """Accuracy out of distribution against each measure of diversity, a point a training subset.
 
