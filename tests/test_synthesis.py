@@ -10,7 +10,9 @@ import torch
 from workbench.corpora import problems
 from workbench.engine import models
 from workbench.engine.generate import Completion, TransformersSampler
+from workbench.engine.gradients import sketch
 from workbench.errors import UserError
+from workbench.measures.vendi import vendi_from_features
 from workbench.studies import generators, synthesis
 from workbench.studies.acceptance import rule, sparse
 from workbench.studies.generators import Candidate, Item
@@ -322,6 +324,23 @@ def test_every_arm_grows_the_grammars_pool(drawn, arm):
     assert {"no agreement", "same text"} <= set(decisions["reason"])
     assert decisions.groupby("round").size().tolist() == rounds["proposed"].tolist()[1:]
     assert not {each.source for each in grown} & set(problems.templates(held_out=True))
+
+
+def test_gradients_of_a_model_drive_the_loop_and_are_taken_once_an_item(drawn):
+    tokenizer = models.train_tokenizer([each.problem for each in drawn], 400)
+    model = models.build(models.config("tiny:0.1M", len(tokenizer), context=256), 0)
+    asked = []
+
+    def gradients(items):
+        asked.extend(items)
+        pairs = [(each.problem, " " + each.solution) for each in items]
+        return sketch(model, tokenizer, pairs, dimension=128).vectors
+
+    growth = Growth(target=90, per_round=30, most_rounds=3)
+    grown, decisions, rounds = grow("prismatic", drawn, generators.embedded(), gradients, growth)
+    assert len(asked) == len({(each.problem, each.solution) for each in asked})
+    assert rounds["g_vendi"].iloc[-1] == pytest.approx(vendi_from_features(gradients(grown)), rel=1e-3)
+    assert decisions["similarity"].between(-1, 1).sum() == (decisions["cluster"] >= 0).sum() > 0
 
 
 # ------------------------------------------------------------------------------- a sampler as generator

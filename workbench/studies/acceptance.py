@@ -75,8 +75,7 @@ def judge(
     """
     texts = {_normal(item.problem): item.id for item in pool}
     ids = [item.id for item in [*pool, *candidates]]
-    cosines, among = new @ known.T, new @ new.T
-    closest, like = cosines.max(axis=1), cosines.argmax(axis=1)
+    (like, closest), among = nearest(new, known), new @ new.T
     n, verdicts = len(pool), []
     for at, item in enumerate(candidates):
         text = _normal(item.problem)

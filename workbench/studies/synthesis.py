@@ -27,7 +27,7 @@ from workbench.errors import UserError
 from workbench.measures.similarity import embed
 from workbench.measures.vendi import vendi_from_features
 from workbench.measures.vocabulary import words
-from workbench.studies.acceptance import Admit, Verdict, far, judge, rule, sparse
+from workbench.studies.acceptance import far, judge, rule, sparse
 from workbench.studies.generators import Candidate, Generate, Item, agreeing
 
 ARMS = ("prismatic", "paper", "random", "embedding", "n-gram")
@@ -100,11 +100,13 @@ def grow(
         keep: holds the tables of each round, so that a killed run goes on behind the last.
 
     Returns:
-        The grown pool; a row for each candidate (`DECISIONS`: `reason` says which gate or rule decided,
-        `cluster` and `similarity` are those of the nearest centroid of that round, −1 and NaN where no vector
-        was needed, `like` is the item that a duplicate repeats); a row for each round, and one for the start
-        (`ROUNDS`: `g_vendi` of the whole pool and `g_vendi_equal` of subsets of the first pool's size, which
-        compares rounds and arms; `stopped` is the reason, in the last row).
+        The grown pool.
+        A row for each candidate (`DECISIONS`): `reason` is the gate or rule that decided, `like` the item
+        that a repetition repeats; `cluster` and `similarity` are of the nearest of that round's centroids in
+        the arm's vectors, −1 and NaN where the candidate fell before.
+        A row for the start and for each round (`ROUNDS`): `g_vendi` is of the whole pool, `g_vendi_equal` the
+        mean over subsets of the first pool's size, which compares rounds and arms; the last row has the
+        reason why it `stopped`.
 
     Raises:
         UserError: no such arm, an empty pool, two items with one id, or settings that cannot be met.
@@ -116,10 +118,10 @@ def grow(
     for number in range(start, start + growth.most_rounds + 1):
         if number > start:
             make = partial(_decide, loop, number, pool)
-            decisions.append(keep(f"{arm}-{number:02d}-decisions", make))
+            decisions.append(keep(f"{arm}-{seed}-{number:02d}-decisions", make))
             pool = pool + accepted(decisions[-1])
         make = partial(_score, loop, number, pool, n_first, decisions[-1], rounds)
-        rounds.append(keep(f"{arm}-{number:02d}-score", make))
+        rounds.append(keep(f"{arm}-{seed}-{number:02d}-score", make))
         if rounds[-1]["stopped"].item():
             break
     return pool, pd.concat(decisions, ignore_index=True), pd.concat(rounds, ignore_index=True)
@@ -166,6 +168,10 @@ class _Loop:
     def rng(self, number: int, stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, number, stream])
 
+    @property
+    def space(self) -> Vectors:
+        return {"embedding": by_embedding, "n-gram": by_ngrams}.get(self.arm, self.vectors)
+
     def clusters(self, rows: np.ndarray) -> Clusters:
         k = min(len(rows), max(2, round(self.growth.fraction * len(rows))))
         return spherical_kmeans(rows, k, seed=self.seed)
@@ -173,37 +179,26 @@ class _Loop:
 
 def _decide(loop: _Loop, number: int, pool: list[Item]) -> pd.DataFrame:
     """The decisions about a round's candidates, in the order in which they were written."""
-    space = {"embedding": by_embedding, "n-gram": by_ngrams}.get(loop.arm, loop.vectors)
-    crowds = loop.clusters(space(pool))
-    examples = _examples(loop, number, pool, crowds)
-    written = loop.generate(examples, loop.growth.per_round, int(loop.rng(number, WRITING).integers(2**31)))
+    n, crowds = loop.growth.per_round, loop.clusters(loop.space(pool))
+    examples = _examples(loop, pool, crowds, loop.rng(number, EXAMPLES))
+    written = loop.generate(examples, n, int(loop.rng(number, WRITING).integers(2**31)))[:n]
     read = [_read(loop, number, place, each) for place, each in enumerate(written)]
     sound = [item for item, reason in read if not reason]
-    verdicts = iter(())
-    if sound:
-        both = space([*pool, *sound])
-        if loop.arm == "embedding":  # its axes are fitted to the texts at hand
-            crowds = loop.clusters(both[: len(pool)])
-        labels, similarity = nearest(both[len(pool) :], crowds.centroids)
-        admit = rule(loop.arm, crowds.sizes, labels, loop.growth.ratio, loop.rng(number, LOTS))
-        verdicts = zip(_judged(loop, pool, sound, admit), labels, similarity, strict=True)
+    verdicts = iter(_verdicts(loop, number, pool, sound, crowds) if sound else ())
     rows = []
     for item, reason in read:
-        decided = (("rejected", reason, ""), -1, math.nan) if reason else next(verdicts)
-        rows.append((loop.arm, *astuple(item), *decided[0], *decided[1:]))
+        verdict = ("rejected", reason, "", -1, math.nan) if reason else next(verdicts)
+        rows.append((loop.arm, *astuple(item), *verdict))
     return _frame(DECISIONS, rows)
 
 
-def _examples(loop: _Loop, number: int, pool: list[Item], crowds: Clusters) -> list[Item]:
+def _examples(loop: _Loop, pool: list[Item], crowds: Clusters, rng: np.random.Generator) -> list[Item]:
     """One example for each candidate: of a random sparse cluster a random member, or of the whole pool."""
-    rng, n = loop.rng(number, EXAMPLES), loop.growth.per_round
-    if loop.arm in ("paper", "random"):
-        return [pool[at] for at in rng.integers(len(pool), size=n)]
-    members = [
-        np.flatnonzero(crowds.labels == at) for at in np.flatnonzero(sparse(crowds.sizes, loop.growth.ratio))
-    ]
-    drawn = (members[at] for at in rng.integers(len(members), size=n))
-    return [pool[rng.choice(each)] for each in drawn]
+    weights = np.ones(len(pool))
+    if loop.arm not in ("paper", "random"):
+        weights = (sparse(crowds.sizes, loop.growth.ratio) / crowds.sizes)[crowds.labels]
+    drawn = rng.choice(len(pool), loop.growth.per_round, p=weights / weights.sum())
+    return [pool[at] for at in drawn]
 
 
 def _read(loop: _Loop, number: int, place: int, written: Candidate) -> tuple[Item, str]:
@@ -217,11 +212,21 @@ def _read(loop: _Loop, number: int, place: int, written: Candidate) -> tuple[Ite
     return item, "not readable" if not written.readable else "" if agreed else "no agreement"
 
 
-def _judged(loop: _Loop, pool: list[Item], sound: list[Item], admit: Admit) -> list[Verdict]:
-    known, new = loop.vectors(pool), loop.vectors(sound)
-    is_far = far(known, loop.clusters(known), new, loop.growth.outlier)
-    limits = {"duplicate": loop.growth.duplicate, "target": loop.growth.target}
-    return judge(pool, sound, known, new, is_far, admit, **limits)
+def _verdicts(
+    loop: _Loop, number: int, pool: list[Item], sound: list[Item], crowds: Clusters
+) -> list[tuple[str, str, str, int, float]]:
+    """Decision, reason, like, cluster and similarity of candidates that can be read and agree."""
+    known, new, growth = loop.vectors(pool), loop.vectors(sound), loop.growth
+    by_gradient = crowds if loop.space is loop.vectors else loop.clusters(known)
+    is_far = far(known, by_gradient, new, growth.outlier)
+    both = loop.space([*pool, *sound])
+    if loop.arm == "embedding":  # its axes are fitted to the texts at hand
+        crowds = loop.clusters(both[: len(pool)])
+    labels, similarity = nearest(both[len(pool) :], crowds.centroids)
+    admit = rule(loop.arm, crowds.sizes, labels, growth.ratio, loop.rng(number, LOTS))
+    limits = {"duplicate": growth.duplicate, "target": growth.target}
+    judged = judge(pool, sound, known, new, is_far, admit, **limits)
+    return [(*each, *place) for each, *place in zip(judged, labels, similarity, strict=True)]
 
 
 # ------------------------------------------------------------------------------- scores and reasons to stop
