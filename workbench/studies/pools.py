@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from tqdm.auto import tqdm
 
 from workbench.corpora.problem_files import load_problems
 from workbench.corpora.problems import draw
@@ -36,29 +39,35 @@ class Grown:
     rounds: pd.DataFrame
 
 
-def grow_all(
-    proxy: Proxy, sizes: Sizes, params: Any, keep: Callable[[str, Callable[[], pd.DataFrame]], pd.DataFrame]
-) -> Grown:
-    """Grows pools by every arm, from beginnings that hold few of the templates; `keep` as in `grow`."""
+def grow_all(folder: Path, proxy: Proxy, sizes: Sizes, params: Any) -> Grown:
+    """Grows pools by every arm, from beginnings that hold few of the templates.
+
+    Each round is kept in `folder`, so that a killed call goes on behind it.
+    """
     write = generator(params)
     growth = Growth(sizes.target, per_round=sizes.per_round)
     pools, decisions, rounds = {}, [], []
-    for seed in range(sizes.seeds):
-        begun, vectors = beginning(params, sizes.first, seed), gradients_of(proxy, params)
-        for arm in ARMS:
-            found = grow(
-                arm,
-                begun,
-                write,
-                vectors,
-                growth,
-                seed=params.seed + seed,
-                keep=lambda name, make, seed=seed: keep(f"grown-{seed}-{name}", make),
-            )
-            pools[f"{arm}-{seed}"] = found[0]
-            decisions.append(found[1].assign(seed=seed))
-            rounds.append(found[2].assign(seed=seed))
+    with tqdm(total=sizes.seeds * len(ARMS), desc="grow", unit=" pools") as bar:
+        for seed in range(sizes.seeds):
+            begun, vectors = beginning(params, sizes.first, seed), gradients_of(proxy, params)
+            for arm in ARMS:
+                keep = partial(_kept, folder / f"seed-{seed}")
+                found = grow(arm, begun, write, vectors, growth, seed=params.seed + seed, keep=keep)
+                pools[f"{arm}-{seed}"] = found[0]
+                decisions.append(found[1].assign(seed=seed))
+                rounds.append(found[2].assign(seed=seed))
+                bar.update()
     return Grown(pools, pd.concat(decisions, ignore_index=True), pd.concat(rounds, ignore_index=True))
+
+
+def _kept(folder: Path, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """The table of that name in a folder, made if it is not there, and written whole or not at all."""
+    path = folder / f"{name}.parquet"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        make().to_parquet(path.with_suffix(".new"))
+        path.with_suffix(".new").replace(path)
+    return pd.read_parquet(path)
 
 
 def beginning(params: Any, n: int, seed: int) -> list[Item]:

@@ -82,7 +82,7 @@ def sizes(params: Any) -> Sizes:
     chosen = SIZES[params.profile]
     if params.n_subsets is None:
         return chosen
-    if 0 < params.n_subsets < 6:
+    if params.n_subsets and params.n_subsets < 6:
         raise UserError(
             f"n_subsets={params.n_subsets} is too few for a correlation: take 6, better 30 or more."
         )
