@@ -9,12 +9,13 @@ import torch
 
 from workbench.corpora import problems
 from workbench.engine import models
+from workbench.engine.clusters import spherical_kmeans
 from workbench.engine.generate import Completion, TransformersSampler
 from workbench.engine.gradients import sketch
 from workbench.errors import UserError
 from workbench.measures.vendi import vendi_from_features
 from workbench.studies import generators, synthesis
-from workbench.studies.acceptance import rule, sparse
+from workbench.studies.acceptance import far, rule, sparse
 from workbench.studies.generators import Candidate, Item
 from workbench.studies.synthesis import Growth, grow
 
@@ -131,6 +132,35 @@ def test_a_flood_of_one_sparse_cluster_fills_its_quota_and_no_more():
 def test_of_equal_clusters_all_are_open_and_who_comes_first_wins():
     admit = rule("prismatic", np.array([3, 3, 3, 3]), np.array([0, 0, 1, 1, 2, 3, 2, 0]), 0.5, None)
     assert [admit(at)[0] for at in range(8)] == [True, False, True, False, True, True, True, True]
+
+
+def test_examples_come_from_thin_clusters_but_for_the_arms_that_take_the_whole_pool():
+    shown = {}
+    for arm in synthesis.ARMS[:3]:
+        grow(arm, skewed(), lambda seeds, n, seed, arm=arm: shown.update({arm: seeds}) or [], tight, GROWTH)
+        assert len(shown[arm]) == GROWTH.per_round
+    crowded = {arm: np.mean([each.source in ("0", "1") for each in seeds]) for arm, seeds in shown.items()}
+    assert crowded["prismatic"] == 0
+    assert crowded["paper"] == crowded["random"] == pytest.approx(60 / 88, abs=0.15)
+    assert len({each.source for each in shown["prismatic"]}) >= 6
+
+
+def test_an_outlier_is_farther_from_all_centroids_than_the_pool_is_without_itself():
+    rng = np.random.default_rng(0)
+    known, new = tight(skewed()), rng.normal(size=(40, 64)) + 4 * np.eye(64)[rng.integers(12, size=40)]
+    known = np.concatenate([known, -np.eye(64)[:1]])  # alone, and opposite to a cluster
+    new /= np.linalg.norm(new, axis=1, keepdims=True)
+    crowds = spherical_kmeans(known, 13, seed=0)
+    usual = []
+    for at, row in enumerate(known):
+        centroids = [
+            known[(crowds.labels == cluster) & (np.arange(len(known)) != at)].sum(0) for cluster in range(13)
+        ]
+        usual.append(max(row @ each / np.linalg.norm(each) for each in centroids if each.any()))
+    closest = (new @ crowds.centroids.T).max(1)
+    for quantile in (0.0, 0.02, 0.5):
+        assert (far(known, crowds, new, quantile) == (closest < np.quantile(usual, quantile))).all()
+    assert far(known, crowds, new, 0.02).sum() > 0
 
 
 # ------------------------------------------------------------------------------- gates and log
