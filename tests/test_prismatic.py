@@ -245,11 +245,20 @@ def test_pools_of_all_arms_grow_from_one_beginning_and_a_second_call_goes_on(pro
     assert all(last[arm] == len(grown.pools[f"{arm}-0"]) for arm in pools.ARMS)
 
 
-def test_a_beginning_is_mostly_of_four_kinds():
-    found = [item.source for item in pools.beginning(settings(), 300, 1)]
-    common = pd.Series(found).value_counts()
-    assert 0.5 < common.iloc[:4].sum() / 300 < 0.85
-    assert len(common) > 30
+def test_a_beginning_is_of_few_kinds_and_skewed():
+    counts = pd.Series([item.source for item in pools.beginning(settings(), 300, 1)]).value_counts()
+    assert len(counts) <= pools.KINDS
+    assert counts.iloc[0] > 3 * counts.iloc[-1]
+    assert pools.beginning(settings(), 300, 1) != pools.beginning(settings(), 300, 2)
+
+
+def test_growth_is_told_relative_to_the_first_pool_where_all_seeds_have_come():
+    rows = [
+        ("prismatic", seed, number, 10 * (seed + 1) * (1 + number)) for seed in (0, 1) for number in (0, 1)
+    ]
+    rows.append(("prismatic", 0, 2, 50))
+    rounds = pd.DataFrame(rows, columns=["arm", "seed", "round", "g_vendi_equal"]).assign(n=5)
+    assert pools.relative(rounds)["g_vendi"].tolist() == [1, 2]
 
 
 def test_claims_about_pools_are_paired_by_seed_and_positive_for_our_arm():
@@ -257,13 +266,16 @@ def test_claims_about_pools_are_paired_by_seed_and_positive_for_our_arm():
     shift = {0: 0.0, 1: 5.0, 2: -0.5}
     rows = [(arm, seed, value + shift[seed]) for arm, value in arms.items() for seed in shift]
     outcome = pd.DataFrame(rows, columns=["arm", "seed", "accuracy"])
-    rounds = outcome.rename(columns={"accuracy": "g_vendi_equal"}).assign(round=1)
-    rounds["g_vendi_equal"] = np.exp(rounds["g_vendi_equal"])
+    rounds = outcome.rename(columns={"accuracy": "g_vendi"}).assign(round=1, n=20)
+    rounds["g_vendi"] = np.exp(rounds["g_vendi"])
     claims = {claim["name"]: claim for claim in pools.claims(outcome, rounds)}
     for kind in ("prismatic-more-diverse-than", "prismatic-teaches-more-than"):
         assert claims[f"{kind}-random"]["effect"] == pytest.approx(1)
         assert claims[f"{kind}-embedding"]["effect"] == pytest.approx(-1)
         assert claims[f"{kind}-random"]["n"] == 3
+    rounds.loc[0, "n"] = 19  # an arm that stopped early is no comparison
+    short = {claim["name"]: claim for claim in pools.claims(outcome, rounds)}
+    assert short["prismatic-more-diverse-than-random"]["n"] == 2
 
 
 def test_a_generator_that_does_not_exist_is_named():

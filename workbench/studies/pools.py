@@ -23,6 +23,8 @@ from workbench.studies.students import LARGEST, Pair, two_steps
 from workbench.studies.subsets import plain
 from workbench.studies.synthesis import ARMS, Growth, Vectors, grow, remembered
 
+KINDS = 16  # of problems in a first pool
+
 
 @dataclass(frozen=True)
 class Grown:
@@ -71,7 +73,7 @@ def _kept(folder: Path, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataF
 
 
 def beginning(params: Any, n: int, seed: int) -> list[Item]:
-    """A first pool: of the embedded problems two thirds have one of four templates, the others any.
+    """A first pool: embedded problems of sixteen kinds, the k-th of them 1/k as often as the first.
 
     Of given problems it is a random sample of those that have an answer.
     """
@@ -82,9 +84,7 @@ def beginning(params: Any, n: int, seed: int) -> list[Item]:
             Item(each.id, each.question, each.completion, answer_in(each.gold) or each.gold, "given", 0)
             for each in rng.sample(given, min(n, len(given)))
         ]
-    names = two_steps()
-    common = rng.sample(names, 4)
-    weights = {name: 1 / len(names) + (0.5 if name in common else 0) for name in names}
+    weights = {name: 1 / place for place, name in enumerate(rng.sample(two_steps(), KINDS), 1)}
     return items(draw(n, rng.randrange(2**31), templates=weights, largest=LARGEST))
 
 
@@ -105,12 +105,16 @@ def gradients_of(proxy: Proxy, params: Any) -> Vectors:
     return remembered(vectors)
 
 
-def equal_sizes(rounds: pd.DataFrame) -> pd.DataFrame:
-    """G-Vendi at equal size by arm and round, over seeds: columns arm, round, n, g_vendi, low, high."""
+def relative(rounds: pd.DataFrame) -> pd.DataFrame:
+    """G-Vendi at equal size over that of the first pool: columns arm, round, n, g_vendi, low, high.
+
+    Means over seeds. Rounds that not every seed has reached are left out.
+    """
+    first = rounds.groupby(["arm", "seed"])["g_vendi_equal"].transform("first")
     rows = []
-    for (arm, number), part in rounds.groupby(["arm", "round"], sort=False):
+    for (arm, number), part in rounds.assign(ratio=rounds["g_vendi_equal"] / first).groupby(["arm", "round"]):
         if len(part) == rounds["seed"].nunique():
-            mean = bootstrap_mean(part["g_vendi_equal"])
+            mean = bootstrap_mean(part["ratio"])
             rows.append((arm, number, int(part["n"].mean()), mean.value, mean.low, mean.high))
     return pd.DataFrame(rows, columns=["arm", "round", "n", "g_vendi", "low", "high"])
 
@@ -163,8 +167,9 @@ def outcomes(answers: pd.DataFrame, kind: str = "unseen") -> pd.DataFrame:
 # ------------------------------------------------------------------------------- claims
 def claims(outcome: pd.DataFrame, rounds: pd.DataFrame) -> list[dict[str, Any]]:
     """Our arm against random growth, and against the same rule driven by text, as `run.claim` takes it."""
-    score = rounds.groupby(["arm", "seed"])["g_vendi_equal"].last().reset_index(name="value")
-    score["value"] = np.log(score["value"])
+    last = rounds.groupby(["arm", "seed"]).last().reset_index()
+    # Whole pools compare where all arms have reached the target, the same number of problems.
+    score = last.assign(value=np.log(last["g_vendi"].where(last["n"] == last["n"].max())))
     share = outcome.rename(columns={"accuracy": "value"})
     found = []
     for other, paper in (

@@ -69,7 +69,7 @@ class Sizes:
 
 
 SIZES = {
-    "tiny": Sizes(Course("tiny:0.3M", 900, 60, 16, 600), 1_200, 36, 300, 100, 300, 160, 4),
+    "tiny": Sizes(Course("tiny:0.3M", 800, 50, 16, 500), 1_000, 30, 240, 80, 240, 128, 4),
     "small": Sizes(Course("tiny:1M", 4_000, 200, 32, 1_000), 5_000, 60, 1_000, 300, 2_000, 600, 5),
     "paper": Sizes(
         Course("tiny:28M", 20_000, 1_000, 64, 4_000), 50_000, 300, 10_000, 1_000, 20_000, 3_000, 5
@@ -155,12 +155,12 @@ def card(vectors: np.ndarray, about: pd.DataFrame, examples: pd.DataFrame) -> pd
 
 
 def by_dimension(proxy: Proxy, examples: pd.DataFrame, params: Any) -> pd.DataFrame:
-    """Scores of the first 256 examples by the sketch's dimension: columns dimension, score, expected, cap,
+    """Scores of the first 192 examples by the sketch's dimension: columns dimension, score, expected, cap,
     method.
 
     The score of order 2 is computed twice: as it stands, and from two independent sketches.
     """
-    pairs, rows = pairs_of(examples.head(256)), []
+    pairs, rows = pairs_of(examples.head(192)), []
     for d in (32, 64, 128, 256, 512, 1024, 2048, 4096):
         one, two = (
             sketch(*proxy, pairs, dimension=d, seed=seed, **settings(params)).vectors

@@ -131,7 +131,7 @@ def dimensions(frame: pd.DataFrame) -> Chart:
 
 
 def growth(frame: pd.DataFrame) -> Chart:
-    """G-Vendi over rounds. Columns: arm, round, n, g_vendi, low, high."""
+    """G-Vendi over rounds, over that of the first pool. Columns: arm, round, n, g_vendi, low, high."""
     arms = list(dict.fromkeys(frame["arm"]))
     # Arms stand a little beside each other, or their intervals would hide each other.
     beside = 0.06 * (frame["arm"].map(arms.index) - (len(arms) - 1) / 2)
@@ -141,7 +141,7 @@ def growth(frame: pd.DataFrame) -> Chart:
         .axis(tickMinStep=1, format="d", grid=False)
     )
     bars = base.mark_rule(strokeWidth=1.5).encode(
-        y=alt.Y("low:Q", title="G-Vendi (effective number of gradients)").scale(zero=False),
+        y=alt.Y("low:Q", title="G-Vendi, first pool = 1").scale(zero=False),
         y2="high:Q",
         stroke=alt.Stroke("arm:N", legend=None),
     )
@@ -153,8 +153,8 @@ def growth(frame: pd.DataFrame) -> Chart:
     return Chart(
         bars + lines,
         "G-Vendi over rounds",
-        "Each line is a pool that starts alike and takes its new examples by another rule; all pools are "
-        "scored at the same size. Bars are 95 % intervals, moved aside a little.",
+        "Each line is a way to take new examples into pools that start alike; all are scored at the size of "
+        "the first pool, and relative to it. Bars are 95 % intervals over repetitions, moved aside a little.",
     )
 
 
@@ -197,7 +197,7 @@ def decisions(frame: pd.DataFrame) -> Chart:
     base = alt.Chart(rows, height=240).encode(x=alt.X("round:O", title="round"), order="number:Q")
     bars = base.mark_bar().encode(
         y=alt.Y("count:Q", title="candidates").stack("zero"),
-        color=alt.Color("named:N", title="decision"),
+        color=alt.Color("named:N", title="decision").legend(orient="bottom", columns=4),
         tooltip=["arm", "round", "reason", "count"],
     )
     digits = base.mark_text(color=ON_BRIGHT, fontSize=11).encode(
@@ -323,8 +323,8 @@ def _tips(form: str, *names: str) -> list[alt.Tooltip]:
 
 def _across(chart: alt.Chart | alt.LayerChart, frame: pd.DataFrame) -> alt.FacetChart:
     """A panel an arm, all in one row as wide as a page."""
-    step = max(12, 600 // frame.groupby("arm")["round"].nunique().sum())
-    return chart.properties(width=alt.Step(step)).facet(column=alt.Column("arm:N", title=None), spacing=14)
+    step = max(8, 520 // (frame["arm"].nunique() * frame["round"].nunique()))
+    return chart.properties(width=alt.Step(step)).facet(column=alt.Column("arm:N", title=None), spacing=10)
 
 
 def _signed(value: float) -> str:
