@@ -132,6 +132,19 @@ def test_a_file_enters_the_key_by_its_content(model, tmp_path, monkeypatch):
     assert content(here) != content(there)
 
 
+def test_a_path_behind_its_kind_counts_by_its_content_too(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.jsonl").write_text("{}")
+    plain, named, other = (
+        check(model, {"data": f"{kind}{tmp_path / 'a.jsonl'}"}, "x") for kind in ("", "gsm8k:", "svamp:")
+    )
+    assert shown(named)["data"] == "gsm8k:a.jsonl"
+    assert len({str(content(each)["data"]) for each in (plain, named, other)}) == 3
+    before = content(named)
+    (tmp_path / "a.jsonl").write_text("{} ")
+    assert content(named) != before
+
+
 def test_a_folder_enters_the_key_by_names_and_content(model, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name / "deep").mkdir(parents=True)

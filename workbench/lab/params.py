@@ -117,12 +117,17 @@ def content(params: BaseModel) -> dict[str, Any]:
     """The parameters as they enter a run's key: a named file or folder stands for its bytes.
 
     Returns:
-        Name to value, without credentials; a path is {"sha256": digest}.
+        Name to value, without credentials; a path is {"sha256": digest}, and with a kind before it (as in
+        gsm8k:PATH) {"kind": …, "sha256": digest}.
     """
     values = {}
     for name, value in params.model_dump().items():
-        path = names_a_path(type(params), name, value)
-        values[name] = {"sha256": digest_path(Path(value))} if path else _without_credentials(value)
+        kind, path = named_path(type(params), name, value)
+        if not path:
+            values[name] = _without_credentials(value)
+        else:
+            values[name] = {"kind": kind} if kind else {}
+            values[name]["sha256"] = digest_path(Path(path))
     return values
 
 
@@ -133,12 +138,11 @@ def shown(params: BaseModel) -> dict[str, Any]:
 
 def relative(params: BaseModel) -> dict[str, Any]:
     """The parameters with absolute paths made relative to the working directory."""
-    return {
-        name: os.path.relpath(value)
-        if names_a_path(type(params), name, value) and os.path.isabs(value)
-        else value
-        for name, value in params.model_dump().items()
-    }
+    values = {}
+    for name, value in params.model_dump().items():
+        kind, path = named_path(type(params), name, value)
+        values[name] = kind + os.path.relpath(path) if os.path.isabs(path) else value
+    return values
 
 
 def changed(params: BaseModel) -> dict[str, Any]:
@@ -147,10 +151,18 @@ def changed(params: BaseModel) -> dict[str, Any]:
     return {name: value for name, value in params.model_dump().items() if value != defaults[name]}
 
 
-def names_a_path(model: type[BaseModel], name: str, value: Any) -> bool:
-    """Whether a text parameter names a file or folder that exists (a Literal never does)."""
+def named_path(model: type[BaseModel], name: str, value: Any) -> tuple[str, str]:
+    """The file or folder that a text parameter names, if it exists (a Literal never names one).
+
+    Returns:
+        What stands before the path with its colon, as in "gsm8k:PATH" (mostly ""), and the path or "".
+    """
     literal = typing.get_origin(model.model_fields[name].annotation) is Literal
-    return isinstance(value, str) and value != "" and not literal and os.path.exists(value)
+    if not isinstance(value, str) or literal:
+        return "", ""
+    before, colon, path = value.partition(":")
+    candidates = [("", value), (before + colon, path)] if colon else [("", value)]
+    return next((each for each in candidates if each[1] and os.path.exists(each[1])), ("", ""))
 
 
 def _without_credentials(value: Any) -> Any:
