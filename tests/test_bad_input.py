@@ -25,6 +25,7 @@ def workbench(folder, *words):
         (["run", "01_stories", "-p", "seed=one"], "seed"),
         (["run", "02_tiny_models", "-p", "architecture=bert"], "llama"),
         (["run", "02_tiny_models", "-p", "profile=huge"], "tiny"),
+        (["run", "09_prismatic", "-p", "method=fast"], "kronecker"),
         (["run", "01_story"], "01_stories"),
     ],
 )
@@ -43,6 +44,9 @@ def test_a_wrong_parameter_ends_before_any_kernel(tmp_path, words, said):
         (["run", "01_stories", "-p", "data=no_such_file.txt"], "no_such_file.txt"),
         (["run", "01_stories", "-p", "data=LICENSE"], "LICENSE"),
         (["run", "01_stories", "-p", "generator=opnai:http://x#y"], "'openai'"),
+        (["run", "09_prismatic", "-p", "n_subsets=3"], "n_subsets=3 is too few"),
+        (["run", "09_prismatic", "-p", "data=gsm8k:no_such_file.jsonl"], "no_such_file.jsonl"),
+        (["run", "09_prismatic", "-p", "generator=opnai:http://x#y"], "'openai'"),
     ],
 )
 def test_a_wrong_file_or_generator_is_one_sentence(tmp_path, words, said):

@@ -7,7 +7,16 @@ from families import FAMILIES, fresh, hooks_of, texts, tiny
 from test_models import TEXTS
 
 from workbench.engine import models
-from workbench.engine.gradients import Reader, dense_sketch, frozen, full_gradient, prepare, read, sketch
+from workbench.engine.gradients import (
+    Reader,
+    dense_sketch,
+    fold,
+    frozen,
+    full_gradient,
+    prepare,
+    read,
+    sketch,
+)
 from workbench.errors import UserError
 
 ROWS = list(zip(texts([9, 17, 30, 30, 5, 12]), [1, 5, 29, 3, 4, 7], strict=True))
@@ -161,6 +170,17 @@ def test_seeds_and_names_alone_settle_the_signs(small):
     first = sketch(model, tokenizer, pairs, dimension=64, seed=1).vectors
     assert np.array_equal(first, sketch(model, tokenizer, pairs, dimension=64, seed=1).vectors)
     assert not np.allclose(first, sketch(model, tokenizer, pairs, dimension=64, seed=2).vectors)
+
+
+@pytest.mark.parametrize("method", ["exact", "kronecker"])
+def test_a_large_sketch_folds_to_every_smaller_one(method):
+    model = tiny("GPT2")
+    large = read(Reader(model, 1024, 0, method), ROWS, NAMES, 0).vectors
+    for d in (256, 32):
+        small = read(Reader(model, d, 0, method), ROWS, NAMES, 0).vectors
+        assert np.abs(fold(large, d) - small).max() < 1e-5
+    with pytest.raises(ValueError, match="does not divide"):
+        fold(large, 100)
 
 
 # ------------------------------------------------------------------------------- chat and bad input

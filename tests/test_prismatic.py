@@ -102,6 +102,16 @@ def test_two_sketches_free_the_score_of_order_2_from_the_dimension(proxy):
     assert (frame["score"] <= frame["cap"].fillna(np.inf)).all()
 
 
+def test_identical_examples_score_one_and_still_cluster(proxy, tmp_path):
+    examples = prismatic.corpus(settings(), SIZES).head(1)
+    examples = pd.concat([examples] * 12, ignore_index=True).assign(id=[str(number) for number in range(12)])
+    vectors, about = prismatic.gradients(tmp_path / "g", proxy, examples, settings())
+    assert prismatic.card(vectors, about, examples)["value"][0] == pytest.approx(1, abs=1e-5)
+    points, clusters = prismatic.clusters(vectors, examples, 0, fraction=0.2)
+    assert clusters["size"].sum() == 12
+    assert points["contribution"].abs().max() < 1e-5
+
+
 def test_points_add_up_to_the_score_and_clusters_to_the_points(proxy, tmp_path):
     examples = prismatic.corpus(settings(), SIZES)
     vectors, _ = prismatic.gradients(tmp_path / "g", proxy, examples, settings())
@@ -229,12 +239,13 @@ def test_a_given_model_is_the_students_base():
 
 # ------------------------------------------------------------------------------- pools
 def test_pools_of_all_arms_grow_from_one_beginning_and_a_second_call_goes_on(proxy, tmp_path):
-    grown = pools.grow_all(tmp_path / "p", proxy, SIZES, settings())
+    write = pools.generator(settings())
+    grown = pools.grow_all(tmp_path / "p", write, proxy, SIZES, settings())
     assert set(grown.pools) == {f"{arm}-{seed}" for arm in pools.ARMS for seed in (0, 1)}
     for name, pool in grown.pools.items():
         start = [item for item in pool if item.round == 0]
         assert start == pools.beginning(settings(), SIZES.first, int(name[-1]))
-    again = pools.grow_all(tmp_path / "p", None, SIZES, settings())  # nothing is left that needs the proxy
+    again = pools.grow_all(tmp_path / "p", None, None, SIZES, settings())  # nothing is left to write or read
     assert again.rounds.equals(grown.rounds)
     counts = pools.reasons(grown.decisions)
     assert counts["count"].sum() == len(grown.decisions)

@@ -26,7 +26,7 @@ def run(folder, *words):
     command = [sys.executable, "-m", "workbench", "run", *words]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    (found,) = (path.parent for path in folder.glob(f"{words[0]}/*/claims.json"))
+    (found,) = (path.parent for path in folder.glob(f"{words[0]}/*/run.json"))
     return found
 
 
@@ -71,3 +71,21 @@ def test_the_real_checkpoint_has_local_and_broad_heads_and_no_induction_head():
     assert induction["high"].max() < 0.1
     first, second = losses.groupby("copy")["nats"].mean()
     assert second > 0.9 * first
+
+
+def test_gsm8k_is_scored_with_a_real_checkpoint_as_proxy(tmp_path):
+    source = tmp_path / "head.jsonl"
+    source.write_text("".join((REAL / "math" / "gsm8k" / "train.jsonl").read_text().splitlines(True)[:120]))
+    settings = {
+        "data": f"gsm8k:{source}",
+        "model": REAL / "models" / "stories260K" / "hf",
+        "truncate": "true",
+        "n_subsets": "0",
+    }
+    words = [word for name, value in settings.items() for word in ("-p", f"{name}={value}")]
+    folder = run(tmp_path, "09_prismatic", *words)
+    examples = pd.read_parquet(folder / "tables" / "examples.parquet")
+    assert len(examples) == 120
+    assert examples["completion"][0].endswith("The answer is 72.")
+    card = pd.read_parquet(folder / "tables" / "card.parquet").set_index("measure")
+    assert 5 < card.loc["G-Vendi", "low"] < card.loc["G-Vendi", "value"] < 120

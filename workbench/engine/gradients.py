@@ -109,6 +109,21 @@ def read(
     return Sketches(vectors, norms, losses, n_tokens, n_truncated)
 
 
+def fold(vectors: np.ndarray, dimension: int) -> np.ndarray:
+    """The unit vectors `[examples, dimension]` that `sketch` gives with a smaller dimension.
+
+    Entries that share a bucket of the smaller sketch have theirs a multiple of `dimension` apart in the
+    larger one, so nothing is computed anew.
+
+    Raises:
+        ValueError: `dimension` does not divide that of the vectors.
+    """
+    if vectors.shape[1] % dimension:
+        raise ValueError(f"{dimension} does not divide the sketch's dimension {vectors.shape[1]}")
+    folded = vectors.reshape(len(vectors), -1, dimension).sum(1)
+    return folded / np.linalg.norm(folded, axis=1, keepdims=True)
+
+
 def prepare(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,

@@ -41,12 +41,11 @@ class Grown:
     rounds: pd.DataFrame
 
 
-def grow_all(folder: Path, proxy: Proxy, sizes: Sizes, params: Any) -> Grown:
-    """Grows pools by every arm, from beginnings that hold few of the templates.
+def grow_all(folder: Path, write: Generate, proxy: Proxy, sizes: Sizes, params: Any) -> Grown:
+    """Grows pools by every arm from the same beginnings, with what `write` proposes.
 
     Each round is kept in `folder`, so that a killed call goes on behind it.
     """
-    write = generator(params)
     growth = Growth(sizes.target, per_round=sizes.per_round)
     pools, decisions, rounds = {}, [], []
     with tqdm(total=sizes.seeds * len(ARMS), desc="grow", unit=" pools") as bar:

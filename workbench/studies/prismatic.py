@@ -17,7 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from workbench.corpora.problem_files import load_problems
 from workbench.corpora.problems import draw, twin
 from workbench.engine.clusters import spherical_kmeans
-from workbench.engine.gradients import sketch
+from workbench.engine.gradients import fold, sketch
 from workbench.engine.sketch_files import read_sketches, sketch_file
 from workbench.errors import UserError
 from workbench.measures.compression import compression_ratio
@@ -41,6 +41,8 @@ from workbench.studies.subsets import (
 )
 
 Proxy = tuple[PreTrainedModel, PreTrainedTokenizerFast]
+
+DIMENSIONS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,8 @@ def corpus(params: Any, sizes: Sizes) -> pd.DataFrame:
     ten a twin of an earlier one with other numbers. Else a file of problems (`corpora.problem_files`).
     """
     if params.data != "embedded":
-        rows = [
-            (each.id, each.question, " " + each.rationale, "given") for each in load_problems(params.data)
-        ]
+        given = load_problems(params.data)
+        rows = [(each.id, each.question, " " + each.completion, "given") for each in given]
         return pd.DataFrame(rows, columns=["id", "prompt", "completion", "template"])
     names = two_steps()
     Random(params.seed).shuffle(names)
@@ -155,17 +156,18 @@ def card(vectors: np.ndarray, about: pd.DataFrame, examples: pd.DataFrame) -> pd
 
 
 def by_dimension(proxy: Proxy, examples: pd.DataFrame, params: Any) -> pd.DataFrame:
-    """Scores of the first 192 examples by the sketch's dimension: columns dimension, score, expected, cap,
+    """Scores of the first 256 examples by the sketch's dimension: columns dimension, score, expected, cap,
     method.
 
     The score of order 2 is computed twice: as it stands, and from two independent sketches.
     """
-    pairs, rows = pairs_of(examples.head(192)), []
-    for d in (32, 64, 128, 256, 512, 1024, 2048, 4096):
-        one, two = (
-            sketch(*proxy, pairs, dimension=d, seed=seed, **settings(params)).vectors
-            for seed in (params.seed, params.seed + 1)
-        )
+    pairs, rows = pairs_of(examples.head(256)), []
+    largest = [
+        sketch(*proxy, pairs, dimension=DIMENSIONS[-1], seed=seed, **settings(params)).vectors
+        for seed in (params.seed, params.seed + 1)
+    ]
+    for d in DIMENSIONS:
+        one, two = (fold(vectors, d) for vectors in largest)
         n = len(one)
         bounds = (cap(n, d) * projection_bias(n, d), cap(n, d))
         rows += [
