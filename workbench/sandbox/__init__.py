@@ -1,21 +1,28 @@
 """Runs programs that a model wrote, and reads what they left in `ans`; the only place where that happens.
 
-Monty is an interpreter of its own, without files, network or processes, in worker processes that may die.
-Nothing ever runs in a plain process: without a sandbox a program is "not run".
+The first tier is Monty, an interpreter of its own that has no files, network or processes, in workers that
+may die. What it does not know (generators, `fractions`, numpy, sympy) can be tried in a second one: CPython
+behind the walls of bubblewrap, a hundred times slower. Nothing ever runs in a plain process: without a
+sandbox a program is "not run".
 """
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
+from workbench.sandbox.cpython import run_in_cpython
 from workbench.sandbox.monty import run_in_monty
-from workbench.sandbox.outcomes import STATUSES, Outcome
+from workbench.sandbox.outcomes import MAX_PROGRAM, STATUSES, Outcome
 
 __all__ = ["STATUSES", "Outcome", "run"]
+
+TIERS = {"monty": run_in_monty, "cpython": run_in_cpython}
 
 
 def run(
     programs: Sequence[str],
     *,
+    tiers: Sequence[str] = ("monty",),
     seconds: float = 1.0,
     megabytes: int = 64,
     seed: int = 0,
@@ -28,6 +35,8 @@ def run(
 
     Args:
         programs: Python source, one text each.
+        tiers: where to try, of "monty" and "cpython"; what the first does not support, or cannot run, goes to
+            the next.
         seconds: a program may run; as long again to show an `ans` with a `__repr__` of its own.
         megabytes: a program may fill.
         seed: of `random` inside a program.
@@ -37,7 +46,7 @@ def run(
         One outcome for each program, in order. Whatever a program does, it is data: nothing is raised.
 
     Raises:
-        ValueError: a program is not text, or a limit is not positive.
+        ValueError: a program is not text, there is no such tier, or a limit is not positive.
     """
     if wrong := [str(index) for index, program in enumerate(programs) if not isinstance(program, str)]:
         raise ValueError(f"programs must be text; these are not: {', '.join(wrong)}")
@@ -45,4 +54,21 @@ def run(
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if min(seconds, megabytes, workers) <= 0:
         raise ValueError("seconds, megabytes and workers must be positive")
-    return run_in_monty(programs, seconds, megabytes, seed, workers)
+    if unknown := sorted(set(tiers) - set(TIERS)):
+        raise ValueError(f"tiers are of {', '.join(TIERS)}, not {', '.join(unknown)}")
+    long = Outcome("not run", reason=f"the program is longer than {MAX_PROGRAM:,} characters")
+    outcomes = [long if len(program) > MAX_PROGRAM else None for program in programs]
+    waiting = [index for index, outcome in enumerate(outcomes) if outcome is None]
+    for tier in tiers if waiting else ():
+        tried = TIERS[tier]([programs[index] for index in waiting], seconds, megabytes, seed, workers)
+        for index, outcome in zip(waiting, tried, strict=True):
+            outcomes[index] = after(outcomes[index], outcome)
+        waiting = [index for index in waiting if outcomes[index].status in ("unsupported", "not run")]
+    return outcomes
+
+
+def after(first: Outcome | None, second: Outcome) -> Outcome:
+    """What two tiers together say of one program."""
+    if first is None or second.status != "not run":
+        return second
+    return replace(first, reason=f"{first.reason}; {second.reason}")

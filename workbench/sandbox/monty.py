@@ -1,15 +1,21 @@
 """The first tier: a pool of Monty workers (pydantic-monty), a fresh session for each program."""
 
 import builtins
-import datetime
+import os
 import re
+import shutil
 import sys
+import sysconfig
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-from workbench.sandbox.outcomes import MAX_PRINTED, SHOWN, Outcome, one_line, read, too_long
+from workbench.sandbox.outcomes import MAX_PRINTED, NOW, SHOWN, Outcome, one_line, read
+from workbench.sandbox.walls import walled
 
-NOW = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)  # on every clock
+if TYPE_CHECKING:
+    from pydantic_monty import Monty, OSPolicy, ResourceLimits
+
 DEPTH = 1_000  # nested calls, as in CPython
 
 
@@ -17,45 +23,56 @@ def run_in_monty(
     programs: Sequence[str], seconds: float, megabytes: int, seed: int, workers: int
 ) -> list[Outcome]:
     """Run programs side by side; the arguments are those of `sandbox.run`."""
+    limits = {
+        "max_feed_duration_secs": seconds,
+        "max_memory": megabytes << 20,
+        "max_recursion_depth": DEPTH,
+        "max_suspensions": 1,
+        "max_total_sleep_secs": 0,
+    }
+    policy = {"sleep": "zero", "random_start": {"seed": seed}, "datetime": NOW}
     try:
-        import pydantic_monty
+        from pydantic_monty import Monty, MontyError
     except ImportError as error:
         return not_run(programs, error)
-    settings = {
-        "limits": {
-            "max_feed_duration_secs": seconds,
-            "max_memory": megabytes << 20,
-            "max_recursion_depth": DEPTH,
-            "max_suspensions": 1,
-            "max_total_sleep_secs": 0,
-        },
-        "os_policy": {"sleep": "zero", "random_start": {"seed": seed}, "datetime": NOW},
-        "assert_message_annotations": False,
-    }
-
-    def one(program: str) -> Outcome:
-        printed = Printed()
-        try:
-            with pool.checkout(**settings) as session:
-                session.feed_run(program, print_callback=printed)
-                # Shown and cut inside the worker: the value itself could be of any size once it is here.
-                shown = session.feed_run(f'f"{{ans!r:.{SHOWN}}}"', print_callback=printed)
-        except pydantic_monty.MontyCrashedError as error:
-            status, reason = "timeout" if error.timed_out else "crash", one_line(str(error))
-        except pydantic_monty.MontyError as error:
-            status, reason = classify(error.exception(), program)
-        else:
-            return read(shown, printed.text())
-        return Outcome(status, None, printed.text(), reason)
-
     try:
-        with pydantic_monty.Monty(min_processes=workers, max_processes=workers) as pool:
+        with (
+            walled(binary()) as start,
+            Monty(binary_path=start, min_processes=workers, max_processes=workers) as pool,
+            ThreadPoolExecutor(workers) as threads,
+        ):
             with pool.checkout() as session:
                 session.feed_run("1")
-            with ThreadPoolExecutor(workers) as threads:
-                return list(threads.map(lambda program: too_long(program) or one(program), programs))
-    except (OSError, RuntimeError, pydantic_monty.MontyError) as error:
+            return list(threads.map(lambda program: run_one(program, pool, limits, policy), programs))
+    except (OSError, RuntimeError, MontyError) as error:
         return not_run(programs, error)
+
+
+def run_one(program: str, pool: "Monty", limits: "ResourceLimits", policy: "OSPolicy") -> Outcome:
+    """Run one program in a session of its own."""
+    from pydantic_monty import MontyCrashedError, MontyError
+
+    printed, ended = Printed(), False
+    try:
+        with pool.checkout(limits=limits, os_policy=policy, assert_message_annotations=False) as session:
+            session.feed_run(program, print_callback=printed)
+            ended = True
+            # Shown and cut inside the worker: the value itself could be of any size once it is here.
+            shown = session.feed_run(f'f"{{ans!r:.{SHOWN}}}"', print_callback=printed)
+            return read(shown, printed.text())
+    except MontyCrashedError as error:
+        status, reason = "timeout" if error.timed_out else "crash", one_line(str(error))
+    except MontyError as error:
+        status, reason = classify(error.exception(), program)
+        if ended and status == "runtime error":
+            status, reason = "wrong type", f"ans cannot be shown: {reason}"
+    return Outcome(status, None, printed.text(), reason)
+
+
+def binary() -> str:
+    """The worker that comes with pydantic-monty, or the one that MONTY_BIN names."""
+    folders = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
+    return os.environ.get("MONTY_BIN") or shutil.which("monty", path=folders) or "monty"
 
 
 def not_run(programs: Sequence[str], error: Exception) -> list[Outcome]:
@@ -106,4 +123,4 @@ def is_unsupported(name: str, text: str, program: str) -> bool:
         return hasattr(sys.modules.get(found[1]), found[2])  # imports nothing that a program names
     if found := re.fullmatch(r"'(\w+)' object has no attribute '(\w+)'", text):
         return hasattr(getattr(builtins, found[1], None), found[2])
-    return text.endswith("is not supported in this environment")
+    return text.endswith("not supported in this environment") or text.startswith("Internal error in monty")

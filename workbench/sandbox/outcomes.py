@@ -1,6 +1,7 @@
 """What can become of a program, and how its `ans` is read."""
 
 import ast
+import datetime
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,6 +19,7 @@ STATUSES = (
     "not run",  # no sandbox here, or the program is longer than MAX_PROGRAM
 )
 
+NOW = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)  # on every clock of a sandbox
 MAX_ANSWER = 1_000  # digits or characters of ans
 MAX_PRINTED = 20_000  # characters
 MAX_PROGRAM = 20_000  # characters
@@ -27,7 +29,8 @@ SHOWN = MAX_ANSWER + 100  # of the repr of ans; more is too long whatever it is
 WRAPPED = re.compile(r"Decimal\('(.*)'\)|np\.\w+\((.*)\)")
 INTEGER = re.compile(r"-?[0-9]+")
 DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,4})?")
-QUOTED = re.compile(r"'([^'\\]|\\.)*'|\"([^\"\\]|\\.)*\"")
+ESCAPE = r"\\(?:[\\'\"nrt]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})"
+QUOTED = re.compile(rf"'(?:[^'\\]|{ESCAPE})*'|\"(?:[^\"\\]|{ESCAPE})*\"")
 FRACTION = re.compile(r"Fraction\((-?[0-9]+), (0*[1-9][0-9]*)\)|(-?[0-9]+)/(0*[1-9][0-9]*)")
 
 
@@ -74,13 +77,6 @@ def read(shown: str, printed: str) -> Outcome:
             pass
     reason = f"ans is {one_line(shown)}, which is neither a finite number nor text"
     return Outcome("wrong type", None, printed, reason)
-
-
-def too_long(program: str) -> Outcome | None:
-    """The outcome of a program that is not tried."""
-    if len(program) <= MAX_PROGRAM:
-        return None
-    return Outcome("not run", reason=f"the program is longer than {MAX_PROGRAM:,} characters")
 
 
 def one_line(text: str) -> str:
