@@ -1,6 +1,8 @@
 """Programs that a model wrote: what they answer, how they fail, and what they cannot reach."""
 
+import os
 import random
+import sys
 import threading
 import time
 from collections import Counter
@@ -114,6 +116,17 @@ def test_hanging_worker_costs_one_program():
     )
     assert hung.status == "timeout"
     assert [outcome.value for outcome in (before, *after)] == [1, 2]
+
+
+def test_no_worker_outlives_a_killed_run(tmp_path):
+    run = "from workbench import sandbox; sandbox.run(['while True: pass'] * 2, seconds=5)"
+    killed = psutil.Popen([sys.executable, "-c", run], env=os.environ | {"TMPDIR": str(tmp_path)})
+    while not (workers := [child for child in killed.children(recursive=True) if not child.children()]):
+        assert killed.poll() is None
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    assert psutil.wait_procs(workers, timeout=30)[1] == []
 
 
 def test_without_a_sandbox_nothing_runs_and_the_reason_says_what_to_install(monkeypatch):
