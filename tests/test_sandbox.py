@@ -163,6 +163,7 @@ def test_no_programs():
         (["ans = 1"], {"seconds": 0}),
         (["ans = 1"], {"megabytes": -1}),
         (["ans = 1"], {"tiers": ("docker",)}),
+        (["ans = 1"], {"tiers": ()}),
     ],
 )
 def test_mistakes_of_the_caller(programs, limits):

@@ -54,12 +54,14 @@ def run(
         workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if min(seconds, megabytes, workers) <= 0:
         raise ValueError("seconds, megabytes and workers must be positive")
-    if unknown := sorted(set(tiers) - set(TIERS)):
-        raise ValueError(f"tiers are of {', '.join(TIERS)}, not {', '.join(unknown)}")
+    if not tiers or set(tiers) - set(TIERS):
+        raise ValueError(f"tiers must be some of {', '.join(TIERS)}, not {tiers!r}")
     long = Outcome("not run", reason=f"the program is longer than {MAX_PROGRAM:,} characters")
     outcomes = [long if len(program) > MAX_PROGRAM else None for program in programs]
     waiting = [index for index, outcome in enumerate(outcomes) if outcome is None]
-    for tier in tiers if waiting else ():
+    for tier in tiers:
+        if not waiting:
+            break
         tried = TIERS[tier]([programs[index] for index in waiting], seconds, megabytes, seed, workers)
         for index, outcome in zip(waiting, tried, strict=True):
             outcomes[index] = after(outcomes[index], outcome)
