@@ -210,8 +210,9 @@ def test_long_examples_are_refused_or_cut_and_counted(small):
     found = sketch(model, tokenizer, pairs, truncate=True)
     assert found.n_truncated == 1
     assert np.isfinite(found.vectors).all()
-    with pytest.raises(UserError, match="all prompt"):
-        sketch(model, tokenizer, [("and then " * 200, "Yes.")], truncate=True)
+    (row, prompt), *_ = prepare(model, tokenizer, [("and then " * 200, "Yes.")], ["0"], truncate=True)[0]
+    assert prompt == 32
+    assert tokenizer.decode(row[prompt:-1]) == "Yes."
 
 
 def test_an_empty_completion_is_refused_by_its_name(small):

@@ -74,7 +74,8 @@ def sketch(
         dimension: d of the sketch; its cost does not hang on d.
         seed: of the sketch.
         method: `exact`, or `kronecker` where tensors of the weights' size do not fit (see `sketches`).
-        truncate: cut examples to the model's context instead of refusing them.
+        truncate: cut examples to the model's context instead of refusing them: they lose their end, and
+            where the prompt alone fills the context, its beginning too, down to half the context.
         chat: write each pair in the tokenizer's chat template.
         batch_tokens: tokens of a batch, padding included.
         ids: names of the examples in errors; their places, counted from 0, when None.
@@ -147,16 +148,16 @@ def prepare(
             raise UserError(f"Example {index} has an empty completion, and so no gradient: leave it out.")
         if not prompt:
             raise UserError(f"Example {index} has an empty prompt: give it at least a word.")
-        row = prompt + completion + end
-        if len(row) > context:
+        if len(prompt + completion + end) > context:
             if not truncate:
                 raise UserError(
-                    f"Example {index} has {len(row)} tokens, more than the model's context of {context}: "
-                    "set truncate=True, or leave it out."
+                    f"Example {index} has {len(prompt + completion + end)} tokens, more than the model's "
+                    f"context of {context}: set truncate=True, or leave it out."
                 )
-            row, n_truncated = row[:context], n_truncated + 1
-        if len(row) <= len(prompt):
-            raise UserError(f"Example {index} is all prompt within the context of {context}: leave it out.")
+            n_truncated += 1
+            if len(prompt) >= context:
+                prompt = prompt[-(context // 2) :]
+        row = (prompt + completion + end)[:context]
         rows.append((row, len(prompt)))
     return rows, n_truncated
 

@@ -26,6 +26,7 @@ def side_by_side(
     total: int,
     log: Callable[[str, Row], None],
     processes: int,
+    unit: str = "token",
 ) -> None:
     """Runs `work(*arguments, log=…, stop=…)` for every task, in processes of their own.
 
@@ -38,8 +39,9 @@ def side_by_side(
         total: of a task's `tokens`, for the time left.
         log: called here with a task's name and each row it logs.
         processes: tasks at a time; 1 runs them in this process.
+        unit: what `total` counts, for the bar.
     """
-    with tqdm(total=total * len(tasks), unit="token", unit_scale=True, desc="train") as bar:
+    with tqdm(total=total * len(tasks), unit=f" {unit}s", unit_scale=True, desc="train") as bar:
         seen = dict.fromkeys(tasks, 0)
 
         def note(name: str, row: Row) -> None:

@@ -140,7 +140,7 @@ def fit_all(
             share: ({name: list(sets[name]) for name in names}, *common) for share, names in shares.items()
         }
         total = max(map(len, shares.values()))
-        side_by_side(_teach, tasks, total=total, log=lambda *_: None, processes=processes)
+        side_by_side(_teach, tasks, total=total, log=lambda *_: None, processes=processes, unit="student")
     frames = []
     for name in sets:
         with np.load(folder / f"{name}.npz") as found:
