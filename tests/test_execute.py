@@ -89,9 +89,10 @@ def test_the_kernel_is_this_python_with_our_settings_and_no_history(root, monkey
     )
     monkeypatch.setenv("JUPYTER_PATH", str(root / "share"))
     cell = """
-import os, sys, json
+import os, sys, json, time
 from tqdm.auto import tqdm
-list(tqdm(range(3), desc="steps"))
+for _ in tqdm(range(3), desc="steps", mininterval=0):
+    time.sleep(0.1)
 print(json.dumps([sys.executable == PYTHON, os.environ["OMP_WAIT_POLICY"], os.environ["WORKBENCH_HEADLESS"],
                   os.path.samefile(os.getcwd(), PLACE), get_ipython().history_manager.enabled]))
 """
@@ -102,6 +103,9 @@ print(json.dumps([sys.executable == PYTHON, os.environ["OMP_WAIT_POLICY"], os.en
     found = json.loads(next(line for line in log if line.startswith("[")))
     assert found == [True, "PASSIVE", "1", True, False]
     assert sum("steps" in line for line in log) == 1, "a progress bar is one line in the log"
+    kept = json.loads((job.folder / "notebook.ipynb").read_text())
+    told = [o["text"] for c in kept["cells"] for o in c.get("outputs", []) if o["output_type"] == "stream"]
+    assert sum("".join(text).count("steps") for text in told) == 1, "and one in the notebook"
 
 
 def test_a_failing_cell_is_shown_and_kept_and_the_run_is_marked(root):

@@ -211,8 +211,20 @@ def _keep(part: Path, final: Path, root: Path) -> None:
     for cell in notebook["cells"]:
         cell["source"] = strip_credentials(source_of(cell))
         if "outputs" in cell:
-            cell["outputs"] = _told(cell["outputs"], root)
+            cell["outputs"] = _told(_merged(cell["outputs"]), root)
     atomic_write(final, encoded(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"))
+
+
+def _merged(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Outputs with what a stream said in pieces put together, as JupyterLab keeps it."""
+    merged: list[dict[str, Any]] = []
+    for output in outputs:
+        text = source_of({"source": output.get("text", "")})
+        if merged and output["output_type"] == "stream" and output.get("name") == merged[-1].get("name"):
+            merged[-1]["text"] += text
+        else:
+            merged.append({**output, "text": text} if output["output_type"] == "stream" else output)
+    return merged
 
 
 def _told(value: Any, root: Path) -> Any:
