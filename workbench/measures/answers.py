@@ -19,11 +19,14 @@ Strategy = Literal["cot", "l2m", "pot", "gsm8k", "boxed"]
 Verdict = Literal["correct", "wrong", "unparsed", "unscorable"]
 VERDICTS: tuple[Verdict, ...] = ("correct", "wrong", "unparsed", "unscorable")
 
+_LAST = 20_000  # characters that are read; a final answer stands at the end
 _ENDED = re.compile(r"</s>|<eos>|<\|(?:im_end|eot_id|end_of_text|endoftext)\|>")
-_NEXT_QUESTION = re.compile(r"\n\s*(?:Question|Problem|Input|Q|#+ ?Instruction):")
+_NEXT_QUESTION = re.compile(r"\n[ \t]*(?:Question|Problem|Input|Q|#+ ?Instruction):")
 _MARKER = re.compile(r"(?i)####|\\(?:boxed|fbox)\b|\banswer\b[*_]*(?: is\b|\s*[:=])[*_: ]*")
 _SENTENCE_END = re.compile(r"[.!?][*_)\"]*\s+(?=[A-Z])|\n")
-_OPERATION = re.compile(r"\s*(?:=|(?:[-−+*/×÷x^]|\\times|\\div)\s*[$(]*[0-9.])")  # goes on as an expression
+_OPERATION = re.compile(
+    r"\s*(?:=|(?:[-−+*/×÷x^]|\\times|\\div)\s*[$(]*[0-9.\\]|[-+^]\s*[a-z]\b)"
+)  # goes on as an expression
 _ANOTHER = re.compile(
     r"(?:\s?[A-Za-z%]+)?\s*(?:,|,?\s*\b(?:and|or)\b|&)\s*[-−$€£]*[0-9]"
 )  # "3 and 5", "May 5, 2021"
@@ -69,12 +72,14 @@ def extract(given: object, strategy: Strategy = "cot") -> Answer:
         ValueError: another strategy.
     """
     if strategy == "pot":
-        return Answer(from_program(given), str(given)[:200], "program")
+        number = from_program(given)
+        return Answer(number, str(given)[:200] if number else type(given).__name__, "program")
     if strategy not in ("cot", "l2m", "gsm8k", "boxed"):
         raise ValueError(f"the strategy must be cot, l2m, pot, gsm8k or boxed, not {strategy!r}")
-    text = _CALCULATOR.sub("", _ENDED.split(str(given), maxsplit=1)[0])
+    text = _ENDED.split(str(given), maxsplit=1)[0]
     if strategy == "cot":
         text = _NEXT_QUESTION.split(text, maxsplit=1)[0]
+    text = _CALCULATOR.sub("", text[-_LAST:])
     marks = [mark for mark in _MARKER.finditer(text) if _counts(mark[0], strategy)]
     if marks:
         return _after(text[marks[-1].end() :], boxed=marks[-1][0].startswith("\\"))
@@ -90,7 +95,7 @@ def judge(given: object, gold: str | int | float | Fraction, strategy: Strategy 
 
     Args:
         given: see `extract`.
-        gold: the right answer; of GSM8K's solutions what follows "####".
+        gold: the right answer; of a whole solution what follows "####", or is boxed.
         strategy: see `extract`.
     """
     answer = extract(given, strategy)
@@ -105,7 +110,9 @@ def judge(given: object, gold: str | int | float | Fraction, strategy: Strategy 
 
 def read_gold(gold: str | int | float | Fraction) -> Number | None:
     """A right answer as a number; None where it is a name, a list, or anything else."""
-    return whole_number(gold.rpartition("####")[2]) if isinstance(gold, str) else from_program(gold)
+    if not isinstance(gold, str):
+        return from_program(gold)
+    return extract(gold, "boxed").number if "\\boxed" in gold else whole_number(gold.rpartition("####")[2])
 
 
 def tally(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
@@ -151,7 +158,7 @@ def _after(rest: str, boxed: bool) -> Answer:
 def _first(text: str) -> tuple[Number | None, bool]:
     """The first number of a text, None where it begins a list; and whether it begins an expression."""
     found = next(numbers_in(text), None)
-    if found is None:
+    if found is None or re.match("(?i)not ", text):
         return None, False
     number = None if _ANOTHER.match(text, found.end) else found.number
     return number, bool(_OPERATION.match(text, found.end))

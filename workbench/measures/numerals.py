@@ -89,7 +89,7 @@ def whole_number(text: str) -> Number | None:
 
 
 def from_program(value: object) -> Number | None:
-    """The number that a program computed; None for truth values, infinities, and lists of several."""
+    """The number that a program computed; None for truth values, infinities, giants, lists of several."""
     if isinstance(value, (list, tuple)) and len(value) == 1:
         value = value[0]
     if isinstance(value, str):
@@ -99,6 +99,10 @@ def from_program(value: object) -> Number | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, Fraction, Decimal)):
         return None
     if isinstance(value, (float, Decimal)) and not math.isfinite(value):
+        return None
+    if isinstance(value, Decimal) and abs(value.adjusted()) > _LONGEST:
+        return None
+    if max(abs(part).bit_length() for part in Fraction(value).as_integer_ratio()) > 4 * _LONGEST:
         return None
     return Number(Fraction(value), exact=not isinstance(value, float))
 
