@@ -46,7 +46,7 @@ def judge_latex(
         given: completions.
         golds: right answers, in LaTeX or plain.
         strategy: where the answer stands; see `answers.extract`.
-        seconds: for one comparison.
+        seconds: for one comparison, at most 60.
         processes: workers.
 
     Raises:
