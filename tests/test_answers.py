@@ -99,7 +99,7 @@ def test_a_programs_value_counts_exactly_but_for_float_noise(computed, gold, ver
     ("text", "expected"),
     [
         ("3 + 4 = 7. The answer is 7.", 7), ("The answer is: 7", 7), ("the answer is 7\n", 7),
-        ("Answer: 7", 7), ("Final Answer: 66 dollars", 66), ("Final answer:\n\n$1,234.56.", "1234.56"),
+        ("Answer: 7", 7), ("answer = 7", 7), ("Final Answer: 66 dollars", 66), ("Final answer:\n\n$1,234.56.", "1234.56"),
         ("**Final Answer:** -$5", -5),
         ("The answer is **1/2**.", "1/2"), ("The answer is 1.5e3.", 1500), ("The answer is $5$.", 5),
         ("The answer is 0.", 0), ("The answer is -3.", -3), ("The answer is 2:3.", "2/3"),
@@ -185,7 +185,7 @@ def test_golds_that_are_no_number_are_counted_apart():
 
 
 def test_a_letter_is_compared_with_the_letter_given():
-    for text in ("The answer is B", "The answer is (B) 21.", "Answer: **B**"):
+    for text in ("The answer is B", "The answer is (B) 21.", "Answer: **B**", r"\boxed{\text{B}}"):
         assert [judge(text, gold).verdict for gold in "BC"] == ["correct", "wrong"]
     for text in ("The answer is 5.", "The answer is Bob", "B it is"):
         assert judge(text, "B").verdict == "unparsed"

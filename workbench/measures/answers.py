@@ -100,7 +100,7 @@ def judge(given: object, gold: str | int | float | Fraction, strategy: Strategy 
     """
     answer = extract(given, strategy)
     if isinstance(gold, str) and (choice := re.fullmatch(r"\s*\(?([A-E])\)?\s*", gold)):
-        letter = _CHOICE.match(answer.text)
+        letter = _CHOICE.match(plain(answer.text))
         return Judgement(_verdict(letter and letter[1] == choice[1]), answer)
     right = read_gold(gold)
     if right is None:
