@@ -99,8 +99,8 @@ def test_a_programs_value_counts_exactly_but_for_float_noise(computed, gold, ver
     ("text", "expected"),
     [
         ("3 + 4 = 7. The answer is 7.", 7), ("The answer is: 7", 7), ("the answer is 7\n", 7),
-        ("Answer: 7", 7), ("answer = 7", 7), ("Final Answer: 66 dollars", 66), ("Final answer:\n\n$1,234.56.", "1234.56"),
-        ("**Final Answer:** -$5", -5),
+        ("Answer: 7", 7), ("answer = 7", 7), ("Final Answer: 66 dollars", 66),
+        ("Final answer:\n\n$1,234.56.", "1234.56"), ("**Final Answer:** -$5", -5),
         ("The answer is **1/2**.", "1/2"), ("The answer is 1.5e3.", 1500), ("The answer is $5$.", 5),
         ("The answer is 0.", 0), ("The answer is -3.", -3), ("The answer is 2:3.", "2/3"),
         ("The answer is 7 (5 in 2021).", 7), ("The answer is 10, not 13.", 10), ("The answer is x = 7", 7),
