@@ -1,16 +1,19 @@
-"""Model folders that are whole or not there."""
+"""Folders and files that are whole or not there."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -65,6 +68,18 @@ def write_json(path: Path, content: Any) -> None:
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)
+
+
+def kept(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    """The table in a parquet file; made if it is not there, and written whole or not at all."""
+    import pandas
+
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f".{path.name}.{os.getpid()}.new")
+        make().to_parquet(new, index=False)
+        new.replace(path)
+    return pandas.read_parquet(path)
 
 
 @contextmanager

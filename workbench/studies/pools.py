@@ -1,8 +1,7 @@
 """Pools of problems grown by every arm of Prismatic Synthesis, and what students learn from them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,6 +13,7 @@ from tqdm.auto import tqdm
 from workbench.corpora.problem_files import load_problems
 from workbench.corpora.problems import draw
 from workbench.engine.clusters import nearest, spherical_kmeans
+from workbench.engine.folders import kept
 from workbench.engine.gradients import sketch
 from workbench.engine.samplers import sampler
 from workbench.measures.statistics import bootstrap_mean
@@ -52,23 +52,22 @@ def grow_all(folder: Path, write: Generate, proxy: Proxy, sizes: Sizes, params: 
         for seed in range(sizes.seeds):
             begun, vectors = beginning(params, sizes.first, seed), gradients_of(proxy, params)
             for arm in ARMS:
-                keep = partial(_kept, folder / f"seed-{seed}")
-                found = grow(arm, begun, write, vectors, growth, seed=params.seed + seed, keep=keep)
+                found = grow(
+                    arm,
+                    begun,
+                    write,
+                    vectors,
+                    growth,
+                    seed=params.seed + seed,
+                    keep=lambda name, make, seed=seed: kept(
+                        folder / f"seed-{seed}" / f"{name}.parquet", make
+                    ),
+                )
                 pools[f"{arm}-{seed}"] = found[0]
                 decisions.append(found[1].assign(seed=seed))
                 rounds.append(found[2].assign(seed=seed))
                 bar.update()
     return Grown(pools, pd.concat(decisions, ignore_index=True), pd.concat(rounds, ignore_index=True))
-
-
-def _kept(folder: Path, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """The table of that name in a folder, made if it is not there, and written whole or not at all."""
-    path = folder / f"{name}.parquet"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        make().to_parquet(path.with_suffix(".new"))
-        path.with_suffix(".new").replace(path)
-    return pd.read_parquet(path)
 
 
 def beginning(params: Any, n: int, seed: int) -> list[Item]:

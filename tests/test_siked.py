@@ -1,0 +1,97 @@
+"""SIKeD: tags, judged solutions in every strategy, rounds that go on, and what a round says of itself."""
+
+import numpy as np
+import pytest
+
+from workbench.corpora.problems import draw
+from workbench.engine import models
+from workbench.engine.generate import Completion
+from workbench.studies import siked
+from workbench.studies.mixing import first_correct
+
+PROBLEMS = draw(12, 0)
+QUESTIONS = [siked.Question(each.id, each.question, str(each.answer)) for each in PROBLEMS]
+LESSON = siked.Lesson(steps=2, round_steps=1, rounds=2, samples=2, batch_size=2, context=192, least_gain=-1)
+
+
+class Says:
+    """A sampler that writes what it is told to, whatever the prompt."""
+
+    def __init__(self, *texts):
+        self.texts, self.prompts = texts, []
+
+    def sample(self, prompts, n=1, **_):
+        self.prompts += prompts
+        return [[Completion(text, [], [], "stop") for text in self.texts[:n]] for _ in prompts]
+
+
+def test_the_solver_teaches_every_strategy_and_each_of_its_solutions_is_right():
+    rows = first_correct(siked.taught(PROBLEMS), "teacher")
+    assert rows.groupby("strategy").size().to_dict() == {"cot": 12, "l2m": 12, "pot": 12}
+    question, solution = siked.pairs(rows)[0]
+    assert question == PROBLEMS[0].question
+    assert solution == f" [cot] {PROBLEMS[0].rationale('cot')}"
+
+
+@pytest.mark.parametrize("strategy", ["cot", "l2m", "pot"])
+def test_what_the_solver_writes_is_judged_right_and_a_twin_wrong(strategy):
+    for problem, question in zip(PROBLEMS, QUESTIONS, strict=True):
+        right, tag = problem.rationale(strategy), f"[{strategy}] "
+        wrong = right + "\nans = 999" if strategy == "pot" else right.replace("answer is", "answer is 9")
+        found = siked.solve(Says(tag + right, tag + wrong), [question], "x", n=2)
+        assert [each.verdict for each in found] == ["correct", "wrong"]
+        assert {each.strategy for each in found} == {strategy}
+
+
+def test_a_forced_strategy_is_written_into_the_prompt_and_kept_out_of_the_solution():
+    sampler = Says(" 1 + 1 = 2. The answer is 2.")
+    (found,) = siked.solve(sampler, [siked.Question("a", "How many?", "2")], "x", strategy="cot")
+    assert sampler.prompts == ["How many? [cot]"]
+    assert (found.text, found.verdict) == ("1 + 1 = 2. The answer is 2.", "correct")
+
+
+@pytest.mark.parametrize(
+    ("text", "strategy", "verdict"),
+    [
+        ("The answer is 2.", "cot", "unparsed"),  # no tag
+        ("[guess] The answer is 2.", "cot", "unparsed"),
+        ("[pot] ans = 1 +", "pot", "unparsed"),
+        ("[pot] while True: pass", "pot", "unparsed"),
+        ("[pot] ans = open('x').read()", "pot", "unparsed"),
+        ("[pot] ans = 4 / 2", "pot", "correct"),
+        ("[cot] I do not know", "cot", "unparsed"),
+    ],
+)
+def test_every_kind_of_solution_has_its_verdict(text, strategy, verdict):
+    (found,) = siked.solve(Says(text), [siked.Question("a", "How many?", "2")], "x")
+    assert (found.strategy, found.verdict) == (strategy, verdict)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    teacher = first_correct(siked.taught(PROBLEMS), "teacher")
+    tokenizer = models.train_tokenizer([a + b for a, b in siked.pairs(teacher)], 400)
+    folder = tmp_path_factory.mktemp("base") / "model"
+    model = models.build(models.config("tiny:0.1M", vocab_size=400, context=192), 0)
+    models.save(model, tokenizer, folder)
+    return str(folder), teacher
+
+
+@pytest.mark.parametrize("how", ["adaptive", "all", "teacher-only"])
+def test_rounds_go_on_where_they_were_cut_and_choose_the_best(base, tmp_path, how):
+    folder, teacher = base
+    arguments = (folder, teacher, QUESTIONS[:8], QUESTIONS[8:], LESSON, how)
+    cut = siked.distil(tmp_path / "s", *arguments, stop=lambda: True)
+    assert cut.rounds["round"].tolist() == [0]
+    first = (tmp_path / "s" / "round-0" / "model" / "model.safetensors").stat().st_mtime_ns
+    learnt = siked.distil(tmp_path / "s", *arguments)
+    assert (tmp_path / "s" / "round-0" / "model" / "model.safetensors").stat().st_mtime_ns == first
+    assert learnt.rounds["round"].tolist() == [0, 1, 2]
+    assert learnt.rounds["chosen"].sum() == 1
+    assert learnt.folder.is_dir()
+    assert (learnt.rounds["alpha_all"] > 0.7).all()  # an untrained student is right by accident only
+    assert (learnt.rounds["n_all"] == 36).all() or how == "all"
+    assert np.isfinite(learnt.rounds["divergence"]).all()
+    assert (tmp_path / "s" / "round-1" / "wrote.parquet").exists() == (how != "teacher-only")
+    again = siked.distil(tmp_path / "s", *arguments)
+    assert again.rounds.equals(learnt.rounds)

@@ -1,0 +1,276 @@
+"""SIKeD: a student that learns several strategies from a teacher, then from itself (arXiv 2410.18574).
+
+A solution begins with the tag of its strategy, so a model first chooses how to solve a problem and then does
+it. After learning from the teacher the student solves the training questions in every strategy, keeps what
+is right, mixes it with the teacher's (`mixing`), learns on, and so forth. The round to stop at is chosen on
+training questions that are held out; the test is touched once.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from workbench import sandbox
+from workbench.corpora.problems import Problem
+from workbench.corpora.rationales import STRATEGIES, Rationale, Strategy
+from workbench.engine import models
+from workbench.engine.folders import kept
+from workbench.engine.generate import Sampler, TransformersSampler
+from workbench.engine.train import train
+from workbench.measures.answers import judge
+from workbench.studies.mixing import Mix, alphas, divergence, first_correct, mix
+
+_TAGGED = re.compile(r"\s*\[(\w+)\]\s?(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question to solve: its id, its text and the right answer."""
+
+    id: str
+    text: str
+    gold: str
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """How a student learns and is sampled.
+
+    Attributes:
+        steps: of the first distillation.
+        round_steps: of each round after it.
+        rounds: at most.
+        samples: solutions of each question and strategy (the paper's K = 10).
+        batch_size: rows of `context` tokens a step.
+        context: tokens.
+        learning_rate: the highest; in rounds half of it.
+        least_gain: of the held-out accuracy, below which a round is the last.
+    """
+
+    steps: int
+    round_steps: int
+    rounds: int
+    samples: int
+    batch_size: int = 16
+    context: int = 256
+    learning_rate: float = 2e-3
+    least_gain: float = 0.0
+
+
+def taught(problems: Sequence[Problem], strategies: Sequence[Strategy] = STRATEGIES) -> list[Rationale]:
+    """What the embedded solver writes for each problem, in each strategy; all of it is right."""
+    return [
+        Rationale(each.id, each.question, name, each.rationale(name), str(each.answer), "solver", "correct")
+        for each in problems
+        for name in strategies
+    ]
+
+
+def pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """What a student reads: the question, then tag and solution."""
+    return [(row.question, f" [{row.strategy}] {row.text}") for row in rows.itertuples()]
+
+
+# ------------------------------------------------------------------------------- solving
+def solve(
+    sampler: Sampler,
+    questions: Sequence[Question],
+    source: str,
+    *,
+    strategy: Strategy | None = None,
+    n: int = 1,
+    temperature: float = 0.7,
+    top_p: float = 0.95,
+    seed: int = 0,
+    max_new_tokens: int = 96,
+) -> list[Rationale]:
+    """Solutions by a student, judged; programs run in the sandbox.
+
+    Args:
+        sampler: the student.
+        questions: to solve.
+        source: the student's name in the record.
+        strategy: its tag is written for the student; None lets it choose.
+        n: solutions of each question.
+        temperature: 0 takes the most likely solution.
+        top_p: as `Sampler.sample`.
+        seed: of the draws.
+        max_new_tokens: longest solution.
+
+    Returns:
+        `n` for each question, in order. A solution without one of the three tags is `unparsed`, of the
+        strategy that its tag names or of "cot"; a program that did not run for lack of a sandbox is
+        `not run`.
+    """
+    tag = f" [{strategy}]" if strategy else ""
+    replies = sampler.sample(
+        [question.text + tag for question in questions],
+        n=n,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+    )
+    written = [
+        (question, *_tagged(tag + reply.text))
+        for question, own in zip(questions, replies, strict=True)
+        for reply in own
+    ]
+    programs = [text for _, name, text in written if name == "pot"]
+    outcomes = iter(sandbox.run(programs))
+    found = []
+    for question, name, text in written:
+        if name == "pot":
+            outcome = next(outcomes)
+            verdict = (
+                judge(outcome.value, question.gold, "pot").verdict if outcome.status == "ok" else "unparsed"
+            )
+            verdict = "not run" if outcome.status == "not run" and not _too_long(outcome.reason) else verdict
+        else:
+            verdict = judge(text, question.gold, name).verdict if name else "unparsed"
+        found.append(
+            Rationale(question.id, question.text, name or "cot", text, question.gold, source, verdict)
+        )
+    return found
+
+
+def _tagged(text: str) -> tuple[str, str]:
+    """(strategy, solution) of what was written; the strategy is empty without one of the three tags."""
+    found = _TAGGED.match(text)
+    return (found[1], found[2]) if found and found[1] in STRATEGIES else ("", text)
+
+
+def _too_long(reason: str) -> bool:
+    return reason.startswith("the program is longer")
+
+
+def table(found: Sequence[Rationale]) -> pd.DataFrame:
+    """Solutions as a table: columns id, question, strategy, text, gold, source, verdict."""
+    return pd.DataFrame([asdict(each) for each in found])
+
+
+# ------------------------------------------------------------------------------- learning
+@dataclass(frozen=True)
+class Learnt:
+    """What came of one student.
+
+    Attributes:
+        folder: the chosen model.
+        rounds: columns round, held_out (accuracy), chosen (bool), divergence (nats), and for each strategy
+            and all the mixture's alpha_… and n_…, and what the student chose by itself, chose_….
+    """
+
+    folder: Path
+    rounds: pd.DataFrame
+
+
+def distil(
+    folder: Path,
+    base: str,
+    teacher: pd.DataFrame,
+    questions: Sequence[Question],
+    held_out: Sequence[Question],
+    lesson: Lesson,
+    how: Mix,
+    *,
+    alpha: float | None = None,
+    on_policy: bool = True,
+    seed: int = 0,
+    stop: Callable[[], bool] = lambda: False,
+) -> Learnt:
+    """Teaches a student in rounds; a call that was cut off goes on in the round where it was.
+
+    Args:
+        folder: of the rounds' models and of what the student wrote in each.
+        base: the model that it begins from.
+        teacher: correct solutions (`mixing.first_correct`).
+        questions: to be solved by the student in every round.
+        held_out: training questions that nothing is learnt from; they choose the round.
+        lesson: how much.
+        how: the mixture; `teacher-only` is the usual distillation, trained for as long.
+        alpha: for `fixed-alpha`.
+        on_policy: each round's own solutions are the newest student's; else always the first one's.
+        seed: of order and draws.
+        stop: asked between rounds; when true the call returns early, to be repeated.
+
+    Raises:
+        UserError: no solution of the teacher or the student is right.
+    """
+    rows: list[dict[str, Any]] = []
+    for number in range(lesson.rounds + 1):
+        place = folder / f"round-{number}"
+        before = str(folder / f"round-{number - 1}" / "model") if number else base
+        mixed = teacher
+        if number and how != "teacher-only":
+            writer = before if on_policy else str(folder / "round-0" / "model")
+            wrote = kept(place / "wrote.parquet", partial(_wrote, writer, questions, lesson, seed + number))
+            mixed = mix(teacher, first_correct(rationales(wrote), "student"), how, alpha=alpha, seed=seed)
+        model, tokenizer = _learn(place / "model", before, mixed, lesson, number, seed)
+        sampler = TransformersSampler(model, tokenizer)
+        answered = kept(place / "held_out.parquet", partial(_answers, sampler, held_out))
+        rows.append({"round": number, **_state(mixed, answered)})
+        gain = rows[-1]["held_out"] - max((row["held_out"] for row in rows[:-1]), default=-1)
+        if stop() or gain < lesson.least_gain:
+            break
+    frame = pd.DataFrame(rows)
+    chosen = int(frame["held_out"].idxmax())
+    return Learnt(folder / f"round-{chosen}" / "model", frame.assign(chosen=frame["round"] == chosen))
+
+
+def _answers(sampler: Sampler, questions: Sequence[Question]) -> pd.DataFrame:
+    """The most likely solution of each question, in the strategy that the student chooses."""
+    return table(solve(sampler, questions, "student", temperature=0))
+
+
+def _wrote(model: str, questions: Sequence[Question], lesson: Lesson, seed: int) -> pd.DataFrame:
+    """What a student writes for every question in every strategy."""
+    sampler = TransformersSampler(*models.load(model, "cpu"))
+    return pd.concat(
+        [
+            table(solve(sampler, questions, "student", strategy=name, n=lesson.samples, seed=seed))
+            for name in STRATEGIES
+        ],
+        ignore_index=True,
+    )
+
+
+def _learn(
+    folder: Path, before: str, mixed: pd.DataFrame, lesson: Lesson, number: int, seed: int
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    model, tokenizer = models.load(before, "cpu")
+    train(
+        model,
+        tokenizer,
+        pairs(mixed),
+        folder=folder,
+        steps=lesson.round_steps if number else lesson.steps,
+        batch_size=lesson.batch_size,
+        context=lesson.context,
+        learning_rate=lesson.learning_rate / (2 if number else 1),
+        seed=seed + number,
+    )
+    return model, tokenizer
+
+
+def _state(mixed: pd.DataFrame, answered: pd.DataFrame) -> dict[str, float]:
+    """A round's line: the mixture, and what the student did by itself on the held-out questions."""
+    chose = answered["strategy"].value_counts().to_dict()
+    shares = alphas(mixed)
+    return {
+        "held_out": float((answered["verdict"] == "correct").mean()),
+        "divergence": divergence(mixed, chose),
+        **{f"chose_{name}": chose.get(name, 0) for name in STRATEGIES},
+        **{f"alpha_{row.strategy}": row.alpha for row in shares.itertuples()},
+        **{f"n_{row.strategy}": row.n for row in shares.itertuples()},
+    }
+
+
+def rationales(frame: pd.DataFrame) -> list[Rationale]:
+    """The solutions of a `table`."""
+    return [Rationale(*row) for row in frame.itertuples(index=False)]
