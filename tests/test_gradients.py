@@ -114,6 +114,91 @@ def test_a_gpt2_position_is_read_for_each_example_though_all_share_it():
     assert np.abs(vectors[:2] - vectors[2:]).max() < 1e-6
 
 
+def largest_error(model, rows):
+    """Of sketches with a bucket for each weight, relative to the largest entry of autograd's gradients."""
+    reader = Reader(model, sum(weight.numel() for weight in model.parameters()), 0, "exact")
+    with frozen(model):
+        found, _ = reader.read(rows)
+    signs = [reader.into._sign(name, w.numel(), w.device) for name, w in model.named_parameters()]
+    expected = gradients_of(model, rows)
+    return np.abs(found.numpy() * torch.cat(signs).numpy() - expected).max() / np.abs(expected).max()
+
+
+def test_the_row_of_padding_is_left_out_of_the_embeddings_gradient_as_by_autograd():
+    model = fresh("Llama")
+    assert model.get_input_embeddings().padding_idx == 0
+    assert largest_error(model, [([0, 5, 0, 7, 0, 9], 2), ([3, 4, 0], 1)]) < 1e-6
+
+
+def test_modules_and_weights_may_be_shared():
+    model = fresh("Llama")
+    first, second = model.model.layers
+    second.mlp = first.mlp
+    second.input_layernorm.weight = first.input_layernorm.weight
+    model.model.norm = first.post_attention_layernorm
+    assert largest_error(model, ROWS) < 1e-6
+
+
+class Adapted(torch.nn.Module):
+    """A linear layer with a low-rank adapter beside it."""
+
+    def __init__(self, base):
+        super().__init__()
+        self.base, self.dropout = base, torch.nn.Dropout(0.5)
+        self.a = torch.nn.Linear(base.in_features, 4, bias=False)
+        self.b = torch.nn.Linear(4, base.out_features, bias=False)
+
+    def forward(self, x):
+        return self.base(x) + self.b(self.a(self.dropout(x)))
+
+
+def test_adapters_are_weights_like_others():
+    model = fresh("Llama")
+    model.model.layers[0].self_attn.q_proj = Adapted(model.model.layers[0].self_attn.q_proj)
+    assert largest_error(model.eval(), ROWS) < 1e-6
+
+
+def test_the_mode_of_each_part_is_left_as_it_was():
+    model = fresh("GPT2").train()
+    model.transformer.h[0].eval()
+    before = [module.training for module in model.modules()]
+    read(Reader(model, 64, 0, "exact"), ROWS, NAMES, 0)
+    assert [module.training for module in model.modules()] == before
+
+
+class Routed(torch.nn.Module):
+    """Half of the tokens go through one layer, half through another."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.experts = torch.nn.ModuleList([torch.nn.Linear(width, width) for _ in range(2)])
+
+    def forward(self, x):
+        flat = x.flatten(0, -2)
+        out, odd = torch.zeros_like(flat), torch.arange(len(flat)) % 2 == 1
+        for expert, chosen in zip(self.experts, (odd, ~odd), strict=True):
+            out = out.index_put((chosen.nonzero()[:, 0],), expert(flat[chosen]))
+        return out.view_as(x)
+
+
+def test_what_cannot_be_read_is_refused_in_one_sentence():
+    model = fresh("Llama")
+    model.model.layers[0].mlp = Routed(32)
+    with pytest.raises(UserError, match=r"mlp\.experts\.0\.weight cannot be read.*picks or moves tokens"):
+        read(Reader(model, 64, 0, "exact"), ROWS, NAMES, 0)
+    model = fresh("Llama")
+    layer = model.model.layers[0].self_attn.q_proj
+    layer.weight = torch.nn.Parameter((50 * layer.weight).to(torch.int8), requires_grad=False)
+    with pytest.raises(UserError, match=r"q_proj\.weight holds torch\.int8.*load the model unquantised"):
+        Reader(model, 64, 0, "exact")
+    model = fresh("Llama")
+    model.model.layers[0].self_attn.sinks = torch.nn.Parameter(torch.zeros(4))
+    read(Reader(model, 64, 0, "exact"), ROWS, NAMES, 0)  # not used, and no norm though it holds a vector
+    for dimension in (0, -3):
+        with pytest.raises(UserError, match=f"must be 1 or more, not {dimension}"):
+            Reader(model, dimension, 0, "exact")
+
+
 # ------------------------------------------------------------------------------- sketches
 @pytest.mark.parametrize("method", ["exact", "kronecker"])
 def test_inner_products_are_right_on_average_over_seeds(method):
@@ -148,6 +233,14 @@ def test_kronecker_narrows_wide_weights_and_shares_the_sketch_of_tied_ones():
     mean = np.mean([vectors @ vectors.T for vectors in errors], axis=0)
     assert np.abs(mean - truth).max() < 0.1
     assert np.allclose(np.diag(mean[:4, 8:]), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["exact", "kronecker"])
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_half_precision_gives_nearly_the_same_sketch(method, kind):
+    single = read(Reader(fresh("Qwen3"), 512, 0, method), ROWS, NAMES, 0).vectors
+    half = read(Reader(fresh("Qwen3").to(kind), 512, 0, method), ROWS, NAMES, 0).vectors
+    assert ((single * half).sum(1) > 0.995).all()
 
 
 def test_the_sketch_is_as_close_as_the_papers_dense_projection():

@@ -193,14 +193,16 @@ def batches(rows: Sequence[Row], batch_tokens: int, vocab_size: int) -> Iterator
 @contextmanager
 def frozen(model: PreTrainedModel) -> Iterator[None]:
     """The model in evaluation mode, its weights without gradients; afterwards as it was."""
-    training, wanted = model.training, {weight: weight.requires_grad for weight in model.parameters()}
+    training = [(module, module.training) for module in model.modules()]
+    wanted = {weight: weight.requires_grad for weight in model.parameters()}
     model.eval()
     try:
         for weight in wanted:
             weight.requires_grad_(False)
         yield
     finally:
-        model.train(training)
+        for module, mode in training:
+            module.training = mode
         for weight, needs in wanted.items():
             weight.requires_grad_(needs)
 
@@ -212,11 +214,17 @@ class Reader(TorchFunctionMode):
         """As `sketch`."""
         super().__init__()
         weights = dict(model.named_parameters())
+        packed = next((name for name, weight in weights.items() if not weight.is_floating_point()), None)
+        if packed:
+            raise UserError(
+                f"{packed} holds {weights[packed].dtype} and so has no gradient: load the model unquantised."
+            )
         self.model = model
         self.into = Sketch({name: w.shape for name, w in weights.items()}, dimension, seed, method)
         self.names = {id(weight): name for name, weight in weights.items()}
-        self.norms = _own_norms(model)
+        self.norms = _own_norms(model, self.names)
         self.examples = 0
+        self.rows: tuple[int, ...] = ()  # that a table of all examples' tokens can have
         self.uses: dict[Callable, Callable] = {
             F.linear: self._linear,
             torch.addmm: self._addmm,
@@ -240,6 +248,7 @@ class Reader(TorchFunctionMode):
         kept = longest - (shortest - 1)  # before the first completion no logits are needed
         targets = targets[:, longest - kept :].to(device)
         self.examples = len(rows)
+        self.rows = (len(rows) * longest, len(rows) * kept, len(rows))
         self.into.begin(len(rows), device)
         with self._norms_apart(), self, torch.enable_grad():
             ids = ids.to(device)
@@ -286,6 +295,11 @@ class Reader(TorchFunctionMode):
     def _products(
         self, result: Tensor, weight: Tensor, bias: Tensor | None, x: Tensor, turned: bool = False
     ) -> None:
+        if x.shape[0] not in (self.rows if x.dim() == 2 else [self.examples]):  # as in a mixture of experts
+            name = self.names.get(id(weight)) or self.names[id(bias)]
+            raise UserError(
+                f"The gradient of {name} cannot be read: {type(self.model).__name__} picks or moves tokens."
+            )
         into = self._tokens(x.detach())
 
         def read(out: Tensor) -> None:
@@ -297,10 +311,19 @@ class Reader(TorchFunctionMode):
 
         result.register_hook(read)
 
-    def _embedding(self, result: Tensor, ids: Tensor, weight: Tensor, *_: Any, **__: Any) -> None:
+    def _embedding(
+        self, result: Tensor, ids: Tensor, weight: Tensor, padding_idx: int | None = None, *_: Any, **__: Any
+    ) -> None:
         name, ids = self.names[id(weight)], ids.reshape(self.examples, -1)
+
+        def read(out: Tensor) -> None:
+            out = self._tokens(out)
+            if padding_idx is not None:  # autograd keeps that row as it is
+                out = out * (ids != padding_idx % len(weight))[..., None]
+            self.into.add_rows(name, ids, out)
+
         result.requires_grad_()
-        result.register_hook(lambda out: self.into.add_rows(name, ids, self._tokens(out)))
+        result.register_hook(read)
 
     def _layer_norm(
         self,
@@ -351,14 +374,16 @@ class Reader(TorchFunctionMode):
                     after(module)
 
 
-def _own_norms(model: PreTrainedModel) -> dict[nn.Module, dict[str, tuple[str, Tensor]]]:
+def _own_norms(
+    model: PreTrainedModel, names: dict[int, str]
+) -> dict[nn.Module, dict[str, tuple[str, Tensor]]]:
     """Modules of a family's own make that hold nothing but vectors: each vector's attribute, name, values."""
-    known = (nn.Linear, nn.Embedding, nn.LayerNorm, nn.RMSNorm)
-    found = {}
-    for prefix, module in model.named_modules():
+    known, found = (nn.Linear, nn.Embedding, nn.LayerNorm, nn.RMSNorm), {}
+    for module in model.modules():
         own = dict(module.named_parameters(recurse=False))
-        if own and not isinstance(module, known) and all(weight.dim() == 1 for weight in own.values()):
-            found[module] = {name: (f"{prefix}.{name}", weight.detach()) for name, weight in own.items()}
+        alone = own and not isinstance(module, known) and next(module.children(), None) is None
+        if alone and all(weight.dim() == 1 for weight in own.values()):
+            found[module] = {name: (names[id(weight)], weight.detach()) for name, weight in own.items()}
     return found
 
 

@@ -21,6 +21,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from workbench.errors import UserError
+
 Method = Literal["exact", "kronecker"]
 RANK = 64  # of a kronecker sketch's two sides
 _PIECE = 1 << 20  # numbers of a gradient at hand at a time: they stay in the processor's cache
@@ -30,7 +32,13 @@ class Sketch:
     """Sums the sketched gradients of a batch of examples, `rows` `[examples, d]` float32."""
 
     def __init__(self, shapes: Mapping[str, torch.Size], dimension: int, seed: int, method: Method) -> None:
-        """`shapes`: of all weights by name, a shared one once."""
+        """`shapes`: of all weights by name, a shared one once.
+
+        Raises:
+            UserError: a dimension below 1.
+        """
+        if dimension < 1:
+            raise UserError(f"The dimension of a sketch must be 1 or more, not {dimension}.")
         self.dimension, self.seed, self.method = dimension, seed, method
         self.shapes = dict(shapes)
         self.starts: dict[str, int] = {}
@@ -83,7 +91,8 @@ class Sketch:
         n_rows, width = self.shapes[name]
         if self.method == "kronecker":
             ones = self._axis(name, "outputs", n_rows, out.device)
-            small = torch.bmm(ones[ids].transpose(1, 2), self._narrow(name, "inputs", out)).flatten(1)
+            narrow = self._narrow(name, "inputs", out)
+            small = torch.bmm(ones[ids].transpose(1, 2).to(narrow.dtype), narrow).flatten(1)
             signs = self._sign(f"{name} narrow", small.shape[1], small.device)
             self._deal(small, signs, self.starts[name])
             return
