@@ -1,0 +1,243 @@
+"""What 07 reads, trains, measures and claims."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.corpora.arithmetic import Cell
+from workbench.corpora.problems import templates
+from workbench.engine import models
+from workbench.engine.tokens import encode, encode_pairs
+from workbench.errors import UserError
+from workbench.studies import arithmetic as study
+from workbench.studies import arithmetic_results as results
+from workbench.views import arithmetic as views
+
+SIZES = study.Sizes(
+    "tiny:0.1M", 60, 30, task_tokens=4_000, extra_tokens=2_000, batch_size=8, context=112, seeds=1, asked=8,
+    per_cell=3, digits=2, largest=20,
+)  # fmt: skip
+
+
+def settings(**changed):
+    return SimpleNamespace(
+        **{"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", **changed}
+    )
+
+
+@pytest.fixture(scope="module")
+def asked():
+    return study.tests(settings(), SIZES)
+
+
+@pytest.fixture(scope="module")
+def begin(tmp_path_factory, asked):
+    return study.start(tmp_path_factory.mktemp("start") / "model", settings(), SIZES, asked)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(begin):
+    return models.load(begin, "cpu")[1]
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory, asked, begin):
+    folder = tmp_path_factory.mktemp("routes")
+    return folder, study.fit_all(folder, begin, settings(), SIZES, asked, lambda **_: None)
+
+
+# ------------------------------------------------------------------------------- what is read and asked
+def test_word_problems_are_asked_of_both_kinds_each_with_a_twin(asked):
+    words, twins = (asked[asked["test"] == name] for name in ("words", "twins"))
+    assert words.groupby("kind").size().to_dict() == {"familiar": 8, "unseen": 8}
+    assert set(words["steps"]) <= {1, 2}
+    assert (words["question"].to_numpy() != twins["question"].to_numpy()).all()
+    spelled = [frame["question"].str.replace(r"\d+", "#", regex=True) for frame in (words, twins)]
+    assert spelled[0].tolist() == spelled[1].tolist()
+
+
+def test_templates_are_the_grammars_own_of_one_and_two_steps():
+    assert set(study.few_steps()) < set(templates())
+    assert set(study.few_steps(held_out=True)) < set(templates(held_out=True))
+
+
+def test_no_question_is_both_learnt_and_asked(asked):
+    many = study.Sizes(**{**vars(SIZES), "problems": 3_000})
+    learnt = study.word_problems(settings(), many, asked, 0)
+    assert len(learnt) == 3_000
+    assert not {question for question, _ in learnt} & set(asked["question"])
+    sums = {each.question for each in study.exercises(settings(), SIZES, 0)}
+    assert not sums & set(asked["question"])
+
+
+def test_products_of_two_long_operands_are_left_out():
+    cells = study.cells(SIZES)
+    assert Cell("*", (1, 2)) in cells
+    assert Cell("+", (2, 2)) in cells
+    assert Cell("*", (2, 2)) not in cells
+
+
+def test_routes_read_as_many_tokens_in_all_or_of_word_problems(tokenizer, asked):
+    words = study.word_problems(settings(), SIZES, asked, 0)
+    sums = study.pairs_of(study.exercises(settings(), SIZES, 0))
+    found = study.routes(words, sums, SIZES, tokenizer)
+    assert tuple(found) == study.ROUTES
+    totals = {route: sum(tokens for _, tokens in stages) for route, stages in found.items()}
+    assert totals == {"none": 4_000, "none, longer": 6_000, "intermediate": 6_000, "mixture": 6_000}
+    assert [set(pairs) for pairs, _ in found["intermediate"]] == [set(sums), set(words)]
+    lengths = [
+        len(prompt) + len(rest) + 1 for prompt, rest in encode_pairs(tokenizer, found["mixture"][0][0])
+    ]
+    of_words = sum(n for n, pair in zip(lengths, found["mixture"][0][0], strict=True) if pair in set(words))
+    assert of_words == pytest.approx(4_000, abs=100)
+    assert sum(lengths) - of_words == pytest.approx(2_000, abs=100)
+
+
+def test_every_digit_is_a_token(tokenizer):
+    first, second = encode(tokenizer, ["Sara has 17 plums.", "Sara has 7 plums."])
+    assert len(first) == len(second) + 1
+    assert all(sum(letter.isdigit() for letter in token) <= 1 for token in tokenizer.get_vocab())
+
+
+def test_given_problems_are_split_by_question(tmp_path):
+    path = tmp_path / "some.jsonl"
+    row = '{{"question": "What is {0} + 1?", "answer": "{0} + 1 = {1}\\n#### {1}"}}\n'
+    path.write_text("".join(row.format(n % 20, n % 20 + 1) for n in range(40)))
+    params = settings(data=f"gsm8k:{path}")
+    given = study.tests(params, SIZES)
+    words = given[given["test"] == "words"]
+    assert len(words) == 4
+    assert set(words["kind"]) == {"given"}
+    assert "twins" not in set(given["test"])
+    learnt = study.word_problems(params, SIZES, given, 0)
+    assert len(learnt) == 16
+    assert not {question for question, _ in learnt} & set(words["question"])
+    path.write_text(row.format(1, 2))
+    with pytest.raises(UserError, match="ten or more"):
+        study.tests(params, SIZES)
+
+
+# ------------------------------------------------------------------------------- training
+def test_every_route_is_asked_everything_and_a_second_call_trains_nothing(fitted, asked, begin):
+    folder, (replies, curves) = fitted
+    assert replies.groupby("route").size().eq(len(asked)).all()
+    assert set(replies["route"]) == set(study.ROUTES) == set(curves["route"])
+    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{route}-0" for route in study.ROUTES)
+    again, _ = study.fit_all(folder, "no model is needed", settings(), SIZES, asked, lambda **_: None)
+    assert again.equals(replies)
+
+
+def test_curves_go_on_through_both_stages(fitted):
+    curves = fitted[1][1]
+    own = curves[curves["route"] == "intermediate"]
+    assert own["tokens"].is_monotonic_increasing
+    last = curves.groupby("route")["tokens"].last()
+    step = SIZES.batch_size * SIZES.context
+    assert last["intermediate"] == pytest.approx(SIZES.task_tokens + SIZES.extra_tokens, abs=2 * step)
+    assert last["none"] == pytest.approx(SIZES.task_tokens, abs=step)
+    assert own["held_out"].iloc[-1] < own["held_out"].iloc[0]
+
+
+def test_routes_begin_from_a_given_model_and_a_question_that_fills_its_context_gets_no_reply(
+    begin, asked, tmp_path
+):
+    assert study.start(None, settings(model="some/folder"), SIZES, asked) == "some/folder"
+    long = asked.head(2).assign(question=["one " * 200, "Ben has 2 pens. How many pens?"])
+    few = study.Sizes(**{**vars(SIZES), "task_tokens": 1_000, "extra_tokens": 1_000})
+    replies, _ = study.fit_all(tmp_path / "r", begin, settings(model=begin), few, long, lambda **_: None)
+    assert (replies.loc[replies["item"] == 0, "reply"] == "").all()
+
+
+# ------------------------------------------------------------------------------- results
+def answers(**wrong):
+    """Two repetitions of 10 items of each test; `wrong` says how many a route gets wrong."""
+    rows = []
+    for route in study.ROUTES:
+        for seed in (0, 1):
+            for test, kind in (("words", "unseen"), ("twins", "unseen"), ("arithmetic", "+ 1, 1")):
+                for item in range(10):
+                    false = item < wrong.get(route.replace(", ", "_"), 0) + seed
+                    reply = f"2 + {item} = {item + 2 + false}. The answer is {item + 2 + false}."
+                    rows.append((route, seed, test, kind, item, "How many?", str(item + 2), reply))
+    columns = ["route", "seed", "test", "kind", "item", "question", "gold", "reply"]
+    return results.judged(pd.DataFrame(rows, columns=columns))
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome", "true", "written"),
+    [
+        ("3 + 4 = 7. The answer is 7.", "right", 1, 1),
+        ("3 + 4 = 8. The answer is 8.", "arithmetic error", 0, 1),
+        ("3 * 4 = 12. The answer is 12.", "other error", 1, 1),
+        ("3 + 4 = 8. 8 - 1 = 7. The answer is 7.", "right", 1, 2),
+        ("", "no answer", 0, 0),
+    ],
+)
+def test_a_wrong_answer_is_one_of_arithmetic_where_an_equation_is_false(reply, outcome, true, written):
+    row = results.judged(pd.DataFrame({"reply": [reply], "gold": ["7"]})).iloc[0]
+    assert (row["outcome"], row["true"], row["equations"]) == (outcome, true, written)
+    assert row["right"] == (outcome == "right")
+
+
+def test_measures_of_each_repetition_are_counted_by_hand():
+    repeated = results.by_repetition(answers(none=3)).set_index(["route", "seed", "measure"])["value"]
+    for name in (
+        "word problems",
+        "unseen kinds",
+        "arithmetic",
+        "right on both twins",
+        "equations in rationales",
+    ):
+        assert repeated["none", 0, name] == pytest.approx(0.7)
+        assert repeated["none", 1, name] == pytest.approx(0.6)
+    assert repeated["none", 0, "arithmetic errors"] == pytest.approx(0.3)
+    assert repeated["none", 0, "other errors"] == 0
+    shares = results.outcomes(answers(none=3)).groupby("route")["share"].sum()
+    assert np.allclose(shares, 1)
+
+
+def test_right_on_both_twins_needs_both():
+    frame = answers()
+    frame.loc[(frame["test"] == "twins") & (frame["item"] == 5), "right"] = False
+    frame.loc[(frame["test"] == "words") & (frame["item"] == 6), "right"] = False
+    repeated = results.by_repetition(frame).set_index(["route", "seed", "measure"])["value"]
+    assert repeated["none", 0, "right on both twins"] == pytest.approx(0.8)
+
+
+def test_claims_are_positive_where_arithmetic_helps_and_negative_where_it_hurts():
+    helps = {c["name"]: c for c in results.claims(results.by_repetition(answers(none=4, none_longer=2)))}
+    assert helps["intermediate-word-problems-over-none"]["effect"] == pytest.approx(0.4)
+    assert helps["mixture-word-problems-over-none-longer"]["effect"] == pytest.approx(0.2)
+    assert helps["intermediate-right-on-both-twins-over-none"]["effect"] == pytest.approx(0.4)
+    assert helps["mixture-shrinks-arithmetic-errors"]["effect"] == pytest.approx(0.4)
+    assert all(claim["n"] == 2 and claim["says"] and claim["paper"] for claim in helps.values())
+    hurts = {c["name"]: c for c in results.claims(results.by_repetition(answers(mixture=4)))}
+    assert hurts["mixture-word-problems-over-none"]["effect"] == pytest.approx(-0.4)
+    assert hurts["intermediate-word-problems-over-none"]["effect"] == 0
+
+
+def test_without_twins_nothing_is_claimed_of_them():
+    frame = answers()
+    names = {c["name"] for c in results.claims(results.by_repetition(frame[frame["test"] != "twins"]))}
+    assert not any("twins" in name for name in names)
+    assert "mixture-word-problems-over-none" in names
+
+
+def test_pictures_hold_every_route_and_mark_false_equations(fitted):
+    frame = answers(none=3)
+    titles = [
+        views.heat_map(results.by_cell(frame)).record["title"],
+        views.by_route(results.summary(results.by_repetition(frame))).record["title"],
+        views.errors(results.outcomes(frame)).record["title"],
+    ]
+    claimed = {claim["view"] for claim in results.claims(results.by_repetition(frame))}
+    assert set(titles) == claimed
+    assert views.learning(fitted[1][1]).spec
+    explorer = views.replies(frame)
+    assert explorer is not None
+    card = views._card(next(frame[frame["outcome"] == "arithmetic error"].itertuples()))
+    (start, end, kind), = card["marks"]  # fmt: skip
+    assert kind == "false"
+    assert card["text"][start:end] == "2 + 0 = 3"
