@@ -11,7 +11,9 @@ from workbench.studies.mixing import first_correct
 
 PROBLEMS = draw(12, 0)
 QUESTIONS = [siked.Question(each.id, each.question, str(each.answer)) for each in PROBLEMS]
-LESSON = siked.Lesson(steps=2, round_steps=1, rounds=2, samples=2, batch_size=2, context=192, least_gain=-1)
+LESSON = siked.Lesson(
+    epochs=0.2, round_epochs=0.1, rounds=2, samples=2, batch_size=2, context=192, least_gain=-1
+)
 
 
 class Says:

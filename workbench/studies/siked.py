@@ -43,8 +43,8 @@ class Lesson:
     """How a student learns and is sampled.
 
     Attributes:
-        steps: of the first distillation.
-        round_steps: of each round after it.
+        epochs: of the first distillation.
+        round_epochs: of each round after it.
         rounds: at most.
         samples: solutions of each question and strategy (the paper's K = 10).
         batch_size: rows of `context` tokens a step.
@@ -53,8 +53,8 @@ class Lesson:
         least_gain: of the held-out accuracy, below which a round is the last.
     """
 
-    steps: int
-    round_steps: int
+    epochs: float
+    round_epochs: float
     rounds: int
     samples: int
     batch_size: int = 16
@@ -249,7 +249,7 @@ def _learn(
         tokenizer,
         pairs(mixed),
         folder=folder,
-        steps=lesson.round_steps if number else lesson.steps,
+        epochs=lesson.round_epochs if number else lesson.epochs,
         batch_size=lesson.batch_size,
         context=lesson.context,
         learning_rate=lesson.learning_rate / (2 if number else 1),

@@ -79,20 +79,31 @@ def two_steps(held_out: bool = False) -> list[str]:
 
 
 # ------------------------------------------------------------------------------- training
-def base_texts(seed: int) -> list[str]:
-    """What the base reads: number facts, eight to a text, and problems of one step."""
+def whole(problem: Problem) -> str:
+    """A problem and its chain of thought as one text."""
+    return "".join(pair(problem))
+
+
+def base_texts(seed: int, told: Callable[[Problem], str] = whole) -> list[str]:
+    """What the base reads: number facts, eight to a text, and problems of one step, each as `told`."""
     rng, known = Random(seed), facts()
     one_step = [name for name in templates() if _n_steps(name) == 1]
-    told = draw(6000, seed, templates=one_step, largest=LARGEST)
-    return [" ".join(rng.choices(known, k=8)) for _ in range(1500)] + ["".join(pair(each)) for each in told]
+    problems = draw(6000, seed, templates=one_step, largest=LARGEST)
+    return [" ".join(rng.choices(known, k=8)) for _ in range(1500)] + [told(each) for each in problems]
 
 
-def base(folder: Path, course: Course, params: Any, log: Callable[..., None]) -> str:
+def base(
+    folder: Path,
+    course: Course,
+    params: Any,
+    log: Callable[..., None],
+    told: Callable[[Problem], str] = whole,
+) -> str:
     """The model that students begin from: trained into `folder`, or the one that `model` names."""
     if params.model != "embedded":
         return params.model
-    texts = base_texts(params.seed)
-    seen = ["".join(pair(each)) for each in draw(2000, params.seed, templates=two_steps(), largest=LARGEST)]
+    texts = base_texts(params.seed, told)
+    seen = [told(each) for each in draw(2000, params.seed, templates=two_steps(), largest=LARGEST)]
     tokenizer = models.train_tokenizer(texts + seen, 768)
     config = models.config(course.preset, vocab_size=len(tokenizer), context=CONTEXT)
     train(
