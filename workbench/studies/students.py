@@ -5,7 +5,6 @@ student has to learn which steps a text asks for, not how to add. A set is worth
 """
 
 import os
-import re
 import shutil
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from workbench.engine import models
 from workbench.engine.generate import TransformersSampler
 from workbench.engine.parallel import side_by_side
 from workbench.engine.train import train
+from workbench.measures.answers import judge
 
 Pair = tuple[str, str]
 """Question, and the worked answer that follows it."""
@@ -210,10 +210,8 @@ def test_problems(n: int, seed: int) -> dict[str, list[Problem]]:
 
 
 def is_right(sampler: Any, problems: Sequence[Problem]) -> np.ndarray:
-    """Whether the most likely answer to each problem is right, bool `[problems]`."""
+    """Whether the most likely solution of each problem says the right answer, bool `[problems]`."""
     prompts = [problem.question for problem in problems]
     replies = sampler.sample(prompts, max_new_tokens=60, temperature=0)
-    given = [re.search(r"The answer is (\d+)\.", reply[0].text) for reply in replies]
-    return np.array(
-        [found is not None and int(found[1]) == p.answer for found, p in zip(given, problems, strict=True)]
-    )
+    judged = [judge(reply[0].text, p.answer) for reply, p in zip(replies, problems, strict=True)]
+    return np.array([each.verdict == "correct" and each.answer.how == "marker" for each in judged])
