@@ -58,6 +58,28 @@ def test_given_problems_take_the_place_of_embedded_ones(tmp_path):
         prismatic.corpus(settings(data=str(tmp_path / "none.jsonl")), SIZES)
 
 
+def test_an_empty_answer_stays_empty_and_is_refused_by_its_name(proxy, tmp_path):
+    path = tmp_path / "some.jsonl"
+    path.write_text('{"question": "How many is 2 + 2?", "answer": "4"}\n{"question": "Why?", "answer": ""}\n')
+    frame = prismatic.corpus(settings(data=str(path)), SIZES)
+    assert frame["completion"].tolist() == [" The answer is 4.", ""]
+    with pytest.raises(UserError, match="Example some:2 has an empty completion"):
+        prismatic.gradients(tmp_path / "gradients", proxy, frame, settings())
+
+
+def test_what_would_fail_after_the_training_of_the_base_is_refused_before():
+    for wrong, message in (({"dimension": 0}, "dimension=0"), ({"chat": True}, "no chat template")):
+        with pytest.raises(UserError, match=message):
+            prismatic.sizes(settings(**wrong))
+
+
+def test_one_example_is_one_cluster():
+    frame = subsets.as_examples(draw(1, 0))
+    points, table = prismatic.clusters(np.ones((1, 4), dtype=np.float32), frame, 0)
+    assert points["cluster"].tolist() == [0]
+    assert table["size"].tolist() == [1]
+
+
 def test_ngram_entropy_of_texts_whose_entropy_is_known():
     assert subsets.ngram_entropy(["a b", "a b"]) == 0
     assert subsets.ngram_entropy(["a b", "c d", "e f", "g h"]) == pytest.approx(2)

@@ -80,8 +80,16 @@ SIZES = {
 
 
 def sizes(params: Any) -> Sizes:
-    """The profile's sizes; `n_subsets` replaces what it names."""
+    """The profile's sizes; `n_subsets` replaces what it names.
+
+    Raises:
+        UserError: parameters that would fail later, when the base has been trained.
+    """
     chosen = SIZES[params.profile]
+    if params.dimension < 1:
+        raise UserError(f"dimension={params.dimension} is no size of a sketch: take 1 or more, such as 1024.")
+    if params.chat and params.model == "embedded":
+        raise UserError("The embedded model has no chat template: set chat=False, or choose another model.")
     if params.n_subsets is None:
         return chosen
     if params.n_subsets and params.n_subsets < 6:
@@ -100,7 +108,9 @@ def corpus(params: Any, sizes: Sizes) -> pd.DataFrame:
     """
     if params.data != "embedded":
         given = load_problems(params.data)
-        rows = [(each.id, each.question, " " + each.completion, "given") for each in given]
+        rows = [
+            (each.id, each.question, each.completion and f" {each.completion}", "given") for each in given
+        ]
         return pd.DataFrame(rows, columns=["id", "prompt", "completion", "template"])
     names = two_steps()
     Random(params.seed).shuffle(names)
@@ -188,7 +198,8 @@ def clusters(
         Points with columns cluster, template, text, contribution (nats); and clusters with columns cluster,
         size, density (mean cosine to the centroid), exemplar (the text nearest to the centroid).
     """
-    found = spherical_kmeans(vectors, max(2, round(fraction * len(vectors))), seed=seed)
+    k = min(len(vectors), max(2, round(fraction * len(vectors))))
+    found = spherical_kmeans(vectors, k, seed=seed)
     points = pd.DataFrame(
         {
             "cluster": found.labels,
