@@ -309,6 +309,11 @@ def test_claims_about_pools_are_paired_by_seed_and_positive_for_our_arm():
     rounds.loc[0, "n"] = 19  # an arm that stopped early is no comparison
     short = {claim["name"]: claim for claim in pools.claims(outcome, rounds)}
     assert short["prismatic-more-diverse-than-random"]["n"] == 2
+    assert short["prismatic-teaches-more-than-random"]["n"] == 2
+    rounds.loc[rounds["arm"] == "random", "n"] = 19
+    none = {claim["name"]: claim for claim in pools.claims(outcome, rounds)}
+    assert none["prismatic-teaches-more-than-random"]["n"] == 0
+    assert np.isnan(none["prismatic-teaches-more-than-random"]["low"])
 
 
 def test_a_generator_that_does_not_exist_is_named():

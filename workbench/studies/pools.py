@@ -16,7 +16,7 @@ from workbench.engine.clusters import nearest, spherical_kmeans
 from workbench.engine.folders import kept
 from workbench.engine.gradients import sketch
 from workbench.engine.samplers import sampler
-from workbench.measures.statistics import bootstrap_mean
+from workbench.measures.statistics import Interval, bootstrap_mean
 from workbench.studies.generators import Generate, Item, answer_in, embedded, from_sampler, items
 from workbench.studies.prismatic import Proxy, Sizes, settings
 from workbench.studies.students import LARGEST, Pair, two_steps
@@ -164,11 +164,14 @@ def outcomes(answers: pd.DataFrame, kind: str = "unseen") -> pd.DataFrame:
 
 # ------------------------------------------------------------------------------- claims
 def claims(outcome: pd.DataFrame, rounds: pd.DataFrame) -> list[dict[str, Any]]:
-    """Our arm against random growth, and against the same rule driven by text, as `run.claim` takes it."""
+    """Our arm against random growth, and against the same rule driven by text, as `run.claim` takes it.
+
+    Pools that stopped before they had as many problems as the largest are left out.
+    """
     last = rounds.groupby(["arm", "seed"]).last().reset_index()
-    # Whole pools compare where all arms have reached the target, the same number of problems.
-    score = last.assign(value=np.log(last["g_vendi"].where(last["n"] == last["n"].max())))
-    share = outcome.rename(columns={"accuracy": "value"})
+    whole = last[last["n"] == last["n"].max()]
+    score = whole.assign(value=np.log(whole["g_vendi"]))
+    share = outcome.rename(columns={"accuracy": "value"}).merge(whole[["arm", "seed"]])
     found = []
     for other, paper in (
         ("random", "Prismatic Synthesis keeps rising where plain generation levels off"),
@@ -197,6 +200,7 @@ def claims(outcome: pd.DataFrame, rounds: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _paired(frame: pd.DataFrame, other: str) -> dict[str, Any]:
-    """`prismatic` minus another arm, paired by seed."""
-    table = frame.pivot(index="seed", columns="arm", values="value")
-    return plain(bootstrap_mean(table["prismatic"] - table[other]))
+    """`prismatic` minus another arm, paired by seed; NaN where no seed has both."""
+    table = frame.pivot(index="seed", columns="arm", values="value").reindex(columns=["prismatic", other])
+    found = (table["prismatic"] - table[other]).dropna()
+    return plain(bootstrap_mean(found) if len(found) else Interval(np.nan, np.nan, np.nan, 0))

@@ -75,8 +75,8 @@ def perplexity(about: pd.DataFrame) -> float:
     return float(np.exp(np.average(about["loss"], weights=about["n_tokens"])))
 
 
-def ngram_entropy(texts: Sequence[str], n: int = 2) -> float:
-    """Shannon entropy of the n-grams of words in a set of texts, bits."""
+def ngram_entropy(texts: Sequence[str]) -> float:
+    """Shannon entropy of the pairs of neighbouring words in a set of texts, bits."""
     counts = Counter(gram for text in texts for gram in pairwise(words(text)))
     total = counts.total()
     return -sum(count / total * log2(count / total) for count in counts.values())
