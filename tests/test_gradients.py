@@ -288,6 +288,9 @@ def test_a_chat_template_frames_the_pair(small):
         (row, prompt), *_ = prepare(model, tokenizer, [("How many?", "Two.")], ["0"], chat=True)[0]
         assert tokenizer.decode(row[:prompt]) == "[user]How many?;[assistant]"
         assert tokenizer.decode(row[prompt:]) == "Two.;"
+        assert prepare(model, tokenizer, [("How many?", " Two.")], ["0"], chat=True)[0] == [(row, prompt)]
+        with pytest.raises(UserError, match="Example 0 has an empty completion"):
+            prepare(model, tokenizer, [("How many?", " ")], ["0"], chat=True)
         tokenizer.chat_template = None
         with pytest.raises(UserError, match="no chat template"):
             sketch(model, tokenizer, [("a", "b")], chat=True)

@@ -76,7 +76,7 @@ def sketch(
         method: `exact`, or `kronecker` where tensors of the weights' size do not fit (see `sketches`).
         truncate: cut examples to the model's context instead of refusing them: they lose their end, and
             where the prompt alone fills the context, its beginning too, down to half the context.
-        chat: write each pair in the tokenizer's chat template.
+        chat: write each pair in the tokenizer's chat template, a completion without spaces around it.
         batch_tokens: tokens of a batch, padding included.
         ids: names of the examples in errors; their places, counted from 0, when None.
 
@@ -170,13 +170,14 @@ def _chat_pairs(
     pairs = []
     for prompt, completion in examples:
         asked = [{"role": "user", "content": prompt}]
-        told = [*asked, {"role": "assistant", "content": completion}]
+        # The space that parts a completion from its prompt would be the template's to write.
+        told = [*asked, {"role": "assistant", "content": completion.strip()}]
         before = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
         both = tokenizer.apply_chat_template(told, return_dict=False)
         # Some templates open a reply that is there in another way than one that is asked for.
         same = [a == b for a, b in zip(before, both, strict=False)]
         shared = same.index(False) if False in same else len(same)
-        pairs.append((both[:shared], both[shared:] if completion else []))
+        pairs.append((both[:shared], both[shared:] if completion.strip() else []))
     return pairs
 
 
