@@ -1,0 +1,121 @@
+"""The students of SIKeD: fair tasks, who learns what, results that are paired, pictures that draw."""
+
+import json
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from workbench.errors import UserError
+from workbench.studies import rounds
+from workbench.studies.siked import Lesson, Question
+from workbench.studies.students import Course
+from workbench.views import siked as views
+
+SIZES = rounds.Sizes(
+    Course("tiny:0.1M", 4, 0, 2, 0), Lesson(0.2, 0.1, 1, 2, 4, context=160, least_gain=-1), 12, 6, 8, 2
+)
+
+
+def settings(**changed):
+    common = {"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", "teacher": "embedded"}
+    ours = {"mixture": "adaptive", "alpha": None, "bias": "none", "iterations": None, "samples": None}
+    return SimpleNamespace(**{**common, **ours, "device": "cpu", **changed})
+
+
+def test_an_embedded_task_shares_no_question_and_teaches_each_in_three_ways():
+    task = rounds.task(settings(), SIZES)
+    groups = [task.train, task.held_out, *task.tests.values()]
+    texts = [{question.text for question in group} for group in groups]
+    assert [len(group) for group in groups] == [14, 4, 8, 8]
+    assert sum(map(len, texts)) == len(set.union(*texts))
+    assert set(task.teacher["id"]) == {question.id for question in task.train} & set(task.teacher["id"])
+    assert set(task.teacher["strategy"]) == {"cot", "l2m", "pot"}
+
+
+def test_files_are_split_by_what_the_teacher_solved(tmp_path):
+    problems = [{"question": f"Tom number {n} has {n} balls. How many?", "answer": str(n)} for n in range(20)]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, problems)))
+    solved = [
+        {"instruction": each["question"], "output": f"The answer is {each['answer']}"} for each in problems
+    ]
+    (tmp_path / "teacher.json").write_text(json.dumps(solved[:12]))
+    given = settings(data=str(tmp_path / "data.jsonl"), teacher=f"rationales:{tmp_path / 'teacher.json'}")
+    task = rounds.task(given, SIZES)
+    assert len(task.train) + len(task.held_out) == 12
+    assert len(task.tests["the others"]) == 8
+    assert "12 of 12 solutions" in task.notes[0]
+    (tmp_path / "teacher.json").write_text(json.dumps(solved))
+    with pytest.raises(UserError, match="none is left to test on"):
+        rounds.task(given, SIZES)
+    with pytest.raises(UserError, match="go together"):
+        rounds.task(settings(data="x.jsonl"), SIZES)
+
+
+def test_shared_questions_are_counted():
+    long = "Tom and Ann go to the shop and buy four red apples for two coins"
+    train = [Question("a", f"{long}. How many?", "4"), Question("b", "How many are two and two?", "4")]
+    test = [Question("c", "how many are TWO and two", "4"), Question("d", f"Today {long} each.", "8"),
+            Question("e", "Something else?", "1")]  # fmt: skip
+    assert rounds.contamination(train, test) == (1, 1)
+
+
+def test_settings_that_cannot_be_are_said():
+    assert rounds.sizes(settings(iterations=5, samples=7)).lesson.rounds == 5
+    with pytest.raises(UserError, match="1 or more"):
+        rounds.sizes(settings(samples=0))
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("siked")
+    base = rounds.base(folder / "base", SIZES, settings(), lambda **_: None)
+    task = rounds.task(settings(), SIZES)
+    answers = rounds.fit_all(folder / "students", base, task, SIZES, settings())
+    return folder / "students", base, task, answers
+
+
+def test_every_student_of_every_seed_answers_every_question_once(fitted):
+    folder, base, task, answers = fitted
+    counts = answers.groupby(["seed", "arm", "kind"]).size()
+    assert (counts == 8).all()
+    assert len(counts) == 2 * len(rounds.arms(settings())) * 2
+    again = rounds.fit_all(folder, base, task, SIZES, settings())
+    assert again.equals(answers)
+    told = rounds.rounds(folder, SIZES, settings())
+    first = told[(told["round"] == 0) & told["arm"].isin(["combined", "SIKeD", "off-policy", "self only"])]
+    assert first.groupby("seed")["held_out"].nunique().eq(1).all()  # the same model learnt from the teacher
+    assert (told.loc[told["arm"] == "pot", "n_cot"] == 0).all()
+
+
+def test_every_picture_draws(fitted):
+    folder, _, task, answers = fitted
+    told = rounds.rounds(folder, SIZES, settings())
+    shown = [
+        views.sample(task.teacher),
+        views.accuracy(rounds.accuracies(answers)),
+        views.rounds(rounds.progress(told)),
+        views.strategies(rounds.shares(told)),
+        views.solved(rounds.solved(folder)),
+        views.verdicts(rounds.verdicts(answers)),
+        views.browser(answers).view,
+    ]
+    assert len({view.record["title"] for view in shown}) == len(shown)
+    for view in shown:
+        view.bundle()
+    assert rounds.solved(folder)["questions"].sum() == len(task.train)
+
+
+def test_claims_are_paired_over_questions_and_positive_where_ours_is_better():
+    arms = {"cot": 0, "l2m": 0, "pot": 0, "combined": 0.25, "SIKeD": 0.75, "off-policy": 0.5, "self only": 1}
+    rows = [
+        (arm, "unseen", item, seed, "correct" if item < 40 * share else "wrong", "cot")
+        for arm, share in arms.items() for item in range(40) for seed in range(2)
+    ]  # fmt: skip
+    answers = pd.DataFrame(rows, columns=["arm", "kind", "item", "seed", "verdict", "strategy"])
+    found = {claim["name"]: claim for claim in rounds.claims(answers)}
+    assert found["siked-beats-combined"]["effect"] == pytest.approx(0.5)
+    assert found["siked-beats-combined"]["n"] == 40
+    assert found["combined-beats-single"]["effect"] == pytest.approx(0.25)
+    assert found["teacher-still-helps"]["effect"] == pytest.approx(-0.25)
+    assert found["siked-beats-combined"]["low"] > 0

@@ -1,0 +1,363 @@
+"""The students of 08_siked: who learns what, for how long, and how they are compared.
+
+All students of a seed begin from one base and go through their examples equally often, as in the paper.
+`cot`, `l2m` and `pot` learn one strategy of the teacher's, `combined` all three for as many rounds as the
+others; `SIKeD` goes on with its own solutions; `off-policy` does so with those that it wrote at first, `self
+only` without the teacher's.
+"""
+
+import shutil
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from workbench.corpora.problem_files import FileProblem, load_problems
+from workbench.corpora.problems import Problem, draw
+from workbench.corpora.rationales import STRATEGIES, load_rationales
+from workbench.engine import models
+from workbench.engine.folders import kept
+from workbench.engine.generate import TransformersSampler
+from workbench.engine.parallel import side_by_side
+from workbench.errors import UserError
+from workbench.measures.statistics import Interval, bootstrap_mean
+from workbench.measures.vocabulary import words
+from workbench.studies import siked, students
+from workbench.studies.mixing import biased, first_correct
+from workbench.studies.siked import Lesson, Question
+from workbench.studies.students import LARGEST, Course, two_steps
+
+GRAMS = 10  # words in a row that two questions must not share
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is learnt and asked.
+
+    Attributes:
+        course: of the base (`students`).
+        lesson: of every student.
+        train: questions to learn from.
+        held_out: training questions that choose the round.
+        asked: test questions of each kind.
+        seeds: repetitions.
+    """
+
+    course: Course
+    lesson: Lesson
+    train: int
+    held_out: int
+    asked: int
+    seeds: int
+
+
+SIZES = {
+    "tiny": Sizes(Course("tiny:0.3M", 800, 50, 16, 0), Lesson(10, 5, 2, 4, context=160, least_gain=-0.1),
+                  150, 50, 300, 2),
+    "small": Sizes(Course("tiny:1M", 4_000, 200, 32, 0), Lesson(8, 4, 3, 10, 32), 1_000, 200, 1_000, 4),
+    "paper": Sizes(Course("tiny:28M", 20_000, 1_000, 64, 0), Lesson(3, 3, 4, 10, 8, 1024, 2e-4),
+                   6_700, 700, 1_319, 3),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Task:
+    """What there is to learn and to be asked.
+
+    Attributes:
+        teacher: correct solutions of the training questions.
+        train: questions.
+        held_out: questions of the same kind, for choosing the round.
+        tests: questions by kind.
+        notes: what was noticed, such as how many solutions of the teacher were wrong.
+    """
+
+    teacher: pd.DataFrame
+    train: list[Question]
+    held_out: list[Question]
+    tests: dict[str, list[Question]]
+    notes: list[str]
+
+
+def sizes(params: Any) -> Sizes:
+    """The profile's sizes; `iterations` and `samples` replace what they name."""
+    chosen = SIZES[params.profile]
+    named = {"rounds": params.iterations, "samples": params.samples}
+    given = {name: value for name, value in named.items() if value is not None}
+    if given and min(given.values()) < 1:
+        raise UserError("iterations and samples must be 1 or more.")
+    return replace(chosen, lesson=replace(chosen.lesson, **given))
+
+
+# ------------------------------------------------------------------------------- the task
+def task(params: Any, sizes: Sizes) -> Task:
+    """Questions and the teacher's solutions: of the embedded grammar and its solver, or of files.
+
+    Raises:
+        UserError: only one of data and teacher is a file, training and test share questions, or too few.
+    """
+    if (params.data == "embedded") != (params.teacher == "embedded"):
+        raise UserError(
+            "data and teacher go together: both embedded, or both files (svamp:… and rationales:…)."
+        )
+    if params.data != "embedded":
+        return _from_files(params, sizes)
+    drawn = draw(sizes.train + sizes.held_out, params.seed, templates=two_steps(), largest=LARGEST)
+    known = {each.question for each in drawn}
+    kinds = {"familiar": two_steps(), "unseen": two_steps(held_out=True)}
+    tests = {
+        name: [each for each in draw(2 * sizes.asked, params.seed + 1, templates=kind, largest=LARGEST)
+               if each.question not in known][: sizes.asked]
+        for name, kind in kinds.items()
+    }  # fmt: skip
+    teacher = first_correct(siked.taught(drawn[: sizes.train]), "teacher")
+    questions = [_question(each) for each in drawn]
+    asked = {name: [_question(each) for each in kind] for name, kind in tests.items()}
+    return _checked(teacher, questions, asked, sizes, [])
+
+
+def _question(problem: Problem | FileProblem) -> Question:
+    gold = problem.answer if isinstance(problem, Problem) else problem.gold
+    return Question(problem.id, problem.question, str(gold))
+
+
+def _from_files(params: Any, sizes: Sizes) -> Task:
+    """Questions that the teacher solved are for training, the others of the file for the test."""
+    problems = load_problems(params.data)
+    path = params.teacher.removeprefix("rationales:")
+    found = load_rationales(path.split(","), problems)
+    solved = {each.id for each in found.rationales}
+    right = sum(each.verdict == "correct" for each in found.rationales)
+    notes = [f"{right:,} of {len(found.rationales):,} solutions of the teacher are right"]
+    if found.n_foreign:
+        notes.append(f"{found.n_foreign:,} are of other questions")
+    own = [_question(each) for each in problems if each.id in solved]
+    others = [_question(each) for each in problems if each.id not in solved]
+    if not others:
+        raise UserError("The teacher solved every problem of the data: none is left to test on.")
+    rng = np.random.default_rng(params.seed)
+    own = [own[at] for at in rng.permutation(len(own))][: sizes.train + sizes.held_out]
+    others = [others[at] for at in rng.permutation(len(others))][: sizes.asked]
+    return _checked(first_correct(found.rationales, "teacher"), own, {"the others": others}, sizes, notes)
+
+
+def _checked(
+    teacher: pd.DataFrame,
+    questions: list[Question],
+    tests: dict[str, list[Question]],
+    sizes: Sizes,
+    notes: list[str],
+) -> Task:
+    shared, alike = contamination(questions, [each for kind in tests.values() for each in kind])
+    if shared:
+        raise UserError(f"Training and test share {shared} questions: take them out of one of the two.")
+    notes = [*notes, f"{alike} test questions share {GRAMS} words in a row with training"]
+    n_held = min(sizes.held_out, len(questions) // 4)
+    train = questions[: len(questions) - n_held]
+    rows = teacher[teacher["id"].isin({each.id for each in train})].reset_index(drop=True)
+    return Task(rows, train, questions[len(questions) - n_held :], tests, notes)
+
+
+def contamination(train: Sequence[Question], test: Sequence[Question]) -> tuple[int, int]:
+    """Test questions that are in training word for word, and others that share `GRAMS` words in a row."""
+    texts = [words(each.text) for each in train]
+    whole = {tuple(text) for text in texts}
+    grams = {tuple(text[at : at + GRAMS]) for text in texts for at in range(len(text) - GRAMS + 1)}
+    shared = alike = 0
+    for each in test:
+        text = words(each.text)
+        if tuple(text) in whole:
+            shared += 1
+        elif any(tuple(text[at : at + GRAMS]) in grams for at in range(len(text) - GRAMS + 1)):
+            alike += 1
+    return shared, alike
+
+
+# ------------------------------------------------------------------------------- the students
+def arms(params: Any) -> dict[str, dict[str, Any]]:
+    """Each student's mixture, and which strategies of the teacher's it learns."""
+    single = {name: {"how": "teacher-only", "only": name} for name in STRATEGIES}
+    ours = {"how": params.mixture, "alpha": params.alpha}
+    return {
+        **single,
+        "combined": {"how": "teacher-only"},
+        "SIKeD": ours,
+        "off-policy": {**ours, "on_policy": False},
+        "self only": {"how": "self-only"},
+    }
+
+
+def base(folder: Path, sizes: Sizes, params: Any, log: Callable[..., None]) -> str:
+    """The model that all students begin from; it has seen problems of one step in each strategy."""
+
+    def told(problem: Problem) -> str:
+        strategy = STRATEGIES[zlib.crc32(problem.id.encode()) % len(STRATEGIES)]
+        return f"{problem.question} [{strategy}] {problem.rationale(strategy)}"
+
+    return students.base(folder, sizes.course, params, log, told)
+
+
+def fit_all(folder: Path, base: str, task: Task, sizes: Sizes, params: Any) -> pd.DataFrame:
+    """Teaches every student of every seed, and asks it the test: columns seed, arm, kind, item, strategy,
+    text, verdict.
+
+    Seeds are shared out between the processor's cores; what is done stays in `folder`.
+    """
+    learners = arms(params)
+    last = _name(list(learners)[-1])
+    waiting = [
+        seed for seed in range(sizes.seeds) if not (folder / f"seed-{seed}" / last / "test.parquet").exists()
+    ]
+    common = (base, task, sizes, params.bias, learners)
+    tasks = {
+        f"seed-{seed}": (folder / f"seed-{seed}", *common, params.seed + seed) for seed in range(sizes.seeds)
+    }
+    side_by_side(_teach, tasks, total=len(learners), log=lambda *_: None, processes=processes, unit="student")
+    return _collected(folder, "test", sizes, learners)
+
+
+def rounds(folder: Path, sizes: Sizes, params: Any) -> pd.DataFrame:
+    """The rounds of every student and seed: the columns of `siked.Learnt`, and arm and seed."""
+    return _collected(folder, "rounds", sizes, arms(params))
+
+
+def _collected(folder: Path, name: str, sizes: Sizes, learners: Iterable[str]) -> pd.DataFrame:
+    """One table of each student and seed, put together."""
+    frames = [
+        pd.read_parquet(folder / f"seed-{seed}" / _name(arm) / f"{name}.parquet").assign(seed=seed, arm=arm)
+        for seed in range(sizes.seeds)
+        for arm in learners
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _name(arm: str) -> str:
+    return arm.replace(" ", "-")
+
+
+def _teach(
+    folder: Path,
+    base: str,
+    task: Task,
+    sizes: Sizes,
+    bias: str,
+    arms: Mapping[str, dict[str, Any]],
+    seed: int,
+    *,
+    log: Callable[[dict[str, float]], None],
+    stop: Callable[[], bool],
+) -> None:
+    for number, (arm, settings) in enumerate(arms.items(), 1):
+        place, settings = folder / _name(arm), dict(settings)
+        rows = task.teacher
+        if only := settings.pop("only", None):
+            rows = rows[rows["strategy"] == only]
+        elif bias != "none":
+            rows = biased(rows, [bias, *(name for name in STRATEGIES if name != bias)])
+        first = folder / "combined" / "round-0"
+        if "only" not in arms[arm] and arm != "combined" and not place.exists():
+            shutil.copytree(first, place / "round-0")  # they learn the same from the teacher
+        learnt = siked.distil(
+            place, base, rows, task.train, task.held_out, sizes.lesson, seed=seed, stop=stop, **settings
+        )
+        if stop():
+            return
+        learnt.rounds.to_parquet(place / "rounds.parquet")
+        kept(place / "test.parquet", partial(_asked, learnt.folder, task.tests))
+        log({"tokens": number})
+
+
+def _asked(folder: Path, tests: Mapping[str, Sequence[Question]]) -> pd.DataFrame:
+    sampler = TransformersSampler(*models.load(folder, "cpu"))
+    frames = []
+    for kind, questions in tests.items():
+        found = siked.table(siked.solve(sampler, questions, "student", temperature=0))
+        columns = found[["strategy", "text", "verdict"]].assign(kind=kind, item=range(len(found)))
+        frames.append(columns.assign(question=[each.text for each in questions]))
+    return pd.concat(frames, ignore_index=True)
+
+
+# ------------------------------------------------------------------------------- results
+def accuracies(answers: pd.DataFrame) -> pd.DataFrame:
+    """Share of right answers, over questions with all seeds: columns arm, kind, value, low, high, n."""
+    rows = []
+    for (arm, kind), part in answers.groupby(["arm", "kind"], sort=False):
+        found = bootstrap_mean(part["verdict"] == "correct", groups=part["item"])
+        rows.append((arm, kind, found.value, found.low, found.high, found.n))
+    return pd.DataFrame(rows, columns=["arm", "kind", "value", "low", "high", "n"])
+
+
+def verdicts(answers: pd.DataFrame) -> pd.DataFrame:
+    """Shares of correct, wrong and unparsed answers by arm and strategy: arm, strategy, verdict, share, n."""
+    counts = answers.groupby(["arm", "strategy", "verdict"], sort=False).size().rename("n").reset_index()
+    return counts.assign(share=counts["n"] / counts["arm"].map(answers["arm"].value_counts()))
+
+
+def shares(frame: pd.DataFrame) -> pd.DataFrame:
+    """What students choose by themselves: columns arm, round, strategy, share (mean over seeds)."""
+    rows = []
+    for name in STRATEGIES:
+        chosen = frame[[f"chose_{each}" for each in STRATEGIES]].sum(axis=1)
+        rows.append(frame[["arm", "round"]].assign(strategy=name, share=frame[f"chose_{name}"] / chosen))
+    return pd.concat(rows).groupby(["arm", "round", "strategy"], sort=False)["share"].mean().reset_index()
+
+
+def solved(folder: Path) -> pd.DataFrame:
+    """Training questions by the strategies that solved them after learning from the teacher alone.
+
+    Columns solved_by, questions.
+    """
+    wrote = pd.read_parquet(folder / "seed-0" / "self-only" / "round-1" / "wrote.parquet")
+    right = wrote.assign(right=wrote["verdict"] == "correct").pivot_table(
+        index="id", columns="strategy", values="right", aggfunc="max"
+    )
+    by = right.astype(bool).apply(lambda row: ", ".join(row.index[row]) or "none", axis=1)
+    return by.value_counts().rename_axis("solved_by").rename("questions").reset_index()
+
+
+def progress(frame: pd.DataFrame) -> pd.DataFrame:
+    """What each round brings to the students of several strategies: columns arm, round, measure, value."""
+    names = {
+        "alpha_all": "alpha (share of the teacher)",
+        "held_out": "right, held out",
+        "divergence": "KL, mixture from student",
+    }
+    own = frame[~frame["arm"].isin(STRATEGIES)].rename(columns=names)
+    long = own.melt(["arm", "round"], list(names.values()), "measure", "value")
+    return long.groupby(["arm", "round", "measure"], sort=False)["value"].mean().reset_index()
+
+
+def claims(answers: pd.DataFrame) -> list[dict[str, Any]]:
+    """SIKeD against the others, paired over questions and seeds, as `run.claim` takes it."""
+    right = answers.assign(right=answers["verdict"] == "correct").pivot_table(
+        index=["kind", "item", "seed"], columns="arm", values="right", aggfunc="mean"
+    )
+    items = [f"{kind}/{item}" for kind, item, _ in right.index]
+    best = max(STRATEGIES, key=lambda name: right[name].mean())
+    paper = "SIKeD solves more than single strategies and their combination (up to +5 points)"
+    view = "Right answers by student"
+    compared = [
+        ("siked-beats-combined", "SIKeD", "combined", paper,
+         "SIKeD solves more than a student of all three strategies that is trained for as long."),
+        ("combined-beats-single", "combined", best, paper,
+         f"A student of three strategies solves more than the best student of one ({best})."),
+        ("on-policy-beats-off-policy", "SIKeD", "off-policy", "On-policy data matter",
+         "Learning from its newest solutions is better than from its first ones."),
+        ("teacher-still-helps", "SIKeD", "self only", "Mixing the teacher's data in matters",
+         "Learning from itself with the teacher's solutions is better than from itself alone."),
+    ]  # fmt: skip
+    return [
+        {"name": name, "says": says, "paper": said, "unit": "share of questions", "view": view,
+         **_plain(bootstrap_mean(right[more] - right[less], groups=items))}
+        for name, more, less, said, says in compared
+    ]  # fmt: skip
+
+
+def _plain(interval: Interval) -> dict[str, Any]:
+    return {"effect": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
