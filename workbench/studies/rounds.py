@@ -215,10 +215,16 @@ def fit_all(folder: Path, base: str, task: Task, sizes: Sizes, params: Any) -> p
         seed for seed in range(sizes.seeds) if not (folder / f"seed-{seed}" / last / "test.parquet").exists()
     ]
     common = (base, task, sizes, params.bias, learners)
-    tasks = {
-        f"seed-{seed}": (folder / f"seed-{seed}", *common, params.seed + seed) for seed in range(sizes.seeds)
-    }
-    side_by_side(_teach, tasks, total=len(learners), log=lambda *_: None, processes=processes, unit="student")
+    tasks = {f"seed-{seed}": (folder / f"seed-{seed}", *common, params.seed + seed) for seed in waiting}
+    if tasks:
+        side_by_side(
+            _teach,
+            tasks,
+            total=len(learners),
+            log=lambda *_: None,
+            processes=min(torch.get_num_threads(), len(tasks)),
+            unit="student",
+        )
     return _collected(folder, "test", sizes, learners)
 
 
