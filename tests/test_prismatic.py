@@ -13,6 +13,7 @@ from workbench.errors import UserError
 from workbench.measures.statistics import spearman
 from workbench.measures.vendi import vendi_from_features
 from workbench.studies import pools, prismatic, students, subsets
+from workbench.studies.generators import Item
 
 COURSE = students.Course("tiny:0.1M", base_steps=60, steps=2, batch_size=8, asked=6)
 SIZES = prismatic.Sizes(COURSE, corpus=60, subsets=6, n=20, first=12, target=20, per_round=12, seeds=2)
@@ -314,6 +315,12 @@ def test_claims_about_pools_are_paired_by_seed_and_positive_for_our_arm():
     none = {claim["name"]: claim for claim in pools.claims(outcome, rounds)}
     assert none["prismatic-teaches-more-than-random"]["n"] == 0
     assert np.isnan(none["prismatic-teaches-more-than-random"]["low"])
+
+
+def test_an_item_that_the_proxy_cannot_read_is_named(proxy):
+    long = Item("random-3-7", "How many?", "many " * 400, "1", "sampler", 3)
+    with pytest.raises(UserError, match=r"Example random-3-7 has \d+ tokens"):
+        pools.gradients_of(proxy, settings())([long])
 
 
 def test_a_generator_that_does_not_exist_is_named():

@@ -98,7 +98,8 @@ def gradients_of(proxy: Proxy, params: Any) -> Vectors:
 
     def vectors(found: Sequence[Item]) -> np.ndarray:
         pairs = [(item.problem, " " + item.solution) for item in found]
-        return sketch(*proxy, pairs, dimension=params.dimension, seed=params.seed, **settings(params)).vectors
+        how = {"dimension": params.dimension, "seed": params.seed, **settings(params)}
+        return sketch(*proxy, pairs, ids=[item.id for item in found], **how).vectors
 
     return remembered(vectors)
 
