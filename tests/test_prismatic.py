@@ -200,6 +200,12 @@ def test_correlations_and_their_difference_are_those_of_scipy():
     assert found.n == 30
 
 
+@pytest.mark.filterwarnings("error")
+def test_students_that_all_fail_rank_nothing():
+    found = subsets.better_tracked(tracked().assign(accuracy=0.0), "G-Vendi", "embedding Vendi")
+    assert np.isnan([found.value, found.low, found.high]).all()
+
+
 def test_claims_about_sets_are_positive_where_g_vendi_foretells():
     claims = {claim["name"]: claim for claim in subsets.claims(tracked())}
     assert claims["gvendi-tracks-accuracy"]["effect"] == pytest.approx(1)

@@ -128,7 +128,10 @@ def correlations(tracked: pd.DataFrame) -> pd.DataFrame:
 
 
 def better_tracked(tracked: pd.DataFrame, first: str, second: str, seed: int = 0) -> Interval:
-    """Spearman's ρ of one measure minus that of another, with a bootstrap over the subsets."""
+    """Spearman's ρ of one measure minus that of another, with a bootstrap over the subsets.
+
+    NaN where a measure or the accuracy is the same for all.
+    """
     table = tracked.pivot(index="subset", columns="measure", values="value")
     accuracy = tracked.drop_duplicates("subset").set_index("subset")["accuracy"].reindex(table.index)
     columns = np.column_stack([table[first], table[second], accuracy])
@@ -136,7 +139,8 @@ def better_tracked(tracked: pd.DataFrame, first: str, second: str, seed: int = 0
     drawn = np.random.default_rng(seed).integers(n, size=(4000, n))
     ranks = rankdata(columns[drawn], axis=1)
     found = _rank_difference(ranks)
-    low, high = np.nanquantile(found, [0.025, 0.975])
+    found = found[~np.isnan(found)]  # a draw of equal values has no order
+    low, high = np.quantile(found, [0.025, 0.975]) if len(found) else (np.nan, np.nan)
     return Interval(float(_rank_difference(rankdata(columns, axis=0)[None])[0]), float(low), float(high), n)
 
 
