@@ -44,7 +44,8 @@ def accuracy(frame: pd.DataFrame) -> Chart:
         (rules + points + numbers).facet(column=alt.Column("kind:N", title=None)),
         "Right answers by student",
         "Dots are shares of right answers to test questions, lines 95 % intervals over questions with all "
-        "repetitions. Compare students within a panel: all began from one base and read equally many tokens.",
+        "repetitions. Compare students within a panel: all began from one base and went through their "
+        "examples equally often.",
     )
 
 
