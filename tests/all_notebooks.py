@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 
 def run_all(project):
-    """`workbench run --all` in a project folder, two notebooks at a time: each leaves a core idle for long."""
+    """`workbench run --all` in a project folder, two notebooks at a time: alone, each leaves a core idle."""
     environment = {**os.environ, "WORKBENCH_RUNS": str(project / "runs")}
     command = [sys.executable, "-m", "workbench", "run", "--all", "--jobs", "2", "-p", "profile=tiny"]
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
