@@ -72,11 +72,15 @@ def test_no_question_is_both_learnt_and_asked(asked):
     assert not sums & set(asked["question"])
 
 
-def test_products_of_two_long_operands_are_left_out():
+def test_exercises_are_of_the_size_of_word_problems_and_cells_without_any_are_left_out(asked):
     cells = study.cells(SIZES)
-    assert Cell("*", (1, 2)) in cells
-    assert Cell("+", (2, 2)) in cells
+    assert Cell("+", (1, 2)) in cells
     assert Cell("*", (2, 2)) not in cells
+    sums = study.exercises(settings(), SIZES, 0)
+    assert max(max(*each.operands, each.answer) for each in sums) <= SIZES.largest
+    own = asked[asked["test"] == "arithmetic"]
+    assert own["kind"].nunique() == len(cells)
+    assert not own.duplicated(["kind", "question"]).any()
 
 
 def test_routes_read_as_many_tokens_in_all_or_of_word_problems(tokenizer, asked):

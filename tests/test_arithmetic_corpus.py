@@ -75,8 +75,15 @@ def test_a_draw_is_its_seed_alone_and_other_seeds_differ():
 def test_negative_results_come_when_they_are_let():
     cell = [Cell("-", (1, 2))]
     assert all(each.answer < 0 for each in draw(cell, 20, 0, negative=True, steps=True))
-    with pytest.raises(UserError, match="allow negative"):
+    with pytest.raises(UserError, match="leave this cell out"):
         draw(cell, 1, 0)
+
+
+def test_no_number_is_larger_than_the_bound():
+    for each in draw(grid("+-*/", 2)[:3], 40, 0, largest=20):
+        assert max(*each.operands, each.answer) <= 20
+    with pytest.raises(UserError, match="widen its bounds"):
+        draw([Cell("*", (2, 2))], 1, 0, largest=20)
 
 
 def test_percentages_are_exact():

@@ -90,8 +90,9 @@ def draw(
     steps: bool = False,
     worded: float = 0.5,
     negative: bool = False,
+    largest: int | None = None,
 ) -> list[Exercise]:
-    """n exercises of every cell, in random order; none comes twice while its cell has others (see `counts`).
+    """n exercises of every cell, in random order; few come twice before their cell is used up (see `counts`).
 
     Args:
         cells: operations and digits.
@@ -104,6 +105,7 @@ def draw(
         steps: write long additions, subtractions, multiplications and divisions digit by digit.
         worded: the share of questions that are sentences.
         negative: let results fall below zero.
+        largest: bound of every operand and of the result.
 
     Raises:
         UserError: a cell that holds no such exercise, or settings that do not go together.
@@ -115,12 +117,14 @@ def draw(
     drawn = []
     for cell in cells:
         _check(cell, kind)
-        rng, seen = random.Random(f"{seed}/{split}/{kind}/{cell}"), set()
+        rng, seen, tries = random.Random(f"{seed}/{split}/{kind}/{cell}"), set(), _NEW_TRIES
         for _ in range(n):
-            for _ in range(_NEW_TRIES):
-                found = _sum(cell, rng, split, kind, negative)
+            for _ in range(tries):
+                found = _sum(cell, rng, split, kind, negative, largest)
                 if found.operands not in seen:
                     break
+            else:
+                tries = 1  # the cell is as good as used up
             seen.add(found.operands)
             drawn.append(_worded(cell, found, rng, kind, steps, worded))
     random.Random(seed).shuffle(drawn)
@@ -162,27 +166,31 @@ def _check(cell: Cell, kind: Kind) -> None:
         raise UserError("Percentages are exercises of multiplication: leave the other operations out.")
 
 
-def _sum(cell: Cell, rng: random.Random, split: Split, kind: Kind, negative: bool) -> _Sum:
+def _sum(
+    cell: Cell, rng: random.Random, split: Split, kind: Kind, negative: bool, largest: int | None
+) -> _Sum:
     for _ in range(_TRIES):
-        found = (_mixed if cell.operation == "mixed" else _single)(cell, rng, kind)
+        found = (_mixed if cell.operation == "mixed" else _single)(cell, rng, kind, largest)
         if found is None or (found.answer < 0 and not negative):
+            continue
+        if largest is not None and max(*found.operands, abs(found.answer)) > largest:
             continue
         digest = hashlib.sha256(found.key.encode()).digest()
         if (int.from_bytes(digest[:4]) % _TEST_SHARE == 0) == (split == "test"):
             return found
     raise UserError(
-        f"No {split} exercise fits {cell} with kind={kind!r}: leave this cell out, or allow negative results."
+        f"No {split} exercise fits {cell} with kind={kind!r}: leave this cell out, or widen its bounds."
     )
 
 
-def _single(cell: Cell, rng: random.Random, kind: Kind) -> _Sum | None:
-    left, right = (_number(digits, rng, kind) for digits in cell.digits)
+def _single(cell: Cell, rng: random.Random, kind: Kind, largest: int | None) -> _Sum | None:
+    left, right = (_number(digits, rng, kind, largest) for digits in cell.digits)
     if kind == "percent":
-        left, right = left / 100, _number(cell.digits[1], rng, "whole")
+        left, right = left / 100, _number(cell.digits[1], rng, "whole", largest)
     if cell.operation == "/" and right == 0:
         return None
     if cell.operation == "/" and kind == "whole":
-        low, high = _range(cell.digits[0])
+        low, high = _range(cell.digits[0], largest)
         least, most = max(1, -(-low // int(right))), high // int(right)
         if least > most:
             return None
@@ -197,9 +205,9 @@ def _single(cell: Cell, rng: random.Random, kind: Kind) -> _Sum | None:
     return _Sum((left, right), expression, (f"{expression} = {written(answer, kind)}.",), answer, key)
 
 
-def _mixed(cell: Cell, rng: random.Random, kind: Kind) -> _Sum | None:
+def _mixed(cell: Cell, rng: random.Random, kind: Kind, largest: int | None) -> _Sum | None:
     """Operands joined pair by pair in random order; whole numbers stay whole, no part falls below zero."""
-    operands = tuple(_number(digits, rng, kind) for digits in cell.digits)
+    operands = tuple(_number(digits, rng, kind, largest) for digits in cell.digits)
     parts = [(number, _term(number, kind), 3) for number in operands]  # value, text, how tightly it binds
     equations = []
     while len(parts) > 1:
@@ -219,15 +227,16 @@ def _mixed(cell: Cell, rng: random.Random, kind: Kind) -> _Sum | None:
     return _Sum(operands, expression, tuple(equations), answer, expression)
 
 
-def _number(digits: int, rng: random.Random, kind: Kind) -> Fraction:
-    number = Fraction(rng.randint(*_range(digits)))
+def _number(digits: int, rng: random.Random, kind: Kind, largest: int | None) -> Fraction:
+    number = Fraction(rng.randint(*_range(digits, largest if kind == "whole" else None)))
     if kind == "decimal":
         return number / 10 ** rng.randint(1, 2)
     return number / rng.randint(2, 9) if kind == "fraction" else number
 
 
-def _range(digits: int) -> tuple[int, int]:
-    return (10 ** (digits - 1) if digits > 1 else 0), 10**digits - 1
+def _range(digits: int, largest: int | None) -> tuple[int, int]:
+    low, high = (10 ** (digits - 1) if digits > 1 else 0), 10**digits - 1
+    return low, high if largest is None else max(low, min(high, largest))  # too large ones are drawn again
 
 
 def _term(number: Fraction, kind: Kind) -> str:

@@ -57,9 +57,9 @@ class Sizes:
         context: tokens a row; embedded problems need fewer than real ones.
         seeds: repetitions, each with its own problems, first weights and order.
         asked: word problems of each kind in the test.
-        per_cell: exercises of each cell in the test.
+        per_cell: exercises of each cell in the test; fewer where it has no more.
         digits: of the longest operand.
-        largest: number in a word problem.
+        largest: number in a word problem, and in an exercise.
     """
 
     preset: str
@@ -77,9 +77,9 @@ class Sizes:
 
 
 SIZES = {
-    "tiny": Sizes("tiny:0.3M", 1_000, 2_000, 200_000, 200_000, 16, 112, 3, 150, 20, 2, 20),
-    "small": Sizes("tiny:3M", 5_000, 10_000, 4_000_000, 4_000_000, 32, 256, 5, 500, 50, 3, 100),
-    "paper": Sizes("tiny:28M", 7_000, 50_000, 60_000_000, 60_000_000, 64, 512, 5, 1_000, 100, 5, 1_000),
+    "tiny": Sizes("tiny:0.3M", 1_000, 600, 300_000, 300_000, 16, 112, 3, 150, 20, 2, 20),
+    "small": Sizes("tiny:3M", 5_000, 10_000, 4_000_000, 4_000_000, 32, 256, 5, 500, 50, 2, 100),
+    "paper": Sizes("tiny:28M", 7_000, 50_000, 60_000_000, 60_000_000, 64, 512, 5, 1_000, 100, 3, 1_000),
 }
 
 
@@ -107,7 +107,8 @@ def tests(params: Any, sizes: Sizes) -> pd.DataFrame:
     else:
         _, held = _given(params)
         rows += [("words", "given", 0, *each) for each in held[: sizes.asked]]
-    for each in arithmetic.draw(cells(sizes), sizes.per_cell, params.seed, split="test"):
+    drawn = arithmetic.draw(cells(sizes), sizes.per_cell, params.seed, split="test", largest=sizes.largest)
+    for each in {(each.cell, each.operands): each for each in drawn}.values():  # small cells repeat
         kind = f"{each.cell.operation} {', '.join(map(str, each.cell.digits))}"
         answer = arithmetic.written(each.answer)
         rows.append(("arithmetic", kind, 1, each.question, each.solution, answer))
@@ -140,18 +141,23 @@ def word_problems(params: Any, sizes: Sizes, asked: pd.DataFrame, repetition: in
     return free[: sizes.problems]
 
 
+@cache
 def cells(sizes: Sizes) -> list[arithmetic.Cell]:
-    """All four operations up to so many digits, but products of two so long."""
-    return [
-        each
-        for each in arithmetic.grid("+-*/", sizes.digits)
-        if each.operation != "*" or sum(each.digits) <= sizes.digits + 1
-    ]
+    """All four operations up to so many digits, where both splits have numbers small enough."""
+    return [each for each in arithmetic.grid("+-*/", sizes.digits) if _holds(each, sizes.largest)]
+
+
+def _holds(cell: arithmetic.Cell, largest: int) -> bool:
+    try:
+        return all(arithmetic.draw([cell], 1, 0, split=split, largest=largest) for split in ("train", "test"))
+    except UserError:
+        return False
 
 
 def exercises(params: Any, sizes: Sizes, repetition: int) -> list[arithmetic.Exercise]:
     """The arithmetic that a repetition reads."""
-    return arithmetic.draw(cells(sizes), sizes.exercises, params.seed + 1000 * (repetition + 1))
+    seed = params.seed + 1000 * (repetition + 1)
+    return arithmetic.draw(cells(sizes), sizes.exercises, seed, largest=sizes.largest)
 
 
 def routes(
