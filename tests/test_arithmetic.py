@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from workbench.corpora.arithmetic import Cell
 from workbench.corpora.problems import templates
@@ -25,6 +26,15 @@ def settings(**changed):
     return SimpleNamespace(
         **{"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", **changed}
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_process():
+    """Trainings one after the other: so small, they end before new processes have started."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
