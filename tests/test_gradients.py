@@ -7,16 +7,8 @@ from families import FAMILIES, fresh, hooks_of, texts, tiny
 from test_models import TEXTS
 
 from workbench.engine import models
-from workbench.engine.gradients import (
-    Reader,
-    dense_sketch,
-    fold,
-    frozen,
-    full_gradient,
-    prepare,
-    read,
-    sketch,
-)
+from workbench.engine.gradient_reader import Reader, frozen
+from workbench.engine.gradients import dense_sketch, fold, full_gradient, prepare, read, sketch
 from workbench.errors import UserError
 
 ROWS = list(zip(texts([9, 17, 30, 30, 5, 12]), [1, 5, 29, 3, 4, 7], strict=True))

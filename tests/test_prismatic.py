@@ -323,10 +323,12 @@ def test_claims_about_pools_are_paired_by_seed_and_positive_for_our_arm():
     assert np.isnan(none["prismatic-teaches-more-than-random"]["low"])
 
 
-def test_an_item_that_the_proxy_cannot_read_is_named(proxy):
+def test_an_item_too_long_for_the_proxy_is_cut_and_an_empty_one_is_named(proxy):
     long = Item("random-3-7", "How many?", "many " * 400, "1", "sampler", 3)
-    with pytest.raises(UserError, match=r"Example random-3-7 has \d+ tokens"):
-        pools.gradients_of(proxy, settings())([long])
+    assert np.linalg.norm(pools.gradients_of(proxy, settings())([long])) == pytest.approx(1, abs=1e-5)
+    broken = Item("random-3-8", "", "", "1", "sampler", 3)
+    with pytest.raises(UserError, match="Example random-3-8"):
+        pools.gradients_of(proxy, settings(chat=True))([broken])
 
 
 def test_a_generator_that_does_not_exist_is_named():

@@ -45,6 +45,7 @@ def test_files_are_split_by_what_the_teacher_solved(tmp_path):
     assert len(task.train) + len(task.held_out) == 12
     assert len(task.tests["the others"]) == 8
     assert "12 of 12 solutions" in task.notes[0]
+    assert [name for name in rounds.arms(given, task) if len(name) == 3] == ["cot"]  # the teacher's only one
     (tmp_path / "teacher.json").write_text(json.dumps(solved))
     with pytest.raises(UserError, match="none is left to test on"):
         rounds.task(given, SIZES)
@@ -79,10 +80,10 @@ def test_every_student_of_every_seed_answers_every_question_once(fitted):
     folder, base, task, answers = fitted
     counts = answers.groupby(["seed", "arm", "kind"]).size()
     assert (counts == 8).all()
-    assert len(counts) == 2 * len(rounds.arms(settings())) * 2
+    assert len(counts) == 2 * len(rounds.arms(settings(), task)) * 2
     again = rounds.fit_all(folder, base, task, SIZES, settings())
     assert again.equals(answers)
-    told = rounds.rounds(folder, SIZES, settings())
+    told = rounds.rounds(folder, task, SIZES, settings())
     first = told[(told["round"] == 0) & told["arm"].isin(["combined", "SIKeD", "off-policy", "self only"])]
     assert first.groupby("seed")["held_out"].nunique().eq(1).all()  # the same model learnt from the teacher
     assert (told.loc[told["arm"] == "pot", "n_cot"] == 0).all()
@@ -90,7 +91,7 @@ def test_every_student_of_every_seed_answers_every_question_once(fitted):
 
 def test_every_picture_draws(fitted):
     folder, _, task, answers = fitted
-    told = rounds.rounds(folder, SIZES, settings())
+    told = rounds.rounds(folder, task, SIZES, settings())
     shown = [
         views.sample(task.teacher),
         views.accuracy(rounds.accuracies(answers)),

@@ -19,7 +19,8 @@ import torch
 from tqdm.auto import tqdm
 
 from workbench.engine.folders import write_json
-from workbench.engine.gradients import Reader, Sketches, prepare, read
+from workbench.engine.gradient_reader import Reader
+from workbench.engine.gradients import Sketches, prepare, read
 from workbench.engine.sketches import Method
 from workbench.errors import UserError
 

@@ -98,7 +98,8 @@ def gradients_of(proxy: Proxy, params: Any) -> Vectors:
 
     def vectors(found: Sequence[Item]) -> np.ndarray:
         pairs = [(item.problem, " " + item.solution) for item in found]
-        how = {"dimension": params.dimension, "seed": params.seed, **settings(params)}
+        # A sampler may write more than the proxy can read, which must not end the growth.
+        how = {"dimension": params.dimension, "seed": params.seed, **settings(params), "truncate": True}
         return sketch(*proxy, pairs, ids=[item.id for item in found], **how).vectors
 
     return remembered(vectors)

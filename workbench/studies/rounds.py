@@ -180,9 +180,10 @@ def contamination(train: Sequence[Question], test: Sequence[Question]) -> tuple[
 
 
 # ------------------------------------------------------------------------------- the students
-def arms(params: Any) -> dict[str, dict[str, Any]]:
+def arms(params: Any, task: Task) -> dict[str, dict[str, Any]]:
     """Each student's mixture, and which strategies of the teacher's it learns."""
-    single = {name: {"how": "teacher-only", "only": name} for name in STRATEGIES}
+    known = [name for name in STRATEGIES if name in set(task.teacher["strategy"])]
+    single = {name: {"how": "teacher-only", "only": name} for name in known}
     ours = {"how": params.mixture, "alpha": params.alpha}
     return {
         **single,
@@ -209,7 +210,7 @@ def fit_all(folder: Path, base: str, task: Task, sizes: Sizes, params: Any) -> p
 
     Seeds are shared out between the processor's cores; what is done stays in `folder`.
     """
-    learners = arms(params)
+    learners = arms(params, task)
     last = _name(list(learners)[-1])
     waiting = [
         seed for seed in range(sizes.seeds) if not (folder / f"seed-{seed}" / last / "test.parquet").exists()
@@ -228,9 +229,9 @@ def fit_all(folder: Path, base: str, task: Task, sizes: Sizes, params: Any) -> p
     return _collected(folder, "test", sizes, learners)
 
 
-def rounds(folder: Path, sizes: Sizes, params: Any) -> pd.DataFrame:
+def rounds(folder: Path, task: Task, sizes: Sizes, params: Any) -> pd.DataFrame:
     """The rounds of every student and seed: the columns of `siked.Learnt`, and arm and seed."""
-    return _collected(folder, "rounds", sizes, arms(params))
+    return _collected(folder, "rounds", sizes, arms(params, task))
 
 
 def _collected(folder: Path, name: str, sizes: Sizes, learners: Iterable[str]) -> pd.DataFrame:
@@ -345,7 +346,7 @@ def claims(answers: pd.DataFrame) -> list[dict[str, Any]]:
         index=["kind", "item", "seed"], columns="arm", values="right", aggfunc="mean"
     )
     items = [f"{kind}/{item}" for kind, item, _ in right.index]
-    best = max(STRATEGIES, key=lambda name: right[name].mean())
+    best = max(right.columns.intersection(STRATEGIES), key=lambda name: right[name].mean())
     paper = "SIKeD solves more than single strategies and their combination (up to +5 points)"
     view = "Right answers by student"
     compared = [
