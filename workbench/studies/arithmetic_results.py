@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from workbench.measures.answers import judge
@@ -61,7 +62,8 @@ def summary(repeated: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (route, measure), part in repeated.dropna().groupby(["route", "measure"], sort=False):
         found = bootstrap_mean(part["value"])
-        rows.append((route, measure, found.value, found.low, found.high, found.n))
+        low, high = np.clip([found.low, found.high], 0, 1)  # they are shares
+        rows.append((route, measure, found.value, low, high, found.n))
     return pd.DataFrame(rows, columns=["route", "measure", "value", "low", "high", "n"])
 
 
@@ -122,7 +124,7 @@ def _claim(
     return {
         "name": f"{route}-{measure}-over-{other}".replace(",", "").replace(" ", "-"),
         "says": f"{measure.capitalize()}: {route} does better than word problems alone, for {tokens}.",
-        "paper": paper,
+        "paper": paper if other == "none" else f"{paper} (here also at equal cost)",
         "unit": "share right",
         "view": view,
         **plain(bootstrap_mean(table[route] - table[other])),

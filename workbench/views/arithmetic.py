@@ -51,7 +51,7 @@ def heat_map(frame: pd.DataFrame) -> Chart:
         chart,
         "Arithmetic by operation and digits",
         "A panel a route; each cell is the share of right answers to exercises whose operands were never "
-        "learnt. Empty cells hold no exercises.",
+        "learnt. Cells of small numbers hold few exercises, empty ones none.",
     )
 
 
