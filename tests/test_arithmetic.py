@@ -127,6 +127,8 @@ def test_given_problems_are_split_by_question(tmp_path):
     assert "twins" not in set(given["test"])
     learnt = study.word_problems(params, SIZES, given, 0)
     assert len(learnt) == 16
+    model, _ = models.load(study.start(tmp_path / "start", params, SIZES, given), "cpu")
+    assert model.config.max_position_embeddings == study.GIVEN_CONTEXT > SIZES.context
     assert not {question for question, _ in learnt} & set(words["question"])
     path.write_text(row.format(1, 2))
     with pytest.raises(UserError, match="ten or more"):

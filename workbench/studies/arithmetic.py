@@ -38,6 +38,7 @@ Stage = tuple[list[Pair], int]
 
 ROUTES = ("none", "none, longer", "intermediate", "mixture")
 """Word problems alone; the same for as many tokens as the routes read in all; and the two routes."""
+GIVEN_CONTEXT = 512  # tokens: real problems are longer
 _TOKENIZER_TEXTS = 2000
 _HELD_OUT = 50  # word problems of each kind behind a learning curve
 _LONGEST_REPLY = 72  # tokens; four times that where the context is long
@@ -54,7 +55,7 @@ class Sizes:
         task_tokens: tokens of word problems that every route reads.
         extra_tokens: tokens of arithmetic, or more of the same word problems.
         batch_size: rows of `context` tokens a step.
-        context: tokens a row; embedded problems need fewer than real ones.
+        context: tokens a row for embedded problems; given ones get `GIVEN_CONTEXT` or more.
         seeds: repetitions, each with its own problems, first weights and order.
         asked: word problems of each kind in the test.
         per_cell: exercises of each cell in the test; fewer where it has no more.
@@ -196,7 +197,8 @@ def start(folder: Path, params: Any, sizes: Sizes, asked: pd.DataFrame) -> str:
         # Where no digit follows another, no two of them become one token.
         texts = [re.sub(r"(?<=\d)(?=\d)", " ", "".join(pair)) for pair in [*words, *sums]]
         tokenizer = models.train_tokenizer(texts, 768 if params.data == "embedded" else 4096)
-        config = models.config(sizes.preset, vocab_size=len(tokenizer), context=sizes.context)
+        context = sizes.context if params.data == "embedded" else max(sizes.context, GIVEN_CONTEXT)
+        config = models.config(sizes.preset, vocab_size=len(tokenizer), context=context)
         models.save(models.build(config, params.seed), tokenizer, folder)
     return str(folder)
 
@@ -273,6 +275,8 @@ def _teach(
         model = models.build(model.config, seed)
     words = asked[asked["test"] == "words"].groupby("kind").head(_HELD_OUT)
     held_out = list(zip(words["question"], " " + words["solution"], strict=True))
+    longest = max(sizes.context, GIVEN_CONTEXT)
+    context = min(longest, getattr(model.config, "max_position_embeddings", longest))
     rows, before = [], 0
     for number, (pairs, tokens) in enumerate(stages):
         history = train(
@@ -283,7 +287,7 @@ def _teach(
             held_out=held_out,
             tokens=tokens,
             batch_size=sizes.batch_size,
-            context=sizes.context,
+            context=context,
             learning_rate=3e-3 if new else 1e-4,
             seed=zlib.crc32(f"{seed}/{number}".encode()),
             log=lambda row, before=before: log({**row, "tokens": before + row["tokens"]}),
