@@ -71,15 +71,31 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def kept(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
-    """The table in a parquet file; made if it is not there, and written whole or not at all."""
+    """The table in a parquet file; made if it is not there, and written whole or not at all.
+
+    Raises:
+        UserError: it cannot be written (permissions, full disk).
+    """
     import pandas
 
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f".{path.name}.{os.getpid()}.new")
-        make().to_parquet(new, index=False)
-        new.replace(path)
+        table, new = make(), path.with_name(f".{path.name}.{os.getpid()}.new")
+        with writable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            table.to_parquet(new, index=False)
+            new.replace(path)
     return pandas.read_parquet(path)
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Says in one sentence that a file could not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{path} could not be written ({error}): make room and run again to go on."
+        ) from error
 
 
 @contextmanager

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from workbench.engine.folders import write_json
+from workbench.engine.folders import writable, write_json
 from workbench.engine.gradient_reader import Reader
 from workbench.engine.gradients import Sketches, prepare, read
 from workbench.engine.sketches import Method
@@ -88,7 +88,8 @@ def sketch_file(
             bar.update(len(shard))
     if not n_examples:
         raise UserError("There are no examples to sketch.")
-    write_json(folder / "total.json", {"examples": n_examples, "shards": number})
+    with writable(folder / "total.json"):
+        write_json(folder / "total.json", {"examples": n_examples, "shards": number})
 
 
 def read_sketches(folder: str | Path) -> tuple[list[str], Sketches]:

@@ -1,0 +1,26 @@
+"""Tables that are whole or not there."""
+
+import pandas as pd
+import pytest
+
+from workbench.engine.folders import kept
+from workbench.errors import UserError
+
+
+def test_a_table_is_made_once(tmp_path):
+    made = []
+
+    def make():
+        made.append(1)
+        return pd.DataFrame({"a": [1, 2]})
+
+    first = kept(tmp_path / "deep" / "t.parquet", make)
+    assert kept(tmp_path / "deep" / "t.parquet", make).equals(first)
+    assert made == [1]
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["t.parquet"]
+
+
+def test_a_table_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"t.parquet could not be written .*make room"):
+        kept(tmp_path / "file" / "t.parquet", lambda: pd.DataFrame({"a": [1]}))
