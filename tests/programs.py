@@ -2,6 +2,14 @@
 
 from decimal import Decimal
 
+import psutil
+
+
+def started():
+    """Processes that this one started: other tests may keep a browser."""
+    return set(psutil.Process().children())
+
+
 ANSWERS = {
     "ans = 3": 3,
     "ans = 7 / 2": Decimal("3.5"),

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import psutil
 import pytest
-from programs import ANSWERS, CLOCKS, HOSTILE, STATUS
+from programs import ANSWERS, CLOCKS, HOSTILE, STATUS, started
 
 from workbench import sandbox
 from workbench.sandbox.outcomes import MAX_ANSWER, MAX_PRINTED, read
@@ -37,8 +37,9 @@ def test_hostile_program_costs_only_itself(name, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     program, expected = HOSTILE[name]
     seconds = 0.2 if "timeout" in expected else 10
-    before, hostile, after = sandbox.run(["ans = 1", program, "ans = 2"], seconds=seconds)
-    assert (before.value, after.value) == (1, 2)
+    running = started()
+    first, hostile, last = sandbox.run(["ans = 1", program, "ans = 2"], seconds=seconds)
+    assert (first.value, last.value) == (1, 2)
     assert hostile.status in expected, hostile
     assert hostile.value is None
     assert hostile.reason
@@ -47,7 +48,7 @@ def test_hostile_program_costs_only_itself(name, tmp_path, monkeypatch, capfd):
     assert len(hostile.printed) <= MAX_PRINTED
     assert capfd.readouterr().out == ""
     assert not list(tmp_path.iterdir())
-    assert not psutil.Process().children(recursive=True)
+    assert started() == running
 
 
 def test_many_at_once_stay_in_order():
@@ -83,14 +84,15 @@ def test_clock_and_random_are_the_same_each_time():
 
 def meet_worker(programs, act, **limits):
     """Run programs in one worker and do something to it once it is busy."""
-    outcomes = []
+    before, outcomes = started(), []
     thread = threading.Thread(target=lambda: outcomes.extend(sandbox.run(programs, workers=1, **limits)))
     thread.start()
     end = time.monotonic() + 30
     while time.monotonic() < end and thread.is_alive():
         busy = [
             child
-            for child in psutil.Process().children(recursive=True)
+            for root in started() - before
+            for child in [root, *root.children(recursive=True)]
             if not child.children() and child.cpu_times().user > 0.1
         ]
         if busy:
@@ -98,7 +100,7 @@ def meet_worker(programs, act, **limits):
             break
         time.sleep(0.01)
     thread.join()
-    assert not psutil.Process().children(recursive=True)
+    assert started() == before
     return outcomes
 
 
