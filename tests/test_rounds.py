@@ -9,6 +9,7 @@ import pytest
 from workbench.errors import UserError
 from workbench.studies import rounds
 from workbench.studies.siked import Lesson, Question
+from workbench.studies.siked_task import contamination, task
 from workbench.studies.students import Course
 from workbench.views import siked as views
 
@@ -23,8 +24,12 @@ def settings(**changed):
     return SimpleNamespace(**{**common, **ours, "device": "cpu", **changed})
 
 
+def task_of(params):
+    return task(params, SIZES.train, SIZES.held_out, SIZES.asked)
+
+
 def test_an_embedded_task_shares_no_question_and_teaches_each_in_three_ways():
-    task = rounds.task(settings(), SIZES)
+    task = task_of(settings())
     groups = [task.train, task.held_out, *task.tests.values()]
     texts = [{question.text for question in group} for group in groups]
     assert [len(group) for group in groups] == [14, 4, 8, 8]
@@ -41,16 +46,16 @@ def test_files_are_split_by_what_the_teacher_solved(tmp_path):
     ]
     (tmp_path / "teacher.json").write_text(json.dumps(solved[:12]))
     given = settings(data=str(tmp_path / "data.jsonl"), teacher=f"rationales:{tmp_path / 'teacher.json'}")
-    task = rounds.task(given, SIZES)
+    task = task_of(given)
     assert len(task.train) + len(task.held_out) == 12
     assert len(task.tests["the others"]) == 8
     assert "12 of 12 solutions" in task.notes[0]
     assert [name for name in rounds.arms(given, task) if len(name) == 3] == ["cot"]  # the teacher's only one
     (tmp_path / "teacher.json").write_text(json.dumps(solved))
     with pytest.raises(UserError, match="none is left to test on"):
-        rounds.task(given, SIZES)
+        task_of(given)
     with pytest.raises(UserError, match="go together"):
-        rounds.task(settings(data="x.jsonl"), SIZES)
+        task_of(settings(data="x.jsonl"))
 
 
 def test_shared_questions_are_counted():
@@ -58,7 +63,7 @@ def test_shared_questions_are_counted():
     train = [Question("a", f"{long}. How many?", "4"), Question("b", "How many are two and two?", "4")]
     test = [Question("c", "how many are TWO and two", "4"), Question("d", f"Today {long} each.", "8"),
             Question("e", "Something else?", "1")]  # fmt: skip
-    assert rounds.contamination(train, test) == (1, 1)
+    assert contamination(train, test) == (1, 1)
 
 
 def test_settings_that_cannot_be_are_said():
@@ -71,7 +76,7 @@ def test_settings_that_cannot_be_are_said():
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("siked")
     base = rounds.base(folder / "base", SIZES, settings(), lambda **_: None)
-    task = rounds.task(settings(), SIZES)
+    task = task_of(settings())
     answers = rounds.fit_all(folder / "students", base, task, SIZES, settings())
     return folder / "students", base, task, answers
 

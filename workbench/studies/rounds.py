@@ -14,26 +14,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 
-from workbench.corpora.problem_files import FileProblem, load_problems
-from workbench.corpora.problems import Problem, draw
-from workbench.corpora.rationales import STRATEGIES, load_rationales
+from workbench.corpora.problems import Problem
+from workbench.corpora.rationales import STRATEGIES
 from workbench.engine import models
-from workbench.engine.folders import kept
+from workbench.engine.folders import kept, replacing
 from workbench.engine.generate import TransformersSampler
 from workbench.engine.parallel import side_by_side
 from workbench.errors import UserError
-from workbench.measures.statistics import Interval, bootstrap_mean
-from workbench.measures.vocabulary import words
+from workbench.measures.statistics import bootstrap_mean
 from workbench.studies import siked, students
-from workbench.studies.mixing import biased, first_correct
+from workbench.studies.mixing import biased
 from workbench.studies.siked import Lesson, Question
-from workbench.studies.students import LARGEST, Course, two_steps
-
-GRAMS = 10  # words in a row that two questions must not share
+from workbench.studies.siked_task import Task
+from workbench.studies.students import Course
+from workbench.studies.subsets import plain
 
 
 @dataclass(frozen=True)
@@ -66,25 +63,6 @@ SIZES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Task:
-    """What there is to learn and to be asked.
-
-    Attributes:
-        teacher: correct solutions of the training questions.
-        train: questions.
-        held_out: questions of the same kind, for choosing the round.
-        tests: questions by kind.
-        notes: what was noticed, such as how many solutions of the teacher were wrong.
-    """
-
-    teacher: pd.DataFrame
-    train: list[Question]
-    held_out: list[Question]
-    tests: dict[str, list[Question]]
-    notes: list[str]
-
-
 def sizes(params: Any) -> Sizes:
     """The profile's sizes; `iterations` and `samples` replace what they name."""
     chosen = SIZES[params.profile]
@@ -93,90 +71,6 @@ def sizes(params: Any) -> Sizes:
     if given and min(given.values()) < 1:
         raise UserError("iterations and samples must be 1 or more.")
     return replace(chosen, lesson=replace(chosen.lesson, **given))
-
-
-# ------------------------------------------------------------------------------- the task
-def task(params: Any, sizes: Sizes) -> Task:
-    """Questions and the teacher's solutions: of the embedded grammar and its solver, or of files.
-
-    Raises:
-        UserError: only one of data and teacher is a file, training and test share questions, or too few.
-    """
-    if (params.data == "embedded") != (params.teacher == "embedded"):
-        raise UserError(
-            "data and teacher go together: both embedded, or both files (svamp:… and rationales:…)."
-        )
-    if params.data != "embedded":
-        return _from_files(params, sizes)
-    drawn = draw(sizes.train + sizes.held_out, params.seed, templates=two_steps(), largest=LARGEST)
-    known = {each.question for each in drawn}
-    kinds = {"familiar": two_steps(), "unseen": two_steps(held_out=True)}
-    tests = {
-        name: [each for each in draw(2 * sizes.asked, params.seed + 1, templates=kind, largest=LARGEST)
-               if each.question not in known][: sizes.asked]
-        for name, kind in kinds.items()
-    }  # fmt: skip
-    teacher = first_correct(siked.taught(drawn[: sizes.train]), "teacher")
-    questions = [_question(each) for each in drawn]
-    asked = {name: [_question(each) for each in kind] for name, kind in tests.items()}
-    return _checked(teacher, questions, asked, sizes, [])
-
-
-def _question(problem: Problem | FileProblem) -> Question:
-    gold = problem.answer if isinstance(problem, Problem) else problem.gold
-    return Question(problem.id, problem.question, str(gold))
-
-
-def _from_files(params: Any, sizes: Sizes) -> Task:
-    """Questions that the teacher solved are for training, the others of the file for the test."""
-    problems = load_problems(params.data)
-    path = params.teacher.removeprefix("rationales:")
-    found = load_rationales(path.split(","), problems)
-    solved = {each.id for each in found.rationales}
-    right = sum(each.verdict == "correct" for each in found.rationales)
-    notes = [f"{right:,} of {len(found.rationales):,} solutions of the teacher are right"]
-    if found.n_foreign:
-        notes.append(f"{found.n_foreign:,} are of other questions")
-    own = [_question(each) for each in problems if each.id in solved]
-    others = [_question(each) for each in problems if each.id not in solved]
-    if not others:
-        raise UserError("The teacher solved every problem of the data: none is left to test on.")
-    rng = np.random.default_rng(params.seed)
-    own = [own[at] for at in rng.permutation(len(own))][: sizes.train + sizes.held_out]
-    others = [others[at] for at in rng.permutation(len(others))][: sizes.asked]
-    return _checked(first_correct(found.rationales, "teacher"), own, {"the others": others}, sizes, notes)
-
-
-def _checked(
-    teacher: pd.DataFrame,
-    questions: list[Question],
-    tests: dict[str, list[Question]],
-    sizes: Sizes,
-    notes: list[str],
-) -> Task:
-    shared, alike = contamination(questions, [each for kind in tests.values() for each in kind])
-    if shared:
-        raise UserError(f"Training and test share {shared} questions: take them out of one of the two.")
-    notes = [*notes, f"{alike} test questions share {GRAMS} words in a row with training"]
-    n_held = min(sizes.held_out, len(questions) // 4)
-    train = questions[: len(questions) - n_held]
-    rows = teacher[teacher["id"].isin({each.id for each in train})].reset_index(drop=True)
-    return Task(rows, train, questions[len(questions) - n_held :], tests, notes)
-
-
-def contamination(train: Sequence[Question], test: Sequence[Question]) -> tuple[int, int]:
-    """Test questions that are in training word for word, and others that share `GRAMS` words in a row."""
-    texts = [words(each.text) for each in train]
-    whole = {tuple(text) for text in texts}
-    grams = {tuple(text[at : at + GRAMS]) for text in texts for at in range(len(text) - GRAMS + 1)}
-    shared = alike = 0
-    for each in test:
-        text = words(each.text)
-        if tuple(text) in whole:
-            shared += 1
-        elif any(tuple(text[at : at + GRAMS]) in grams for at in range(len(text) - GRAMS + 1)):
-            alike += 1
-    return shared, alike
 
 
 # ------------------------------------------------------------------------------- the students
@@ -268,8 +162,9 @@ def _teach(
         elif bias != "none":
             rows = biased(rows, [bias, *(name for name in STRATEGIES if name != bias)])
         first = folder / "combined" / "round-0"
-        if "only" not in arms[arm] and arm != "combined" and not place.exists():
-            shutil.copytree(first, place / "round-0")  # they learn the same from the teacher
+        if "only" not in arms[arm] and arm != "combined" and not (place / "round-0").exists():
+            with replacing(place / "round-0") as new:  # they learn the same from the teacher
+                shutil.copytree(first, new, dirs_exist_ok=True)
         learnt = siked.distil(
             place, base, rows, task.train, task.held_out, sizes.lesson, seed=seed, stop=stop, **settings
         )
@@ -361,10 +256,6 @@ def claims(answers: pd.DataFrame) -> list[dict[str, Any]]:
     ]  # fmt: skip
     return [
         {"name": name, "says": says, "paper": said, "unit": "share of questions", "view": view,
-         **_plain(bootstrap_mean(right[more] - right[less], groups=items))}
+         **plain(bootstrap_mean(right[more] - right[less], groups=items))}
         for name, more, less, said, says in compared
     ]  # fmt: skip
-
-
-def _plain(interval: Interval) -> dict[str, Any]:
-    return {"effect": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
