@@ -16,6 +16,7 @@ from workbench.corpora import problems
 from workbench.corpora.problems import Problem
 from workbench.engine.generate import Completion, Sampler
 from workbench.errors import UserError
+from workbench.measures.answers import extract
 
 SAME, RELATED = 0.8, 0.15  # of new problems: the example's template; one that shares a half of it; else any
 REPEATED = 0.1  # of the grammar's candidates: an example again, word for word or behind a phrase
@@ -90,12 +91,9 @@ def agreeing(answers: Sequence[str | None], least: int) -> list[int]:
 
 
 def answer_in(solution: str) -> str | None:
-    """The last number of a text, exactly, as an integer or a fraction; None where there is none."""
-    found = _NUMBER.findall(solution)
-    try:
-        return str(Fraction(found[-1].replace(",", ""))) if found else None
-    except ZeroDivisionError:
-        return None
+    """The final answer of a text (`measures.answers`), as an integer or a fraction; None without one."""
+    number = extract(solution).number
+    return None if number is None else str(number.value)
 
 
 # ------------------------------------------------------------------------------- the grammar
