@@ -60,11 +60,10 @@ def learning(curves: pd.DataFrame) -> Chart:
     rows = curves.dropna(subset=["held_out"]).groupby(["route", "tokens"], sort=False)["held_out"]
     rows = rows.agg(["mean", "min", "max"]).reset_index()
     base = alt.Chart(rows).encode(x=alt.X("tokens:Q", title="tokens read").axis(format="~s"))
-    order = {"sort": list(ROUTES)}
     band = base.mark_errorband().encode(
         y=alt.Y("min:Q", title="held-out loss (nats per token, log scale)").scale(type="log", nice=False),
         y2="max:Q",
-        color=alt.Color("route:N", legend=None, **order),
+        fill=alt.Fill("route:N", legend=None),  # a colour without a legend would take the lines' legend too
     )
     lines = base.mark_line(point=True).encode(
         y="mean:Q",
