@@ -5,6 +5,7 @@ import pytest
 
 from workbench.measures import overlap
 from workbench.measures.overlap import (
+    contamination,
     distinct,
     f_overlap,
     kgrams,
@@ -140,3 +141,11 @@ def test_parity_with_rouge_where_no_gram_repeats():
         theirs = scorer.score(second, first)["rouge2"]
         assert share_found(first, second) == pytest.approx(theirs.precision)
         assert f_overlap(first, second) == pytest.approx(theirs.fmeasure)
+
+
+def test_test_questions_that_were_learnt_are_counted_apart_from_those_that_resemble_one():
+    long = "Tom and Ann go to the shop and buy four red apples for two coins"
+    train = [f"{long}. How many?", "How many are two and two?"]
+    test = ["how many are TWO and two", f"Today {long} each.", "Something else?"]
+    assert contamination(test, train, 10) == (1, 1)
+    assert contamination(test, train, 16) == (1, 0)

@@ -8,8 +8,8 @@ import pytest
 
 from workbench.errors import UserError
 from workbench.studies import rounds
-from workbench.studies.siked import Lesson, Question
-from workbench.studies.siked_task import contamination, task
+from workbench.studies.siked import Lesson
+from workbench.studies.siked_task import task
 from workbench.studies.students import Course
 from workbench.views import siked as views
 
@@ -56,14 +56,6 @@ def test_files_are_split_by_what_the_teacher_solved(tmp_path):
         task_of(given)
     with pytest.raises(UserError, match="go together"):
         task_of(settings(data="x.jsonl"))
-
-
-def test_shared_questions_are_counted():
-    long = "Tom and Ann go to the shop and buy four red apples for two coins"
-    train = [Question("a", f"{long}. How many?", "4"), Question("b", "How many are two and two?", "4")]
-    test = [Question("c", "how many are TWO and two", "4"), Question("d", f"Today {long} each.", "8"),
-            Question("e", "Something else?", "1")]  # fmt: skip
-    assert contamination(train, test) == (1, 1)
 
 
 def test_settings_that_cannot_be_are_said():

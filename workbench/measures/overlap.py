@@ -114,6 +114,14 @@ def longest_copies(texts: Sequence[str], corpus: Sequence[str]) -> list[str]:
     return [" ".join(words(text)[i : i + n]) for text, i, n in zip(texts, start, length, strict=True)]
 
 
+def contamination(texts: Sequence[str], corpus: Sequence[str], k: int) -> tuple[int, int]:
+    """How many texts stand in a corpus word for word, and how many others share k words in a row with it."""
+    whole = {tuple(words(text)) for text in corpus}
+    grams = {gram for text in corpus for gram in kgrams(text, k)}
+    others = [text for text in texts if tuple(words(text)) not in whole]
+    return len(texts) - len(others), sum(not grams.isdisjoint(kgrams(text, k)) for text in others)
+
+
 def distinct(texts: Sequence[str], k: int = 2) -> float:
     """distinct-k: different k-grams over all k-grams of a set; k-grams do not cross from text to text.
 

@@ -1,6 +1,5 @@
 """What the students of 08_siked learn and are asked, and that no question stands on both sides."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from workbench.corpora.problem_files import FileProblem, load_problems
 from workbench.corpora.problems import Problem, draw
 from workbench.corpora.rationales import load_rationales
 from workbench.errors import UserError
-from workbench.measures.vocabulary import words
+from workbench.measures.overlap import contamination
 from workbench.studies import siked
 from workbench.studies.mixing import first_correct
 from workbench.studies.siked import Question
@@ -103,7 +102,8 @@ def _checked(
     held_out: int,
     notes: list[str],
 ) -> Task:
-    shared, alike = contamination(questions, [each for kind in tests.values() for each in kind])
+    asked = [each.text for kind in tests.values() for each in kind]
+    shared, alike = contamination(asked, [each.text for each in questions], GRAMS)
     if shared:
         raise UserError(f"Training and test share {shared} questions: take them out of one of the two.")
     notes = [*notes, f"{alike} test questions share {GRAMS} words in a row with training"]
@@ -111,18 +111,3 @@ def _checked(
     train = questions[: len(questions) - n_held]
     rows = teacher[teacher["id"].isin({each.id for each in train})].reset_index(drop=True)
     return Task(rows, train, questions[len(questions) - n_held :], tests, notes)
-
-
-def contamination(train: Sequence[Question], test: Sequence[Question]) -> tuple[int, int]:
-    """Test questions that are in training word for word, and others that share `GRAMS` words in a row."""
-    texts = [words(each.text) for each in train]
-    whole = {tuple(text) for text in texts}
-    grams = {tuple(text[at : at + GRAMS]) for text in texts for at in range(len(text) - GRAMS + 1)}
-    shared = alike = 0
-    for each in test:
-        text = words(each.text)
-        if tuple(text) in whole:
-            shared += 1
-        elif any(tuple(text[at : at + GRAMS]) in grams for at in range(len(text) - GRAMS + 1)):
-            alike += 1
-    return shared, alike
