@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -122,32 +122,41 @@ def solve(
         for question, own in zip(questions, replies, strict=True)
         for reply in own
     ]
-    programs = [text for _, name, text in written if name == "pot"]
-    outcomes = iter(sandbox.run(programs))
+    return judged(written, source)
+
+
+def judged(written: Sequence[tuple[Question, Strategy | Literal[""], str]], source: str) -> list[Rationale]:
+    """Solutions with their verdicts; programs run in the sandbox.
+
+    Args:
+        written: question, strategy and solution; without a strategy a solution is `unparsed`, and counts
+            as of "cot".
+        source: who wrote them.
+    """
+    outcomes = iter(sandbox.run([text for _, strategy, text in written if strategy == "pot"]))
     found = []
-    for question, name, text in written:
-        if name == "pot":
-            outcome = next(outcomes)
-            verdict = (
-                judge(outcome.value, question.gold, "pot").verdict if outcome.status == "ok" else "unparsed"
-            )
-            verdict = "not run" if outcome.status == "not run" and not _too_long(outcome.reason) else verdict
+    for question, strategy, text in written:
+        if strategy == "pot":
+            verdict = _of_program(next(outcomes), question.gold)
         else:
-            verdict = judge(text, question.gold, name).verdict if name else "unparsed"
+            verdict = judge(text, question.gold, strategy).verdict if strategy else "unparsed"
         found.append(
-            Rationale(question.id, question.text, name or "cot", text, question.gold, source, verdict)
+            Rationale(question.id, question.text, strategy or "cot", text, question.gold, source, verdict)
         )
     return found
 
 
-def _tagged(text: str) -> tuple[str, str]:
+def _of_program(outcome: sandbox.Outcome, gold: str) -> str:
+    if outcome.status == "ok":
+        return judge(outcome.value, gold, "pot").verdict
+    too_long = outcome.reason.startswith("the program is longer")
+    return "not run" if outcome.status == "not run" and not too_long else "unparsed"
+
+
+def _tagged(text: str) -> tuple[Strategy | Literal[""], str]:
     """(strategy, solution) of what was written; the strategy is empty without one of the three tags."""
     found = _TAGGED.match(text)
     return (found[1], found[2]) if found and found[1] in STRATEGIES else ("", text)
-
-
-def _too_long(reason: str) -> bool:
-    return reason.startswith("the program is longer")
 
 
 def table(found: Sequence[Rationale]) -> pd.DataFrame:
