@@ -1,5 +1,7 @@
 """What 07 reads, trains, measures and claims."""
 
+import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,9 +16,10 @@ from workbench.engine.tokens import encode, encode_pairs
 from workbench.errors import UserError
 from workbench.studies import arithmetic as study
 from workbench.studies import arithmetic_results as results
+from workbench.studies import arithmetic_task
 from workbench.views import arithmetic as views
 
-SIZES = study.Sizes(
+SIZES = arithmetic_task.Sizes(
     "tiny:0.1M", 60, 30, task_tokens=4_000, extra_tokens=2_000, batch_size=8, context=112, seeds=1, asked=8,
     per_cell=3, digits=2, largest=20,
 )  # fmt: skip
@@ -24,7 +27,7 @@ SIZES = study.Sizes(
 
 def settings(**changed):
     return SimpleNamespace(
-        **{"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", **changed}
+        **{"seed": 0, "model": "embedded", "data": "embedded", "test": None, "device": "cpu", **changed}
     )
 
 
@@ -38,13 +41,18 @@ def one_process():
 
 
 @pytest.fixture(scope="module")
-def asked():
-    return study.tests(settings(), SIZES)
+def task():
+    return arithmetic_task.task(settings(), SIZES)
 
 
 @pytest.fixture(scope="module")
-def begin(tmp_path_factory, asked):
-    return study.start(tmp_path_factory.mktemp("start") / "model", settings(), SIZES, asked)
+def asked(task):
+    return task.asked
+
+
+@pytest.fixture(scope="module")
+def begin(tmp_path_factory, task):
+    return study.start(tmp_path_factory.mktemp("start") / "model", settings(), SIZES, task)
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +61,9 @@ def tokenizer(begin):
 
 
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory, asked, begin):
+def fitted(tmp_path_factory, task, begin):
     folder = tmp_path_factory.mktemp("routes")
-    return folder, study.fit_all(folder, begin, settings(), SIZES, asked, lambda **_: None)
+    return folder, study.fit_all(folder, begin, settings(), SIZES, task, lambda **_: None)
 
 
 # ------------------------------------------------------------------------------- what is read and asked
@@ -69,33 +77,33 @@ def test_word_problems_are_asked_of_both_kinds_each_with_a_twin(asked):
 
 
 def test_templates_are_the_grammars_own_of_one_and_two_steps():
-    assert set(study.few_steps()) < set(templates())
-    assert set(study.few_steps(held_out=True)) < set(templates(held_out=True))
+    assert set(arithmetic_task.few_steps()) < set(templates())
+    assert set(arithmetic_task.few_steps(held_out=True)) < set(templates(held_out=True))
 
 
 def test_no_question_is_both_learnt_and_asked(asked):
-    many = study.Sizes(**{**vars(SIZES), "problems": 3_000})
-    learnt = study.word_problems(settings(), many, asked, 0)
+    many = replace(SIZES, problems=3_000)
+    (learnt,) = arithmetic_task.task(settings(), many).learnt
     assert len(learnt) == 3_000
     assert not {question for question, _ in learnt} & set(asked["question"])
-    sums = {each.question for each in study.exercises(settings(), SIZES, 0)}
+    sums = {each.question for each in arithmetic_task.exercises(settings(), SIZES, 0)}
     assert not sums & set(asked["question"])
 
 
 def test_exercises_are_of_the_size_of_word_problems_and_cells_without_any_are_left_out(asked):
-    cells = study.cells(SIZES)
+    cells = arithmetic_task.cells(SIZES)
     assert Cell("+", (1, 2)) in cells
     assert Cell("*", (2, 2)) not in cells
-    sums = study.exercises(settings(), SIZES, 0)
+    sums = arithmetic_task.exercises(settings(), SIZES, 0)
     assert max(max(*each.operands, each.answer) for each in sums) <= SIZES.largest
     own = asked[asked["test"] == "arithmetic"]
     assert own["kind"].nunique() == len(cells)
     assert not own.duplicated(["kind", "question"]).any()
 
 
-def test_routes_read_as_many_tokens_in_all_or_of_word_problems(tokenizer, asked):
-    words = study.word_problems(settings(), SIZES, asked, 0)
-    sums = study.pairs_of(study.exercises(settings(), SIZES, 0))
+def test_routes_read_as_many_tokens_in_all_or_of_word_problems(tokenizer, task):
+    (words,) = task.learnt
+    sums = arithmetic_task.pairs_of(arithmetic_task.exercises(settings(), SIZES, 0))
     found = study.routes(words, sums, SIZES, tokenizer)
     assert tuple(found) == study.ROUTES
     totals = {route: sum(tokens for _, tokens in stages) for route, stages in found.items()}
@@ -115,33 +123,59 @@ def test_every_digit_is_a_token(tokenizer):
     assert all(sum(letter.isdigit() for letter in token) <= 1 for token in tokenizer.get_vocab())
 
 
-def test_given_problems_are_split_by_question(tmp_path):
-    path = tmp_path / "some.jsonl"
-    row = '{{"question": "What is {0} + 1?", "answer": "{0} + 1 = {1}\\n#### {1}"}}\n'
-    path.write_text("".join(row.format(n % 20, n % 20 + 1) for n in range(40)))
-    params = settings(data=f"gsm8k:{path}")
-    given = study.tests(params, SIZES)
-    words = given[given["test"] == "words"]
+def written(path, numbers):
+    """A file of problems in GSM8K's format, one a number."""
+    row = {"question": "What is {0} + 1?", "answer": "{0} + 1 = {1}\n#### {1}"}
+    rows = [{name: text.format(n, n + 1) for name, text in row.items()} for n in numbers]
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return f"gsm8k:{path}"
+
+
+def test_a_given_file_is_split_by_question(tmp_path):
+    params = settings(data=written(tmp_path / "some.jsonl", [*range(20), *range(20)]))
+    task = arithmetic_task.task(params, SIZES)
+    words = task.asked[task.asked["test"] == "words"]
     assert len(words) == 4
-    assert set(words["kind"]) == {"given"}
-    assert "twins" not in set(given["test"])
-    learnt = study.word_problems(params, SIZES, given, 0)
+    assert set(words["kind"]) == {"held out"}
+    assert "twins" not in set(task.asked["test"])
+    (learnt,) = task.learnt
     assert len(learnt) == 16
-    model, _ = models.load(study.start(tmp_path / "start", params, SIZES, given), "cpu")
-    assert model.config.max_position_embeddings == study.GIVEN_CONTEXT > SIZES.context
     assert not {question for question, _ in learnt} & set(words["question"])
-    path.write_text(row.format(1, 2))
-    with pytest.raises(UserError, match="ten or more"):
-        study.tests(params, SIZES)
+    model, _ = models.load(study.start(tmp_path / "start", params, SIZES, task), "cpu")
+    assert model.config.max_position_embeddings == study.GIVEN_CONTEXT > SIZES.context
+    written(tmp_path / "some.jsonl", [1])
+    with pytest.raises(UserError, match="10 or more"):
+        arithmetic_task.task(params, SIZES)
+
+
+def test_each_given_test_file_is_a_kind_and_shares_no_question_with_training(tmp_path):
+    data = written(tmp_path / "train.jsonl", range(40))
+    first, second = (
+        written(tmp_path / f"{name}.jsonl", n) for name, n in (("a", range(50, 60)), ("b", [70, 71]))
+    )
+    svamp = {"Body": "Tom has 3 pens", "Question": "How many has he?", "Answer": 3.0, "Equation": "3.0"}
+    (tmp_path / "s.json").write_text(json.dumps([svamp, {**svamp, "Body": "He has some", "Answer": "many"}]))
+    files = f"{first}, {second},svamp:{tmp_path / 's.json'}"
+    task = arithmetic_task.task(settings(data=data, test=files), replace(SIZES, problems=25, seeds=2))
+    words = task.asked[task.asked["test"] == "words"]
+    assert words.groupby("kind").size().to_dict() == {"gsm8k": 8, "gsm8k b": 2, "svamp": 1}
+    assert any("1 problems of svamp" in note for note in task.notes)
+    assert [len(own) for own in task.learnt] == [25, 25]
+    assert task.learnt[0] != task.learnt[1]
+    both = f"{first},{written(tmp_path / 'c.jsonl', [3, 4, 99])}"
+    with pytest.raises(UserError, match="share 2 questions"):
+        arithmetic_task.task(settings(data=data, test=both), SIZES)
+    with pytest.raises(UserError, match="go with a file to learn from"):
+        arithmetic_task.task(settings(test=first), SIZES)
 
 
 # ------------------------------------------------------------------------------- training
-def test_every_route_is_asked_everything_and_a_second_call_trains_nothing(fitted, asked, begin):
+def test_every_route_is_asked_everything_and_a_second_call_trains_nothing(fitted, task):
     folder, (replies, curves) = fitted
-    assert replies.groupby("route").size().eq(len(asked)).all()
+    assert replies.groupby("route").size().eq(len(task.asked)).all()
     assert set(replies["route"]) == set(study.ROUTES) == set(curves["route"])
     assert sorted(path.name for path in folder.iterdir()) == sorted(f"{route}-0" for route in study.ROUTES)
-    again, _ = study.fit_all(folder, "no model is needed", settings(), SIZES, asked, lambda **_: None)
+    again, _ = study.fit_all(folder, "no model is needed", settings(), SIZES, task, lambda **_: None)
     assert again.equals(replies)
 
 
@@ -157,13 +191,21 @@ def test_curves_go_on_through_both_stages(fitted):
 
 
 def test_routes_begin_from_a_given_model_and_a_question_that_fills_its_context_gets_no_reply(
-    begin, asked, tmp_path
+    begin, task, tmp_path
 ):
-    assert study.start(None, settings(model="some/folder"), SIZES, asked) == "some/folder"
-    long = asked.head(2).assign(question=["one " * 200, "Ben has 2 pens. How many pens?"])
-    few = study.Sizes(**{**vars(SIZES), "task_tokens": 1_000, "extra_tokens": 1_000})
-    replies, _ = study.fit_all(tmp_path / "r", begin, settings(model=begin), few, long, lambda **_: None)
+    assert study.start(None, settings(model=begin), SIZES, task) == begin
+    long = task.asked.head(2).assign(question=["one " * 200, "Ben has 2 pens. How many pens?"])
+    few, params = replace(SIZES, task_tokens=1_000, extra_tokens=1_000), settings(model=begin)
+    task = replace(task, asked=long)
+    replies, _ = study.fit_all(tmp_path / "r", begin, params, few, task, lambda **_: None)
     assert (replies.loc[replies["item"] == 0, "reply"] == "").all()
+
+
+def test_a_model_whose_context_is_too_short_is_refused(task, tokenizer, tmp_path):
+    config = models.config("tiny:0.1M", vocab_size=len(tokenizer), architecture="gpt-neo", context=16)
+    models.save(models.build(config, 0), tokenizer, tmp_path / "short")
+    with pytest.raises(UserError, match=r"16 tokens, in which only 0% .* longer context"):
+        study.start(None, settings(model=str(tmp_path / "short")), SIZES, task)
 
 
 # ------------------------------------------------------------------------------- results
@@ -201,7 +243,7 @@ def test_measures_of_each_repetition_are_counted_by_hand():
     repeated = results.by_repetition(answers(none=3)).set_index(["route", "seed", "measure"])["value"]
     for name in (
         "word problems",
-        "unseen kinds",
+        "word problems: unseen",
         "arithmetic",
         "right on both twins",
         "equations in rationales",

@@ -14,6 +14,8 @@ from workbench.studies.subsets import plain
 OUTCOMES = ("right", "arithmetic error", "other error", "no answer")
 """A wrong answer is an arithmetic error where an equation above it is false, else an other error."""
 
+KIND = "word problems: "  # in front of a kind, as a measure
+
 
 def judged(replies: pd.DataFrame) -> pd.DataFrame:
     """Replies with columns right, outcome (see `OUTCOMES`), equations and true (how many of them)."""
@@ -44,7 +46,7 @@ def by_repetition(answers: pd.DataFrame) -> pd.DataFrame:
     for (route, seed), own in answers.groupby(["route", "seed"], sort=False):
         words = own[own["test"] == "words"]
         found = {"word problems": words["right"], "arithmetic": own.loc[own["test"] == "arithmetic", "right"]}
-        found |= {f"{kind} kinds": part["right"] for kind, part in words.groupby("kind", sort=False)}
+        found |= {KIND + kind: part["right"] for kind, part in words.groupby("kind", sort=False)}
         found |= {f"{what}s": words["outcome"] == what for what in OUTCOMES[1:3]}
         twins = own[own["test"] == "twins"].merge(words, on=["kind", "item"])
         if len(twins):

@@ -6,13 +6,12 @@ import pandas as pd
 
 from workbench.measures.equations import equations
 from workbench.studies.arithmetic import ROUTES
-from workbench.studies.arithmetic_results import OUTCOMES
+from workbench.studies.arithmetic_results import KIND, OUTCOMES
 from workbench.views.theme import INK, ON_BRIGHT, ON_DIM, series
 from workbench.views.view import Chart, Explorer, Table, Texts
 
 SIGNS = {"+": "+", "-": "−", "*": "×", "/": "÷"}
 _SHARE = [alt.Tooltip(name, format=".1%") for name in ("low", "high")]
-_PANELS = ("familiar kinds", "unseen kinds", "given kinds", "right on both twins", "equations in rationales")
 
 
 def cells(frame: pd.DataFrame) -> Table:
@@ -80,7 +79,10 @@ def learning(curves: pd.DataFrame) -> Chart:
 
 def by_route(frame: pd.DataFrame) -> Chart:
     """Accuracies by route. Columns: route, measure, value, low, high, n (repetitions)."""
-    rows = frame[frame["measure"].isin(_PANELS)].assign(shown=lambda own: own["value"].map("{:.0%}".format))
+    named = frame["measure"].drop_duplicates()
+    order = [each for each in named if each.startswith(KIND)]
+    order += [each for each in ("right on both twins", "equations in rationales") if each in set(named)]
+    rows = frame[frame["measure"].isin(order)].assign(shown=lambda own: own["value"].map("{:.0%}".format))
     base = alt.Chart(rows, width=240, height=alt.Step(34)).encode(
         y=alt.Y("route:N", title=None, sort=list(ROUTES))
     )
@@ -90,18 +92,21 @@ def by_route(frame: pd.DataFrame) -> Chart:
         x=x, tooltip=["route", "measure", alt.Tooltip("value", format=".1%"), *_SHARE, "n"]
     )
     numbers = base.mark_text(dy=-11, fontSize=11, color=INK).encode(x=x, text="shown:N")
-    order = [name for name in _PANELS if (rows["measure"] == name).any()]
     chart = (
         (rules + points + numbers)
         .facet(alt.Facet("measure:N", title=None, sort=order), columns=2)
         .resolve_scale(x="independent")
     )
+    tells = ["Right answers to each kind of word problem", "share of true equations in all that was written"]
+    if "right on both twins" in order:
+        tells.insert(1, "a problem and its twin with other numbers both right")
+        last = ""
+    else:
+        last = " Given problems have no twins with other numbers: robustness is not measured."
     return Chart(
         chart,
         "Word problems by route",
-        "Right answers to kinds of problems that were learnt and to unseen kinds; a problem and its twin "
-        "with other numbers both right; and the share of true equations in all that was written. Dots are "
-        "means over repetitions, lines their 95 % intervals.",
+        f"{'; '.join(tells)}. Dots are means over repetitions, lines their 95 % intervals.{last}",
     )
 
 
