@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 
+from workbench.engine.encoders import embed, encode
 from workbench.errors import UserError
 from workbench.measures.compression import compression_ratio
-from workbench.measures.overlap import distinct
+from workbench.measures.overlap import distinct, phrase_kernel
 from workbench.measures.samples import blocks, duplicates, equal_texts, random_words
-from workbench.measures.similarity import embed, phrase_kernel
 from workbench.measures.vendi import vendi_from_features, vendi_from_kernel
 from workbench.measures.vocabulary import coverage, words
 
@@ -116,7 +116,7 @@ def test_copies_and_wordless_texts_embed_alike():
 def test_sentence_transformers_missing_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
     with pytest.raises(UserError, match=r"small-model-workbench\[embeddings\]"):
-        embed(["a"], model="org/name")
+        encode(["a"], "org/name")
 
 
 def test_compression_falls_with_diversity():

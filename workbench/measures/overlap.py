@@ -136,6 +136,25 @@ def distinct(texts: Sequence[str], k: int = 2) -> float:
     return len(counts) / counts.total()
 
 
+def phrase_kernel(texts: Sequence[str]) -> np.ndarray:
+    """Cosines of the texts' words and word pairs, shape (n, n), each counted as 1 + ln(count).
+
+    Nothing is fitted, so values from different sets of texts compare; for the Vendi score over n-grams
+    (Friedman & Dieng 2022, arXiv 2210.02410, section 5). Texts without a word are alike.
+
+    Raises:
+        ValueError: there are no texts.
+    """
+    if not len(texts):
+        raise ValueError("there is no text to compare")
+    counts = sparse.hstack([_counts(_grams(texts, k)) for k in (1, 2)], format="csr")
+    counts.data = 1 + np.log(counts.data)
+    lengths = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1)).ravel())
+    wordless = lengths == 0
+    products = (counts @ counts.T).toarray() / np.outer(lengths + wordless, lengths + wordless)
+    return products + np.outer(wordless, wordless)
+
+
 @dataclass(frozen=True)
 class _Grams:
     """Every k-gram occurrence of a list of texts: its number and the text it stands in."""
@@ -177,11 +196,15 @@ def _shares(grams: _Grams) -> sparse.csr_array:
     return sparse.csr_array((1 / total[grams.row], (grams.row, grams.gram)), shape=shape)
 
 
+def _counts(grams: _Grams) -> sparse.csr_array:
+    """Texts × k-grams: how often the text holds the k-gram."""
+    shape = (grams.n_texts, grams.n_grams)
+    return sparse.csr_array((np.ones(len(grams.row)), (grams.row, grams.gram)), shape=shape)
+
+
 def _presence(grams: _Grams) -> sparse.csr_array:
     """Texts × k-grams: 1 where the text holds the k-gram."""
-    table = sparse.csr_array(
-        (np.ones(len(grams.row)), (grams.row, grams.gram)), shape=(grams.n_texts, grams.n_grams)
-    )
+    table = _counts(grams)
     table.data[:] = 1
     return table
 

@@ -1,111 +1,213 @@
-"""Vectors of texts for similarity and Vendi scores."""
+"""How alike answers to one prompt are, within a model and across models (Jiang et al. 2025, arXiv 2510.22954).
+
+Answers come as vectors, one row each, with the model and the prompt of each row. Rows are scaled to unit
+length here. A row of zeros has no direction (an empty answer, with some encoders): it is left out, and counts
+`n` say what remains. Rows that are not finite are refused.
+"""
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import sparse
 
-from workbench.errors import UserError
-from workbench.measures.vocabulary import words
+from workbench.measures.classes import rarefaction
+
+_TIE = 1e-5  # cosines that differ by less are equal
 
 
-def embed(
-    texts: Sequence[str], *, model: str | None = None, dimensions: int = 128, seed: int = 0
-) -> np.ndarray:
-    """Unit vectors of texts, shape (n, d), float64; the dot product of two rows is their cosine.
-
-    Without `model`: TF-IDF of words and word pairs (hashed, so there is no vocabulary to fit), reduced to
-    `dimensions` by a truncated SVD (latent semantic analysis, Deerwester et al. 1990). Weights and axes
-    come from the given texts: **sets that are to be compared go through one call together**. Texts
-    without a word share an axis of their own. d is at most the number of texts plus one.
+def repetition(vectors: ArrayLike, models: Sequence, prompts: Sequence) -> pd.DataFrame:
+    """Intra-model repetition (section 3.1 of the paper): mean cosine over unordered pairs of answers, no self-pairs.
 
     Args:
-        texts: at least one.
-        model: a sentence-transformers folder or hub id; needs the `embeddings` extra.
-        dimensions: of the default embedding.
-        seed: of the randomised SVD.
+        vectors: shape (n, d).
+        models: shape (n,), labels.
+        prompts: shape (n,), labels.
+
+    Returns:
+        Columns model, prompt, value (NaN below two answers), n (answers).
 
     Raises:
-        ValueError: there are no texts.
-        UserError: the extra is missing or the model cannot be loaded.
+        ValueError: the shapes do not fit, or a value is not finite.
     """
-    if not len(texts):
-        raise ValueError("there is no text to embed")
-    rows = _latent_semantic(texts, dimensions, seed) if model is None else _sentence_vectors(texts, model)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    cells = _cells(vectors, models, prompts)
+    prompt, model = np.nonzero(cells.asked)
+    return pd.DataFrame(
+        {
+            "model": cells.models[model],
+            "prompt": cells.prompts[prompt],
+            "value": cells.within()[prompt, model],
+            "n": cells.counts[prompt, model],
+        }
+    )
 
 
-def phrase_kernel(texts: Sequence[str]) -> np.ndarray:
-    """Cosines of the texts' words and word pairs, shape (n, n), each counted as 1 + ln(count).
+def homogeneity(vectors: ArrayLike, models: Sequence, prompts: Sequence) -> pd.DataFrame:
+    """Inter-model homogeneity: mean of all cross cosines of two models' answers to one prompt.
 
-    Nothing is fitted, so values from different sets of texts compare; for the Vendi score over n-grams
-    (Friedman & Dieng 2022, arXiv 2210.02410, section 5). Texts without a word are alike.
+    A model with itself has its `repetition`; the paper's diagonal counts self-pairs, (1 + (n − 1) value) / n.
+
+    Returns:
+        Columns first, second, prompt, value; each unordered pair of models that both answered the prompt once.
 
     Raises:
-        ValueError: there are no texts.
+        ValueError: as `repetition`.
     """
-    if not len(texts):
-        raise ValueError("there is no text to compare")
-    counts = _counts(texts).astype(float)
-    counts.data = 1 + np.log(counts.data)
-    lengths = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1)).ravel())
-    wordless = lengths == 0
-    products = (counts @ counts.T).toarray() / np.outer(lengths + wordless, lengths + wordless)
-    return products + np.outer(wordless, wordless)
+    cells = _cells(vectors, models, prompts)
+    first, second = np.triu_indices(len(cells.models))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = cells.sums / cells.counts[:, :, None]
+    values = (means @ means.transpose(0, 2, 1))[:, first, second]
+    values[:, first == second] = cells.within()
+    prompt, pair = np.nonzero(cells.asked[:, first] & cells.asked[:, second])
+    return pd.DataFrame(
+        {
+            "first": cells.models[first[pair]],
+            "second": cells.models[second[pair]],
+            "prompt": cells.prompts[prompt],
+            "value": values[prompt, pair],
+        }
+    )
 
 
-def _counts(texts: Sequence[str]) -> Any:
-    from sklearn.feature_extraction.text import HashingVectorizer
+def mixing(
+    vectors: ArrayLike,
+    models: Sequence,
+    prompts: Sequence,
+    nearest: Sequence[int] = (5, 10, 25, 50),
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Top-N source mixing: how many models the N answers nearest to an answer come from, mean over answers.
 
-    hashing = HashingVectorizer(analyzer=_features, n_features=2**16, alternate_sign=False, norm=None)
-    return hashing.transform(texts)
+    Args:
+        vectors: shape (n, d).
+        models: shape (n,), labels.
+        prompts: shape (n,), labels; neighbours are sought among the answers to the same prompt.
+        nearest: values of N.
+        seed: equally near answers (copies) are taken in random order.
 
+    Returns:
+        Columns prompt, nearest, value (NaN where the prompt has fewer than N other answers).
 
-def _features(text: str) -> list[str]:
-    found = words(text)
-    return found + [f"{first} {second}" for first, second in pairwise(found)]
-
-
-def _latent_semantic(texts: Sequence[str], dimensions: int, seed: int) -> np.ndarray:
-    from sklearn.feature_extraction.text import TfidfTransformer
-
-    weighted = TfidfTransformer(sublinear_tf=True).fit_transform(_counts(texts))
-    wordless = np.diff(weighted.indptr)[:, None] == 0
-    if len(texts) == 1 or wordless.all():
-        return np.ones((len(texts), 1))
-    reduced = _leading_axes(weighted, min(dimensions, len(texts)), seed)
-    return np.hstack([reduced, wordless]) if wordless.any() else reduced
-
-
-def _leading_axes(table: Any, d: int, seed: int) -> np.ndarray:
-    """Left singular vectors times singular values of a sparse (n, m) table, the d largest.
-
-    Subspace iteration (Halko et al. 2011, arXiv 0909.4061) that orthogonalises on the short side only:
-    scikit-learn's also does so on the m hashed columns, ten times slower here.
+    Raises:
+        ValueError: as `repetition`, or an N below 1.
     """
-    n = table.shape[0]
-    basis = np.random.default_rng(seed).normal(size=(n, min(d + 10, n)))
-    for _ in range(5):
-        basis, _ = np.linalg.qr(table @ (table.T @ basis))
-    projected = table.T @ basis
-    squares, axes = np.linalg.eigh(projected.T @ projected)
-    largest = slice(None, -d - 1, -1)
-    return (basis @ axes[:, largest]) * np.sqrt(np.clip(squares[largest], 0, None))
+    wanted = np.asarray(nearest)
+    if (wanted < 1).any():
+        raise ValueError("the number of nearest answers must be 1 or more")
+    rows, kept = _directions(vectors, models, prompts)
+    sources = pd.factorize(np.asarray(models)[kept])[0]
+    prompt, names = pd.factorize(np.asarray(prompts))
+    members = np.split(np.argsort(prompt[kept], kind="stable"), np.cumsum(np.bincount(prompt[kept]))[:-1])
+    rng, found = np.random.default_rng(seed), np.full((len(names), len(wanted)), np.nan)
+    for number, own in zip(np.unique(prompt[kept]), members[: len(names)], strict=False):
+        found[number] = _distinct_sources(rows[own], sources[own], wanted, rng)
+    return pd.DataFrame(
+        {
+            "prompt": np.repeat(names, len(wanted)),
+            "nearest": np.tile(wanted, len(names)),
+            "value": found.ravel(),
+        }
+    )
 
 
-def _sentence_vectors(texts: Sequence[str], model: str) -> np.ndarray:
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError:
-        raise UserError(
-            'A sentence-transformers model needs the extra: pip install "small-model-workbench[embeddings]"'
-        ) from None
-    try:
-        encoder: Any = SentenceTransformer(model)
-    except Exception as error:  # the library raises whatever its readers and the hub's client raise
-        raise UserError(
-            f"The embedding model {model} could not be loaded ({type(error).__name__}): "
-            "give a sentence-transformers folder, or a hub id while the network is up."
-        ) from error
-    return np.asarray(encoder.encode(list(texts), show_progress_bar=False), dtype=float)
+def mixing_baselines(counts: Sequence[int], nearest: Sequence[int]) -> pd.DataFrame:
+    """The two ends of `mixing`: models that cannot be told apart, and models that share nothing.
+
+    Args:
+        counts: answers of each model to one prompt.
+        nearest: values of N.
+
+    Returns:
+        Columns nearest, exchangeable (exact, hypergeometric), separated (the fewest models that can supply N
+        answers when each model's own come first); NaN where there are fewer than N other answers.
+    """
+    pools, wanted = np.asarray(counts, dtype=int), np.asarray(nearest, dtype=int)
+    shares = pools / pools.sum()
+    others = pools - np.eye(len(pools), dtype=int)
+    mixed = sum(
+        share * rarefaction(other, wanted) for share, other in zip(shares, others, strict=True) if share
+    )
+    apart = sum(share * _fewest(pools, own, wanted) for own, share in enumerate(shares))
+    apart = np.where(wanted < pools.sum(), apart, np.nan)
+    return pd.DataFrame({"nearest": wanted, "exchangeable": mixed, "separated": apart})
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Sums of unit rows [prompts, models, d] and their counts [prompts, models]."""
+
+    models: np.ndarray
+    prompts: np.ndarray
+    sums: np.ndarray
+    counts: np.ndarray
+    asked: np.ndarray
+
+    def within(self) -> np.ndarray:
+        """Mean cosine over pairs of different answers: |Σx|² counts every pair twice and n self-pairs."""
+        pairs = self.counts * (self.counts - 1.0)
+        total = (self.sums**2).sum(axis=2) - self.counts
+        return np.divide(total, pairs, out=np.full(pairs.shape, np.nan), where=pairs > 0)
+
+
+def _cells(vectors: ArrayLike, models: Sequence, prompts: Sequence) -> _Cells:
+    rows, kept = _directions(vectors, models, prompts)
+    model, model_names = pd.factorize(np.asarray(models))
+    prompt, prompt_names = pd.factorize(np.asarray(prompts))
+    shape = (len(prompt_names), len(model_names))
+    cell = prompt * shape[1] + model
+    size = shape[0] * shape[1]
+    own = cell[kept]
+    table = sparse.csr_array((np.ones(len(own), rows.dtype), (own, np.arange(len(own)))), (size, len(own)))
+    return _Cells(
+        model_names,
+        prompt_names,
+        (table @ rows).astype(float).reshape(*shape, -1),
+        np.bincount(own, minlength=size).reshape(shape),
+        np.bincount(cell, minlength=size).reshape(shape) > 0,
+    )
+
+
+def _directions(vectors: ArrayLike, *labels: Sequence) -> tuple[np.ndarray, np.ndarray]:
+    """Unit rows, and which rows they are: those that are not zero."""
+    table = np.asarray(vectors)
+    if table.ndim != 2 or any(len(each) != len(table) for each in labels):
+        raise ValueError(f"vectors of shape {table.shape} do not fit {[len(each) for each in labels]} labels")
+    lengths = np.linalg.norm(table, axis=1)
+    if not np.isfinite(lengths).all():
+        raise ValueError(f"row {int(np.argmin(np.isfinite(lengths)))} of the vectors is not finite")
+    kept = lengths > 0
+    return table[kept] / lengths[kept, None], np.flatnonzero(kept)
+
+
+def _distinct_sources(
+    rows: np.ndarray, sources: np.ndarray, nearest: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Mean number of different sources among the N nearest rows, for each N at once."""
+    n, most = len(rows), min(int(nearest.max()), len(rows) - 1)
+    if most < 1:
+        return np.full(len(nearest), np.nan)
+    narrow = rows.astype(np.float32)
+    cosines = narrow @ narrow.T
+    cosines -= 1  # copies lie at 0, where single precision resolves the noise that breaks ties
+    cosines += rng.random(cosines.shape, dtype=np.float32) * _TIE
+    np.fill_diagonal(cosines, -np.inf)
+    top = np.argpartition(cosines, n - most, axis=1)[:, n - most :]
+    descending = np.argsort(-np.take_along_axis(cosines, top, axis=1), axis=1)
+    found = sources[np.take_along_axis(top, descending, axis=1)]
+    order = np.argsort(found, axis=1, kind="stable")
+    grouped = np.take_along_axis(found, order, axis=1)
+    new = np.ones(found.shape, dtype=bool)
+    np.put_along_axis(new, order[:, 1:], grouped[:, 1:] != grouped[:, :-1], axis=1)
+    distinct = np.append(np.cumsum(new.mean(axis=0)), np.nan)
+    return distinct[np.where(nearest <= most, nearest - 1, -1)]
+
+
+def _fewest(pools: np.ndarray, own: int, nearest: np.ndarray) -> np.ndarray:
+    """Fewest models that supply N answers: first the own remaining ones, then the largest other pools."""
+    others = np.sort(np.delete(pools, own))[::-1]
+    remaining = pools[own] - 1
+    reach = np.cumsum(np.append(remaining, others)[0 if remaining > 0 else 1 :])
+    return np.searchsorted(reach, nearest) + 1.0

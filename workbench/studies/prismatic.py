@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from workbench.corpora.problem_files import load_problems
 from workbench.corpora.problems import draw, twin
 from workbench.engine.clusters import spherical_kmeans
+from workbench.engine.encoders import embed
 from workbench.engine.gradients import fold, sketch
 from workbench.engine.sketch_files import read_sketches, sketch_file
 from workbench.errors import UserError
@@ -29,7 +30,6 @@ from workbench.measures.gvendi import (
     redundant_pairs,
     vendi_interval,
 )
-from workbench.measures.similarity import embed
 from workbench.measures.vendi import vendi_from_features
 from workbench.studies.students import LARGEST, Course, two_steps
 from workbench.studies.subsets import (

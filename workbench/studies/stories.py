@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 
 from workbench.corpora.stories import Story, draw_condition, grade, story_at, words
+from workbench.engine.encoders import embed
 from workbench.errors import UserError
 from workbench.measures import samples
 from workbench.measures.compression import compression_ratio
-from workbench.measures.overlap import distinct, self_overlap
-from workbench.measures.similarity import embed, phrase_kernel
+from workbench.measures.overlap import distinct, phrase_kernel, self_overlap
 from workbench.measures.statistics import bootstrap_difference, bootstrap_mean, wilson
 from workbench.measures.vendi import vendi_from_features, vendi_from_kernel
 from workbench.measures.vocabulary import coverage

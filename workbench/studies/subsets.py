@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from workbench.corpora.problems import Problem, draw
-from workbench.measures.similarity import embed
+from workbench.engine.encoders import embed
 from workbench.measures.statistics import Interval, spearman, wilson
 from workbench.measures.vendi import vendi_from_features
 from workbench.measures.vocabulary import words

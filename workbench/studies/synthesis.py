@@ -23,8 +23,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.engine.clusters import Clusters, nearest, spherical_kmeans
+from workbench.engine.encoders import embed
 from workbench.errors import UserError
-from workbench.measures.similarity import embed
 from workbench.measures.vendi import vendi_from_features
 from workbench.measures.vocabulary import words
 from workbench.studies.acceptance import far, judge, rule, sparse

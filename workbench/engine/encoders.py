@@ -1,0 +1,161 @@
+"""Vectors of texts: hashed words, a sentence encoder, or the hidden states of any language model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from workbench.errors import UserError
+
+_HIDDEN = "hidden:"
+_TOKENS = 8192  # of one batch, padding included
+
+
+def encode(texts: Sequence[str], encoder: str = "embedded", device: str = "auto") -> np.ndarray:
+    """Unit vectors of texts, shape (n, d); the dot product of two rows is their cosine.
+
+    Cosines of different encoders do not compare: see `measures.similarity.floor` and `ceiling`.
+
+    Args:
+        texts: at least one; equal texts are read once.
+        encoder: `embedded` (see `embed`; needs no download), a sentence-transformers folder or hub id (needs
+            the `embeddings` extra), or `hidden:` and the folder or hub id of a causal language model, for
+            the mean of its last hidden states over the text's tokens.
+        device: a torch device, or `auto` for the GPU if there is one.
+
+    Returns:
+        Rows in the order of the texts. With `hidden:` a text without tokens has a row of zeros.
+
+    Raises:
+        ValueError: there are no texts.
+        UserError: the extra is missing, the model cannot be loaded, or it returns values that are not finite.
+    """
+    if encoder == "embedded":
+        return embed(texts)
+    if not len(texts):
+        raise ValueError("there is no text to encode")
+    unique, index = np.unique(np.asarray(texts, dtype=object).astype(str), return_inverse=True)
+    if encoder.startswith(_HIDDEN):
+        rows = _hidden_means(unique.tolist(), encoder.removeprefix(_HIDDEN), device)
+    else:
+        rows = _sentence_vectors(unique.tolist(), encoder, device)
+    if not np.isfinite(rows).all():
+        raise UserError(f"The encoder {encoder} returns values that are not finite: choose another one.")
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)[index]
+
+
+def embed(texts: Sequence[str], *, dimensions: int = 128, seed: int = 0) -> np.ndarray:
+    """Unit vectors of texts, shape (n, d), float64, from the words alone.
+
+    TF-IDF of words and word pairs (hashed, so there is no vocabulary to fit), reduced to `dimensions` by a
+    truncated SVD (latent semantic analysis, Deerwester et al. 1990). Weights and axes come from the given
+    texts: **sets that are to be compared go through one call together**. Texts without a word share an axis
+    of their own. d is at most the number of texts plus one.
+
+    Args:
+        texts: at least one.
+        dimensions: of the reduced space.
+        seed: of the randomised SVD.
+
+    Raises:
+        ValueError: there are no texts.
+    """
+    if not len(texts):
+        raise ValueError("there is no text to embed")
+    rows = _latent_semantic(texts, dimensions, seed)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _latent_semantic(texts: Sequence[str], dimensions: int, seed: int) -> np.ndarray:
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+
+    hashing = HashingVectorizer(
+        preprocessor=lambda text: text.lower().replace("’", "'"),
+        token_pattern=r"[^\W_]+(?:'[^\W_]+)*",  # the words of measures.vocabulary
+        ngram_range=(1, 2),
+        n_features=2**16,
+        alternate_sign=False,
+        norm=None,
+    )
+    weighted = TfidfTransformer(sublinear_tf=True).fit_transform(hashing.transform(texts))
+    wordless = np.diff(weighted.indptr)[:, None] == 0
+    if len(texts) == 1 or wordless.all():
+        return np.ones((len(texts), 1))
+    reduced = _leading_axes(weighted, min(dimensions, len(texts)), seed)
+    return np.hstack([reduced, wordless]) if wordless.any() else reduced
+
+
+def _leading_axes(table: Any, d: int, seed: int) -> np.ndarray:
+    """Left singular vectors times singular values of a sparse (n, m) table, the d largest.
+
+    Subspace iteration (Halko et al. 2011, arXiv 0909.4061) that orthogonalises on the short side only:
+    scikit-learn's also does so on the m hashed columns, ten times slower here.
+    """
+    n = table.shape[0]
+    basis = np.random.default_rng(seed).normal(size=(n, min(d + 10, n)))
+    for _ in range(5):
+        basis, _ = np.linalg.qr(table @ (table.T @ basis))
+    projected = table.T @ basis
+    squares, axes = np.linalg.eigh(projected.T @ projected)
+    largest = slice(None, -d - 1, -1)
+    return (basis @ axes[:, largest]) * np.sqrt(np.clip(squares[largest], 0, None))
+
+
+def _sentence_vectors(texts: list[str], model: str, device: str) -> np.ndarray:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError:
+        raise UserError(
+            'A sentence-transformers model needs the extra: pip install "small-model-workbench[embeddings]"'
+        ) from None
+    from workbench.engine.folders import without_bars
+    from workbench.engine.models import pick_device
+
+    device = pick_device(device)
+    try:
+        with without_bars():
+            encoder: Any = SentenceTransformer(model, device=device)
+    except Exception as error:  # the library raises whatever its readers and the hub's client raise
+        raise UserError(
+            f"The embedding model {model} could not be loaded ({type(error).__name__}): "
+            "give a sentence-transformers folder, or a hub id while the network is up."
+        ) from error
+    return np.asarray(encoder.encode(texts, show_progress_bar=False), dtype=float)
+
+
+def _hidden_means(texts: list[str], model: str, device: str) -> np.ndarray:
+    """Means over the tokens, shape (n, width), of what the final norm hands to the output layer."""
+    import torch
+
+    from workbench.engine import models
+
+    network, tokenizer = models.load(model, device)
+    limit = getattr(network.config, "max_position_embeddings", None) or 2048
+    tokens = [tokenizer(text, truncation=True, max_length=limit)["input_ids"] for text in texts]
+    rows = np.zeros((len(texts), network.config.get_text_config().hidden_size))
+    for batch in _batches(tokens):
+        width = len(tokens[batch[-1]])
+        ids = torch.zeros(len(batch), width, dtype=torch.long)
+        mask = torch.zeros(len(batch), width, dtype=torch.long)
+        for row, number in enumerate(batch):
+            ids[row, : len(tokens[number])] = torch.tensor(tokens[number])
+            mask[row, : len(tokens[number])] = 1
+        ids, mask = ids.to(network.device), mask.to(network.device)
+        with torch.inference_mode():
+            states = network.get_decoder()(input_ids=ids, attention_mask=mask, use_cache=False)[0]
+        weights = mask.unsqueeze(-1).float()
+        rows[batch] = ((states.float() * weights).sum(1) / weights.sum(1)).cpu().numpy()
+    return rows
+
+
+def _batches(tokens: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Numbers of the texts that hold a token, by length, in batches of bounded size."""
+    batches: list[list[int]] = []
+    for number in sorted((i for i, row in enumerate(tokens) if row), key=lambda i: len(tokens[i])):
+        if not batches or (len(batches[-1]) + 1) * len(tokens[number]) > _TOKENS:
+            batches.append([])
+        batches[-1].append(number)
+    return batches
