@@ -1,0 +1,133 @@
+"""People whose opinions are known exactly: four villages, what each would rather have, and fair chances.
+
+Every topic has a distribution over its options in every village; a person's answer is drawn from that of the
+village, so that what a model should have learnt from the texts is known for each village and for all people.
+"""
+
+from collections.abc import Sequence
+from random import Random
+
+import numpy as np
+
+from workbench.corpora.opinions import LETTERS, Answers, Question, put
+from workbench.corpora.stories.words import BOYS, GIRLS
+
+VILLAGES = {"hill": 0.4, "river": 0.3, "forest": 0.2, "sea": 0.1}
+"""Share of all people who live there."""
+PEOPLE = 1000
+WHO, WHO_OF = "{name} is asked: ", "{name} from the {group} village is asked: "
+WORDINGS = {
+    "things": ("Which {topic} do you like best?", "What {topic} would you rather have?",
+               "If you could choose one {topic}, which would it be?"),
+    "habits": ("How often do you like to {topic}?", "If it were up to you, when would you {topic}?",
+               "How many days a week would you {topic}?"),
+}  # fmt: skip
+"""Ways to ask about things and about habits; the last is held out of the texts."""
+HELD_OUT = 2
+HABITS = ["swim", "sing", "run", "read", "climb", "cook", "paint", "dance"]
+SCALE = ("never", "rarely", "often", "always")
+THINGS = {
+    "lunch": "soup bread fish pie",
+    "fruit": "apple pear plum cherry",
+    "pet": "dog cat rabbit bird",
+    "toy": "ball doll kite boat",
+    "colour": "red blue green yellow",
+    "season": "spring summer autumn winter",
+    "drink": "milk tea juice water",
+    "game": "chess tag cards hopscotch",
+    "place": "lake park farm cave",
+    "weather": "sun rain snow wind",
+    "tune": "march waltz lullaby",
+    "ride": "train bike sled bus",
+    "story": "dragon pirate princess robot ghost",
+    "sweet": "cake candy cookie jam",
+    "tree": "oak pine birch willow",
+    "job": "baker doctor farmer singer sailor",
+    "flower": "rose tulip daisy",
+    "gift": "book hat drum lamp",
+    "house": "tent castle cabin",
+    "sport": "football tennis skating rowing",
+    "hour": "morning noon evening night",
+    "feast": "parade picnic bonfire concert",
+    "shirt": "striped dotted plain",
+    "bread": "roll bun toast bagel",
+}
+_COLOURS = ("red", "blue", "green")
+
+
+def population(seed: int, wording: int = HELD_OUT) -> list[Question]:
+    """A question a topic, with the exact shares of each village and of all people.
+
+    What all people tend to is drawn first, each village's own shares around it.
+
+    Args:
+        seed: of the shares; the same for every wording.
+        wording: which of the `WORDINGS`.
+    """
+    rng = np.random.default_rng([seed, 12])
+    asked = [("things", topic, tuple(words.split())) for topic, words in THINGS.items()]
+    asked += [("habits", topic, SCALE) for topic in HABITS]
+    found = []
+    for kind, topic, options in asked:
+        leaning = rng.dirichlet(np.full(len(options), 1.5))
+        shares = rng.dirichlet(4 * leaning + 0.2, size=len(VILLAGES))
+        groups = {
+            name: Answers(tuple(dist), round(share * PEOPLE))
+            for (name, share), dist in zip(VILLAGES.items(), shares.tolist(), strict=True)
+        }
+        people = Answers(tuple((np.array(list(VILLAGES.values())) @ shares).tolist()), PEOPLE)
+        prompt = WORDINGS[kind][wording].format(topic=topic)
+        ordinal = (1.0, 2.0, 3.0, 4.0) if kind == "habits" else None
+        found.append(Question(f"{topic}/{wording}", prompt, options, people, groups, ordinal, topic))
+    return found
+
+
+def truths() -> list[Question]:
+    """Chances that nobody has an opinion on: a coin, a die, the days of the week, and three urns."""
+    fair = {
+        "coin": ("A fair coin is thrown. What does it show?", "heads tails"),
+        "die": ("A fair die is thrown. Which number does it show?", "one two three four five six"),
+        "weekday": (
+            "A day of the week is drawn from a hat. Which day is it?",
+            "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
+        ),
+    }
+    found = []
+    for name, (prompt, words) in fair.items():
+        options = tuple(words.split())
+        found.append(Question(name, prompt, options, Answers((1 / len(options),) * len(options)), topic=name))
+    for balls in ((3, 2, 1), (1, 1, 4), (2, 6, 2)):
+        held = ", ".join(f"{count} {colour}" for count, colour in zip(balls, _COLOURS, strict=True))
+        prompt = f"A ball is drawn from an urn with these: {held}. Which colour is it?"
+        dist = tuple(count / sum(balls) for count in balls)
+        found.append(
+            Question("urn " + "-".join(map(str, balls)), prompt, _COLOURS, Answers(dist), topic="urn")
+        )
+    return found
+
+
+def draw(questions: Sequence[Question], n: int, seed: int) -> list[tuple[str, str]]:
+    """What `n` people were asked, and the answers they gave: pairs of prompt and answer.
+
+    One in three says nothing of the village, and answers as all people do. Options stand in any order; half
+    of the time they are lettered.
+    """
+    rng, villages = Random(seed), list(VILLAGES)
+    found = []
+    for _ in range(n):
+        question = rng.choice(questions)
+        group = rng.choice(villages) if question.groups and rng.random() < 2 / 3 else None
+        name = rng.choice(["Somebody", *GIRLS, *BOYS])
+        who = (WHO_OF if group else WHO if question.groups else "").format(name=name, group=group)
+        dist = question.groups[group].dist if group else question.people.dist
+        (answer,) = rng.choices(question.options, dist)
+        found.append(pair(question, answer, who, rng))
+    return found
+
+
+def pair(question: Question, answer: str, who: str, rng: Random) -> tuple[str, str]:
+    """The question put in an order and a form at random, and the answer in that form."""
+    order = rng.sample(question.options, len(question.options))
+    letters = rng.random() < 0.5
+    said = LETTERS[order.index(answer)] if letters else answer
+    return put(who + question.prompt, order, letters), f" {said}"
