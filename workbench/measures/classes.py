@@ -48,9 +48,12 @@ def equivalence_classes(
 def same_words(first: str, second: str) -> bool:
     """NoveltyBench's rule for short answers: at least half of the longer one's words are shared.
 
-    Where one of them has more than five words: whether the words are the same in the same order.
+    Where one of them has more than five words: whether the words are the same in the same order. Where both
+    have none (signs alone): whether the texts are the same.
     """
     a, b = words(first), words(second)
+    if not a and not b:
+        return first.strip() == second.strip()
     if max(len(a), len(b)) > _SHORT:
         return a == b
     return 2 * len(set(a) & set(b)) >= max(len(a), len(b))

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from workbench.measures.grams import Words, counts_of, number_grams, number_words, presence_of, shares_of
 from workbench.measures.vocabulary import words
 
 _CELLS = 8_000_000  # cells of one dense block of the text × corpus table
@@ -53,15 +54,15 @@ def max_overlap(texts: Sequence[str], corpus: Sequence[str], k: int = 2) -> Near
 
     One sparse product (texts × k-grams)·(k-grams × corpus), in blocks of rows.
     """
-    grams = _grams([*texts, *corpus], k)
-    shares, presence = _shares(grams), _presence(grams)
+    grams = number_grams(number_words([*texts, *corpus]), k)
+    shares, presence = shares_of(grams), presence_of(grams)
     return _largest(shares[: len(texts)], presence[len(texts) :])
 
 
 def self_overlap(texts: Sequence[str], k: int = 2) -> Nearest:
     """r_i = max_{j≠i} R_k(T_i, T_j): how close each text comes to another one of its own set (F measure)."""
-    grams = _grams(texts, k)
-    shares, presence = _shares(grams), _presence(grams)
+    grams = number_grams(number_words(texts), k)
+    shares, presence = shares_of(grams), presence_of(grams)
     best, index = np.full(len(texts), np.nan), np.full(len(texts), -1)
     has_grams = np.diff(shares.indptr) > 0
     if has_grams.sum() < 2:
@@ -78,7 +79,7 @@ def self_overlap(texts: Sequence[str], k: int = 2) -> Nearest:
 
 def novelty(texts: Sequence[str], corpus: Sequence[str], k: int = 4) -> np.ndarray:
     """Share of each text's k-grams that occur nowhere in the corpus, shape (n,)."""
-    grams = _grams([*texts, *corpus], k)
+    grams = number_grams(number_words([*texts, *corpus]), k)
     own = grams.row < len(texts)
     unseen = ~np.isin(grams.gram[own], grams.gram[~own])
     total = np.bincount(grams.row[own], minlength=len(texts))
@@ -92,7 +93,8 @@ def longest_copies(texts: Sequence[str], corpus: Sequence[str]) -> list[str]:
     Lengthens runs word by word and keeps only the places where both sides still agree, so the work shrinks
     with every step.
     """
-    tokens, row, left = _tokens([*texts, *corpus])
+    numbered = number_words([*texts, *corpus])
+    tokens, row, left = numbered.word, numbered.row, numbered.left
     own = row < len(texts)
     place, gram = np.arange(len(tokens)), tokens.copy()
     length, start = np.zeros(len(texts), dtype=int), np.zeros(len(texts), dtype=int)
@@ -112,6 +114,71 @@ def longest_copies(texts: Sequence[str], corpus: Sequence[str]) -> list[str]:
         k += 1
     start -= np.searchsorted(row, np.arange(len(texts)))
     return [" ".join(words(text)[i : i + n]) for text, i, n in zip(texts, start, length, strict=True)]
+
+
+def verbatim(texts: Sequence[str], models: Sequence, prompts: Sequence, k: int = 5) -> pd.DataFrame:
+    """Words that several models share word for word, in answers to one prompt.
+
+    Case and punctuation do not count; answers without a word share nothing. Give providers as `models` to ask
+    for what several providers share.
+
+    Returns:
+        Columns prompt; identical (whether two models gave one answer that is equal as a whole); longest
+        (words of the longest run that stands in answers of two models); shared (share of an answer's k-grams
+        that another model's answers hold, mean over answers; NaN where no answer has k words).
+
+    Raises:
+        ValueError: the lengths differ, or k is below 1.
+    """
+    if not len(texts) == len(models) == len(prompts):
+        raise ValueError(f"{len(texts)} texts do not fit {len(models)} models and {len(prompts)} prompts")
+    model = pd.factorize(pd.Index(models))[0]
+    prompt, names = pd.factorize(pd.Index(prompts))
+    numbered = number_words(texts)
+    grams = number_grams(numbered, k)
+    found = _in_two(prompt[grams.row] * grams.n_grams + grams.gram, model[grams.row])
+    held = pd.Series(found, dtype=float).groupby(grams.row).mean()
+    return pd.DataFrame(
+        {
+            "prompt": names,
+            "identical": _identical(texts, model, prompt, len(names)),
+            "longest": _longest_shared(numbered, model, prompt, len(names)),
+            "shared": held.groupby(prompt[held.index]).mean().reindex(range(len(names))).to_numpy(),
+        }
+    )
+
+
+def _identical(texts: Sequence[str], model: np.ndarray, prompt: np.ndarray, n_prompts: int) -> np.ndarray:
+    whole = pd.factorize(np.array([" ".join(words(text)) for text in texts], dtype=object))[0]
+    worded = np.array([bool(words(text)) for text in texts], dtype=bool)
+    both = worded & _in_two(prompt * len(texts) + whole, model)
+    return np.bincount(prompt[both], minlength=n_prompts) > 0
+
+
+def _longest_shared(numbered: Words, model: np.ndarray, prompt: np.ndarray, n_prompts: int) -> np.ndarray:
+    """Lengthens runs word by word and keeps the places at which two models still agree."""
+    word, row, factor = numbered.word, numbered.row, numbered.word.max(initial=0) + 1
+    longest, place, length = np.zeros(n_prompts, dtype=int), np.arange(len(word)), 1
+    gram = prompt[row] * factor + word
+    while True:
+        kept = _in_two(gram, model[row[place]])
+        place, gram = place[kept], pd.factorize(gram[kept])[0]
+        if not len(place):
+            return longest
+        longest[prompt[row[place]]] = length
+        longer = numbered.left[place] > length
+        place, gram = place[longer], gram[longer]
+        gram = gram * factor + word[place + length]
+        length += 1
+
+
+def _in_two(keys: np.ndarray, model: np.ndarray) -> np.ndarray:
+    """For each place whether its key occurs with two models."""
+    key, unique = pd.factorize(keys)
+    low, high = np.full(len(unique), len(model) + model.max(initial=0)), np.full(len(unique), -1)
+    np.minimum.at(low, key, model)
+    np.maximum.at(high, key, model)
+    return (low < high)[key]
 
 
 def contamination(texts: Sequence[str], corpus: Sequence[str], k: int) -> tuple[int, int]:
@@ -147,66 +214,13 @@ def phrase_kernel(texts: Sequence[str]) -> np.ndarray:
     """
     if not len(texts):
         raise ValueError("there is no text to compare")
-    counts = sparse.hstack([_counts(_grams(texts, k)) for k in (1, 2)], format="csr")
+    numbered = number_words(texts)
+    counts = sparse.hstack([counts_of(number_grams(numbered, k)) for k in (1, 2)], format="csr")
     counts.data = 1 + np.log(counts.data)
     lengths = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1)).ravel())
     wordless = lengths == 0
     products = (counts @ counts.T).toarray() / np.outer(lengths + wordless, lengths + wordless)
     return products + np.outer(wordless, wordless)
-
-
-@dataclass(frozen=True)
-class _Grams:
-    """Every k-gram occurrence of a list of texts: its number and the text it stands in."""
-
-    gram: np.ndarray
-    row: np.ndarray
-    n_texts: int
-    n_grams: int
-
-
-def _tokens(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Word numbers of all texts in one array; each word's text; words from it to its text's end."""
-    split = [words(text) for text in texts]
-    lengths = np.array([len(found) for found in split], dtype=np.int64)
-    flat = np.array([word for found in split for word in found], dtype=object)
-    tokens = pd.factorize(flat)[0].astype(np.int64)
-    row = np.repeat(np.arange(len(texts)), lengths)
-    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(tokens))
-    return tokens, row, left
-
-
-def _grams(texts: Sequence[str], k: int) -> _Grams:
-    if k < 1:
-        raise ValueError(f"k-grams need k of 1 or more, not {k}")
-    tokens, row, left = _tokens(texts)
-    gram, n_grams = tokens, int(tokens.max(initial=-1)) + 1
-    for offset in range(1, k):  # numbered anew at each length, so that the products stay within 64 bits
-        shifted = np.append(tokens[offset:], np.zeros(min(offset, len(tokens)), dtype=np.int64))
-        gram, unique = pd.factorize(gram * (tokens.max(initial=0) + 1) + shifted)
-        n_grams = len(unique)
-    whole = left >= k
-    return _Grams(gram[whole], row[whole], len(texts), n_grams)
-
-
-def _shares(grams: _Grams) -> sparse.csr_array:
-    """Texts × k-grams: count over the text's number of k-grams, so that rows sum to one."""
-    total = np.bincount(grams.row, minlength=grams.n_texts)
-    shape = (grams.n_texts, grams.n_grams)
-    return sparse.csr_array((1 / total[grams.row], (grams.row, grams.gram)), shape=shape)
-
-
-def _counts(grams: _Grams) -> sparse.csr_array:
-    """Texts × k-grams: how often the text holds the k-gram."""
-    shape = (grams.n_texts, grams.n_grams)
-    return sparse.csr_array((np.ones(len(grams.row)), (grams.row, grams.gram)), shape=shape)
-
-
-def _presence(grams: _Grams) -> sparse.csr_array:
-    """Texts × k-grams: 1 where the text holds the k-gram."""
-    table = _counts(grams)
-    table.data[:] = 1
-    return table
 
 
 def _row_blocks(n_rows: int, n_columns: int) -> list[slice]:

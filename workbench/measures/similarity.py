@@ -1,4 +1,4 @@
-"""How alike answers to one prompt are, within a model and across models (Jiang et al. 2025, arXiv 2510.22954).
+"""How alike answers to one prompt are, within and across models (Jiang et al. 2025, arXiv 2510.22954).
 
 Answers come as vectors, one row each, with the model and the prompt of each row. Rows are scaled to unit
 length here. A row of zeros has no direction (an empty answer, with some encoders): it is left out, and counts
@@ -19,7 +19,7 @@ _TIE = 1e-5  # cosines that differ by less are equal
 
 
 def repetition(vectors: ArrayLike, models: Sequence, prompts: Sequence) -> pd.DataFrame:
-    """Intra-model repetition (section 3.1 of the paper): mean cosine over unordered pairs of answers, no self-pairs.
+    """Intra-model repetition: mean cosine over unordered pairs of one model's answers to one prompt.
 
     Args:
         vectors: shape (n, d).
@@ -50,7 +50,7 @@ def homogeneity(vectors: ArrayLike, models: Sequence, prompts: Sequence) -> pd.D
     A model with itself has its `repetition`; the paper's diagonal counts self-pairs, (1 + (n − 1) value) / n.
 
     Returns:
-        Columns first, second, prompt, value; each unordered pair of models that both answered the prompt once.
+        Columns first, second, prompt, value; one row a prompt and unordered pair of models that answered it.
 
     Raises:
         ValueError: as `repetition`.
@@ -98,8 +98,8 @@ def mixing(
     if (wanted < 1).any():
         raise ValueError("the number of nearest answers must be 1 or more")
     rows, kept = _directions(vectors, models, prompts)
-    sources = pd.factorize(np.asarray(models)[kept])[0]
-    prompt, names = pd.factorize(np.asarray(prompts))
+    sources = pd.factorize(_labels(models)[kept])[0]
+    prompt, names = pd.factorize(_labels(prompts))
     members = np.split(np.argsort(prompt[kept], kind="stable"), np.cumsum(np.bincount(prompt[kept]))[:-1])
     rng, found = np.random.default_rng(seed), np.full((len(names), len(wanted)), np.nan)
     for number, own in zip(np.unique(prompt[kept]), members[: len(names)], strict=False):
@@ -135,6 +135,74 @@ def mixing_baselines(counts: Sequence[int], nearest: Sequence[int]) -> pd.DataFr
     return pd.DataFrame({"nearest": wanted, "exchangeable": mixed, "separated": apart})
 
 
+def floor(vectors: ArrayLike, prompts: Sequence) -> float:
+    """Mean cosine of two answers to different prompts, over all such pairs; NaN when there is one prompt.
+
+    Raises:
+        ValueError: as `repetition`.
+    """
+    cells = _cells(vectors, np.zeros(len(prompts)), prompts)
+    sums, counts = cells.sums[:, 0], cells.counts[:, 0].astype(float)
+    pairs = counts.sum() ** 2 - (counts**2).sum()
+    return float((sums.sum(axis=0) ** 2).sum() - (sums**2).sum()) / pairs if pairs else float("nan")
+
+
+def ceiling(first: ArrayLike, second: ArrayLike) -> float:
+    """Mean cosine of texts that say the same in other words, given as pairs of rows.
+
+    Args:
+        first: shape (n, d); row i says what row i of `second` says.
+        second: shape (n, d).
+
+    Returns:
+        NaN where no pair has two directions.
+
+    Raises:
+        ValueError: the shapes differ, or a value is not finite.
+    """
+    a, kept_a = _directions(first)
+    b, kept_b = _directions(second)
+    if np.shape(first) != np.shape(second):
+        raise ValueError(f"pairs need rows of one shape, not {np.shape(first)} and {np.shape(second)}")
+    both = np.intersect1d(kept_a, kept_b)
+    cosines = (a[np.searchsorted(kept_a, both)] * b[np.searchsorted(kept_b, both)]).sum(axis=1)
+    return float(cosines.mean()) if len(both) else float("nan")
+
+
+def ceiling_of_classes(vectors: ArrayLike, classes: Sequence) -> float:
+    """Mean cosine of answers of one class, copies left out: a copy is no other wording.
+
+    Args:
+        vectors: shape (n, d).
+        classes: shape (n,), labels that are the same for what one model answered to one prompt and which says
+            the same, such as tuples of model, prompt and number of the class.
+
+    Returns:
+        Mean over pairs; NaN where no class holds two wordings.
+
+    Raises:
+        ValueError: as `repetition`.
+    """
+    rows, kept = _directions(vectors, classes)
+    number = pd.factorize(_labels(classes))[0][kept]
+    total, pairs = 0.0, 0
+    for members in np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1]):
+        own = rows[members]
+        cosines = (own @ own.T)[np.triu_indices(len(own), 1)]
+        other = cosines < 1 - _TIE
+        total, pairs = total + cosines[other].sum(), pairs + int(other.sum())
+    return float(total / pairs) if pairs else float("nan")
+
+
+def rescaled(value: ArrayLike, floor: float, ceiling: float) -> np.ndarray:
+    """A similarity on the scale on which unrelated answers are 0 and paraphrases 1.
+
+    NaN where the ceiling does not lie above the floor: then the encoder cannot tell them apart.
+    """
+    span = ceiling - floor if ceiling > floor else float("nan")
+    return (np.asarray(value, dtype=float) - floor) / span
+
+
 @dataclass(frozen=True)
 class _Cells:
     """Sums of unit rows [prompts, models, d] and their counts [prompts, models]."""
@@ -154,8 +222,8 @@ class _Cells:
 
 def _cells(vectors: ArrayLike, models: Sequence, prompts: Sequence) -> _Cells:
     rows, kept = _directions(vectors, models, prompts)
-    model, model_names = pd.factorize(np.asarray(models))
-    prompt, prompt_names = pd.factorize(np.asarray(prompts))
+    model, model_names = pd.factorize(_labels(models))
+    prompt, prompt_names = pd.factorize(_labels(prompts))
     shape = (len(prompt_names), len(model_names))
     cell = prompt * shape[1] + model
     size = shape[0] * shape[1]
@@ -168,6 +236,10 @@ def _cells(vectors: ArrayLike, models: Sequence, prompts: Sequence) -> _Cells:
         np.bincount(own, minlength=size).reshape(shape),
         np.bincount(cell, minlength=size).reshape(shape) > 0,
     )
+
+
+def _labels(labels: Sequence) -> pd.Index:
+    return pd.Index(labels, tupleize_cols=False)
 
 
 def _directions(vectors: ArrayLike, *labels: Sequence) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,88 @@
+"""Words and k-grams of many texts as numbers, for sparse products and sorting."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from workbench.measures.vocabulary import words
+
+
+@dataclass(frozen=True)
+class Words:
+    """All words of a list of texts, one after the other.
+
+    Attributes:
+        word: number of each word, equal for equal words.
+        row: the text it stands in.
+        left: words from it to its text's end, itself included.
+        n_texts: how many texts there are.
+    """
+
+    word: np.ndarray
+    row: np.ndarray
+    left: np.ndarray
+    n_texts: int
+
+
+@dataclass(frozen=True)
+class Grams:
+    """Every k-gram occurrence of a list of texts: its number and the text it stands in."""
+
+    gram: np.ndarray
+    row: np.ndarray
+    n_texts: int
+    n_grams: int
+
+
+def number_words(texts: Sequence[str]) -> Words:
+    """The words of texts (see `vocabulary.words`)."""
+    split = [words(text) for text in texts]
+    lengths = np.array([len(found) for found in split], dtype=np.int64)
+    flat = np.array([word for found in split for word in found], dtype=object)
+    row = np.repeat(np.arange(len(texts)), lengths)
+    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(flat))
+    return Words(pd.factorize(flat)[0].astype(np.int64), row, left, len(texts))
+
+
+def number_grams(texts: Words, k: int) -> Grams:
+    """The k-grams of texts; none crosses from one text to the next.
+
+    Raises:
+        ValueError: k is below 1.
+    """
+    if k < 1:
+        raise ValueError(f"k-grams need k of 1 or more, not {k}")
+    word, factor = texts.word, texts.word.max(initial=0) + 1
+    gram, n_grams = word, int(word.max(initial=-1)) + 1
+    for offset in range(1, k):  # numbered anew at each length, so that the products stay within 64 bits
+        shifted = np.append(word[offset:], np.zeros(min(offset, len(word)), dtype=np.int64))
+        gram, unique = pd.factorize(gram * factor + shifted)
+        n_grams = len(unique)
+    whole = texts.left >= k
+    return Grams(gram[whole], texts.row[whole], texts.n_texts, n_grams)
+
+
+def shares_of(grams: Grams) -> sparse.csr_array:
+    """Texts × k-grams: count over the text's number of k-grams, so that rows sum to one."""
+    total = np.bincount(grams.row, minlength=grams.n_texts)
+    return _table(grams, 1 / total[grams.row])
+
+
+def counts_of(grams: Grams) -> sparse.csr_array:
+    """Texts × k-grams: how often the text holds the k-gram."""
+    return _table(grams, np.ones(len(grams.row)))
+
+
+def presence_of(grams: Grams) -> sparse.csr_array:
+    """Texts × k-grams: 1 where the text holds the k-gram."""
+    table = counts_of(grams)
+    table.data[:] = 1
+    return table
+
+
+def _table(grams: Grams, weights: np.ndarray) -> sparse.csr_array:
+    """Repeats add up."""
+    return sparse.csr_array((weights, (grams.row, grams.gram)), shape=(grams.n_texts, grams.n_grams))
