@@ -1,22 +1,31 @@
 """What the students of 08_siked learn and are asked, and that no question stands on both sides."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from workbench.corpora.problem_files import FileProblem, load_problems
 from workbench.corpora.problems import Problem, draw
-from workbench.corpora.rationales import load_rationales
+from workbench.corpora.rationales import STRATEGIES, Rationale, load_rationales
 from workbench.errors import UserError
+from workbench.measures.answers import judge
 from workbench.measures.overlap import contamination
-from workbench.studies import siked
+from workbench.measures.vocabulary import words
+from workbench.studies import siked, teachers
 from workbench.studies.mixing import first_correct
 from workbench.studies.siked import Question
 from workbench.studies.students import LARGEST, two_steps
 
+if TYPE_CHECKING:
+    from workbench.studies.rounds import Sizes
+
 GRAMS = 10  # words in a row that test questions are searched for in training
+FEWEST = 4  # questions to learn from: one of them is held out
 
 
 @dataclass(frozen=True)
@@ -38,36 +47,91 @@ class Task:
     notes: list[str]
 
 
-def task(params: Any, train: int, held_out: int, asked: int) -> Task:
-    """Questions and the teacher's solutions: of the embedded grammar and its solver, or of files.
+@dataclass(frozen=True)
+class _Read:
+    """Questions to learn from and to be asked; solutions, or None where a sampler has still to write them."""
+
+    questions: list[Question]
+    tests: dict[str, list[Question]]
+    solutions: list[Rationale] | None
+    notes: list[str]
+
+
+def task(params: Any, sizes: "Sizes", folder: Path) -> Task:
+    """Questions and the teacher's solutions: the embedded solver's, those of files, or a sampler's.
 
     Args:
         params: data, teacher and seed.
-        train: questions to learn from.
-        held_out: training questions that choose the round.
-        asked: test questions of each kind.
+        sizes: how many questions, and how often a sampler is asked each.
+        folder: of what a sampler wrote (`teachers.solutions`).
 
     Raises:
-        UserError: only one of data and teacher is a file, training and test share questions, or too few.
+        UserError: data and teacher do not go together, training and test share questions, there are too few,
+            or no solution of the teacher's is right.
     """
-    if (params.data == "embedded") != (params.teacher == "embedded"):
+    read = (_embedded if params.data == "embedded" else _from_files)(
+        params, sizes.train + sizes.held_out, sizes.asked
+    )
+    n_tests = sum(map(len, read.tests.values()))
+    if len(read.questions) < FEWEST or not n_tests:
         raise UserError(
-            "data and teacher go together: both embedded, or both files (svamp:… and rationales:…)."
+            f"There are {len(read.questions)} questions to learn from and {n_tests} to be asked: give data "
+            f"with {FEWEST} or more of the first and one of the second."
         )
-    if params.data != "embedded":
-        return _from_files(params, train + held_out, held_out, asked)
-    drawn = draw(train + held_out, params.seed, templates=two_steps(), largest=LARGEST)
+    alike = _refuse_shared(read)
+    n_held = min(sizes.held_out, len(read.questions) // FEWEST)
+    learnt, kept_back = read.questions[: len(read.questions) - n_held], read.questions[-n_held:]
+    found = read.solutions
+    if found is None:
+        asking = {"samples": sizes.lesson.samples, "seed": params.seed, "device": params.device}
+        found = teachers.solutions(params.teacher, learnt, folder, **asking)
+    known = {each.id for each in learnt}
+    found = [each for each in found if each.id in known]
+    notes = [*read.notes, *_told(found), f"{alike} test questions share {GRAMS} words in a row with training"]
+    return Task(first_correct(found, "teacher"), learnt, kept_back, read.tests, notes)
+
+
+def _refuse_shared(read: _Read) -> int:
+    """The number of test questions that are like training; refuses those that are the same."""
+    asked = [each.text for kind in read.tests.values() for each in kind]
+    shared, alike = contamination(asked, [each.text for each in read.questions], GRAMS)
+    if shared:
+        raise UserError(f"Training and test share {shared} questions: take them out of one of the two.")
+    return alike
+
+
+def _told(found: Sequence[Rationale]) -> list[str]:
+    """How many of the teacher's solutions are right, and which strategies it cannot teach."""
+    n = Counter(each.strategy for each in found)
+    right = Counter(each.strategy for each in found if each.verdict == "correct")
+    counts = ", ".join(f"{name} {right[name]:,} of {n[name]:,}" for name in STRATEGIES)
+    if not right:
+        raise UserError(f"No solution of the teacher's is right ({counts}): choose another teacher.")
+    notes = [f"right solutions of the teacher: {counts}"]
+    if missing := [name for name in STRATEGIES if not right[name]]:
+        notes.append(f"none is right in {' and '.join(missing)}, so students learn the rest")
+    if idle := sum(each.verdict == "not run" for each in found):
+        notes.append(f"programs not run because no sandbox works here: {idle:,}")
+    return notes
+
+
+# ------------------------------------------------------------------------------- the grammar
+def _embedded(params: Any, n: int, asked: int) -> _Read:
+    if params.teacher.startswith("rationales:"):
+        raise UserError(
+            "data and teacher go together: solutions of a file need its questions, such as data=svamp:PATH."
+        )
+    drawn = draw(n, params.seed, templates=two_steps(), largest=LARGEST)
     known = {each.question for each in drawn}
     kinds = {"familiar": two_steps(), "unseen": two_steps(held_out=True)}
     tests = {
-        name: [each for each in draw(2 * asked, params.seed + 1, templates=kind, largest=LARGEST)
+        name: [_question(each)
+               for each in draw(2 * asked, params.seed + 1, templates=kind, largest=LARGEST)
                if each.question not in known][:asked]
         for name, kind in kinds.items()
     }  # fmt: skip
-    teacher = first_correct(siked.taught(drawn[:train]), "teacher")
-    questions = [_question(each) for each in drawn]
-    kinds = {name: [_question(each) for each in kind] for name, kind in tests.items()}
-    return _checked(teacher, questions, kinds, held_out, [])
+    solutions = siked.taught(drawn) if params.teacher == "embedded" else None
+    return _Read([_question(each) for each in drawn], tests, solutions, [])
 
 
 def _question(problem: Problem | FileProblem) -> Question:
@@ -75,39 +139,41 @@ def _question(problem: Problem | FileProblem) -> Question:
     return Question(problem.id, problem.question, str(gold))
 
 
-def _from_files(params: Any, taught: int, held_out: int, asked: int) -> Task:
-    """Questions that the teacher solved are for training, the others of the file for the test."""
+# ------------------------------------------------------------------------------- files
+def _from_files(params: Any, n: int, asked: int) -> _Read:
+    """Questions that the teacher's files solve are for training, the others of the data for the test.
+
+    A sampler solves any: then the first `n` of the shuffled questions are for training.
+    """
+    if params.teacher == "embedded":
+        raise UserError(
+            "data and teacher go together: the embedded solver knows only its own questions, so name a "
+            "teacher for these, rationales:PATH or a sampler such as transformers:FOLDER."
+        )
     problems = load_problems(params.data)
-    path = params.teacher.removeprefix("rationales:")
-    found = load_rationales(path.split(","), problems)
-    solved = {each.id for each in found.rationales}
-    right = sum(each.verdict == "correct" for each in found.rationales)
-    notes = [f"{right:,} of {len(found.rationales):,} solutions of the teacher are right"]
+    name, times = Counter(each.id for each in problems).most_common(1)[0]
+    if times > 1:
+        raise UserError(f"{times} questions of the data have the id {name!r}: give each its own, or none.")
+    scorable = [each for each in problems if judge("", each.gold).verdict != "unscorable"]
+    notes = _left_out(len(problems) - len(scorable), "their answer is no number")
+    order = np.random.default_rng(params.seed).permutation(len(scorable))
+    if not params.teacher.startswith("rationales:"):
+        fresh = {" ".join(words(scorable[at].question)): scorable[at] for at in order}
+        notes += _left_out(len(scorable) - len(fresh), "they stand in the data twice")
+        shuffled = [_question(each) for each in fresh.values()]
+        return _Read(shuffled[:n], {"the others": shuffled[n : n + asked]}, None, notes)
+    paths = params.teacher.removeprefix("rationales:").split(",")
+    found = load_rationales(paths, scorable)
     if found.n_foreign:
-        notes.append(f"{found.n_foreign:,} are of other questions")
-    own = [_question(each) for each in problems if each.id in solved]
-    others = [_question(each) for each in problems if each.id not in solved]
+        notes.append(f"solutions of the teacher to other questions: {found.n_foreign:,}")
+    solved = {each.id for each in found.rationales}
+    shuffled = [_question(scorable[at]) for at in order]
+    own = [each for each in shuffled if each.id in solved]
+    others = [each for each in shuffled if each.id not in solved]
     if not others:
         raise UserError("The teacher solved every problem of the data: none is left to test on.")
-    rng = np.random.default_rng(params.seed)
-    own = [own[at] for at in rng.permutation(len(own))][:taught]
-    others = [others[at] for at in rng.permutation(len(others))][:asked]
-    return _checked(first_correct(found.rationales, "teacher"), own, {"the others": others}, held_out, notes)
+    return _Read(own[:n], {"the others": others[:asked]}, found.rationales, notes)
 
 
-def _checked(
-    teacher: pd.DataFrame,
-    questions: list[Question],
-    tests: dict[str, list[Question]],
-    held_out: int,
-    notes: list[str],
-) -> Task:
-    asked = [each.text for kind in tests.values() for each in kind]
-    shared, alike = contamination(asked, [each.text for each in questions], GRAMS)
-    if shared:
-        raise UserError(f"Training and test share {shared} questions: take them out of one of the two.")
-    notes = [*notes, f"{alike} test questions share {GRAMS} words in a row with training"]
-    n_held = min(held_out, len(questions) // 4)
-    train = questions[: len(questions) - n_held]
-    rows = teacher[teacher["id"].isin({each.id for each in train})].reset_index(drop=True)
-    return Task(rows, train, questions[len(questions) - n_held :], tests, notes)
+def _left_out(n: int, which: str) -> list[str]:
+    return [f"questions left out because {which}: {n:,}"] if n else []

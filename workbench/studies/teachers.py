@@ -1,0 +1,116 @@
+"""A sampler as teacher: it is shown worked problems in one strategy and asked for the solution of another.
+
+The paper's teacher (arXiv 2410.18574) sees eight problems, the same in every strategy, and writes ten
+solutions of each question. Here the embedded solver has worked the eight. What was written is kept piece by
+piece, so that a call that was cut off asks nothing twice.
+"""
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from workbench.corpora.problems import draw
+from workbench.corpora.rationales import STRATEGIES, Rationale, Strategy
+from workbench.engine import samplers
+from workbench.engine.folders import kept
+from workbench.engine.generate import Completion
+from workbench.studies import siked
+from workbench.studies.siked import Question
+
+SHOTS = 8
+PIECE = 100  # questions that are asked together, and lost together when a call is cut off
+ASKED = {
+    "cot": "Solve each word problem step by step. Write one short equation for every step, and end with "
+    '"The answer is" and the number.',
+    "l2m": "Solve each word problem by splitting it into smaller questions. Write each of them, answer it "
+    'with an equation, and end with "The answer is" and the number.',
+    "pot": "Solve each word problem with a short Python program. Use plain arithmetic, no input and no "
+    "print, and leave the result in the variable ans.",
+}
+_NEXT = ("\nProblem:", "\nSolution:")  # a model that only continues text goes on with these
+_FENCED = re.compile(r"```[\w+-]*\n(.*?)(?:```|\Z)", re.DOTALL)
+
+
+def solutions(
+    spec: str,
+    questions: Sequence[Question],
+    folder: Path,
+    *,
+    samples: int = 10,
+    seed: int = 0,
+    max_new_tokens: int = 512,
+    device: str = "auto",
+) -> list[Rationale]:
+    """What a sampler writes for each question in each strategy, judged; programs run in the sandbox.
+
+    Drawn at temperature 0.7 from the likeliest 95 %, as the paper's students are. A solution that did not
+    come to its end is `unparsed`.
+
+    Args:
+        spec: a sampler's name (`samplers.sampler`), which is loaded only if something is left to ask.
+        questions: to solve.
+        folder: of what was written, a file for each strategy and `PIECE` questions.
+        samples: solutions of each question and strategy.
+        seed: of the draws.
+        max_new_tokens: longest solution.
+        device: of a transformers model.
+
+    Returns:
+        `samples` for each strategy and question, with the sampler's name as source.
+
+    Raises:
+        UserError: as `samplers.sampler` and `Sampler.sample`; a prompt is about 1,000 tokens long.
+    """
+    loaded = cache(partial(samplers.sampler, spec, device))
+    pieces = [(name, at) for name in STRATEGIES for at in range(0, len(questions), PIECE)]
+
+    def wrote(name: Strategy, at: int) -> pd.DataFrame:
+        asked = questions[at : at + PIECE]
+        replies = loaded().sample(
+            [prompt(name, question.text) for question in asked],
+            n=samples,
+            max_new_tokens=max_new_tokens,
+            temperature=0.7,
+            top_p=0.95,
+            stop=_NEXT,
+            seed=zlib.crc32(f"{seed}/{name}/{at}".encode()),
+        )
+        return siked.table(_judged(name, asked, replies, spec))
+
+    frames = [
+        kept(folder / f"{name}-{at:06}.parquet", partial(wrote, name, at))
+        for name, at in tqdm(pieces, desc="teacher")
+    ]
+    return siked.rationales(pd.concat(frames))
+
+
+def prompt(strategy: Strategy, question: str) -> str:
+    """What the teacher is asked: the strategy in words, `SHOTS` problems solved in it, and the question."""
+    shown = "".join(
+        f"Problem: {each.question}\nSolution:\n{each.rationale(strategy)}\n\n" for each in draw(SHOTS, 0)
+    )
+    return f"{ASKED[strategy]}\n\n{shown}Problem: {question}\nSolution:"
+
+
+def _judged(
+    strategy: Strategy, questions: Sequence[Question], replies: Sequence[Sequence[Completion]], source: str
+) -> list[Rationale]:
+    flat = [(question, reply) for question, own in zip(questions, replies, strict=True) for reply in own]
+    judged = siked.judged([(question, strategy, _read(reply, strategy)) for question, reply in flat], source)
+    return [
+        found if reply.finish_reason == "stop" else replace(found, verdict="unparsed")
+        for found, (_, reply) in zip(judged, flat, strict=True)
+    ]
+
+
+def _read(reply: Completion, strategy: Strategy) -> str:
+    """The solution in a reply; of a program that stands between fences, as chats write it, the program."""
+    text = reply.text.encode("utf-8", "replace").decode()  # half a surrogate pair can be no file's text
+    fenced = _FENCED.search(text) if strategy == "pot" else None
+    return (fenced[1] if fenced else text).strip()
