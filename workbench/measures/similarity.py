@@ -125,13 +125,11 @@ def mixing_baselines(counts: Sequence[int], nearest: Sequence[int]) -> pd.DataFr
         answers when each model's own come first); NaN where there are fewer than N other answers.
     """
     pools, wanted = np.asarray(counts, dtype=int), np.asarray(nearest, dtype=int)
-    shares = pools / pools.sum()
-    others = pools - np.eye(len(pools), dtype=int)
-    mixed = sum(
-        share * rarefaction(other, wanted) for share, other in zip(shares, others, strict=True) if share
-    )
-    apart = sum(share * _fewest(pools, own, wanted) for own, share in enumerate(shares))
-    apart = np.where(wanted < pools.sum(), apart, np.nan)
+    total, others = pools.sum(), pools - np.eye(len(pools), dtype=int)
+    asked = np.flatnonzero(pools)  # a model without answers asks for no neighbours
+    mixed = sum(pools[own] * rarefaction(others[own], wanted) for own in asked) / total
+    apart = sum(pools[own] * _fewest(pools, own, wanted) for own in asked) / total
+    apart = np.where(wanted < total, apart, np.nan)
     return pd.DataFrame({"nearest": wanted, "exchangeable": mixed, "separated": apart})
 
 
