@@ -118,21 +118,33 @@ def test_the_lean_llama_step_equals_the_plain_one(tokenizer, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("temperature", "top_p", "min_p"),
-    [(1.0, 1.0, 0.0), (0.7, 1.0, 0.0), (1.3, 0.8, 0.0), (1.0, 0.9, 0.2), (1.0, 1.0, 0.1)],
+    ("temperature", "top_p", "min_p", "filter_first"),
+    [
+        (1.0, 1.0, 0.0, False),
+        (0.7, 1.0, 0.0, False),
+        (1.3, 0.8, 0.0, False),
+        (1.0, 0.9, 0.2, False),
+        (1.0, 1.0, 0.1, False),
+        (2.0, 0.8, 0.0, True),
+        (2.0, 1.0, 0.1, True),
+        (0.5, 0.9, 0.05, True),
+    ],
 )
-def test_tokens_follow_the_distribution_that_transformers_defines(temperature, top_p, min_p):
+def test_tokens_follow_the_distribution_that_transformers_defines(temperature, top_p, min_p, filter_first):
     from scipy.stats import chisquare
     from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopPLogitsWarper
 
     logits = torch.randn(1, 40, generator=torch.Generator().manual_seed(0)) * 1.5
-    wanted = TemperatureLogitsWarper(temperature)(None, logits) if temperature != 1 else logits
-    wanted = TopPLogitsWarper(top_p)(None, wanted) if top_p < 1 else wanted
-    wanted = MinPLogitsWarper(min_p)(None, wanted) if min_p else wanted
+    heat = [TemperatureLogitsWarper(temperature)] if temperature != 1 else []
+    cut = [TopPLogitsWarper(top_p)] if top_p < 1 else []
+    cut += [MinPLogitsWarper(min_p)] if min_p else []
+    wanted = logits
+    for warp in cut + heat if filter_first else heat + cut:
+        wanted = warp(None, wanted)
     wanted = wanted.softmax(-1)[0].double().numpy()
     n = 40_000
     uniforms = torch.rand(n, 2, generator=torch.Generator().manual_seed(1))
-    tokens, logprobs = batch.draw(logits.expand(n, -1), uniforms, temperature, top_p, min_p)
+    tokens, logprobs = batch.draw(logits.expand(n, -1), uniforms, temperature, top_p, min_p, filter_first)
     counts = np.bincount(tokens, minlength=40)
     assert counts[wanted == 0].sum() == 0
     kept = wanted > 0

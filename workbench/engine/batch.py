@@ -64,9 +64,8 @@ class Batch:
         self.row = torch.full((self.size,), count, device=device)
         self.start, self.last = torch.zeros_like(self.row), torch.zeros_like(self.row)
 
-    def run(self, temperature: float, top_p: float, min_p: float) -> list[Row]:
-        """Decode until no row waits or runs."""
-        settings = (temperature, top_p, min_p)
+    def run(self, *settings: float) -> list[Row]:
+        """Decode until no row waits or runs; `settings` of `draw`, from temperature on."""
         while True:
             free = torch.nonzero(self.row == self.count)[:, 0]
             busy = len(self.row) - len(free)
@@ -85,7 +84,7 @@ class Batch:
             for row, end in enumerate(lengths[: self.count])
         ]
 
-    def _admit(self, free: Tensor, settings: tuple[float, float, float]) -> None:
+    def _admit(self, free: Tensor, settings: tuple[float, ...]) -> None:
         """Put waiting rows into free slots: their prompts are read once each and stand left of the common
         column.
         """
@@ -115,7 +114,7 @@ class Batch:
         self.start[slots] = self.column - own
         self._accept(slots, logits[place], settings)
 
-    def _advance(self, settings: tuple[float, float, float]) -> None:
+    def _advance(self, settings: tuple[float, ...]) -> None:
         first = int(self.start.min())
         if self.column == self.store.shape[4]:
             # Grown in small pieces and shed on the left: rows that lie close together in memory are read
@@ -132,7 +131,7 @@ class Batch:
         self.column += 1
         self._accept(slice(None), logits, settings)
 
-    def _accept(self, slots: Tensor | slice, logits: Tensor, settings: tuple[float, float, float]) -> None:
+    def _accept(self, slots: Tensor | slice, logits: Tensor, settings: tuple[float, ...]) -> None:
         """Draw one token for each slot, note it, and free the slots whose row it ends."""
         row = self.row[slots]
         age = self.lengths[row]
@@ -168,7 +167,12 @@ class Batch:
 
 
 def draw(
-    logits: Tensor, uniforms: Tensor, temperature: float, top_p: float, min_p: float
+    logits: Tensor,
+    uniforms: Tensor,
+    temperature: float,
+    top_p: float,
+    min_p: float,
+    filter_first: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """One token a row by the inverse of the cumulative distribution.
 
@@ -181,7 +185,8 @@ def draw(
         uniforms: `[rows, 2]` in [0, 1).
         temperature: 0 takes the most likely token.
         top_p: probability the kept set has to reach, at that temperature.
-        min_p: least share of the most likely token's probability.
+        min_p: least share of the most likely token's probability, at that temperature.
+        filter_first: choose the kept set at temperature 1 instead.
 
     Returns:
         Tokens, and their natural log-probabilities at temperature 1 with nothing cut off, `[rows]` each.
@@ -193,14 +198,16 @@ def draw(
         p = torch.softmax(logits if temperature == 1 else logits / temperature, -1)
         token = _invert(p, uniforms[:, 0])
         if top_p < 1 or min_p > 0:
-            drawn = p.gather(1, token[:, None])
-            out = (drawn < min_p * p.amax(-1, keepdim=True))[:, 0]
+            q = torch.softmax(logits, -1) if filter_first else p  # what is kept is decided on q
+            drawn = q.gather(1, token[:, None])
+            out = (drawn < min_p * q.amax(-1, keepdim=True))[:, 0]
             if top_p < 1:
-                out |= (p * (p > drawn)).sum(-1) >= top_p
+                out |= (q * (q > drawn)).sum(-1) >= top_p
             again = torch.nonzero(out)[:, 0]
             if len(again):
-                kept, index = p[again].sort(-1, descending=True)
-                kept *= (kept.cumsum(-1) - kept < top_p) & (kept >= min_p * kept[:, :1])
+                ranked, index = q[again].sort(-1, descending=True)
+                kept = (ranked.cumsum(-1) - ranked < top_p) & (ranked >= min_p * ranked[:, :1])
+                kept = p[again].gather(1, index) * kept
                 token[again] = index.gather(1, _invert(kept, uniforms[again, 1])[:, None])[:, 0]
     if temperature == 1:
         return token, p.gather(1, token[:, None])[:, 0].log()

@@ -92,8 +92,12 @@ class TransformersSampler:
         min_p: float = 0.0,
         stop: Sequence[str] = (),
         seed: int = 0,
+        filter_first: bool = False,
     ) -> list[list[Completion]]:
         """See `Sampler.sample`; a row also ends (`length`) where the model's context does.
+
+        As in transformers and vLLM the temperature comes before top_p and min_p; `filter_first` turns that
+        around, so that no heat lets in what is unlikely at temperature 1.
 
         Raises:
             UserError: a setting is out of range, or a prompt is empty or fills the context.
@@ -120,7 +124,7 @@ class TransformersSampler:
         was_training = self.model.training
         self.model.eval()
         try:
-            rows = batch.run(temperature, top_p, min_p)
+            rows = batch.run(temperature, top_p, min_p, filter_first)
         finally:
             self.model.train(was_training)
         done = [self._completion(ids[index // n], *row, stop) for index, row in enumerate(rows)]

@@ -1,0 +1,228 @@
+"""Short open-ended requests with many right answers, the people who answer them, and an exact oracle.
+
+A request has one of six kinds and a topic ("Name a gift for Mia, who likes the garden."). What an answer
+*means* is the option it takes (what is given, who lives there, what happened); style, looks and company are
+wording. So equivalence classes are known, not measured: answers of one meaning are paraphrases, and `judge`
+reads the meaning back from any text, or says why it is no answer.
+
+Twelve people answer. All find the options that stand first more fitting (weights 1/rank, as words are in
+speech), each bends that by an own taste (log-normal) and has a favourite style. A library is what some of
+them wrote; libraries share people, and so overlap.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from random import Random
+from typing import Literal
+
+from workbench.corpora.open_ended_words import FILLERS, KINDS, Kind
+from workbench.corpora.stories.grammar import PRONOUNS
+from workbench.corpora.stories.words import BOYS, GENDER, GIRLS, article
+
+PEOPLE = 12
+LIBRARIES = {"north": range(6), "south": range(4, 10), "west": (8, 9, 10, 11, 0, 1)}
+"""Who wrote in each library: neighbours share two people of six."""
+NAMES = GIRLS[:4] + BOYS[:4]
+TASTE = 1.0  # standard deviation of a person's taste, in logarithms of weight
+
+Why = Literal["", "not well formed", "not in the world", "does not fit the request"]
+_SLOT = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked: `prompt` is the text; name is "" where nobody is spoken of."""
+
+    id: str
+    prompt: str
+    kind: str
+    topic: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What somebody wrote, and what it means."""
+
+    text: str
+    meaning: str
+    person: int
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether an answer is valid; `why` not, or else its `meaning` (one of `meanings`)."""
+
+    valid: bool
+    why: Why
+    meaning: str
+
+
+# ------------------------------------------------------------------------------- asking
+def request(kind: str, topic: str, name: str) -> Request:
+    """One request; the name counts only where the kind speaks of somebody."""
+    asks = KINDS[kind].asks
+    name = name if "{name}" in asks else ""
+    prompt = asks.format(name=name, topic=topic)
+    return Request(f"{kind}/{topic}/{name}".rstrip("/"), prompt, kind, topic, name)
+
+
+def requests(seed: int = 0) -> list[Request]:
+    """A request for each topic of each kind, 36 in all; names are drawn."""
+    rng = Random(f"requests/{seed}")
+    return [request(kind, topic, rng.choice(NAMES)) for kind in KINDS for topic in KINDS[kind].topics]
+
+
+def meanings(asked: Request) -> list[str]:
+    """All that a valid answer can mean: one option, or one of each part."""
+    return [" / ".join(parts) for parts in product(*_options(asked))]
+
+
+def _options(asked: Request) -> list[tuple[str, ...]]:
+    kind = KINDS[asked.kind]
+    return [kind.topics[asked.topic], *kind.also]
+
+
+# ------------------------------------------------------------------------------- answering
+def answers(asked: Request, n: int, seed: int, people: Sequence[int] = range(PEOPLE)) -> list[Answer]:
+    """`n` answers, each by one of the people, drawn evenly."""
+    found = []
+    for number in range(n):
+        rng = Random(f"{seed}/{asked.id}/{number}")
+        person = rng.choice(people)
+        parts = [
+            rng.choices(options, _taste(person, f"{asked.kind}/{asked.topic}/{place}", len(options)))[0]
+            for place, options in enumerate(_options(asked))
+        ]
+        found.append(Answer(_worded(asked, parts, person, rng), " / ".join(parts), person))
+    return found
+
+
+def library(name: str, n: int, seed: int) -> list[tuple[str, str]]:
+    """`n` requests with an answer each, as people of a library wrote them: (prompt, " " + answer)."""
+    rng = Random(f"library/{name}/{seed}")
+    found = []
+    for number in range(n):
+        kind = rng.choice(list(KINDS))
+        asked = request(kind, rng.choice(list(KINDS[kind].topics)), rng.choice(NAMES))
+        (answer,) = answers(asked, 1, rng.randrange(2**31) + number, LIBRARIES[name])
+        found.append((asked.prompt, " " + answer.text))
+    return found
+
+
+def paraphrases(asked: Request, n: int, seed: int) -> list[tuple[str, str]]:
+    """`n` pairs of answers by two people that mean the same: the ceiling of every similarity."""
+    found = []
+    for number, answer in enumerate(answers(asked, n, seed)):
+        rng = Random(f"{seed}/{asked.id}/{number}/again")
+        other = (answer.person + 1 + rng.randrange(PEOPLE - 1)) % PEOPLE
+        found.append((answer.text, _worded(asked, answer.meaning.split(" / "), other, rng)))
+    return found
+
+
+@cache
+def _taste(person: int, what: str, count: int) -> tuple[float, ...]:
+    """A person's weights of `count` options: 1/rank, bent by what only this person likes."""
+    rng = Random(f"taste/{person}/{what}")
+    return tuple(rng.lognormvariate(0, TASTE) / rank for rank in range(1, count + 1))
+
+
+def _worded(asked: Request, parts: Sequence[str], person: int, rng: Random) -> str:
+    says = KINDS[asked.kind].says
+    style = rng.choices(says, _taste(person, f"{asked.kind}/style", len(says)))[0]
+    wording = {slot: rng.choice(FILLERS[slot]) for slot in _SLOT.findall(style) if slot in FILLERS}
+    wording["look"] = rng.choice(FILLERS["look"])
+    return _written(asked, style, parts, wording)
+
+
+def _written(asked: Request, style: str, parts: Sequence[str], wording: dict[str, str]) -> str:
+    """The answer in full; its first letter is a capital."""
+    pronouns = PRONOUNS[GENDER[asked.name]] if asked.name else PRONOUNS["n"]
+    about = {"name": asked.name, "topic": asked.topic, **pronouns}
+    option, *also = (part.format(**about) for part in parts)
+    thing = article(f"{wording['look']} {option}")
+    text = style.format(option=option, thing=thing, also=also[0] if also else "", **about, **wording)
+    return text[0].upper() + text[1:]
+
+
+# ------------------------------------------------------------------------------- judging
+def judge(asked: Request, text: str) -> Judgement:
+    """What a text means as an answer, or why it is none.
+
+    It is *well formed* when it has the shape of one of the kind's styles, *in the world* when each of its
+    words stands where such a word can stand, and *fits* when the option is one for this topic, and name,
+    pronouns and articles agree. Words beyond the grammar, however fine, count as not well formed.
+    """
+    kind, text = KINDS[asked.kind], text.strip()
+    why: Why = "not well formed"
+    for style in kind.says:
+        if match := _strict(asked.kind, style).fullmatch(_lowered(text)):
+            return _fitting(asked, style, text, match)
+        if _loose(style).fullmatch(_lowered(text)):
+            why = "not in the world"
+    return Judgement(False, why, "")
+
+
+def _fitting(asked: Request, style: str, text: str, match: re.Match[str]) -> Judgement:
+    """Writes the answer again from what was read; only a fitting one comes out the same."""
+    read = match.groupdict()
+    options = _options(asked)
+    parts = [_dictionary(values).get(read[slot]) for slot, values in zip(_PARTS, options, strict=False)]
+    wording = {"look": "", **{slot: value for slot, value in read.items() if slot in FILLERS}}
+    if None in parts or _written(asked, style, parts, wording) != text:
+        return Judgement(False, "does not fit the request", "")
+    return Judgement(True, "", " / ".join(parts))
+
+
+_PARTS = ("option", "also")
+
+
+def _lowered(text: str) -> str:
+    """Without the capital of the first letter, unless a name begins the text."""
+    first = re.match(r"\w*", text)[0]
+    return text if first in GENDER else text[:1].lower() + text[1:]
+
+
+@cache
+def _dictionary(options: tuple[str, ...]) -> dict[str, str]:
+    """Option as written → option as listed: two where it holds a pronoun."""
+    return {option.format(**forms): option for forms in PRONOUNS.values() for option in options}
+
+
+@cache
+def _strict(kind: str, style: str) -> re.Pattern[str]:
+    def group(slot: str) -> str:
+        return f"(?P<{slot}>{_any(_world(KINDS[kind])[slot])})"
+
+    def part(slot: str) -> str:
+        return f"(?:an?|some) {group('look')} {group('option')}" if slot == "thing" else group(slot)
+
+    return _pattern(style, part)
+
+
+@cache
+def _loose(style: str) -> re.Pattern[str]:
+    return _pattern(style, lambda slot: r"[\w' ]+")
+
+
+def _pattern(style: str, part: Callable[[str], str]) -> re.Pattern[str]:
+    pieces = _SLOT.split(_lowered(style))
+    pieces[::2] = map(re.escape, pieces[::2])
+    pieces[1::2] = map(part, pieces[1::2])
+    return re.compile("".join(pieces))
+
+
+@cache
+def _world(kind: Kind) -> dict[str, list[str]]:
+    """Everything that can stand in a slot of a kind's styles, whatever the request."""
+    forms = {slot: [forms[slot] for forms in PRONOUNS.values()] for slot in PRONOUNS["f"]}
+    options = [option for each in kind.topics.values() for option in _dictionary(each)]
+    also = [option for each in kind.also for option in _dictionary(each)]
+    return {**FILLERS, **forms, "name": NAMES, "topic": list(kind.topics), "option": options, "also": also}
+
+
+def _any(values: Sequence[str]) -> str:
+    return "|".join(map(re.escape, sorted(set(values), key=lambda value: (-len(value), value))))
