@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 _HIDDEN = "hidden:"
 _TOKENS = 8192  # of one batch, padding included
@@ -22,7 +25,8 @@ def encode(texts: Sequence[str], encoder: str = "embedded", device: str = "auto"
         texts: at least one; equal texts are read once.
         encoder: `embedded` (see `embed`; needs no download), a sentence-transformers folder or hub id (needs
             the `embeddings` extra), or `hidden:` and the folder or hub id of a causal language model, for
-            the mean of its last hidden states over the text's tokens.
+            the mean of its last hidden states over the text's tokens, those that the tokenizer adds (a
+            beginning of the text, which is alike in all of them) left out.
         device: a torch device, or `auto` for the GPU if there is one.
 
     Returns:
@@ -127,35 +131,38 @@ def _sentence_vectors(texts: list[str], model: str, device: str) -> np.ndarray:
 
 
 def _hidden_means(texts: list[str], model: str, device: str) -> np.ndarray:
-    """Means over the tokens, shape (n, width), of what the final norm hands to the output layer."""
+    """Means, shape (n, width), of what the final norm hands to the output layer."""
     import torch
 
     from workbench.engine import models
 
     network, tokenizer = models.load(model, device)
-    limit = getattr(network.config, "max_position_embeddings", None) or 2048
-    tokens = [tokenizer(text, truncation=True, max_length=limit)["input_ids"] for text in texts]
+    limit = getattr(network.config, "max_position_embeddings", None) or _TOKENS
+    read = tokenizer(texts, truncation=True, max_length=limit, return_special_tokens_mask=True)
+    tokens, special = read["input_ids"], read["special_tokens_mask"]
     rows = np.zeros((len(texts), network.config.get_text_config().hidden_size))
-    for batch in _batches(tokens):
-        width = len(tokens[batch[-1]])
-        ids = torch.zeros(len(batch), width, dtype=torch.long)
-        mask = torch.zeros(len(batch), width, dtype=torch.long)
-        for row, number in enumerate(batch):
-            ids[row, : len(tokens[number])] = torch.tensor(tokens[number])
-            mask[row, : len(tokens[number])] = 1
-        ids, mask = ids.to(network.device), mask.to(network.device)
+    for batch in _batches([0 if all(marks) else len(marks) for marks in special]):
+        ids = _padded([tokens[i] for i in batch], 0, network.device)
+        mask = _padded([[1] * len(tokens[i]) for i in batch], 0, network.device)
+        own = 1 - _padded([special[i] for i in batch], 1, network.device).unsqueeze(-1)
         with torch.inference_mode():
-            states = network.get_decoder()(input_ids=ids, attention_mask=mask, use_cache=False)[0]
-        weights = mask.unsqueeze(-1).float()
-        rows[batch] = ((states.float() * weights).sum(1) / weights.sum(1)).cpu().numpy()
+            states = network.get_decoder()(input_ids=ids, attention_mask=mask, use_cache=False)[0].float()
+        rows[batch] = ((states * own).sum(1) / own.sum(1)).cpu().numpy()
     return rows
 
 
-def _batches(tokens: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Numbers of the texts that hold a token, by length, in batches of bounded size."""
+def _padded(rows: Sequence[Sequence[int]], padding: int, device: torch.device) -> torch.Tensor:
+    import torch
+
+    parts = [torch.tensor(row) for row in rows]
+    return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True, padding_value=padding).to(device)
+
+
+def _batches(lengths: Sequence[int]) -> list[list[int]]:
+    """Numbers of the texts that are not empty, by length, in batches of bounded size."""
     batches: list[list[int]] = []
-    for number in sorted((i for i, row in enumerate(tokens) if row), key=lambda i: len(tokens[i])):
-        if not batches or (len(batches[-1]) + 1) * len(tokens[number]) > _TOKENS:
+    for number in sorted(np.flatnonzero(lengths), key=lengths.__getitem__):
+        if not batches or (len(batches[-1]) + 1) * lengths[number] > _TOKENS:
             batches.append([])
-        batches[-1].append(number)
+        batches[-1].append(int(number))
     return batches
