@@ -1,0 +1,158 @@
+"""How much a set of texts repeats itself (Shaib et al. 2024, arXiv 2403.00553, compares these measures).
+
+k-grams do not cross from text to text. All but `homogenization` take time linear in the text. Most depend on
+how much text they see, so compare sets of equal size (`samples`), and on texts' lengths: ratios favour short
+ones.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from workbench.measures.grams import Words, counts_of, number_grams, number_words
+from workbench.measures.vocabulary import words
+
+
+def ngram_diversity(texts: Sequence[str], longest: int = 4) -> float:
+    """Sum of distinct-k for k = 1 to `longest`: between 0 and `longest`.
+
+    Raises:
+        ValueError: no text has `longest` words.
+    """
+    numbered = number_words(texts)
+    return float(sum(_types(numbered, k) / _occurrences(numbered, k) for k in range(1, longest + 1)))
+
+
+def ead(texts: Sequence[str], vocabulary: int = 50_257, longest: int = 5) -> float:
+    """Expectation-adjusted distinct n-grams (Liu et al. 2022, arXiv 2202.13587), mean over k = 1 to `longest`.
+
+    Different k-grams, over how many of them as many draws from a uniform vocabulary of V would show,
+    V (1 − (1 − 1/V)^C). Falls less with the amount of text than distinct-k does.
+
+    Args:
+        texts: one set.
+        vocabulary: V; the published values take GPT-2's at every k (Kirk et al. 2024, arXiv 2310.06452).
+        longest: largest k.
+
+    Raises:
+        ValueError: no text has `longest` words, or the vocabulary is empty.
+    """
+    if vocabulary < 1:
+        raise ValueError(f"a vocabulary of {vocabulary} is empty")
+    numbered = number_words(texts)
+    values = []
+    for k in range(1, longest + 1):
+        drawn = np.float64(_occurrences(numbered, k))
+        with np.errstate(divide="ignore"):
+            expected = -vocabulary * np.expm1(drawn * np.log1p(-1 / vocabulary))
+        values.append(_types(numbered, k) / expected)
+    return float(np.mean(values))
+
+
+def self_repetition(texts: Sequence[str], k: int = 4) -> float:
+    """Mean over texts of ln(1 + how often the text's different k-grams occur in the other texts).
+
+    Salkar et al. 2022 (arXiv 2210.08145). Texts without k words are left out; NaN below two texts.
+    """
+    counts = counts_of(number_grams(number_words(texts), k))
+    present = counts.copy()
+    present.data[:] = 1
+    held = np.diff(counts.indptr) > 0
+    if held.sum() < 2:
+        return float("nan")
+    elsewhere = present @ counts.sum(axis=0) - counts.sum(axis=1)
+    return float(np.log1p(elsewhere[held]).mean())
+
+
+def self_bleu(texts: Sequence[str], longest: int = 4) -> float:
+    """Mean BLEU of each text against all the others, 0 to 1 (Zhu et al. 2018, arXiv 1802.01886).
+
+    Sentence BLEU as sacrebleu computes it of these words (exponential smoothing, effective order), but in
+    linear time: a k-gram is clipped at the largest count in another text, and that is the largest count of
+    all or, for the one text that holds it, the second largest.
+
+    Texts without a word are left out; NaN below two texts.
+    """
+    numbered = number_words(texts)
+    lengths = np.bincount(numbered.row, minlength=numbered.n_texts)
+    held = lengths > 0
+    if held.sum() < 2:
+        return float("nan")
+    logs, orders = np.zeros(len(lengths)), np.zeros(len(lengths))
+    misses, hits = np.zeros(len(lengths)), np.zeros(len(lengths), dtype=bool)
+    for k in range(1, longest + 1):
+        total, matched = np.maximum(lengths - k + 1, 0), _clipped(numbered, k)
+        some = total > 0
+        misses += some & (matched == 0)
+        credit = np.where(matched > 0, matched, 0.5**misses)
+        logs[some] += np.log(credit[some] / total[some])
+        orders += some
+        hits |= matched > 0
+    brevity = np.minimum(0, 1 - _closest_others(lengths[held]) / lengths[held])
+    scores = np.exp(brevity + logs[held] / orders[held])
+    return float((scores * hits[held]).mean())
+
+
+def rouge_l(first: str, second: str) -> float:
+    """ROUGE-L F of two texts: their longest common subsequence over the mean of their lengths, in words."""
+    a, b = words(first), words(second)
+    return 2 * _common_subsequence(a, b) / (len(a) + len(b)) if a and b else 0.0
+
+
+def homogenization(texts: Sequence[str]) -> float:
+    """Mean `rouge_l` over pairs of different texts; NaN below two texts. Time grows with the pairs."""
+    if len(texts) < 2:
+        return float("nan")
+    return float(np.mean([rouge_l(a, b) for a, b in itertools.combinations(texts, 2)]))
+
+
+def _types(numbered: Words, k: int) -> int:
+    return len(np.unique(number_grams(numbered, k).gram))
+
+
+def _occurrences(numbered: Words, k: int) -> int:
+    total = int((numbered.left >= k).sum())
+    if not total:
+        raise ValueError(f"no text holds {k} words")
+    return total
+
+
+def _clipped(numbered: Words, k: int) -> np.ndarray:
+    """For each text how many of its k-gram occurrences another text matches."""
+    counts = counts_of(number_grams(numbered, k)).tocoo()
+    order = np.lexsort((-counts.data, counts.col))
+    gram, row, count = counts.col[order], counts.row[order], counts.data[order]
+    if not len(gram):
+        return np.zeros(numbered.n_texts)
+    first = np.append(True, gram[1:] != gram[:-1])
+    begins = np.flatnonzero(first)
+    # Of each k-gram, the entry after its largest is the second largest, where it still is of that k-gram.
+    second = np.where(np.append(~first[1:], False), np.append(count[1:], 0), 0)
+    largest = count[begins][np.cumsum(first) - 1]
+    elsewhere = np.where(first, second, largest)
+    return np.bincount(row, np.minimum(count, elsewhere), minlength=numbered.n_texts)
+
+
+def _closest_others(lengths: np.ndarray) -> np.ndarray:
+    """For each length the closest one among the others, the shorter of two that are as close."""
+    order = np.argsort(lengths)
+    ordered = np.concatenate([[-np.inf], lengths[order], [np.inf]])
+    below, above = ordered[:-2], ordered[2:]
+    nearest = np.where(ordered[1:-1] - below <= above - ordered[1:-1], below, above)
+    found = np.empty(len(lengths))
+    found[order] = nearest
+    return found
+
+
+def _common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
+    """Length, with one bit a word of `a` (Hyyrö 2004)."""
+    places: dict[str, int] = {}
+    for i, word in enumerate(a):
+        places[word] = places.get(word, 0) | 1 << i
+    full = (1 << len(a)) - 1
+    free = full
+    for word in b:
+        shared = free & places.get(word, 0)
+        free = ((free + shared) | (free - shared)) & full
+    return len(a) - free.bit_count()
