@@ -21,7 +21,8 @@ SIZES = rounds.Sizes(
 def settings(**changed):
     common = {"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", "teacher": "embedded"}
     ours = {"mixture": "adaptive", "alpha": None, "bias": "none", "iterations": None, "samples": None}
-    return SimpleNamespace(**{**common, **ours, "device": "cpu", **changed})
+    learning = {"tuning": "full", "restart": "merged", "device": "cpu"}
+    return SimpleNamespace(**{**common, **ours, **learning, **changed})
 
 
 def task_of(params, folder=None):

@@ -14,6 +14,7 @@ QUESTIONS = [siked.Question(each.id, each.question, str(each.answer)) for each i
 LESSON = siked.Lesson(
     epochs=0.2, round_epochs=0.1, rounds=2, samples=2, batch_size=2, context=192, least_gain=-1
 )
+TOKENIZER = models.train_tokenizer([each.question for each in PROBLEMS], 300)
 
 
 class Says:
@@ -30,7 +31,7 @@ class Says:
 def test_the_solver_teaches_every_strategy_and_each_of_its_solutions_is_right():
     rows = first_correct(siked.taught(PROBLEMS), "teacher")
     assert rows.groupby("strategy").size().to_dict() == {"cot": 12, "l2m": 12, "pot": 12}
-    question, solution = siked.pairs(rows)[0]
+    question, solution = siked.pairs(rows, TOKENIZER)[0]
     assert question == PROBLEMS[0].question
     assert solution == f" [cot] {PROBLEMS[0].rationale('cot')}"
 
@@ -72,7 +73,7 @@ def test_every_kind_of_solution_has_its_verdict(text, strategy, verdict):
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     teacher = first_correct(siked.taught(PROBLEMS), "teacher")
-    tokenizer = models.train_tokenizer([a + b for a, b in siked.pairs(teacher)], 400)
+    tokenizer = models.train_tokenizer((teacher["question"] + teacher["text"]).tolist(), 400)
     folder = tmp_path_factory.mktemp("base") / "model"
     model = models.build(models.config("tiny:0.1M", vocab_size=400, context=192), 0)
     models.save(model, tokenizer, folder)

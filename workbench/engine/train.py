@@ -11,13 +11,14 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 
+from workbench.engine.adapters import Lora
 from workbench.engine.folders import take_up
 from workbench.engine.generate import token_logprobs
 from workbench.engine.packing import Example, pack
@@ -138,6 +139,7 @@ def train(
     warmup: int = 20,
     gradient_accumulation: int = 1,
     precision: Precision = "auto",
+    lora: Lora | None = None,
     seed: int = 0,
     evaluate_every: int | None = None,
     checkpoint_every: int | None = None,
@@ -168,7 +170,9 @@ def train(
         warmup: steps over which it rises to that.
         gradient_accumulation: forward passes in a step: 8 of 1 row equal 1 of 8.
         precision: `auto` autocasts to bf16 where the processor has it; weights stay in float32.
-        seed: order of the rows.
+        lora: trains an adapter instead of the weights, and merges it into them when it is finished; until
+            then the weights of `model` stay as they were.
+        seed: order of the rows, and of the adapter's first values.
         evaluate_every: steps; None for a tenth of the training.
         checkpoint_every: steps; None for a tenth of the training.
         log: called with each row of the history (in the main process only).
@@ -194,6 +198,7 @@ def train(
         "warmup": warmup,
         "gradient_accumulation": gradient_accumulation,
         "precision": "bf16" if _bf16(model, precision) else "fp32",
+        "lora": asdict(lora) if lora else None,
         "seed": seed,
     }
     settings["model"] = {k: v for k, v in settings["model"].items() if k not in ("_name_or_path", "dtype")}
@@ -204,7 +209,7 @@ def train(
 
     every = max(1, steps // 10)
     every = (evaluate_every or every, checkpoint_every or every)
-    return run(model, tokenizer, blocks, held_out, folder, settings, every, log, stop)
+    return run(model, tokenizer, blocks, held_out, folder, settings, every, log, stop, lora)
 
 
 def world_size() -> int:

@@ -23,6 +23,7 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from workbench.engine.adapters import Lora, adapted
 from workbench.engine.folders import replacing, sync, without_bars, write_json
 from workbench.engine.packing import IGNORED, Blocks, Example
 from workbench.engine.train import SETTINGS, History, loss, tells_documents_apart, world_size
@@ -53,11 +54,17 @@ class _Trainer(Trainer):
 
     loss_is_scaled_for_ga = True
 
-    def __init__(self, bf16: bool, folder: Path, rows: list[dict[str, float]], **options: Any) -> None:
+    def __init__(
+        self,
+        bf16: bool,
+        takes_positions: bool,
+        folder: Path,
+        rows: list[dict[str, float]],
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self.model_accepts_loss_kwargs = True  # so that the learnt tokens of a whole step are counted
-        self.bf16, self.folder, self.rows = bf16, folder, rows
-        self.takes_positions = tells_documents_apart(self.model)
+        self.bf16, self.takes_positions, self.folder, self.rows = bf16, takes_positions, folder, rows
         self.sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)  # nats, learnt tokens
         self.rate = 0.0
 
@@ -174,6 +181,7 @@ def run(
     every: tuple[int, int],
     log: Callable[[dict[str, float]], None] | None,
     stop: Callable[[], bool] | None,
+    lora: Lora | None,
 ) -> History:
     """Train from the newest whole checkpoint in `folder`, or from the start; `every`: steps to evaluate, to
     checkpoint.
@@ -192,13 +200,17 @@ def run(
 
     main = arguments.process_index == 0
     quiet = not main or os.environ.get("TQDM_DISABLE") == "1"  # tqdm itself reads it only when imported
-    with tqdm(total=settings["steps"], unit="step", desc="train", disable=quiet) as bar:
+    with (
+        tqdm(total=settings["steps"], unit="step", desc="train", disable=quiet) as bar,
+        adapted(model, lora, settings["seed"]) as learner,
+    ):
         watch = _Watch(measure if len(held_out) else None, every, rows_per_step * settings["context"], bar)
         trainer = _Trainer(
             settings["precision"] == "bf16",
+            tells_documents_apart(model),
             folder,
             rows,
-            model=model,
+            model=learner,
             args=arguments,
             train_dataset=Order(len(blocks.ids), settings["steps"] * rows_per_step, settings["seed"]),
             data_collator=lambda places: _tensors(blocks, places),
@@ -211,8 +223,10 @@ def run(
             _write_start(folder, settings)
         with _attention(model, settings["context"]):
             trainer.train(resume_from_checkpoint=checkpoint)
+        finished = trainer.state.global_step == settings["steps"]
+        if finished and lora:
+            learner.merge_adapter()
     model.eval()
-    finished = trainer.state.global_step == settings["steps"]
     if finished and main:
         with replacing(folder) as new, without_bars():
             model.save_pretrained(new)

@@ -70,7 +70,8 @@ def sizes(params: Any) -> Sizes:
     given = {name: value for name, value in named.items() if value is not None}
     if given and min(given.values()) < 1:
         raise UserError("iterations and samples must be 1 or more.")
-    return replace(chosen, lesson=replace(chosen.lesson, **given))
+    lesson = replace(chosen.lesson, tuning=params.tuning, restart=params.restart, **given)
+    return replace(chosen, lesson=lesson)
 
 
 # ------------------------------------------------------------------------------- the students
@@ -102,14 +103,15 @@ def fit_all(folder: Path, base: str, task: Task, sizes: Sizes, params: Any) -> p
     """Teaches every student of every seed, and asks it the test: columns seed, arm, kind, item, strategy,
     text, verdict.
 
-    Seeds are shared out between the processor's cores; what is done stays in `folder`.
+    On the CPU seeds are shared out between its cores; what is done stays in `folder`.
     """
     learners = arms(params, task)
     last = _name(list(learners)[-1])
     waiting = [
         seed for seed in range(sizes.seeds) if not (folder / f"seed-{seed}" / last / "test.parquet").exists()
     ]
-    common = (base, task, sizes, params.bias, learners)
+    device = models.pick_device(params.device)
+    common = (base, task, sizes, params.bias, device, learners)
     tasks = {f"seed-{seed}": (folder / f"seed-{seed}", *common, params.seed + seed) for seed in waiting}
     if tasks:
         side_by_side(
@@ -117,7 +119,7 @@ def fit_all(folder: Path, base: str, task: Task, sizes: Sizes, params: Any) -> p
             tasks,
             total=len(learners),
             log=lambda *_: None,
-            processes=min(torch.get_num_threads(), len(tasks)),
+            processes=min(torch.get_num_threads(), len(tasks)) if device == "cpu" else 1,
             unit="student",
         )
     return _collected(folder, "test", sizes, learners)
@@ -148,6 +150,7 @@ def _teach(
     task: Task,
     sizes: Sizes,
     bias: str,
+    device: str,
     arms: Mapping[str, dict[str, Any]],
     seed: int,
     *,
@@ -165,21 +168,22 @@ def _teach(
         if "only" not in arms[arm] and arm != "combined" and not (place / "round-0").exists():
             with replacing(place / "round-0") as new:  # they learn the same from the teacher
                 shutil.copytree(first, new, dirs_exist_ok=True)
-        learnt = siked.distil(
-            place, base, rows, task.train, task.held_out, sizes.lesson, seed=seed, stop=stop, **settings
-        )
+        given = (base, rows, task.train, task.held_out, sizes.lesson)
+        learnt = siked.distil(place, *given, device=device, seed=seed, stop=stop, **settings)
         if stop():
             return
         learnt.rounds.to_parquet(place / "rounds.parquet")
-        kept(place / "test.parquet", partial(_asked, learnt.folder, task.tests))
+        kept(place / "test.parquet", partial(_asked, learnt.folder, task.tests, sizes.lesson, device))
         log({"tokens": number})
 
 
-def _asked(folder: Path, tests: Mapping[str, Sequence[Question]]) -> pd.DataFrame:
-    sampler = TransformersSampler(*models.load(folder, "cpu"))
+def _asked(
+    folder: Path, tests: Mapping[str, Sequence[Question]], lesson: Lesson, device: str
+) -> pd.DataFrame:
+    sampler = TransformersSampler(*models.load(folder, device))
     frames = []
     for kind, questions in tests.items():
-        found = siked.table(siked.solve(sampler, questions, "student", temperature=0))
+        found = siked.answers(sampler, questions, lesson)
         columns = found[["strategy", "text", "verdict"]].assign(kind=kind, item=range(len(found)))
         frames.append(columns.assign(question=[each.text for each in questions]))
     return pd.concat(frames, ignore_index=True)

@@ -20,12 +20,16 @@ from workbench import sandbox
 from workbench.corpora.problems import Problem
 from workbench.corpora.rationales import STRATEGIES, Rationale, Strategy
 from workbench.engine import models
+from workbench.engine.adapters import Lora
 from workbench.engine.folders import kept
 from workbench.engine.generate import Sampler, TransformersSampler
+from workbench.engine.tokens import framed
 from workbench.engine.train import train
 from workbench.measures.answers import judge
 from workbench.studies.mixing import Mix, alphas, divergence, first_correct, mix
 
+Tuning = Literal["full", "lora"]
+Restart = Literal["merged", "base"]
 _TAGGED = re.compile(r"\s*\[(\w+)\]\s?(.*)", re.DOTALL)
 
 
@@ -51,6 +55,10 @@ class Lesson:
         context: tokens.
         learning_rate: the highest; in rounds half of it.
         least_gain: of the held-out accuracy, below which a round is the last.
+        max_new_tokens: longest solution.
+        tuning: of all weights, or of a LoRA that is merged in after each round.
+        restart: where a round begins: `merged` goes on with the model of the round before, `base` with the
+            one that the first began from.
     """
 
     epochs: float
@@ -61,6 +69,9 @@ class Lesson:
     context: int = 256
     learning_rate: float = 2e-3
     least_gain: float = 0.0
+    max_new_tokens: int = 96
+    tuning: Tuning = "full"
+    restart: Restart = "merged"
 
 
 def taught(problems: Sequence[Problem], strategies: Sequence[Strategy] = STRATEGIES) -> list[Rationale]:
@@ -72,9 +83,9 @@ def taught(problems: Sequence[Problem], strategies: Sequence[Strategy] = STRATEG
     ]
 
 
-def pairs(rows: pd.DataFrame) -> list[tuple[str, str]]:
-    """What a student reads: the question, then tag and solution."""
-    return [(row.question, f" [{row.strategy}] {row.text}") for row in rows.itertuples()]
+def pairs(rows: pd.DataFrame, tokenizer: PreTrainedTokenizerFast) -> list[tuple[str, str]]:
+    """What a student reads: the question, as its model is asked one, then tag and solution."""
+    return [framed(tokenizer, row.question, f" [{row.strategy}] {row.text}") for row in rows.itertuples()]
 
 
 # ------------------------------------------------------------------------------- solving
@@ -110,7 +121,7 @@ def solve(
     """
     tag = f" [{strategy}]" if strategy else ""
     replies = sampler.sample(
-        [question.text + tag for question in questions],
+        [_prompt(sampler, question.text, tag) for question in questions],
         n=n,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
@@ -123,6 +134,12 @@ def solve(
         for reply in own
     ]
     return judged(written, source)
+
+
+def _prompt(sampler: Sampler, question: str, tag: str) -> str:
+    if isinstance(sampler, TransformersSampler):
+        question, tag = framed(sampler.tokenizer, question, tag)
+    return question + tag  # a server has the frame of its own model
 
 
 def judged(written: Sequence[tuple[Question, Strategy | Literal[""], str]], source: str) -> list[Rationale]:
@@ -190,10 +207,13 @@ def distil(
     *,
     alpha: float | None = None,
     on_policy: bool = True,
+    device: str = "auto",
     seed: int = 0,
     stop: Callable[[], bool] = lambda: False,
 ) -> Learnt:
     """Teaches a student in rounds; a call that was cut off goes on in the round where it was.
+
+    The paper's round goes on from one of the checkpoints of the round before; this one from its end.
 
     Args:
         folder: of the rounds' models and of what the student wrote in each.
@@ -205,6 +225,7 @@ def distil(
         how: the mixture; `teacher-only` is the usual distillation, trained for as long.
         alpha: for `fixed-alpha`.
         on_policy: each round's own solutions are the newest student's; else always the first one's.
+        device: see `models.load`.
         seed: of order and draws.
         stop: asked between rounds; when true the call returns early, to be repeated.
 
@@ -215,14 +236,16 @@ def distil(
     for number in range(lesson.rounds + 1):
         place = folder / f"round-{number}"
         before = str(folder / f"round-{number - 1}" / "model") if number else base
+        start = base if lesson.restart == "base" else before
         mixed = teacher
         if number and how != "teacher-only":
             writer = before if on_policy else str(folder / "round-0" / "model")
-            wrote = kept(place / "wrote.parquet", partial(_wrote, writer, questions, lesson, seed + number))
+            write = partial(_wrote, writer, questions, lesson, seed + number, device)
+            wrote = kept(place / "wrote.parquet", write)
             mixed = mix(teacher, first_correct(rationales(wrote), "student"), how, alpha=alpha, seed=seed)
-        model, tokenizer = _learn(place / "model", before, mixed, lesson, number, seed)
+        model, tokenizer = _learn(place / "model", start, mixed, lesson, number, seed, device)
         sampler = TransformersSampler(model, tokenizer)
-        answered = kept(place / "held_out.parquet", partial(_answers, sampler, held_out))
+        answered = kept(place / "held_out.parquet", partial(answers, sampler, held_out, lesson))
         rows.append({"round": number, **_state(mixed, answered)})
         gain = rows[-1]["held_out"] - max((row["held_out"] for row in rows[:-1]), default=-1)
         if stop() or gain < lesson.least_gain:
@@ -232,36 +255,34 @@ def distil(
     return Learnt(folder / f"round-{chosen}" / "model", frame.assign(chosen=frame["round"] == chosen))
 
 
-def _answers(sampler: Sampler, questions: Sequence[Question]) -> pd.DataFrame:
-    """The most likely solution of each question, in the strategy that the student chooses."""
-    return table(solve(sampler, questions, "student", temperature=0))
+def answers(sampler: Sampler, questions: Sequence[Question], lesson: Lesson) -> pd.DataFrame:
+    """The most likely solution of each question, in the strategy that the student chooses: a `table`."""
+    longest = lesson.max_new_tokens
+    return table(solve(sampler, questions, "student", temperature=0, max_new_tokens=longest))
 
 
-def _wrote(model: str, questions: Sequence[Question], lesson: Lesson, seed: int) -> pd.DataFrame:
+def _wrote(model: str, questions: Sequence[Question], lesson: Lesson, seed: int, device: str) -> pd.DataFrame:
     """What a student writes for every question in every strategy."""
-    sampler = TransformersSampler(*models.load(model, "cpu"))
-    return pd.concat(
-        [
-            table(solve(sampler, questions, "student", strategy=name, n=lesson.samples, seed=seed))
-            for name in STRATEGIES
-        ],
-        ignore_index=True,
-    )
+    sampler = TransformersSampler(*models.load(model, device))
+    how = {"n": lesson.samples, "seed": seed, "max_new_tokens": lesson.max_new_tokens}
+    frames = [table(solve(sampler, questions, "student", strategy=name, **how)) for name in STRATEGIES]
+    return pd.concat(frames, ignore_index=True)
 
 
 def _learn(
-    folder: Path, before: str, mixed: pd.DataFrame, lesson: Lesson, number: int, seed: int
+    folder: Path, start: str, mixed: pd.DataFrame, lesson: Lesson, number: int, seed: int, device: str
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    model, tokenizer = models.load(before, "cpu")
+    model, tokenizer = models.load(start, device)
     train(
-        model,
+        model.float(),  # half-precision weights would lose small steps
         tokenizer,
-        pairs(mixed),
+        pairs(mixed, tokenizer),
         folder=folder,
         epochs=lesson.round_epochs if number else lesson.epochs,
         batch_size=lesson.batch_size,
         context=lesson.context,
         learning_rate=lesson.learning_rate / (2 if number else 1),
+        lora=Lora() if lesson.tuning == "lora" else None,
         seed=seed + number,
     )
     return model, tokenizer
