@@ -37,8 +37,7 @@ def test_expectation_adjusted_distinct():
         grams = [gram for text in texts for gram in zip(*(text.split()[i:] for i in range(k)), strict=False)]
         each.append(len(set(grams)) / (50 * (1 - (49 / 50) ** len(grams))))
     assert ead(texts, 50, 2) == pytest.approx(np.mean(each))
-    with pytest.raises(ValueError, match="5 words"):
-        ead(["a b c d"])
+    assert np.isnan(ead(["a b c d"]))
     with pytest.raises(ValueError, match="empty"):
         ead(["a"], 0, 1)
 
@@ -48,8 +47,8 @@ def test_ngram_diversity_does_not_cross_texts():
     assert ngram_diversity(["a b"] * 4, 2) == pytest.approx(2 / 8 + 1 / 4)  # joined: "b a" would be new
     texts = random_texts(30, 1)
     assert ngram_diversity(texts) == pytest.approx(sum(distinct(texts, k) for k in range(1, 5)))
-    with pytest.raises(ValueError, match="4 words"):
-        ngram_diversity(["a b c"])
+    assert np.isnan(ngram_diversity(["a b c"]))
+    assert np.isnan(ngram_diversity([]))
 
 
 def test_self_repetition_agrees_with_the_definition():

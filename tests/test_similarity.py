@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from workbench.errors import UserError
-from workbench.measures.overlap import verbatim
+from workbench.measures.overlap import distinct, verbatim
 from workbench.measures.similarity import (
     ceiling,
     ceiling_of_classes,
@@ -18,7 +18,13 @@ from workbench.measures.similarity import (
     repetition,
     rescaled,
 )
-from workbench.measures.summaries import averages, common_prompts, histogram, shares_above
+from workbench.measures.summaries import (
+    averages,
+    common_prompts,
+    histogram,
+    per_input_and_across,
+    shares_above,
+)
 
 
 @pytest.fixture(scope="module")
@@ -277,3 +283,41 @@ def test_models_with_different_prompt_sets():
     assert left_out.to_dict() == {"a": 1, "b": 2, "c": 0}
     with pytest.raises(UserError, match="No prompt"):
         common_prompts(["a", "b"], ["p", "q"])
+
+
+def generations(text, n_prompts=9, n_samples=4):
+    rows = [("m", p, s, text(p, s)) for s in range(n_samples) for p in range(n_prompts)]
+    return pd.DataFrame(rows, columns=["model", "prompt_id", "sample", "text"])
+
+
+def test_one_input_against_many():
+    def distinct_words(texts):
+        return distinct(texts, 1)
+
+    frame = generations(lambda prompt, sample: f"w{prompt}")  # collapsed: one answer a prompt
+    found = per_input_and_across(frame, distinct_words, size=4).set_index("sets")
+    assert found["value"].to_dict() == {"per input": 0.25, "across": 1.0, "across − per input": 0.75}
+    assert found["n"].tolist() == [2, 2, 2]  # nine prompts make two squares of four
+    other_way = generations(lambda prompt, sample: f"w{sample}")
+    found = per_input_and_across(other_way, distinct_words, size=4).set_index("sets")
+    assert found["value"].to_dict() == {"per input": 1.0, "across": 0.25, "across − per input": -0.75}
+
+
+def test_one_input_against_many_holds_the_same_texts():
+    seen = []
+    per_input_and_across(
+        generations(lambda p, s: f"{p} {s}"), lambda texts: seen.append(tuple(texts)) or 1.0, 3
+    )
+    rows, columns = (
+        [row for row in seen if len({text.split()[place] for text in row}) == 1] for place in (0, 1)
+    )
+    assert sorted(text for row in rows for text in row) == sorted(text for row in columns for text in row)
+    assert len(rows) == len(columns) == 9
+
+
+def test_one_input_against_many_with_too_few_answers():
+    found = per_input_and_across(generations(lambda p, s: "a"), lambda texts: 1.0, size=5)
+    assert found["n"].tolist() == [0, 0, 0]
+    assert found["value"].isna().all()
+    constant = per_input_and_across(generations(lambda p, s: "a"), lambda texts: float("nan"), size=3)
+    assert constant["n"].tolist() == [0, 0, 0]

@@ -15,17 +15,13 @@ from workbench.measures.vocabulary import words
 
 
 def ngram_diversity(texts: Sequence[str], longest: int = 4) -> float:
-    """Sum of distinct-k for k = 1 to `longest`: between 0 and `longest`.
-
-    Raises:
-        ValueError: no text has `longest` words.
-    """
+    """Sum of distinct-k for k = 1 to `longest`, at most `longest`; NaN where no text has so many words."""
     numbered = number_words(texts)
     return float(sum(_types(numbered, k) / _occurrences(numbered, k) for k in range(1, longest + 1)))
 
 
 def ead(texts: Sequence[str], vocabulary: int = 50_257, longest: int = 5) -> float:
-    """Expectation-adjusted distinct n-grams (Liu et al. 2022, arXiv 2202.13587), mean over k = 1 to `longest`.
+    """Expectation-adjusted distinct-k (Liu et al. 2022, arXiv 2202.13587), mean over k = 1 to `longest`.
 
     Different k-grams, over how many of them as many draws from a uniform vocabulary of V would show,
     V (1 − (1 − 1/V)^C). Falls less with the amount of text than distinct-k does.
@@ -33,10 +29,10 @@ def ead(texts: Sequence[str], vocabulary: int = 50_257, longest: int = 5) -> flo
     Args:
         texts: one set.
         vocabulary: V; the published values take GPT-2's at every k (Kirk et al. 2024, arXiv 2310.06452).
-        longest: largest k.
+        longest: largest k; NaN where no text has so many words.
 
     Raises:
-        ValueError: no text has `longest` words, or the vocabulary is empty.
+        ValueError: the vocabulary is empty.
     """
     if vocabulary < 1:
         raise ValueError(f"a vocabulary of {vocabulary} is empty")
@@ -111,11 +107,8 @@ def _types(numbered: Words, k: int) -> int:
     return len(np.unique(number_grams(numbered, k).gram))
 
 
-def _occurrences(numbered: Words, k: int) -> int:
-    total = int((numbered.left >= k).sum())
-    if not total:
-        raise ValueError(f"no text holds {k} words")
-    return total
+def _occurrences(numbered: Words, k: int) -> float:
+    return int((numbered.left >= k).sum()) or float("nan")
 
 
 def _clipped(numbered: Words, k: int) -> np.ndarray:
