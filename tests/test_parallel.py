@@ -19,6 +19,10 @@ def count(up_to, *, log, stop):
         log({"tokens": number, "threads": torch.get_num_threads()})
 
 
+def tell_process(*, log, stop):
+    log({"tokens": 1, "process": os.getpid()})
+
+
 def fail(*, log, stop):
     raise UserError("This one cannot be trained.")
 
@@ -55,6 +59,17 @@ def test_every_row_of_every_task_arrives_in_order(processes):
     )
     for name, (up_to,) in tasks.items():
         assert [tokens for task, tokens in rows if task == name] == list(range(1, up_to + 1))
+
+
+def test_a_process_goes_on_with_the_next_task():
+    rows = []
+    side_by_side(
+        tell_process, dict.fromkeys("abcde", ()), total=1, log=lambda _, row: rows.append(row), processes=2
+    )
+    found = {row["process"] for row in rows}
+    assert len(rows) == 5
+    assert len(found) <= 2
+    assert os.getpid() not in found
 
 
 def test_the_threads_are_shared_out():

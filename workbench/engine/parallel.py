@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from tqdm.auto import tqdm
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
 
 Row = dict[str, float]
@@ -65,55 +67,82 @@ def _rows(work: Callable[..., None], tasks: Mapping[str, tuple], processes: int)
     waiting, running = list(tasks), {}
     threads = max(1, torch.get_num_threads() // processes)
     with _ended(running):
-        while waiting or running:
-            while waiting and len(running) < processes:
-                name = waiting.pop(0)
-                arguments = (work, tasks[name], name, queue, os.getpid(), threads)
-                running[name] = context.Process(target=_child, args=arguments, daemon=True)
-                running[name].start()
+        for name in waiting[:processes]:
+            there, here = context.Pipe(duplex=False)
+            arguments = (work, there, queue, os.getpid(), threads)
+            running[name] = context.Process(target=_child, args=arguments, daemon=True), here
+            running[name][0].start()
+            there.close()
+        waiting = waiting[processes:]
+        for name, (_, line) in running.items():
+            _hand(line, (name, tasks[name]))
+        while running:
             try:
                 name, kind, value = queue.get(timeout=1)
             except Empty:
-                for name, process in running.items():
-                    if not process.is_alive() and queue.empty():
-                        raise UserError(
-                            f"The training of {name} was ended from outside (exit code {process.exitcode}): "
-                            "if memory ran out, train fewer or smaller models; run again to go on."
-                        ) from None
+                if queue.empty():
+                    _check(running)
                 continue
             if kind == "row":
                 yield name, value
             elif kind == "done":
-                running.pop(name).join()
+                process, line = running.pop(name)
+                if waiting:  # a process goes on with the next task: a new one takes seconds to start
+                    name = waiting.pop(0)
+                    running[name] = process, line
+                    _hand(line, (name, tasks[name]))
+                else:
+                    _hand(line, None)
+                    process.join()
             else:
                 raise value
 
 
+def _hand(line: Connection, task: tuple[str, tuple] | None) -> None:
+    with suppress(BrokenPipeError):  # a process that is gone: `_check` tells of it
+        line.send(task)
+
+
+def _check(running: Mapping[str, tuple[BaseProcess, Connection]]) -> None:
+    for name, (process, _) in running.items():
+        if not process.is_alive():
+            raise UserError(
+                f"The training of {name} was ended from outside (exit code {process.exitcode}): "
+                "if memory ran out, train fewer or smaller models; run again to go on."
+            ) from None
+
+
 @contextmanager
-def _ended(running: Mapping[str, BaseProcess]) -> Iterator[None]:
+def _ended(running: Mapping[str, tuple[BaseProcess, Connection]]) -> Iterator[None]:
     """Whatever happens here, no process is left behind."""
     try:
         yield
     finally:
-        for process in running.values():
+        for process, _ in running.values():
             process.terminate()
-        for process in running.values():
+        for process, _ in running.values():
             process.join()
 
 
-def _child(
-    work: Callable[..., None], arguments: tuple, name: str, queue: Any, parent: int, threads: int
-) -> None:
+def _child(work: Callable[..., None], line: Connection, queue: Any, parent: int, threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
     os.environ["TQDM_DISABLE"] = "1"  # for `trainer.run`: the parent shows one bar for all
+    name = ""
     try:
-        work(*arguments, log=lambda row: queue.put((name, "row", row)), stop=lambda: os.getppid() != parent)
-        queue.put((name, "done", None))
+        while (task := line.recv()) is not None:
+            name, arguments = task
+            log = partial(_told, queue, name)
+            work(*arguments, log=log, stop=lambda: os.getppid() != parent)
+            queue.put((name, "done", None))
     except BaseException as error:
         queue.put((name, "failed", _sendable(error)))
         raise SystemExit(1) from error
+
+
+def _told(queue: Any, name: str, row: Row) -> None:
+    queue.put((name, "row", row))
 
 
 def _sendable(error: BaseException) -> BaseException:
