@@ -139,13 +139,24 @@ def spearman(x: ArrayLike, y: ArrayLike, *, seed: int = 0, n_resamples: int = 20
     resampled = []
     for size in _chunks(n_resamples, len(a)):
         drawn = rng.integers(len(a), size=(size, len(a)))
-        resampled.append(_rank_correlation(a[drawn], b[drawn]))
-    found = _interval(float(_rank_correlation(a[None], b[None])[0]), np.concatenate(resampled), len(a))
+        resampled.append(rank_correlations(a[drawn], b[drawn]))
+    found = _interval(float(rank_correlations(a[None], b[None])[0]), np.concatenate(resampled), len(a))
     return (
         replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))
         if found.low <= found.high
         else found
     )
+
+
+def rank_correlations(x: ArrayLike, y: ArrayLike) -> np.ndarray:
+    """Spearman's correlation of each row of one table with the same row of another, both of shape (rows, n).
+
+    NaN where a row is constant.
+    """
+    ranks = [stats.rankdata(side, axis=1) for side in (x, y)]
+    a, b = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
+    with np.errstate(invalid="ignore"):
+        return (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
 
 
 def _vector(values: ArrayLike) -> np.ndarray:
@@ -182,14 +193,6 @@ def _resampled_means(
 def _chunks(n_resamples: int, n: int) -> list[int]:
     step = max(1, _CHUNK // n)
     return [min(step, n_resamples - start) for start in range(0, n_resamples, step)]
-
-
-def _rank_correlation(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of the ranks, row by row; NaN for a constant row."""
-    ranks = [stats.rankdata(side, axis=1) for side in (x, y)]
-    a, b = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
-    with np.errstate(invalid="ignore"):
-        return (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
 
 
 def _interval(value: float, resampled: np.ndarray, n: int) -> Interval:
