@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import transformers
+from families import OTHERS
 
 from workbench.corpora.arithmetic import Cell
 from workbench.corpora.problems import templates
@@ -27,7 +29,15 @@ SIZES = arithmetic_task.Sizes(
 
 def settings(**changed):
     return SimpleNamespace(
-        **{"seed": 0, "model": "embedded", "data": "embedded", "test": None, "device": "cpu", **changed}
+        **{
+            "seed": 0,
+            "model": "embedded",
+            "data": "embedded",
+            "test": None,
+            "tuning": "full",
+            "device": "cpu",
+            **changed,
+        }
     )
 
 
@@ -199,6 +209,35 @@ def test_routes_begin_from_a_given_model_and_a_question_that_fills_its_context_g
     task = replace(task, asked=long)
     replies, _ = study.fit_all(tmp_path / "r", begin, params, few, task, lambda **_: None)
     assert (replies.loc[replies["item"] == 0, "reply"] == "").all()
+
+
+@pytest.mark.parametrize(
+    ("family", "tuning"), [("Llama", "lora"), ("Qwen2", "full"), ("GPT2", "lora"), ("GPTNeoX", "full")]
+)
+def test_routes_begin_from_folders_of_every_family_and_leave_them_as_they_were(
+    family, tuning, task, tokenizer, tmp_path
+):
+    shape = {**OTHERS[family], "n_positions": 112, "max_position_embeddings": 112}
+    config = getattr(transformers, f"{family}Config")(
+        vocab_size=len(tokenizer), bos_token_id=0, eos_token_id=0, **shape
+    )
+    source = tmp_path / "model"
+    models.save(models.build(config, 0), tokenizer, source)
+    weights = (source / "model.safetensors").read_bytes()
+    params = settings(model=str(source), tuning=tuning)
+    few = replace(SIZES, task_tokens=1_000, extra_tokens=1_000)
+    task = replace(task, asked=task.asked.groupby("test").head(2))
+    begin = study.start(None, params, few, task)
+    replies, curves = study.fit_all(tmp_path / "r", begin, params, few, task, lambda **_: None)
+    assert len(replies) == len(study.ROUTES) * len(task.asked)
+    ends = curves.groupby("route")["held_out"].agg(["first", "last"])
+    assert (ends["last"] < ends["first"]).all()
+    assert (source / "model.safetensors").read_bytes() == weights
+
+
+def test_without_a_model_there_is_nothing_to_adapt(task):
+    with pytest.raises(UserError, match="name it with model"):
+        study.start(None, settings(tuning="lora"), SIZES, task)
 
 
 def test_a_model_whose_context_is_too_short_is_refused(task, tokenizer, tmp_path):

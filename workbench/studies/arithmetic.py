@@ -20,9 +20,10 @@ import pandas as pd
 import torch
 
 from workbench.engine import models
+from workbench.engine.adapters import Lora
 from workbench.engine.generate import TransformersSampler
 from workbench.engine.parallel import side_by_side
-from workbench.engine.tokens import encode, encode_pairs
+from workbench.engine.tokens import encode, encode_pairs, framed
 from workbench.engine.train import train
 from workbench.errors import UserError
 from workbench.studies.arithmetic_task import Pair, Sizes, Task, exercises, pairs_of
@@ -36,6 +37,7 @@ GIVEN_CONTEXT = 512  # tokens: real problems are longer
 _TOKENIZER_TEXTS = 2000
 _LEAST_FITTING = 0.5  # share of the word problems that a model must be able to read whole
 _HELD_OUT = 50  # word problems of each kind behind a learning curve
+_SMALL = 30_000_000  # parameters
 _LONGEST_REPLY = 72  # tokens; four times that where the context is long
 
 
@@ -69,8 +71,11 @@ def start(folder: Path, params: Any, sizes: Sizes, task: Task) -> str:
     The tokenizer of new models keeps digits apart.
 
     Raises:
-        UserError: the given model's context is too short for most of the word problems.
+        UserError: the given model's context is too short for most of the word problems, or there is none to
+            adapt.
     """
+    if params.tuning == "lora" and params.model == "embedded":
+        raise UserError("LoRA adapts a model that has learnt: name it with model, or take tuning=full.")
     if params.model != "embedded":
         _check(params.model, task)
         return params.model
@@ -90,14 +95,18 @@ def _check(source: str, task: Task) -> None:
     """Most of the word problems must fit into the context, with their solutions."""
     model, tokenizer = models.load(source, "cpu")
     context = _limit(model)
-    fit = np.mean(
-        [len(prompt) + len(rest) < context for prompt, rest in encode_pairs(tokenizer, task.learnt[0])]
-    )
+    pairs = encode_pairs(tokenizer, _asked_of(tokenizer, task.learnt[0]))
+    fit = np.mean([len(prompt) + len(rest) < context for prompt, rest in pairs])
     if fit < _LEAST_FITTING:
         raise UserError(
             f"{source} reads {context} tokens, in which only {fit:.0%} of the word problems fit with their "
             "solutions: take a model with a longer context."
         )
+
+
+def _asked_of(tokenizer: Any, pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs as the model behind a tokenizer is asked and replies."""
+    return [framed(tokenizer, question, reply) for question, reply in pairs]
 
 
 def _limit(model: Any) -> int:
@@ -106,11 +115,18 @@ def _limit(model: Any) -> int:
 
 @dataclass(frozen=True)
 class _Start:
-    """The model that a route begins from, whether its weights are drawn anew, and where it learns."""
+    """The model that a route begins from, whether its weights are drawn anew, where and how it learns."""
 
     source: str
     new: bool
     device: str
+    lora: Lora | None
+
+    def rate(self, model: Any) -> float:
+        """The highest learning rate: the papers' for given models, more for very small and for new ones."""
+        if self.new or self.lora:
+            return 3e-3 if self.new else 2e-4
+        return 1e-3 if models.count_parameters(model).total < _SMALL else 1e-4
 
 
 def fit_all(
@@ -130,7 +146,8 @@ def fit_all(
     if waiting:
         folder.mkdir(parents=True, exist_ok=True)
         lessons = _lessons(begin, params, sizes, task, {seed for _, seed in waiting.values()})
-        first = _Start(begin, params.model == "embedded", models.pick_device(params.device))
+        lora = Lora() if params.tuning == "lora" else None
+        first = _Start(begin, params.model == "embedded", models.pick_device(params.device), lora)
         tasks = {
             name: (lessons[seed][route], folder / name, first, sizes, seed, task.asked)
             for name, (route, seed) in waiting.items()
@@ -154,10 +171,12 @@ def _lessons(
     begin: str, params: Any, sizes: Sizes, task: Task, seeds: set[int]
 ) -> dict[int, dict[str, list[Stage]]]:
     _, tokenizer = models.load(begin, "cpu")
-    return {
-        seed: routes(task.learnt[seed], pairs_of(exercises(params, sizes, seed)), sizes, tokenizer)
-        for seed in seeds
-    }
+    lessons = {}
+    for seed in seeds:
+        sums = pairs_of(exercises(params, sizes, seed))
+        both = (_asked_of(tokenizer, pairs) for pairs in (task.learnt[seed], sums))
+        lessons[seed] = routes(*both, sizes, tokenizer)
+    return lessons
 
 
 def _teach(
@@ -176,8 +195,9 @@ def _teach(
     if first.new:
         model = models.build(model.config, seed).to(first.device)
     words = asked[asked["test"] == "words"].groupby("kind").head(_HELD_OUT)
-    held_out = list(zip(words["question"], " " + words["solution"], strict=True))
+    held_out = _asked_of(tokenizer, list(zip(words["question"], " " + words["solution"], strict=True)))
     context = min(max(sizes.context, GIVEN_CONTEXT), _limit(model))
+    size = {"context": context, "batch_size": max(1, sizes.batch_size * sizes.context // context)}
     rows, before = [], 0
     for number, (pairs, tokens) in enumerate(stages):
         history = train(
@@ -187,12 +207,12 @@ def _teach(
             folder=place / str(number),
             held_out=held_out,
             tokens=tokens,
-            batch_size=max(1, sizes.batch_size * sizes.context // context),
-            context=context,
-            learning_rate=3e-3 if first.new else 1e-4,
+            learning_rate=first.rate(model),
+            lora=first.lora,
             seed=zlib.crc32(f"{seed}/{number}".encode()),
             log=lambda row, before=before: log({**row, "tokens": before + row["tokens"]}),
             stop=stop,
+            **size,
         )
         if not history.finished:
             return
@@ -200,9 +220,8 @@ def _teach(
         before = int(rows[-1]["tokens"].iloc[-1])
     curve = pd.concat(rows, ignore_index=True).rename(columns={"held_out_nats": "held_out"})
     curve[["tokens", "loss", "held_out"]].to_parquet(place / "curve.parquet")
-    pd.DataFrame({"reply": _replies(model, tokenizer, asked["question"])}).to_parquet(
-        place / "replies.parquet"
-    )
+    replies = pd.DataFrame({"reply": _replies(model, tokenizer, asked["question"])})
+    replies.to_parquet(place / "replies.parquet")
     for number in range(len(stages)):
         shutil.rmtree(place / str(number))
     os.replace(place, folder)
@@ -212,10 +231,11 @@ def _teach(
 def _replies(model: Any, tokenizer: Any, questions: Sequence[str]) -> list[str]:
     """The most likely answer to each question; none to one that fills the context."""
     room = _limit(model) - 2
-    lengths = map(len, encode(tokenizer, questions))
-    asked = [text for text, length in zip(questions, lengths, strict=True) if length < room]
+    prompts = [framed(tokenizer, question, "")[0] for question in questions]
+    lengths = map(len, encode(tokenizer, prompts))
+    asked = [prompt for prompt, length in zip(prompts, lengths, strict=True) if length < room]
     sampler = TransformersSampler(model, tokenizer, batch_size=128)
     longest = _LONGEST_REPLY if room < 200 else 4 * _LONGEST_REPLY
     replies = sampler.sample(asked, max_new_tokens=longest, temperature=0)
     told = dict(zip(asked, replies, strict=True))
-    return [told[question][0].text if question in told else "" for question in questions]
+    return [told[prompt][0].text if prompt in told else "" for prompt in prompts]
