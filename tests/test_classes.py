@@ -1,6 +1,9 @@
 """Classes of answers and their numbers: analytic values and the rules by hand."""
 
 import itertools
+import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from workbench.measures.classes import (
     semantic_entropy,
     utility_k,
 )
+from workbench.measures.statistics import spearman
 
 
 def near(first, second):
@@ -157,3 +161,30 @@ def test_rarefaction_is_the_mean_over_all_draws():
         assert rarefaction(counts, k) == pytest.approx(np.mean(drawn))
     curve = rarefaction(counts, [1, 7, 8])
     assert curve.tolist() == pytest.approx([1, 3, np.nan], nan_ok=True)
+
+
+@pytest.fixture(scope="module")
+def published():
+    """100 prompts, ten answers of one model each, with NoveltyBench's classes and scores."""
+    data = Path(os.environ.get("WORKBENCH_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    path = data / "hivemind" / "noveltybench" / "gemini-1.5-pro.nb-curated.scores.jsonl"
+    if not path.is_file():
+        pytest.skip("no NoveltyBench scores here (WORKBENCH_DATA)")
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_published_classes_are_counted_and_not_numbered(published):
+    counts = [distinct_k(row["partition"]) for row in published]
+    assert np.mean(counts) == pytest.approx(1.83)
+    assert np.mean([row["distinct"] for row in published]) == pytest.approx(0.83)  # the largest number from 0
+
+
+def test_published_utility(published):
+    for row in published:
+        assert utility_k(row["partition"], row["generation_scores"]) == pytest.approx(row["utility"])
+
+
+def test_classes_by_words_follow_the_published_ones(published):
+    ours = [distinct_k(equivalence_classes(row["generations"], rouge_same())) for row in published]
+    theirs = [distinct_k(row["partition"]) for row in published]
+    assert spearman(ours, theirs).low > 0.5
