@@ -4,7 +4,6 @@ import json
 import os
 from collections import Counter
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import pytest
@@ -142,7 +141,7 @@ def test_moralchoice_is_read_whole():
 
 
 def test_the_population_has_one_law_for_all_wordings_and_everybody_is_the_villages_together():
-    asked, again = populations.population(3, 0), populations.population(3, 2)
+    asked, again = populations.population(3, 0), populations.population(3)
     shares = np.array(list(populations.VILLAGES.values()))
     for first, second in zip(asked, again, strict=True):
         assert first.prompt != second.prompt
@@ -150,28 +149,23 @@ def test_the_population_has_one_law_for_all_wordings_and_everybody_is_the_villag
         villages = np.array([each.dist for each in first.groups.values()])
         assert shares @ villages == pytest.approx(np.array(first.people.dist))
     assert asked[0].people != populations.population(4, 0)[0].people
-    assert sum(each.ordinal is not None for each in asked) == 8
+    assert sum(each.ordinal is not None for each in asked) == 6
 
 
 def test_answers_are_drawn_from_the_village_that_is_named():
     (question,) = populations.population(0, 0)[:1]
-    told = [each for each in populations.draw([question], 6000, 1) if "A." not in each[0]]
+    told = populations.draw([question], 4000, 1)
     hill = Counter(answer.strip() for prompt, answer in told if "hill" in prompt)
     nobody = Counter(answer.strip() for prompt, answer in told if "village" not in prompt)
     for counts, answers in ((hill, question.groups["hill"]), (nobody, question.people)):
         seen = np.array([counts[option] for option in question.options]) / counts.total()
-        assert seen == pytest.approx(np.array(answers.dist), abs=0.07)
+        assert seen == pytest.approx(np.array(answers.dist), abs=0.06)
         assert counts.total() > 400
 
 
-def test_a_letter_stands_for_the_option_behind_it():
-    question = populations.population(0)[0]
-    rng, options = Random(0), question.options
-    for _ in range(40):
-        prompt, answer = populations.pair(question, options[1], "Mia is asked: ", rng)
-        assert answer == f" {options[1]}" or f"{answer.strip()}. {options[1]}\n" in prompt
-        assert prompt.startswith(f"Mia is asked: {question.prompt}\n")
-        assert prompt.endswith("\nAnswer:")
+def test_a_question_is_put_with_its_options_one_a_line():
+    assert opinions.put("Which?", ["soup", "pie"], letters=True) == "Which?\nA. soup\nB. pie"
+    assert opinions.put("Which?", ["soup", "pie"], letters=False) == "Which?\n- soup\n- pie"
 
 
 def test_chances_are_exact():

@@ -18,6 +18,7 @@ from workbench.corpora import rows
 from workbench.errors import UserError
 
 LETTERS = ascii_uppercase
+ANSWER = "\nAnswer:"
 ROUNDING = 0.01  # shares in files are rounded: they may sum to one but for this
 
 
@@ -65,7 +66,7 @@ class Opinions:
 
 
 def put(prompt: str, options: Sequence[str], letters: bool) -> str:
-    """A question as it is put to a model, up to where its answer follows.
+    """A question as it is put to a model; `ANSWER`, a space and the answer follow.
 
     Args:
         prompt: with whatever stands before it.
@@ -74,7 +75,7 @@ def put(prompt: str, options: Sequence[str], letters: bool) -> str:
     """
     marks = [f"{letter}." for letter in LETTERS] if letters else ["-"] * len(options)
     shown = [f"{mark} {option}" for mark, option in zip(marks, options, strict=False)]
-    return "\n".join([prompt, *shown, "Answer:"])
+    return "\n".join([prompt, *shown])
 
 
 class _Malformed(Exception):

@@ -9,7 +9,7 @@ from random import Random
 
 import numpy as np
 
-from workbench.corpora.opinions import LETTERS, Answers, Question, put
+from workbench.corpora.opinions import ANSWER, Answers, Question, put
 from workbench.corpora.stories.words import BOYS, GIRLS
 
 VILLAGES = {"hill": 0.4, "river": 0.3, "forest": 0.2, "sea": 0.1}
@@ -17,14 +17,26 @@ VILLAGES = {"hill": 0.4, "river": 0.3, "forest": 0.2, "sea": 0.1}
 PEOPLE = 1000
 WHO, WHO_OF = "{name} is asked: ", "{name} from the {group} village is asked: "
 WORDINGS = {
-    "things": ("Which {topic} do you like best?", "What {topic} would you rather have?",
-               "If you could choose one {topic}, which would it be?"),
-    "habits": ("How often do you like to {topic}?", "If it were up to you, when would you {topic}?",
-               "How many days a week would you {topic}?"),
-}  # fmt: skip
+    "things": (
+        "Which {topic} do you like best?",
+        "What {topic} would you rather have?",
+        "What is your favourite {topic}?",
+        "Which {topic} do you want?",
+        "Tell us the {topic} that you like most.",
+        "If you could choose one {topic}, which would it be?",
+    ),
+    "habits": (
+        "How often do you like to {topic}?",
+        "If it were up to you, when would you {topic}?",
+        "How much do you {topic}?",
+        "When do you want to {topic}?",
+        "Tell us how often you {topic}.",
+        "If you could choose, how often would you {topic}?",
+    ),
+}
 """Ways to ask about things and about habits; the last is held out of the texts."""
-HELD_OUT = 2
-HABITS = ["swim", "sing", "run", "read", "climb", "cook", "paint", "dance"]
+HELD_OUT = 5
+HABITS = ["swim", "sing", "run", "read", "climb", "paint"]
 SCALE = ("never", "rarely", "often", "always")
 THINGS = {
     "lunch": "soup bread fish pie",
@@ -37,20 +49,14 @@ THINGS = {
     "game": "chess tag cards hopscotch",
     "place": "lake park farm cave",
     "weather": "sun rain snow wind",
-    "tune": "march waltz lullaby",
-    "ride": "train bike sled bus",
     "story": "dragon pirate princess robot ghost",
     "sweet": "cake candy cookie jam",
     "tree": "oak pine birch willow",
     "job": "baker doctor farmer singer sailor",
     "flower": "rose tulip daisy",
     "gift": "book hat drum lamp",
-    "house": "tent castle cabin",
     "sport": "football tennis skating rowing",
     "hour": "morning noon evening night",
-    "feast": "parade picnic bonfire concert",
-    "shirt": "striped dotted plain",
-    "bread": "roll bun toast bagel",
 }
 _COLOURS = ("red", "blue", "green")
 
@@ -70,7 +76,7 @@ def population(seed: int, wording: int = HELD_OUT) -> list[Question]:
     found = []
     for kind, topic, options in asked:
         leaning = rng.dirichlet(np.full(len(options), 1.5))
-        shares = rng.dirichlet(4 * leaning + 0.2, size=len(VILLAGES))
+        shares = rng.dirichlet(1.5 * leaning + 0.2, size=len(VILLAGES))
         groups = {
             name: Answers(tuple(dist), round(share * PEOPLE))
             for (name, share), dist in zip(VILLAGES.items(), shares.tolist(), strict=True)
@@ -109,8 +115,8 @@ def truths() -> list[Question]:
 def draw(questions: Sequence[Question], n: int, seed: int) -> list[tuple[str, str]]:
     """What `n` people were asked, and the answers they gave: pairs of prompt and answer.
 
-    One in three says nothing of the village, and answers as all people do. Options stand in any order; half
-    of the time they are lettered.
+    One in three says nothing of the village, and answers as all people do. Options stand in any order, and
+    are never lettered: a model that learns from this knows nothing of letters.
     """
     rng, villages = Random(seed), list(VILLAGES)
     found = []
@@ -121,13 +127,6 @@ def draw(questions: Sequence[Question], n: int, seed: int) -> list[tuple[str, st
         who = (WHO_OF if group else WHO if question.groups else "").format(name=name, group=group)
         dist = question.groups[group].dist if group else question.people.dist
         (answer,) = rng.choices(question.options, dist)
-        found.append(pair(question, answer, who, rng))
+        order = rng.sample(question.options, len(question.options))
+        found.append((put(who + question.prompt, order, letters=False) + ANSWER, f" {answer}"))
     return found
-
-
-def pair(question: Question, answer: str, who: str, rng: Random) -> tuple[str, str]:
-    """The question put in an order and a form at random, and the answer in that form."""
-    order = rng.sample(question.options, len(question.options))
-    letters = rng.random() < 0.5
-    said = LETTERS[order.index(answer)] if letters else answer
-    return put(who + question.prompt, order, letters), f" {said}"

@@ -1,0 +1,170 @@
+"""Four ways to read a model's distribution over the options of a question, and what each is worth.
+
+By the likelihood of the options' letters or of their texts, by sampled answers, and by the percentages that
+the model states (Meister et al. 2024, arXiv 2411.05403, compare the last three). Models favour places and
+letters, so that every reading is averaged over all rotations of the options.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.corpora.opinions import ANSWER, LETTERS, Question, put
+from workbench.engine.generate import Sampler, TransformersSampler
+from workbench.engine.tokens import encode, framed
+from workbench.measures.distributions import stack
+
+HUNDRED = "\nOf 100 people, how many choose each? Write one line for each, its text, a colon and the number."
+_NUMBER = r"\W{0,4}[:=–-]\W{0,4}(\d+(?:\.\d+)?)(?![\d.])"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was read off a model.
+
+    Attributes:
+        dist: shares `[questions, options]`, filled up with NaN; a row of NaN where nothing could be read.
+        valid: `[questions]`, by likelihood the probability of all options together, else the share of replies
+            that could be read; where it is small the model was not answering the question.
+        order: `[questions]`, mean total variation of the rotations from their mean: 0 where the order of the
+            options does not matter. NaN for readings from samples.
+    """
+
+    dist: np.ndarray
+    valid: np.ndarray
+    order: np.ndarray
+
+
+def rotations(n: int) -> list[list[int]]:
+    """Every option once at every place: n orders of n options."""
+    return [[(place + start) % n for place in range(n)] for start in range(n)]
+
+
+def by_likelihood(sampler: TransformersSampler, questions: Sequence[Question], letters: bool) -> Reading:
+    """From the probability of each option's letter, or of its whole text, after the listed options.
+
+    Args:
+        sampler: any transformers model; an instruct model is asked through its chat template.
+        questions: to ask. An option whose text begins another option has that one's probability too.
+        letters: the options are lettered, and letters are scored.
+    """
+    prompts, candidates = [], []
+    for question in questions:
+        for order in rotations(len(question.options)):
+            shown = [question.options[place] for place in order]
+            prompts.append(_prompt(sampler, put(question.prompt, shown, letters)))
+            candidates.append([f" {each}" for each in (LETTERS[: len(shown)] if letters else shown)])
+    scores = iter(sampler.logprobs(prompts, candidates))
+    shares, masses, spreads = [], [], []
+    for question in questions:
+        orders = rotations(len(question.options))
+        logs = np.array([next(scores)[np.argsort(order)] for order in orders])
+        own = np.exp(logs - np.logaddexp.reduce(logs, axis=1)[:, None])
+        shares.append(own.mean(0) / own.mean(0).sum())
+        masses.append(np.exp(logs).sum(1).mean())
+        spreads.append(np.abs(own - shares[-1]).sum(1).mean() / 2)
+    return Reading(stack(shares), np.array(masses), np.array(spreads))
+
+
+def by_samples(
+    sampler: Sampler, questions: Sequence[Question], k: int, seed: int = 0
+) -> tuple[Reading, list[list[str]]]:
+    """From about `k` sampled answers, evenly over the rotations; also the replies as they were written.
+
+    Temperature 1, nothing cut off: the model's own distribution.
+    """
+    orders = [rotations(len(question.options)) for question in questions]
+    prompts = [
+        _prompt(sampler, put(question.prompt, [question.options[place] for place in order], False))
+        for question, own in zip(questions, orders, strict=True)
+        for order in own
+    ]
+    n = max(1, math.ceil(k / min(map(len, orders))))
+    longest = max(len(option) for question in questions for option in question.options)
+    drawn = iter(sampler.sample(prompts, n=n, max_new_tokens=longest // 2 + 8, stop=["\n"], seed=seed))
+    replies = [[each.text for _ in own for each in next(drawn)] for own in orders]
+    counted = [_counts(texts, question.options) for texts, question in zip(replies, questions, strict=True)]
+    return _of_counts(counted, replies), replies
+
+
+def by_percentages(sampler: Sampler, questions: Sequence[Question], seed: int = 0) -> Reading:
+    """From the percentages that the model states when it is asked how people would answer, likeliest reply.
+
+    A reply is read if it gives every option a number and they sum to 95 to 105.
+    """
+    orders = [rotations(len(question.options)) for question in questions]
+    prompts = [
+        _prompt(sampler, put(question.prompt, [question.options[place] for place in order], False) + HUNDRED)
+        for question, own in zip(questions, orders, strict=True)
+        for order in own
+    ]
+    drawn = iter(sampler.sample(prompts, max_new_tokens=100, temperature=0, seed=seed))
+    shares, valid = [], []
+    for question, own in zip(questions, orders, strict=True):
+        read = [percentages(next(drawn)[0].text, question.options) for _ in own]
+        found = [each for each in read if each is not None]
+        shares.append(np.mean(found, axis=0) if found else np.full(len(question.options), np.nan))
+        valid.append(len(found) / len(own))
+    return Reading(stack(shares), np.array(valid), np.full(len(shares), np.nan))
+
+
+def answer(reply: str, options: Sequence[str]) -> int | None:
+    """The option that a reply begins with, or else the only one that it names; None if there is none."""
+    said = _plain(reply)
+    begun = [place for place, option in enumerate(options) if re.match(rf"{_whole(option)}", said)]
+    if begun:
+        return max(begun, key=lambda place: len(options[place]))
+    named = [place for place, option in enumerate(options) if re.search(_whole(option), said)]
+    return named[0] if len(named) == 1 else None
+
+
+def percentages(reply: str, options: Sequence[str]) -> np.ndarray | None:
+    """The shares that a reply states, in the options' order; None if it does not give each a number, or they
+    do not sum to about 100.
+    """
+    said = _plain(reply)
+    found = [re.search(_whole(option) + _NUMBER, said) for option in options]
+    if not all(found):
+        return None
+    numbers = np.array([float(match[1]) for match in found if match])
+    return numbers / numbers.sum() if abs(numbers.sum() - 100) <= 5 else None
+
+
+def fits(sampler: Sampler, question: Question, more: int = 64) -> bool:
+    """Whether a question with its options leaves `more` tokens of the model's context for an answer."""
+    if not isinstance(sampler, TransformersSampler):
+        return True
+    context = getattr(sampler.model.config, "max_position_embeddings", None) or 1 << 30
+    text = put(question.prompt, question.options, False) + HUNDRED
+    longest = max(question.options, key=len)
+    return len(encode(sampler.tokenizer, [_prompt(sampler, text) + longest])[0]) + more <= context
+
+
+def _prompt(sampler: Sampler, question: str) -> str:
+    """Through the chat template of a model here that has one; a server knows its own."""
+    if isinstance(sampler, TransformersSampler):
+        prompt, begun = framed(sampler.tokenizer, question, ANSWER)
+        return prompt + begun
+    return question + ANSWER
+
+
+def _counts(replies: Sequence[str], options: Sequence[str]) -> np.ndarray:
+    chosen = [place for reply in replies if (place := answer(reply, options)) is not None]
+    return np.bincount(np.array(chosen, dtype=int), minlength=len(options))
+
+
+def _of_counts(counts: Sequence[np.ndarray], replies: Sequence[Sequence[str]]) -> Reading:
+    shares = [own / own.sum() if own.any() else np.full(len(own), np.nan) for own in counts]
+    valid = [own.sum() / len(texts) for own, texts in zip(counts, replies, strict=True)]
+    return Reading(stack(shares), np.array(valid), np.full(len(shares), np.nan))
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"[*_`\"“”]", "", text)).strip(" -.").casefold()
+
+
+def _whole(option: str) -> str:
+    return rf"(?<!\w){re.escape(_plain(option))}(?!\w)"
