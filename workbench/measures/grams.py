@@ -1,6 +1,6 @@
 """Words and k-grams of many texts as numbers, for sparse products and sorting."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,14 +55,21 @@ def number_grams(texts: Words, k: int) -> Grams:
     """
     if k < 1:
         raise ValueError(f"k-grams need k of 1 or more, not {k}")
-    word, factor = texts.word, texts.word.max(initial=0) + 1
-    gram, n_grams = word, int(word.max(initial=-1)) + 1
-    for offset in range(1, k):  # numbered anew at each length, so that the products stay within 64 bits
-        shifted = np.append(word[offset:], np.zeros(min(offset, len(word)), dtype=np.int64))
-        gram, unique = pd.factorize(gram * factor + shifted)
+    *_, found = grams_up_to(texts, k)
+    return found
+
+
+def grams_up_to(texts: Words, longest: int) -> Iterator[Grams]:
+    """The k-grams of texts for k = 1 to `longest`, each lengthened by a word from the last."""
+    place, gram, n_grams = np.arange(len(texts.word)), texts.word, int(texts.word.max(initial=-1)) + 1
+    factor = max(n_grams, 1)
+    for k in range(1, longest + 1):
+        yield Grams(gram, texts.row[place], texts.n_texts, n_grams)
+        longer = texts.left[place] > k
+        place, gram = place[longer], gram[longer]
+        # Numbered anew at each length, so that the products stay within 64 bits.
+        gram, unique = pd.factorize(gram * factor + texts.word[place + k])
         n_grams = len(unique)
-    whole = texts.left >= k
-    return Grams(gram[whole], texts.row[whole], texts.n_texts, n_grams)
 
 
 def shares_of(grams: Grams) -> sparse.csr_array:

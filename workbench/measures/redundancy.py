@@ -10,14 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.measures.grams import Words, counts_of, number_grams, number_words
+from workbench.measures.grams import Grams, counts_of, grams_up_to, number_grams, number_words
 from workbench.measures.vocabulary import words
 
 
 def ngram_diversity(texts: Sequence[str], longest: int = 4) -> float:
     """Sum of distinct-k for k = 1 to `longest`, at most `longest`; NaN where no text has so many words."""
-    numbered = number_words(texts)
-    return float(sum(_types(numbered, k) / _occurrences(numbered, k) for k in range(1, longest + 1)))
+    return float(sum(types / total for types, total in _sizes(texts, longest)))
 
 
 def ead(texts: Sequence[str], vocabulary: int = 50_257, longest: int = 5) -> float:
@@ -36,13 +35,11 @@ def ead(texts: Sequence[str], vocabulary: int = 50_257, longest: int = 5) -> flo
     """
     if vocabulary < 1:
         raise ValueError(f"a vocabulary of {vocabulary} is empty")
-    numbered = number_words(texts)
     values = []
-    for k in range(1, longest + 1):
-        drawn = np.float64(_occurrences(numbered, k))
+    for types, total in _sizes(texts, longest):
         with np.errstate(divide="ignore"):
-            expected = -vocabulary * np.expm1(drawn * np.log1p(-1 / vocabulary))
-        values.append(_types(numbered, k) / expected)
+            expected = -vocabulary * np.expm1(total * np.log1p(-1 / vocabulary))
+        values.append(types / expected)
     return float(np.mean(values))
 
 
@@ -52,8 +49,7 @@ def self_repetition(texts: Sequence[str], k: int = 4) -> float:
     Salkar et al. 2022 (arXiv 2210.08145). Texts without k words are left out; NaN below two texts.
     """
     counts = counts_of(number_grams(number_words(texts), k))
-    present = counts.copy()
-    present.data[:] = 1
+    present = counts.sign()
     held = np.diff(counts.indptr) > 0
     if held.sum() < 2:
         return float("nan")
@@ -77,8 +73,8 @@ def self_bleu(texts: Sequence[str], longest: int = 4) -> float:
         return float("nan")
     logs, orders = np.zeros(len(lengths)), np.zeros(len(lengths))
     misses, hits = np.zeros(len(lengths)), np.zeros(len(lengths), dtype=bool)
-    for k in range(1, longest + 1):
-        total, matched = np.maximum(lengths - k + 1, 0), _clipped(numbered, k)
+    for k, grams in enumerate(grams_up_to(numbered, longest), 1):
+        total, matched = np.maximum(lengths - k + 1, 0), _clipped(grams)
         some = total > 0
         misses += some & (matched == 0)
         credit = np.where(matched > 0, matched, 0.5**misses)
@@ -103,28 +99,22 @@ def homogenization(texts: Sequence[str]) -> float:
     return float(np.mean([rouge_l(a, b) for a, b in itertools.combinations(texts, 2)]))
 
 
-def _types(numbered: Words, k: int) -> int:
-    return len(np.unique(number_grams(numbered, k).gram))
+def _sizes(texts: Sequence[str], longest: int) -> list[tuple[int, float]]:
+    """Different k-grams, and all of them (NaN for none), for k = 1 to `longest`."""
+    return [(found.n_grams, len(found.gram) or np.nan) for found in grams_up_to(number_words(texts), longest)]
 
 
-def _occurrences(numbered: Words, k: int) -> float:
-    return int((numbered.left >= k).sum()) or float("nan")
-
-
-def _clipped(numbered: Words, k: int) -> np.ndarray:
+def _clipped(grams: Grams) -> np.ndarray:
     """For each text how many of its k-gram occurrences another text matches."""
-    counts = counts_of(number_grams(numbered, k)).tocoo()
-    order = np.lexsort((-counts.data, counts.col))
-    gram, row, count = counts.col[order], counts.row[order], counts.data[order]
-    if not len(gram):
-        return np.zeros(numbered.n_texts)
-    first = np.append(True, gram[1:] != gram[:-1])
-    begins = np.flatnonzero(first)
-    # Of each k-gram, the entry after its largest is the second largest, where it still is of that k-gram.
-    second = np.where(np.append(~first[1:], False), np.append(count[1:], 0), 0)
-    largest = count[begins][np.cumsum(first) - 1]
-    elsewhere = np.where(first, second, largest)
-    return np.bincount(row, np.minimum(count, elsewhere), minlength=numbered.n_texts)
+    counts = counts_of(grams).tocoo()
+    gram, row, count = counts.col, counts.row, counts.data
+    largest, second = np.zeros(grams.n_grams), np.zeros(grams.n_grams)
+    np.maximum.at(largest, gram, count)
+    top = count == largest[gram]
+    np.maximum.at(second, gram[~top], count[~top])
+    alone = top & (np.bincount(gram[top], minlength=grams.n_grams) == 1)[gram]
+    elsewhere = np.where(alone, second[gram], largest[gram])
+    return np.bincount(row, np.minimum(count, elsewhere), minlength=grams.n_texts)
 
 
 def _closest_others(lengths: np.ndarray) -> np.ndarray:
