@@ -101,12 +101,24 @@ def test_a_fixed_alpha_is_met_with_as_many_rows_as_there_are(alpha):
     assert mixed.equals(mix(teacher, student, "fixed-alpha", alpha=alpha))
 
 
-@pytest.mark.parametrize(("how", "alpha"), [("fixed-alpha", None), ("fixed-alpha", 1.5), ("some", None)])
-def test_a_mixture_that_cannot_be_is_said(how, alpha):
-    with pytest.raises(UserError):
+@pytest.mark.parametrize(
+    ("how", "alpha", "said"),
+    [("fixed-alpha", None, "needs alpha"), ("fixed-alpha", 1.5, "not 1.5"), ("some", None, "choose all"),
+     ("all", 0.5, "leave it out")],
+)  # fmt: skip
+def test_a_mixture_that_cannot_be_is_said(how, alpha, said):
+    with pytest.raises(UserError, match=said):
         mix(rows(("a", "cot")), rows(("a", "pot")), how, alpha=alpha)
-    with pytest.raises(UserError, match="Nothing is left to learn"):
-        mix(rows(("a", "cot")), rows(("a", "cot", "wrong")), "self-only")
+
+
+def test_a_mixture_of_nothing_is_empty_and_keeps_its_columns():
+    teacher, nothing = rows(("a", "cot")), rows(("a", "cot", "wrong"), origin="student")
+    empty = mix(teacher, nothing, "self-only")
+    assert empty.empty
+    assert list(empty) == list(teacher)
+    assert mix(teacher, nothing, "fixed-alpha", alpha=0.5).empty
+    assert len(mix(teacher, nothing, "fixed-alpha", alpha=1.0)) == 1
+    assert divergence(empty, {"cot": 3}) == 0
 
 
 def test_biased_rows_follow_the_priority_and_unknown_tags_are_refused():

@@ -90,6 +90,27 @@ def test_every_student_of_every_seed_answers_every_question_once(fitted):
     assert (told.loc[told["arm"] == "pot", "n_cot"] == 0).all()
 
 
+def test_a_strategy_that_nobody_solves_or_chooses_is_remarked():
+    nothing = {
+        "alpha_cot": 1.0,
+        "alpha_l2m": 0.5,
+        "alpha_pot": float("nan"),
+        "n_cot": 4,
+        "n_l2m": 4,
+        "n_pot": 0,
+    }
+    chose = {"chose_cot": 3, "chose_l2m": 0, "chose_pot": 1}
+    rows = [
+        {"arm": arm, "round": number, "chosen": number == 1, "seed": 0, **nothing, **chose}
+        for arm in ("cot", "combined", "SIKeD") for number in range(2)
+    ]  # fmt: skip
+    assert rounds.remarks(pd.DataFrame(rows)) == [
+        "SIKeD, round 1: learnt no solution of its own in cot (1 of 1 repetitions), pot (1 of 1 repetitions)",
+        "combined: never chose l2m by itself in the end",
+        "SIKeD: never chose l2m by itself in the end",
+    ]
+
+
 def test_every_picture_draws(fitted):
     folder, _, task, answers = fitted
     told = rounds.rounds(folder, task, SIZES, settings())

@@ -5,7 +5,7 @@ import pytest
 
 from workbench.corpora.problems import draw
 from workbench.engine import models
-from workbench.engine.generate import Completion
+from workbench.engine.generate import Completion, TransformersSampler
 from workbench.studies import siked
 from workbench.studies.mixing import first_correct
 
@@ -98,3 +98,26 @@ def test_rounds_go_on_where_they_were_cut_and_choose_the_best(base, tmp_path, ho
     assert (tmp_path / "s" / "round-1" / "wrote.parquet").exists() == (how != "teacher-only")
     again = siked.distil(tmp_path / "s", *arguments)
     assert again.rounds.equals(learnt.rounds)
+
+
+def test_a_student_with_nothing_right_stays_what_it_was_and_the_round_ends(base, tmp_path):
+    folder, teacher = base
+    asked = [siked.Question(each.id, each.text, "123456789") for each in QUESTIONS]
+    arguments = (folder, teacher, asked[:8], asked[8:], LESSON, "self-only")
+    learnt = siked.distil(tmp_path / "s", *arguments, device="cpu")
+    assert learnt.rounds["round"].tolist() == [0, 1]
+    assert learnt.rounds["n_all"].tolist() == [36, 0]
+    assert learnt.folder == tmp_path / "s" / "round-0" / "model"
+    assert not (tmp_path / "s" / "round-1" / "model").exists()
+
+
+def test_a_question_that_fills_the_context_is_unparsed_and_the_others_are_asked(base):
+    sampler = TransformersSampler(*models.load(base[0], "cpu"))
+    long = siked.Question("long", "How many? " * 100, "2")
+    for strategy, name in ((None, "cot"), ("pot", "pot")):
+        found = siked.solve(sampler, [long, *QUESTIONS[:2]], "x", strategy=strategy, n=2, max_new_tokens=4)
+        assert [each.id for each in found] == [each.id for each in (long, *QUESTIONS[:2]) for _ in range(2)]
+        assert [(each.text, each.strategy, each.verdict) for each in found[:2]] == [
+            ("", name, "unparsed")
+        ] * 2
+        assert all(each.text for each in found[2:])

@@ -6,7 +6,7 @@ are from those that the student chooses by itself.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -45,9 +45,13 @@ def mix(
         alpha: the teacher's share, for `fixed-alpha`.
         seed: of the draw.
 
+    Returns:
+        No row where neither has one that the mixture wants.
+
     Raises:
-        UserError: alpha is missing, out of [0, 1], or nothing is left to learn.
+        UserError: as `check`.
     """
+    check(how, alpha)
     if how == "self-only":
         teacher = teacher.iloc[:0]
     elif how == "teacher-only":
@@ -57,22 +61,27 @@ def mix(
         teacher = teacher[~pd.MultiIndex.from_frame(teacher[["id", "strategy"]]).isin(solved)]
     elif how == "fixed-alpha":
         teacher, student = _drawn(teacher, student, alpha, np.random.default_rng(seed))
-    elif how != "all":
-        raise UserError(
-            f"There is no mixture {how!r}: choose all, adaptive, self-only, teacher-only, fixed-alpha."
-        )
-    mixed = pd.concat([teacher, student], ignore_index=True)
-    if mixed.empty:
-        raise UserError("Nothing is left to learn: neither teacher nor student has a correct solution.")
-    return mixed
+    return pd.concat([teacher, student], ignore_index=True)
+
+
+def check(how: Mix, alpha: float | None) -> None:
+    """Whether a mixture and a teacher's share go together.
+
+    Raises:
+        UserError: there is no such mixture; alpha is missing, out of [0, 1], or given in vain.
+    """
+    if how not in get_args(Mix):
+        raise UserError(f"There is no mixture {how!r}: choose {', '.join(get_args(Mix))}.")
+    if how != "fixed-alpha" and alpha is not None:
+        raise UserError(f"alpha is the teacher's share in mixture=fixed-alpha: leave it out with {how}.")
+    if how == "fixed-alpha" and (alpha is None or not 0 <= alpha <= 1):
+        raise UserError(f"fixed-alpha needs alpha, a share of the teacher between 0 and 1, not {alpha}.")
 
 
 def _drawn(
-    teacher: pd.DataFrame, student: pd.DataFrame, alpha: float | None, rng: np.random.Generator
+    teacher: pd.DataFrame, student: pd.DataFrame, alpha: float, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The largest draw of both in which the teacher's share is alpha."""
-    if alpha is None or not 0 <= alpha <= 1:
-        raise UserError(f"fixed-alpha needs a share of the teacher between 0 and 1, not {alpha}.")
     total = min(
         len(teacher) / alpha if alpha else np.inf, len(student) / (1 - alpha) if alpha < 1 else np.inf
     )

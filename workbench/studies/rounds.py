@@ -26,7 +26,7 @@ from workbench.engine.parallel import side_by_side
 from workbench.errors import UserError
 from workbench.measures.statistics import bootstrap_mean
 from workbench.studies import siked, students
-from workbench.studies.mixing import biased
+from workbench.studies.mixing import biased, check
 from workbench.studies.siked import Lesson, Question
 from workbench.studies.siked_task import Task
 from workbench.studies.students import Course
@@ -54,6 +54,7 @@ class Sizes:
     seeds: int
 
 
+LONG = 512  # tokens, at least, that a question and its solution may fill where they come from files
 SIZES = {
     "tiny": Sizes(Course("tiny:0.3M", 800, 50, 16, 0), Lesson(10, 5, 2, 4, context=160, least_gain=-0.1),
                   150, 50, 300, 2),
@@ -64,14 +65,27 @@ SIZES = {
 
 
 def sizes(params: Any) -> Sizes:
-    """The profile's sizes; `iterations` and `samples` replace what they name."""
+    """The profile's sizes; `iterations` and `samples` replace what they name.
+
+    Questions and solutions of files are longer than the grammar's: they get `LONG` rows, as many tokens a
+    step.
+
+    Raises:
+        UserError: no iterations or samples, or alpha and mixture do not go together.
+    """
     chosen = SIZES[params.profile]
     named = {"rounds": params.iterations, "samples": params.samples}
     given = {name: value for name, value in named.items() if value is not None}
     if given and min(given.values()) < 1:
         raise UserError("iterations and samples must be 1 or more.")
-    lesson = replace(chosen.lesson, tuning=params.tuning, restart=params.restart, **given)
-    return replace(chosen, lesson=lesson)
+    check(params.mixture, params.alpha)
+    course, lesson = chosen.course, chosen.lesson
+    if params.data != "embedded" and lesson.context < LONG:
+        course = replace(course, context=LONG)
+        batch_size = lesson.batch_size * lesson.context // LONG
+        lesson = replace(lesson, context=LONG, batch_size=batch_size, max_new_tokens=LONG // 2)
+    lesson = replace(lesson, tuning=params.tuning, restart=params.restart, **given)
+    return replace(chosen, course=course, lesson=lesson)
 
 
 # ------------------------------------------------------------------------------- the students
@@ -237,6 +251,22 @@ def progress(frame: pd.DataFrame) -> pd.DataFrame:
     own = frame[~frame["arm"].isin(STRATEGIES)].rename(columns=names)
     long = own.melt(["arm", "round"], list(names.values()), "measure", "value")
     return long.groupby(["arm", "round", "measure"], sort=False)["value"].mean().reset_index()
+
+
+def remarks(frame: pd.DataFrame) -> list[str]:
+    """Strategies in which a student learnt no solution of its own, by round, or that it never chose."""
+    several = frame[~frame["arm"].isin(STRATEGIES)]
+    found = []
+    for (arm, number), part in several[several["round"] > 0].groupby(["arm", "round"], sort=False):
+        own = {name: part[f"n_{name}"] * (1 - part[f"alpha_{name}"].fillna(1)) for name in STRATEGIES}
+        times = {name: (own[name] < 0.5).sum() for name in STRATEGIES}
+        silent = [f"{name} ({n} of {len(part)} repetitions)" for name, n in times.items() if n]
+        if arm != "combined" and silent:
+            found.append(f"{arm}, round {number}: learnt no solution of its own in {', '.join(silent)}")
+    for arm, part in several[several["chosen"]].groupby("arm", sort=False):
+        if never := [name for name in STRATEGIES if (part[f"chose_{name}"] == 0).all()]:
+            found.append(f"{arm}: never chose {', '.join(never)} by itself in the end")
+    return found
 
 
 def claims(answers: pd.DataFrame) -> list[dict[str, Any]]:

@@ -23,13 +23,11 @@ from workbench.engine import models
 from workbench.engine.adapters import Lora
 from workbench.engine.folders import kept
 from workbench.engine.generate import Sampler, TransformersSampler
-from workbench.engine.tokens import framed
+from workbench.engine.tokens import encode, framed
 from workbench.engine.train import train
 from workbench.measures.answers import judge
 from workbench.studies.mixing import Mix, alphas, divergence, first_correct, mix
 
-Tuning = Literal["full", "lora"]
-Restart = Literal["merged", "base"]
 _TAGGED = re.compile(r"\s*\[(\w+)\]\s?(.*)", re.DOTALL)
 
 
@@ -52,7 +50,7 @@ class Lesson:
         rounds: at most.
         samples: solutions of each question and strategy (the paper's K = 10).
         batch_size: rows of `context` tokens a step.
-        context: tokens.
+        context: tokens; fewer where the model's end.
         learning_rate: the highest; in rounds half of it.
         least_gain: of the held-out accuracy, below which a round is the last.
         max_new_tokens: longest solution.
@@ -70,8 +68,8 @@ class Lesson:
     learning_rate: float = 2e-3
     least_gain: float = 0.0
     max_new_tokens: int = 96
-    tuning: Tuning = "full"
-    restart: Restart = "merged"
+    tuning: Literal["full", "lora"] = "full"
+    restart: Literal["merged", "base"] = "merged"
 
 
 def taught(problems: Sequence[Problem], strategies: Sequence[Strategy] = STRATEGIES) -> list[Rationale]:
@@ -116,22 +114,26 @@ def solve(
 
     Returns:
         `n` for each question, in order. A solution without one of the three tags is `unparsed`, of the
-        strategy that its tag names or of "cot"; a program that did not run for lack of a sandbox is
+        strategy that its tag names or of "cot"; so is the empty one of a question that fills the student's
+        context. A program that did not run for lack of a sandbox is
         `not run`.
     """
     tag = f" [{strategy}]" if strategy else ""
+    prompts = [_prompt(sampler, question.text, tag) for question in questions]
+    short = [at for at, prompt in enumerate(prompts) if _fits(sampler, prompt)]
     replies = sampler.sample(
-        [_prompt(sampler, question.text, tag) for question in questions],
+        [prompts[at] for at in short],
         n=n,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         top_p=top_p,
         seed=seed,
     )
+    texts = {at: [reply.text for reply in own] for at, own in zip(short, replies, strict=True)}
     written = [
-        (question, *_tagged(tag + reply.text))
-        for question, own in zip(questions, replies, strict=True)
-        for reply in own
+        (question, *_tagged(tag + text))
+        for at, question in enumerate(questions)
+        for text in texts.get(at, [""] * n)
     ]
     return judged(written, source)
 
@@ -140,6 +142,13 @@ def _prompt(sampler: Sampler, question: str, tag: str) -> str:
     if isinstance(sampler, TransformersSampler):
         question, tag = framed(sampler.tokenizer, question, tag)
     return question + tag  # a server has the frame of its own model
+
+
+def _fits(sampler: Sampler, prompt: str) -> bool:
+    if not isinstance(sampler, TransformersSampler):
+        return True
+    context = getattr(sampler.model.config, "max_position_embeddings", None) or 1 << 30
+    return len(encode(sampler.tokenizer, [prompt])[0]) < context
 
 
 def judged(written: Sequence[tuple[Question, Strategy | Literal[""], str]], source: str) -> list[Rationale]:
@@ -230,9 +239,10 @@ def distil(
         stop: asked between rounds; when true the call returns early, to be repeated.
 
     Raises:
-        UserError: no solution of the teacher or the student is right.
+        UserError: the teacher has no solution, or alpha does not suit the mixture.
     """
     rows: list[dict[str, Any]] = []
+    answered = pd.DataFrame()  # the latest round's
     for number in range(lesson.rounds + 1):
         place = folder / f"round-{number}"
         before = str(folder / f"round-{number - 1}" / "model") if number else base
@@ -243,6 +253,9 @@ def distil(
             write = partial(_wrote, writer, questions, lesson, seed + number, device)
             wrote = kept(place / "wrote.parquet", write)
             mixed = mix(teacher, first_correct(rationales(wrote), "student"), how, alpha=alpha, seed=seed)
+            if mixed.empty:  # nothing of its own is right: it stays what it was
+                rows.append({"round": number, **_state(mixed, answered)})
+                break
         model, tokenizer = _learn(place / "model", start, mixed, lesson, number, seed, device)
         sampler = TransformersSampler(model, tokenizer)
         answered = kept(place / "held_out.parquet", partial(answers, sampler, held_out, lesson))
@@ -273,6 +286,7 @@ def _learn(
     folder: Path, start: str, mixed: pd.DataFrame, lesson: Lesson, number: int, seed: int, device: str
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     model, tokenizer = models.load(start, device)
+    longest = getattr(model.config, "max_position_embeddings", None) or lesson.context
     train(
         model.float(),  # half-precision weights would lose small steps
         tokenizer,
@@ -280,7 +294,7 @@ def _learn(
         folder=folder,
         epochs=lesson.round_epochs if number else lesson.epochs,
         batch_size=lesson.batch_size,
-        context=lesson.context,
+        context=min(lesson.context, longest),
         learning_rate=lesson.learning_rate / (2 if number else 1),
         lora=Lora() if lesson.tuning == "lora" else None,
         seed=seed + number,

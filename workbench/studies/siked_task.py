@@ -1,5 +1,6 @@
 """What the students of 08_siked learn and are asked, and that no question stands on both sides."""
 
+import difflib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -115,9 +116,19 @@ def _told(found: Sequence[Rationale]) -> list[str]:
     return notes
 
 
+def _in_files(teacher: str) -> bool:
+    """Whether the teacher's solutions are in files; a file that nothing calls solutions is refused."""
+    scheme, colon, _ = teacher.partition(":")
+    if colon and scheme == "rationales":
+        return True
+    if Path(teacher).is_file() or difflib.get_close_matches(scheme, ["rationales"]):
+        raise UserError(f"{teacher!r} is no sampler: solutions in files are named rationales:PATH.")
+    return False
+
+
 # ------------------------------------------------------------------------------- the grammar
 def _embedded(params: Any, n: int, asked: int) -> _Read:
-    if params.teacher.startswith("rationales:"):
+    if _in_files(params.teacher):
         raise UserError(
             "data and teacher go together: solutions of a file need its questions, such as data=svamp:PATH."
         )
@@ -141,7 +152,7 @@ def _question(problem: Problem | FileProblem) -> Question:
 
 # ------------------------------------------------------------------------------- files
 def _from_files(params: Any, n: int, asked: int) -> _Read:
-    """Questions that the teacher's files solve are for training, the others of the data for the test.
+    """What the teacher's files solve in each of their strategies is for training, the rest for the test.
 
     A sampler solves any: then the first `n` of the shuffled questions are for training.
     """
@@ -157,16 +168,21 @@ def _from_files(params: Any, n: int, asked: int) -> _Read:
     scorable = [each for each in problems if judge("", each.gold).verdict != "unscorable"]
     notes = _left_out(len(problems) - len(scorable), "their answer is no number")
     order = np.random.default_rng(params.seed).permutation(len(scorable))
-    if not params.teacher.startswith("rationales:"):
+    if not _in_files(params.teacher):
         fresh = {" ".join(words(scorable[at].question)): scorable[at] for at in order}
         notes += _left_out(len(scorable) - len(fresh), "they stand in the data twice")
         shuffled = [_question(each) for each in fresh.values()]
         return _Read(shuffled[:n], {"the others": shuffled[n : n + asked]}, None, notes)
     paths = params.teacher.removeprefix("rationales:").split(",")
+    if not all(paths):
+        raise UserError(f"{params.teacher!r} names an empty path: write rationales:PATH or rationales:A,B.")
     found = load_rationales(paths, scorable)
     if found.n_foreign:
         notes.append(f"solutions of the teacher to other questions: {found.n_foreign:,}")
-    solved = {each.id for each in found.rationales}
+    strategies = {each.strategy for each in found.rationales}
+    solved = set.intersection(
+        *({each.id for each in found.rationales if each.strategy == name} for name in strategies)
+    )
     shuffled = [_question(scorable[at]) for at in order]
     own = [each for each in shuffled if each.id in solved]
     others = [each for each in shuffled if each.id not in solved]

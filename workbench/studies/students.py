@@ -42,6 +42,7 @@ class Course:
         steps: of a student.
         batch_size: rows of `CONTEXT` tokens a step.
         asked: test problems of each kind.
+        context: tokens that the models can read.
     """
 
     preset: str
@@ -49,6 +50,7 @@ class Course:
     steps: int
     batch_size: int
     asked: int
+    context: int = CONTEXT
 
 
 def pair(problem: Problem) -> Pair:
@@ -105,7 +107,7 @@ def base(
     texts = base_texts(params.seed, told)
     seen = [told(each) for each in draw(2000, params.seed, templates=two_steps(), largest=LARGEST)]
     tokenizer = models.train_tokenizer(texts + seen, 768)
-    config = models.config(course.preset, vocab_size=len(tokenizer), context=CONTEXT)
+    config = models.config(course.preset, vocab_size=len(tokenizer), context=course.context)
     train(
         models.build(config, params.seed),
         tokenizer,
