@@ -1,5 +1,6 @@
 """A tiny random model of each family of transformers that the tests of the engine look into."""
 
+import copy
 from functools import cache
 
 import torch
@@ -69,3 +70,17 @@ def logits_of(model, row):
 def hooks_of(model):
     """How many hooks its modules carry."""
     return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in model.modules())
+
+
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def with_chat(tokenizer, template=CHATML):
+    """The tokenizer of an instruct model: its template's marks are special tokens, one of them the end."""
+    tokenizer = copy.deepcopy(tokenizer)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>"], "eos_token": "<|im_end|>"})
+    tokenizer.chat_template = template
+    return tokenizer

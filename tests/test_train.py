@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import asdict
 from itertools import chain, pairwise
 
 import numpy as np
@@ -14,6 +15,7 @@ import torch
 from test_models import STORIES260K, TEXTS, needs_stories260k
 
 from workbench.engine import models
+from workbench.engine.adapters import Lora
 from workbench.engine.packing import IGNORED, pack
 from workbench.engine.train import loss, train
 from workbench.errors import UserError
@@ -337,8 +339,9 @@ def test_a_folder_with_other_files_is_left_alone(tokenizer, tmp_path):
 
 SCRIPT = """
 import json, os, resource, sys
-from test_train import SHORT, STORIES, TEXTS, fresh, models, train
+from test_train import SHORT, STORIES, TEXTS, Lora, fresh, models, train
 folder, options = sys.argv[1], json.loads(sys.argv[2])
+options["lora"] = options.get("lora") and Lora(**options["lora"])
 limit = options.pop("limit", None)
 def log(row):
     print(json.dumps(row), flush=True)
@@ -361,8 +364,9 @@ def start(folder, options, *launcher):
     )
 
 
-def test_a_killed_training_goes_on_to_the_same_bytes(tokenizer, tmp_path):
-    options = {"steps": 120, "checkpoint_every": 10}
+@pytest.mark.parametrize("lora", [None, Lora(4, 8)], ids=["all weights", "LoRA"])
+def test_a_killed_training_goes_on_to_the_same_bytes(tokenizer, tmp_path, lora):
+    options = {"steps": 120, "checkpoint_every": 10, "lora": lora and asdict(lora)}
     killed = start(tmp_path / "b", options)
     for line in killed.stdout:
         if json.loads(line)["step"] >= 12:
@@ -378,7 +382,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tokenizer, tmp_path):
             steps = []
             train(
                 fresh(tokenizer), tokenizer, STORIES, folder=tmp_path / name,
-                log=lambda row, steps=steps: steps.append(row["step"]), **SHORT | options,
+                log=lambda row, steps=steps: steps.append(row["step"]), **SHORT | options | {"lora": lora},
             )  # fmt: skip
             seen.append(steps)
     finally:
