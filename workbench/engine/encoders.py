@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -116,12 +117,13 @@ def _sentence_vectors(texts: list[str], model: str, device: str) -> np.ndarray:
             'A sentence-transformers model needs the extra: pip install "small-model-workbench[embeddings]"'
         ) from None
     from workbench.engine.folders import without_bars
-    from workbench.engine.models import pick_device
+    from workbench.engine.models import hub_answers, pick_device
 
     device = pick_device(device)
+    local = Path(model).exists() or not hub_answers()
     try:
         with without_bars():
-            encoder: Any = SentenceTransformer(model, device=device)
+            encoder: Any = SentenceTransformer(model, device=device, local_files_only=local)
     except Exception as error:  # the library raises whatever its readers and the hub's client raise
         raise UserError(
             f"The embedding model {model} could not be loaded ({type(error).__name__}): "

@@ -236,7 +236,7 @@ def _from_pretrained(source: str, local: bool, device: str) -> tuple[Any, Any]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    local = local or not _hub_answers()
+    local = local or not hub_answers()
     options = {"local_files_only": local, "trust_remote_code": False}
     dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
     try:
@@ -254,8 +254,8 @@ def _from_pretrained(source: str, local: bool, device: str) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def _hub_answers() -> bool:
-    # One quick question: the hub's own client repeats each of its requests for half a minute.
+def hub_answers() -> bool:
+    """One quick question: the hub's own client repeats each of its requests for half a minute."""
     import httpx
     from huggingface_hub import constants
 
