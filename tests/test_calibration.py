@@ -8,7 +8,7 @@ from workbench.errors import UserError
 from workbench.measures.calibration import calibration, equal_variance_subsets, rated_items, within_fences
 
 
-def simulate(blind_where_disputed, n=1500, people=15):
+def simulate(blind_where_disputed, n=1000, people=15):
     """Items of which people's opinions spread unequally; scores see quality through noise.
 
     `blind_where_disputed` scores are noise alone where the spread is large; otherwise the noise is alike.
@@ -120,6 +120,20 @@ def test_small_subsets_say_nothing():
     assert np.isnan(alone["ceiling"][0])  # one rating an item has no halves
     constant = calibration(ratings, 0 * scores, alike=(), disputed=(), draws=5)
     assert np.isnan(constant["value"][0])
+
+
+def test_items_of_one_prompt_are_drawn_together():
+    ratings, scores = simulate(False, n=100, people=5)
+    plain = calibration(ratings, scores, alike=(), disputed=(), draws=5).iloc[0]
+    copies = pd.concat(
+        [ratings.assign(item=ratings["item"] + 100 * i, prompt=ratings["item"]) for i in range(4)]
+    )
+    repeated = pd.Series(np.tile(scores, 4))
+    over_prompts = calibration(copies, repeated, alike=(), disputed=(), draws=5).iloc[0]
+    over_items = calibration(copies.drop(columns="prompt"), repeated, alike=(), disputed=(), draws=5).iloc[0]
+    width = over_prompts["high"] - over_prompts["low"]
+    assert width == pytest.approx(plain["high"] - plain["low"], rel=0.2)
+    assert width > 1.5 * (over_items["high"] - over_items["low"])
 
 
 def test_bad_annotations_are_named():

@@ -128,6 +128,21 @@ def test_spearman():
     assert spearman([1, 2, 2, 3], [1, 2, 3, 4]).value == pytest.approx(4.5 / np.sqrt(22.5))
 
 
+def test_spearman_over_groups():
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 40))
+    alone = spearman(x, y, groups=np.arange(40))
+    pairs = spearman(x, y)
+    assert (alone.value, alone.n) == (pairs.value, 40)
+    assert (alone.low, alone.high) == pytest.approx((pairs.low, pairs.high), abs=0.05)
+    copies = np.repeat([x, y], 9, axis=1)
+    wide, narrow = spearman(*copies, groups=np.repeat(np.arange(40), 9)), spearman(*copies)
+    assert (wide.n, narrow.n) == (40, 360)
+    assert wide.high - wide.low > 2 * (narrow.high - narrow.low)
+    gap = np.append(y[:-1], np.nan)
+    assert spearman(x, gap, groups=np.arange(40)).n == 39
+
+
 def test_spearman_of_a_constant_is_undefined():
     found = spearman([1, 1, 1, 1], [1, 2, 3, 4])
     assert np.isnan([found.value, found.low, found.high]).all()

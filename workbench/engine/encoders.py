@@ -41,15 +41,16 @@ def encode(texts: Sequence[str], encoder: str = "embedded", device: str = "auto"
         return embed(texts)
     if not len(texts):
         raise ValueError("there is no text to encode")
-    unique, index = np.unique(np.asarray(texts, dtype=object).astype(str), return_inverse=True)
+    number = {text: i for i, text in enumerate(dict.fromkeys(texts))}
     if encoder.startswith(_HIDDEN):
-        rows = _hidden_means(unique.tolist(), encoder.removeprefix(_HIDDEN), device)
+        rows = _hidden_means(list(number), encoder.removeprefix(_HIDDEN), device)
     else:
-        rows = _sentence_vectors(unique.tolist(), encoder, device)
+        rows = _sentence_vectors(list(number), encoder, device)
     if not np.isfinite(rows).all():
         raise UserError(f"The encoder {encoder} returns values that are not finite: choose another one.")
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)[index]
+    unit = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    return unit[[number[text] for text in texts]]
 
 
 def embed(texts: Sequence[str], *, dimensions: int = 128, seed: int = 0) -> np.ndarray:

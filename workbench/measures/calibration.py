@@ -26,7 +26,8 @@ def rated_items(ratings: pd.DataFrame) -> pd.DataFrame:
         ratings: columns item, annotator, rating; of repeats by one annotator the first counts.
 
     Returns:
-        By item: mean, entropy (Shannon, bits, over the labels that were given; 0 where all agree), n.
+        By item: mean, entropy (Shannon, bits, over the labels that were given; 0 where all agree), n, and
+        prompt if the ratings have it.
 
     Raises:
         UserError: a column is missing, a rating is no number, or there is none.
@@ -36,7 +37,8 @@ def rated_items(ratings: pd.DataFrame) -> pd.DataFrame:
     counts = kept.groupby(["item", "rating"]).size()
     shares = counts / counts.groupby("item").transform("sum")
     bits = -(shares * np.log2(shares)).groupby("item").sum()
-    return pd.DataFrame({"mean": items.mean(), "entropy": bits.clip(lower=0), "n": items.size()})
+    found = pd.DataFrame({"mean": items.mean(), "entropy": bits.clip(lower=0), "n": items.size()})
+    return found.join(kept.groupby("item")["prompt"].first()) if "prompt" in kept else found
 
 
 def calibration(
@@ -63,7 +65,7 @@ def calibration(
     other's want: halves that correlate negatively count as reliability 0.
 
     Args:
-        ratings: columns item, annotator, rating.
+        ratings: columns item, annotator, rating; with a column prompt, intervals are over prompts.
         scores: of one model, by item; items without score or ratings are left out.
         alike: reach of the fences, in quartile ranges.
         disputed: shares of the items.
@@ -72,7 +74,7 @@ def calibration(
 
     Returns:
         Columns subset ("all", "alike", "disputed"), at (reach or share), n (items), variance (of the mean
-        rating), value, low, high (95 %, bootstrap over items), random (mean of the random subsets), extra
+        rating), value, low, high (95 %, bootstrap), random (mean of the random subsets), extra
         (value − random), extra_low, extra_high (the middle 95 % of it over the random subsets), reliability,
         ceiling. NaN where a subset holds fewer than five items, or a side is constant.
 
@@ -141,7 +143,8 @@ def _subsets(
 
 def _correlation(items: pd.DataFrame, chosen: np.ndarray, draws: int, seed: int) -> dict[str, float]:
     means, scores = items["mean"].to_numpy(), items["score"].to_numpy()
-    found = spearman(scores[chosen], means[chosen], seed=seed)
+    prompts = items["prompt"][chosen] if "prompt" in items else None
+    found = spearman(scores[chosen], means[chosen], groups=prompts, seed=seed)
     drawn = equal_variance_subsets(means, chosen, draws, seed)
     random = rank_correlations(scores[drawn], means[drawn])
     extra = found.value - random

@@ -4,7 +4,7 @@ NaN items are left out and `Interval.n` counts what remains. A single item has n
 are NaN, which no claim takes for a result.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -120,27 +120,31 @@ def wilson(successes: int, n: int) -> Interval:
     return Interval(share, float(max(0.0, centre - half)), float(min(1.0, centre + half)), n)
 
 
-def spearman(x: ArrayLike, y: ArrayLike, *, seed: int = 0, n_resamples: int = 2000) -> Interval:
+def spearman(
+    x: ArrayLike, y: ArrayLike, *, groups: Sequence | None = None, seed: int = 0, n_resamples: int = 2000
+) -> Interval:
     """Spearman's rank correlation (ties get mean ranks) with a bootstrap interval over the pairs.
 
-    NaN when one side is constant.
+    NaN when one side is constant. With `groups`, shape (n,), labels, pairs of one group are drawn together,
+    and `n` is the number of groups.
 
     Raises:
         ValueError: the lengths differ, or fewer than three complete pairs are left.
     """
     a, b = _vector(x), _vector(y)
-    if len(a) != len(b):
+    if len(a) != len(b) or (groups is not None and len(groups) != len(a)):
         raise ValueError(f"pairs need the same items on both sides, not {len(a)} and {len(b)}")
     complete = ~(np.isnan(a) | np.isnan(b))
     a, b = a[complete], b[complete]
     if len(a) < 3:
         raise ValueError(f"a rank correlation needs three pairs, not {len(a)}")
     rng = np.random.default_rng(seed)
-    resampled = []
-    for size in _chunks(n_resamples, len(a)):
-        drawn = rng.integers(len(a), size=(size, len(a)))
-        resampled.append(rank_correlations(a[drawn], b[drawn]))
-    found = _interval(float(rank_correlations(a[None], b[None])[0]), np.concatenate(resampled), len(a))
+    if groups is None:
+        n, places = len(a), _drawn_pairs(len(a), rng, n_resamples)
+    else:
+        n, places = _drawn_groups(np.asarray(groups)[complete], rng, n_resamples)
+    resampled = np.concatenate([rank_correlations(a[drawn], b[drawn]) for drawn in places])
+    found = _interval(float(rank_correlations(a[None], b[None])[0]), resampled, n)
     return (
         replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))
         if found.low <= found.high
@@ -193,6 +197,22 @@ def _resampled_means(
 def _chunks(n_resamples: int, n: int) -> list[int]:
     step = max(1, _CHUNK // n)
     return [min(step, n_resamples - start) for start in range(0, n_resamples, step)]
+
+
+def _drawn_pairs(n: int, rng: np.random.Generator, n_resamples: int) -> Iterator[np.ndarray]:
+    """Places of resampled pairs, many resamples at a time, [resamples, n]."""
+    for size in _chunks(n_resamples, n):
+        yield rng.integers(n, size=(size, n))
+
+
+def _drawn_groups(
+    groups: np.ndarray, rng: np.random.Generator, n_resamples: int
+) -> tuple[int, Iterator[np.ndarray]]:
+    """How many groups there are, and the places of one resample at a time, [1, pairs of its groups]."""
+    _, index = np.unique(groups, return_inverse=True)
+    members = np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index))[:-1])
+    draws = rng.integers(len(members), size=(n_resamples, len(members)))
+    return len(members), (np.concatenate([members[i] for i in drawn])[None] for drawn in draws)
 
 
 def _interval(value: float, resampled: np.ndarray, n: int) -> Interval:
