@@ -8,9 +8,10 @@ from workbench.engine import models
 from workbench.engine.generate import Completion, TransformersSampler
 from workbench.studies import siked
 from workbench.studies.mixing import first_correct
+from workbench.studies.solving import Question, solve
 
 PROBLEMS = draw(12, 0)
-QUESTIONS = [siked.Question(each.id, each.question, str(each.answer)) for each in PROBLEMS]
+QUESTIONS = [Question(each.id, each.question, str(each.answer)) for each in PROBLEMS]
 LESSON = siked.Lesson(
     epochs=0.2, round_epochs=0.1, rounds=2, samples=2, batch_size=2, context=192, least_gain=-1
 )
@@ -41,14 +42,14 @@ def test_what_the_solver_writes_is_judged_right_and_a_twin_wrong(strategy):
     for problem, question in zip(PROBLEMS, QUESTIONS, strict=True):
         right, tag = problem.rationale(strategy), f"[{strategy}] "
         wrong = right + "\nans = 999" if strategy == "pot" else right.replace("answer is", "answer is 9")
-        found = siked.solve(Says(tag + right, tag + wrong), [question], "x", n=2)
+        found = solve(Says(tag + right, tag + wrong), [question], "x", n=2)
         assert [each.verdict for each in found] == ["correct", "wrong"]
         assert {each.strategy for each in found} == {strategy}
 
 
 def test_a_forced_strategy_is_written_into_the_prompt_and_kept_out_of_the_solution():
     sampler = Says(" 1 + 1 = 2. The answer is 2.")
-    (found,) = siked.solve(sampler, [siked.Question("a", "How many?", "2")], "x", strategy="cot")
+    (found,) = solve(sampler, [Question("a", "How many?", "2")], "x", strategy="cot")
     assert sampler.prompts == ["How many? [cot]"]
     assert (found.text, found.verdict) == ("1 + 1 = 2. The answer is 2.", "correct")
 
@@ -66,7 +67,7 @@ def test_a_forced_strategy_is_written_into_the_prompt_and_kept_out_of_the_soluti
     ],
 )
 def test_every_kind_of_solution_has_its_verdict(text, strategy, verdict):
-    (found,) = siked.solve(Says(text), [siked.Question("a", "How many?", "2")], "x")
+    (found,) = solve(Says(text), [Question("a", "How many?", "2")], "x")
     assert (found.strategy, found.verdict) == (strategy, verdict)
 
 
@@ -95,14 +96,14 @@ def test_rounds_go_on_where_they_were_cut_and_choose_the_best(base, tmp_path, ho
     assert (learnt.rounds["alpha_all"] > 0.7).all()  # an untrained student is right by accident only
     assert (learnt.rounds["n_all"] == 36).all() or how == "all"
     assert np.isfinite(learnt.rounds["divergence"]).all()
-    assert (tmp_path / "s" / "round-1" / "wrote.parquet").exists() == (how != "teacher-only")
+    assert (tmp_path / "s" / "round-1" / "wrote").exists() == (how != "teacher-only")
     again = siked.distil(tmp_path / "s", *arguments)
     assert again.rounds.equals(learnt.rounds)
 
 
 def test_a_student_with_nothing_right_stays_what_it_was_and_the_round_ends(base, tmp_path):
     folder, teacher = base
-    asked = [siked.Question(each.id, each.text, "123456789") for each in QUESTIONS]
+    asked = [Question(each.id, each.text, "123456789") for each in QUESTIONS]
     arguments = (folder, teacher, asked[:8], asked[8:], LESSON, "self-only")
     learnt = siked.distil(tmp_path / "s", *arguments, device="cpu")
     assert learnt.rounds["round"].tolist() == [0, 1]
@@ -113,9 +114,9 @@ def test_a_student_with_nothing_right_stays_what_it_was_and_the_round_ends(base,
 
 def test_a_question_that_fills_the_context_is_unparsed_and_the_others_are_asked(base):
     sampler = TransformersSampler(*models.load(base[0], "cpu"))
-    long = siked.Question("long", "How many? " * 100, "2")
+    long = Question("long", "How many? " * 100, "2")
     for strategy, name in ((None, "cot"), ("pot", "pot")):
-        found = siked.solve(sampler, [long, *QUESTIONS[:2]], "x", strategy=strategy, n=2, max_new_tokens=4)
+        found = solve(sampler, [long, *QUESTIONS[:2]], "x", strategy=strategy, n=2, max_new_tokens=4)
         assert [each.id for each in found] == [each.id for each in (long, *QUESTIONS[:2]) for _ in range(2)]
         assert [(each.text, each.strategy, each.verdict) for each in found[:2]] == [
             ("", name, "unparsed")

@@ -11,8 +11,8 @@ from workbench.engine.generate import Completion
 from workbench.errors import UserError
 from workbench.measures.answers import extract
 from workbench.studies import rounds, siked, teachers
-from workbench.studies.siked import Question
 from workbench.studies.siked_task import task
+from workbench.studies.solving import Question
 from workbench.studies.students import Course
 
 SIZES = rounds.Sizes(Course("tiny:0.1M", 4, 0, 2, 0), siked.Lesson(1, 1, 1, 2), 12, 4, 5, 1)
@@ -82,12 +82,12 @@ def test_every_strategy_is_asked_judged_and_kept_and_nothing_is_asked_twice(tmp_
     assert {each.verdict for each in found} == {"correct"}
     assert {each.source for each in found} == {"openai:x"}
     assert len(found) == 2 * 3 * 250
-    assert [size for size, _ in solver.calls] == 3 * [100, 100, 50]
-    assert len({seed for _, seed in solver.calls}) == 9
+    assert [size for size, _ in solver.calls] == 3 * [200, 50]
+    assert len({seed for _, seed in solver.calls}) == 6
     assert not any(each.text != each.text.strip() for each in found)
-    (tmp_path / "l2m-000100.parquet").unlink()
+    (tmp_path / "l2m-000200.parquet").unlink()
     assert teachers.solutions("openai:x", *asking, samples=2) == found
-    assert len(solver.calls) == 10
+    assert len(solver.calls) == 7
     named(None)  # which would fail, if it were asked for
     assert teachers.solutions("openai:x", *asking, samples=2) == found
 

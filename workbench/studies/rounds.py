@@ -27,8 +27,9 @@ from workbench.errors import UserError
 from workbench.measures.statistics import bootstrap_mean
 from workbench.studies import siked, students
 from workbench.studies.mixing import biased, check
-from workbench.studies.siked import Lesson, Question
+from workbench.studies.siked import Lesson
 from workbench.studies.siked_task import Task
+from workbench.studies.solving import Question
 from workbench.studies.students import Course
 from workbench.studies.subsets import plain
 
@@ -233,7 +234,7 @@ def solved(folder: Path) -> pd.DataFrame:
 
     Columns solved_by, questions.
     """
-    wrote = pd.read_parquet(folder / "seed-0" / "self-only" / "round-1" / "wrote.parquet")
+    wrote = pd.read_parquet(folder / "seed-0" / "self-only" / "round-1" / "wrote")
     right = wrote.assign(right=wrote["verdict"] == "correct").pivot_table(
         index="id", columns="strategy", values="right", aggfunc="max"
     )

@@ -6,38 +6,25 @@ is right, mixes it with the teacher's (`mixing`), learns on, and so forth. The r
 training questions that are held out; the test is touched once.
 """
 
-import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from workbench import sandbox
 from workbench.corpora.problems import Problem
 from workbench.corpora.rationales import STRATEGIES, Rationale, Strategy
 from workbench.engine import models
 from workbench.engine.adapters import Lora
 from workbench.engine.folders import kept
 from workbench.engine.generate import Sampler, TransformersSampler
-from workbench.engine.tokens import encode, framed
+from workbench.engine.tokens import framed
 from workbench.engine.train import train
-from workbench.measures.answers import judge
 from workbench.studies.mixing import Mix, alphas, divergence, first_correct, mix
-
-_TAGGED = re.compile(r"\s*\[(\w+)\]\s?(.*)", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question to solve: its id, its text and the right answer."""
-
-    id: str
-    text: str
-    gold: str
+from workbench.studies.solving import Question, in_pieces, solve, table
 
 
 @dataclass(frozen=True)
@@ -84,110 +71,6 @@ def taught(problems: Sequence[Problem], strategies: Sequence[Strategy] = STRATEG
 def pairs(rows: pd.DataFrame, tokenizer: PreTrainedTokenizerFast) -> list[tuple[str, str]]:
     """What a student reads: the question, as its model is asked one, then tag and solution."""
     return [framed(tokenizer, row.question, f" [{row.strategy}] {row.text}") for row in rows.itertuples()]
-
-
-# ------------------------------------------------------------------------------- solving
-def solve(
-    sampler: Sampler,
-    questions: Sequence[Question],
-    source: str,
-    *,
-    strategy: Strategy | None = None,
-    n: int = 1,
-    temperature: float = 0.7,
-    top_p: float = 0.95,
-    seed: int = 0,
-    max_new_tokens: int = 96,
-) -> list[Rationale]:
-    """Solutions by a student, judged; programs run in the sandbox.
-
-    Args:
-        sampler: the student.
-        questions: to solve.
-        source: the student's name in the record.
-        strategy: its tag is written for the student; None lets it choose.
-        n: solutions of each question.
-        temperature: 0 takes the most likely solution.
-        top_p: as `Sampler.sample`.
-        seed: of the draws.
-        max_new_tokens: longest solution.
-
-    Returns:
-        `n` for each question, in order. A solution without one of the three tags is `unparsed`, of the
-        strategy that its tag names or of "cot"; so is the empty one of a question that fills the student's
-        context. A program that did not run for lack of a sandbox is
-        `not run`.
-    """
-    tag = f" [{strategy}]" if strategy else ""
-    prompts = [_prompt(sampler, question.text, tag) for question in questions]
-    short = [at for at, prompt in enumerate(prompts) if _fits(sampler, prompt)]
-    replies = sampler.sample(
-        [prompts[at] for at in short],
-        n=n,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-    )
-    texts = {at: [reply.text for reply in own] for at, own in zip(short, replies, strict=True)}
-    written = [
-        (question, *_tagged(tag + text))
-        for at, question in enumerate(questions)
-        for text in texts.get(at, [""] * n)
-    ]
-    return judged(written, source)
-
-
-def _prompt(sampler: Sampler, question: str, tag: str) -> str:
-    if isinstance(sampler, TransformersSampler):
-        question, tag = framed(sampler.tokenizer, question, tag)
-    return question + tag  # a server has the frame of its own model
-
-
-def _fits(sampler: Sampler, prompt: str) -> bool:
-    if not isinstance(sampler, TransformersSampler):
-        return True
-    context = getattr(sampler.model.config, "max_position_embeddings", None) or 1 << 30
-    return len(encode(sampler.tokenizer, [prompt])[0]) < context
-
-
-def judged(written: Sequence[tuple[Question, Strategy | Literal[""], str]], source: str) -> list[Rationale]:
-    """Solutions with their verdicts; programs run in the sandbox.
-
-    Args:
-        written: question, strategy and solution; without a strategy a solution is `unparsed`, and counts
-            as of "cot".
-        source: who wrote them.
-    """
-    outcomes = iter(sandbox.run([text for _, strategy, text in written if strategy == "pot"]))
-    found = []
-    for question, strategy, text in written:
-        if strategy == "pot":
-            verdict = _of_program(next(outcomes), question.gold)
-        else:
-            verdict = judge(text, question.gold, strategy).verdict if strategy else "unparsed"
-        found.append(
-            Rationale(question.id, question.text, strategy or "cot", text, question.gold, source, verdict)
-        )
-    return found
-
-
-def _of_program(outcome: sandbox.Outcome, gold: str) -> str:
-    if outcome.status == "ok":
-        return judge(outcome.value, gold, "pot").verdict
-    too_long = outcome.reason.startswith("the program is longer")
-    return "not run" if outcome.status == "not run" and not too_long else "unparsed"
-
-
-def _tagged(text: str) -> tuple[Strategy | Literal[""], str]:
-    """(strategy, solution) of what was written; the strategy is empty without one of the three tags."""
-    found = _TAGGED.match(text)
-    return (found[1], found[2]) if found and found[1] in STRATEGIES else ("", text)
-
-
-def table(found: Sequence[Rationale]) -> pd.DataFrame:
-    """Solutions as a table: columns id, question, strategy, text, gold, source, verdict."""
-    return pd.DataFrame([asdict(each) for each in found])
 
 
 # ------------------------------------------------------------------------------- learning
@@ -250,9 +133,9 @@ def distil(
         mixed = teacher
         if number and how != "teacher-only":
             writer = before if on_policy else str(folder / "round-0" / "model")
-            write = partial(_wrote, writer, questions, lesson, seed + number, device)
-            wrote = kept(place / "wrote.parquet", write)
-            mixed = mix(teacher, first_correct(rationales(wrote), "student"), how, alpha=alpha, seed=seed)
+            student = cache(partial(_sampler, writer, device))
+            wrote = in_pieces(place / "wrote", questions, partial(_wrote, student, lesson), seed + number)
+            mixed = mix(teacher, first_correct(wrote, "student"), how, alpha=alpha, seed=seed)
             if mixed.empty:  # nothing of its own is right: it stays what it was
                 rows.append({"round": number, **_state(mixed, answered)})
                 break
@@ -274,12 +157,20 @@ def answers(sampler: Sampler, questions: Sequence[Question], lesson: Lesson) -> 
     return table(solve(sampler, questions, "student", temperature=0, max_new_tokens=longest))
 
 
-def _wrote(model: str, questions: Sequence[Question], lesson: Lesson, seed: int, device: str) -> pd.DataFrame:
-    """What a student writes for every question in every strategy."""
-    sampler = TransformersSampler(*models.load(model, device))
+def _sampler(model: str, device: str) -> Sampler:
+    return TransformersSampler(*models.load(model, device))
+
+
+def _wrote(
+    student: Callable[[], Sampler],
+    lesson: Lesson,
+    strategy: Strategy,
+    questions: Sequence[Question],
+    seed: int,
+) -> list[Rationale]:
+    """What a student writes for some questions in a strategy."""
     how = {"n": lesson.samples, "seed": seed, "max_new_tokens": lesson.max_new_tokens}
-    frames = [table(solve(sampler, questions, "student", strategy=name, **how)) for name in STRATEGIES]
-    return pd.concat(frames, ignore_index=True)
+    return solve(student(), questions, "student", strategy=strategy, **how)
 
 
 def _learn(
@@ -313,8 +204,3 @@ def _state(mixed: pd.DataFrame, answered: pd.DataFrame) -> dict[str, float]:
         **{f"alpha_{row.strategy}": row.alpha for row in shares.itertuples()},
         **{f"n_{row.strategy}": row.n for row in shares.itertuples()},
     }
-
-
-def rationales(frame: pd.DataFrame) -> list[Rationale]:
-    """The solutions of a `table`."""
-    return [Rationale(*row) for row in frame.itertuples(index=False)]

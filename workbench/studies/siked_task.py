@@ -19,7 +19,7 @@ from workbench.measures.overlap import contamination
 from workbench.measures.vocabulary import words
 from workbench.studies import siked, teachers
 from workbench.studies.mixing import first_correct
-from workbench.studies.siked import Question
+from workbench.studies.solving import Question
 from workbench.studies.students import LARGEST, two_steps
 
 if TYPE_CHECKING:

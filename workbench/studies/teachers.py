@@ -6,25 +6,20 @@ piece, so that a call that was cut off asks nothing twice.
 """
 
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
-import pandas as pd
 from tqdm.auto import tqdm
 
 from workbench.corpora.problems import draw
 from workbench.corpora.rationales import STRATEGIES, Rationale, Strategy
 from workbench.engine import samplers
-from workbench.engine.folders import kept
 from workbench.engine.generate import Completion
-from workbench.studies import siked
-from workbench.studies.siked import Question
+from workbench.studies.solving import Question, in_pieces, judged
 
 SHOTS = 8
-PIECE = 100  # questions that are asked together, and lost together when a call is cut off
 ASKED = {
     "cot": "Solve each word problem step by step. Write one short equation for every step, and end with "
     '"The answer is" and the number.',
@@ -55,7 +50,7 @@ def solutions(
     Args:
         spec: a sampler's name (`samplers.sampler`), which is loaded only if something is left to ask.
         questions: to solve.
-        folder: of what was written, a file for each strategy and `PIECE` questions.
+        folder: of what was written, see `solving.in_pieces`.
         samples: solutions of each question and strategy.
         seed: of the draws.
         max_new_tokens: longest solution.
@@ -68,26 +63,22 @@ def solutions(
         UserError: as `samplers.sampler` and `Sampler.sample`; a prompt is about 1,000 tokens long.
     """
     loaded = cache(partial(samplers.sampler, spec, device))
-    pieces = [(name, at) for name in STRATEGIES for at in range(0, len(questions), PIECE)]
+    with tqdm(total=len(STRATEGIES) * len(questions), unit=" questions", desc="teacher") as bar:
 
-    def wrote(name: Strategy, at: int) -> pd.DataFrame:
-        asked = questions[at : at + PIECE]
-        replies = loaded().sample(
-            [prompt(name, question.text) for question in asked],
-            n=samples,
-            max_new_tokens=max_new_tokens,
-            temperature=0.7,
-            top_p=0.95,
-            stop=_NEXT,
-            seed=zlib.crc32(f"{seed}/{name}/{at}".encode()),
-        )
-        return siked.table(_judged(name, asked, replies, spec))
+        def write(strategy: Strategy, asked: Sequence[Question], seed: int) -> list[Rationale]:
+            replies = loaded().sample(
+                [prompt(strategy, question.text) for question in asked],
+                n=samples,
+                max_new_tokens=max_new_tokens,
+                temperature=0.7,
+                top_p=0.95,
+                stop=_NEXT,
+                seed=seed,
+            )
+            bar.update(len(asked))
+            return _judged(strategy, asked, replies, spec)
 
-    frames = [
-        kept(folder / f"{name}-{at:06}.parquet", partial(wrote, name, at))
-        for name, at in tqdm(pieces, desc="teacher")
-    ]
-    return siked.rationales(pd.concat(frames))
+        return in_pieces(folder, questions, write, seed)
 
 
 def prompt(strategy: Strategy, question: str) -> str:
@@ -102,10 +93,10 @@ def _judged(
     strategy: Strategy, questions: Sequence[Question], replies: Sequence[Sequence[Completion]], source: str
 ) -> list[Rationale]:
     flat = [(question, reply) for question, own in zip(questions, replies, strict=True) for reply in own]
-    judged = siked.judged([(question, strategy, _read(reply, strategy)) for question, reply in flat], source)
+    found = judged([(question, strategy, _read(reply, strategy)) for question, reply in flat], source)
     return [
-        found if reply.finish_reason == "stop" else replace(found, verdict="unparsed")
-        for found, (_, reply) in zip(judged, flat, strict=True)
+        each if reply.finish_reason == "stop" else replace(each, verdict="unparsed")
+        for each, (_, reply) in zip(found, flat, strict=True)
     ]
 
 
