@@ -121,10 +121,17 @@ def test_the_best_constant_is_no_further_than_any_other():
 
 def test_the_noise_floor_falls_with_the_people_asked_and_is_unknown_without_them():
     floor = d.noise_floor([(0.5, 0.5)] * 4, [20, 2000, np.nan, 1])
-    # for small differences the JSD of two halves is about (options − 1) / (4 · n / 2) nats
+    # for small differences the JSD of two halves is about (options − 1) / (2 n) nats
     assert floor[:2] == pytest.approx([1 / 40, 1 / 4000], rel=0.25)
     assert np.isnan(floor[2:]).all()
     assert d.noise_floor([END], 100) == 0
+
+
+def test_so_many_samples_of_the_truth_are_this_far_from_it():
+    floor = d.sampling_floor(d.stack([(0.5, 0.5), (0.2, 0.3, 0.5)]), 400)
+    # the JSD of n draws is about (options − 1) / (8 n) nats
+    assert floor == pytest.approx([1 / 3200, 2 / 3200], rel=0.25)
+    assert np.isnan(d.sampling_floor([(0.5, 0.5)], [0])).all()
 
 
 def test_the_score_is_0_for_guessing_and_100_for_the_truth():

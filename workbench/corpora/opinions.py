@@ -41,7 +41,7 @@ class Question:
         people: everybody's answers.
         groups: answers of each group that is told apart.
         ordinal: places of the options on a scale, where they have an order.
-        topic: what it is about; questions of one topic may be other wordings.
+        topic: of several questions, where they are told apart: a conversation, an ambiguity.
     """
 
     id: str

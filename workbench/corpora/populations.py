@@ -84,7 +84,7 @@ def population(seed: int, wording: int = HELD_OUT) -> list[Question]:
         people = Answers(tuple((np.array(list(VILLAGES.values())) @ shares).tolist()), PEOPLE)
         prompt = WORDINGS[kind][wording].format(topic=topic)
         ordinal = (1.0, 2.0, 3.0, 4.0) if kind == "habits" else None
-        found.append(Question(f"{topic}/{wording}", prompt, options, people, groups, ordinal, topic))
+        found.append(Question(topic, prompt, options, people, groups, ordinal, kind))
     return found
 
 
@@ -101,7 +101,7 @@ def truths() -> list[Question]:
     found = []
     for name, (prompt, words) in fair.items():
         options = tuple(words.split())
-        found.append(Question(name, prompt, options, Answers((1 / len(options),) * len(options)), topic=name))
+        found.append(Question(name, prompt, options, Answers((1 / len(options),) * len(options))))
     for balls in ((3, 2, 1), (1, 1, 4), (2, 6, 2)):
         held = ", ".join(f"{count} {colour}" for count, colour in zip(balls, _COLOURS, strict=True))
         prompt = f"A ball is drawn from an urn with these: {held}. Which colour is it?"
@@ -118,11 +118,10 @@ def draw(questions: Sequence[Question], n: int, seed: int) -> list[tuple[str, st
     One in three says nothing of the village, and answers as all people do. Options stand in any order, and
     are never lettered: a model that learns from this knows nothing of letters.
     """
-    rng, villages = Random(seed), list(VILLAGES)
-    found = []
+    rng, found = Random(seed), []
     for _ in range(n):
         question = rng.choice(questions)
-        group = rng.choice(villages) if question.groups and rng.random() < 2 / 3 else None
+        group = rng.choice(list(question.groups)) if question.groups and rng.random() < 2 / 3 else None
         name = rng.choice(["Somebody", *GIRLS, *BOYS])
         who = (WHO_OF if group else WHO if question.groups else "").format(name=name, group=group)
         dist = question.groups[group].dist if group else question.people.dist

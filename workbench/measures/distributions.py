@@ -141,10 +141,10 @@ def best_constant(p: ArrayLike, steps: int = 500) -> np.ndarray:
 def noise_floor(
     p: ArrayLike, n: ArrayLike, distance: Distance = jsd_nats, seed: int = 0, draws: int = 200
 ) -> np.ndarray:
-    """Distance between two halves of the people who were asked: nobody can be expected to come closer.
+    """Distance between two halves of the people who were asked: the noise in their answers.
 
     Both halves are drawn from the observed shares (multinomial), so it is an estimate; a model that knew the
-    shares of all people would be about half as far (in JSD) from the n who answered.
+    shares of all people would be about a quarter as far (in JSD) from the n who answered.
 
     Args:
         p: `[items, options]`.
@@ -153,16 +153,21 @@ def noise_floor(
         seed: of the draws.
         draws: pairs of halves; the mean over them is returned, `[items]`.
     """
-    shares, _, there = _pair(p, p)
-    half = np.nan_to_num(np.broadcast_to(np.asarray(n, dtype=float), len(shares))) // 2
-    known = half >= 1
-    rng = np.random.default_rng(seed)
-    size = np.where(known, half, 1).astype(int)
-    halves = [
-        np.where(there, rng.multinomial(size, shares, size=(draws, len(shares))) / size[:, None], np.nan)
-        for _ in range(2)
-    ]
-    return np.where(known, distance(*halves).mean(0), np.nan)
+    half, rng = np.asarray(n, dtype=float) // 2, np.random.default_rng(seed)
+    found = distance(_drawn(p, half, rng, draws), _drawn(p, half, rng, draws)).mean(0)
+    return np.where(half >= 1, found, np.nan)
+
+
+def sampling_floor(
+    p: ArrayLike, n: ArrayLike, distance: Distance = jsd_nats, seed: int = 0, draws: int = 200
+) -> np.ndarray:
+    """Distance of n answers drawn from `p` from `p` itself: what as many samples of a perfect model have.
+
+    Args as of `noise_floor`.
+    """
+    number = np.asarray(n, dtype=float)
+    found = distance(_drawn(p, number, np.random.default_rng(seed), draws), p).mean(0)
+    return np.where(number >= 1, found, np.nan)
 
 
 def rescaled(values: ArrayLike, guessing: ArrayLike) -> float:
@@ -171,6 +176,13 @@ def rescaled(values: ArrayLike, guessing: ArrayLike) -> float:
     100 is exact, 0 is guessing, below 0 is worse than guessing. Its distance is the total variation.
     """
     return float(100 * (1 - np.nanmean(values) / np.nanmean(guessing)))
+
+
+def _drawn(p: ArrayLike, n: np.ndarray, rng: np.random.Generator, draws: int) -> np.ndarray:
+    """Shares among n (at least one) people drawn from p, `[draws, items, options]`."""
+    shares, _, there = _pair(p, p)
+    asked = np.broadcast_to(np.where(n >= 1, n, 1).astype(int), len(shares))
+    return np.where(there, rng.multinomial(asked, shares, size=(draws, len(shares))) / asked[:, None], np.nan)
 
 
 def _pair(p: ArrayLike, q: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -155,27 +155,31 @@ def _people(question: Question, target: str | None) -> Answers | None:
     return question.people if target is None else question.groups.get(target)
 
 
-def baselines(questions: Sequence[Question]) -> pd.DataFrame:
+def baselines(questions: Sequence[Question], k: int) -> pd.DataFrame:
     """What distances are held against, as rows of `distances`.
 
-    Equal shares, the best single answer to all (where all have the same options), and one half of the people
-    against the other (JSD and total variation only, where their number is known).
+    Equal shares; the best single answer to all (where all have the same options); `k` people drawn from all,
+    which is what k samples of a perfect model are; and one half of the people who were asked against the
+    other, where their number is known. The last two for JSD and total variation only.
     """
     people = measures.stack([each.people.dist for each in questions])
+    ids = [each.id for each in questions]
     guesses = {"equal shares": measures.uniform(people)}
     if len({each.options for each in questions}) == 1:
         guesses["one answer to all"] = np.tile(measures.best_constant(people), (len(people), 1))
     frames = []
     for name, dist in guesses.items():
         shares = [row[: len(each.options)].tolist() for each, row in zip(questions, dist, strict=True)]
-        rows = {"readout": name, "prompted": NOBODY, "id": [each.id for each in questions], "shares": shares}
+        rows = {"readout": name, "prompted": NOBODY, "id": ids, "shares": shares}
         frames.append(distances(pd.DataFrame(rows), questions))
-    n = [np.nan if each.people.n is None else each.people.n for each in questions]
-    if not np.isnan(n).all():
-        floor = pd.DataFrame({"readout": "half of the people", "id": [each.id for each in questions]})
-        for name in ("jsd_nats", "jsd_bits", "root_jsd_nats", "total_variation"):
-            floor[name] = measures.noise_floor(people, n, measures.MEASURES[name])
-        frames.append(floor)
+    asked = np.array([np.nan if each.people.n is None else each.people.n for each in questions])
+    noises = {f"{k} people": (measures.sampling_floor, np.full(len(people), k)),
+              "half of the people": (measures.noise_floor, asked)}  # fmt: skip
+    for name, (noise, n) in noises.items():
+        frame = pd.DataFrame({"readout": name, "prompted": NOBODY, "id": ids})
+        for unit in ("jsd_nats", "jsd_bits", "root_jsd_nats", "total_variation"):
+            frame[unit] = noise(people, n, measures.MEASURES[unit])
+        frames.append(frame[frame["jsd_nats"].notna()])
     return pd.concat(frames, ignore_index=True)
 
 
@@ -199,10 +203,10 @@ def steering(asked: pd.DataFrame, task: Task) -> pd.DataFrame:
 
 
 def steered(found: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
-    """What naming the group changes: `by`, and columns id, target, gain_nats, hit.
+    """What naming the group changes: `by`, and columns id, target, own_nats, gain_nats, hit.
 
-    `gain_nats` is the distance from the group when nobody is named minus that when the group is; `hit` says
-    whether, asked as this group, the model is nearer to it than to any other group.
+    `own_nats` is the distance from the group when it is named, `gain_nats` how much more when nobody is;
+    `hit` says whether, asked as this group, the model is nearer to it than to any other group.
     """
     keys = [*by, "id"]
     wide = found.pivot_table(index=[*keys, "target"], columns="prompted", values="jsd_nats").reset_index()
@@ -211,7 +215,7 @@ def steered(found: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
         own = wide[wide["target"] == target].set_index(keys)
         to = found[found["prompted"] == target].pivot_table(index=keys, columns="target", values="jsd_nats")
         nearest = to.idxmin(axis=1) == target
-        gain = own[NOBODY] - own[target]
-        rows.append(pd.DataFrame({"target": target, "gain_nats": gain, "hit": nearest}).reset_index())
-    nothing = pd.DataFrame(columns=[*keys, "target", "gain_nats", "hit"])
+        found_here = {"own_nats": own[target], "gain_nats": own[NOBODY] - own[target], "hit": nearest}
+        rows.append(pd.DataFrame({"target": target, **found_here}).reset_index())
+    nothing = pd.DataFrame(columns=[*keys, "target", "own_nats", "gain_nats", "hit"])
     return pd.concat(rows, ignore_index=True) if rows else nothing

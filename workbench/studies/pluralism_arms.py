@@ -63,7 +63,7 @@ class Plan:
 
     @property
     def tuned(self) -> set[str]:
-        """Topics or ids of the questions that are tuned on."""
+        """Ids of the questions that are tuned on."""
         return tuned_on(self.task.questions, self.seed) if len(self.arms) > 1 else set()
 
 

@@ -72,22 +72,24 @@ def by_likelihood(sampler: TransformersSampler, questions: Sequence[Question], l
 def by_samples(
     sampler: Sampler, questions: Sequence[Question], k: int, seed: int = 0
 ) -> tuple[Reading, list[list[str]]]:
-    """From about `k` sampled answers, evenly over the rotations; also the replies as they were written.
+    """From `k` sampled answers, evenly over the rotations (so a few more), and the replies themselves.
 
     Temperature 1, nothing cut off: the model's own distribution.
     """
-    orders = [rotations(len(question.options)) for question in questions]
-    prompts = [
-        _prompt(sampler, put(question.prompt, [question.options[place] for place in order], False))
-        for question, own in zip(questions, orders, strict=True)
-        for order in own
-    ]
-    n = max(1, math.ceil(k / min(map(len, orders))))
+    replies: list[list[str]] = [[] for _ in questions]
     longest = max(len(option) for question in questions for option in question.options)
-    drawn = iter(sampler.sample(prompts, n=n, max_new_tokens=longest // 2 + 8, stop=["\n"], seed=seed))
-    replies = [[each.text for _ in own for each in next(drawn)] for own in orders]
-    counted = [_counts(texts, question.options) for texts, question in zip(replies, questions, strict=True)]
-    return _of_counts(counted, replies), replies
+    for size in dict.fromkeys(len(question.options) for question in questions):
+        own = [place for place, question in enumerate(questions) if len(question.options) == size]
+        prompts = [prompt for place in own for prompt in _listed(sampler, questions[place])]
+        drawn = sampler.sample(
+            prompts, n=math.ceil(k / size), max_new_tokens=longest // 2 + 8, stop=["\n"], seed=seed
+        )
+        for number, completions in enumerate(drawn):
+            replies[own[number // size]] += [each.text for each in completions]
+    counts = [_counts(texts, question.options) for texts, question in zip(replies, questions, strict=True)]
+    shares = [own / own.sum() if own.any() else np.full(len(own), np.nan) for own in counts]
+    valid = [own.sum() / len(texts) for own, texts in zip(counts, replies, strict=True)]
+    return Reading(stack(shares), np.array(valid), np.full(len(shares), np.nan)), replies
 
 
 def by_percentages(sampler: Sampler, questions: Sequence[Question], seed: int = 0) -> Reading:
@@ -95,19 +97,14 @@ def by_percentages(sampler: Sampler, questions: Sequence[Question], seed: int = 
 
     A reply is read if it gives every option a number and they sum to 95 to 105.
     """
-    orders = [rotations(len(question.options)) for question in questions]
-    prompts = [
-        _prompt(sampler, put(question.prompt, [question.options[place] for place in order], False) + HUNDRED)
-        for question, own in zip(questions, orders, strict=True)
-        for order in own
-    ]
+    prompts = [prompt for question in questions for prompt in _listed(sampler, question, HUNDRED)]
     drawn = iter(sampler.sample(prompts, max_new_tokens=100, temperature=0, seed=seed))
     shares, valid = [], []
-    for question, own in zip(questions, orders, strict=True):
-        read = [percentages(next(drawn)[0].text, question.options) for _ in own]
+    for question in questions:
+        read = [percentages(next(drawn)[0].text, question.options) for _ in question.options]
         found = [each for each in read if each is not None]
         shares.append(np.mean(found, axis=0) if found else np.full(len(question.options), np.nan))
-        valid.append(len(found) / len(own))
+        valid.append(len(found) / len(read))
     return Reading(stack(shares), np.array(valid), np.full(len(shares), np.nan))
 
 
@@ -143,6 +140,12 @@ def fits(sampler: Sampler, question: Question, more: int = 64) -> bool:
     return len(encode(sampler.tokenizer, [_prompt(sampler, text) + longest])[0]) + more <= context
 
 
+def _listed(sampler: Sampler, question: Question, more: str = "") -> list[str]:
+    """The question with its options in every rotation, without letters."""
+    orders = [[question.options[place] for place in order] for order in rotations(len(question.options))]
+    return [_prompt(sampler, put(question.prompt, order, letters=False) + more) for order in orders]
+
+
 def _prompt(sampler: Sampler, question: str) -> str:
     """Through the chat template of a model here that has one; a server knows its own."""
     if isinstance(sampler, TransformersSampler):
@@ -154,12 +157,6 @@ def _prompt(sampler: Sampler, question: str) -> str:
 def _counts(replies: Sequence[str], options: Sequence[str]) -> np.ndarray:
     chosen = [place for reply in replies if (place := answer(reply, options)) is not None]
     return np.bincount(np.array(chosen, dtype=int), minlength=len(options))
-
-
-def _of_counts(counts: Sequence[np.ndarray], replies: Sequence[Sequence[str]]) -> Reading:
-    shares = [own / own.sum() if own.any() else np.full(len(own), np.nan) for own in counts]
-    valid = [own.sum() / len(texts) for own, texts in zip(counts, replies, strict=True)]
-    return Reading(stack(shares), np.array(valid), np.full(len(shares), np.nan))
 
 
 def _plain(text: str) -> str:

@@ -25,25 +25,39 @@ def table(answers: pd.DataFrame, plan: Plan) -> pd.DataFrame:
 
 
 def _sets(ids: pd.Series, questions: Sequence[Question], tuned: set[str]) -> list[str]:
-    known = {each.id: TUNED if {each.id, each.topic} & tuned else OTHER for each in questions}
+    known = {each.id: TUNED if each.id in tuned else OTHER for each in questions}
     return [known.get(name, CHANCES) for name in ids]
 
 
-def by_readout(asked: pd.DataFrame, task: Task) -> pd.DataFrame:
+def by_readout(asked: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """Each read-out of one model, and the baselines, by every measure.
 
     Returns:
-        Columns readout, kind (model or baseline), measure, value, low, high, n (questions read), and unread.
-        simbench_score has no interval: it is a ratio of two means.
+        Columns readout, kind (model or baseline), measure, value, low, high, n (questions), and unread
+        (questions without an answer that could be read). simbench_score has no interval: it is a ratio.
     """
-    people, guesses = distances(asked, task.questions), baselines(task.questions)
-    found = pd.concat([people.assign(kind="model"), guesses.assign(kind="baseline")])
-    table = summary(found, ["readout", "kind"])
+    questions = plan.task.questions
+    ours, guesses = distances(asked, questions), baselines(questions, plan.sizes.samples)
+    found = pd.concat([ours.assign(kind="model").drop(columns=["valid", "order"]),
+                       guesses.assign(kind="baseline")])  # fmt: skip
+    by = ["readout", "kind"]
+    table = pd.concat([summary(found, by), summary(asked.assign(kind="model"), by)], ignore_index=True)
     guessing = guesses.loc[guesses["readout"] == "equal shares", "total_variation"]
-    for (readout, kind), part in found.groupby(["readout", "kind"], sort=False):
+    for (readout, kind), part in found.groupby(by, sort=False):
         score = measures.rescaled(part["total_variation"], guessing)
         table.loc[len(table)] = [readout, kind, "simbench_score", score, np.nan, np.nan, len(part)]
-    return table.assign(unread=len(task.questions) - table["n"])
+    unread = asked["shares"].isna().groupby(asked["readout"]).sum()
+    return table.assign(unread=table["readout"].map(unread).fillna(0).astype(int))
+
+
+def by_topic(found: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    """Mean JSD (nats) of every model and of equal shares: columns topic, questions, and one for each."""
+    equal = baselines(plan.task.questions, 1)
+    equal = equal[equal["readout"] == "equal shares"].assign(arm="equal shares")
+    both = pd.concat([found[found["set"] != CHANCES], equal])
+    wide = both.pivot_table(index="topic", columns="arm", values="jsd_nats", sort=False)
+    n = both.groupby("topic", sort=False)["id"].nunique().rename("questions")
+    return pd.concat([n, wide], axis=1).reset_index()
 
 
 def before_and_after(found: pd.DataFrame) -> pd.DataFrame:
@@ -72,13 +86,13 @@ def shares(answers: pd.DataFrame, questions: Sequence[Question]) -> pd.DataFrame
     )
 
 
-def matrix(answers: pd.DataFrame, task: Task, arm: str = BEFORE) -> pd.DataFrame:
-    """Mean distance of the model asked as one group from the answers of another: columns prompted, target,
-    jsd_nats, n (questions).
+def matrix(answers: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """Mean distance of every model asked as one group from the answers of another: columns arm, prompted,
+    target, jsd_nats, n (questions).
     """
-    asked = answers[(answers["arm"] == arm) & answers["id"].isin({each.id for each in task.questions})]
-    found = steering(asked, task).groupby(["prompted", "target"], sort=False)
-    return found.agg(jsd_nats=("jsd_nats", "mean"), n=("id", "nunique")).reset_index()
+    found = steering(answers[answers["id"].isin({each.id for each in task.questions})], task)
+    by = found.groupby(["arm", "prompted", "target"], sort=False)
+    return by.agg(jsd_nats=("jsd_nats", "mean"), n=("id", "nunique")).reset_index()
 
 
 def covered(replies: pd.DataFrame, task: Task, holds: overton.Holds) -> pd.DataFrame:
@@ -99,42 +113,46 @@ def claims(found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[str, Any]]:
 
     Args:
         found: `table`.
-        gains: `steered_by_arm`; without rows where the questions have no groups.
+        gains: `steered_by_arm`; empty where the questions have no groups.
     """
-    claimed = []
-    if (found["arm"] == DPO).any():
-        aligned = "Aligned models are further (JS) from people's answers than their base models"
-        compared = [
-            ("majority-tuning-moves-away", TUNED, "jsd_nats", DPO, BEFORE, aligned,
-             "Tuning to the majority's answer moves the model away from the people."),
-            ("more-than-training-on", TUNED, "jsd_nats", DPO, DRAWN, aligned,
-             "Preferences move it further than training on as long on answers that people give."),
-            ("it-spreads", OTHER, "jsd_nats", DPO, BEFORE, aligned,
-             "The model moves away on questions, too, that it was not tuned on."),
-            ("entropy-collapses", TUNED, "entropy_ratio", BEFORE, DPO,
-             "Preference tuning sharpens the distribution",
-             "Tuning to the majority's answer lowers the entropy of the model's answers."),
-            ("imitation-collapses-too", TUNED, "jsd_nats", SFT, BEFORE, aligned,
-             "Imitating the majority's answers moves the model away, too."),
-        ]  # fmt: skip
-        for name, where, measure, more, less, paper, says in compared:
-            claimed.append(
-                {"name": name, "says": says, "paper": paper, "view": "Before and after tuning",
-                 "unit": "JSD, nats" if measure == "jsd_nats" else "entropy, model over people",
-                 **_paired(found[found["set"] == where], measure, more, less)}
-            )  # fmt: skip
+    aligned = "Aligned models are further (JS) from people's answers than their base models"
+    sharper = "Preference tuning sharpens a model's distribution"
+    distance, entropy = ("jsd_nats", "JSD, nats"), ("entropy_ratio", "entropy, model over people")
+    tuning, steer = "Before and after tuning", "Steering matrix"
+    tuned, other = (found[found["set"] == name] for name in (TUNED, OTHER))
+    compared = [
+        ("majority-tuning-moves-away", tuned, distance, DPO, BEFORE, aligned, tuning,
+         "Tuning to the majority's answer moves the model away from the people."),
+        ("more-than-training-on", tuned, distance, DPO, DRAWN, aligned, tuning,
+         "Preferences move it further than training on as long on answers that people give."),
+        ("it-spreads", other, distance, DPO, BEFORE, aligned, tuning,
+         "The model moves away on questions, too, that it was not tuned on."),
+        ("entropy-collapses", tuned, entropy, BEFORE, DPO, sharper, tuning,
+         "Tuning to the majority's answer lowers the entropy of the model's answers."),
+        ("imitation-moves-away-too", tuned, distance, SFT, BEFORE, aligned, tuning,
+         "Imitating the majority's answers moves the model away, too."),
+        ("tuning-hurts-steering", gains, ("own_nats", "JSD, nats"), DPO, BEFORE, aligned, steer,
+         "Asked as a member of a group, the tuned model is further from that group than before."),
+    ]  # fmt: skip
+    claimed = [
+        {"name": name, "says": says, "paper": paper, "unit": unit, "view": view,
+         **_paired(rows, measure, more, less)}
+        for name, rows, (measure, unit), more, less, paper, view, says in compared
+        if {more, less} <= set(rows["arm"])
+    ]  # fmt: skip
     before = gains[gains["arm"] == BEFORE]
     if len(before):
-        steer = "Prompting as a group brings models nearer to that group"
         claimed.append(
-            {"name": "naming-the-group-helps", "paper": steer, "unit": "JSD, nats", "view": "Steering matrix",
+            {"name": "naming-the-group-helps", "paper": "Prompting as a group brings models nearer to it",
              "says": "Asked as a member of a group, the model is nearer to it than when no group is named.",
-             **plain(bootstrap_mean(before["gain_nats"], groups=before["id"]))}
+             "unit": "JSD, nats", "view": steer,
+             **plain(bootstrap_mean(before["gain_nats"].astype(float), groups=before["id"]))}
         )  # fmt: skip
     return claimed
 
 
-def _paired(found: pd.DataFrame, measure: str, more: str, less: str) -> dict[str, Any]:
-    """More minus less on the same questions and seeds."""
-    wide = found.pivot_table(index=["id", "seed"], columns="arm", values=measure)
+def _paired(rows: pd.DataFrame, measure: str, more: str, less: str) -> dict[str, Any]:
+    """More minus less on the same questions (as the same group) and seeds."""
+    keys = [name for name in ("id", "target", "seed") if name in rows]
+    wide = rows.pivot_table(index=keys, columns="arm", values=measure)
     return plain(bootstrap_mean(wide[more] - wide[less], groups=list(wide.index.get_level_values("id"))))

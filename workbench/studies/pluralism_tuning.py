@@ -67,16 +67,14 @@ def majority(question: Question) -> str | None:
 
 
 def tuned_on(questions: Sequence[Question], seed: int) -> set[str]:
-    """Topics (of questions without one: ids) to tune on: every second one that has a majority.
+    """Ids of the questions to tune on: every second one, at random, of those with a majority.
 
     Raises:
-        UserError: no question has one.
+        UserError: fewer than two questions have one.
     """
-    names = sorted({each.topic or each.id for each in questions if majority(each)})
-    if not names:
-        raise UserError("No question has an answer that most people give: there is nothing to tune to.")
-    if len(names) == 1 or len(names) < len(questions) / 4:  # few topics with many questions each
-        names = sorted(each.id for each in questions if majority(each))
+    names = sorted(each.id for each in questions if majority(each))
+    if len(names) < 2:
+        raise UserError("Tuning needs two questions with an answer that most people give: set tune to False.")
     Random(seed).shuffle(names)
     return set(names[::2])
 
@@ -109,7 +107,7 @@ def lesson_questions(task: Task, chosen: set[str], seed: int, embedded: bool) ->
         known = [each for wording in wordings for each in populations.population(seed, wording)]
     else:
         known = task.questions
-    return task.prompted(NOBODY, [each for each in known if {each.topic, each.id} & chosen])
+    return task.prompted(NOBODY, [each for each in known if each.id in chosen])
 
 
 # ------------------------------------------------------------------------------- learning

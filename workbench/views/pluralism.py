@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import ipywidgets
@@ -11,11 +12,11 @@ from workbench.corpora.opinions import Question
 from workbench.studies.pluralism import NOBODY, Task
 from workbench.studies.pluralism_arms import ARMS, BEFORE, DPO
 from workbench.studies.pluralism_results import CHANCES, OTHER, TUNED
-from workbench.views.theme import INK, ON_BRIGHT, ON_DIM, PALETTE
+from workbench.views.theme import INK, ON_BRIGHT, ON_DIM
 from workbench.views.view import Chart, Explorer, Table, Texts
 
-_PERCENT = alt.Tooltip("share:Q", format=".1%")
 _DRAWN = 500  # questions in one picture
+_PAIR = (BEFORE, DPO)
 UNITS = {
     "jsd_nats": "JSD, nats",
     "jsd_bits": "JSD, bits",
@@ -23,75 +24,35 @@ UNITS = {
     "total_variation": "total variation",
     "kl_nats": "KL from model, nats",
     "wasserstein_share": "Wasserstein, share",
+    "simbench_score": "SimBench score",
     "entropy_ratio": "entropy ratio",
     "mode_match": "mode match",
-    "simbench_score": "SimBench score",
     "valid": "valid",
     "order": "order sensitivity",
 }
 
 
+# ------------------------------------------------------------------------------- people
 def people(task: Task) -> Explorer:
     """What people answer to a question, group by group."""
     known = _by_prompt(task.questions)
 
     def draw(question: str) -> Chart:
         asked = known[question]
-        told = {"everybody": asked.people, **asked.groups}
-        rows = [(_label(name, each.n), option, share) for name, each in told.items()
-                for option, share in zip(asked.options, each.dist, strict=True)]  # fmt: skip
-        frame = pd.DataFrame(rows, columns=["group", "option", "share"])
+        told = {_label(name, each.n): each.dist for name, each in asked.groups.items()}
+        rows = [
+            (name, option, share, everybody)
+            for name, dist in (told or {"everybody": asked.people.dist}).items()
+            for option, share, everybody in zip(asked.options, dist, asked.people.dist, strict=True)
+        ]
+        frame = pd.DataFrame(rows, columns=["who", "option", "share", "people"])
         return Chart(
-            _bars(frame, "group", list(dict.fromkeys(frame["group"])), list(asked.options)),
+            _options(frame, "group"),
             "What people answer",
-            f"{asked.prompt} Shares of the answers, of everybody and of each group that is told apart.",
+            f"{asked.prompt} Strokes: {_label('everybody', asked.people.n)}; points: each group.",
         )
 
     return Explorer(draw, question=ipywidgets.Dropdown(options=list(known)))
-
-
-def readouts(table: pd.DataFrame) -> Chart:
-    """Distance by read-out, with the baselines. Columns: `pluralism_results.by_readout`."""
-    own = table[table["measure"] == "jsd_nats"]
-    order = own["readout"].tolist()
-    color = alt.Color("kind:N", title=None).scale(
-        domain=["model", "baseline"], range=[PALETTE[0], PALETTE[1]]
-    )
-    base = alt.Chart(own, height=alt.Step(34)).encode(y=alt.Y("readout:N", title=None, sort=order))
-    rules = base.mark_rule(strokeWidth=2.5).encode(
-        x=alt.X("low:Q", title="distance from the people (JSD, nats)"), x2="high:Q", color=color
-    )
-    points = base.mark_point(filled=True, size=90).encode(
-        x="value:Q",
-        color=color,
-        shape=alt.Shape("kind:N", title=None),
-        tooltip=["readout", *[alt.Tooltip(name, format=".4f") for name in ("value", "low", "high")], "n",
-                 "unread"],
-    )  # fmt: skip
-    numbers = base.mark_text(dy=-13, color=INK).encode(x="value:Q", text=alt.Text("value:Q", format=".3f"))
-    lost = table[(table["measure"] == "valid") & (table["kind"] == "model")]
-    said = ", ".join(f"{row.readout} {row.value:.0%}" for row in lost.itertuples())
-    return Chart(
-        rules + points + numbers,
-        "Distance by read-out",
-        "The same model before tuning, read in several ways, against equal shares for all options and two "
-        f"halves of the people. How much of it is valid: {said or 'nothing'}. Where that is near 0, the "
-        "model was not answering, and the distance says nothing.",
-    )
-
-
-def measures(table: pd.DataFrame) -> Table:
-    """All measures by read-out. Columns: `pluralism_results.by_readout`."""
-    wide = table.pivot_table(index="readout", columns="measure", values="value", sort=False)
-    wide = wide.reindex(columns=[name for name in UNITS if name in wide]).rename(columns=UNITS)
-    unread = table.groupby("readout", sort=False)["unread"].min()
-    return Table(
-        wide.assign(unread=unread).round(4).reset_index(),
-        "Every measure, with its unit",
-        "Means over questions. Three columns are one divergence in other units: never compare a “JS” whose "
-        "unit is not said. Valid: option mass, or share of replies that could be read; unread: questions "
-        "without a single reply that could be read.",
-    )
 
 
 def _label(group: str, n: int | None) -> str:
@@ -102,46 +63,101 @@ def _by_prompt(questions: Sequence[Question]) -> dict[str, Question]:
     return {each.prompt: each for each in questions}
 
 
-def _bars(frame: pd.DataFrame, by: str, order: list[str], options: list[str]) -> alt.Chart:
-    """A row of bars for each value of a column."""
-    base = alt.Chart(frame, height=alt.Step(22), width=150).encode(
-        y=alt.Y("option:N", title=None, sort=options),
-        x=alt.X("share:Q", title="share").axis(format="%", tickCount=3).scale(domain=[0, 1]),
+# ------------------------------------------------------------------------------- read-outs
+def readouts(table: pd.DataFrame) -> Chart:
+    """Distance by read-out, with the baselines. Columns: `pluralism_results.by_readout`."""
+    valid = table[table["measure"] == "valid"].set_index("readout")["value"]
+    own = table[table["measure"] == "jsd_nats"]
+    labels = [f"{name}, {valid[name]:.0%} valid" if name in valid else name for name in own["readout"]]
+    lost = ", ".join(name for name in valid.index if name not in set(own["readout"]))
+    return Chart(
+        _intervals(own.assign(label=labels), "label", labels, "distance from the people (JSD, nats)", "kind"),
+        "Distance by read-out",
+        "One model before tuning, read in several ways. Valid is the probability of all options together, or "
+        "the share of replies that could be read: near 0 the model was not answering, and its distance says "
+        "nothing." + (f" Nothing at all could be read by {lost}." if lost else ""),
     )
-    bars = base.mark_bar().encode(
-        tooltip=[by, "option", _PERCENT], color=alt.Color(f"{by}:N", legend=None, sort=order)
+
+
+def measures(table: pd.DataFrame) -> Table:
+    """All measures by read-out. Columns: `pluralism_results.by_readout`."""
+    wide = table.pivot_table(index="measure", columns="readout", values="value", sort=False)
+    wide = wide.reindex([name for name in UNITS if name in wide.index]).rename(index=UNITS)
+    unread = table.groupby("readout", sort=False)["unread"].first().rename("questions unread")
+    order = list(dict.fromkeys(table.sort_values("kind", ascending=False, kind="stable")["readout"]))
+    shown = pd.concat([wide.round(4), unread.to_frame().T]).reindex(columns=order)
+    return Table(
+        shown.rename_axis("mean over questions").reset_index(),
+        "Every measure, with its unit",
+        "The first three rows are one divergence in three units: never compare a “JS” whose unit is not "
+        "said. SimBench score: 100 is exact, 0 is guessing. Entropy ratio: below 1 the model is surer than "
+        "people are.",
     )
-    numbers = base.mark_text(align="left", dx=4, color=INK).encode(text=alt.Text("share:Q", format=".0%"))
-    return (bars + numbers).facet(alt.Facet(f"{by}:N", title=None, sort=order), columns=4)
+
+
+def _intervals(
+    frame: pd.DataFrame,
+    by: str,
+    order: Sequence[str],
+    title: str,
+    kind: str | None = None,
+    shown: str = ".3f",
+) -> alt.LayerChart:
+    """Values with their intervals, a row for each `by`. Columns: by, value, low, high, n, and kind."""
+    base = alt.Chart(frame, height=alt.Step(36)).encode(y=alt.Y(f"{by}:N", title=None, sort=order))
+    axis = {"format": shown} if "%" in shown else {}
+    x = alt.X("low:Q", title=title).scale(zero=True).axis(tickCount=5, **axis)
+    rules = base.mark_rule(strokeWidth=2.5).encode(x=x, x2="high:Q")
+    tooltip = [by, *[alt.Tooltip(name, format=".4f") for name in ("value", "low", "high")], "n"]
+    points = base.mark_point(filled=True, size=90).encode(x="value:Q", tooltip=tooltip, **_told(kind, None))
+    numbers = base.mark_text(dy=-13, color=INK).encode(x="value:Q", text=alt.Text("value:Q", format=shown))
+    return rules + points + numbers
+
+
+def _told(
+    field: str | None, title: str | None, order: Sequence[str] | None = None, **legend: Any
+) -> dict[str, Any]:
+    """Encodings that tell the values of a column apart by colour and shape, with one legend."""
+    if field is None:
+        return {}
+    options = {"title": title, "sort": order, "legend": alt.Legend(**legend)}
+    return {"color": alt.Color(f"{field}:N", **options), "shape": alt.Shape(f"{field}:N", **options)}
 
 
 # ------------------------------------------------------------------------------- models beside people
-def beside(frame: pd.DataFrame, arms: Sequence[str] = (BEFORE, DPO)) -> Chart:
-    """Shares of all options, the model's against people's. Columns: `shares`."""
-    some = frame["id"].drop_duplicates()[:_DRAWN]
-    shown = frame[frame["arm"].isin(arms) & frame["id"].isin(some)]
-    equal = alt.Chart(pd.DataFrame({"at": [0, 1]})).mark_line(
-        strokeDash=[4, 4], color="#888888", strokeWidth=1.5
+def _options(frame: pd.DataFrame, title: str) -> alt.LayerChart:
+    """Shares by option: a point for each `who`, a stroke for people. Columns: who, option, share, people."""
+    order, options = (list(dict.fromkeys(frame[name])) for name in ("who", "option"))
+    y = alt.Y("option:N", title=None, sort=options)
+    base = alt.Chart(frame, width=420, height=alt.Step(34)).encode(y=y)
+    strokes = base.mark_tick(thickness=2.5, size=24, color=INK).encode(x="people:Q")
+    points = base.mark_point(filled=True, size=90).encode(
+        x=alt.X("share:Q", title="share").axis(format="%", tickCount=5).scale(domain=[0, 1]),
+        tooltip=["who", "option", alt.Tooltip("share", format=".1%"), alt.Tooltip("people", format=".1%")],
+        **_told("who", title, order),
     )
+    return strokes + points
+
+
+def beside(frame: pd.DataFrame) -> Chart:
+    """Shares of all options, the model's against people's. Columns: `pluralism_results.shares`."""
+    some = frame["id"].drop_duplicates()[:_DRAWN]
+    shown = frame[frame["arm"].isin(_PAIR) & frame["id"].isin(some)]
+    ends = alt.Chart(pd.DataFrame({"at": [0, 1]}))
+    equal = ends.mark_line(strokeDash=[4, 4], color="#888888", strokeWidth=1.5).encode(x="at:Q", y="at:Q")
+    axis = {"format": "%", "tickCount": 5}
     points = (
-        alt.Chart(shown)
+        alt.Chart()
         .mark_point(filled=True, size=45, opacity=0.7)
         .encode(
-            x=alt.X("people:Q", title="people who choose it")
-            .axis(format="%", tickCount=5)
-            .scale(domain=[0, 1]),
-            y=alt.Y("model:Q", title="share in the model").axis(format="%", tickCount=5).scale(domain=[0, 1]),
-            tooltip=[
-                "prompt",
-                "option",
-                alt.Tooltip("people", format=".1%"),
-                alt.Tooltip("model", format=".1%"),
-            ],
+            x=alt.X("people:Q", title="people who choose it").axis(**axis).scale(domain=[0, 1]),
+            y=alt.Y("model:Q", title="share in the model").axis(**axis).scale(domain=[0, 1]),
+            tooltip=["prompt", "option", *[alt.Tooltip(name, format=".1%") for name in ("people", "model")]],
         )
     )
-    chart = alt.layer(equal.encode(x="at:Q", y="at:Q"), points, data=shown).properties(width=270, height=270)
+    chart = alt.layer(equal, points, data=shown).properties(width=270, height=270)
     return Chart(
-        chart.facet(column=alt.Column("arm:N", title=None, sort=list(arms))),
+        chart.facet(column=alt.Column("arm:N", title=None, sort=_PAIR)),
         "Model and people, option by option",
         "A point is an option of a question, mean over repetitions. On the dashed line the model gives it "
         "the share that it has among people; points at the upper and lower edge are a distribution that has "
@@ -150,116 +166,93 @@ def beside(frame: pd.DataFrame, arms: Sequence[str] = (BEFORE, DPO)) -> Chart:
 
 
 def compare(frame: pd.DataFrame) -> Explorer:
-    """People's answers beside every model's, question by question. Columns: `shares`."""
-    arms = [arm for arm in ARMS if arm in set(frame["arm"])]
+    """People's answers beside every model's. Columns: `pluralism_results.shares`."""
+    place = {arm: number for number, arm in enumerate(ARMS)}
 
     def draw(question: str) -> Chart:
-        own = frame[frame["prompt"] == question]
-        told = own[own["arm"] == arms[0]].assign(who="people", share=lambda rows: rows["people"])
-        both = pd.concat([told, own.assign(who=own["arm"], share=own["model"])])[["who", "option", "share"]]
+        own = frame[frame["prompt"] == question].rename(columns={"arm": "who", "model": "share"})
+        own = own.sort_values("who", key=lambda names: names.map(place), kind="stable")
         return Chart(
-            _bars(both, "who", ["people", *arms], told["option"].tolist()),
+            _options(own[["who", "option", "share", "people"]], "model"),
             "One question",
-            f"{question} Shares among people and in each model, mean over repetitions.",
+            f"{question} Strokes are the people's shares, points each model's, mean over repetitions.",
         )
 
     return Explorer(draw, question=ipywidgets.Dropdown(options=list(dict.fromkeys(frame["prompt"]))))
 
 
 def chances(frame: pd.DataFrame) -> Chart:
-    """Coin, die, urns and days: exact chances and the models'. Columns: `shares`."""
-    arms = [arm for arm in (BEFORE, DPO) if arm in set(frame["arm"])]
-    shown = frame[frame["arm"].isin(arms)]
-    base = alt.Chart(shown).encode(
-        x=alt.X("model:Q", title="share").axis(format="%", tickCount=3),
-        y=alt.Y("option:N", title=None, sort=None),
-    )
+    """Coin, die, urns and days: exact chances and the models'. Columns: `pluralism_results.shares`."""
+    shown = frame[frame["arm"].isin(_PAIR)]
+    base = alt.Chart(shown, width=170, height=alt.Step(22)).encode(y=alt.Y("option:N", title=None, sort=None))
     exact = base.mark_tick(thickness=2.5, size=18, color=INK).encode(x="people:Q")
     points = base.mark_point(filled=True, size=70).encode(
-        color=alt.Color("arm:N", title=None, sort=arms).legend(orient="bottom"),
-        shape=alt.Shape("arm:N", title=None, sort=arms),
-        tooltip=[
-            "id",
-            "option",
-            "arm",
-            alt.Tooltip("people", format=".1%"),
-            alt.Tooltip("model", format=".1%"),
-        ],
+        x=alt.X("model:Q", title="share").axis(format="%", tickCount=3),
+        tooltip=["id", "option", "arm", *[alt.Tooltip(name, format=".1%") for name in ("people", "model")]],
+        **_told("arm", None, _PAIR, orient="bottom"),
     )
-    chart = (exact + points).properties(width=170, height=alt.Step(22))
+    ids = alt.Facet("id:N", title=None, sort=list(dict.fromkeys(shown["id"])))
     return Chart(
-        chart.facet(alt.Facet("id:N", title=None, sort=list(dict.fromkeys(shown["id"]))), columns=3)
-        .resolve_scale(y="independent"),
+        (exact + points).facet(ids, columns=3).resolve_scale(y="independent"),
         "Chances that nobody has an opinion on",
         "Strokes are the exact chances, points the model's shares, mean over repetitions. None was tuned on.",
-    )  # fmt: skip
+    )
 
 
 # ------------------------------------------------------------------------------- steering
 def matrix(frame: pd.DataFrame) -> Chart:
-    """Distance from each group, whoever is asked. Columns: prompted, target, jsd_nats, n."""
-    groups = list(dict.fromkeys(frame["target"]))
-    base = alt.Chart(frame, width=alt.Step(84), height=alt.Step(44)).encode(
-        x=alt.X("target:N", title="people of this group", sort=groups).axis(orient="top"),
-        y=alt.Y("prompted:N", title="who is asked", sort=[NOBODY, *groups]),
+    """Distance from each group, whoever is asked. Columns: arm, prompted, target, jsd_nats, n."""
+    shown, groups = frame[frame["arm"].isin(_PAIR)], list(dict.fromkeys(frame["target"]))
+    base = alt.Chart(shown, width=alt.Step(62), height=alt.Step(44)).encode(
+        x=alt.X("target:N", title="distance from the people of", sort=groups),
+        y=alt.Y("prompted:N", title="asked as", sort=[NOBODY, *groups]),
     )
-    middle = float(frame["jsd_nats"].max()) / 2
     cells = base.mark_rect().encode(
         color=alt.Color("jsd_nats:Q", title="JSD, nats").scale(scheme="viridis", domainMin=0),
-        tooltip=["prompted", "target", alt.Tooltip("jsd_nats", format=".4f"), "n"],
+        tooltip=["arm", "prompted", "target", alt.Tooltip("jsd_nats", format=".4f"), "n"],
     )
-    bright = alt.condition(alt.datum.jsd_nats > middle, alt.value(ON_BRIGHT), alt.value(ON_DIM))
-    numbers = base.mark_text().encode(text=alt.Text("jsd_nats:Q", format=".3f"), color=bright)
+    bright = alt.datum.jsd_nats > float(shown["jsd_nats"].max()) / 2
+    numbers = base.mark_text().encode(
+        text=alt.Text("jsd_nats:Q", format=".3f"),
+        color=alt.condition(bright, alt.value(ON_BRIGHT), alt.value(ON_DIM)),
+    )
     return Chart(
-        cells + numbers,
+        (cells + numbers).facet(column=alt.Column("arm:N", title=None, sort=_PAIR)),
         "Steering matrix",
-        "Mean distance of the model, asked as the row says, from the people of the column. A steerable model"
+        "Mean distance of the model, asked as the row says, from the people of the column. A steerable model "
         "has its darkest cells where row and column are one group.",
     )
 
 
 def steered(gains: pd.DataFrame, n_groups: int) -> Table:
     """What naming the group changes, by arm. Columns: `pluralism_results.steered_by_arm`."""
-    table = gains.groupby("arm", sort=False).agg(
-        gain=("gain_nats", "mean"), nearest=("hit", "mean"), n=("id", "nunique")
-    )
+    names = {"own_nats": "distance when named (JSD, nats)", "gain_nats": "nearer by (JSD, nats)",
+             "hit": "own group is nearest"}  # fmt: skip
+    table = gains.groupby("arm")[list(names)].mean().astype(float).round(4).rename(columns=names)
     return Table(
-        table.rename(columns={"gain": "nearer by (JSD, nats)", "nearest": "own group is nearest",
-                              "n": "questions"}).round(4).reset_index(),
+        table.reindex([arm for arm in ARMS if arm in table.index]).rename_axis("model").reset_index(),
         "Steering by model",
-        "How much nearer the model comes to a group when it is named, and how often it is then nearer to "
-        f"that group than to any other, question by question; guessing would be {1 / max(1, n_groups):.0%}.",
-    )  # fmt: skip
+        "The model asked as a member of a group: its distance from that group, how much less that is than "
+        "when nobody is named, and how often no other group is nearer, question by question; guessing would "
+        f"be {1 / max(1, n_groups):.0%}.",
+    )
 
 
 # ------------------------------------------------------------------------------- tuning
 def tuning(table: pd.DataFrame) -> Chart:
     """Distance and entropy by model and set of questions. Columns: arm, set, measure, value, low, high, n."""
-    names = {
+    arms = [arm for arm in ARMS if arm in set(table["arm"])]
+    rows = alt.Row("set:N", title=None, sort=[TUNED, OTHER, CHANCES])
+    titles = {
         "jsd_nats": "distance from the people (JSD, nats)",
         "entropy_ratio": "entropy, model over people",
     }
-    shown = table[table["measure"].isin(names)].assign(what=lambda rows: rows["measure"].map(names))
-    arms = [arm for arm in ARMS if arm in set(shown["arm"])]
-    base = alt.Chart(shown, width=250, height=alt.Step(36)).encode(y=alt.Y("arm:N", title=None, sort=arms))
-    rules = base.mark_rule(strokeWidth=2.5).encode(x=alt.X("low:Q", title=None), x2="high:Q")
-    points = base.mark_point(filled=True, size=90).encode(
-        x="value:Q",
-        tooltip=[
-            "arm",
-            "set",
-            "what",
-            *[alt.Tooltip(name, format=".4f") for name in ("value", "low", "high")],
-            "n",
-        ],
-    )
-    numbers = base.mark_text(dy=-13, color=INK).encode(x="value:Q", text=alt.Text("value:Q", format=".3f"))
-    chart = (rules + points + numbers).facet(
-        row=alt.Row("set:N", title=None, sort=[TUNED, OTHER, CHANCES]),
-        column=alt.Column("what:N", title=None, sort=list(names.values())),
-    )
+    sides = [
+        _intervals(table[table["measure"] == name], "arm", arms, title).properties(width=190).facet(row=rows)
+        for name, title in titles.items()
+    ]
     return Chart(
-        chart.resolve_scale(x="independent"),
+        alt.hconcat(*sides),
         "Before and after tuning",
         "Left the distance from the people, 0 being theirs; right the entropy, 1 being theirs and 0 a single "
         "answer. Lines are 95 % intervals over questions with all repetitions. Only the first row's "
@@ -267,21 +260,23 @@ def tuning(table: pd.DataFrame) -> Chart:
     )
 
 
+def topics(table: pd.DataFrame) -> Table:
+    """Distances by topic. Columns: `pluralism_results.by_topic`."""
+    order = ["topic", "questions", *[arm for arm in ARMS if arm in table], "equal shares"]
+    sentence = (
+        "Mean JSD in nats from everybody's answers, of every model and of equal shares for all options."
+    )
+    return Table(table[order].round(4), "Distance by topic", sentence)
+
+
 def coverage(table: pd.DataFrame, kind: str) -> Chart:
     """Views that the sampled answers hold. Columns: arm, views, value, low, high, expected, n, k."""
     arms = [arm for arm in ARMS if arm in set(table["arm"])]
-    base = alt.Chart(table, width=250, height=alt.Step(36)).encode(y=alt.Y("arm:N", title=None, sort=arms))
-    rules = base.mark_rule(strokeWidth=2.5).encode(
-        x=alt.X("low:Q", title=kind).axis(format="%", tickCount=5).scale(domain=[0, 1]), x2="high:Q"
-    )
-    points = base.mark_point(filled=True, size=90).encode(
-        x="value:Q",
-        tooltip=["arm", "views", *[alt.Tooltip(name, format=".1%") for name in ("value", "expected")], "n"],
-    )
-    drawn = base.mark_tick(thickness=2.5, size=20, color=INK).encode(x="expected:Q")
-    numbers = base.mark_text(dy=-13, color=INK).encode(x="value:Q", text=alt.Text("value:Q", format=".0%"))
+    found = _intervals(table, "arm", arms, kind, shown=".0%").properties(width=240)
+    drawn = alt.Chart(table).mark_tick(thickness=2.5, size=20, color=INK)
+    people = drawn.encode(x="expected:Q", y=alt.Y("arm:N", title=None, sort=arms))
     return Chart(
-        (rules + drawn + points + numbers).facet(column=alt.Column("views:N", title=None)),
+        (found + people).facet(column=alt.Column("views:N", title=None)),
         "Overton coverage",
         f"Share of the views on a question that about {table['k'].mean():.0f} sampled answers hold between "
         "them; strokes are what as many people, drawn at random, would hold.",
@@ -294,10 +289,7 @@ def browser(replies: pd.DataFrame, questions: Sequence[Question]) -> Explorer:
 
     def draw(question: str) -> Texts:
         own = replies[(replies["id"] == known[question].id) & (replies["seed"] == 0)]
-        items = [
-            {"label": row.arm, "text": "\n".join(f"{count}× {text}" for text, count in _counted(row.replies))}
-            for row in own.itertuples()
-        ]
+        items = [{"label": row.arm, "text": _counted(row.replies)} for row in own.itertuples()]
         return Texts(
             items, "Answers to read", f"{question} Sampled answers of the first repetition, counted."
         )
@@ -305,5 +297,6 @@ def browser(replies: pd.DataFrame, questions: Sequence[Question]) -> Explorer:
     return Explorer(draw, question=ipywidgets.Dropdown(options=list(known)))
 
 
-def _counted(replies: Sequence[str]) -> list[tuple[str, int]]:
-    return Counter(reply.strip() or "(nothing)" for reply in replies).most_common(8)
+def _counted(replies: Sequence[str]) -> str:
+    counts = Counter(reply.strip() or "(nothing)" for reply in replies)
+    return "\n".join(f"{count}× {text}" for text, count in counts.most_common(8))

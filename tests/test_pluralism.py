@@ -1,0 +1,388 @@
+"""Whose values: read-outs, distances, steering, what is tuned on, the arms, and Overton coverage."""
+
+from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from workbench.corpora import populations
+from workbench.corpora.opinions import ANSWER, Answers, Question, put
+from workbench.engine import models
+from workbench.engine.entailment import Entailment
+from workbench.engine.generate import Completion, TransformersSampler
+from workbench.errors import UserError
+from workbench.studies import overton, pluralism, pluralism_arms, pluralism_results, pluralism_tuning
+from workbench.studies import pluralism_readouts as readouts
+from workbench.studies.pluralism import NOBODY, Task
+from workbench.studies.pluralism_arms import ARMS, BEFORE, DPO
+from workbench.views import pluralism as views
+
+LUNCH = Question("lunch", "Which lunch?", ("soup", "bread", "fish pie"), Answers((0.5, 0.3, 0.2), 100),
+                 {"hill": Answers((0.8, 0.1, 0.1), 60), "sea": Answers((0.05, 0.6, 0.35), 40)})  # fmt: skip
+OFTEN = Question("often", "How often?", ("never", "always"), Answers((0.25, 0.75)), ordinal=(0, 1))
+LEVEL = Question("level", "Heads?", ("heads", "tails"), Answers((0.5, 0.5)))
+TASK = Task([LUNCH, OFTEN], ["hill", "sea"], "From the {group}: ", "Anybody: ", [])
+PARAMS = {"profile": "tiny", "seed": 0, "model": "embedded", "questions": "embedded", "persona": "{group}: ",
+          "tune": True, "beta": 0.1, "tuning_rate": None, "tuning_steps": None, "samples": None,
+          "limit": None, "device": "cpu"}  # fmt: skip
+
+
+class Says:
+    """A sampler that goes through its replies, whatever the prompt."""
+
+    def __init__(self, *texts):
+        self.texts, self.prompts = texts, []
+
+    def sample(self, prompts, n=1, **_):
+        self.prompts += prompts
+        drawn = iter(self.texts * (1 + n * len(prompts)))
+        return [[Completion(next(drawn), [], [], "stop") for _ in range(n)] for _ in prompts]
+
+
+@pytest.fixture(scope="module")
+def sampler():
+    texts = [prompt + answer for prompt, answer in populations.draw([LUNCH, OFTEN], 200, 0)]
+    tokenizer = models.train_tokenizer([*texts, "A. B. C. D."], 320)
+    config = models.config("tiny:0.1M", vocab_size=len(tokenizer), context=256)
+    return TransformersSampler(models.build(config, 0), tokenizer)
+
+
+# ------------------------------------------------------------------------------- read-outs
+@pytest.mark.parametrize("letters", [True, False])
+@torch.no_grad()
+def test_likelihoods_are_those_of_the_model_over_all_rotations(sampler, letters):
+    found = readouts.by_likelihood(sampler, [OFTEN], letters)
+    expected, mass = [], []
+    for order in (("never", "always"), ("always", "never")):
+        before = sampler.tokenizer(put(OFTEN.prompt, order, letters) + ANSWER, return_tensors="pt")[
+            "input_ids"
+        ]
+        ends = {"never": "AB"[order.index("never")], "always": "AB"[order.index("always")]}
+        scores = []
+        for option in OFTEN.options:
+            text = f" {ends[option] if letters else option}"
+            own = torch.tensor([sampler.tokenizer(text, add_special_tokens=False)["input_ids"]])
+            logits = sampler.model(torch.cat([before, own], 1)).logits.log_softmax(-1)
+            scores.append(
+                sum(logits[0, before.shape[1] - 1 + i, own[0, i]] for i in range(own.shape[1])).exp()
+            )
+        mass.append(float(sum(scores)))
+        expected.append(float(scores[0] / sum(scores)))
+    assert found.dist[0] == pytest.approx([np.mean(expected), 1 - np.mean(expected)], abs=1e-5)
+    assert found.valid[0] == pytest.approx(np.mean(mass), rel=1e-3)
+    assert found.order[0] == pytest.approx(abs(expected[0] - expected[1]) / 2, abs=1e-5)
+
+
+def test_it_does_not_matter_where_the_options_begin(sampler):
+    turned = replace(LUNCH, options=("bread", "fish pie", "soup"))
+    for letters in (True, False):
+        first, second = (readouts.by_likelihood(sampler, [each], letters).dist[0] for each in (LUNCH, turned))
+        assert first == pytest.approx(second[[2, 0, 1]], abs=1e-6)
+        assert np.ptp(first) > 1e-3
+
+
+def test_samples_are_counted_evenly_over_the_rotations_and_what_is_no_answer_is_not():
+    writer = Says(" soup.", "a fish pie, please", "I do not know", " Bread")
+    found, replies = readouts.by_samples(writer, [LUNCH, OFTEN], k=12)
+    assert [len(each) for each in replies] == [12, 12]
+    assert found.dist[0] == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+    assert found.valid.tolist() == [0.75, 0]
+    assert np.isnan(found.dist[1]).all()
+    assert Counter(writer.prompts).most_common(1)[0][1] == 1  # every rotation is asked once, for k / n each
+    assert writer.prompts[0] == "Which lunch?\n- soup\n- bread\n- fish pie\nAnswer:"
+
+
+@pytest.mark.parametrize(
+    ("reply", "place"),
+    [
+        (" agree", 0),
+        ("**Disagree.** It is too early.", 1),
+        ("I would strongly agree with that.", 0),
+        ("I disagree", 1),
+        ("agree or disagree? Hard to say.", 0),
+        ("One may agree, one may disagree", None),
+        ("Agreeing is hard", None),
+        ("", None),
+    ],
+)
+def test_a_reply_is_the_option_that_it_begins_with_or_alone_names(reply, place):
+    assert readouts.answer(reply, ["agree", "disagree"]) == place
+
+
+@pytest.mark.parametrize(
+    ("reply", "shares"),
+    [
+        ("soup: 50%, bread: 30%, fish pie: 20%", (0.5, 0.3, 0.2)),
+        ("- **Fish pie**: 25\n- Bread: 25\n- Soup: 50", (0.5, 0.25, 0.25)),
+        ("soup – 51 %; bread – 33 %; fish pie – 18 %", (0.5, 33 / 102, 18 / 102)),
+        ("soup: 50%, bread: 50%", None),
+        ("soup: 90%, bread: 80%, fish pie: 70%", None),
+        ("soup bread fish pie", None),
+    ],
+)
+def test_percentages_are_read_if_all_are_there_and_sum_to_a_hundred(reply, shares):
+    found = readouts.percentages(reply, LUNCH.options)
+    assert found is None if shares is None else found == pytest.approx(shares)
+
+
+def test_stated_percentages_are_averaged_and_unread_replies_counted():
+    writer = Says("soup: 60, bread: 40, fish pie: 0", "soup: 20, bread: 40, fish pie: 40", "never mind")
+    found = readouts.by_percentages(writer, [LUNCH])
+    assert found.dist[0] == pytest.approx((0.4, 0.4, 0.2))
+    assert found.valid[0] == pytest.approx(2 / 3)
+
+
+def test_an_instruct_model_is_asked_through_its_chat_template(sampler):
+    template = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}<assistant>\n"
+    sampler.tokenizer.chat_template, plain = template, sampler.tokenizer.chat_template
+    try:
+        (prompt, _) = readouts._listed(sampler, OFTEN)
+        found = readouts.by_likelihood(sampler, [OFTEN], letters=True)
+    finally:
+        sampler.tokenizer.chat_template = plain
+    assert prompt == "<user>How often?\n- never\n- always<assistant>\nAnswer:"
+    assert found.dist[0].sum() == pytest.approx(1)
+
+
+# ------------------------------------------------------------------------------- distances and steering
+def asked(*rows, prompted=NOBODY):
+    frame = pd.DataFrame(rows, columns=["id", "shares"])
+    return frame.assign(readout="texts", prompted=prompted, valid=1.0, order=0.0)
+
+
+def test_distances_are_to_everybody_or_to_a_group_and_leave_out_what_nobody_read_or_asked():
+    frame = asked(("lunch", [0.5, 0.3, 0.2]), ("often", None), ("often", [0.75, 0.25]))
+    to_all = pluralism.distances(frame, TASK.questions)
+    assert to_all["id"].tolist() == ["lunch", "often"]
+    assert to_all["jsd_nats"].tolist()[0] == 0
+    assert to_all["total_variation"].tolist() == [0, 0.5]
+    assert np.isnan(to_all["wasserstein_share"][0])
+    assert to_all["wasserstein_share"][1] == 0.5
+    to_sea = pluralism.distances(frame, TASK.questions, "sea")
+    assert to_sea["id"].tolist() == ["lunch"]
+    assert to_sea["total_variation"][0] == pytest.approx(0.45)
+    nothing = pluralism.distances(asked(("lunch", None)), TASK.questions)
+    assert (len(nothing), "jsd_nats" in nothing) == (0, True)
+
+
+def test_baselines_say_what_guessing_sampling_and_asking_again_are_worth():
+    found = pluralism.baselines([OFTEN, replace(OFTEN, id="again", people=Answers((0.75, 0.25), 50))], 30)
+    means = found.groupby("readout")["jsd_nats"].agg(["mean", "size"])
+    assert means.loc["equal shares", "mean"] == pytest.approx(0.033822, abs=1e-6)
+    assert means.loc["one answer to all", "mean"] == pytest.approx(0.033822, abs=1e-4)
+    assert means.loc["30 people", "mean"] == pytest.approx(1 / 240, rel=0.4)
+    assert means.loc["half of the people"].tolist() == [pytest.approx(1 / 100, rel=0.4), 1]
+
+
+def test_naming_a_group_is_worth_what_it_brings_nearer():
+    rows = {NOBODY: (0.5, 0.3, 0.2), "hill": (0.8, 0.1, 0.1), "sea": (0.9, 0.05, 0.05)}  # the sea is missed
+    frame = pd.concat([asked(("lunch", list(row)), prompted=name) for name, row in rows.items()])
+    gains = pluralism.steered(pluralism.steering(frame, TASK)).set_index("target")
+    assert gains.loc["hill", "own_nats"] == 0
+    assert gains.loc["hill", "gain_nats"] > 0 > gains.loc["sea", "gain_nats"]
+    assert gains["hit"].to_dict() == {"hill": True, "sea": False}
+    assert len(pluralism.steered(pluralism.steering(frame, replace(TASK, groups=[])))) == 0
+
+
+# ------------------------------------------------------------------------------- what is tuned on
+def test_lessons_prefer_the_majority_and_the_control_draws_as_people_do():
+    rows = pluralism_tuning.lessons([LUNCH, LEVEL], 600, 0)
+    assert {row.chosen for row in rows} == {" soup"}
+    assert Counter(row.rejected for row in rows)[" bread"] == pytest.approx(360, abs=60)
+    assert {row.prompt for row in rows} > {put(LUNCH.prompt, LUNCH.options, letters=False)}
+    drawn = Counter(row.chosen for row in pluralism_tuning.lessons([LUNCH], 600, 0, drawn=True))
+    assert [drawn[f" {option}"] / 600 for option in LUNCH.options] == pytest.approx((0.5, 0.3, 0.2), abs=0.06)
+    assert all(row.chosen != row.rejected for row in rows)
+
+
+def test_half_of_the_questions_with_a_majority_are_tuned_on():
+    questions = [replace(LUNCH, id=str(number)) for number in range(10)] + [LEVEL]
+    chosen = pluralism_tuning.tuned_on(questions, 0)
+    assert len(chosen) == 5
+    assert "level" not in chosen
+    assert chosen != pluralism_tuning.tuned_on(questions, 1)
+    with pytest.raises(UserError, match="set tune to False"):
+        pluralism_tuning.tuned_on([LEVEL, LUNCH], 0)
+
+
+def test_the_villages_are_tuned_in_wordings_that_are_not_those_of_the_test():
+    task = pluralism.task(SimpleNamespace(**PARAMS), 10)
+    learnt = pluralism_tuning.lesson_questions(task, {"pet"}, 0, embedded=True)
+    assert len(learnt) == populations.HELD_OUT
+    assert not {each.prompt for each in learnt} & {each.prompt for each in task.prompted()}
+    assert all(each.prompt.startswith("Somebody is asked: ") for each in learnt)
+
+
+def test_preferences_raise_the_chosen_answer_above_the_rejected_one(sampler, tmp_path):
+    models.save(sampler.model, sampler.tokenizer, tmp_path / "base")
+    sizes = replace(pluralism_arms.SIZES["tiny"], tuning_steps=6, pairs=8, learning_rate=2e-3)
+    rows = pluralism_tuning.lessons([LUNCH], 48, 0)
+    pluralism_tuning.prefer(tmp_path / "dpo", str(tmp_path / "base"), rows, sizes, 0.1, 0, "cpu")
+    tuned = TransformersSampler(*models.load(tmp_path / "dpo", "cpu"))
+    before, after = (
+        readouts.by_likelihood(each, [LUNCH], letters=False).dist[0] for each in (sampler, tuned)
+    )
+    assert after[0] > before[0] + 0.1
+
+
+# ------------------------------------------------------------------------------- the arms
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    chosen = pluralism_arms.plan(SimpleNamespace(**PARAMS))
+    sizes = replace(chosen.sizes, preset="tiny:0.1M", steps=4, tuning_steps=2, seeds=1, samples=6)
+    small = replace(chosen, sizes=sizes, task=replace(chosen.task, questions=chosen.task.questions[:6]))
+    return folder, small, pluralism_arms.fit_all(folder, small)
+
+
+def test_every_arm_answers_everything_as_everybody(made):
+    _, plan, (answers, replies) = made
+    assert set(answers["arm"]) == set(ARMS)
+    counts = answers.groupby(["arm", "prompted"]).size()
+    assert (counts.xs("hill", level="prompted") == 6).all()
+    assert (counts.xs(NOBODY, level="prompted") == 6 + len(plan.chances.questions)).all()
+    assert answers["shares"].map(sum).to_numpy() == pytest.approx(1)
+    assert replies.groupby("arm").size().to_dict() == dict.fromkeys(ARMS, 6)
+    before, after = (
+        np.concatenate(answers[answers["arm"] == arm]["shares"].tolist()) for arm in (BEFORE, DPO)
+    )
+    assert np.abs(before - after).max() > 1e-3
+
+
+def test_what_was_made_stays_and_what_is_missing_is_made_again(made):
+    folder, plan, (answers, _) = made
+    weights = folder / "seed-0" / "DPO-to-the-majority" / "model.safetensors"
+    made_at = weights.stat().st_mtime_ns
+    (folder / "seed-0" / "DPO-to-the-majority-answers.parquet").unlink()
+    (folder / "seed-0" / "SFT-to-drawn-answers-replies.parquet").unlink()
+    again, _ = pluralism_arms.fit_all(folder, plan)
+    pd.testing.assert_frame_equal(again, answers)
+    assert weights.stat().st_mtime_ns == made_at
+
+
+def test_results_claims_and_pictures_of_the_arms(made):
+    folder, plan, (answers, replies) = made
+    found = pluralism_results.table(answers, plan)
+    assert set(found["set"]) == {"tuned questions", "other questions", "chances"}
+    gains = pluralism_results.steered_by_arm(answers, plan.task)
+    claims = pluralism_results.claims(found, gains)
+    assert len(claims) == 7
+    assert all(claim["low"] <= claim["effect"] <= claim["high"] for claim in claims)
+    table = pluralism_results.by_readout(pluralism_arms.read_before(folder, plan), plan)
+    unread = table.drop_duplicates("readout").set_index("readout")["unread"]
+    assert unread[["texts", "percentages", "equal shares"]].tolist() == [0, 6, 0]
+    shares = pluralism_results.shares(answers, plan.task.questions)
+    held = pluralism_results.covered(replies, plan.task, overton.by_embedding(plan.task.questions))
+    drawn = [views.people(plan.task), views.readouts(table), views.measures(table), views.beside(shares),
+             views.compare(shares), views.tuning(pluralism_results.before_and_after(found)),
+             views.topics(pluralism_results.by_topic(found, plan)),
+             views.chances(pluralism_results.shares(answers, plan.chances.questions)),
+             views.matrix(pluralism_results.matrix(answers, plan.task)), views.steered(gains, 4),
+             views.coverage(overton.summary(held), "embedding coverage"),
+             views.browser(replies, plan.task.questions)]  # fmt: skip
+    titles = {(each.view if hasattr(each, "view") else each).record["title"] for each in drawn}
+    assert len(titles) == len(drawn)
+    assert {claim["view"] for claim in claims} <= titles
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"questions": "own.jsonl"}, "name a model for questions of a file"),
+        ({"model": "openai:http://127.0.0.1:9/v1#m"}, "set tune to False"),
+        ({"tuning_steps": 0}, "must be above 0"),
+        ({"limit": -1}, "must be above 0"),
+    ],
+)
+def test_parameters_that_cannot_be_met_are_refused(change, said):
+    with pytest.raises(UserError, match=said):
+        pluralism_arms.plan(SimpleNamespace(**{**PARAMS, **change}))
+
+
+def test_questions_that_do_not_fit_are_left_out_and_told(sampler, tmp_path):
+    models.save(sampler.model, sampler.tokenizer, tmp_path / "model")
+    rows = [{"id": "a", "prompt": "Soup?", "options": ["yes", "no"], "dist": [1, 0]},
+            {"id": "b", "prompt": "word " * 300, "options": ["yes", "no"], "dist": [0.5, 0.5]}]  # fmt: skip
+    path = tmp_path / "questions.jsonl"
+    path.write_text("\n".join(pd.Series(row).to_json() for row in rows))
+    chosen = {"model": str(tmp_path / "model"), "questions": str(path), "tune": False}
+    plan = pluralism_arms.plan(SimpleNamespace(**{**PARAMS, **chosen}))
+    assert [each.id for each in plan.task.questions] == ["a"]
+    assert "1 questions are longer" in plan.task.notes[-1]
+    assert plan.arms == (BEFORE,)
+    answers, replies = pluralism_arms.fit_all(tmp_path / "made", plan)
+    found = pluralism_results.table(answers, plan)
+    assert pluralism_results.claims(found, pluralism_results.steered_by_arm(answers, plan.task)) == []
+    assert len(replies) == 1
+    path.write_text(pd.Series(rows[1]).to_json() + "\n")
+    with pytest.raises(UserError, match="No question fits"):
+        pluralism_arms.plan(SimpleNamespace(**{**PARAMS, **chosen}))
+
+
+# ------------------------------------------------------------------------------- Overton
+def test_coverage_counts_views_alike_and_by_those_who_hold_them():
+    def holds(sentences, asked):
+        return np.array([said.lower() == view.lower() for said, view in zip(sentences, asked, strict=True)])
+
+    replies = [["Soup", "soup\nFish pie"], []]
+    found = overton.coverage([LUNCH, OFTEN], replies, holds).set_index("id")
+    assert found["covered"].tolist() == pytest.approx([2 / 3, 0])
+    assert found["covered_weighted"].tolist() == pytest.approx([0.7, 0])
+    seen = 1 - (1 - np.array(LUNCH.people.dist)) ** 2
+    assert found.loc["lunch", "expected"] == pytest.approx(seen.mean())
+    assert found.loc["often", "expected_weighted"] == 0
+
+
+def test_embedding_coverage_tells_options_apart():
+    questions = populations.population(0)
+    replies = [list(each.options[:2]) for each in questions]
+    found = overton.coverage(questions, replies, overton.by_embedding(questions))
+    more = found["covered"].to_numpy() - [2 / len(each.options) for each in questions]
+    assert more.min() > -1e-9  # what was said is found
+    assert more.mean() < 0.1  # by its threshold, one in twenty pairs of different views is taken for alike
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory):
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("nli")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "soup", "bread", "is", "good"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    labels = {0: "CONTRADICTION", 1: "NEUTRAL", 2: "ENTAILMENT"}
+    config = BertConfig(vocab_size=9, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+                        intermediate_size=16, id2label=labels, initializer_range=1.0)  # fmt: skip
+    torch.manual_seed(0)
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+def test_entailment_is_the_probability_of_its_label_whatever_the_batch(judge):
+    model = Entailment(str(judge), "cpu")
+    premises, hypotheses = (
+        ["soup is good", "soup", "bread is good is good"],
+        ["soup", "soup is good", "bread"],
+    )
+    found = model.scores(premises, hypotheses)
+    assert found == pytest.approx(model.scores(premises, hypotheses, batch_size=1), abs=1e-5)
+    inputs = model.tokenizer("soup is good", "soup", return_tensors="pt")
+    assert found[0] == pytest.approx(float(model.model(**inputs).logits.softmax(-1)[0, 2]), abs=1e-5)
+    assert abs(found[0] - found[1]) > 1e-3  # which is the premise matters
+
+
+def test_a_model_without_entailment_is_refused(judge, tmp_path):
+    with pytest.raises(UserError, match="cannot be loaded"):
+        Entailment(str(tmp_path))
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(judge)
+    model.config.id2label = {0: "good", 1: "bad", 2: "so-so"}
+    model.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(judge).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="knows no entailment"):
+        Entailment(str(tmp_path))
