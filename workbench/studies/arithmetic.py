@@ -33,8 +33,8 @@ Stage = tuple[list[Pair], int]
 
 ROUTES = ("none", "none, longer", "intermediate", "mixture")
 """Word problems alone; the same for as many tokens as the routes read in all; and the two routes."""
-GIVEN_CONTEXT = 512  # tokens: real problems are longer
 _TOKENIZER_TEXTS = 2000
+_AT_ONCE = 10_000  # pairs whose tokens are counted at a time
 _LEAST_FITTING = 0.5  # share of the word problems that a model must be able to read whole
 _HELD_OUT = 50  # word problems of each kind behind a learning curve
 _SMALL = 30_000_000  # parameters
@@ -47,18 +47,23 @@ def routes(
 ) -> dict[str, list[Stage]]:
     """What each route reads, stage by stage."""
     task, extra = sizes.task_tokens, sizes.extra_tokens
-    mixed = _filling(words, task, tokenizer) + _filling(sums, extra, tokenizer)
+    drill = _filling(sums, extra, tokenizer)
     return {
         "none": [(list(words), task)],
         "none, longer": [(list(words), task + extra)],
-        "intermediate": [(list(sums), extra), (list(words), task)],
-        "mixture": [(mixed, task + extra)],
+        "intermediate": [(list(sums[: len(drill)]), extra), (list(words), task)],
+        "mixture": [(_filling(words, task, tokenizer) + drill, task + extra)],
     }
 
 
 def _filling(pairs: Sequence[Pair], tokens: int, tokenizer: Any) -> list[Pair]:
     """The pairs over and over, until they make so many tokens."""
-    lengths = [len(prompt) + len(rest) + 1 for prompt, rest in encode_pairs(tokenizer, pairs)]
+    lengths: list[int] = []
+    for at in range(0, len(pairs), _AT_ONCE):  # of a million exercises, only as many as are read
+        part = encode_pairs(tokenizer, pairs[at : at + _AT_ONCE])
+        lengths += [len(prompt) + len(rest) + 1 for prompt, rest in part]
+        if sum(lengths) > tokens:
+            break
     ends = np.cumsum(lengths)
     passes, rest = divmod(tokens, int(ends[-1]))
     return list(pairs) * passes + list(pairs[: int(np.searchsorted(ends, rest)) + 1])
@@ -85,8 +90,7 @@ def start(folder: Path, params: Any, sizes: Sizes, task: Task) -> str:
         # Where no digit follows another, no two of them become one token.
         texts = [re.sub(r"(?<=\d)(?=\d)", " ", "".join(pair)) for pair in [*words, *sums]]
         tokenizer = models.train_tokenizer(texts, 768 if params.data == "embedded" else 4096)
-        context = sizes.context if params.data == "embedded" else max(sizes.context, GIVEN_CONTEXT)
-        config = models.config(sizes.preset, vocab_size=len(tokenizer), context=context)
+        config = models.config(sizes.preset, vocab_size=len(tokenizer), context=sizes.context)
         models.save(models.build(config, params.seed), tokenizer, folder)
     return str(folder)
 
@@ -196,8 +200,6 @@ def _teach(
         model = models.build(model.config, seed).to(first.device)
     words = asked[asked["test"] == "words"].groupby("kind").head(_HELD_OUT)
     held_out = _asked_of(tokenizer, list(zip(words["question"], " " + words["solution"], strict=True)))
-    context = min(max(sizes.context, GIVEN_CONTEXT), _limit(model))
-    size = {"context": context, "batch_size": max(1, sizes.batch_size * sizes.context // context)}
     rows, before = [], 0
     for number, (pairs, tokens) in enumerate(stages):
         history = train(
@@ -212,7 +214,8 @@ def _teach(
             seed=zlib.crc32(f"{seed}/{number}".encode()),
             log=lambda row, before=before: log({**row, "tokens": before + row["tokens"]}),
             stop=stop,
-            **size,
+            context=min(sizes.context, _limit(model)),
+            batch_size=sizes.batch_size,
         )
         if not history.finished:
             return

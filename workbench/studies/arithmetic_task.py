@@ -1,7 +1,7 @@
 """What the models of 07_arithmetic read and are asked: word problems, drawn or given, and exercises."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -22,6 +22,7 @@ Pair = tuple[str, str]
 _Row = tuple[str, str, int, str, str, str]  # test, kind, steps, question, solution, gold
 
 GRAMS = 10  # words in a row that test questions are searched for in training
+_GIVEN_CONTEXT = 512  # tokens
 _FEWEST = 10  # word problems of a file to learn from
 
 
@@ -36,7 +37,7 @@ class Sizes:
         task_tokens: tokens of word problems that every route reads.
         extra_tokens: tokens of arithmetic, or more of the same word problems.
         batch_size: rows of `context` tokens a step.
-        context: tokens a row for embedded problems; given ones get `GIVEN_CONTEXT` or more.
+        context: tokens a row.
         seeds: repetitions, each with its own problems, first weights and order.
         asked: word problems of each kind in the test.
         per_cell: exercises of each cell in the test; fewer where it has no more.
@@ -60,9 +61,22 @@ class Sizes:
 
 SIZES = {
     "tiny": Sizes("tiny:0.3M", 1_000, 600, 300_000, 300_000, 16, 112, 3, 150, 20, 2, 20),
-    "small": Sizes("tiny:3M", 5_000, 10_000, 4_000_000, 4_000_000, 32, 256, 5, 500, 50, 2, 100),
+    "small": Sizes("tiny:1M", 5_000, 5_000, 1_500_000, 1_500_000, 32, 256, 5, 500, 50, 2, 100),
     "paper": Sizes("tiny:28M", 7_000, 50_000, 60_000_000, 60_000_000, 64, 512, 5, 1_000, 100, 3, 1_000),
 }
+
+
+def sizes(params: Any) -> Sizes:
+    """The profile's sizes; what is given has longer texts and larger numbers than the embedded problems."""
+    chosen = SIZES[params.profile]
+    if params.data == params.model == "embedded":
+        return chosen
+    context = max(chosen.context, _GIVEN_CONTEXT)
+    rows = max(1, chosen.batch_size * chosen.context // context)
+    chosen = replace(chosen, context=context, batch_size=rows)
+    if params.data == "embedded":
+        return chosen
+    return replace(chosen, digits=max(chosen.digits, 3), largest=max(chosen.largest, 1_000))
 
 
 @dataclass(frozen=True)

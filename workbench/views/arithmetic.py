@@ -92,21 +92,24 @@ def by_route(frame: pd.DataFrame) -> Chart:
         x=x, tooltip=["route", "measure", alt.Tooltip("value", format=".1%"), *_SHARE, "n"]
     )
     numbers = base.mark_text(dy=-11, fontSize=11, color=INK).encode(x=x, text="shown:N")
+    reach = base.mark_point(opacity=0).encode(x=alt.datum(0.05))  # a panel of zeros has an axis too
     chart = (
-        (rules + points + numbers)
+        (rules + points + numbers + reach)
         .facet(alt.Facet("measure:N", title=None, sort=order), columns=2)
         .resolve_scale(x="independent")
     )
-    tells = ["Right answers to each kind of word problem", "share of true equations in all that was written"]
-    if "right on both twins" in order:
-        tells.insert(1, "a problem and its twin with other numbers both right")
-        last = ""
-    else:
-        last = " Given problems have no twins with other numbers: robustness is not measured."
+    meanings = {
+        "right on both twins": "; a problem and its twin with other numbers both right",
+        "equations in rationales": "; share of true equations in all that was written",
+    }
+    told = "".join(text for measure, text in meanings.items() if measure in order)
+    twins = "right on both twins" in order
+    last = "" if twins else " Given problems have no twins with other numbers: robustness is not measured."
     return Chart(
         chart,
         "Word problems by route",
-        f"{'; '.join(tells)}. Dots are means over repetitions, lines their 95 % intervals.{last}",
+        f"Right answers to each kind of word problem{told}. Dots are means over repetitions, lines their "
+        f"95 % intervals.{last}",
     )
 
 
@@ -120,15 +123,17 @@ def errors(frame: pd.DataFrame) -> Chart:
         y=alt.Y("route:N", title=None, sort=list(ROUTES)), order="order:Q"
     )
     x = alt.X("share:Q", title="share of problems").stack("zero").axis(format="%", tickCount=5)
+    x = x.scale(domain=[0, 1])
     bars = base.mark_bar().encode(
         x=x,
-        color=alt.Color("outcome:N", title=None, sort=list(OUTCOMES)).legend(orient="bottom"),
+        color=alt.Color("outcome:N", title=None).scale(domain=list(OUTCOMES)).legend(orient="bottom"),
         tooltip=["route", "kind", "outcome", alt.Tooltip("share", format=".1%"), "n"],
     )
     numbers = base.mark_text(fontSize=11, color=ON_BRIGHT).encode(
         x=alt.X("share:Q").stack("zero").bandPosition(0.5), text="shown:N"
     )
-    chart = (bars + numbers).facet(alt.Facet("kind:N", title=None), columns=2)
+    kinds = alt.Facet("kind:N", title=None, sort=frame["kind"].drop_duplicates().tolist())
+    chart = (bars + numbers).facet(kinds, columns=2).resolve_scale(x="independent")
     return Chart(
         chart,
         "What goes wrong",
@@ -150,10 +155,13 @@ def replies(answers: pd.DataFrame) -> Explorer:
             "equations; above each text the right answer.",
         )
 
+    asked = [route for route in ROUTES if (words["route"] == route).any()]
+    found = set(words.loc[words["route"] == asked[0], "outcome"])
+    first = next(each for each in (*OUTCOMES[1:], OUTCOMES[0]) if each in found)
     return Explorer(
         draw,
-        route=ipywidgets.Dropdown(options=[route for route in ROUTES if (words["route"] == route).any()]),
-        outcome=ipywidgets.Dropdown(options=list(OUTCOMES), value="arithmetic error"),
+        route=ipywidgets.Dropdown(options=asked),
+        outcome=ipywidgets.Dropdown(options=list(OUTCOMES), value=first),
     )
 
 
