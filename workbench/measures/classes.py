@@ -6,6 +6,7 @@ Definitions: distinct_k and utility_k of NoveltyBench (Zhang et al. 2025, arXiv 
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -62,11 +63,13 @@ def same_words(first: str, second: str) -> bool:
 def rouge_same(threshold: float = 0.458) -> Same:
     """A rule: `same_words` for short answers, else ROUGE-1 F (shared words, counted) above the threshold."""
 
+    counted = cache(lambda text: Counter(words(text)))  # each text is asked about many times
+
     def same(first: str, second: str) -> bool:
-        a, b = words(first), words(second)
-        if max(len(a), len(b)) <= _SHORT:
+        a, b = counted(first), counted(second)
+        if max(a.total(), b.total()) <= _SHORT:
             return same_words(first, second)
-        return 2 * (Counter(a) & Counter(b)).total() / (len(a) + len(b)) > threshold
+        return 2 * (a & b).total() / (a.total() + b.total()) > threshold
 
     return same
 
