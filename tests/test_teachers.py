@@ -1,6 +1,8 @@
 """A sampler as teacher: prompts, solutions judged and kept, nothing asked twice, failures said."""
 
 import json
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +17,9 @@ from workbench.studies.siked_task import task
 from workbench.studies.solving import Question
 from workbench.studies.students import Course
 
+REAL = (
+    Path(os.environ.get("WORKBENCH_DATA", Path(__file__).parent.parent.parent / "shared" / "data")) / "math"
+)
 SIZES = rounds.Sizes(Course("tiny:0.1M", 4, 0, 2, 0), siked.Lesson(1, 1, 1, 2), 12, 4, 5, 1)
 ANSWERS = {each.question: each for each in draw(300, 7)}
 QUESTIONS = [Question(each.id, text, str(each.answer)) for text, each in ANSWERS.items()]
@@ -154,3 +159,19 @@ def test_a_models_folder_teaches_and_a_short_context_is_one_sentence(tmp_path):
         teachers.solutions(f"transformers:{tmp_path / 'short'}", QUESTIONS[:2], tmp_path / "none")
     with pytest.raises(UserError, match="did you mean 'transformers'"):
         teachers.solutions("transformer:x", QUESTIONS[:2], tmp_path / "none")
+
+
+@pytest.mark.skipif(not (REAL / "rationales").is_dir(), reason="no real rationales here (WORKBENCH_DATA)")
+def test_real_solutions_teach_what_they_all_solve_and_leave_the_rest_for_the_test(tmp_path):
+    names = ("SVAMP_llama_level3_ranked.json", "0_SVAMP_chatgpt_level3BSM.json", "svamp_pot_codex.jsonl")
+    paths = ",".join(str(REAL / "rationales" / name) for name in names)
+    given = settings(data=f"svamp:{REAL / 'svamp' / 'SVAMP.json'}", teacher=f"rationales:{paths}")
+    large = rounds.replace(SIZES, train=900, held_out=100, asked=900)
+    found = task(given, large, tmp_path)  # of the programs, 300 are of test questions and teach nothing
+    counts = (len(found.train), len(found.held_out), len(found.tests["the others"]))
+    assert sum(counts) == 1000
+    assert counts[0] + counts[1] == 699
+    assert set(found.teacher["id"]) <= {each.id for each in found.train}
+    assert found.teacher["strategy"].value_counts().between(480, 600).all()
+    alone = settings(data=given.data, teacher=f"rationales:{REAL / 'rationales' / names[0]}")
+    assert "none is right in l2m and pot, so students learn the rest" in task(alone, large, tmp_path).notes
