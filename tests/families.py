@@ -33,14 +33,14 @@ HAVE_VALUE_BIAS = ["Qwen2", "GPTNeoX", "Phi", "OPT", "GPT2", "Bloom"]
 HAVE_NORM_BIAS = ["GPTNeoX", "Phi", "OPT", "GPT2", "GPTNeo", "Bloom"]
 
 
-def fresh(family):
+def fresh(family, vocab_size=VOCABULARY):
     """A model whose biases are not zero, and which nothing ends."""
     import transformers
 
     settings = {"max_position_embeddings": CONTEXT, **OTHERS[family]}
     special = {"bos_token_id": None, "eos_token_id": None, "pad_token_id": 0}
     config = getattr(transformers, f"{family}Config")(
-        vocab_size=VOCABULARY, initializer_range=0.2, **settings, **special
+        vocab_size=vocab_size, initializer_range=0.2, **settings, **special
     )
     model = models.build(config, seed=0)
     model.generation_config.eos_token_id = None

@@ -9,6 +9,7 @@ import threading
 from dataclasses import asdict
 from itertools import chain, pairwise
 
+import families
 import numpy as np
 import pytest
 import torch
@@ -243,8 +244,9 @@ def test_one_step_is_adamw_on_the_mean_loss_of_the_learnt_tokens(tokenizer, tmp_
         assert torch.nn.functional.cosine_similarity(value.flatten(), found[name].flatten(), dim=0) > 0.999
 
 
-def test_a_stopped_training_goes_on_to_the_same_weights(tokenizer, tmp_path):
-    whole, cut = fresh(tokenizer), fresh(tokenizer)
+@pytest.mark.parametrize("family", ["Llama", "GPTNeoX"])  # the second is saved under other names
+def test_a_stopped_training_goes_on_to_the_same_weights(tokenizer, tmp_path, family):
+    whole, cut, again = (families.fresh(family, vocab_size=len(tokenizer)) for _ in range(3))
     a = train(whole, tokenizer, STORIES, folder=tmp_path / "a", steps=20, **SHORT)
     asked = []
 
@@ -255,9 +257,12 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tokenizer, tmp_path):
     half = train(cut, tokenizer, STORIES, folder=tmp_path / "b", steps=20, stop=stop, **SHORT)
     assert not half.finished
     assert half.rows[-1]["step"] == 7
-    b = train(fresh_of := fresh(tokenizer), tokenizer, STORIES, folder=tmp_path / "b", steps=20, **SHORT)
+    b = train(again, tokenizer, STORIES, folder=tmp_path / "b", steps=20, **SHORT)
     assert b.finished
-    assert_same(weights(whole), weights(fresh_of))
+    assert_same(weights(whole), weights(again))
+    finished = families.fresh(family, vocab_size=len(tokenizer))
+    assert train(finished, tokenizer, STORIES, folder=tmp_path / "b", steps=20, **SHORT).rows == b.rows
+    assert_same(weights(whole), weights(finished))
     assert [row["step"] for row in b.rows] == [row["step"] for row in a.rows]
     np.testing.assert_allclose([row["loss"] for row in a.rows], [row["loss"] for row in b.rows], rtol=1e-6)
     assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from workbench.engine.adapters import Lora
-from workbench.engine.folders import take_up
+from workbench.engine.folders import take_up, without_bars
 from workbench.engine.generate import token_logprobs
 from workbench.engine.packing import Example, pack
 from workbench.engine.tokens import encode, encode_pairs
@@ -253,8 +253,6 @@ def _finished(
     """The history of a finished training, whose weights are loaded; None if there is none or it is half
     done.
     """
-    from safetensors.torch import load_model
-
     if folder.exists() and not (folder / SETTINGS).exists() and any(folder.iterdir()):
         raise UserError(f"{folder} holds other files: choose an empty folder to train in.")
     if not (folder / SETTINGS).exists():
@@ -267,5 +265,12 @@ def _finished(
         )
     if not saved["finished"]:
         return None
-    load_model(model, folder / "model.safetensors")
+    refill(model, folder)
     return saved["rows"]
+
+
+def refill(model: PreTrainedModel, folder: str | Path) -> None:
+    """Give a model the weights that are saved in a folder, where some families have other names for them."""
+    with without_bars():
+        saved = type(model).from_pretrained(folder, local_files_only=True)
+    model.load_state_dict(saved.state_dict())

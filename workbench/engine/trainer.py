@@ -21,16 +21,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from workbench.engine.adapters import Lora, adapted
 from workbench.engine.folders import replacing, sync, without_bars, write_json
 from workbench.engine.packing import IGNORED, Blocks, Example
-from workbench.engine.train import SETTINGS, History, loss, tells_documents_apart, world_size
+from workbench.engine.train import SETTINGS, History, loss, refill, tells_documents_apart, world_size
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
 ROWS = "history.json"  # written last: a checkpoint without it is half written
 
@@ -89,6 +89,14 @@ class _Trainer(Trainer):
 
     def floating_point_ops(self, inputs: dict[str, Tensor]) -> int:
         return 0  # the Trainer would count the model's parameters at every step
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: torch.nn.Module | None = None
+    ) -> None:
+        if isinstance(self.model, PreTrainedModel):
+            refill(self.model, resume_from_checkpoint)  # the Trainer passes over weights of another name
+        else:  # an adapter
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: None) -> None:
         place = self.folder / f"checkpoint-{self.state.global_step}"
