@@ -1,6 +1,7 @@
 """The students of SIKeD: fair tasks, who learns what, results that are paired, pictures that draw."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -8,6 +9,7 @@ import pytest
 
 from workbench.errors import UserError
 from workbench.studies import rounds
+from workbench.studies import siked_results as results
 from workbench.studies.siked import Lesson
 from workbench.studies.siked_task import task
 from workbench.studies.students import Course
@@ -104,7 +106,7 @@ def test_a_strategy_that_nobody_solves_or_chooses_is_remarked():
         {"arm": arm, "round": number, "chosen": number == 1, "seed": 0, **nothing, **chose}
         for arm in ("cot", "combined", "SIKeD") for number in range(2)
     ]  # fmt: skip
-    assert rounds.remarks(pd.DataFrame(rows)) == [
+    assert results.remarks(pd.DataFrame(rows)) == [
         "SIKeD, round 1: learnt no solution of its own in cot (1 of 1 repetitions), pot (1 of 1 repetitions)",
         "combined: never chose l2m by itself in the end",
         "SIKeD: never chose l2m by itself in the end",
@@ -116,17 +118,17 @@ def test_every_picture_draws(fitted):
     told = rounds.rounds(folder, task, SIZES, settings())
     shown = [
         views.sample(task.teacher),
-        views.accuracy(rounds.accuracies(answers)),
-        views.rounds(rounds.progress(told)),
-        views.strategies(rounds.shares(told)),
-        views.solved(rounds.solved(folder)),
-        views.verdicts(rounds.verdicts(answers)),
+        views.accuracy(results.accuracies(answers)),
+        views.rounds(results.progress(told)),
+        views.strategies(results.shares(told)),
+        views.solved(results.solved(folder)),
+        views.verdicts(results.verdicts(answers)),
         views.browser(answers).view,
     ]
     assert len({view.record["title"] for view in shown}) == len(shown)
     for view in shown:
         view.bundle()
-    assert rounds.solved(folder)["questions"].sum() == len(task.train)
+    assert results.solved(folder)["questions"].sum() == len(task.train)
 
 
 def test_claims_are_paired_over_questions_and_positive_where_ours_is_better():
@@ -136,9 +138,46 @@ def test_claims_are_paired_over_questions_and_positive_where_ours_is_better():
         for arm, share in arms.items() for item in range(40) for seed in range(2)
     ]  # fmt: skip
     answers = pd.DataFrame(rows, columns=["arm", "kind", "item", "seed", "verdict", "strategy"])
-    found = {claim["name"]: claim for claim in rounds.claims(answers)}
+    rounds_of = {"SIKeD": [0.2, 0.5, 0.6], "off-policy": [0.2, 0.5]}  # the latter stopped after round 1
+    kept_back = pd.DataFrame(
+        [(arm, seed, number, str(item), item < 40 * share)
+         for arm, shares in rounds_of.items() for number, share in enumerate(shares)
+         for item in range(40) for seed in range(2)],
+        columns=["arm", "seed", "round", "id", "right"],
+    )  # fmt: skip
+    found = {claim["name"]: claim for claim in results.claims(answers, kept_back)}
     assert found["siked-beats-combined"]["effect"] == pytest.approx(0.5)
     assert found["siked-beats-combined"]["n"] == 40
     assert found["combined-beats-single"]["effect"] == pytest.approx(0.25)
     assert found["teacher-still-helps"]["effect"] == pytest.approx(-0.25)
     assert found["siked-beats-combined"]["low"] > 0
+    assert found["leaves-one-strategy"]["effect"] == 0
+    assert found["on-policy-beats-off-policy"]["effect"] == pytest.approx(0.1)
+    assert found["gains-wane"]["effect"] == pytest.approx(0.3 - 0.1)
+
+
+def test_a_student_that_spreads_its_answers_has_left_its_favourite_strategy():
+    chosen = {"combined": ["cot"] * 9 + ["pot"], "SIKeD": ["l2m"] * 6 + ["cot"] * 4}
+    arms = {**chosen, **{name: ["cot"] * 10 for name in ("cot", "off-policy", "self only")}}
+    rows = [
+        (arm, "unseen", item, 0, "wrong", name)
+        for arm, names in arms.items() for item, name in enumerate(names)
+    ]  # fmt: skip
+    answers = pd.DataFrame(rows, columns=["arm", "kind", "item", "seed", "verdict", "strategy"])
+    kept_back = pd.DataFrame(
+        {"arm": ["SIKeD", "off-policy"], "seed": 0, "round": 0, "id": "a", "right": True}
+    )
+    found = {claim["name"]: claim for claim in results.claims(answers, kept_back)}
+    assert found["leaves-one-strategy"]["effect"] == pytest.approx(0.9 - 0.6)
+
+
+def test_a_biased_student_learns_one_solution_a_question_in_every_round(fitted, tmp_path):
+    _, base, task, _ = fitted
+    sizes = replace(SIZES, seeds=1)
+    rounds.fit_all(tmp_path, base, task, sizes, settings(bias="pot"))
+    told = rounds.rounds(tmp_path, task, sizes, settings(bias="pot"))
+    several = told[~told["arm"].isin(["cot", "l2m", "pot"])]
+    assert (several["n_all"] <= len(task.train)).all()
+    first = several[several["round"] == 0]
+    assert (first["n_pot"] == len(task.train)).all()
+    assert (first["n_cot"] == 0).all()

@@ -23,7 +23,7 @@ from workbench.engine.folders import kept
 from workbench.engine.generate import Sampler, TransformersSampler
 from workbench.engine.tokens import framed
 from workbench.engine.train import train
-from workbench.studies.mixing import Mix, alphas, divergence, first_correct, mix
+from workbench.studies.mixing import Mix, alphas, biased, divergence, first_correct, mix
 from workbench.studies.solving import Question, in_pieces, solve, table
 
 
@@ -99,6 +99,7 @@ def distil(
     *,
     alpha: float | None = None,
     on_policy: bool = True,
+    priority: Sequence[str] = (),
     device: str = "auto",
     seed: int = 0,
     stop: Callable[[], bool] = lambda: False,
@@ -117,6 +118,8 @@ def distil(
         how: the mixture; `teacher-only` is the usual distillation, trained for as long.
         alpha: for `fixed-alpha`.
         on_policy: each round's own solutions are the newest student's; else always the first one's.
+        priority: biased towards the first of these strategies: of each question's solutions one is learnt, of
+            the first strategy that has one (paper, "Biasing SIKeD towards a specific strategy").
         device: see `models.load`.
         seed: of order and draws.
         stop: asked between rounds; when true the call returns early, to be repeated.
@@ -139,6 +142,7 @@ def distil(
             if mixed.empty:  # nothing of its own is right: it stays what it was
                 rows.append({"round": number, **_state(mixed, answered)})
                 break
+        mixed = biased(mixed, priority) if priority else mixed
         model, tokenizer = _learn(place / "model", start, mixed, lesson, number, seed, device)
         sampler = TransformersSampler(model, tokenizer)
         answered = kept(place / "held_out.parquet", partial(answers, sampler, held_out, lesson))

@@ -20,7 +20,7 @@ from workbench.measures.vocabulary import words
 from workbench.studies import siked, teachers
 from workbench.studies.mixing import first_correct
 from workbench.studies.solving import Question
-from workbench.studies.students import LARGEST, two_steps
+from workbench.studies.students import two_steps
 
 if TYPE_CHECKING:
     from workbench.studies.rounds import Sizes
@@ -70,9 +70,9 @@ def task(params: Any, sizes: "Sizes", folder: Path) -> Task:
         UserError: data and teacher do not go together, training and test share questions, there are too few,
             or no solution of the teacher's is right.
     """
-    read = (_embedded if params.data == "embedded" else _from_files)(
-        params, sizes.train + sizes.held_out, sizes.asked
-    )
+    n = sizes.train + sizes.held_out
+    embedded = params.data == "embedded"
+    read = _embedded(params, n, sizes) if embedded else _from_files(params, n, sizes.asked)
     n_tests = sum(map(len, read.tests.values()))
     if len(read.questions) < FEWEST or not n_tests:
         raise UserError(
@@ -127,19 +127,30 @@ def _in_files(teacher: str) -> bool:
 
 
 # ------------------------------------------------------------------------------- the grammar
-def _embedded(params: Any, n: int, asked: int) -> _Read:
+def kinds(of_base: bool) -> list[str]:
+    """Templates of two steps: those of every third scenario, which the base has read, or the others."""
+    known = set(sorted({_scenario(name) for name in two_steps()})[::3])
+    return [name for name in two_steps() if (_scenario(name) in known) == of_base]
+
+
+def _scenario(template: str) -> str:
+    return template.partition("/")[0]
+
+
+def _embedded(params: Any, n: int, sizes: "Sizes") -> _Read:
     if _in_files(params.teacher):
         raise UserError(
             "data and teacher go together: solutions of a file need its questions, such as data=svamp:PATH."
         )
-    drawn = draw(n, params.seed, templates=two_steps(), largest=LARGEST)
+    how = {"largest": sizes.course.largest, "n_words": sizes.course.n_words}
+    drawn = draw(n, params.seed, templates=kinds(of_base=False), **how)
     known = {each.question for each in drawn}
-    kinds = {"familiar": two_steps(), "unseen": two_steps(held_out=True)}
+    asked = {"familiar": kinds(of_base=False), "unseen": two_steps(held_out=True)}
     tests = {
         name: [_question(each)
-               for each in draw(2 * asked, params.seed + 1, templates=kind, largest=LARGEST)
-               if each.question not in known][:asked]
-        for name, kind in kinds.items()
+               for each in draw(2 * sizes.asked, params.seed + 1, templates=names, **how)
+               if each.question not in known][:sizes.asked]
+        for name, names in asked.items()
     }  # fmt: skip
     solutions = siked.taught(drawn) if params.teacher == "embedded" else None
     return _Read([_question(each) for each in drawn], tests, solutions, [])

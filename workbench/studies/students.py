@@ -43,6 +43,8 @@ class Course:
         batch_size: rows of `CONTEXT` tokens a step.
         asked: test problems of each kind.
         context: tokens that the models can read.
+        largest: number in what the base reads.
+        n_words: names and things in what the base reads (None: all); see `problems.draw`.
     """
 
     preset: str
@@ -51,6 +53,8 @@ class Course:
     batch_size: int
     asked: int
     context: int = CONTEXT
+    largest: int = LARGEST
+    n_words: int | None = None
 
 
 def pair(problem: Problem) -> Pair:
@@ -86,12 +90,18 @@ def whole(problem: Problem) -> str:
     return "".join(pair(problem))
 
 
-def base_texts(seed: int, told: Callable[[Problem], str] = whole) -> list[str]:
-    """What the base reads: number facts, eight to a text, and problems of one step, each as `told`."""
-    rng, known = Random(seed), facts()
+def base_texts(
+    course: Course, seed: int, told: Callable[[Problem], str] = whole, kinds: Sequence[str] = ()
+) -> list[str]:
+    """What the base reads: number facts, eight to a text, and problems of one step, each as `told`; and as
+    many of `kinds`, if there are any."""
+    rng, known = Random(seed), facts(course.largest)
+    texts = [" ".join(rng.choices(known, k=8)) for _ in range(1500)]
     one_step = [name for name in templates() if _n_steps(name) == 1]
-    problems = draw(6000, seed, templates=one_step, largest=LARGEST)
-    return [" ".join(rng.choices(known, k=8)) for _ in range(1500)] + [told(each) for each in problems]
+    for names in filter(None, (one_step, kinds)):
+        drawn = draw(6000, seed, templates=names, largest=course.largest, n_words=course.n_words)
+        texts += [told(each) for each in drawn]
+    return texts
 
 
 def base(
@@ -100,11 +110,12 @@ def base(
     params: Any,
     log: Callable[..., None],
     told: Callable[[Problem], str] = whole,
+    kinds: Sequence[str] = (),
 ) -> str:
     """The model that students begin from: trained into `folder`, or the one that `model` names."""
     if params.model != "embedded":
         return params.model
-    texts = base_texts(params.seed, told)
+    texts = base_texts(course, params.seed, told, kinds)
     seen = [told(each) for each in draw(2000, params.seed, templates=two_steps(), largest=LARGEST)]
     tokenizer = models.train_tokenizer(texts + seen, 768)
     config = models.config(course.preset, vocab_size=len(tokenizer), context=course.context)

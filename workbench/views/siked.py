@@ -60,15 +60,15 @@ def rounds(frame: pd.DataFrame) -> Chart:
             tooltip=["arm", "round", "measure", alt.Tooltip("value", format=".3f")],
             **series("arm", "student"),
         )
-        .facet(alt.Facet("measure:N", title=None), columns=3)
+        .facet(alt.Facet("measure:N", title=None, sort=list(dict.fromkeys(frame["measure"]))), columns=3)
         .resolve_scale(y="independent")
     )
     return Chart(
         lines,
         "What each round brings",
-        "Means over repetitions: the divergence of the mixture's strategies from the student's own choices "
-        "(nats), the teacher's share of what is learnt, and right answers to held-out training questions, "
-        "which choose the round.",
+        "Means over repetitions. Alpha is the teacher's share of what is learnt; KL, in nats, is how far the "
+        "mixture's strategies are from those that the student chooses; right answers to held-out training "
+        "questions choose the round.",
     )
 
 
