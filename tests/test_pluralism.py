@@ -142,10 +142,13 @@ def test_an_instruct_model_is_asked_through_its_chat_template(sampler):
     try:
         (prompt, _) = readouts._listed(sampler, OFTEN)
         found = readouts.by_likelihood(sampler, [OFTEN], letters=True)
+        lesson = pluralism_tuning._preference(sampler.tokenizer, pluralism_tuning.Lesson("Q?", " yes", " no"))
     finally:
         sampler.tokenizer.chat_template = plain
     assert prompt == "<user>How often?\n- never\n- always<assistant>\nAnswer:"
     assert found.dist[0].sum() == pytest.approx(1)
+    assert lesson["prompt"] == [{"role": "user", "content": "Q?"}]
+    assert lesson["rejected"] == [{"role": "assistant", "content": "Answer: no"}]
 
 
 # ------------------------------------------------------------------------------- distances and steering
@@ -184,7 +187,11 @@ def test_naming_a_group_is_worth_what_it_brings_nearer():
     gains = pluralism.steered(pluralism.steering(frame, TASK)).set_index("target")
     assert gains.loc["hill", "own_nats"] == 0
     assert gains.loc["hill", "gain_nats"] > 0 > gains.loc["sea", "gain_nats"]
-    assert gains["hit"].to_dict() == {"hill": True, "sea": False}
+    assert gains["hit"].to_dict() == {"hill": 1, "sea": 0}
+    one = replace(TASK, questions=[replace(LUNCH, groups={"hill": LUNCH.groups["hill"]})])
+    alone = pluralism.steered(pluralism.steering(frame, one))
+    assert alone["target"].tolist() == ["hill"]
+    assert alone["hit"].isna().all()
     assert len(pluralism.steered(pluralism.steering(frame, replace(TASK, groups=[])))) == 0
 
 
@@ -255,10 +262,10 @@ def test_every_arm_answers_everything_as_everybody(made):
 
 def test_what_was_made_stays_and_what_is_missing_is_made_again(made):
     folder, plan, (answers, _) = made
-    weights = folder / "seed-0" / "DPO-to-the-majority" / "model.safetensors"
+    weights = folder / "seed-0" / "DPO-majority" / "model.safetensors"
     made_at = weights.stat().st_mtime_ns
-    (folder / "seed-0" / "DPO-to-the-majority-answers.parquet").unlink()
-    (folder / "seed-0" / "SFT-to-drawn-answers-replies.parquet").unlink()
+    (folder / "seed-0" / "DPO-majority-answers.parquet").unlink()
+    (folder / "seed-0" / "SFT-drawn-replies.parquet").unlink()
     again, _ = pluralism_arms.fit_all(folder, plan)
     pd.testing.assert_frame_equal(again, answers)
     assert weights.stat().st_mtime_ns == made_at
@@ -296,6 +303,7 @@ def test_results_claims_and_pictures_of_the_arms(made):
         ({"model": "openai:http://127.0.0.1:9/v1#m"}, "set tune to False"),
         ({"tuning_steps": 0}, "must be above 0"),
         ({"limit": -1}, "must be above 0"),
+        ({"questions": "own.jsonl", "model": "m", "persona": "As one of them: "}, "write {group} there"),
     ],
 )
 def test_parameters_that_cannot_be_met_are_refused(change, said):

@@ -15,6 +15,7 @@ import pandas as pd
 from workbench.corpora import opinions, populations
 from workbench.corpora.opinions import Answers, Question
 from workbench.engine.generate import Sampler, TransformersSampler
+from workbench.errors import UserError
 from workbench.measures import distributions as measures
 from workbench.measures.statistics import bootstrap_mean
 from workbench.studies import pluralism_readouts as readouts
@@ -44,17 +45,23 @@ class Task:
 
     def prompted(self, group: str = NOBODY, questions: Sequence[Question] | None = None) -> list[Question]:
         """The questions (or others) as a member of the group, or somebody, is asked."""
-        who = self.anyone if group == NOBODY else self.persona.format(group=group)
+        who = self.anyone if group == NOBODY else self.persona.replace("{group}", group)
         chosen = self.questions if questions is None else questions
         return [replace(each, prompt=who + each.prompt) for each in chosen]
 
 
 def task(params: Any, limit: int) -> Task:
-    """The questions that `questions` names, or the villages' in a wording that no text had."""
+    """The questions that `questions` names, or the villages' in a wording that no text had.
+
+    Raises:
+        UserError: the file has a fault, or the persona has no place for the group.
+    """
     if params.questions == "embedded":
         found = populations.population(params.seed)
         persona = populations.WHO_OF.replace("{name}", "Somebody")
         return Task(found, list(populations.VILLAGES), persona, populations.WHO.format(name="Somebody"), [])
+    if "{group}" not in params.persona:
+        raise UserError("persona must say where the group's name stands: write {group} there.")
     read = opinions.load(params.questions, limit)
     groups = sorted({name for each in read.questions for name in each.groups})
     return Task(read.questions, groups, params.persona, "", [str(read)])
@@ -206,7 +213,8 @@ def steered(found: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     """What naming the group changes: `by`, and columns id, target, own_nats, gain_nats, hit.
 
     `own_nats` is the distance from the group when it is named, `gain_nats` how much more when nobody is;
-    `hit` says whether, asked as this group, the model is nearer to it than to any other group.
+    `hit` says whether, asked as this group, the model is nearer to it than to any other group: 0 or 1, NaN
+    where there is no other.
     """
     keys = [*by, "id"]
     wide = found.pivot_table(index=[*keys, "target"], columns="prompted", values="jsd_nats").reset_index()
@@ -214,7 +222,8 @@ def steered(found: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
     for target in wide["target"].unique():
         own = wide[wide["target"] == target].set_index(keys)
         to = found[found["prompted"] == target].pivot_table(index=keys, columns="target", values="jsd_nats")
-        nearest = to.idxmin(axis=1) == target
+        several = to[to.notna().sum(axis=1) > 1]  # next to one group alone, the nearest is no finding
+        nearest = (several.idxmin(axis=1) == target).astype(float).reindex(own.index)
         found_here = {"own_nats": own[target], "gain_nats": own[NOBODY] - own[target], "hit": nearest}
         rows.append(pd.DataFrame({"target": target, **found_here}).reset_index())
     nothing = pd.DataFrame(columns=[*keys, "target", "own_nats", "gain_nats", "hit"])

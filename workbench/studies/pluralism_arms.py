@@ -29,7 +29,7 @@ from workbench.studies.pluralism_tuning import (
     tuned_on,
 )
 
-BEFORE, DPO, SFT, DRAWN = "before", "DPO to the majority", "SFT to the majority", "SFT to drawn answers"
+BEFORE, DPO, SFT, DRAWN = "before", "DPO majority", "SFT majority", "SFT drawn"
 ARMS = (BEFORE, DPO, SFT, DRAWN)
 SIZES = {
     "tiny": Sizes("tiny:0.3M", 500, 16, 40, 16, 5e-4, 2, 24, 60),

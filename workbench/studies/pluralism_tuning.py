@@ -5,6 +5,8 @@ of which the one that most people give is preferred. Two controls imitate: the s
 answers drawn as people give them, which only trains on. Only some questions are tuned on.
 """
 
+import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -176,25 +178,27 @@ def prefer(
     from trl import DPOConfig, DPOTrainer
 
     model, tokenizer = models.load(source, device)
-    arguments = DPOConfig(
-        output_dir=str(folder.parent / "dpo"),
-        per_device_train_batch_size=sizes.pairs,
-        num_train_epochs=1,
-        learning_rate=sizes.learning_rate,
-        beta=beta,
-        precompute_ref_log_probs=True,
-        activation_checkpointing=False,
-        bf16=False,
-        use_cpu=model.device.type == "cpu",
-        seed=seed,
-        save_strategy="no",
-        logging_strategy="no",
-        disable_tqdm=True,
-    )
     data = Dataset.from_list([_preference(tokenizer, row) for row in rows])
-    trainer = DPOTrainer(model, args=arguments, train_dataset=data, processing_class=tokenizer)
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
+    with tempfile.TemporaryDirectory() as nothing, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # trl asks transformers by names that it gave up
+        arguments = DPOConfig(
+            output_dir=nothing,
+            per_device_train_batch_size=sizes.pairs,
+            num_train_epochs=1,
+            learning_rate=sizes.learning_rate,
+            beta=beta,
+            precompute_ref_log_probs=True,
+            activation_checkpointing=False,
+            bf16=False,
+            use_cpu=model.device.type == "cpu",
+            seed=seed,
+            save_strategy="no",
+            logging_strategy="no",
+            disable_tqdm=True,
+        )
+        trainer = DPOTrainer(model, args=arguments, train_dataset=data, processing_class=tokenizer)
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
     models.save(model, tokenizer, folder)
 
 
@@ -202,6 +206,7 @@ def _preference(tokenizer: Any, row: Lesson) -> dict[str, Any]:
     """A row for `DPOTrainer`: messages for an instruct model, which it puts through the chat template."""
     if tokenizer.chat_template in (None, models.CHAT_TEMPLATE):
         return {**asdict(row), "prompt": row.prompt + ANSWER}
-    said = {name: ANSWER.lstrip() + getattr(row, name) for name in ("chosen", "rejected")}
+    _, begun = framed(tokenizer, row.prompt, ANSWER)
+    said = {name: begun + getattr(row, name) for name in ("chosen", "rejected")}
     messages = {name: [{"role": "assistant", "content": text}] for name, text in said.items()}
     return {"prompt": [{"role": "user", "content": row.prompt}], **messages}

@@ -32,6 +32,9 @@ UNITS = {
 }
 
 
+_SHORT = {"equal shares": "equal", "one answer to all": "constant", "half of the people": "halves"}
+
+
 # ------------------------------------------------------------------------------- people
 def people(task: Task) -> Explorer:
     """What people answer to a question, group by group."""
@@ -83,15 +86,16 @@ def measures(table: pd.DataFrame) -> Table:
     """All measures by read-out. Columns: `pluralism_results.by_readout`."""
     wide = table.pivot_table(index="measure", columns="readout", values="value", sort=False)
     wide = wide.reindex([name for name in UNITS if name in wide.index]).rename(index=UNITS)
-    unread = table.groupby("readout", sort=False)["unread"].first().rename("questions unread")
-    order = list(dict.fromkeys(table.sort_values("kind", ascending=False, kind="stable")["readout"]))
-    shown = pd.concat([wide.round(4), unread.to_frame().T]).reindex(columns=order)
+    models_first = table.sort_values("kind", ascending=False, kind="stable")["readout"]
+    wide = wide.reindex(columns=list(dict.fromkeys(models_first))).rename(columns=_SHORT)
+    unread = table.groupby("readout", sort=False)["unread"].first()
+    lost = ", ".join(f"{name} {count}" for name, count in unread[unread > 0].items())
     return Table(
-        shown.rename_axis("mean over questions").reset_index(),
+        wide.astype(float).round(3).rename_axis("mean").reset_index(),
         "Every measure, with its unit",
         "The first three rows are one divergence in three units: never compare a “JS” whose unit is not "
         "said. SimBench score: 100 is exact, 0 is guessing. Entropy ratio: below 1 the model is surer than "
-        "people are.",
+        "people are." + (f" Questions that could not be read at all: {lost}." if lost else ""),
     )
 
 
@@ -102,25 +106,27 @@ def _intervals(
     title: str,
     kind: str | None = None,
     shown: str = ".3f",
+    labels: bool = True,
 ) -> alt.LayerChart:
     """Values with their intervals, a row for each `by`. Columns: by, value, low, high, n, and kind."""
-    base = alt.Chart(frame, height=alt.Step(36)).encode(y=alt.Y(f"{by}:N", title=None, sort=order))
+    y = alt.Y(f"{by}:N", title=None, sort=order)
+    base = alt.Chart(frame, height=alt.Step(36)).encode(y=y if labels else y.axis(None))
     axis = {"format": shown} if "%" in shown else {}
     x = alt.X("low:Q", title=title).scale(zero=True).axis(tickCount=5, **axis)
     rules = base.mark_rule(strokeWidth=2.5).encode(x=x, x2="high:Q")
     tooltip = [by, *[alt.Tooltip(name, format=".4f") for name in ("value", "low", "high")], "n"]
-    points = base.mark_point(filled=True, size=90).encode(x="value:Q", tooltip=tooltip, **_told(kind, None))
+    points = base.mark_point(filled=True, size=90).encode(
+        x="value:Q", tooltip=tooltip, **_told(kind, None, ["model", "baseline"])
+    )
     numbers = base.mark_text(dy=-13, color=INK).encode(x="value:Q", text=alt.Text("value:Q", format=shown))
     return rules + points + numbers
 
 
-def _told(
-    field: str | None, title: str | None, order: Sequence[str] | None = None, **legend: Any
-) -> dict[str, Any]:
+def _told(field: str | None, title: str | None, order: Sequence[str], **legend: Any) -> dict[str, Any]:
     """Encodings that tell the values of a column apart by colour and shape, with one legend."""
     if field is None:
         return {}
-    options = {"title": title, "sort": order, "legend": alt.Legend(**legend)}
+    options = {"title": title, "scale": alt.Scale(domain=order), "legend": alt.Legend(**legend)}
     return {"color": alt.Color(f"{field}:N", **options), "shape": alt.Shape(f"{field}:N", **options)}
 
 
@@ -189,11 +195,11 @@ def chances(frame: pd.DataFrame) -> Chart:
     points = base.mark_point(filled=True, size=70).encode(
         x=alt.X("model:Q", title="share").axis(format="%", tickCount=3),
         tooltip=["id", "option", "arm", *[alt.Tooltip(name, format=".1%") for name in ("people", "model")]],
-        **_told("arm", None, _PAIR, orient="bottom"),
+        **_told("arm", None, [arm for arm in _PAIR if arm in set(shown["arm"])], orient="bottom"),
     )
     ids = alt.Facet("id:N", title=None, sort=list(dict.fromkeys(shown["id"])))
     return Chart(
-        (exact + points).facet(ids, columns=3).resolve_scale(y="independent"),
+        (exact + points).facet(ids, columns=3).resolve_scale(y="independent").resolve_axis(x="independent"),
         "Chances that nobody has an opinion on",
         "Strokes are the exact chances, points the model's shares, mean over repetitions. None was tuned on.",
     )
@@ -204,7 +210,7 @@ def matrix(frame: pd.DataFrame) -> Chart:
     """Distance from each group, whoever is asked. Columns: arm, prompted, target, jsd_nats, n."""
     shown, groups = frame[frame["arm"].isin(_PAIR)], list(dict.fromkeys(frame["target"]))
     base = alt.Chart(shown, width=alt.Step(62), height=alt.Step(44)).encode(
-        x=alt.X("target:N", title="distance from the people of", sort=groups),
+        x=alt.X("target:N", title="people of", sort=groups),
         y=alt.Y("prompted:N", title="asked as", sort=[NOBODY, *groups]),
     )
     cells = base.mark_rect().encode(
@@ -243,14 +249,16 @@ def tuning(table: pd.DataFrame) -> Chart:
     """Distance and entropy by model and set of questions. Columns: arm, set, measure, value, low, high, n."""
     arms = [arm for arm in ARMS if arm in set(table["arm"])]
     rows = alt.Row("set:N", title=None, sort=[TUNED, OTHER, CHANCES])
+    named = rows.header(labelAngle=0, labelAlign="left")
     titles = {
         "jsd_nats": "distance from the people (JSD, nats)",
         "entropy_ratio": "entropy, model over people",
     }
-    sides = [
-        _intervals(table[table["measure"] == name], "arm", arms, title).properties(width=190).facet(row=rows)
-        for name, title in titles.items()
-    ]
+    sides = []
+    for name, title in titles.items():
+        first, own = not sides, table[table["measure"] == name]
+        chart = _intervals(own, "arm", arms, title, labels=first).properties(width=200)
+        sides.append(chart.facet(row=named if first else rows.header(None)))
     return Chart(
         alt.hconcat(*sides),
         "Before and after tuning",
