@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from math import prod
 from random import Random
 from typing import Literal
 
@@ -98,6 +99,18 @@ def answers(asked: Request, n: int, seed: int, people: Sequence[int] = range(PEO
             for place, options in enumerate(_options(asked))
         ]
         found.append(Answer(_worded(asked, parts, person, rng), " / ".join(parts), person))
+    return found
+
+
+def shares(asked: Request, people: Sequence[int] = range(PEOPLE)) -> dict[str, float]:
+    """Exact probability of each meaning in `answers`."""
+    parts = _options(asked)
+    tastes = [[_taste(each, f"{asked.kind}/{asked.topic}/{place}", len(options))
+               for place, options in enumerate(parts)] for each in people]  # fmt: skip
+    found = dict.fromkeys(meanings(asked), 0.0)
+    for own in tastes:
+        for meaning, weights in zip(found, product(*own), strict=True):
+            found[meaning] += prod(weights) / prod(map(sum, own)) / len(people)
     return found
 
 

@@ -1,0 +1,276 @@
+"""The prompt-centred view of 10_hivemind: from all prompts to two answers side by side, in one chart.
+
+A heat map of prompts by models; for the prompt that is clicked, a matrix of pairs of models and a map of its
+answers, classes of meaning outlined; and the answer that is clicked beside its nearest one by another model,
+with the words that both share marked. All of it is one Vega-Lite chart, so that it lives in a report too.
+"""
+
+import textwrap
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from scipy.spatial import ConvexHull, QhullError
+
+from workbench.studies.hivemind_answers import INVALID
+from workbench.views.hivemind import both_ways
+from workbench.views.theme import INK, MUTED, PALETTE
+from workbench.views.vegalite import MAX_ROWS
+from workbench.views.view import Chart
+from workbench.visible import visible
+
+PROMPTS = 40  # rows of the heat map; more could not be read
+CLASSES = 6  # of one prompt that are outlined and named
+_LINES, _COLUMNS = 8, 44  # of an answer that is read
+_CHARACTER = 6.7  # pixels of one in the answers
+_RANGE = [0, 1.25]  # of the colours: beyond paraphrases there is little to tell apart
+_SIGNS = "regexp('[.,;:!?\"()*]', 'g')"
+_NO_AXIS = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
+
+
+def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> Chart:
+    """The whole view.
+
+    Args:
+        table: columns prompt_id, prompt, model, rescaled, same, valid, meanings (of `hivemind.cells`).
+        pairs: columns first, second, prompt_id, rescaled, same (of `hivemind.pairs`).
+        points: columns id, prompt_id, model, text, meaning, x, y, partner (of `hivemind.layout`).
+    """
+    order = table.groupby("prompt_id")["same"].mean().sort_values(ascending=False, kind="stable").index
+    shown = list(order[:PROMPTS])
+    texts = table.drop_duplicates("prompt_id").set_index("prompt_id")["prompt"]
+    labels = _labels([texts[each] for each in shown])
+    named = dict(zip(shown, labels, strict=True))
+    table, pairs, points = (
+        frame[frame["prompt_id"].isin(named)].assign(prompt=lambda rows: rows["prompt_id"].map(named))
+        for frame in (table, pairs, points)
+    )
+    models = list(dict.fromkeys(points["model"]))
+    asked = alt.selection_point(
+        name="asked", fields=["prompt"], value=[{"prompt": labels[0]}], toggle=False, empty=False, clear=False
+    )
+    pair = alt.selection_point(name="pair", fields=["first", "second"], toggle=False)
+    chosen = alt.selection_point(
+        name="chosen", fields=["id", "prompt"], nearest=True, toggle=False, empty=False, clear=False
+    )
+    rows = _points(points)
+    right = alt.vconcat(_matrix(pairs, models, asked, pair), _cloud(rows, asked, pair, chosen), spacing=14)
+    top = alt.hconcat(_heat(table, labels, models, asked), right, spacing=22)
+    read = alt.hconcat(_read(rows, mine=True), _read(rows, mine=False), spacing=30)
+    left_out = len(order) - len(shown)
+    return Chart(
+        alt.vconcat(top, read, spacing=18)
+        .resolve_scale(color="independent")
+        .resolve_legend(color="independent"),
+        "Prompts, models, answers",
+        "Click a cell on the left to choose its prompt. On the right: how alike two models' answers to it "
+        "are (click a pair to fade the others), and its answers as points, meanings outlined. Click a point "
+        "to read it beside the nearest answer of another model; what both share is marked."
+        + f" The {PROMPTS} prompts with most repetition of {len(order)}."
+        * bool(left_out),
+    )
+
+
+def _labels(prompts: list[str]) -> list[str]:
+    """Prompts short enough for an axis, each a different one."""
+    short = [visible(textwrap.shorten(prompt, 46, placeholder="…"), 60) for prompt in prompts]
+    seen: dict[str, int] = {}
+    for place, label in enumerate(short):
+        seen[label] = seen.get(label, 0) + 1
+        short[place] = label if seen[label] == 1 else f"{label} ({seen[label]})"
+    return short
+
+
+def _points(points: pd.DataFrame) -> pd.DataFrame:
+    """At most MAX_ROWS of them, wrapped, with the rank of their class and whether they come first."""
+    columns = ["id", "prompt", "model", "text", "meaning", "x", "y", "partner"]
+    cells = points.groupby(["prompt", "model"], sort=False)
+    kept = points[cells.cumcount() < max(2, MAX_ROWS // cells.ngroups)][columns]
+    kept = kept.assign(partner=kept["partner"].where(kept["partner"].isin(kept["id"]), kept["id"]))
+    sizes = kept[kept["meaning"] != INVALID].groupby("prompt")["meaning"].value_counts()
+    rank = sizes.groupby("prompt").rank(method="first", ascending=False)
+    keys = pd.MultiIndex.from_frame(kept[["prompt", "meaning"]])
+    place = rank.reindex(keys).to_numpy()
+    return kept.assign(
+        text=kept["text"].map(_wrapped),
+        rank=np.where(place <= CLASSES, place, 0).astype(int),
+        opens=~kept.duplicated("prompt"),
+    )
+
+
+def _wrapped(text: str) -> str:
+    lines = textwrap.wrap(visible(text, 400), _COLUMNS) or [""]
+    return "\n".join(lines if len(lines) <= _LINES else [*lines[: _LINES - 1], "…"])
+
+
+# ------------------------------------------------------------------------------- all prompts
+def _heat(table: pd.DataFrame, labels: list[str], models: list[str], asked: alt.Parameter) -> alt.LayerChart:
+    others = [name for name in dict.fromkeys(table["model"]) if name not in models]
+    base = alt.Chart(table, width=alt.Step(23), height=alt.Step(15)).encode(
+        x=alt.X("model:N", title=None, sort=[*models, *others]).axis(
+            labelAngle=-45, orient="top", labelOverlap=False
+        ),
+        y=alt.Y("prompt:N", title=None, sort=labels).axis(labelFontSize=11),
+    )
+    cells = base.mark_rect(cursor="pointer").encode(
+        color=alt.Color("rescaled:Q", title="repetition (1: paraphrases)")
+        .legend(orient="bottom", gradientLength=180, titleLimit=300)
+        .scale(domain=_RANGE, clamp=True),
+        tooltip=["prompt", "model", "meanings",
+                 *(alt.Tooltip(name, format=".2f") for name in ("rescaled", "same", "valid"))],
+    ).add_params(asked)  # fmt: skip
+    ring = base.mark_rect(fillOpacity=0, stroke=PALETTE[1], strokeWidth=1.8).transform_filter(asked)
+    return cells + ring
+
+
+# ------------------------------------------------------------------------------- one prompt
+def _matrix(
+    pairs: pd.DataFrame, models: list[str], asked: alt.Parameter, pair: alt.Parameter
+) -> alt.LayerChart:
+    step = 300 / max(len(models), 3)
+    base = (
+        alt.Chart(both_ways(pairs)[["first", "second", "prompt", "rescaled", "same"]])
+        .transform_filter(asked)
+        .encode(
+            x=alt.X("first:N", title=None, sort=models).axis(
+                labelAngle=-45, orient="top", labelOverlap=False
+            ),
+            y=alt.Y("second:N", title=None, sort=models),
+        )
+        .properties(width=alt.Step(step), height=alt.Step(min(step, 22)))
+    )
+    cells = base.mark_rect(cursor="pointer").encode(
+        color=alt.Color("rescaled:Q", title="homogeneity")
+        .legend(orient="right", gradientLength=110)
+        .scale(domain=_RANGE, clamp=True),
+        opacity=alt.when(pair).then(alt.value(1)).otherwise(alt.value(0.35)),
+        tooltip=["first", "second", alt.Tooltip("rescaled", format=".2f"), alt.Tooltip("same", format=".2f")],
+    )
+    return alt.layer(cells.add_params(pair))
+
+
+def _cloud(
+    rows: pd.DataFrame, asked: alt.Parameter, pair: alt.Parameter, chosen: alt.Parameter
+) -> alt.LayerChart:
+    x = (
+        alt.X("x:Q", title="first two principal components of the answers to this prompt")
+        .axis(_NO_AXIS)
+        .scale(zero=False, padding=12)
+    )
+    y = alt.Y("y:Q", title=None).axis(_NO_AXIS).scale(zero=False, padding=12)
+    colour = alt.Color("rank:N", legend=None).scale(
+        domain=range(CLASSES + 1), range=[MUTED, *PALETTE[:CLASSES]]
+    )
+    outlines = (
+        alt.Chart(_outlines(rows))
+        .transform_filter(asked)
+        .mark_line(interpolate="linear-closed", filled=True, fillOpacity=0.13, strokeWidth=1)
+        .encode(x=x, y=y, order="corner:Q", detail="meaning:N", fill=alt.Fill("rank:N", legend=None).scale(
+            domain=range(CLASSES + 1), range=[MUTED, *PALETTE[:CLASSES]]), color=colour)
+    )  # fmt: skip
+    of_pair = "!pair.first || indexof(pair.first, datum.model) >= 0 || indexof(pair.second, datum.model) >= 0"
+    base = alt.Chart(rows).transform_filter(asked).encode(x=x, y=y)
+    dots = base.mark_point(filled=True, size=40, cursor="pointer").encode(
+        color=colour,
+        opacity=alt.when(of_pair).then(alt.value(0.85)).otherwise(alt.value(0.08)),
+        tooltip=["model", "meaning"],
+    )
+    ring = base.mark_point(filled=False, size=190, strokeWidth=2.5, color=PALETTE[1]).transform_filter(_READ)
+    names = (
+        alt.Chart(_names(rows))
+        .transform_filter(asked)
+        .mark_text(fontSize=11, fontWeight=600, color=INK, limit=170)
+        .encode(x=x, y=y, text="meaning:N")
+    )
+    return (outlines + dots.add_params(chosen) + ring + names).properties(width=330, height=270)
+
+
+def _names(rows: pd.DataFrame) -> pd.DataFrame:
+    """Where the names of classes stand: in their middle, one above the other where they would overlap."""
+    middles = (
+        rows[rows["rank"] > 0].groupby(["prompt", "meaning"], sort=False)[["x", "y"]].mean().reset_index()
+    )
+    found = []
+    for _, part in middles.groupby("prompt", sort=False):
+        ordered = part.sort_values("y")
+        every = rows.loc[rows["prompt"] == ordered["prompt"].iloc[0], "y"]
+        gap, places = (every.max() - every.min()) / 18, ordered["y"].tolist()
+        for i in range(1, len(places)):
+            places[i] = max(places[i], places[i - 1] + gap)
+        shift = (sum(places) - ordered["y"].sum()) / len(places)  # as far from the middles up as down
+        found.append(ordered.assign(y=[place - shift for place in places]))
+    return pd.concat(found) if found else middles
+
+
+def _outlines(rows: pd.DataFrame) -> pd.DataFrame:
+    """Corners of the convex hull of every class that is named and has three places."""
+    found = []
+    for (prompt, meaning), part in rows[rows["rank"] > 0].groupby(["prompt", "meaning"], sort=False):
+        places = part[["x", "y"]].drop_duplicates().to_numpy()
+        try:
+            corners = places[ConvexHull(places).vertices] if len(places) > 2 else []
+        except QhullError:  # all on one line
+            corners = []
+        rank = part["rank"].iloc[0]
+        found += [(prompt, meaning, rank, place, *corner) for place, corner in enumerate(corners)]
+    return pd.DataFrame(found, columns=["prompt", "meaning", "rank", "corner", "x", "y"])
+
+
+# ------------------------------------------------------------------------------- two answers
+# The chosen answer, or the first one of the prompt when the choice was made for another prompt.
+_READ = (
+    "asked.prompt && datum.prompt == asked.prompt[0] && "
+    "(chosen.prompt && chosen.prompt[0] == asked.prompt[0] ? datum.id == chosen.id[0] : datum.opens)"
+)
+
+
+def _read(rows: pd.DataFrame, mine: bool) -> alt.LayerChart:
+    """The chosen answer (`mine`) or the one beside it; runs of two and more words of both are marked."""
+    texts, height = rows[["id", "text", "model", "meaning"]], 2 + rows["text"].str.count("\n").max()
+    own, other = ("", "2") if mine else ("2", "")
+    found = (
+        alt.Chart(rows)
+        .transform_filter(_READ)
+        .transform_lookup("partner", alt.LookupData(texts, "id", ["text", "model", "meaning"]),
+                          as_=["text2", "model2", "meaning2"])
+        .transform_calculate(
+            head=f"datum.model{own} + ': ' + datum.meaning{own}",
+            there=f"' ' + {_spelled(f'datum.text{other}')} + ' '",
+            line=f"split(datum.text{own}, '\\n')",
+        )
+    )  # fmt: skip
+    words = (
+        found.transform_flatten(["line"])
+        .transform_window(number="row_number()")
+        .transform_calculate(word="split(datum.line, ' ')")
+        .transform_flatten(["word"])
+        .transform_calculate(length="length(datum.word) + 1", plain=_spelled("datum.word"))
+        .transform_window(before="lag(plain)", after="lead(plain)")
+        .transform_window(end="sum(length)", groupby=["number"], frame=[None, 0])
+        .transform_calculate(
+            begin="datum.end - datum.length",
+            stop="datum.end - 1",
+            shared="indexof(datum.there, ' ' + datum.before + ' ' + datum.plain + ' ') >= 0 || "
+            "indexof(datum.there, ' ' + datum.plain + ' ' + datum.after + ' ') >= 0",
+        )
+        .encode(
+            x=alt.X("begin:Q").axis(None).scale(domain=[0, _COLUMNS + 4], nice=False),
+            y=alt.Y("number:Q").axis(None).scale(domain=[height, 0], nice=False),
+        )
+    )
+    style = {"align": "left", "baseline": "middle"}
+    heading = found.mark_text(**style, fontWeight=600, color=INK, fontSize=12, limit=330).encode(
+        x=alt.value(0), y=alt.value(2), text="head:N"
+    )
+    marked = words.transform_filter("datum.shared").mark_rule(strokeWidth=2.5, color=PALETTE[1], yOffset=8)
+    spelled = words.mark_text(**style, font="monospace", fontSize=11).encode(
+        text="word:N",
+        color=alt.when("datum.shared").then(alt.value(PALETTE[1])).otherwise(alt.value(INK)),
+    )
+    size = {"width": round((_COLUMNS + 4) * _CHARACTER), "height": 18 * int(height)}
+    return (heading + marked.encode(x2="stop:Q") + spelled).properties(**size)
+
+
+def _spelled(text: str) -> str:
+    """An expression: small letters, without signs, in one line."""
+    return f"lower(replace(replace({text}, regexp('\\\\n', 'g'), ' '), {_SIGNS}, ''))"
