@@ -107,3 +107,14 @@ def test_an_adapter_that_was_stopped_goes_on_to_the_same_bytes(tokenizer, tmp_pa
     assert train(again, tokenizer, STORIES, **options).finished
     assert_same(weights(whole), weights(again))
     assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
+
+
+def test_an_adapter_of_another_base_is_refused(tokenizer, tmp_path):  # noqa: F811
+    options = {"folder": tmp_path / "a", "steps": 4, **LORA}
+    assert not train(small(tokenizer), tokenizer, STORIES, stop=lambda: True, **options).finished
+    other = small(tokenizer)
+    with torch.no_grad():
+        other.model.layers[0].mlp.up_proj.weight.mul_(1.01)
+    with pytest.raises(UserError, match="other lora"):
+        train(other, tokenizer, STORIES, **options)
+    assert train(small(tokenizer), tokenizer, STORIES, **options).finished

@@ -284,6 +284,22 @@ def test_a_kill_while_the_finished_model_takes_its_place_loses_nothing(tokenizer
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+def test_the_second_of_two_trainings_goes_on_in_a_new_process_and_saves_the_model_as_it_was(
+    tokenizer, tmp_path
+):
+    def first():  # a process that finds it finished only loads it
+        model = fresh(tokenizer)
+        train(model, tokenizer, STORIES, folder=tmp_path / "first", steps=2, **SHORT)
+        return model
+
+    second = {"folder": tmp_path / "second", "steps": 4, **SHORT}
+    asked = []
+    stop = lambda: asked.append(1) or len(asked) == 2  # noqa: E731
+    assert not train(first(), tokenizer, STORIES, stop=stop, **second).finished
+    assert train(first(), tokenizer, STORIES, **second).finished
+    assert models.load(tmp_path / "second", "cpu")[0].config.use_cache  # else others sample without a cache
+
+
 def test_an_exception_leaves_the_last_checkpoint_and_a_half_written_one_is_ignored(tokenizer, tmp_path):
     whole, cut = fresh(tokenizer), fresh(tokenizer)
     train(whole, tokenizer, STORIES, folder=tmp_path / "a", steps=12, **SHORT)

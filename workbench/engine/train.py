@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from workbench.engine.adapters import Lora
+from workbench.engine.adapters import Lora, fingerprint
 from workbench.engine.folders import take_up, without_bars
 from workbench.engine.generate import token_logprobs
 from workbench.engine.packing import Example, pack
@@ -198,10 +198,11 @@ def train(
         "warmup": warmup,
         "gradient_accumulation": gradient_accumulation,
         "precision": "bf16" if _bf16(model, precision) else "fp32",
-        "lora": asdict(lora) if lora else None,
+        "lora": asdict(lora) | {"base": fingerprint(model)} if lora else None,
         "seed": seed,
     }
-    settings["model"] = {k: v for k, v in settings["model"].items() if k not in ("_name_or_path", "dtype")}
+    passing = ("_name_or_path", "architectures", "dtype")  # of a configuration: loading and saving set them
+    settings["model"] = {k: v for k, v in settings["model"].items() if k not in passing}
     rows = _finished(folder, settings, model)
     if rows is not None:
         return History(rows, finished=True)

@@ -194,7 +194,7 @@ def run(
     """Train from the newest whole checkpoint in `folder`, or from the start; `every`: steps to evaluate, to
     checkpoint.
     """
-    arguments = _arguments(folder, settings, model.device.type)
+    arguments = _arguments(folder, settings, model)
     if arguments.world_size != world_size():
         raise UserError(
             f"{world_size()} processes were started but {arguments.world_size} train: use torchrun."
@@ -256,7 +256,8 @@ def _attention(model: PreTrainedModel, context: int) -> Iterator[None]:
         model.set_attn_implementation(usual)
 
 
-def _arguments(folder: Path, settings: dict[str, Any], device: str) -> TrainingArguments:
+def _arguments(folder: Path, settings: dict[str, Any], model: PreTrainedModel) -> TrainingArguments:
+    device = model.device.type
     schedules = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
     if settings["schedule"] not in schedules:
         raise UserError(f"schedule={settings['schedule']!r} is not one of {', '.join(schedules)}.")
@@ -276,6 +277,7 @@ def _arguments(folder: Path, settings: dict[str, Any], device: str) -> TrainingA
         ddp_backend="gloo" if device == "cpu" and world_size() > 1 else None,
         train_sampling_strategy="sequential",
         dataloader_pin_memory=device != "cpu",
+        use_cache=getattr(model.config, "use_cache", True),  # the Trainer writes it into the configuration
         save_strategy="no",
         logging_strategy="no",
         logging_nan_inf_filter=False,
