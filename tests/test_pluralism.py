@@ -148,7 +148,7 @@ def test_an_instruct_model_is_asked_through_its_chat_template(sampler):
     assert prompt == "<user>How often?\n- never\n- always<assistant>\nAnswer:"
     assert found.dist[0].sum() == pytest.approx(1)
     assert lesson["prompt"] == [{"role": "user", "content": "Q?"}]
-    assert lesson["rejected"] == [{"role": "assistant", "content": "Answer: no"}]
+    assert lesson["rejected"] == [{"role": "assistant", "content": "\nAnswer: no"}]
 
 
 # ------------------------------------------------------------------------------- distances and steering
@@ -370,6 +370,7 @@ def judge(tmp_path_factory):
     return folder
 
 
+@torch.no_grad()
 def test_entailment_is_the_probability_of_its_label_whatever_the_batch(judge):
     model = Entailment(str(judge), "cpu")
     premises, hypotheses = (
