@@ -116,6 +116,7 @@ def claims(found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[str, Any]]:
         gains: `steered_by_arm`; empty where the questions have no groups.
     """
     aligned = "Aligned models are further (JS) from people's answers than their base models"
+    steers = "Instruction tuning lowers steerability"
     sharper = "Preference tuning sharpens a model's distribution"
     distance, entropy = ("jsd_nats", "JSD, nats"), ("entropy_ratio", "entropy, model over people")
     tuning, steer = "Before and after tuning", "Steering matrix"
@@ -131,7 +132,7 @@ def claims(found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[str, Any]]:
          "Tuning to the majority's answer lowers the entropy of the model's answers."),
         ("imitation-moves-away-too", tuned, distance, SFT, BEFORE, aligned, tuning,
          "Imitating the majority's answers moves the model away, too."),
-        ("tuning-hurts-steering", gains, ("own_nats", "JSD, nats"), DPO, BEFORE, aligned, steer,
+        ("tuning-hurts-steering", gains, ("own_nats", "JSD, nats"), DPO, BEFORE, steers, steer,
          "Asked as a member of a group, the tuned model is further from that group than before."),
     ]  # fmt: skip
     claimed = [

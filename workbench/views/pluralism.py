@@ -112,7 +112,7 @@ def _intervals(
     y = alt.Y(f"{by}:N", title=None, sort=order)
     base = alt.Chart(frame, height=alt.Step(36)).encode(y=y if labels else y.axis(None))
     axis = {"format": shown} if "%" in shown else {}
-    x = alt.X("low:Q", title=title).scale(zero=True).axis(tickCount=5, **axis)
+    x = alt.X("low:Q", title=title).scale(zero=True).axis(tickCount=4, **axis)
     rules = base.mark_rule(strokeWidth=2.5).encode(x=x, x2="high:Q")
     tooltip = [by, *[alt.Tooltip(name, format=".4f") for name in ("value", "low", "high")], "n"]
     points = base.mark_point(filled=True, size=90).encode(
@@ -193,7 +193,7 @@ def chances(frame: pd.DataFrame) -> Chart:
     base = alt.Chart(shown, width=170, height=alt.Step(22)).encode(y=alt.Y("option:N", title=None, sort=None))
     exact = base.mark_tick(thickness=2.5, size=18, color=INK).encode(x="people:Q")
     points = base.mark_point(filled=True, size=70).encode(
-        x=alt.X("model:Q", title="share").axis(format="%", tickCount=3),
+        x=alt.X("model:Q", title="share").axis(format="%", values=[0, 0.5, 1]).scale(domain=[0, 1]),
         tooltip=["id", "option", "arm", *[alt.Tooltip(name, format=".1%") for name in ("people", "model")]],
         **_told("arm", None, [arm for arm in _PAIR if arm in set(shown["arm"])], orient="bottom"),
     )
