@@ -253,7 +253,7 @@ def test_every_arm_answers_everything_as_everybody(made):
     assert (counts.xs("hill", level="prompted") == 6).all()
     assert (counts.xs(NOBODY, level="prompted") == 6 + len(plan.chances.questions)).all()
     assert answers["shares"].map(sum).to_numpy() == pytest.approx(1)
-    assert replies.groupby("arm").size().to_dict() == dict.fromkeys(ARMS, 6)
+    assert replies.groupby("arm").size().to_dict() == dict.fromkeys(ARMS, 6 + len(plan.chances.questions))
     before, after = (
         np.concatenate(answers[answers["arm"] == arm]["shares"].tolist()) for arm in (BEFORE, DPO)
     )
@@ -288,12 +288,29 @@ def test_results_claims_and_pictures_of_the_arms(made):
              views.compare(shares), views.tuning(pluralism_results.before_and_after(found)),
              views.topics(pluralism_results.by_topic(found, plan)),
              views.chances(pluralism_results.shares(answers, plan.chances.questions)),
+             views.drawn(pluralism_results.drawn_chances(replies, plan)),
              views.matrix(pluralism_results.matrix(answers, plan.task)), views.steered(gains, 4),
              views.coverage(overton.summary(held), "embedding coverage"),
              views.browser(replies, plan.task.questions)]  # fmt: skip
     titles = {(each.view if hasattr(each, "view") else each).record["title"] for each in drawn}
     assert len(titles) == len(drawn)
     assert {claim["view"] for claim in claims} <= titles
+
+
+def test_drawn_chances_are_tested_like_dice(made):
+    _, plan, _ = made
+    fair, loaded = ["heads"] * 26 + ["tails"] * 24 + ["edge"] * 10, ["heads"] * 50
+    rows = [("coin", fair, 0, BEFORE), ("coin", loaded, 0, DPO), ("die", ["seven"], 0, DPO)]
+    table = pluralism_results.drawn_chances(
+        pd.DataFrame(rows, columns=["id", "replies", "seed", "arm"]), plan
+    )
+    first, second, third = table.to_dict("records")
+    assert (first["replies"], first["valid"], first["yielded"]) == (60, pytest.approx(50 / 60), 2)
+    assert first["chi_square"] == pytest.approx(0.08)
+    assert first["p"] == pytest.approx(0.777, abs=1e-3)
+    assert (second["yielded"], second["chi_square"]) == (1, 50)
+    assert (third["valid"], third["options"]) == (0, 6)
+    assert np.isnan(third["p"])
 
 
 @pytest.mark.parametrize(
@@ -325,7 +342,7 @@ def test_questions_that_do_not_fit_are_left_out_and_told(sampler, tmp_path):
     answers, replies = pluralism_arms.fit_all(tmp_path / "made", plan)
     found = pluralism_results.table(answers, plan)
     assert pluralism_results.claims(found, pluralism_results.steered_by_arm(answers, plan.task)) == []
-    assert len(replies) == 1
+    assert set(replies["id"]) == {"a", *(each.id for each in plan.chances.questions)}
     path.write_text(pd.Series(rows[1]).to_json() + "\n")
     with pytest.raises(UserError, match="No question fits"):
         pluralism_arms.plan(SimpleNamespace(**{**PARAMS, **chosen}))

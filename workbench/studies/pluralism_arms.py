@@ -189,5 +189,6 @@ def _answers(where: str, plan: Plan, seed: int) -> pd.DataFrame:
 
 def _replies(where: str, plan: Plan, seed: int) -> pd.DataFrame:
     sampler = samplers.sampler(where, plan.device)
-    _, replies = by_samples(sampler, plan.task.prompted(), plan.sizes.samples, seed)
-    return pd.DataFrame({"id": [each.id for each in plan.task.questions], "replies": replies})
+    questions = [*plan.task.prompted(), *plan.chances.questions]
+    _, replies = by_samples(sampler, questions, plan.sizes.samples, seed)
+    return pd.DataFrame({"id": [each.id for each in questions], "replies": replies})

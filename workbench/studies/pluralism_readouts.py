@@ -86,7 +86,9 @@ def by_samples(
         )
         for number, completions in enumerate(drawn):
             replies[own[number // size]] += [each.text for each in completions]
-    counts = [_counts(texts, question.options) for texts, question in zip(replies, questions, strict=True)]
+    counts = [
+        option_counts(texts, question.options) for texts, question in zip(replies, questions, strict=True)
+    ]
     shares = [own / own.sum() if own.any() else np.full(len(own), np.nan) for own in counts]
     valid = [own.sum() / len(texts) for own, texts in zip(counts, replies, strict=True)]
     return Reading(stack(shares), np.array(valid), np.full(len(shares), np.nan)), replies
@@ -116,6 +118,12 @@ def answer(reply: str, options: Sequence[str]) -> int | None:
         return max(begun, key=lambda place: len(options[place]))
     named = [place for place, option in enumerate(options) if re.search(_whole(option), said)]
     return named[0] if len(named) == 1 else None
+
+
+def option_counts(replies: Sequence[str], options: Sequence[str]) -> np.ndarray:
+    """How many replies are each of the options (`answer`), int `[options]`."""
+    chosen = [place for reply in replies if (place := answer(reply, options)) is not None]
+    return np.bincount(np.array(chosen, dtype=int), minlength=len(options))
 
 
 def percentages(reply: str, options: Sequence[str]) -> np.ndarray | None:
@@ -152,11 +160,6 @@ def _prompt(sampler: Sampler, question: str) -> str:
         prompt, begun = framed(sampler.tokenizer, question, ANSWER)
         return prompt + begun
     return question + ANSWER
-
-
-def _counts(replies: Sequence[str], options: Sequence[str]) -> np.ndarray:
-    chosen = [place for reply in replies if (place := answer(reply, options)) is not None]
-    return np.bincount(np.array(chosen, dtype=int), minlength=len(options))
 
 
 def _plain(text: str) -> str:

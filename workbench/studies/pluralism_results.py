@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import chisquare
 
 from workbench.corpora.opinions import Question
 from workbench.measures import distributions as measures
@@ -12,6 +13,7 @@ from workbench.measures.statistics import bootstrap_mean
 from workbench.studies import overton
 from workbench.studies.pluralism import NOBODY, Task, baselines, distances, steered, steering, summary
 from workbench.studies.pluralism_arms import BEFORE, DPO, DRAWN, SFT, Plan
+from workbench.studies.pluralism_readouts import option_counts
 from workbench.studies.subsets import plain
 
 TUNED, OTHER, CHANCES = "tuned questions", "other questions", "chances"
@@ -104,8 +106,30 @@ def covered(replies: pd.DataFrame, task: Task, holds: overton.Holds) -> pd.DataF
         holds: `overton.by_entailment` or `overton.by_embedding`.
     """
     known = {each.id: each for each in task.questions}
-    found = overton.coverage([known[name] for name in replies["id"]], replies["replies"].tolist(), holds)
-    return found.assign(arm=replies["arm"].tolist(), seed=replies["seed"].tolist())
+    own = replies[replies["id"].isin(known)]
+    found = overton.coverage([known[name] for name in own["id"]], own["replies"].tolist(), holds)
+    return found.assign(arm=own["arm"].tolist(), seed=own["seed"].tolist())
+
+
+def drawn_chances(replies: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    """Sampled replies to the chances, all seeds together, against the exact ones.
+
+    Returns:
+        Columns arm, chance, replies, valid (share), yielded (different valid ones), options, chi_square and p
+        (of so large a value if the replies followed the chances; NaN without a valid reply).
+    """
+    rows = []
+    for question in plan.chances.questions:
+        for arm, part in replies[replies["id"] == question.id].groupby("arm", sort=False):
+            texts = [text for own in part["replies"] for text in own]
+            counts = option_counts(texts, question.options)
+            total = counts.sum()
+            expected = np.array(question.people.dist) * total
+            chi_square, p = chisquare(counts, expected) if total else (np.nan, np.nan)
+            rows.append((arm, question.id, len(texts), total / len(texts), int((counts > 0).sum()),
+                         len(counts), float(chi_square), float(p)))  # fmt: skip
+    names = ["arm", "chance", "replies", "valid", "yielded", "options", "chi_square", "p"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def claims(found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[str, Any]]:

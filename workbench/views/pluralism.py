@@ -205,6 +205,17 @@ def chances(frame: pd.DataFrame) -> Chart:
     )
 
 
+def drawn(table: pd.DataFrame) -> Table:
+    """Sampled replies to the chances. Columns: `pluralism_results.drawn_chances`."""
+    return Table(
+        table[table["arm"].isin(_PAIR)].round(3),
+        "Chances, drawn",
+        "The same by sampling, as dice are tested: share of valid replies, how many of the options came up, "
+        "and Pearson's χ² against the exact chances with its p-value; a fair model falls below p = 0.05 once "
+        "in twenty times.",
+    )
+
+
 # ------------------------------------------------------------------------------- steering
 def matrix(frame: pd.DataFrame) -> Chart:
     """Distance from each group, whoever is asked. Columns: arm, prompted, target, jsd_nats, n."""
