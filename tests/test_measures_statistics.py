@@ -51,6 +51,16 @@ def test_single_item_has_no_interval():
     assert np.isnan([found.low, found.high]).all()
 
 
+def test_a_few_items_that_are_all_alike_have_no_interval():
+    for few in ([0.3] * 3, [0.1 + 0.2, 0.3, 0.3], [-0.2] * 5):  # the second differs by float noise
+        found = bootstrap_mean(few)
+        assert found.value == pytest.approx(few[-1])
+        assert np.isnan([found.low, found.high]).all()
+    many = bootstrap_mean([0.3] * 6)
+    assert (many.low, many.high) == pytest.approx((0.3, 0.3))
+    assert np.isnan(bootstrap_mean([1.0] * 40, groups=[0] * 20 + [1] * 20).low)  # two groups
+
+
 @pytest.mark.parametrize("values", [[], [np.nan, np.nan]])
 def test_nothing_to_average(values):
     with pytest.raises(ValueError, match="empty or all NaN"):

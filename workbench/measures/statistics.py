@@ -1,7 +1,7 @@
 """Values with 95 % intervals: bootstrap over items or groups, Wilson, Spearman.
 
-NaN items are left out and `Interval.n` counts what remains. A single item has no interval: its bounds
-are NaN, which no claim takes for a result.
+NaN items are left out and `Interval.n` counts what remains. A single item has no interval, nor have fewer
+than six that are all alike: the bounds are NaN, which no claim takes for a result.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+_FEWEST_ALIKE = 6  # five of one sign out of five come by chance in more than 5 % of cases (2 / 2**5)
 _CHUNK = 4_000_000  # resampled items held at once, so that long arrays do not fill the memory
 
 
@@ -224,5 +225,7 @@ def _interval(value: float, resampled: np.ndarray, n: int) -> Interval:
     if n < 2 or np.isnan(resampled).all():
         return Interval(value, float("nan"), float("nan"), n)
     low, high = np.nanquantile(resampled, [0.025, 0.975])
+    if n < _FEWEST_ALIKE and high - low <= 1e-12 * max(1.0, abs(value)):
+        return Interval(value, float("nan"), float("nan"), n)
     stretch = np.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975)
     return Interval(value, float(value - stretch * (value - low)), float(value + stretch * (high - value)), n)
