@@ -10,9 +10,9 @@ from workbench.studies import rounds
 from workbench.studies.siked_task import task
 from workbench.studies.solving import Question, judged
 
-GIVEN = {"profile": "tiny", "seed": 0, "data": "embedded", "teacher": "embedded", "mixture": "adaptive",
-         "alpha": None, "iterations": None, "samples": None, "tuning": "full", "restart": "merged",
-         "device": "cpu"}  # fmt: skip
+GIVEN = {"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", "teacher": "embedded",
+         "mixture": "adaptive", "alpha": None, "iterations": None, "samples": None, "tuning": "full",
+         "restart": "merged", "device": "cpu"}  # fmt: skip
 ROWS = [{"question": f"Tom number {n} has {n} balls. How many?", "answer": str(n)} for n in range(1, 21)]
 TAUGHT = [{"instruction": row["question"], "output": f"The answer is {row['answer']}"} for row in ROWS[:12]]
 
@@ -52,6 +52,11 @@ def files(tmp_path):
         ({"data": "{}/data.jsonl"}, "data and teacher go together"),
         ({"teacher": "rationales:{}/taught.jsonl"}, "data and teacher go together"),
         ({"teacher": "transformers:{}/no-model"}, "holds no model"),
+        ({"model": "{}/no-model", "teacher": "openai:http://127.0.0.1:9/v1#x"}, "holds no model"),
+        (
+            {"model": "notebooks/08", "teacher": "openai:http://127.0.0.1:9/v1#x"},
+            "'notebooks/08' is no folder",
+        ),
         ({"mixture": "fixed-alpha"}, "fixed-alpha needs alpha"),
         ({"mixture": "fixed-alpha", "alpha": 2.0}, "not 2.0"),
         ({"alpha": 0.5}, "leave it out"),

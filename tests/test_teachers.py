@@ -6,14 +6,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from families import with_chat
 
 from workbench.corpora.problems import draw
 from workbench.engine import models, samplers
-from workbench.engine.generate import Completion
+from workbench.engine.generate import Completion, TransformersSampler
+from workbench.engine.tokens import Framed
 from workbench.errors import UserError
 from workbench.measures.answers import extract
 from workbench.studies import rounds, siked, teachers
-from workbench.studies.siked_task import task
+from workbench.studies.siked_task import kinds, task
 from workbench.studies.solving import Question
 from workbench.studies.students import Course
 
@@ -58,7 +60,13 @@ def named(monkeypatch):
 
 
 def settings(**changed):
-    ours = {"data": "embedded", "teacher": "openai:http://x/v1#y", "seed": 0, "device": "cpu"}
+    ours = {
+        "data": "embedded",
+        "model": "embedded",
+        "teacher": "openai:http://x/v1#y",
+        "seed": 0,
+        "device": "cpu",
+    }
     return SimpleNamespace(**{**ours, **changed})
 
 
@@ -110,9 +118,7 @@ def test_a_program_between_fences_is_taken_out_and_what_was_cut_off_is_not_right
 
 
 def test_embedded_questions_are_taught_by_a_sampler_and_a_strategy_that_fails_is_said(tmp_path, named):
-    questions = {
-        each.question: each for each in draw(16, 0, templates=rounds.students.two_steps(), largest=20)
-    }
+    questions = {each.question: each for each in draw(16, 0, templates=kinds(of_base=False), largest=20)}
     ANSWERS.update(questions)
     named(Solver(wrong=("pot",)))
     given = task(settings(), SIZES, tmp_path)
@@ -159,6 +165,23 @@ def test_a_models_folder_teaches_and_a_short_context_is_one_sentence(tmp_path):
         teachers.solutions(f"transformers:{tmp_path / 'short'}", QUESTIONS[:2], tmp_path / "none")
     with pytest.raises(UserError, match="did you mean 'transformers'"):
         teachers.solutions("transformer:x", QUESTIONS[:2], tmp_path / "none")
+
+
+def test_an_instruct_model_is_shown_the_solved_problems_in_a_users_message(tmp_path, monkeypatch):
+    texts = [teachers.prompt(name, "How many?") for name in teachers.ASKED]
+    tokenizer = with_chat(models.train_tokenizer(texts, 400))
+    model = models.build(models.config("tiny:0.1M", vocab_size=len(tokenizer), context=2048), 0)
+    models.save(model, tokenizer, tmp_path / "chat")
+    seen, sample = [], TransformersSampler.sample
+    monkeypatch.setattr(
+        TransformersSampler,
+        "sample",
+        lambda self, prompts, **how: seen.extend(prompts) or sample(self, prompts, **how),
+    )
+    teachers.solutions(str(tmp_path / "chat"), QUESTIONS[:1], tmp_path / "kept", samples=1, max_new_tokens=2)
+    shown = teachers.prompt("cot", QUESTIONS[0].text)
+    assert seen[0] == f"<|im_start|>user\n{shown}<|im_end|>\n<|im_start|>assistant\n"
+    assert isinstance(seen[0], Framed)  # so that its marks are tokens
 
 
 @pytest.mark.skipif(not (REAL / "rationales").is_dir(), reason="no real rationales here (WORKBENCH_DATA)")

@@ -200,19 +200,18 @@ def load(source: str | Path, device: str = "auto") -> tuple[PreTrainedModel, Pre
     Raises:
         UserError: nothing loadable is there, or the hub cannot be reached.
     """
-    source = str(source)
-    if source.startswith("tiny:"):
-        kind = "a shape without weights: train it first" if source in SHAPES else "not a preset"
-        raise UserError(f"{source!r} is {kind}{_near(source, SHAPES) if source not in SHAPES else ''}.")
-    folder = Path(source).expanduser()
-    local = folder.exists()
-    if local:
-        _check_folder(folder)
-    elif not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
-        raise UserError(f"There is no folder {source!r}.")
     device = pick_device(device)
-    model, tokenizer = _from_pretrained(str(folder) if local else source, local, device)
+    model, tokenizer = _from_pretrained(source, device)
     return model.to(device).eval(), tokenizer
+
+
+def check(source: str | Path) -> None:
+    """Whether a model is there to `load`, by its configuration and tokenizer: no weights are read.
+
+    Raises:
+        UserError: as `load`.
+    """
+    _from_pretrained(source, None)
 
 
 def pick_device(device: str) -> str:
@@ -232,16 +231,19 @@ def pick_device(device: str) -> str:
     return device
 
 
-def _from_pretrained(source: str, local: bool, device: str) -> tuple[Any, Any]:
+def _from_pretrained(source: str | Path, device: str | None) -> tuple[Any, Any]:
+    """Model and tokenizer; without a device the configuration in place of the model."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    local = local or not hub_answers()
-    options = {"local_files_only": local, "trust_remote_code": False}
-    dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
+    source, local = _place(str(source))
+    options = {"local_files_only": local or not hub_answers(), "trust_remote_code": False}
     try:
         with without_bars():
             tokenizer = AutoTokenizer.from_pretrained(source, **options)
+            if device is None:
+                return AutoConfig.from_pretrained(source, **options), tokenizer
+            dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
             model = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, dtype=dtype, **options)
     except Exception as error:  # transformers raises OSError, ValueError, httpx and safetensors errors alike
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -266,6 +268,20 @@ def hub_answers() -> bool:
     except httpx.HTTPError:
         return False
     return True
+
+
+def _place(source: str) -> tuple[str, bool]:
+    """A folder's path or a hub id, and whether it is a folder."""
+    if source.startswith("tiny:"):
+        kind = "a shape without weights: train it first" if source in SHAPES else "not a preset"
+        raise UserError(f"{source!r} is {kind}{_near(source, SHAPES) if source not in SHAPES else ''}.")
+    folder = Path(source).expanduser()
+    if folder.exists():
+        _check_folder(folder)
+        return str(folder), True
+    if not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
+        raise UserError(f"There is no folder {source!r}.")
+    return source, False
 
 
 def _check_folder(folder: Path) -> None:

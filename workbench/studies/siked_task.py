@@ -13,6 +13,7 @@ import pandas as pd
 from workbench.corpora.problem_files import FileProblem, load_problems
 from workbench.corpora.problems import Problem, draw
 from workbench.corpora.rationales import STRATEGIES, Rationale, load_rationales
+from workbench.engine import models
 from workbench.errors import UserError
 from workbench.measures.answers import judge
 from workbench.measures.overlap import contamination
@@ -62,14 +63,16 @@ def task(params: Any, sizes: "Sizes", folder: Path) -> Task:
     """Questions and the teacher's solutions: the embedded solver's, those of files, or a sampler's.
 
     Args:
-        params: data, teacher and seed.
+        params: data, teacher, model and seed.
         sizes: how many questions, and how often a sampler is asked each.
         folder: of what a sampler wrote (`teachers.solutions`).
 
     Raises:
         UserError: data and teacher do not go together, training and test share questions, there are too few,
-            or no solution of the teacher's is right.
+            no solution of the teacher's is right, or there is no such model (before a teacher is asked).
     """
+    if params.model != "embedded":
+        models.check(params.model)
     n = sizes.train + sizes.held_out
     embedded = params.data == "embedded"
     read = _embedded(params, n, sizes) if embedded else _from_files(params, n, sizes.asked)

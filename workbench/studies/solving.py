@@ -65,7 +65,7 @@ def solve(
         context. A program that did not run for lack of a sandbox is `not run`.
     """
     tag = f" [{strategy}]" if strategy else ""
-    prompts = [_prompt(sampler, question.text, tag) for question in questions]
+    prompts = [asked(sampler, question.text, tag) for question in questions]
     short = [at for at, prompt in enumerate(prompts) if _fits(sampler, prompt)]
     replies = sampler.sample(
         [prompts[at] for at in short],
@@ -84,7 +84,8 @@ def solve(
     return judged(written, source)
 
 
-def _prompt(sampler: Sampler, question: str, tag: str) -> str:
+def asked(sampler: Sampler, question: str, tag: str = "") -> str:
+    """A sampler's prompt for a question, in the frame of its model; the reply begins with the tag."""
     if isinstance(sampler, TransformersSampler):
         question, tag = framed(sampler.tokenizer, question, tag)
     return question + tag  # a server has the frame of its own model

@@ -17,7 +17,7 @@ from workbench.corpora.problems import draw
 from workbench.corpora.rationales import STRATEGIES, Rationale, Strategy
 from workbench.engine import samplers
 from workbench.engine.generate import Completion
-from workbench.studies.solving import Question, in_pieces, judged
+from workbench.studies.solving import Question, asked, in_pieces, judged
 
 SHOTS = 8
 ASKED = {
@@ -65,9 +65,10 @@ def solutions(
     loaded = cache(partial(samplers.sampler, spec, device))
     with tqdm(total=len(STRATEGIES) * len(questions), unit=" questions", desc="teacher") as bar:
 
-        def write(strategy: Strategy, asked: Sequence[Question], seed: int) -> list[Rationale]:
-            replies = loaded().sample(
-                [prompt(strategy, question.text) for question in asked],
+        def write(strategy: Strategy, open_ones: Sequence[Question], seed: int) -> list[Rationale]:
+            teacher = loaded()
+            replies = teacher.sample(
+                [asked(teacher, prompt(strategy, question.text)) for question in open_ones],
                 n=samples,
                 max_new_tokens=max_new_tokens,
                 temperature=0.7,
@@ -75,8 +76,8 @@ def solutions(
                 stop=_NEXT,
                 seed=seed,
             )
-            bar.update(len(asked))
-            return _judged(strategy, asked, replies, spec)
+            bar.update(len(open_ones))
+            return _judged(strategy, open_ones, replies, spec)
 
         return in_pieces(folder, questions, write, seed)
 
