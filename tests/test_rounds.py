@@ -113,6 +113,19 @@ def test_a_strategy_that_nobody_solves_or_chooses_is_remarked():
     ]
 
 
+def test_steps_are_the_calculations_whatever_they_are_called():
+    teacher = pd.DataFrame(
+        {"id": ["a", "a"], "strategy": ["cot", "pot"],
+         "text": ["3 + 4 = 7. 7 - 2 = 5. The answer is 5.", "cups = 3 + 4\nans = cups - 2"]}
+    )  # fmt: skip
+    steps = {row.strategy: results._steps(row.text) for row in teacher.itertuples()}
+    assert steps["cot"] == [("+", "3", "4"), ("-", "7", "2")]
+    assert results._steps("pies = 4 + 3\nans = pies - 2") == steps["pot"]
+    assert results._steps("How many are there? 4 + 3 = 7. How many are left? 7 - 2 = 5.") == steps["cot"]
+    assert results._steps("cups = 3 + 4\nans = 2 - cups") != steps["pot"]
+    assert results._steps("3 + 2 = 5. 5 - 0 = 5.") != steps["cot"]
+
+
 def test_every_picture_draws(fitted):
     folder, _, task, answers = fitted
     told = rounds.rounds(folder, task, SIZES, settings())
@@ -123,6 +136,7 @@ def test_every_picture_draws(fitted):
         views.strategies(results.shares(told)),
         views.solved(results.solved(folder)),
         views.verdicts(results.verdicts(answers)),
+        views.same_steps(results.same_steps(folder, told, task.teacher)),
         views.browser(answers).view,
     ]
     assert len({view.record["title"] for view in shown}) == len(shown)

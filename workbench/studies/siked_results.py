@@ -1,5 +1,6 @@
 """What comes of the students of 08_siked: who solves what, in which strategy, and what the rounds bring."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pandas as pd
 from workbench.corpora.rationales import STRATEGIES
 from workbench.measures.statistics import bootstrap_mean
 from workbench.studies.subsets import plain
+
+_STEP = re.compile(r"(?:(\w+)\s*=\s*)?\b([\w.]+)\s*(\+|-|\*|//?)\s*([\w.]*\w)")
 
 
 def accuracies(answers: pd.DataFrame) -> pd.DataFrame:
@@ -46,6 +49,47 @@ def solved(folder: Path) -> pd.DataFrame:
     )
     by = right.astype(bool).apply(lambda row: ", ".join(row.index[row]) or "none", axis=1)
     return by.value_counts().rename_axis("solved_by").rename("questions").reset_index()
+
+
+def same_steps(folder: Path, told: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
+    """SIKeD's own right solutions that calculate what the teacher's does, in order.
+
+    Others may be other ways, or right by luck: the check of answers, all that the method has, passes both.
+
+    Args:
+        folder: of `rounds.fit_all`.
+        told: of `rounds.rounds`.
+        teacher: the task's.
+
+    Returns:
+        Columns round, strategy, share, n (solutions of all repetitions).
+    """
+    known = {(row.id, row.strategy): _steps(row.text) for row in teacher.itertuples()}
+    frames = []
+    for row in told[told["arm"] == "SIKeD"].itertuples():
+        path = folder / f"seed-{row.seed}" / "SIKeD" / f"round-{row.round}" / "wrote"
+        if path.exists():
+            frames.append(pd.read_parquet(path).assign(round=row.round, seed=row.seed))
+    if not frames:
+        return pd.DataFrame(columns=["round", "strategy", "share", "n"])
+    wrote = pd.concat(frames, ignore_index=True)
+    own = wrote[wrote["verdict"] == "correct"].drop_duplicates(["seed", "round", "id", "strategy"])
+    own = own[[key in known for key in zip(own["id"], own["strategy"], strict=True)]]
+    same = [_steps(row.text) == known[row.id, row.strategy] for row in own.itertuples()]
+    found = own.assign(same=same).groupby(["round", "strategy"])["same"].agg(["mean", "size"])
+    return found.rename(columns={"mean": "share", "size": "n"}).reset_index()
+
+
+def _steps(text: str) -> list[tuple[str, ...]]:
+    """The calculations of a solution, `7 - 2` or `left = 7 - a`, with earlier results by their place."""
+    places: dict[str, str] = {}
+    found = []
+    for name, left, sign, right in _STEP.findall(text):
+        operands = [places.get(operand, operand) for operand in (left, right)]
+        found.append((sign[0], *(sorted(operands) if sign[0] in "+*" else operands)))
+        if name:
+            places[name] = f"step {len(found)}"
+    return found
 
 
 def progress(frame: pd.DataFrame) -> pd.DataFrame:

@@ -90,19 +90,20 @@ def strategies(frame: pd.DataFrame) -> Chart:
         bars,
         "Which strategy a student chooses",
         "The tag that each student writes first when nobody forces it, by round; a single colour is a "
-        "student that has given up all strategies but one.",
+        "student that has given up all strategies but one. Means over repetitions, each of which may settle "
+        "on another.",
     )
 
 
 def verdicts(frame: pd.DataFrame) -> Table:
     """Test answers by student, strategy and verdict. Columns: arm, strategy, verdict, share, n."""
     table = frame.pivot_table(index=["arm", "strategy"], columns="verdict", values="n", sort=False)
-    table = table.fillna(0).astype(int).reset_index()
+    table = table.fillna(0).astype(int).reset_index().rename(columns={"arm": "student"})
     return Table(
         table,
         "Answers by strategy and verdict",
-        "How many test questions each student answered in each strategy, and what came of it; an answer that "
-        "cannot be read is no wrong one.",
+        "How many test questions each student answered in each strategy, and what came of it. An answer that "
+        "cannot be read is no wrong one; without a tag it stands under cot.",
     )
 
 
@@ -116,6 +117,29 @@ def solved(frame: pd.DataFrame) -> Chart:
         "Where strategies differ",
         "Training questions by which strategies found the right answer at least once when a student of all "
         "three was told to use each; those that one strategy alone solves are what a mixture can gain.",
+    )
+
+
+def same_steps(frame: pd.DataFrame) -> Chart:
+    """Whether own solutions take the teacher's steps. Columns: round, strategy, share, n."""
+    shown = frame.assign(strategy=frame["strategy"].map(_NAMES))
+    lines = (
+        alt.Chart(shown, width=400, height=190)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("round:O", title="round in which they are learnt"),
+            y=alt.Y("share:Q", title="own right solutions with the teacher's steps")
+            .axis(format="%")
+            .scale(domain=[0, 1]),
+            tooltip=["strategy", "round", alt.Tooltip("share", format=".1%"), "n"],
+            **series("strategy", "strategy"),
+        )
+    )
+    return Chart(
+        lines,
+        "Right for the right reason?",
+        "Of SIKeD's own solutions with the right answer, the share that calculates what the teacher's does, "
+        "all repetitions together. The rest are other ways, or luck that the check of answers lets pass.",
     )
 
 
