@@ -140,7 +140,7 @@ def layout(answers: Answers, each: int = 10) -> pd.DataFrame:
     """A place for the first answers of each model to each prompt: the first two principal components.
 
     Columns of the frame, x, y (rows of a prompt have axes of their own), id, partner (id of the nearest
-    answer by another model, itself where there is none).
+    answer by another model, or by the same one where there is no other; itself where there is none).
     """
     rows = answers.frame[answers.own].reset_index(names="row")
     rows = rows.groupby(["prompt_id", "model"], sort=False).head(each).reset_index(drop=True)
@@ -150,7 +150,8 @@ def layout(answers: Answers, each: int = 10) -> pd.DataFrame:
         rows.loc[part.index, ["x", "y"]] = _principal(vectors)
         cosines = vectors @ vectors.T
         models = part["model"].to_numpy()
-        cosines[models[:, None] == models[None]] = -np.inf
+        alone = len(set(models)) == 1
+        cosines[np.eye(len(part), dtype=bool) if alone else models[:, None] == models] = -np.inf
         nearest = part["id"].to_numpy()[cosines.argmax(axis=1)]
         rows.loc[part.index, "partner"] = np.where(np.isinf(cosines.max(axis=1)), part["id"], nearest)
     return rows

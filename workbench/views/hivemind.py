@@ -28,15 +28,15 @@ def sample(frame: pd.DataFrame, prompt: str) -> Texts:
     cards = [
         {
             "label": name,
-            "text": "\n".join(f"{'' if row.valid else '✗ '}{row.text}" for row in part.itertuples()),
+            "text": "\n".join(("" if row.valid else "✗ ") + row.text for row in part.itertuples()),
         }
         for name, part in own.groupby("model", sort=False)
-        for part in [part.head(5)]
+        for part in [part.head(3)]
     ]
     return Texts(
         cards,
         own["prompt"].iloc[0],
-        "The first five answers of each; ✗ marks what the oracle does not accept.",
+        "The first three answers of each; ✗ marks what the oracle does not accept.",
     )
 
 
@@ -56,14 +56,15 @@ def repetition(frame: pd.DataFrame) -> Chart:
     )
     dots = base.mark_point(filled=True, size=95).encode(
         x="value:Q",
-        shape=alt.Shape("who:N", title=None),
-        color=alt.Color("who:N", title=None),
+        shape=alt.Shape("who:N", legend=None),
+        color=alt.Color("who:N", legend=None),
         tooltip=["model", *_TIPS, "n", alt.Tooltip("valid", format=".0%")],
     )
     said = base.mark_text(align="left", dx=10, color=MUTED).encode(x="high:Q", text="said:N")
     said = said.transform_calculate(said="format(datum.valid, '.0%') + ' valid'")
+    judged = PEOPLE in set(frame["model"])  # answers from elsewhere have no oracle
     return Chart(
-        ends + rules + dots + said,
+        ends + rules + dots + said if judged else ends + rules + dots,
         "How much each model repeats itself",
         "Dots are mean cosines between a model's answers to one prompt, rescaled between two measured ends; "
         "beyond 1 answers repeat word for word. Lines are 95 % intervals over prompts.",
@@ -75,8 +76,8 @@ def agreement(frame: pd.DataFrame, order: list[str], field: str = "same") -> Cha
     means = both_ways(frame.groupby(["first", "second"], sort=False)[field].mean().reset_index())
     title = {"same": "chance that two answers mean the same", "rescaled": "homogeneity (0 to 1)"}[field]
     base = alt.Chart(means, width=alt.Step(58), height=alt.Step(34)).encode(
-        x=alt.X("first:N", title=None, sort=order).axis(labelAngle=-35, labelOverlap=False),
-        y=alt.Y("second:N", title=None, sort=order),
+        x=alt.X("first:N", title=None, sort=order).axis(labelAngle=-35, labelOverlap=False, labelLimit=140),
+        y=alt.Y("second:N", title=None, sort=order).axis(labelLimit=140),
     )
     cells = base.mark_rect().encode(
         color=alt.Color(f"{field}:Q", title=title).legend(
@@ -142,7 +143,8 @@ def rarefied(frame: pd.DataFrame) -> Chart:
             y=alt.Y("value:Q", title="different valid meanings expected"),
             detail="model:N",
             tooltip=["model", "k", alt.Tooltip("value", format=".2f")],
-            **series("kind", "answers by"),
+            color=alt.Color("kind:N", legend=None),
+            strokeDash=alt.StrokeDash("kind:N", legend=None),
         )
     )
     ends = shown.loc[shown.groupby("model")["k"].idxmax()].sort_values("value", ascending=False)
@@ -246,8 +248,8 @@ def drift(frame: pd.DataFrame) -> Chart:
     )
     lines = (
         base.transform_filter("isValid(datum.law)")
-        .mark_line(strokeWidth=1.4)
-        .encode(y="law:Q", color="regime:N", detail="regime:N")
+        .mark_line(strokeWidth=1.4, color=MUTED)
+        .encode(y="law:Q", detail="regime:N")
     )
     return Chart(
         lines + dots,
@@ -279,20 +281,23 @@ def collapse(frame: pd.DataFrame) -> Chart:
 def evaluators(frame: pd.DataFrame) -> Chart:
     """Scores against ratings on subsets. Columns as `evaluators.followed` gives them."""
     names = {"value": "measured", "random": "control: same size and variance", "ceiling": "ceiling: people"}
-    part = frame[frame["subset"] == "disputed"]
-    long = part.melt(["scorer", "at", "n"], list(names), "what", "correlation")
-    long["what"] = long["what"].map(names)
-    base = alt.Chart(long, width=250, height=230).encode(
-        x=alt.X("at:Q", title="share of items people disagree on most").axis(format="%").scale(reverse=True)
+    part = frame[(frame["subset"] == "disputed") & (frame["n"] >= 20)]
+    long = part.melt(["scorer", "at", "n", "low", "high"], list(names), "line", "correlation")
+    long["line"] = long["line"].map(names)
+    base = alt.Chart(long, width=270, height=230).encode(
+        x=alt.X("at:Q", title="items, the most disputed").axis(format="%").scale(reverse=True)
     )
     lines = base.mark_line(point=True).encode(
         y=alt.Y("correlation:Q", title="Spearman correlation"),
-        tooltip=["scorer", "what", "n", alt.Tooltip("correlation", format=".2f")],
-        **series("what", "line"),
+        tooltip=["scorer", "line", "n", alt.Tooltip("correlation", format=".2f")],
+        **series("line"),
     )
+    bars = base.transform_filter(alt.datum.line == "measured").mark_rule(opacity=0.5)
+    lines += bars.encode(y="low:Q", y2="high:Q", stroke=alt.value(PALETTE[2]))
     return Chart(
         lines.facet(column=alt.Column("scorer:N", title=None)),
         "Do scores follow people where people disagree?",
-        "From left to right fewer items, more disputed. What falls with the control falls because mean "
-        "ratings vary less there; what falls below it is the scorer's; nothing can rise above the ceiling.",
+        "From left to right fewer items, more disputed; bars are 95 % intervals over items. What falls with "
+        "the control falls because mean ratings vary less there; what falls below it is the scorer's. Near a "
+        "ceiling of 0 the mean ratings are noise, and so is the line.",
     )

@@ -21,10 +21,13 @@ from workbench.visible import visible
 
 PROMPTS = 40  # rows of the heat map; more could not be read
 CLASSES = 6  # of one prompt that are outlined and named
-_LINES, _COLUMNS = 8, 44  # of an answer that is read
-_CHARACTER = 6.7  # pixels of one in the answers
-_RANGE = [0, 1.25]  # of the colours: beyond paraphrases there is little to tell apart
+_LINES, _COLUMNS = 9, 38  # of an answer that is read
+_CHARACTER = 6.5  # pixels of one in the answers
+_BRIGHTEST = 1.25  # likeness beyond which colours do not change: there answers are copies
 _SIGNS = "regexp('[.,;:!?\"()*]', 'g')"
+_CELL = ["model", "rescaled", "same", "valid", "meanings"]
+_PAIR = ["first", "second", "rescaled", "same"]
+_POINT = ["id", "model", "text", "meaning", "x", "y", "partner"]
 _NO_AXIS = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
 
 
@@ -37,14 +40,19 @@ def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> 
         points: columns id, prompt_id, model, text, meaning, x, y, partner (of `hivemind.layout`).
     """
     order = table.groupby("prompt_id")["same"].mean().sort_values(ascending=False, kind="stable").index
-    shown = list(order[:PROMPTS])
+    shown = list(order[np.unique(np.linspace(0, len(order) - 1, PROMPTS).round().astype(int))])
     texts = table.drop_duplicates("prompt_id").set_index("prompt_id")["prompt"]
     labels = _labels([texts[each] for each in shown])
     named = dict(zip(shown, labels, strict=True))
     table, pairs, points = (
-        frame[frame["prompt_id"].isin(named)].assign(prompt=lambda rows: rows["prompt_id"].map(named))
-        for frame in (table, pairs, points)
+        frame[frame["prompt_id"].isin(named)]
+        .assign(prompt=lambda rows: rows["prompt_id"].map(named))[["prompt", *kept]]
+        .round(3)  # a report carries every digit
+        for frame, kept in ((table, _CELL), (pairs, _PAIR), (points, _POINT))
     )
+    short = _short(list(dict.fromkeys(table["model"])))
+    table, points = (frame.assign(model=frame["model"].map(short)) for frame in (table, points))
+    pairs = pairs.assign(first=pairs["first"].map(short), second=pairs["second"].map(short))
     models = list(dict.fromkeys(points["model"]))
     asked = alt.selection_point(
         name="asked", fields=["prompt"], value=[{"prompt": labels[0]}], toggle=False, empty=False, clear=False
@@ -54,10 +62,13 @@ def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> 
         name="chosen", fields=["id", "prompt"], nearest=True, toggle=False, empty=False, clear=False
     )
     rows = _points(points)
-    right = alt.vconcat(_matrix(pairs, models, asked, pair), _cloud(rows, asked, pair, chosen), spacing=14)
-    top = alt.hconcat(_heat(table, labels, models, asked), right, spacing=22)
-    read = alt.hconcat(_read(rows, mine=True), _read(rows, mine=False), spacing=30)
-    left_out = len(order) - len(shown)
+    most = np.nan_to_num(table["rescaled"].quantile(0.95), nan=1.0)
+    shades = alt.Scale(domain=[0, round(float(np.clip(most, 0.2, _BRIGHTEST)), 2)], clamp=True)
+    right = alt.vconcat(
+        _matrix(pairs, models, asked, pair, shades), _cloud(rows, asked, pair, chosen), spacing=14
+    )
+    top = alt.hconcat(_heat(table, labels, models, asked, shades), right, spacing=14)
+    read = alt.hconcat(_read(rows, mine=True), _read(rows, mine=False), spacing=24)
     return Chart(
         alt.vconcat(top, read, spacing=18)
         .resolve_scale(color="independent")
@@ -66,8 +77,8 @@ def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> 
         "Click a cell on the left to choose its prompt. On the right: how alike two models' answers to it "
         "are (click a pair to fade the others), and its answers as points, meanings outlined. Click a point "
         "to read it beside the nearest answer of another model; what both share is marked."
-        + f" The {PROMPTS} prompts with most repetition of {len(order)}."
-        * bool(left_out),
+        + f" Of {len(order)} prompts {len(shown)} are shown, evenly from the most to the least agreed on."
+        * (len(shown) < len(order)),
     )
 
 
@@ -81,11 +92,16 @@ def _labels(prompts: list[str]) -> list[str]:
     return short
 
 
+def _short(models: list[str]) -> dict[str, str]:
+    """Names of models without what stands before the last slash, where that leaves them different."""
+    last = {name: visible(name.rsplit("/", 1)[-1], 40) for name in models}
+    return last if len(set(last.values())) == len(models) else {name: visible(name, 60) for name in models}
+
+
 def _points(points: pd.DataFrame) -> pd.DataFrame:
     """At most MAX_ROWS of them, wrapped, with the rank of their class and whether they come first."""
-    columns = ["id", "prompt", "model", "text", "meaning", "x", "y", "partner"]
     cells = points.groupby(["prompt", "model"], sort=False)
-    kept = points[cells.cumcount() < max(2, MAX_ROWS // cells.ngroups)][columns]
+    kept = points[cells.cumcount() < max(2, MAX_ROWS // cells.ngroups)]
     kept = kept.assign(partner=kept["partner"].where(kept["partner"].isin(kept["id"]), kept["id"]))
     sizes = kept[kept["meaning"] != INVALID].groupby("prompt")["meaning"].value_counts()
     rank = sizes.groupby("prompt").rank(method="first", ascending=False)
@@ -93,6 +109,7 @@ def _points(points: pd.DataFrame) -> pd.DataFrame:
     place = rank.reindex(keys).to_numpy()
     return kept.assign(
         text=kept["text"].map(_wrapped),
+        meaning=kept["meaning"].str.replace("{her}", "their"),
         rank=np.where(place <= CLASSES, place, 0).astype(int),
         opens=~kept.duplicated("prompt"),
     )
@@ -104,18 +121,22 @@ def _wrapped(text: str) -> str:
 
 
 # ------------------------------------------------------------------------------- all prompts
-def _heat(table: pd.DataFrame, labels: list[str], models: list[str], asked: alt.Parameter) -> alt.LayerChart:
+def _heat(
+    table: pd.DataFrame, labels: list[str], models: list[str], asked: alt.Parameter, shades: alt.Scale
+) -> alt.LayerChart:
     others = [name for name in dict.fromkeys(table["model"]) if name not in models]
-    base = alt.Chart(table, width=alt.Step(23), height=alt.Step(15)).encode(
+    base = alt.Chart(
+        table, width=alt.Step(min(17, 240 // table["model"].nunique())), height=alt.Step(15)
+    ).encode(
         x=alt.X("model:N", title=None, sort=[*models, *others]).axis(
             labelAngle=-45, orient="top", labelOverlap=False
         ),
-        y=alt.Y("prompt:N", title=None, sort=labels).axis(labelFontSize=11),
+        y=alt.Y("prompt:N", title=None, sort=labels).axis(labelFontSize=10.5, labelLimit=205),
     )
     cells = base.mark_rect(cursor="pointer").encode(
-        color=alt.Color("rescaled:Q", title="repetition (1: paraphrases)")
-        .legend(orient="bottom", gradientLength=180, titleLimit=300)
-        .scale(domain=_RANGE, clamp=True),
+        color=alt.Color("rescaled:Q", title="likeness (1: paraphrases)", scale=shades).legend(
+            orient="bottom", gradientLength=150, titleLimit=300
+        ),
         tooltip=["prompt", "model", "meanings",
                  *(alt.Tooltip(name, format=".2f") for name in ("rescaled", "same", "valid"))],
     ).add_params(asked)  # fmt: skip
@@ -125,53 +146,46 @@ def _heat(table: pd.DataFrame, labels: list[str], models: list[str], asked: alt.
 
 # ------------------------------------------------------------------------------- one prompt
 def _matrix(
-    pairs: pd.DataFrame, models: list[str], asked: alt.Parameter, pair: alt.Parameter
-) -> alt.LayerChart:
-    step = 300 / max(len(models), 3)
+    pairs: pd.DataFrame, models: list[str], asked: alt.Parameter, pair: alt.Parameter, shades: alt.Scale
+) -> alt.Chart:
+    step = 230 / max(len(models), 3)
     base = (
-        alt.Chart(both_ways(pairs)[["first", "second", "prompt", "rescaled", "same"]])
+        alt.Chart(both_ways(pairs))
         .transform_filter(asked)
         .encode(
             x=alt.X("first:N", title=None, sort=models).axis(
                 labelAngle=-45, orient="top", labelOverlap=False
             ),
-            y=alt.Y("second:N", title=None, sort=models),
+            y=alt.Y("second:N", title=None, sort=models).axis(labelLimit=125, labelFontSize=11),
         )
-        .properties(width=alt.Step(step), height=alt.Step(min(step, 22)))
+        .properties(width=alt.Step(step), height=alt.Step(min(step, 19)))
     )
     cells = base.mark_rect(cursor="pointer").encode(
-        color=alt.Color("rescaled:Q", title="homogeneity")
-        .legend(orient="right", gradientLength=110)
-        .scale(domain=_RANGE, clamp=True),
+        color=alt.Color("rescaled:Q", legend=None, scale=shades),
         opacity=alt.when(pair).then(alt.value(1)).otherwise(alt.value(0.35)),
         tooltip=["first", "second", alt.Tooltip("rescaled", format=".2f"), alt.Tooltip("same", format=".2f")],
     )
-    return alt.layer(cells.add_params(pair))
+    return cells.add_params(pair)
 
 
 def _cloud(
     rows: pd.DataFrame, asked: alt.Parameter, pair: alt.Parameter, chosen: alt.Parameter
 ) -> alt.LayerChart:
-    x = (
-        alt.X("x:Q", title="first two principal components of the answers to this prompt")
-        .axis(_NO_AXIS)
-        .scale(zero=False, padding=12)
-    )
+    x = alt.X("x:Q", title="principal components of its answers").axis(_NO_AXIS).scale(zero=False, padding=12)
     y = alt.Y("y:Q", title=None).axis(_NO_AXIS).scale(zero=False, padding=12)
-    colour = alt.Color("rank:N", legend=None).scale(
-        domain=range(CLASSES + 1), range=[MUTED, *PALETTE[:CLASSES]]
-    )
+    ranks = alt.Scale(domain=range(CLASSES + 1), range=[MUTED, *PALETTE[:CLASSES]])
     outlines = (
         alt.Chart(_outlines(rows))
         .transform_filter(asked)
-        .mark_line(interpolate="linear-closed", filled=True, fillOpacity=0.13, strokeWidth=1)
-        .encode(x=x, y=y, order="corner:Q", detail="meaning:N", fill=alt.Fill("rank:N", legend=None).scale(
-            domain=range(CLASSES + 1), range=[MUTED, *PALETTE[:CLASSES]]), color=colour)
-    )  # fmt: skip
+        .mark_line(interpolate="linear-closed", filled=True, fillOpacity=0.14)
+        .encode(
+            x=x, y=y, order="corner:Q", detail="meaning:N", fill=alt.Fill("rank:N", scale=ranks, legend=None)
+        )
+    )
     of_pair = "!pair.first || indexof(pair.first, datum.model) >= 0 || indexof(pair.second, datum.model) >= 0"
     base = alt.Chart(rows).transform_filter(asked).encode(x=x, y=y)
     dots = base.mark_point(filled=True, size=40, cursor="pointer").encode(
-        color=colour,
+        color=alt.Color("rank:N", scale=ranks, legend=None),
         opacity=alt.when(of_pair).then(alt.value(0.85)).otherwise(alt.value(0.08)),
         tooltip=["model", "meaning"],
     )
@@ -179,10 +193,10 @@ def _cloud(
     names = (
         alt.Chart(_names(rows))
         .transform_filter(asked)
-        .mark_text(fontSize=11, fontWeight=600, color=INK, limit=170)
+        .mark_text(fontSize=11, fontWeight=600, color=INK, limit=160)
         .encode(x=x, y=y, text="meaning:N")
     )
-    return (outlines + dots.add_params(chosen) + ring + names).properties(width=330, height=270)
+    return (outlines + dots.add_params(chosen) + ring + names).properties(width=300, height=300)
 
 
 def _names(rows: pd.DataFrame) -> pd.DataFrame:
@@ -254,20 +268,20 @@ def _read(rows: pd.DataFrame, mine: bool) -> alt.LayerChart:
             "indexof(datum.there, ' ' + datum.plain + ' ' + datum.after + ' ') >= 0",
         )
         .encode(
-            x=alt.X("begin:Q").axis(None).scale(domain=[0, _COLUMNS + 4], nice=False),
+            x=alt.X("begin:Q").axis(None).scale(domain=[0, _COLUMNS], nice=False),
             y=alt.Y("number:Q").axis(None).scale(domain=[height, 0], nice=False),
         )
     )
     style = {"align": "left", "baseline": "middle"}
-    heading = found.mark_text(**style, fontWeight=600, color=INK, fontSize=12, limit=330).encode(
+    heading = found.mark_text(**style, fontWeight=600, color=INK, fontSize=12, limit=250).encode(
         x=alt.value(0), y=alt.value(2), text="head:N"
     )
     marked = words.transform_filter("datum.shared").mark_rule(strokeWidth=2.5, color=PALETTE[1], yOffset=8)
-    spelled = words.mark_text(**style, font="monospace", fontSize=11).encode(
+    spelled = words.mark_text(**style, font="monospace", fontSize=10.5).encode(
         text="word:N",
         color=alt.when("datum.shared").then(alt.value(PALETTE[1])).otherwise(alt.value(INK)),
     )
-    size = {"width": round((_COLUMNS + 4) * _CHARACTER), "height": 18 * int(height)}
+    size = {"width": round(_COLUMNS * _CHARACTER), "height": 18 * int(height)}
     return (heading + marked.encode(x2="stop:Q") + spelled).properties(**size)
 
 
