@@ -208,7 +208,7 @@ def chances(frame: pd.DataFrame) -> Chart:
 def drawn(table: pd.DataFrame) -> Table:
     """Sampled replies to the chances. Columns: `pluralism_results.drawn_chances`."""
     return Table(
-        table[table["arm"].isin(_PAIR)].round(3),
+        table[table["arm"].isin(_PAIR)].round(3).rename(columns={"arm": "model", "chi_square": "χ²"}),
         "Chances, drawn",
         "The same by sampling, as dice are tested: share of valid replies, how many of the options came up, "
         "and Pearson's χ² against the exact chances with its p-value; a fair model falls below p = 0.05 once "
