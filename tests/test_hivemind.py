@@ -202,15 +202,20 @@ def test_answers_from_a_file_have_classes_and_no_oracle(tmp_path):
         hivemind_answers.generations(tmp_path, SIZES, SimpleNamespace(**{**vars(params), "models": "x"}))
 
 
-def test_one_model_with_single_answers_is_still_shown(tmp_path):
-    rows = [{"prompt": p, "model": "a", "text": f"{p} indeed"} for p in ("One", "Two", "Three")]
+@pytest.mark.parametrize(
+    ("models", "text"), [("a", "{} indeed"), ("aabb", "always the same"), ("aab", "{} again")]
+)
+def test_single_and_identical_answers_are_still_shown(tmp_path, models, text):
+    rows = [
+        {"prompt": p, "model": m, "text": text.format(p)} for p in ("One", "Two", "Three") for m in models
+    ]
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     params = SimpleNamespace(**{**vars(PARAMS), "generations": str(path)})
     read = hivemind_answers.answers(hivemind_answers.generations(tmp_path, SIZES, params), SIZES, params)
     table, met = hivemind.cells(read), hivemind.pairs(read)
-    assert table["value"].isna().all()
-    assert hivemind.claims(read, table, met) == []
+    assert table["value"].isna().all() == (models == "a")
+    assert len(hivemind.claims(read, table, met)) == (text == "{} again")
     for view in (
         views.repetition(hivemind.repetitions(table)),
         views.agreement(met, read.models, "rescaled"),

@@ -177,13 +177,14 @@ def claims(answers: Answers, table: pd.DataFrame, met: pd.DataFrame) -> list[dic
     paper = "Inter-model similarity is 71-82 %; answers to other prompts lie at 10-20 %"
     view = "Which models answer alike"
     apart = _trained_apart(answers)
+    who = "models trained apart" if answers.n_meanings else "different models"
     between = met[[frozenset(pair) in apart for pair in zip(met["first"], met["second"], strict=True)]]
-    if between.empty:
+    if between["rescaled"].isna().all():  # one model, or answers that are the same everywhere
         return []
     by_prompt = between.groupby("prompt_id")[["rescaled", "same"]].mean()
     found = [
         {"name": "models-agree-more-than-chance", "paper": paper, "view": view,
-         "says": "Answers of models trained apart are more alike than answers to different prompts.",
+         "says": f"Answers of {who} are more alike than answers to different prompts.",
          "unit": "of the way from the random floor to paraphrases",
          **plain(bootstrap_mean(by_prompt["rescaled"]))}
     ]  # fmt: skip

@@ -126,12 +126,12 @@ def _heat(
 ) -> alt.LayerChart:
     others = [name for name in dict.fromkeys(table["model"]) if name not in models]
     base = alt.Chart(
-        table, width=alt.Step(min(17, 240 // table["model"].nunique())), height=alt.Step(15)
+        table, width=alt.Step(min(16, 240 // table["model"].nunique())), height=alt.Step(15)
     ).encode(
         x=alt.X("model:N", title=None, sort=[*models, *others]).axis(
-            labelAngle=-45, orient="top", labelOverlap=False
+            labelAngle=-45, orient="top", labelOverlap=False, labelFontSize=10.5
         ),
-        y=alt.Y("prompt:N", title=None, sort=labels).axis(labelFontSize=10.5, labelLimit=205),
+        y=alt.Y("prompt:N", title=None, sort=labels).axis(labelFontSize=10, labelLimit=190),
     )
     cells = base.mark_rect(cursor="pointer").encode(
         color=alt.Color("rescaled:Q", title="likeness (1: paraphrases)", scale=shades).legend(
@@ -148,15 +148,15 @@ def _heat(
 def _matrix(
     pairs: pd.DataFrame, models: list[str], asked: alt.Parameter, pair: alt.Parameter, shades: alt.Scale
 ) -> alt.Chart:
-    step = 230 / max(len(models), 3)
+    step = 205 / max(len(models), 3)
     base = (
         alt.Chart(both_ways(pairs))
         .transform_filter(asked)
         .encode(
             x=alt.X("first:N", title=None, sort=models).axis(
-                labelAngle=-45, orient="top", labelOverlap=False
+                labelAngle=-45, orient="top", labelOverlap=False, labelFontSize=10.5
             ),
-            y=alt.Y("second:N", title=None, sort=models).axis(labelLimit=125, labelFontSize=11),
+            y=alt.Y("second:N", title=None, sort=models).axis(labelLimit=120, labelFontSize=10.5),
         )
         .properties(width=alt.Step(step), height=alt.Step(min(step, 19)))
     )
@@ -171,7 +171,7 @@ def _matrix(
 def _cloud(
     rows: pd.DataFrame, asked: alt.Parameter, pair: alt.Parameter, chosen: alt.Parameter
 ) -> alt.LayerChart:
-    x = alt.X("x:Q", title="principal components of its answers").axis(_NO_AXIS).scale(zero=False, padding=12)
+    x = alt.X("x:Q", title="its answers (principal components)").axis(_NO_AXIS).scale(zero=False, padding=12)
     y = alt.Y("y:Q", title=None).axis(_NO_AXIS).scale(zero=False, padding=12)
     ranks = alt.Scale(domain=range(CLASSES + 1), range=[MUTED, *PALETTE[:CLASSES]])
     outlines = (
@@ -184,19 +184,20 @@ def _cloud(
     )
     of_pair = "!pair.first || indexof(pair.first, datum.model) >= 0 || indexof(pair.second, datum.model) >= 0"
     base = alt.Chart(rows).transform_filter(asked).encode(x=x, y=y)
-    dots = base.mark_point(filled=True, size=40, cursor="pointer").encode(
+    told = base.transform_calculate(tip="datum.model + ': ' + datum.meaning")
+    dots = told.mark_point(filled=True, size=40, cursor="pointer").encode(
         color=alt.Color("rank:N", scale=ranks, legend=None),
         opacity=alt.when(of_pair).then(alt.value(0.85)).otherwise(alt.value(0.08)),
-        tooltip=["model", "meaning"],
+        tooltip="tip:N",  # of several fields, a selection by the nearest point shows none
     )
     ring = base.mark_point(filled=False, size=190, strokeWidth=2.5, color=PALETTE[1]).transform_filter(_READ)
     names = (
         alt.Chart(_names(rows))
         .transform_filter(asked)
-        .mark_text(fontSize=11, fontWeight=600, color=INK, limit=160)
+        .mark_text(fontSize=11, fontWeight=600, color=INK, limit=150)
         .encode(x=x, y=y, text="meaning:N")
     )
-    return (outlines + dots.add_params(chosen) + ring + names).properties(width=300, height=300)
+    return (outlines + dots.add_params(chosen) + ring + names).properties(width=260, height=280)
 
 
 def _names(rows: pd.DataFrame) -> pd.DataFrame:
