@@ -201,7 +201,8 @@ def train(
         "lora": asdict(lora) | {"base": fingerprint(model)} if lora else None,
         "seed": seed,
     }
-    passing = ("_name_or_path", "architectures", "dtype")  # of a configuration: loading and saving set them
+    # What loading, training and saving set in a configuration.
+    passing = ("_name_or_path", "architectures", "dtype", "bos_token_id", "eos_token_id", "pad_token_id")
     settings["model"] = {k: v for k, v in settings["model"].items() if k not in passing}
     rows = _finished(folder, settings, model)
     if rows is not None:

@@ -7,6 +7,7 @@ Imported by `train.train` when it starts, because the `Trainer` alone takes seco
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import time
@@ -31,6 +32,9 @@ from workbench.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+# It warns of every model whose special tokens it takes from the tokenizer, which is meant.
+logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)
 
 ROWS = "history.json"  # written last: a checkpoint without it is half written
 
