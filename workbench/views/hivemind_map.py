@@ -39,21 +39,9 @@ def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> 
         pairs: columns first, second, prompt_id, rescaled, same (of `hivemind.pairs`).
         points: columns id, prompt_id, model, text, meaning, x, y, partner (of `hivemind.layout`).
     """
-    order = table.groupby("prompt_id")["same"].mean().sort_values(ascending=False, kind="stable").index
-    shown = list(order[np.unique(np.linspace(0, len(order) - 1, PROMPTS).round().astype(int))])
-    texts = table.drop_duplicates("prompt_id").set_index("prompt_id")["prompt"]
-    labels = _labels([texts[each] for each in shown])
-    named = dict(zip(shown, labels, strict=True))
-    table, pairs, points = (
-        frame[frame["prompt_id"].isin(named)]
-        .assign(prompt=lambda rows: rows["prompt_id"].map(named))[["prompt", *kept]]
-        .round(3)  # a report carries every digit
-        for frame, kept in ((table, _CELL), (pairs, _PAIR), (points, _POINT))
-    )
-    short = _short(list(dict.fromkeys(table["model"])))
-    table, points = (frame.assign(model=frame["model"].map(short)) for frame in (table, points))
-    pairs = pairs.assign(first=pairs["first"].map(short), second=pairs["second"].map(short))
-    models = list(dict.fromkeys(points["model"]))
+    n_prompts = table["prompt_id"].nunique()
+    table, pairs, points = _shown(table, pairs, points)
+    labels, models = list(table["prompt"].unique()), list(points["model"].unique())
     asked = alt.selection_point(
         name="asked", fields=["prompt"], value=[{"prompt": labels[0]}], toggle=False, empty=False, clear=False
     )
@@ -77,9 +65,27 @@ def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> 
         "Click a cell on the left to choose its prompt. On the right: how alike two models' answers to it "
         "are (click a pair to fade the others), and its answers as points, meanings outlined. Click a point "
         "to read it beside the nearest answer of another model; what both share is marked."
-        + f" Of {len(order)} prompts {len(shown)} are shown, evenly from the most to the least agreed on."
-        * (len(shown) < len(order)),
+        + f" Of {n_prompts} prompts {len(labels)} are shown, evenly from the most to the least agreed on."
+        * (len(labels) < n_prompts),
     )
+
+
+def _shown(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> list[pd.DataFrame]:
+    """What the view needs of each, with short names; prompts whose answers most often agree come first."""
+    order = table.groupby("prompt_id")["same"].mean().sort_values(ascending=False, kind="stable").index
+    kept = list(order[np.unique(np.linspace(0, len(order) - 1, PROMPTS).round().astype(int))])
+    texts = table.drop_duplicates("prompt_id").set_index("prompt_id")["prompt"]
+    prompts = dict(zip(kept, _labels([texts[each] for each in kept]), strict=True))
+    models = _short(list(table["model"].unique()))
+    found = []
+    for frame, columns in ((table, _CELL), (pairs, _PAIR), (points, _POINT)):
+        own = frame[frame["prompt_id"].isin(kept)]
+        names = {name: own[name].map(models) for name in ("model", "first", "second") if name in columns}
+        own = own.assign(prompt=own["prompt_id"].map(prompts), **names)[["prompt", *columns]]
+        found.append(own.round(3))  # a report carries every digit
+    rank = {prompt: place for place, prompt in enumerate(prompts.values())}
+    found[0] = found[0].sort_values("prompt", key=lambda prompt: prompt.map(rank), kind="stable")
+    return found
 
 
 def _labels(prompts: list[str]) -> list[str]:
@@ -241,12 +247,11 @@ _READ = (
 
 def _read(rows: pd.DataFrame, mine: bool) -> alt.LayerChart:
     """The chosen answer (`mine`) or the one beside it; runs of two and more words of both are marked."""
-    texts, height = rows[["id", "text", "model", "meaning"]], 2 + rows["text"].str.count("\n").max()
     own, other = ("", "2") if mine else ("2", "")
     found = (
         alt.Chart(rows)
         .transform_filter(_READ)
-        .transform_lookup("partner", alt.LookupData(texts, "id", ["text", "model", "meaning"]),
+        .transform_lookup("partner", alt.LookupData(rows, "id", ["text", "model", "meaning"]),
                           as_=["text2", "model2", "meaning2"])
         .transform_calculate(
             head=f"datum.model{own} + ': ' + datum.meaning{own}",
@@ -254,7 +259,27 @@ def _read(rows: pd.DataFrame, mine: bool) -> alt.LayerChart:
             line=f"split(datum.text{own}, '\\n')",
         )
     )  # fmt: skip
-    words = (
+    height = 2 + int(rows["text"].str.count("\n").max())
+    words = _words(found).encode(
+        x=alt.X("begin:Q").axis(None).scale(domain=[0, _COLUMNS], nice=False),
+        y=alt.Y("number:Q").axis(None).scale(domain=[height, 0], nice=False),
+    )
+    style = {"align": "left", "baseline": "middle"}
+    heading = found.mark_text(**style, fontWeight=600, color=INK, fontSize=12, limit=250).encode(
+        x=alt.value(0), y=alt.value(2), text="head:N"
+    )
+    marked = words.transform_filter("datum.shared").mark_rule(strokeWidth=2.5, color=PALETTE[1], yOffset=8)
+    spelled = words.mark_text(**style, font="monospace", fontSize=10.5).encode(
+        text="word:N",
+        color=alt.when("datum.shared").then(alt.value(PALETTE[1])).otherwise(alt.value(INK)),
+    )
+    size = {"width": round(_COLUMNS * _CHARACTER), "height": 18 * height}
+    return (heading + marked.encode(x2="stop:Q") + spelled).properties(**size)
+
+
+def _words(found: alt.Chart) -> alt.Chart:
+    """Every word of the chosen answer: its line, where in it it begins and ends, whether it is shared."""
+    return (
         found.transform_flatten(["line"])
         .transform_window(number="row_number()")
         .transform_calculate(word="split(datum.line, ' ')")
@@ -268,22 +293,7 @@ def _read(rows: pd.DataFrame, mine: bool) -> alt.LayerChart:
             shared="indexof(datum.there, ' ' + datum.before + ' ' + datum.plain + ' ') >= 0 || "
             "indexof(datum.there, ' ' + datum.plain + ' ' + datum.after + ' ') >= 0",
         )
-        .encode(
-            x=alt.X("begin:Q").axis(None).scale(domain=[0, _COLUMNS], nice=False),
-            y=alt.Y("number:Q").axis(None).scale(domain=[height, 0], nice=False),
-        )
     )
-    style = {"align": "left", "baseline": "middle"}
-    heading = found.mark_text(**style, fontWeight=600, color=INK, fontSize=12, limit=250).encode(
-        x=alt.value(0), y=alt.value(2), text="head:N"
-    )
-    marked = words.transform_filter("datum.shared").mark_rule(strokeWidth=2.5, color=PALETTE[1], yOffset=8)
-    spelled = words.mark_text(**style, font="monospace", fontSize=10.5).encode(
-        text="word:N",
-        color=alt.when("datum.shared").then(alt.value(PALETTE[1])).otherwise(alt.value(INK)),
-    )
-    size = {"width": round(_COLUMNS * _CHARACTER), "height": 18 * int(height)}
-    return (heading + marked.encode(x2="stop:Q") + spelled).properties(**size)
 
 
 def _spelled(text: str) -> str:
