@@ -108,7 +108,7 @@ SIZES = {
 
 
 def sizes(params: Any) -> Sizes:
-    """The profile's sizes; `samples` and `n_generations` replace what they name."""
+    """The profile's sizes; `samples` and `iterations` replace what they name."""
     named = {"samples": params.samples, "generations": params.iterations}
     given = {name: value for name, value in named.items() if value is not None}
     if given and min(given.values()) < 1:
@@ -117,7 +117,7 @@ def sizes(params: Any) -> Sizes:
 
 
 def described(sizes: Sizes) -> pd.DataFrame:
-    """Who the models are: columns model, shape, began from, read (library or samples), seed."""
+    """Who the models are: columns model, shape, began from, read."""
     read = {"teacher": f"samples of {TEACHER}", "best": "one best answer a request"}
     return pd.DataFrame(
         [
@@ -223,7 +223,7 @@ def every_request() -> list[open_ended.Request]:
 
 
 def best_answers() -> list[Pair]:
-    """Every request with the one answer that most people would give, always in the same words."""
+    """Every request with one answer, of the meaning that most people would give."""
     found = []
     for asked in every_request():
         many = open_ended.answers(asked, 200, seed=0)
