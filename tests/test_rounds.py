@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import torch
 
 from workbench.errors import UserError
-from workbench.studies import rounds
+from workbench.studies import rounds, siked
 from workbench.studies import siked_results as results
 from workbench.studies.siked import Lesson
 from workbench.studies.siked_task import task
@@ -56,6 +57,7 @@ def test_files_are_split_by_what_the_teacher_solved(tmp_path):
         "right solutions of the teacher: cot 9 of 9, l2m 0 of 0, pot 0 of 0",
         "none is right in l2m and pot, so students learn the rest",
     ]
+    assert task.notes[2] == "0 of 8 test questions share 10 words in a row with training"
     assert [name for name in rounds.arms(given, task) if len(name) == 3] == ["cot"]  # the teacher's only one
     (tmp_path / "teacher.json").write_text(json.dumps(solved))
     with pytest.raises(UserError, match="none is left to test on"):
@@ -185,13 +187,39 @@ def test_a_student_that_spreads_its_answers_has_left_its_favourite_strategy():
     assert found["leaves-one-strategy"]["effect"] == pytest.approx(0.9 - 0.6)
 
 
+@pytest.fixture
+def one_thread():
+    """As in the students' processes; and without the seconds that new processes take."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
 def test_a_biased_student_learns_one_solution_a_question_in_every_round(fitted, tmp_path):
     _, base, task, _ = fitted
-    sizes = replace(SIZES, seeds=1)
-    rounds.fit_all(tmp_path, base, task, sizes, settings(bias="pot"))
-    told = rounds.rounds(tmp_path, task, sizes, settings(bias="pot"))
+    sizes, given = replace(SIZES, seeds=1), settings(bias="pot", mixture="teacher-only")
+    rounds.fit_all(tmp_path, base, task, sizes, given)
+    told = rounds.rounds(tmp_path, task, sizes, given)
     several = told[~told["arm"].isin(["cot", "l2m", "pot"])]
     assert (several["n_all"] <= len(task.train)).all()
     first = several[several["round"] == 0]
     assert (first["n_pot"] == len(task.train)).all()
     assert (first["n_cot"] == 0).all()
+    assert results.solved(tmp_path)["questions"].sum() == len(task.train)  # though SIKeD wrote nothing
+
+
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("arm", ["SIKeD", "off-policy", "self only"])
+def test_a_student_that_takes_over_what_another_has_begun_ends_as_one_that_does_it_all(fitted, tmp_path, arm):
+    folder, base, task, _ = fitted
+    own = rounds.arms(settings(), task)[arm]
+    asking = (base, task.teacher, task.train, task.held_out, SIZES.lesson)
+    alone = siked.distil(tmp_path, *asking, device="cpu", seed=0, **own)
+    shared = folder / "seed-0" / arm.replace(" ", "-")
+    assert alone.rounds.equals(pd.read_parquet(shared / "rounds.parquet"))
+    wrote = [pd.read_parquet(place / "round-1" / "wrote") for place in (tmp_path, shared)]
+    assert wrote[0].equals(wrote[1])
+    for path in shared.glob("round-*/model/model.safetensors"):
+        assert (tmp_path / path.relative_to(shared)).read_bytes() == path.read_bytes()

@@ -57,8 +57,8 @@ def test_a_forced_strategy_is_written_into_the_prompt_and_kept_out_of_the_soluti
 @pytest.mark.parametrize(
     ("text", "strategy", "verdict"),
     [
-        ("The answer is 2.", "cot", "unparsed"),  # no tag
-        ("[guess] The answer is 2.", "cot", "unparsed"),
+        ("The answer is 2.", "none", "unparsed"),  # no tag
+        ("[guess] The answer is 2.", "none", "unparsed"),
         ("[pot] ans = 1 +", "pot", "unparsed"),
         ("[pot] while True: pass", "pot", "unparsed"),
         ("[pot] ans = open('x').read()", "pot", "unparsed"),
@@ -115,7 +115,7 @@ def test_a_student_with_nothing_right_stays_what_it_was_and_the_round_ends(base,
 def test_a_question_that_fills_the_context_is_unparsed_and_the_others_are_asked(base):
     sampler = TransformersSampler(*models.load(base[0], "cpu"))
     long = Question("long", "How many? " * 100, "2")
-    for strategy, name in ((None, "cot"), ("pot", "pot")):
+    for strategy, name in ((None, "none"), ("pot", "pot")):
         found = solve(sampler, [long, *QUESTIONS[:2]], "x", strategy=strategy, n=2, max_new_tokens=4)
         assert [each.id for each in found] == [each.id for each in (long, *QUESTIONS[:2]) for _ in range(2)]
         assert [(each.text, each.strategy, each.verdict) for each in found[:2]] == [

@@ -29,7 +29,7 @@ class Rationale:
     Attributes:
         id: of the problem.
         question: its text.
-        strategy: how it is solved.
+        strategy: how it is solved; of a student that named none of the three "none".
         text: the solution; of "pot" a program that leaves its result in `ans`.
         gold: the right answer.
         source: who wrote it: a file's name, or a model and round.
@@ -38,7 +38,7 @@ class Rationale:
 
     id: str
     question: str
-    strategy: Strategy
+    strategy: Strategy | Literal["none"]
     text: str
     gold: str
     source: str

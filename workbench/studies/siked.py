@@ -81,7 +81,8 @@ class Learnt:
     Attributes:
         folder: the chosen model.
         rounds: columns round, held_out (accuracy), chosen (bool), divergence (nats), and for each strategy
-            and all the mixture's alpha_… and n_…, and what the student chose by itself, chose_….
+            and all the mixture's alpha_… and n_…, and what the student chose by itself, chose_…, also
+            chose_none, without a tag.
     """
 
     folder: Path
@@ -204,7 +205,7 @@ def _state(mixed: pd.DataFrame, answered: pd.DataFrame) -> dict[str, float]:
     return {
         "held_out": float((answered["verdict"] == "correct").mean()),
         "divergence": divergence(mixed, chose),
-        **{f"chose_{name}": chose.get(name, 0) for name in STRATEGIES},
+        **{f"chose_{name}": chose.get(name, 0) for name in (*STRATEGIES, "none")},
         **{f"alpha_{row.strategy}": row.alpha for row in shares.itertuples()},
         **{f"n_{row.strategy}": row.n for row in shares.itertuples()},
     }

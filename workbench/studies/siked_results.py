@@ -30,10 +30,12 @@ def verdicts(answers: pd.DataFrame) -> pd.DataFrame:
 
 
 def shares(frame: pd.DataFrame) -> pd.DataFrame:
-    """What students choose by themselves: columns arm, round, strategy, share (mean over seeds)."""
-    rows = []
-    for name in STRATEGIES:
-        chosen = frame[[f"chose_{each}" for each in STRATEGIES]].sum(axis=1)
+    """What students choose by themselves, "none" where they write no tag: columns arm, round, strategy, share
+    (mean over seeds).
+    """
+    rows, names = [], [*STRATEGIES, "none"]
+    for name in names:
+        chosen = frame[[f"chose_{each}" for each in names]].sum(axis=1)
         rows.append(frame[["arm", "round"]].assign(strategy=name, share=frame[f"chose_{name}"] / chosen))
     return pd.concat(rows).groupby(["arm", "round", "strategy"], sort=False)["share"].mean().reset_index()
 
@@ -43,7 +45,7 @@ def solved(folder: Path) -> pd.DataFrame:
 
     Columns solved_by, questions.
     """
-    wrote = pd.read_parquet(folder / "seed-0" / "SIKeD" / "round-1" / "wrote")
+    wrote = pd.read_parquet(folder / "seed-0" / "self-only" / "round-1" / "wrote")  # SIKeD's own, if any
     right = wrote.assign(right=wrote["verdict"] == "correct").pivot_table(
         index="id", columns="strategy", values="right", aggfunc="max"
     )

@@ -60,9 +60,9 @@ def solve(
         max_new_tokens: longest solution.
 
     Returns:
-        `n` for each question, in order. A solution without one of the three tags is `unparsed`, of the
-        strategy that its tag names or of "cot"; so is the empty one of a question that fills the student's
-        context. A program that did not run for lack of a sandbox is `not run`.
+        `n` for each question, in order. A solution without one of the three tags is `unparsed`, of strategy
+        "none"; so is the empty one of a question that fills the student's context. A program that did not
+        run for lack of a sandbox is `not run`.
     """
     tag = f" [{strategy}]" if strategy else ""
     prompts = [asked(sampler, question.text, tag) for question in questions]
@@ -98,12 +98,13 @@ def _fits(sampler: Sampler, prompt: str) -> bool:
     return len(encode(sampler.tokenizer, [prompt])[0]) < context
 
 
-def judged(written: Sequence[tuple[Question, Strategy | Literal[""], str]], source: str) -> list[Rationale]:
+def judged(
+    written: Sequence[tuple[Question, Strategy | Literal["none"], str]], source: str
+) -> list[Rationale]:
     """Solutions with their verdicts; programs run in the sandbox.
 
     Args:
-        written: question, strategy and solution; without a strategy a solution is `unparsed`, and counts
-            as of "cot".
+        written: question, strategy and solution; of strategy "none" it is `unparsed`.
         source: who wrote them.
     """
     outcomes = iter(sandbox.run([text for _, strategy, text in written if strategy == "pot"]))
@@ -112,10 +113,8 @@ def judged(written: Sequence[tuple[Question, Strategy | Literal[""], str]], sour
         if strategy == "pot":
             verdict = _of_program(next(outcomes), question.gold)
         else:
-            verdict = judge(text, question.gold, strategy).verdict if strategy else "unparsed"
-        found.append(
-            Rationale(question.id, question.text, strategy or "cot", text, question.gold, source, verdict)
-        )
+            verdict = "unparsed" if strategy == "none" else judge(text, question.gold, strategy).verdict
+        found.append(Rationale(question.id, question.text, strategy, text, question.gold, source, verdict))
     return found
 
 
@@ -126,10 +125,10 @@ def _of_program(outcome: sandbox.Outcome, gold: str) -> str:
     return "not run" if outcome.status == "not run" and not too_long else "unparsed"
 
 
-def _tagged(text: str) -> tuple[Strategy | Literal[""], str]:
-    """(strategy, solution) of what was written; the strategy is empty without one of the three tags."""
+def _tagged(text: str) -> tuple[Strategy | Literal["none"], str]:
+    """(strategy, solution) of what was written."""
     found = _TAGGED.match(text)
-    return (found[1], found[2]) if found and found[1] in STRATEGIES else ("", text)
+    return (found[1], found[2]) if found and found[1] in STRATEGIES else ("none", text)
 
 
 def table(found: Sequence[Rationale]) -> pd.DataFrame:

@@ -9,7 +9,12 @@ import pandas as pd
 from workbench.views.theme import INK, series
 from workbench.views.view import Chart, Explorer, Table, Texts
 
-_NAMES = {"cot": "chain of thought", "l2m": "least to most", "pot": "program of thought"}
+_NAMES = {
+    "cot": "chain of thought",
+    "l2m": "least to most",
+    "pot": "program of thought",
+    "none": "no tag of the three",
+}
 
 
 def sample(rows: pd.DataFrame) -> Texts:
@@ -103,7 +108,7 @@ def verdicts(frame: pd.DataFrame) -> Table:
         table,
         "Answers by strategy and verdict",
         "How many test questions each student answered in each strategy, and what came of it. An answer that "
-        "cannot be read is no wrong one; without a tag it stands under cot.",
+        "cannot be read is no wrong one; one without a tag is of no strategy.",
     )
 
 
