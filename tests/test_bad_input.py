@@ -26,6 +26,8 @@ def workbench(folder, *words):
         (["run", "02_tiny_models", "-p", "architecture=bert"], "llama"),
         (["run", "02_tiny_models", "-p", "profile=huge"], "tiny"),
         (["run", "09_prismatic", "-p", "method=fast"], "kronecker"),
+        (["run", "07_arithmetic", "-p", "tuning=qlora"], "lora"),
+        (["run", "08_siked", "-p", "mixture=fixed"], "fixed-alpha"),
         (["run", "01_story"], "01_stories"),
     ],
 )
@@ -47,6 +49,9 @@ def test_a_wrong_parameter_ends_before_any_kernel(tmp_path, words, said):
         (["run", "09_prismatic", "-p", "n_subsets=3"], "n_subsets=3 is too few"),
         (["run", "09_prismatic", "-p", "data=gsm8k:no_such_file.jsonl"], "no_such_file.jsonl"),
         (["run", "09_prismatic", "-p", "generator=opnai:http://x#y"], "'openai'"),
+        (["run", "07_arithmetic", "-p", "model=notebooks"], "notebooks holds no model"),
+        (["run", "08_siked", "-p", "data=svamp:no_such_file.json", "-p", "teacher=x/y"], "no_such_file.json"),
+        (["run", "08_siked", "-p", "model=notebooks", "-p", "teacher=openai:http://x#y"], "holds no model"),
     ],
 )
 def test_a_wrong_file_or_generator_is_one_sentence(tmp_path, words, said):

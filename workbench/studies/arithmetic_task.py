@@ -137,7 +137,7 @@ def _drawn(params: Any, sizes: Sizes) -> tuple[list[_Row], list[list[Pair]], lis
         drawn = draw(2 * sizes.problems, seed, templates=few_steps(), largest=sizes.largest)
         free = [(each.question, " " + each.rationale()) for each in drawn if each.question not in asked]
         learnt.append(free[: sizes.problems])
-    return rows, learnt, [_apart(asked, {question for own in learnt for question, _ in own})]
+    return rows, learnt, [apart(asked, {question for own in learnt for question, _ in own})]
 
 
 @cache
@@ -150,12 +150,17 @@ def _asked(problem: Problem) -> tuple[int, str, str, str]:
     return len(problem.steps), problem.question, problem.rationale(), str(problem.answer)
 
 
-def _apart(asked: Collection[str], learnt: Collection[str]) -> str:
-    """How many questions resemble one that is learnt; none may be one."""
+def apart(asked: Collection[str], learnt: Collection[str]) -> str:
+    """How many questions resemble one that is learnt, as a sentence.
+
+    Raises:
+        UserError: one of them is learnt.
+    """
     shared, alike = contamination(list(asked), list(learnt), GRAMS)
     if shared:
         raise UserError(f"Training and test share {shared} questions: take them out of one of the two.")
-    return f"{alike:,} of {len(asked):,} test questions share {GRAMS} words in a row with training"
+    found = f"{alike:,} of {len(asked):,} test questions share {GRAMS} words in a row with training"
+    return f"{found}, as variants of one question do" if alike else found
 
 
 # ------------------------------------------------------------------------------- word problems, given
@@ -176,7 +181,7 @@ def _given(params: Any, sizes: Sizes) -> tuple[list[_Row], list[list[Pair]], lis
             kind = next(name for name in (name, f"{name} {Path(path).stem}", spec) if name not in tests)
             tests[kind] = _read(spec.strip(), params.seed, notes)
     questions = [each.question for kind in tests.values() for each in kind]
-    notes.append(_apart(questions, [each.question for each in own]))
+    notes.append(apart(questions, [each.question for each in own]))
     rows = [
         ("words", kind, 0, each.question, each.completion, each.gold)
         for kind, problems in tests.items()
