@@ -1,6 +1,7 @@
 """What 07 reads, trains, measures and claims."""
 
 import json
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -185,6 +186,36 @@ def test_every_route_is_asked_everything_and_a_second_call_trains_nothing(fitted
     assert sorted(path.name for path in folder.iterdir()) == sorted(f"{route}-0" for route in study.ROUTES)
     again, _ = study.fit_all(folder, "no model is needed", settings(), SIZES, task, lambda **_: None)
     assert again.equals(replies)
+
+
+def test_a_route_cut_off_in_its_second_stage_goes_on_to_the_same_replies(fitted, begin, task, tmp_path):
+    folder, (replies, curves) = fitted
+    for route in set(study.ROUTES) - {"intermediate"}:
+        shutil.copytree(folder / f"{route}-0", tmp_path / f"{route}-0")
+
+    def cut(tokens, **_):
+        if tokens > 1.5 * SIZES.extra_tokens:
+            raise KeyboardInterrupt
+
+    given = (tmp_path, begin, settings(), SIZES, task)
+    with pytest.raises(KeyboardInterrupt):
+        study.fit_all(*given, cut)
+    assert not (tmp_path / "intermediate-0").exists()
+    again = study.fit_all(*given, lambda **_: None)
+    assert again[0].equals(replies)
+    pd.testing.assert_frame_equal(again[1], curves)
+
+
+def test_weights_of_half_precision_are_learnt_in_full(begin, task, tmp_path, monkeypatch):
+    load, train, seen = models.load, study.train, []
+    monkeypatch.setattr(models, "load", lambda *given: (load(*given)[0].bfloat16(), load(*given)[1]))
+    monkeypatch.setattr(
+        study, "train", lambda model, *given, **how: seen.append(model.dtype) or train(model, *given, **how)
+    )
+    few = replace(SIZES, task_tokens=1_000, extra_tokens=1_000)
+    task = replace(task, asked=task.asked.head(2))
+    study.fit_all(tmp_path, begin, settings(model=begin), few, task, lambda **_: None)
+    assert set(seen) == {torch.float32}
 
 
 def test_curves_go_on_through_both_stages(fitted):

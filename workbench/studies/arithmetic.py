@@ -196,8 +196,8 @@ def _teach(
 ) -> None:
     place = folder.with_name(f".{folder.name}")
     model, tokenizer = models.load(first.source, first.device)
-    if first.new:
-        model = models.build(model.config, seed).to(first.device)
+    model = models.build(model.config, seed).to(first.device) if first.new else model
+    model = model.float()  # half-precision weights would lose small steps
     words = asked[asked["test"] == "words"].groupby("kind").head(_HELD_OUT)
     held_out = _asked_of(tokenizer, list(zip(words["question"], " " + words["solution"], strict=True)))
     rows, before = [], 0
