@@ -47,7 +47,7 @@ def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> 
     )
     pair = alt.selection_point(name="pair", fields=["first", "second"], toggle=False)
     chosen = alt.selection_point(
-        name="chosen", fields=["id", "prompt"], nearest=True, toggle=False, empty=False, clear=False
+        name="chosen", fields=["id", "prompt"], toggle=False, empty=False, clear=False
     )
     rows = _points(points)
     most = np.nan_to_num(table["rescaled"].quantile(0.95), nan=1.0)
@@ -190,11 +190,10 @@ def _cloud(
     )
     of_pair = "!pair.first || indexof(pair.first, datum.model) >= 0 || indexof(pair.second, datum.model) >= 0"
     base = alt.Chart(rows).transform_filter(asked).encode(x=x, y=y)
-    told = base.transform_calculate(tip="datum.model + ': ' + datum.meaning")
-    dots = told.mark_point(filled=True, size=40, cursor="pointer").encode(
+    dots = base.mark_point(filled=True, size=55, cursor="pointer").encode(
         color=alt.Color("rank:N", scale=ranks, legend=None),
         opacity=alt.when(of_pair).then(alt.value(0.85)).otherwise(alt.value(0.08)),
-        tooltip="tip:N",  # of several fields, a selection by the nearest point shows none
+        tooltip=["model", "meaning", "text"],
     )
     ring = base.mark_point(filled=False, size=190, strokeWidth=2.5, color=PALETTE[1]).transform_filter(_READ)
     names = (
@@ -203,7 +202,8 @@ def _cloud(
         .mark_text(fontSize=11, fontWeight=600, color=INK, limit=150)
         .encode(x=x, y=y, text="meaning:N")
     )
-    return (outlines + dots.add_params(chosen) + ring + names).properties(width=260, height=280)
+    # points last: what lies on top takes the clicks
+    return (outlines + names + ring + dots.add_params(chosen)).properties(width=260, height=280)
 
 
 def _names(rows: pd.DataFrame) -> pd.DataFrame:
