@@ -24,7 +24,7 @@ from workbench.engine import models
 from workbench.engine.generate import TransformersSampler
 from workbench.engine.train import train
 from workbench.lab.environment import cores
-from workbench.studies.siked import Question, judged
+from workbench.studies.solving import Question, judged
 from workbench.studies.students import two_steps
 
 QUESTIONS, SAMPLES, NEW, CONTEXT, PART, BATCH = 500, 10, 96, 160, 48, 64
