@@ -16,9 +16,8 @@ from workbench.studies.siked_task import task
 from workbench.studies.students import Course
 from workbench.views import siked as views
 
-SIZES = rounds.Sizes(
-    Course("tiny:0.1M", 4, 0, 2, 0), Lesson(0.2, 0.1, 1, 2, 4, context=160, least_gain=-1), 12, 6, 8, 2
-)
+LESSON = Lesson(0.2, 0.1, 1, 2, 4, context=160, least_gain=-1, max_new_tokens=24)
+SIZES = rounds.Sizes(Course("tiny:0.1M", 4, 0, 2, 0), LESSON, 12, 6, 8, 2)
 
 
 def settings(**changed):
@@ -72,6 +71,15 @@ def test_settings_that_cannot_be_are_said():
         rounds.sizes(settings(samples=0))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_process():
+    """Students one after the other: so small, they end before new processes have started."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("siked")
@@ -92,6 +100,8 @@ def test_every_student_of_every_seed_answers_every_question_once(fitted):
     first = told[(told["round"] == 0) & told["arm"].isin(["combined", "SIKeD", "off-policy", "self only"])]
     assert first.groupby("seed")["held_out"].nunique().eq(1).all()  # the same model learnt from the teacher
     assert (told.loc[told["arm"] == "pot", "n_cot"] == 0).all()
+    for path in ("combined/round-0/model/model.safetensors", "SIKeD/round-1/wrote/cot-000000.parquet"):
+        assert len({(folder / f"seed-{seed}" / path).read_bytes() for seed in range(2)}) == 2
 
 
 def test_a_strategy_that_nobody_solves_or_chooses_is_remarked():
@@ -187,16 +197,6 @@ def test_a_student_that_spreads_its_answers_has_left_its_favourite_strategy():
     assert found["leaves-one-strategy"]["effect"] == pytest.approx(0.9 - 0.6)
 
 
-@pytest.fixture
-def one_thread():
-    """As in the students' processes; and without the seconds that new processes take."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.mark.usefixtures("one_thread")
 def test_a_biased_student_learns_one_solution_a_question_in_every_round(fitted, tmp_path):
     _, base, task, _ = fitted
     sizes, given = replace(SIZES, seeds=1), settings(bias="pot", mixture="teacher-only")
@@ -210,7 +210,6 @@ def test_a_biased_student_learns_one_solution_a_question_in_every_round(fitted, 
     assert results.solved(tmp_path)["questions"].sum() == len(task.train)  # though SIKeD wrote nothing
 
 
-@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("arm", ["SIKeD", "off-policy", "self only"])
 def test_a_student_that_takes_over_what_another_has_begun_ends_as_one_that_does_it_all(fitted, tmp_path, arm):
     folder, base, task, _ = fitted
