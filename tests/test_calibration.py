@@ -120,6 +120,8 @@ def test_small_subsets_say_nothing():
     assert np.isnan(alone["ceiling"][0])  # one rating an item has no halves
     constant = calibration(ratings, 0 * scores, alike=(), disputed=(), draws=5)
     assert np.isnan(constant["value"][0])
+    alike = calibration(ratings.assign(rating=3), scores, alike=(), disputed=(), draws=5)
+    assert alike.loc[0, ["value", "reliability", "ceiling"]].isna().all()  # unknown, which is not 0
 
 
 def test_items_of_one_prompt_are_drawn_together():

@@ -181,8 +181,11 @@ def _reliability(halves: np.ndarray) -> dict[str, float]:
     whole = ~np.isnan(halves).any(axis=(0, 1))
     if whole.sum() < _LEAST:
         return {}
-    found = max(0.0, rank_correlations(halves[:, 0, whole], halves[:, 1, whole]).mean())
-    reliability = 2 * found / (1 + found)
+    found = rank_correlations(halves[:, 0, whole], halves[:, 1, whole])
+    if np.isnan(found).all():  # every half rates all items alike
+        return {}
+    halved = max(0.0, float(np.nanmean(found)))
+    reliability = 2 * halved / (1 + halved)
     return {"reliability": reliability, "ceiling": np.sqrt(reliability)}
 
 
