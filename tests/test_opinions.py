@@ -120,6 +120,14 @@ def test_moral_scenarios_know_the_answer_or_that_people_are_split(tmp_path):
     assert "1 rows with equal actions left out" in str(found)
 
 
+def test_groups_of_polis_are_said_to_be_numbered_anew(tmp_path):
+    row = {"id": "a", "conversation": "soup", "statement": "Soup is good.\n", "options": ["agree", "pass"],
+           "counts": [3, 1], "groups": {"0": {"n": 2, "counts": [2, 0]}}}  # fmt: skip
+    found = opinions.load(f"polis:{write(tmp_path, row)}")
+    assert found.questions[0].prompt.endswith("“Soup is good.”")
+    assert "numbered anew in each conversation" in str(found)
+
+
 @with_data
 def test_the_baselines_of_polis_come_out():
     found = opinions.load(f"polis:{REAL / 'polis' / 'polis_distributions.jsonl'}").questions

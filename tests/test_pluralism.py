@@ -181,6 +181,24 @@ def test_baselines_say_what_guessing_sampling_and_asking_again_are_worth():
     assert means.loc["half of the people"].tolist() == [pytest.approx(1 / 100, rel=0.4), 1]
 
 
+def test_a_readout_is_scored_against_guessing_on_the_questions_that_it_read():
+    sizes = replace(pluralism_arms.SIZES["tiny"], samples=4)
+    plan = SimpleNamespace(task=TASK, sizes=sizes)
+    equal = {each.id: [1 / len(each.options)] * len(each.options) for each in TASK.questions}
+    table = pluralism_results.by_readout(asked(("lunch", None), ("often", equal["often"])), plan)
+    scores = table[table["measure"] == "simbench_score"].set_index("readout")
+    assert scores.loc["texts", ["value", "unread"]].tolist() == [0, 1]  # it guesses what it read
+
+
+def test_claims_of_what_no_question_tells_are_not_made():
+    unanimous = replace(OFTEN, people=Answers((1.0, 0.0)))  # whose entropy is 0: no ratio
+    frame = asked(("often", [0.5, 0.5]), ("often", [0.9, 0.1])).assign(arm=[BEFORE, DPO], seed=0)
+    found = pluralism.distances(frame, [unanimous]).assign(set=pluralism_results.TUNED)
+    gains = pluralism.steered(pluralism.steering(frame, replace(TASK, groups=[])), ["arm", "seed"])
+    names = [claim["name"] for claim in pluralism_results.claims(found, gains)]
+    assert names == ["majority-tuning-moves-away"]
+
+
 def test_naming_a_group_is_worth_what_it_brings_nearer():
     rows = {NOBODY: (0.5, 0.3, 0.2), "hill": (0.8, 0.1, 0.1), "sea": (0.9, 0.05, 0.05)}  # the sea is missed
     frame = pd.concat([asked(("lunch", list(row)), prompted=name) for name, row in rows.items()])
@@ -188,10 +206,15 @@ def test_naming_a_group_is_worth_what_it_brings_nearer():
     assert gains.loc["hill", "own_nats"] == 0
     assert gains.loc["hill", "gain_nats"] > 0 > gains.loc["sea", "gain_nats"]
     assert gains["hit"].to_dict() == {"hill": 1, "sea": 0}
+    assert gains["chance"].tolist() == [0.5, 0.5]
+    sea = [pluralism.measures.jsd_nats(rows[name], LUNCH.groups["sea"].dist) for name in ("hill", "sea")]
+    assert gains.loc["sea", "other_nats"] == pytest.approx(sea[0] - sea[1])
     one = replace(TASK, questions=[replace(LUNCH, groups={"hill": LUNCH.groups["hill"]})])
     alone = pluralism.steered(pluralism.steering(frame, one))
     assert alone["target"].tolist() == ["hill"]
-    assert alone["hit"].isna().all()
+    assert alone[["hit", "chance"]].isna().all(axis=None)
+    empty = pluralism.steered(pluralism.steering(frame[frame["prompted"].isin([NOBODY, "hill"])], one))
+    assert empty["other_nats"].isna().all()  # no other name was tried
     assert len(pluralism.steered(pluralism.steering(frame, replace(TASK, groups=[])))) == 0
 
 
@@ -289,7 +312,7 @@ def test_results_claims_and_pictures_of_the_arms(made):
              views.topics(pluralism_results.by_topic(found, plan)),
              views.chances(pluralism_results.shares(answers, plan.chances.questions)),
              views.drawn(pluralism_results.drawn_chances(replies, plan)),
-             views.matrix(pluralism_results.matrix(answers, plan.task)), views.steered(gains, 4),
+             views.matrix(pluralism_results.matrix(answers, plan.task)), views.steered(gains),
              views.coverage(overton.summary(held), "embedding coverage"),
              views.browser(replies, plan.task.questions)]  # fmt: skip
     titles = {(each.view if hasattr(each, "view") else each).record["title"] for each in drawn}

@@ -125,6 +125,8 @@ def load(spec: str, limit: int | None = None) -> Opinions:
         "rows with equal actions left out": no_choice,
     }
     notes = [f"{len(places):,} {what} ({places[0]})" for what, places in noticed.items() if places]
+    if kind == "polis":
+        notes.append("groups are clusters of voters, numbered anew in each conversation")
     kept = list(found.values())
     if limit is not None and limit < len(kept):
         kept = [kept[place * len(kept) // limit] for place in range(limit)]

@@ -210,10 +210,12 @@ def steering(asked: pd.DataFrame, task: Task) -> pd.DataFrame:
 
 
 def steered(found: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
-    """What naming the group changes: `by`, and columns id, target, own_nats, gain_nats, hit.
+    """What naming the group changes: `by`, id, target, own_nats, gain_nats, other_nats, hit, chance.
 
-    `own_nats` is the distance from the group when it is named, `gain_nats` how much more when nobody is;
-    `hit` says whether, asked as this group, the model is nearer to it than to any other group: 0 or 1, NaN
+    `own_nats` is the distance from the group when it is named, `gain_nats` how much more when nobody is, and
+    `other_nats` how much more when another group is (mean over these): what any name changes, whichever it
+    is, counts in the first and not in the second. `hit` says whether, asked as this group, the model is
+    nearer to it than to any other group that answered, 0 or 1, and `chance` how often guessing would be; NaN
     where there is no other.
     """
     keys = [*by, "id"]
@@ -223,8 +225,14 @@ def steered(found: pd.DataFrame, by: Sequence[str] = ()) -> pd.DataFrame:
         own = wide[wide["target"] == target].set_index(keys)
         to = found[found["prompted"] == target].pivot_table(index=keys, columns="target", values="jsd_nats")
         several = to[to.notna().sum(axis=1) > 1]  # next to one group alone, the nearest is no finding
-        nearest = (several.idxmin(axis=1) == target).astype(float).reindex(own.index)
-        found_here = {"own_nats": own[target], "gain_nats": own[NOBODY] - own[target], "hit": nearest}
+        others = own[[name for name in own if name not in (*keys, "target", NOBODY, target)]].mean(axis=1)
+        found_here = {
+            "own_nats": own[target],
+            "gain_nats": own[NOBODY] - own[target],
+            "other_nats": others - own[target],
+            "hit": (several.idxmin(axis=1) == target).astype(float).reindex(own.index),
+            "chance": (1 / several.notna().sum(axis=1)).reindex(own.index),
+        }
         rows.append(pd.DataFrame({"target": target, **found_here}).reset_index())
-    nothing = pd.DataFrame(columns=[*keys, "target", "own_nats", "gain_nats", "hit"])
+    nothing = pd.DataFrame(columns=[*keys, "target", "own_nats", "gain_nats", "other_nats", "hit", "chance"])
     return pd.concat(rows, ignore_index=True) if rows else nothing

@@ -44,9 +44,9 @@ def by_readout(asked: pd.DataFrame, plan: Plan) -> pd.DataFrame:
                        guesses.assign(kind="baseline")])  # fmt: skip
     by = ["readout", "kind"]
     table = pd.concat([summary(found, by), summary(asked.assign(kind="model"), by)], ignore_index=True)
-    guessing = guesses.loc[guesses["readout"] == "equal shares", "total_variation"]
+    guessing = guesses[guesses["readout"] == "equal shares"].set_index("id")["total_variation"]
     for (readout, kind), part in found.groupby(by, sort=False):
-        score = measures.rescaled(part["total_variation"], guessing)
+        score = measures.rescaled(part["total_variation"], guessing[part["id"]])  # on the questions it read
         table.loc[len(table)] = [readout, kind, "simbench_score", score, np.nan, np.nan, len(part)]
     unread = asked["shares"].isna().groupby(asked["readout"]).sum()
     return table.assign(unread=table["readout"].map(unread).fillna(0).astype(int))
@@ -149,13 +149,13 @@ def claims(found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[str, Any]]:
         ("majority-tuning-moves-away", tuned, distance, DPO, BEFORE, aligned, tuning,
          "Tuning to the majority's answer moves the model away from the people."),
         ("more-than-training-on", tuned, distance, DPO, DRAWN, aligned, tuning,
-         "Preferences move it further than training on as long on answers that people give."),
+         "Preferences move it further than equally long training on answers as people give them."),
         ("it-spreads", other, distance, DPO, BEFORE, aligned, tuning,
-         "The model moves away on questions, too, that it was not tuned on."),
+         "The model also moves away on questions that it was not tuned on."),
         ("entropy-collapses", tuned, entropy, BEFORE, DPO, sharper, tuning,
          "Tuning to the majority's answer lowers the entropy of the model's answers."),
         ("imitation-moves-away-too", tuned, distance, SFT, BEFORE, aligned, tuning,
-         "Imitating the majority's answers moves the model away, too."),
+         "Imitating the majority's answers moves the model away as well."),
         ("tuning-hurts-steering", gains, ("own_nats", "JSD, nats"), DPO, BEFORE, steers, steer,
          "Asked as a member of a group, the tuned model is further from that group than before."),
     ]  # fmt: skip
@@ -163,15 +163,15 @@ def claims(found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[str, Any]]:
         {"name": name, "says": says, "paper": paper, "unit": unit, "view": view,
          **_paired(rows, measure, more, less)}
         for name, rows, (measure, unit), more, less, paper, view, says in compared
-        if {more, less} <= set(rows["arm"])
+        if {more, less} <= set(rows.dropna(subset=measure)["arm"])
     ]  # fmt: skip
-    before = gains[gains["arm"] == BEFORE]
+    before = gains[gains["arm"] == BEFORE].dropna(subset="other_nats")
     if len(before):
         claimed.append(
             {"name": "naming-the-group-helps", "paper": "Prompting as a group brings models nearer to it",
-             "says": "Asked as a member of a group, the model is nearer to it than when no group is named.",
+             "says": "Asked as a member of a group, the model is nearer to it than as one of another group.",
              "unit": "JSD, nats", "view": steer,
-             **plain(bootstrap_mean(before["gain_nats"].astype(float), groups=before["id"]))}
+             **plain(bootstrap_mean(before["other_nats"].astype(float), groups=before["id"]))}
         )  # fmt: skip
     return claimed
 

@@ -241,17 +241,18 @@ def matrix(frame: pd.DataFrame) -> Chart:
     )
 
 
-def steered(gains: pd.DataFrame, n_groups: int) -> Table:
+def steered(gains: pd.DataFrame) -> Table:
     """What naming the group changes, by arm. Columns: `pluralism_results.steered_by_arm`."""
-    names = {"own_nats": "distance when named (JSD, nats)", "gain_nats": "nearer by (JSD, nats)",
-             "hit": "own group is nearest"}  # fmt: skip
+    names = {"own_nats": "distance when named (JSD, nats)", "gain_nats": "nearer than unnamed by",
+             "other_nats": "nearer than as another group by", "hit": "own group is nearest"}  # fmt: skip
     table = gains.groupby("arm")[list(names)].mean().astype(float).round(4).rename(columns=names)
     return Table(
         table.reindex([arm for arm in ARMS if arm in table.index]).rename_axis("model").reset_index(),
         "Steering by model",
         "The model asked as a member of a group: its distance from that group, how much less that is than "
-        "when nobody is named, and how often no other group is nearer, question by question; guessing would "
-        f"be {1 / max(1, n_groups):.0%}.",
+        "when no group or another one is named (so that what any name changes does not count), and how often "
+        "no other group is nearer, question by question"
+        + (f"; guessing would be {gains['chance'].mean():.0%}." if gains["chance"].notna().any() else "."),
     )
 
 
@@ -270,12 +271,12 @@ def tuning(table: pd.DataFrame) -> Chart:
         first, own = not sides, table[table["measure"] == name]
         chart = _intervals(own, "arm", arms, title, labels=first).properties(width=200)
         sides.append(chart.facet(row=named if first else rows.header(None)))
+    tuned = " Only the first row's questions were tuned on." if TUNED in set(table["set"]) else ""
     return Chart(
         alt.hconcat(*sides),
         "Before and after tuning",
         "Left the distance from the people, 0 being theirs; right the entropy, 1 being theirs and 0 a single "
-        "answer. Lines are 95 % intervals over questions with all repetitions. Only the first row's "
-        "questions were tuned on.",
+        f"answer. Lines are 95 % intervals over questions with all repetitions.{tuned}",
     )
 
 
