@@ -146,6 +146,24 @@ def test_claims_leave_out_models_that_descend_from_others(answers):
     assert effects["best-answers-lower-diversity"] > 0.4
 
 
+def test_one_answer_each_leaves_claims_of_agreement_and_none_of_repetition(answers):
+    names = ["north-a", "south", "south-taught", "north-best", "west"]
+    frame = answers.frame.replace({"model": dict(zip(answers.models, names, strict=True))})
+    first = (frame["sample"] == 0).to_numpy()
+    few = replace(answers, frame=frame[first].reset_index(drop=True), vectors=answers.vectors[first])
+    found = hivemind.claims(few, hivemind.cells(few), hivemind.pairs(few))
+    assert [each["name"].removeprefix("models-agree-more-than-") for each in found] == [
+        "chance", "valid-answers",
+    ]  # fmt: skip
+    assert all(np.isfinite(each["effect"]) for each in found)
+
+
+@pytest.mark.parametrize("change", [{"samples": 0}, {"iterations": 1}])
+def test_sizes_that_leave_nothing_are_refused(change):
+    with pytest.raises(UserError, match="iterations 2 or more"):
+        hivemind_models.sizes(SimpleNamespace(**{**vars(PARAMS), **change}))
+
+
 def test_every_picture_is_drawn(answers):
     table, met = hivemind.cells(answers), hivemind.pairs(answers)
     swept = sweep_frame()
@@ -226,6 +244,25 @@ def test_single_and_identical_answers_are_still_shown(tmp_path, models, text):
         view.bundle()
 
 
+def test_one_prompt_alone_is_measured_and_makes_no_claim(tmp_path):
+    texts = ["an apple a day is good", "the apple a day is good", "a pear or two for all of us here"]
+    path = tmp_path / "a.jsonl"
+    rows = [
+        {"id": number, "prompt": "Fruit?", "model": m, "text": t}
+        for m in "ab"
+        for number, t in enumerate(texts)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    params = SimpleNamespace(**{**vars(PARAMS), "generations": str(path)})
+    read = hivemind_answers.answers(hivemind_answers.generations(tmp_path, SIZES, params), SIZES, params)
+    assert read.floor == 0 < read.ceiling < 1
+    assert read.notes[1:] == ["there is one prompt only, so that 0 stands for a cosine of 0"]
+    table = hivemind.cells(read)
+    assert table["rescaled"].to_numpy() == pytest.approx(table["value"].to_numpy() / read.ceiling)
+    assert hivemind.claims(read, table, hivemind.pairs(read)) == []
+    views.wording(hivemind.wording(read)).bundle()
+
+
 def test_prompts_come_from_lines_or_rows(tmp_path):
     lines, rows = tmp_path / "a.txt", tmp_path / "a.jsonl"
     lines.write_text("Name a fruit.\nSay a word.\n")
@@ -233,6 +270,12 @@ def test_prompts_come_from_lines_or_rows(tmp_path):
     of = [hivemind_answers.prompts(SimpleNamespace(prompts=str(path), seed=0)) for path in (lines, rows)]
     assert [each["prompt"].tolist() for each in of] == [["Name a fruit.", "Say a word."], ["Name a fruit."]]
     assert of[1]["prompt_id"].tolist() == ["c-0"]
+    same, other = '{"id": 0, "prompt": "Fruit?"}\n', '{"id": 0, "prompt": "Word?"}\n'
+    rows.write_text(same * 2)
+    assert hivemind_answers.prompts(SimpleNamespace(prompts=str(rows)))["prompt_id"].tolist() == ["0"]
+    rows.write_text(same + other)
+    with pytest.raises(UserError, match="two prompts with the id 0"):
+        hivemind_answers.prompts(SimpleNamespace(prompts=str(rows)))
     rows.write_text('{"id": "c-0"}\n')
     with pytest.raises(UserError, match="line 1 has no prompt"):
         hivemind_answers.prompts(SimpleNamespace(prompts=str(rows), seed=0))
@@ -318,12 +361,17 @@ def test_the_sweep_asks_every_model_with_every_setting(trained, tmp_path, monkey
 def test_annotations_of_a_file_are_checked(tmp_path):
     path = tmp_path / "a.csv"
     params = SimpleNamespace(annotations=str(path), seed=0)
-    rows = [(i, "p", a, (i + a) % 5 + 1, i * 0.5, "note") for i in range(20) for a in range(4)]
-    frame = pd.DataFrame(rows, columns=["item", "prompt", "annotator", "rating", "judge", "remark"])
+    rows = [(i, i // 2, a, (i + a) % 5 + 1, i * i * 0.5, 20 + a, "note") for i in range(20) for a in range(4)]
+    names = ["item", "prompt", "annotator", "rating", "judge", "age", "remark"]  # of the annotator's age
+    frame = pd.DataFrame(rows, columns=names)
     frame.to_csv(path, index=False)
     found = evaluators.annotations(params)
-    assert list(found) == ["item", "annotator", "rating", "judge"]
-    assert evaluators.followed(found, 0)["scorer"].unique().tolist() == ["judge"]
+    assert list(found) == ["item", "prompt", "annotator", "rating", "judge"]
+    followed = evaluators.followed(found, 0)
+    assert followed["scorer"].unique().tolist() == ["judge"]
+    over_items = evaluators.followed(found.drop(columns="prompt"), 0)
+    assert followed["value"][0] == over_items["value"][0]
+    assert followed["low"][0] != over_items["low"][0]  # prompts are drawn, not items
     frame.drop(columns="judge").to_csv(path, index=False)
     with pytest.raises(UserError, match="no column of scores"):
         evaluators.annotations(params)

@@ -122,7 +122,8 @@ def _of_row(row: dict[str, Any], where: str) -> list[list[Any]]:
     texts = row["generations"] if listed else [row["text"]]
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in [row["prompt"], *texts]):
         raise UserError(f"{where}: prompt and answers must be text.")
-    prompt_id = str(row.get("prompt_id") or row.get("id") or row["prompt"])
+    named = row.get("id" if listed else "prompt_id")  # the id of a plain row may be the answer's
+    prompt_id = row["prompt"] if named in (None, "") else str(named)
     finish = row.get("finish") or "stop"
     if finish not in _FINISHES:
         raise UserError(f"{where} has finish {finish!r}, which is not one of {', '.join(_FINISHES)}.")

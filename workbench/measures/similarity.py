@@ -172,8 +172,8 @@ def ceiling_of_classes(vectors: ArrayLike, classes: Sequence) -> float:
 
     Args:
         vectors: shape (n, d).
-        classes: shape (n,), labels that are the same for what one model answered to one prompt and which says
-            the same, such as tuples of model, prompt and number of the class.
+        classes: shape (n,), labels that are the same for answers to one prompt that say the same, such as
+            tuples of the prompt and the number of the class.
 
     Returns:
         Mean over pairs; NaN where no class holds two wordings.

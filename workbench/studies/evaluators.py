@@ -26,7 +26,8 @@ def annotations(params: Any) -> pd.DataFrame:
     """Ratings with scores, one row an item and annotator: the file's, or simulated ones.
 
     Returns:
-        Columns item, annotator, rating, and one for each scorer.
+        Columns item, annotator, rating, prompt where the file has it, and one for each scorer: a column of
+        numbers that says one thing of each item.
 
     Raises:
         UserError: the file cannot be read, a column is missing, or there is no score.
@@ -44,12 +45,16 @@ def annotations(params: Any) -> pd.DataFrame:
     for name in ("item", "annotator", "rating"):
         if name not in frame:
             raise UserError(f"{path} has no column {name}: give item, annotator, rating and scores.")
-    scorers = [name for name in frame if name not in _GIVEN]
-    numbers = frame[scorers].apply(pd.to_numeric, errors="coerce")
-    kept = [name for name in scorers if numbers[name].notna().any()]
+    others = [name for name in frame if name not in _GIVEN]
+    numbers = frame[others].apply(pd.to_numeric, errors="coerce")
+    values = numbers.groupby(frame["item"]).nunique().max()
+    kept = [name for name in others if values[name] == 1]  # what differs within an item is of its annotators
     if not kept:
-        raise UserError(f"{path} has no column of scores: add one for each scorer, with numbers.")
-    return pd.concat([frame[["item", "annotator", "rating"]], numbers[kept]], axis=1)
+        raise UserError(
+            f"{path} has no column of scores: add one for each scorer, with one number for each item."
+        )
+    given = [name for name in _GIVEN if name in frame]
+    return pd.concat([frame[given], numbers[kept]], axis=1)
 
 
 def simulated(seed: int) -> pd.DataFrame:
@@ -75,6 +80,6 @@ def followed(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     """The columns of `calibration` for every scorer, with a column scorer."""
     scorers = [name for name in frame if name not in _GIVEN]
     scores = frame.groupby("item", sort=False)[scorers].first()
-    ratings = frame[["item", "annotator", "rating"]]
+    ratings = frame.drop(columns=scorers)
     found = [calibration(ratings, scores[name], seed=seed).assign(scorer=name) for name in scorers]
     return pd.concat(found, ignore_index=True)

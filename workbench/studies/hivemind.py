@@ -124,10 +124,11 @@ def spelled_out(answers: Answers) -> pd.DataFrame:
 
 def wording(answers: Answers, size: int = 6) -> pd.DataFrame:
     """Diversity of wording, within a prompt and across prompts: columns measure, model, sets, value, low,
-    high, n (squares of prompts by answers).
+    high, n (squares of prompts by answers, of `size` or as many as every model answered).
     """
     measures = {"EAD": ead, "1 − self-BLEU": lambda texts: 1 - self_bleu(texts)}
-    size = min(size, answers.frame["prompt_id"].nunique())
+    fewest = answers.frame.groupby(["model", "prompt_id"]).size().min()
+    size = min(size, answers.frame["prompt_id"].nunique(), fewest)
     frames = [
         per_input_and_across(answers.frame, measure, size).assign(measure=name)
         for name, measure in measures.items()
@@ -179,30 +180,29 @@ def claims(answers: Answers, table: pd.DataFrame, met: pd.DataFrame) -> list[dic
     apart = _trained_apart(answers)
     who = "models trained apart" if answers.n_meanings else "different models"
     between = met[[frozenset(pair) in apart for pair in zip(met["first"], met["second"], strict=True)]]
-    if between["rescaled"].isna().all():  # one model, or answers that are the same everywhere
+    if met["prompt_id"].nunique() < 2:  # nothing to draw for an interval, and no answers to other prompts
         return []
     by_prompt = between.groupby("prompt_id")[["rescaled", "same"]].mean()
     found = [
-        {"name": "models-agree-more-than-chance", "paper": paper, "view": view,
-         "says": f"Answers of {who} are more alike than answers to different prompts.",
-         "unit": "of the way from the random floor to paraphrases",
-         **plain(bootstrap_mean(by_prompt["rescaled"]))}
+        ({"name": "models-agree-more-than-chance", "paper": paper, "view": view,
+          "says": f"Answers of {who} are more alike than answers to different prompts.",
+          "unit": "of the way from the random floor to paraphrases"}, by_prompt["rescaled"])
     ]  # fmt: skip
-    if not answers.n_meanings:
-        return found
-    chance = by_prompt.index.map(lambda prompt: 1 / answers.n_meanings[prompt]).to_numpy()
-    people = table[table["model"] == PEOPLE].set_index("prompt_id")["same"]
-    found += [
-        {"name": "models-agree-more-than-valid-answers", "paper": paper, "view": view,
-         "says": "Answers of models trained apart mean the same more often than random valid answers.",
-         "unit": "chance of one meaning", **plain(bootstrap_mean(by_prompt["same"] - chance))},
-        {"name": "models-agree-more-than-people", "view": view,
-         "paper": "implied: models converge where people differ",
-         "says": "Answers of models trained apart mean the same more often than answers of two people.",
-         "unit": "chance of one meaning",
-         **plain(bootstrap_mean(by_prompt["same"] - people.reindex(by_prompt.index)))},
-    ]  # fmt: skip
-    return found + _tuning(table)
+    if answers.n_meanings:
+        chance = by_prompt.index.map(lambda prompt: 1 / answers.n_meanings[prompt]).to_numpy()
+        people = table[table["model"] == PEOPLE].set_index("prompt_id")["same"]
+        found += [
+            ({"name": "models-agree-more-than-valid-answers", "paper": paper, "view": view,
+              "says": "Answers of models trained apart mean the same more often than random valid answers.",
+              "unit": "chance of one meaning"}, by_prompt["same"] - chance),
+            ({"name": "models-agree-more-than-people", "view": view,
+              "paper": "implied: models converge where people differ",
+              "says": "Answers of models trained apart mean the same more often than people's answers.",
+              "unit": "chance of one meaning"}, by_prompt["same"] - people.reindex(by_prompt.index)),
+            *_tuning(table),
+        ]  # fmt: skip
+    # one model, one answer each, or answers that are the same everywhere leave nothing to say
+    return [{**told, **plain(bootstrap_mean(values))} for told, values in found if values.notna().any()]
 
 
 def _trained_apart(answers: Answers) -> set[frozenset[str]]:
@@ -212,7 +212,7 @@ def _trained_apart(answers: Answers) -> set[frozenset[str]]:
     return set(map(frozenset, combinations(known, 2)))
 
 
-def _tuning(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _tuning(table: pd.DataFrame) -> list[tuple[dict[str, str], pd.Series]]:
     """What fine-tuning does to the chance that two answers of a model mean the same."""
     same = table.pivot(index="prompt_id", columns="model", values="same")
     told = {
@@ -225,8 +225,6 @@ def _tuning(table: pd.DataFrame) -> list[dict[str, Any]]:
     for reads, (name, says, paper) in told.items():
         members = [each for each in MEMBERS if each.reads == reads and each.name in same]
         rise = pd.concat([same[each.name] - same[each.of] for each in members], axis=1).mean(axis=1)
-        found.append(
-            {"name": name, "says": says, "paper": paper, "unit": "chance of one meaning",
-             "view": "How much each model repeats itself", **plain(bootstrap_mean(rise))}
-        )  # fmt: skip
+        claim = {"name": name, "says": says, "paper": paper, "unit": "chance of one meaning"}
+        found.append(({**claim, "view": "How much each model repeats itself"}, rise))
     return found

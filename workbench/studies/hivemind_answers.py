@@ -117,8 +117,10 @@ def _opened(place: Path | str, own: bool, device: str) -> Sampler:
 def prompts(params: Any) -> pd.DataFrame:
     """What is asked: columns prompt_id, prompt, category. A file is text (one a line) or rows with prompt.
 
+    What stands there twice is asked once.
+
     Raises:
-        UserError: the file has no prompts, or a row has none.
+        UserError: the file has no prompts, a row has none, or two have one id.
     """
     if params.prompts == "embedded":
         found = [(each.id, each.prompt, each.kind) for each in open_ended.requests(params.seed)]
@@ -131,8 +133,13 @@ def prompts(params: Any) -> pd.DataFrame:
             if not isinstance(prompt, str) or not prompt.strip():
                 raise UserError(f"{where} has no prompt.")
             known = row if isinstance(row, dict) else {}
-            found.append((str(known.get("id", prompt)), prompt, str(known.get("category", ""))))
-    return pd.DataFrame(found, columns=["prompt_id", "prompt", "category"])
+            own = prompt if known.get("id") is None else str(known["id"])
+            found.append((own, prompt, str(known.get("category") or "")))
+    asked = pd.DataFrame(found, columns=["prompt_id", "prompt", "category"]).drop_duplicates()
+    again = asked.loc[asked["prompt_id"].duplicated(), "prompt_id"]
+    if len(again):
+        raise UserError(f"{params.prompts} has two prompts with the id {again.iloc[0]}: give each its own.")
+    return asked
 
 
 def ask(
@@ -186,6 +193,9 @@ def answers(found: pd.DataFrame, sizes: Sizes, params: Any) -> Answers:
         high = similarity.ceiling_of_classes(
             own, list(zip(frame["prompt_id"], frame["meaning"], strict=True))
         )
+    if np.isnan(low):
+        low = 0.0
+        notes.append("there is one prompt only, so that 0 stands for a cosine of 0")
     if not high > low:
         high = 1.0
         notes.append("no two answers say the same in other words, so that 1 stands for copies")

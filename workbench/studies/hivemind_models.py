@@ -108,11 +108,15 @@ SIZES = {
 
 
 def sizes(params: Any) -> Sizes:
-    """The profile's sizes; `samples` and `iterations` replace what they name."""
+    """The profile's sizes; `samples` and `iterations` replace what they name.
+
+    Raises:
+        UserError: there is nothing to draw, or no generation after the first.
+    """
     named = {"samples": params.samples, "generations": params.iterations}
     given = {name: value for name, value in named.items() if value is not None}
-    if given and min(given.values()) < 1:
-        raise UserError("samples and iterations must be 1 or more.")
+    if given.get("samples", 1) < 1 or given.get("generations", 2) < 2:
+        raise UserError("samples must be 1 or more, and iterations 2 or more (the first reads people's).")
     return replace(SIZES[params.profile], **given)
 
 

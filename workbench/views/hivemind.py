@@ -67,7 +67,7 @@ def repetition(frame: pd.DataFrame) -> Chart:
         ends + rules + dots + said if judged else ends + rules + dots,
         "How much each model repeats itself",
         "Dots are mean cosines between a model's answers to one prompt, rescaled between two measured ends; "
-        "beyond 1 answers repeat word for word. Lines are 95 % intervals over prompts.",
+        "beyond 1 answers are more alike than paraphrases. Lines are 95 % intervals over prompts.",
     )
 
 
@@ -297,7 +297,7 @@ def evaluators(frame: pd.DataFrame) -> Chart:
     return Chart(
         lines.facet(column=alt.Column("scorer:N", title=None)),
         "Do scores follow people where people disagree?",
-        "From left to right fewer items, more disputed; bars are 95 % intervals over items. What falls with "
-        "the control falls because mean ratings vary less there; what falls below it is the scorer's. Near a "
-        "ceiling of 0 the mean ratings are noise, and so is the line.",
+        "From left to right fewer items, more disputed; bars are 95 % intervals over prompts (over items if "
+        "they name no prompt). What falls with the control falls because mean ratings vary less there; what "
+        "falls below it is the scorer's. Near a ceiling of 0 mean ratings are noise, and so is the line.",
     )
