@@ -83,3 +83,13 @@ def test_a_click_into_the_open_chooses_the_nearest_point(opened):
         "text => document.querySelector('.live').textContent.includes(text)", arg=f"Example {nearest}."
     )
     assert told(opened).count("Example ") == 1
+
+
+def test_the_nearest_points_tooltip_names_its_template(opened):
+    opened.locator(".live svg").scroll_into_view_if_needed()
+    box = opened.locator(DOTS).nth(5).bounding_box()
+    opened.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+    opened.wait_for_selector("#tooltip:visible")
+    shown = opened.locator("#tooltip").inner_text()
+    assert "market/sum" in shown
+    assert "undefined" not in shown

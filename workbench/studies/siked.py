@@ -138,7 +138,9 @@ def distil(
         if number and how != "teacher-only":
             writer = before if on_policy else str(folder / "round-0" / "model")
             student = cache(partial(_sampler, writer, device))
-            wrote = in_pieces(place / "wrote", questions, partial(_wrote, student, lesson), seed + number)
+            wrote = in_pieces(
+                place / "wrote", questions, partial(_wrote, student, lesson), 1000 * seed + number
+            )
             mixed = mix(teacher, first_correct(wrote, "student"), how, alpha=alpha, seed=seed)
             if mixed.empty:  # nothing of its own is right: it stays what it was
                 rows.append({"round": number, **_state(mixed, answered)})
@@ -193,7 +195,7 @@ def _learn(
         context=min(lesson.context, longest),
         learning_rate=lesson.learning_rate / (2 if number else 1),
         lora=Lora() if lesson.tuning == "lora" else None,
-        seed=seed + number,
+        seed=1000 * seed + number,
     )
     return model, tokenizer
 

@@ -130,6 +130,13 @@ def _wrapped(text: str) -> str:
     return "\n".join(lines[:9] if len(lines) <= 9 else [*lines[:8], "…"])
 
 
+# Where the nearest point answers, Vega-Lite 6 looks for texts in the wrong datum and finds "undefined".
+_TOOLTIP = (
+    "{template: (datum.datum || datum).template, cluster: (datum.datum || datum).cluster, "
+    "contribution: format((datum.datum || datum).contribution, '.2f')}"
+)
+
+
 def _cloud(rows: pd.DataFrame, point: alt.Parameter, bar: alt.Parameter) -> alt.LayerChart:
     hidden = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
     base = alt.Chart(rows).encode(
@@ -142,7 +149,7 @@ def _cloud(rows: pd.DataFrame, point: alt.Parameter, bar: alt.Parameter) -> alt.
         shape=alt.Shape("shape:N", title=None if "accepted" in rows else "cluster").scale(range=SHAPES)
         .legend(orient="top", symbolFillColor=MUTED, symbolStrokeColor=MUTED),
         opacity=alt.when(bar).then(alt.value(0.9)).otherwise(alt.value(0.07)),
-        tooltip=["template", "cluster", alt.Tooltip("contribution", format=".2f")],
+        tooltip=alt.value(alt.ExprRef(_TOOLTIP)),
     ).add_params(point)  # fmt: skip
     ring = base.mark_point(filled=False, shape="circle", size=190, strokeWidth=2.5, color=PALETTE[1])
     return (dots + ring.transform_filter(point)).properties(width=440, height=360)
