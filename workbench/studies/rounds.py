@@ -61,7 +61,7 @@ SHARED = {
 LONG = 512  # tokens, at least, that a question and its solution may fill where they come from files
 SIZES = {
     "tiny": Sizes(Course("tiny:0.3M", 800, 0, 16, 0, largest=10, n_words=5),
-                  Lesson(3, 3, 3, 4, context=160, least_gain=-0.1), 160, 50, 250, 3),
+                  Lesson(3, 3, 2, 4, context=160, least_gain=-0.1), 160, 50, 250, 3),
     "small": Sizes(Course("tiny:1M", 4_000, 0, 32, 0), Lesson(8, 4, 3, 10, 32), 1_000, 200, 1_000, 4),
     "paper": Sizes(Course("tiny:28M", 20_000, 0, 64, 0), Lesson(3, 3, 4, 10, 8, 1024, 2e-4),
                    6_700, 700, 1_319, 3),
