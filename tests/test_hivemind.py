@@ -390,4 +390,8 @@ def test_controls_tell_the_scorer_that_fails_where_people_disagree():
         assert most["value"] < whole["value"] - 0.1  # both fall
         assert (most["extra"] < -0.1) == (name == evaluators.UNEVEN)
         rows.append(found)
-    views.evaluators(pd.concat(rows)).bundle()
+    chart = views.evaluators(pd.concat(rows))
+    chart.bundle()
+    (points,) = chart.spec["datasets"].values()
+    assert {point["at"] for point in points} == {1, 0.16, 0.1}  # what all items show is where a fall begins
+    views.evaluators(calibration(frame[frame["item"] < 30], scores[name]).assign(scorer=name)).bundle()

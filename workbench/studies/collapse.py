@@ -31,10 +31,12 @@ from workbench.studies.hivemind_models import CONTEXT, LONGEST, Sizes
 from workbench.studies.subsets import plain
 
 REGIMES = ("replace", "accumulate", "accumulate-subsample")
+NORMAL = "replace, normal distributions"
 BASE, LIBRARY = "south", "west"  # the model that every generation begins from, and the real data of the first
 ASKED = ("dweller", "likeness", "story")  # kinds without names: few examples are many for each request
 RARE = 0.03  # real share of a meaning below which it is in the tail
 _EXAMPLES, _TYPES, _CHAINS = 50, 20, 2_000  # of the exact simulation
+_DRAWN = 20  # examples of a normal distribution
 _EACH = 30  # answers to each request that a generation is measured on
 Pair = tuple[str, str]
 
@@ -43,9 +45,9 @@ Pair = tuple[str, str]
 def drift(generations: int, seed: int, examples: int = _EXAMPLES, chains: int = _CHAINS) -> pd.DataFrame:
     """Simulated tables of frequencies beside their laws: columns regime, generation, value, law.
 
-    `value` is the mean of 1 − Σp² over chains, relative to the first generation's, which is fitted to M real
-    examples in every regime; `law` is its expectation (NaN for accumulate-subsample, which has no closed
-    form here).
+    `value` is the mean of 1 − Σp² over chains (of NORMAL the variance, see `gaussian`), relative to the first
+    generation's, which is fitted to real examples in every regime; `law` is its expectation (NaN for
+    accumulate-subsample, which has no closed form here).
     """
     rng = np.random.default_rng(seed)
     weights = 1 / np.arange(1, _TYPES + 1)
@@ -64,8 +66,11 @@ def drift(generations: int, seed: int, examples: int = _EXAMPLES, chains: int = 
             rows.append((regime, generation, differ.mean()))
     frame = pd.DataFrame(rows, columns=["regime", "generation", "value"])
     frame["value"] /= frame.groupby("regime")["value"].transform("first")
-    laws = [law(regime, generation, examples) for regime, generation, _ in rows]
-    return frame.assign(law=laws)
+    frame["law"] = [law(regime, generation, examples) for regime, generation, _ in rows]
+    variances = gaussian(generations, seed)
+    laws = [law("replace", generation, _DRAWN) for generation in range(1, generations + 1)]
+    normal = {"generation": np.arange(1, generations + 1), "value": variances / variances[0], "law": laws}
+    return pd.concat([frame, pd.DataFrame({"regime": NORMAL, **normal})], ignore_index=True)
 
 
 def law(regime: str, generation: int, examples: int) -> float:
@@ -77,7 +82,7 @@ def law(regime: str, generation: int, examples: int) -> float:
     return float("nan")
 
 
-def gaussian(generations: int, seed: int, examples: int = 20, chains: int = 20_000) -> np.ndarray:
+def gaussian(generations: int, seed: int, examples: int = _DRAWN, chains: int = 20_000) -> np.ndarray:
     """Mean variance of fits (maximum likelihood) to samples of the fit before, shape (generations,).
 
     Its law is (1 − 1/M)^g, times the variance of the real data, 1.
@@ -226,12 +231,15 @@ def curves(frame: pd.DataFrame) -> pd.DataFrame:
     names = {
         "loss": "loss on real answers (nats/token)",
         "meanings": f"different meanings in {_EACH} answers",
+        "differ": "chance that two valid answers differ",
         "tail": "rare meanings still said",
         "valid": "valid answers",
     }
-    rows = []
-    for (regime, generation), part in frame.groupby(["regime", "generation"], sort=False):
+    rows, shown = [], frame.assign(differ=1 - frame["same"])
+    for (regime, generation), part in shown.groupby(["regime", "generation"], sort=False):
         for name, title in names.items():
+            if part[name].isna().all():  # no two valid answers to any request
+                continue
             found = bootstrap_mean(part[name], groups=part["prompt_id"])
             rows.append((regime, generation, title, found.value, found.low, found.high, found.n))
     return pd.DataFrame(rows, columns=["regime", "generation", "measure", "value", "low", "high", "n"])

@@ -241,7 +241,7 @@ def drift(frame: pd.DataFrame) -> Chart:
         x=alt.X("generation:Q", title="generation").axis(tickMinStep=1)
     )
     dots = base.mark_point(filled=True, size=34).encode(
-        y=alt.Y("value:Q", title="chance that two draws differ, first generation = 1").scale(zero=False),
+        y=alt.Y("value:Q", title="variety, first generation = 1").scale(zero=False),
         color=alt.Color("regime:N", title="training data"),
         shape=alt.Shape("regime:N", title="training data"),
         tooltip=["regime", "generation", *(alt.Tooltip(name, format=".4f") for name in ("value", "law"))],
@@ -254,8 +254,9 @@ def drift(frame: pd.DataFrame) -> Chart:
     return Chart(
         lines + dots,
         "Frequency tables that read what frequency tables wrote",
-        "Dots are means over simulated chains of tables fitted to 50 examples, lines the exact laws; "
-        "accumulate-subsample has no law here. Nothing is learnt or forgotten but by chance.",
+        "Dots are means over simulated chains, lines the exact laws; accumulate-subsample has none here. "
+        "Variety is the chance that two draws from a table of 50 examples differ, and the variance of normal "
+        "distributions fitted to 20. Nothing is learnt or forgotten but by chance.",
     )
 
 
@@ -281,11 +282,12 @@ def collapse(frame: pd.DataFrame) -> Chart:
 def evaluators(frame: pd.DataFrame) -> Chart:
     """Scores against ratings on subsets. Columns as `evaluators.followed` gives them."""
     names = {"value": "measured", "random": "control: same size and variance", "ceiling": "ceiling: people"}
-    part = frame[(frame["subset"] == "disputed") & (frame["n"] >= 20)]
+    part = frame[(frame["subset"] == "all") | (frame["subset"] == "disputed") & (frame["n"] >= 20)]
+    part = part.assign(at=part["at"].fillna(1))  # all
     long = part.melt(["scorer", "at", "n", "low", "high"], list(names), "line", "correlation")
     long["line"] = long["line"].map(names)
     base = alt.Chart(long, width=270, height=230).encode(
-        x=alt.X("at:Q", title="items, the most disputed").axis(format="%").scale(reverse=True)
+        x=alt.X("at:O", title="items, the most disputed", sort="descending").axis(format=".0%", labelAngle=0)
     )
     lines = base.mark_line(point=True).encode(
         y=alt.Y("correlation:Q", title="Spearman correlation"),
@@ -297,7 +299,7 @@ def evaluators(frame: pd.DataFrame) -> Chart:
     return Chart(
         lines.facet(column=alt.Column("scorer:N", title=None)),
         "Do scores follow people where people disagree?",
-        "From left to right fewer items, more disputed; bars are 95 % intervals over prompts (over items if "
-        "they name no prompt). What falls with the control falls because mean ratings vary less there; what "
-        "falls below it is the scorer's. Near a ceiling of 0 mean ratings are noise, and so is the line.",
+        "From left to right: all items and ever fewer, more disputed ones; bars are 95 % intervals over "
+        "prompts (or items without one). What falls with the control falls because mean ratings vary less; "
+        "what falls below it is the scorer's. Near a ceiling of 0 mean ratings are noise, and so is the line.",
     )
