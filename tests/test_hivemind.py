@@ -372,6 +372,15 @@ def test_annotations_of_a_file_are_checked(tmp_path):
     over_items = evaluators.followed(found.drop(columns="prompt"), 0)
     assert followed["value"][0] == over_items["value"][0]
     assert followed["low"][0] != over_items["low"][0]  # prompts are drawn, not items
+    frame.astype({"rating": object}).assign(
+        rating=lambda rows: rows["rating"].where(rows.index > 0, "")
+    ).to_csv(path, index=False)
+    assert (
+        evaluators.followed(evaluators.annotations(params), 0)["n"][0] == 20
+    )  # a missing rating is left out
+    path.write_text("item,annotator\n1,2,3\n")
+    with pytest.raises(UserError, match="row 1 has more entries"):
+        evaluators.annotations(params)
     frame.drop(columns="judge").to_csv(path, index=False)
     with pytest.raises(UserError, match="no column of scores"):
         evaluators.annotations(params)

@@ -9,7 +9,6 @@ Three kinds are read, known by the fields of the first row:
   of sentences is one story. Its stories name no prompt: they go round eight of them in order.
 """
 
-import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,22 +95,13 @@ def _answers(path: Path) -> Iterator[tuple[str, list[Any]]]:
         yield from _mctb(tables, path)
         return
     n_read = 0
-    for where, row in _rows(path):
+    for where, row in rows.of_source(str(path), formats=rows.TABLES):
         n_read += 1
         if not isinstance(row, dict):
             raise UserError(f"{where} is no object with fields.")
         yield from ((where, answer) for answer in _of_row(row, where))
     if not n_read:
         raise UserError(f"{path} holds no answer.")
-
-
-def _rows(path: Path) -> Iterator[tuple[str, Any]]:
-    if rows.suffix(path) != ".csv":
-        yield from rows.of_source(str(path))
-        return
-    with rows.opened(path) as file:
-        for number, row in enumerate(csv.DictReader(file), start=2):  # line 1 names the columns
-            yield f"{path} line {number}", row
 
 
 def _of_row(row: dict[str, Any], where: str) -> list[list[Any]]:

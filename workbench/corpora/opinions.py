@@ -5,12 +5,10 @@ groups{name: {dist or counts, n?}}?}`, in .jsonl, .json, .parquet, or .csv (list
 entries). A row with a `group` tells of that group alone; rows of one id belong to one question.
 """
 
-import csv
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
@@ -90,7 +88,7 @@ def load(spec: str, limit: int | None = None) -> Opinions:
     """The questions of a file, a folder or a hub data set, in their order.
 
     Args:
-        spec: a path or `org/name` (see `rows.of_source`; .csv too), with "polis:", "moralchoice:" or "own:"
+        spec: a path or `org/name` (see `rows.of_source`), with "polis:", "moralchoice:" or "own:"
             before it to name the kind; without, the first row's fields tell.
         limit: keep this many questions, evenly spread over the file.
 
@@ -134,22 +132,9 @@ def load(spec: str, limit: int | None = None) -> Opinions:
 
 
 def _rows(source: str) -> Iterator[tuple[str, Any]]:
-    files, hub = rows.find(source, (".csv", *rows.FORMATS))
-    for path in files:
-        yield from (_csv(path) if rows.suffix(path) == ".csv" else rows.of_file(path))
-    if hub is not None:
-        yield from rows.of_hub(*hub, None)
-
-
-def _csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with rows.opened(path) as file:
-        for number, row in enumerate(csv.DictReader(file), start=1):
-            if None in row:
-                raise UserError(f"{path} row {number} has more entries than the first line has names.")
-            yield (
-                f"{path} row {number}",
-                {name: value for name, value in row.items() if value not in (None, "")},
-            )
+    for where, row in rows.of_source(source, formats=rows.TABLES):
+        # an empty entry of a table is one that is not there
+        yield where, {k: v for k, v in row.items() if v != ""} if isinstance(row, dict) else row
 
 
 def _recognised(row: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
-"""Rows from outside: .jsonl, .json, .parquet (each also .gz but parquet), a folder of them, the hub.
+"""Rows from outside: .jsonl, .json, .csv, .parquet (each also .gz but parquet), a folder of them, the hub.
 
 Every fault of the input ends as one `UserError`, with the line where there is one.
 """
 
+import csv
 import difflib
 import gzip
 import itertools
@@ -17,22 +18,26 @@ from typing import IO, Any
 from workbench.errors import UserError
 
 FORMATS = (".jsonl", ".json", ".parquet")
+TABLES = (*FORMATS, ".csv")  # where rows have names but no nesting
 _CHUNK = 1 << 20
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def of_source(source: str, limit: int | None = None) -> Iterator[tuple[str, Any]]:
+def of_source(
+    source: str, limit: int | None = None, formats: Sequence[str] = FORMATS
+) -> Iterator[tuple[str, Any]]:
     """(where, row) of every row of a file, of the files of a folder, or of a hub data set.
 
     Args:
         source: a path, or `org/name` on the hub with an optional `:split` (default train). A local folder
             takes `:split` too: files with that word in their name.
         limit: how many rows of the hub are wanted (it is streamed then).
+        formats: of files that are read: FORMATS, or TABLES.
 
     Raises:
         UserError: nothing there, a wrong or broken format, or the hub out of reach.
     """
-    files, hub = find(source, FORMATS)
+    files, hub = find(source, formats)
     for path in files:
         yield from of_file(path)
     if hub is not None:
@@ -60,12 +65,13 @@ def suffix(path: Path) -> str:
 
 
 def of_file(path: Path) -> Iterator[tuple[str, Any]]:
-    """(where, row) of every row of a .jsonl, .json or .parquet file."""
+    """(where, row) of every row of a .jsonl, .json, .csv or .parquet file; a .csv's entries are all text."""
     if suffix(path) == ".parquet":
         yield from _parquet(path)
         return
+    readers = {".jsonl": _json_lines, ".csv": _csv}
     with opened(path) as file:
-        yield from (_json_lines if suffix(path) == ".jsonl" else _json_array)(file, path)
+        yield from readers.get(suffix(path), _json_array)(file, path)
 
 
 def of_hub(name: str, split: str, limit: int | None) -> Iterator[tuple[str, Any]]:
@@ -151,6 +157,16 @@ def _json_lines(file: IO[str], path: Path) -> Iterator[tuple[str, Any]]:
                 yield f"{path} line {number}", json.loads(line)
             except (json.JSONDecodeError, RecursionError) as error:
                 raise UserError(f"{path} line {number} is not JSON: {_reason(error)}.") from error
+
+
+def _csv(file: IO[str], path: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        for number, row in enumerate(csv.DictReader(file), start=1):
+            if None in row:
+                raise UserError(f"{path} row {number} has more entries than the first line has names.")
+            yield f"{path} row {number}", row
+    except csv.Error as error:
+        raise UserError(f"{path} is not a readable table: {error}.") from error
 
 
 def _json_array(file: IO[str], path: Path) -> Iterator[tuple[str, Any]]:

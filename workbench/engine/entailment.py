@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.engine.folders import without_bars
-from workbench.engine.models import pick_device
+from workbench.engine.models import hub_answers, pick_device
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Entailment:
         """
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        local = Path(source).exists()
+        local = Path(source).exists() or not hub_answers()
         options = {"local_files_only": local, "trust_remote_code": False}
         try:
             with without_bars():

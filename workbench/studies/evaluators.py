@@ -6,8 +6,6 @@ follow mean ratings less there. The controls that tell such a finding from arith
 everywhere alike, the other errs where people disagree.
 """
 
-import csv
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,14 +32,8 @@ def annotations(params: Any) -> pd.DataFrame:
     """
     if params.annotations == "embedded":
         return simulated(params.seed)
-    path = Path(params.annotations)
-    if rows.suffix(path) == ".csv":
-        if not path.exists():
-            raise UserError(f"There is no file {path}.")
-        with rows.opened(path) as file:
-            frame = pd.DataFrame(list(csv.DictReader(file)))
-    else:
-        frame = pd.DataFrame([row for _, row in rows.of_source(params.annotations)])
+    path = params.annotations
+    frame = pd.DataFrame([row for _, row in rows.of_source(path, formats=rows.TABLES)]).replace("", None)
     for name in ("item", "annotator", "rating"):
         if name not in frame:
             raise UserError(f"{path} has no column {name}: give item, annotator, rating and scores.")

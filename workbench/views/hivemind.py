@@ -300,6 +300,6 @@ def evaluators(frame: pd.DataFrame) -> Chart:
         lines.facet(column=alt.Column("scorer:N", title=None)),
         "Do scores follow people where people disagree?",
         "From left to right: all items and ever fewer, more disputed ones; bars are 95 % intervals over "
-        "prompts (or items without one). What falls with the control falls because mean ratings vary less; "
-        "what falls below it is the scorer's. Near a ceiling of 0 mean ratings are noise, and so is the line.",
+        "prompts (or items without one). What falls with the control falls because mean ratings vary less, "
+        "what falls below it is the scorer's. Near a ceiling of 0 the mean ratings, and the line, are noise.",
     )
