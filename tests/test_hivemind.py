@@ -146,6 +146,18 @@ def test_claims_leave_out_models_that_descend_from_others(answers):
     assert effects["best-answers-lower-diversity"] > 0.4
 
 
+def test_a_teacher_unites_its_students_if_they_agree_more_than_what_they_began_from(answers):
+    names = ["south", "west", "south-taught", "west-taught", "north-a"]
+    own = replace(
+        answers, frame=answers.frame.replace({"model": dict(zip(answers.models, names, strict=True))})
+    )
+    met = hivemind.pairs(own)
+    effects = {each["name"]: each["effect"] for each in hivemind.claims(own, hivemind.cells(own), met)}
+    before = met[(met["first"] == "south") & (met["second"] == "west")]["same"].mean()
+    assert effects["teacher-unites-students"] == pytest.approx(1 - before)  # both students copy one answer
+    assert "best-answers-lower-diversity" not in effects
+
+
 def test_one_answer_each_leaves_claims_of_agreement_and_none_of_repetition(answers):
     names = ["north-a", "south", "south-taught", "north-best", "west"]
     frame = answers.frame.replace({"model": dict(zip(answers.models, names, strict=True))})

@@ -200,6 +200,7 @@ def claims(answers: Answers, table: pd.DataFrame, met: pd.DataFrame) -> list[dic
               "says": "Answers of models trained apart mean the same more often than people's answers.",
               "unit": "chance of one meaning"}, by_prompt["same"] - people.reindex(by_prompt.index)),
             *_tuning(table),
+            *_united(met, view),
         ]  # fmt: skip
     # one model, one answer each, or answers that are the same everywhere leave nothing to say
     return [{**told, **plain(bootstrap_mean(values))} for told, values in found if values.notna().any()]
@@ -224,7 +225,33 @@ def _tuning(table: pd.DataFrame) -> list[tuple[dict[str, str], pd.Series]]:
     found = []
     for reads, (name, says, paper) in told.items():
         members = [each for each in MEMBERS if each.reads == reads and each.name in same]
+        if not members:
+            continue
         rise = pd.concat([same[each.name] - same[each.of] for each in members], axis=1).mean(axis=1)
         claim = {"name": name, "says": says, "paper": paper, "unit": "chance of one meaning"}
         found.append(({**claim, "view": "How much each model repeats itself"}, rise))
     return found
+
+
+def _united(met: pd.DataFrame, view: str) -> list[tuple[dict[str, str], pd.Series]]:
+    """What one teacher does to the chance that answers of two of its students mean the same."""
+    same = {
+        frozenset(pair): part.set_index("prompt_id")["same"]
+        for pair, part in met.groupby(["first", "second"])
+    }
+    students = [each for each in MEMBERS if each.reads == "teacher"]
+    rises = [
+        same[frozenset((a.name, b.name))] - same[frozenset((a.of, b.of))]
+        for a, b in combinations(students, 2)
+        if frozenset((a.name, b.name)) in same
+    ]
+    if not rises:
+        return []
+    claim = {
+        "name": "teacher-unites-students",
+        "says": "Fine-tuning on samples of one teacher makes answers of two models mean the same more often.",
+        "paper": "implied: models trained on each other's samples converge",
+        "unit": "chance of one meaning",
+        "view": view,
+    }
+    return [(claim, pd.concat(rises, axis=1).mean(axis=1))]

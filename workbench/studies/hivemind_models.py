@@ -116,7 +116,9 @@ def sizes(params: Any) -> Sizes:
     named = {"samples": params.samples, "generations": params.iterations}
     given = {name: value for name, value in named.items() if value is not None}
     if given.get("samples", 1) < 1 or given.get("generations", 2) < 2:
-        raise UserError("samples must be 1 or more, and iterations 2 or more (the first reads people's).")
+        raise UserError(
+            "samples must be 1 or more and iterations 2 or more: the first one reads what people wrote."
+        )
     return replace(SIZES[params.profile], **given)
 
 
