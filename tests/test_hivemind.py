@@ -116,6 +116,7 @@ def test_rarefaction_counts_valid_meanings_only(answers):
     own = hivemind.cells(answers).groupby("model")["meanings"].mean()
     assert curves.loc[12, "broken"] == pytest.approx(own["broken"])
     assert (curves[hivemind.POOLED] < curves["free-a"]).iloc[1:12].all()
+    assert len(curves) == 12  # nobody gave more: beyond, all together would be compared with none
 
 
 def test_the_nearest_answer_is_another_models(answers):

@@ -98,13 +98,15 @@ def mixed(answers: Answers) -> tuple[pd.DataFrame, pd.DataFrame]:
 def rarefied(answers: Answers, most: int = 20) -> pd.DataFrame:
     """Expected different valid meanings among k answers: columns model, k, value (mean over prompts).
 
-    Answers are drawn without replacement, valid or not; POOLED draws from all models' answers together.
+    Answers are drawn without replacement, valid or not; POOLED draws from all models' answers together, as
+    many as the model with most answers allows.
     """
     frame = answers.frame
     pooled = frame[answers.own].assign(model=POOLED)
+    fewest = frame.groupby(["model", "prompt_id"]).size().groupby("model").min()
     rows = []
     for model, part in pd.concat([frame, pooled]).groupby("model", sort=False):
-        ks = np.arange(1, min(most, part.groupby("prompt_id").size().min()) + 1)
+        ks = np.arange(1, min(most, fewest.get(model, fewest.max())) + 1)
         curves = [_new_meanings(own, ks) for _, own in part.groupby("prompt_id")]
         rows += [(model, k, value) for k, value in zip(ks, np.mean(curves, axis=0), strict=True)]
     return pd.DataFrame(rows, columns=["model", "k", "value"])
