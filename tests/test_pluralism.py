@@ -300,7 +300,7 @@ def test_results_claims_and_pictures_of_the_arms(made):
     assert set(found["set"]) == {"tuned questions", "other questions", "chances"}
     gains = pluralism_results.steered_by_arm(answers, plan.task)
     claims = pluralism_results.claims(found, gains)
-    assert len(claims) == 7
+    assert len(claims) == 8
     assert all(claim["low"] <= claim["effect"] <= claim["high"] for claim in claims)
     table = pluralism_results.by_readout(pluralism_arms.read_before(folder, plan), plan)
     unread = table.drop_duplicates("readout").set_index("readout")["unread"]

@@ -158,6 +158,8 @@ def claims(found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[str, Any]]:
          "Imitating the majority's answers moves the model away as well."),
         ("tuning-hurts-steering", gains, ("own_nats", "JSD, nats"), DPO, BEFORE, steers, steer,
          "Asked as a member of a group, the tuned model is further from that group than before."),
+        ("tuning-lowers-steering", gains, ("other_nats", "JSD, nats"), BEFORE, DPO, steers, steer,
+         "Naming a group instead of another brings the tuned model less far towards it than before."),
     ]  # fmt: skip
     claimed = [
         {"name": name, "says": says, "paper": paper, "unit": unit, "view": view,

@@ -65,7 +65,7 @@ def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> 
         "Click a cell on the left to choose its prompt. On the right: how alike two models' answers to it "
         "are (click a pair to fade the others), and its answers as points, meanings outlined. Click a point "
         "to read it beside the nearest answer of another model; what both share is marked."
-        + f" Of {n_prompts} prompts {len(labels)} are shown, evenly from the most to the least agreed on."
+        + f" Of {n_prompts} prompts {len(labels)} are shown, evenly from the most to the least repetitive."
         * (len(labels) < n_prompts),
     )
 
