@@ -13,7 +13,7 @@ demo: .venv/.ok
 	$(BIN)/workbench run --all
 
 test: .venv/.ok chromium lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest
 
 lint: .venv/.ok
 	$(BIN)/ruff check .

@@ -22,10 +22,3 @@ def run(root):
     opened = workbench.start("01_study", {"seed": 0})
     yield opened
     opened.close()
-
-
-def pytest_collection_modifyitems(items):
-    """Side by side (`pytest -n 2`), tests that share what is costly to make stay in one process."""
-    for item in items:
-        shared = "notebooks" if "project" in item.fixturenames else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(shared))
