@@ -65,6 +65,15 @@ def test_files_are_split_by_what_the_teacher_solved(tmp_path):
         task_of(settings(data="x.jsonl"))
 
 
+@pytest.mark.parametrize("profile", ["tiny", "small", "paper"])
+def test_problems_of_files_have_room_in_every_profile(profile):
+    sizes = rounds.sizes(settings(profile=profile, data="gsm8k:train.jsonl"))
+    assert sizes.course.context == sizes.lesson.context >= 512
+    assert sizes.lesson.max_new_tokens >= 256
+    ours = rounds.SIZES[profile].lesson
+    assert sizes.lesson.batch_size * sizes.lesson.context == ours.batch_size * ours.context
+
+
 def test_settings_that_cannot_be_are_said():
     assert rounds.sizes(settings(iterations=5, samples=7)).lesson.rounds == 5
     with pytest.raises(UserError, match="1 or more"):

@@ -71,8 +71,8 @@ SIZES = {
 def sizes(params: Any) -> Sizes:
     """The profile's sizes; `iterations` and `samples` replace what they name.
 
-    Questions and solutions of files are longer than the grammar's: they get `LONG` rows, as many tokens a
-    step.
+    Questions and solutions of files are longer than the grammar's: they get rows of `LONG` tokens or more, as
+    many tokens a step, and half of that for a solution.
 
     Raises:
         UserError: no iterations or samples, or alpha and mixture do not go together.
@@ -84,10 +84,11 @@ def sizes(params: Any) -> Sizes:
         raise UserError("iterations and samples must be 1 or more.")
     check(params.mixture, params.alpha)
     course, lesson = chosen.course, chosen.lesson
-    if params.data != "embedded" and lesson.context < LONG:
-        course = replace(course, context=LONG)
-        batch_size = lesson.batch_size * lesson.context // LONG
-        lesson = replace(lesson, context=LONG, batch_size=batch_size, max_new_tokens=LONG // 2)
+    if params.data != "embedded":
+        context = max(lesson.context, LONG)
+        course = replace(course, context=context)
+        batch_size = lesson.batch_size * lesson.context // context
+        lesson = replace(lesson, context=context, batch_size=batch_size, max_new_tokens=context // 2)
     lesson = replace(lesson, tuning=params.tuning, restart=params.restart, **given)
     return replace(chosen, course=course, lesson=lesson)
 
