@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,17 +13,36 @@ ROOT = Path(__file__).parent.parent
 
 
 def run_all(project):
-    """`workbench run --all` in a project folder, two notebooks at a time: alone, each leaves a core idle."""
+    """Start `workbench run --all` in a project folder, two notebooks at a time; it writes run_all.log."""
     environment = {**os.environ, "WORKBENCH_RUNS": str(project / "runs")}
+    environment.pop("OMP_NUM_THREADS", None)  # the runner shares the cores out by itself
     command = [sys.executable, "-m", "workbench", "run", "--all", "--jobs", "2", "-p", "profile=tiny"]
-    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
+    with open(project / "run_all.log", "wb") as log:
+        return subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log)
+
+
+def ended_well(project, process):
+    """Wait for the end of `run_all`, and hold that nothing failed."""
+    assert process.wait() == 0, (project / "run_all.log").read_text(encoding="utf-8")[-6000:]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def started(request, tmp_path_factory):
+    """Begin with the notebooks, in a project of their own: they run beside the tests that need none."""
+    if not any("project" in item.fixturenames for item in request.session.items):
+        yield None
+        return
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+    process = run_all(folder)
+    yield folder, process
+    process.send_signal(signal.SIGINT)  # where the tests were stopped early: it ends its kernels
+    process.wait()
 
 
 @pytest.fixture(scope="session")
-def project(tmp_path_factory):
-    """A project of its own in which every notebook has run; the checkout is left alone."""
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
-    done = run_all(folder)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+def project(started):
+    """The project in which every notebook has run; the checkout is left alone."""
+    folder, process = started
+    ended_well(folder, process)
     return folder

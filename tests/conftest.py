@@ -1,10 +1,14 @@
 """A project of one notebook and its open run, and the project in which every notebook has run."""
 
+import os
+
 import pytest
-from all_notebooks import project  # noqa: F401  a fixture
+from all_notebooks import project, started  # noqa: F401  fixtures
 from lab_project import write_notebook
 
 import workbench
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch; the notebooks run beside the tests
 
 
 @pytest.fixture
@@ -22,3 +26,8 @@ def run(root):
     opened = workbench.start("01_study", {"seed": 0})
     yield opened
     opened.close()
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of the notebooks' runs come last: the notebooks run beside all others."""
+    items.sort(key=lambda item: "project" in item.fixturenames)

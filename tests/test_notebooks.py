@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from all_notebooks import run_all
+from all_notebooks import ended_well, run_all
 
 ROOT = Path(__file__).parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -123,7 +123,6 @@ def test_second_run_is_cached(project):
         return {file: file.stat().st_mtime_ns for file in (project / "runs").rglob("*.parquet")}
 
     before = state()
-    done = run_all(project)
-    assert done.returncode == 0, done.stderr
+    ended_well(project, run_all(project))
     assert state() == before
     assert len(list((project / "runs").glob("*/*/run.json"))) == len(PATHS)
