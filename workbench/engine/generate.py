@@ -110,7 +110,7 @@ class TransformersSampler:
             return []
         if not all(stop):
             raise UserError("A stop string must not be empty.")
-        ids = [row or [_first_token(self.tokenizer)] for row in encode(self.tokenizer, prompts)]
+        ids = prompt_tokens(self.tokenizer, prompts)
         batch = Batch(
             self.model,
             ids,
@@ -239,6 +239,15 @@ def token_logprobs(
             before, scored = map(len, rows[index])
             values.append(picked[place, before - 1 : before - 1 + scored])
         yield part, values
+
+
+def prompt_tokens(tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str]) -> list[list[int]]:
+    """Tokens of each prompt as it is sampled from: at least the one that begins a text.
+
+    Raises:
+        UserError: a prompt is empty, and the tokenizer has no such token.
+    """
+    return [row or [_first_token(tokenizer)] for row in encode(tokenizer, prompts)]
 
 
 def _first_token(tokenizer: PreTrainedTokenizerFast) -> int:

@@ -7,19 +7,19 @@ is all it would add here.
 from __future__ import annotations
 
 import inspect
-import json
 import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
 from workbench.engine.adapters import Lora, fingerprint
-from workbench.engine.folders import take_up, without_bars
+from workbench.engine.checkpoints import describe, finished
+from workbench.engine.folders import take_up
 from workbench.engine.generate import token_logprobs
 from workbench.engine.packing import Example, pack
 from workbench.engine.tokens import encode, encode_pairs
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 Precision = Literal["auto", "fp32", "bf16"]
 Schedule = Literal["cosine", "linear", "constant"]
-SETTINGS = "training.json"  # in the folder of a training, with its history once it is finished
 
 
 @dataclass(frozen=True)
@@ -188,7 +187,7 @@ def train(
     blocks = pack(tokenizer, examples, context, one_per_row=not tells_documents_apart(model))
     steps = _steps(steps, epochs, tokens, len(blocks.ids), batch_size * gradient_accumulation, context)
     settings = {
-        "model": json.loads(model.config.to_json_string(use_diff=False)),
+        "model": describe(model),
         "examples": blocks.digest(),
         "steps": steps,
         "batch_size": batch_size,
@@ -197,14 +196,11 @@ def train(
         "schedule": schedule,
         "warmup": warmup,
         "gradient_accumulation": gradient_accumulation,
-        "precision": "bf16" if _bf16(model, precision) else "fp32",
+        "precision": "bf16" if uses_bf16(model, precision) else "fp32",
         "lora": asdict(lora) | {"base": fingerprint(model)} if lora else None,
         "seed": seed,
     }
-    # What loading, training and saving set in a configuration.
-    passing = ("_name_or_path", "architectures", "dtype", "bos_token_id", "eos_token_id", "pad_token_id")
-    settings["model"] = {k: v for k, v in settings["model"].items() if k not in passing}
-    rows = _finished(folder, settings, model)
+    rows = finished(folder, settings, model)
     if rows is not None:
         return History(rows, finished=True)
     from workbench.engine.trainer import run
@@ -238,7 +234,12 @@ def _steps(
     return steps
 
 
-def _bf16(model: PreTrainedModel, precision: Precision) -> bool:
+def uses_bf16(model: PreTrainedModel, precision: Precision) -> bool:
+    """Whether to autocast to bf16.
+
+    Raises:
+        UserError: there is no such precision.
+    """
     if precision not in ("auto", "fp32", "bf16"):
         raise UserError(f"precision={precision!r} is not one of auto, fp32 and bf16.")
     if precision != "auto":
@@ -247,32 +248,3 @@ def _bf16(model: PreTrainedModel, precision: Precision) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-
-
-def _finished(
-    folder: Path, settings: dict[str, Any], model: PreTrainedModel
-) -> list[dict[str, float]] | None:
-    """The history of a finished training, whose weights are loaded; None if there is none or it is half
-    done.
-    """
-    if folder.exists() and not (folder / SETTINGS).exists() and any(folder.iterdir()):
-        raise UserError(f"{folder} holds other files: choose an empty folder to train in.")
-    if not (folder / SETTINGS).exists():
-        return None
-    saved = json.loads((folder / SETTINGS).read_text())
-    differing = sorted(key for key in settings if saved["settings"].get(key) != settings[key])
-    if differing:
-        raise UserError(
-            f"{folder} holds a training with other {', '.join(differing)}: delete it or choose another."
-        )
-    if not saved["finished"]:
-        return None
-    refill(model, folder)
-    return saved["rows"]
-
-
-def refill(model: PreTrainedModel, folder: str | Path) -> None:
-    """Give a model the weights that are saved in a folder, where some families have other names for them."""
-    with without_bars():
-        saved = type(model).from_pretrained(folder, local_files_only=True)
-    model.load_state_dict(saved.state_dict())

@@ -6,10 +6,8 @@ Imported by `train.train` when it starts, because the `Trainer` alone takes seco
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,9 +23,9 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from workbench.engine.adapters import Lora, adapted
-from workbench.engine.folders import replacing, sync, without_bars, write_json
+from workbench.engine.checkpoints import WholeCheckpoints, finish, newest, write_start
 from workbench.engine.packing import IGNORED, Blocks, Example
-from workbench.engine.train import SETTINGS, History, loss, refill, tells_documents_apart, world_size
+from workbench.engine.train import History, loss, tells_documents_apart, world_size
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
 
 # It warns of every model whose special tokens it takes from the tokenizer, which is meant.
 logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)
-
-ROWS = "history.json"  # written last: a checkpoint without it is half written
 
 
 class Order(Dataset):
@@ -53,8 +49,8 @@ class Order(Dataset):
         return self.order[place]
 
 
-class _Trainer(Trainer):
-    """Autocast, loss and checkpoints of our own: accelerate's autocast copies the logits once more."""
+class _Trainer(WholeCheckpoints, Trainer):
+    """Autocast and loss of our own: accelerate's autocast copies the logits once more."""
 
     loss_is_scaled_for_ga = True
 
@@ -94,34 +90,12 @@ class _Trainer(Trainer):
     def floating_point_ops(self, inputs: dict[str, Tensor]) -> int:
         return 0  # the Trainer would count the model's parameters at every step
 
-    def _load_from_checkpoint(
-        self, resume_from_checkpoint: str, model: torch.nn.Module | None = None
-    ) -> None:
-        if isinstance(self.model, PreTrainedModel):
-            refill(self.model, resume_from_checkpoint)  # the Trainer passes over weights of another name
-        else:  # an adapter
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
 
-    def _save_checkpoint(self, model: torch.nn.Module, trial: None) -> None:
-        place = self.folder / f"checkpoint-{self.state.global_step}"
-        try:
-            with without_bars():
-                super()._save_checkpoint(model, trial)
-            self.accelerator.wait_for_everyone()
-            if self.is_world_process_zero():
-                sync(place)
-                write_json(place / ROWS, self.rows)
-                for other in self.folder.glob("checkpoint-*"):
-                    if other != place:
-                        shutil.rmtree(other)
-        except (
-            Exception
-        ) as error:  # safetensors, torch and the system each have their own class for a full disk
-            shutil.rmtree(place, ignore_errors=True)
-            raise UserError(
-                f"Checkpoint {self.state.global_step} could not be written to {self.folder} ({error}): "
-                "make room and run again, it goes on from the checkpoint before."
-            ) from error
+def anywhere(trainer: Trainer, flag: bool) -> bool:
+    """Whether a flag is set in any of the processes."""
+    if trainer.args.world_size == 1:
+        return flag
+    return bool(trainer.accelerator.gather(torch.tensor([flag], device=trainer.args.device)).any())
 
 
 class _Watch(TrainerCallback):
@@ -153,10 +127,7 @@ class _Watch(TrainerCallback):
         evaluates = last or step % self.evaluate_every == 0
         if evaluates or step % max(1, state.max_steps // 100) == 0:
             self._row(step, evaluates)
-        wants_stop = bool(self.stop and self.stop())
-        if args.world_size > 1:
-            flags = self.trainer.accelerator.gather(torch.tensor([wants_stop], device=args.device))
-            wants_stop = bool(flags.any())
+        wants_stop = anywhere(self.trainer, bool(self.stop and self.stop()))
         control.should_training_stop = wants_stop or last
         control.should_save = not last and (wants_stop or step % self.checkpoint_every == 0)
 
@@ -199,12 +170,8 @@ def run(
     checkpoint.
     """
     arguments = _arguments(folder, settings, model)
-    if arguments.world_size != world_size():
-        raise UserError(
-            f"{world_size()} processes were started but {arguments.world_size} train: use torchrun."
-        )
     rows_per_step = settings["batch_size"] * settings["gradient_accumulation"]
-    checkpoint, rows = _newest(folder)
+    checkpoint, rows = newest(folder)
 
     def measure() -> dict[str, float]:
         found = loss(model, tokenizer, held_out, settings["context"])
@@ -232,24 +199,21 @@ def run(
         trainer.remove_callback(PrinterCallback)
         watch.trainer, watch.log, watch.stop = trainer, log, stop
         if main:
-            _write_start(folder, settings)
-        with _attention(model, settings["context"]):
+            write_start(folder, settings)
+        with quick_attention(model, settings["context"]):
             trainer.train(resume_from_checkpoint=checkpoint)
         finished = trainer.state.global_step == settings["steps"]
         if finished and lora:
             learner.merge_adapter()
     model.eval()
     if finished and main:
-        with replacing(folder) as new, without_bars():
-            model.save_pretrained(new)
-            tokenizer.save_pretrained(new)
-            write_json(new / SETTINGS, {"settings": settings, "finished": True, "rows": rows})
+        finish(model, tokenizer, folder, settings, rows)
     trainer.accelerator.wait_for_everyone()
     return History(rows, finished)
 
 
 @contextmanager
-def _attention(model: PreTrainedModel, context: int) -> Iterator[None]:
+def quick_attention(model: PreTrainedModel, context: int) -> Iterator[None]:
     """On the CPU, plain attention for short rows: its backward pass is twice as fast as the fused one."""
     usual = model.config._attn_implementation
     if model.device.type == "cpu" and context <= 512:
@@ -261,13 +225,11 @@ def _attention(model: PreTrainedModel, context: int) -> Iterator[None]:
 
 
 def _arguments(folder: Path, settings: dict[str, Any], model: PreTrainedModel) -> TrainingArguments:
-    device = model.device.type
     schedules = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
     if settings["schedule"] not in schedules:
         raise UserError(f"schedule={settings['schedule']!r} is not one of {', '.join(schedules)}.")
     arguments = TrainingArguments(
-        output_dir=str(folder),
-        max_steps=settings["steps"],
+        **common(folder, settings["steps"], settings["seed"], model),
         per_device_train_batch_size=settings["batch_size"] // world_size(),
         gradient_accumulation_steps=settings["gradient_accumulation"],
         learning_rate=settings["learning_rate"],
@@ -275,23 +237,43 @@ def _arguments(folder: Path, settings: dict[str, Any], model: PreTrainedModel) -
         warmup_steps=settings["warmup"],
         weight_decay=0.1,
         adam_beta2=0.95,
-        optim="adamw_torch_fused",
-        seed=settings["seed"],
-        use_cpu=device == "cpu",
-        ddp_backend="gloo" if device == "cpu" and world_size() > 1 else None,
         train_sampling_strategy="sequential",
-        dataloader_pin_memory=device != "cpu",
-        use_cache=getattr(model.config, "use_cache", True),  # the Trainer writes it into the configuration
-        save_strategy="no",
-        logging_strategy="no",
-        logging_nan_inf_filter=False,
-        remove_unused_columns=False,
-        report_to=[],
-        disable_tqdm=True,
     )
-    arguments._n_gpu = min(
-        1, arguments.n_gpu
-    )  # several GPUs only under torchrun: DataParallel would change the batch
+    return on_one_gpu(arguments)
+
+
+def common(folder: Path, steps: int, seed: int, model: PreTrainedModel) -> dict[str, Any]:
+    """Arguments of every `Trainer` here: it logs nothing, draws nothing, and saves when it is told to."""
+    device = model.device.type
+    return {
+        "output_dir": str(folder),
+        "max_steps": steps,
+        "optim": "adamw_torch_fused",
+        "seed": seed,
+        "use_cpu": device == "cpu",
+        "ddp_backend": "gloo" if device == "cpu" and world_size() > 1 else None,
+        "dataloader_pin_memory": device != "cpu",
+        "use_cache": getattr(model.config, "use_cache", True),  # the Trainer writes it into the configuration
+        "save_strategy": "no",
+        "logging_strategy": "no",
+        "logging_nan_inf_filter": False,
+        "remove_unused_columns": False,
+        "report_to": [],
+        "disable_tqdm": True,
+    }
+
+
+def on_one_gpu(arguments: TrainingArguments) -> TrainingArguments:
+    """Several GPUs only under torchrun: DataParallel would change the batch.
+
+    Raises:
+        UserError: processes were started, but not by torchrun.
+    """
+    if arguments.world_size != world_size():
+        raise UserError(
+            f"{world_size()} processes were started but {arguments.world_size} train: use torchrun."
+        )
+    arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
 
 
@@ -300,19 +282,3 @@ def _tensors(blocks: Blocks, places: list[int]) -> dict[str, Tensor]:
         torch.from_numpy(part[places]).long() for part in (blocks.ids, blocks.targets, blocks.positions)
     )
     return {"input_ids": ids, "position_ids": positions, "labels": targets, "shift_labels": targets}
-
-
-def _newest(folder: Path) -> tuple[str | None, list[dict[str, float]]]:
-    whole = [place for place in folder.glob("checkpoint-*") if (place / ROWS).exists()]
-    if not whole:
-        return None, []
-    newest = max(whole, key=lambda place: int(place.name.rpartition("-")[2]))
-    return str(newest), json.loads((newest / ROWS).read_text())
-
-
-def _write_start(folder: Path, settings: dict[str, Any]) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / SETTINGS, {"settings": settings, "finished": False, "rows": []})
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}): choose another folder.") from error

@@ -1,0 +1,250 @@
+"""Reinforcement: policy gradients on what a model itself writes, stopped and resumed without a trace.
+
+Over trl's `GRPOTrainer`, whose losses, clipping and buffering these are; the completions come from our own
+sampler, the advantages from the rewards of a group (Shao et al. 2024, arXiv 2402.03300, section 4.1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from torch import Tensor
+
+from workbench.engine.adapters import Lora, fingerprint
+from workbench.engine.checkpoints import describe, finished
+from workbench.engine.folders import take_up
+from workbench.engine.generate import Completion, Sampler, prompt_tokens
+from workbench.engine.train import History, Precision, uses_bf16, world_size
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+Loss = Literal["grpo", "dapo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo"]
+Scale = Literal["group", "batch", "none"]
+Row = dict[str, Any]
+Reward = Callable[[list[Completion], list[Row]], Sequence[float]]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How completions are drawn, and how a step learns from them.
+
+    Attributes:
+        group: completions of each prompt, at least 2: each is judged against the others.
+        prompts_per_step: prompts drawn at a time, over all processes.
+        max_new_tokens: longest completion.
+        temperature: of the draws, and of the policy that is trained.
+        stop: strings before which a completion ends.
+        learning_rate: constant.
+        loss: how tokens are averaged and ratios clipped, by trl's names: `grpo` (1 / length of each
+            completion), `bnpo` and `dapo` (all tokens alike), `dr_grpo` (1 / max_new_tokens), `cispo`, ...
+        scale: what advantages are divided by: the standard deviation of the group, of the batch, or nothing.
+        clip_low: a ratio of probabilities below 1 - clip_low no longer counts.
+        clip_high: nor does one above 1 + clip_high.
+        updates: optimizer steps on the same completions.
+        level: ratios of single tokens, or of whole completions (GSPO, Zheng et al. 2025, arXiv 2507.18071).
+        kl: weight of the divergence from the reference: the model as it was at the start.
+        reference_every: steps after which the reference becomes the model as it is (ProRL, Liu et al. 2025,
+            arXiv 2505.24864, section 3); None for never.
+    """
+
+    group: int = 8
+    prompts_per_step: int = 32
+    max_new_tokens: int = 64
+    temperature: float = 1.0
+    stop: tuple[str, ...] = ()
+    learning_rate: float = 2e-4
+    loss: Loss = "grpo"
+    scale: Scale = "group"
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    updates: int = 1
+    level: Literal["token", "sequence"] = "token"
+    kl: float = 0.0
+    reference_every: int | None = None
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What follows a completion and is learnt by its likelihood: tokens only read, then tokens learnt."""
+
+    read: list[int]
+    learnt: list[int]
+
+
+class Objective:
+    """What a training strives for: rewards, and what may be done besides; here, nothing is.
+
+    Attributes:
+        settings: what a training that goes on has to share with the one before (JSON).
+        taught_weight: of the mean loss, in nats, of what `taught` returns.
+    """
+
+    settings: ClassVar[dict[str, Any]] = {}
+    taught_weight = 0.0
+
+    def __init__(self, reward: Reward | None = None) -> None:
+        self._reward = reward
+
+    def reward(self, completions: list[Completion], rows: list[Row]) -> Sequence[float]:
+        """One reward a completion; the model is in evaluation mode and no gradient is taken."""
+        return self._reward(completions, rows)
+
+    def advantages(self, rewards: Tensor) -> Tensor | None:
+        """Advantages in place of those of `Policy.scale`, from rewards `[prompts, group]`."""
+        return None
+
+    def taught(self, completions: list[Completion], rows: list[Row]) -> list[Taught] | None:
+        """What follows each completion."""
+        return None
+
+    def after_step(self) -> None:
+        """Called after each optimizer step."""
+
+    def metrics(self) -> dict[str, float]:
+        """What to log of the step, beside what always is."""
+        return {}
+
+    def state(self) -> dict[str, Tensor]:
+        """What a checkpoint has to hold."""
+        return {}
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take up what `state` returned."""
+
+
+def reinforce(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    rows: Sequence[Row],
+    reward: Reward | Objective,
+    policy: Policy,
+    *,
+    steps: int,
+    folder: str | Path,
+    seed: int = 0,
+    lora: Lora | None = None,
+    batch_size: int | None = None,
+    precision: Precision = "fp32",
+    checkpoint_every: int | None = None,
+    sampler: Sampler | None = None,
+    log: Callable[[dict[str, float]], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> History:
+    """Train `model` in place on the rewards of its own completions, and leave it in `folder`.
+
+    A call that was cut off (SIGKILL too) goes on from its last checkpoint when repeated, and ends with the
+    weights that it would have had; a call that was finished only loads them. Under `torchrun` the processes
+    share the prompts of each step.
+
+    Args:
+        model: its device is where it is trained.
+        tokenizer: saved beside it.
+        rows: each with a `prompt` and whatever the reward wants to know; every pass is shuffled anew.
+        reward: of completions and their rows (a row comes as often as it has completions), one number each;
+            or an `Objective`, which can do more.
+        policy: see `Policy`.
+        steps: optimizer steps.
+        folder: checkpoints while it trains, the model at the end.
+        seed: of the order of the rows and of all draws.
+        lora: trains an adapter instead of the weights; see `train.train`.
+        batch_size: completions in a forward pass; None for all of a step.
+        precision: as in `train.train`, of the passes that learn.
+        checkpoint_every: steps; None for a tenth of the training.
+        sampler: draws the completions in place of the model itself, and must return log-probabilities.
+        log: called with each row of the history (in the main process only).
+        stop: asked after each step; when true, a checkpoint is written and the call returns.
+
+    Returns:
+        A row a step: step, tokens (prompts and completions so far), reward (mean), reward_spread (mean
+        standard deviation within groups), degenerate_groups (share whose rewards are all equal, which teach
+        nothing), entropy (nats per token), length (mean tokens), truncated (share cut at their longest), kl
+        (from the reference, where `policy.kl` asks for it), seconds, and the objective's own.
+
+    Raises:
+        UserError: settings contradict each other, rewards are not numbers or not one a completion, a prompt
+            fills the context, or `folder` holds another training or cannot be written.
+    """
+    folder = Path(folder)
+    take_up(folder)
+    objective = reward if isinstance(reward, Objective) else Objective(reward)
+    size = policy.group * policy.prompts_per_step
+    batch_size = batch_size or size // world_size()
+    _check(rows, policy, steps, size, batch_size)
+    _check_prompts(model, tokenizer, rows)
+    settings = {
+        "model": describe(model) | {"weights": fingerprint(model)},
+        "rows": hashlib.sha256(json.dumps([row["prompt"] for row in rows]).encode()).hexdigest(),
+        "steps": steps,
+        "batch_size": batch_size,
+        "precision": "bf16" if uses_bf16(model, precision) else "fp32",
+        "lora": asdict(lora) if lora else None,
+        "seed": seed,
+        **asdict(policy) | {"stop": list(policy.stop)},
+        **objective.settings,
+    }
+    past = finished(folder, settings, model)
+    if past is not None:
+        return History(past, finished=True)
+    from workbench.engine.reinforcer import run
+
+    every = checkpoint_every or max(1, steps // 10)
+    return run(model, tokenizer, rows, objective, policy, sampler, folder, settings, every, log, stop, lora)
+
+
+def _check(rows: Sequence[Row], policy: Policy, steps: int, size: int, batch_size: int) -> None:
+    if not len(rows):
+        raise UserError("There are no rows to draw prompts from.")
+    if not all(isinstance(row.get("prompt"), str) for row in rows):
+        raise UserError("Every row needs a prompt, which is a text.")
+    if policy.group < 2:
+        raise UserError(f"group={policy.group}: a completion is judged against others, so give 2 or more.")
+    if min(steps, policy.updates, policy.prompts_per_step, policy.max_new_tokens) < 1:
+        raise UserError("steps, updates, prompts_per_step and max_new_tokens must be at least 1.")
+    if policy.temperature <= 0:
+        raise UserError("Learning from draws needs a temperature above 0.")
+    if policy.scale not in ("group", "batch", "none"):
+        raise UserError(f"scale={policy.scale!r} is not one of group, batch and none.")
+    if policy.reference_every is not None and not policy.kl:
+        raise UserError("reference_every renews a reference that only kl > 0 looks at.")
+    if policy.prompts_per_step % world_size():
+        raise UserError(
+            f"prompts_per_step={policy.prompts_per_step} must be divisible by the {world_size()} processes."
+        )
+    if size // world_size() % batch_size:
+        raise UserError(
+            f"batch_size={batch_size} must divide the {size // world_size()} completions of a process."
+        )
+
+
+def _check_prompts(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Sequence[Row]) -> None:
+    context = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+    lengths = [len(ids) for ids in prompt_tokens(tokenizer, [row["prompt"] for row in rows])]
+    longest = max(range(len(rows)), key=lengths.__getitem__)
+    if lengths[longest] >= context:
+        raise UserError(
+            f"The prompt {rows[longest]['prompt'][:40]!r}... of {lengths[longest]} tokens leaves no room in "
+            f"the model's context of {context}."
+        )
+
+
+def group_advantages(rewards: Tensor, scale: Scale = "none") -> Tensor:
+    """Rewards against the mean of their group, divided by a standard deviation (with 1e-4, as in trl).
+
+    Args:
+        rewards: `[prompts, group]`.
+        scale: see `Policy.scale`.
+
+    Returns:
+        `[prompts, group]`; each group's sum is zero.
+    """
+    centred = rewards - rewards.mean(1, keepdim=True)
+    if scale == "group":
+        return centred / (rewards.std(1, keepdim=True) + 1e-4)
+    return centred / (rewards.std() + 1e-4) if scale == "batch" else centred

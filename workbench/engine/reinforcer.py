@@ -1,0 +1,192 @@
+"""The loop behind `reinforce`: trl's `GRPOTrainer` with our sampler, rewards and checkpoints.
+
+Imported when a training starts, because trl alone takes seconds to import.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from tqdm.auto import tqdm
+from transformers import PrinterCallback, TrainerCallback
+from trl import GRPOConfig
+from trl.trainer.utils import add_fused_lm_head
+
+from workbench.engine.adapters import Lora, adapted
+from workbench.engine.checkpoints import finish, newest, write_start
+from workbench.engine.generate import Sampler, TransformersSampler
+from workbench.engine.policy_trainer import PolicyTrainer
+from workbench.engine.reinforce import Objective, Policy, Row
+from workbench.engine.train import History, tells_documents_apart, world_size
+from workbench.engine.trainer import Order, anywhere, common, on_one_gpu, quick_attention
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+class _Watch(TrainerCallback):
+    """After each step: the objective, the history, the reference, checkpoints, and whether to stop."""
+
+    def __init__(
+        self,
+        every: int,
+        bar: tqdm,
+        log: Callable[[dict[str, float]], None] | None,
+        stop: Callable[[], bool] | None,
+    ) -> None:
+        self.every, self.bar, self.log, self.stop = every, bar, log, stop
+        self.trainer: PolicyTrainer | None = None
+        self.since, self.wants_stop = 0.0, False
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.bar.update(state.global_step)
+        self.since = time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        trainer, step = self.trainer, state.global_step
+        policy, last = trainer.policy, step == state.max_steps
+        trainer.objective.after_step()
+        if policy.reference_every and step % policy.reference_every == 0:
+            trainer.ref_model.load_state_dict(trainer.model.state_dict())
+        self._row(step, state.num_input_tokens_seen)
+        self.bar.update()
+        self.wants_stop = anywhere(trainer, self.wants_stop or bool(self.stop and self.stop()))
+        # In between, completions that are still learnt from would be missing from a checkpoint.
+        between = step % policy.updates != 0
+        control.should_training_stop = last or (self.wants_stop and not between)
+        due = step // self.every > (step - policy.updates) // self.every
+        control.should_save = not last and not between and (self.wants_stop or due)
+
+    def _row(self, step: int, tokens: int) -> None:
+        trainer, now = self.trainer, time.perf_counter()
+        row = {"step": step, "tokens": tokens, **trainer.noted}
+        names = {"entropy": "entropy", "kl": "kl", "clip_ratio/region_mean": "clipped"}
+        found = trainer._metrics["train"]
+        row |= {ours: float(np.mean(found[theirs])) for theirs, ours in names.items() if found.get(theirs)}
+        found.clear()
+        row["seconds"], self.since = now - self.since, now
+        trainer.rows.append(row)
+        if self.log and trainer.is_world_process_zero():
+            self.log(row)
+        self.bar.set_postfix(reward=f"{row['reward']:.3f}", refresh=False)
+
+
+def run(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Sequence[Row],
+    objective: Objective,
+    policy: Policy,
+    sampler: Sampler | None,
+    folder: Path,
+    settings: dict[str, Any],
+    every: int,
+    log: Callable[[dict[str, float]], None] | None,
+    stop: Callable[[], bool] | None,
+    lora: Lora | None,
+) -> History:
+    """Train from the newest whole checkpoint in `folder`, or the start; `every`: steps to a checkpoint."""
+    arguments = _arguments(folder, settings, policy, model)
+    checkpoint, rows = newest(folder)
+    main = arguments.process_index == 0
+    quiet = not main or os.environ.get("TQDM_DISABLE") == "1"  # tqdm itself reads it only when imported
+    reference = _reference(model, policy, lora)
+    with (
+        tqdm(total=settings["steps"], unit="step", desc="reinforce", disable=quiet) as bar,
+        adapted(model, lora, settings["seed"]) as learner,
+        _as_it_was(model, tokenizer),
+    ):
+        watch = _Watch(every, bar, log, stop)
+        trainer = PolicyTrainer(
+            policy,
+            objective,
+            sampler or TransformersSampler(model, tokenizer),
+            examples,
+            folder,
+            rows,
+            model=learner,
+            args=arguments,
+            train_dataset=Dataset.from_dict({"prompt": [""]}),
+            processing_class=tokenizer,
+            callbacks=[watch],
+        )
+        trainer.remove_callback(PrinterCallback)
+        prompts = -(-settings["steps"] // policy.updates) * policy.prompts_per_step
+        trainer.train_dataset = Order(len(examples), prompts, settings["seed"])
+        trainer.takes_positions = tells_documents_apart(model)
+        trainer.beta, trainer.ref_model = policy.kl, reference
+        watch.trainer = trainer
+        if main:
+            write_start(folder, settings)
+        with quick_attention(model, policy.max_new_tokens):
+            trainer.train(resume_from_checkpoint=checkpoint)
+        finished = trainer.state.global_step == settings["steps"]
+        if finished and lora:
+            learner.merge_adapter()
+    model.eval()
+    if finished and main:
+        finish(model, tokenizer, folder, settings, rows)
+    trainer.accelerator.wait_for_everyone()
+    return History(rows, finished)
+
+
+def _reference(model: PreTrainedModel, policy: Policy, lora: Lora | None) -> PreTrainedModel | None:
+    """The model at the start; not as trl gets it, which loads it again from where the name says."""
+    if not policy.kl or lora:
+        return None
+    reference = copy.deepcopy(model).eval().requires_grad_(False)
+    add_fused_lm_head(reference, temperature=policy.temperature)
+    return reference
+
+
+@contextmanager
+def _as_it_was(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Iterator[None]:
+    """Without dropout, which would change the ratios; trl's marks on both are taken off again."""
+    dropouts = {part: part.p for part in model.modules() if isinstance(part, torch.nn.Dropout)}
+    pads = model.config.pad_token_id, model.generation_config.pad_token_id, tokenizer.pad_token
+    for part in dropouts:
+        part.p = 0.0
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
+    try:
+        yield
+    finally:
+        for part, p in dropouts.items():
+            part.p = p
+        model.config.pad_token_id, model.generation_config.pad_token_id, tokenizer.pad_token = pads
+        vars(model).pop("forward", None)
+
+
+def _arguments(folder: Path, settings: dict[str, Any], policy: Policy, model: PreTrainedModel) -> GRPOConfig:
+    rows = policy.prompts_per_step * policy.group // world_size()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # trl sets it by its older name
+        arguments = GRPOConfig(
+            **common(folder, settings["steps"], settings["seed"], model),
+            per_device_train_batch_size=settings["batch_size"],
+            gradient_accumulation_steps=rows // settings["batch_size"],
+            learning_rate=policy.learning_rate,
+            lr_scheduler_type="constant",
+            bf16=settings["precision"] == "bf16",
+            gradient_checkpointing=False,
+            num_generations=policy.group,
+            max_completion_length=policy.max_new_tokens,
+            temperature=policy.temperature,
+            loss_type=policy.loss,
+            epsilon=policy.clip_low,
+            epsilon_high=policy.clip_high,
+            num_iterations=policy.updates,
+            importance_sampling_level=policy.level,
+            shuffle_dataset=False,
+        )
+    return on_one_gpu(arguments)
