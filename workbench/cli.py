@@ -1,4 +1,4 @@
-"""The command line: run, list, show, report, doctor, clean."""
+"""The command line: run, list, show, compare, report, doctor, clean."""
 
 import shutil
 import signal
@@ -74,7 +74,7 @@ def list_() -> None:
     """List the runs that are there."""
     from workbench.lab import history, ledger, project, record
 
-    runs = project.runs_folder(project.find_root())
+    runs = project.runs_folder()
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("notebook", "key", "state", "started", "claims", "set"):
         table.add_column(column, overflow="fold", no_wrap=column != "set")
@@ -99,7 +99,7 @@ def show(
     if (Path(run) / "run.json").is_file():  # a folder that was moved, perhaps with no project around it
         folder, runs = Path(run).absolute(), Path(run).absolute().parents[1]
     else:
-        runs = project.runs_folder(project.find_root())
+        runs = project.runs_folder()
         folder = history.find_run(history.all_runs(runs), run)
     if why:
         other, lines = history.why(folder, runs)
@@ -125,6 +125,31 @@ def show(
 
 
 @app.command()
+def compare(
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="A run as `show` takes it, several with commas, NOTEBOOK:NAME=VALUE."
+        ),
+    ],
+    second: Annotated[str, typer.Argument(metavar="B", help="Likewise; every difference is B − A.")],
+    item: Annotated[
+        str, typer.Option("--item", metavar="COLUMNS", help="What names an item, in place of item, id, …_id.")
+    ] = "",
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="The page. Default: one in the project's reports/.")
+    ] = None,
+) -> None:
+    """Compare two runs or sets of runs: parameters, logged curves, paired differences over common items."""
+    from workbench import comparison
+
+    found = comparison.compare(first, second, [name.strip() for name in item.split(",") if name.strip()])
+    page = comparison.write(found, out_file or _reports() / comparison.page_name(found))
+    comparison.show(found, out)
+    out.print(Text.assemble("\nPage: ", (_near(page), "bold")), soft_wrap=True)
+
+
+@app.command()
 def report(
     runs: Annotated[
         list[str] | None, typer.Argument(metavar="[RUN]...", help="Default: the newest of each.")
@@ -134,15 +159,14 @@ def report(
     """Write the pages of finished runs, and the index with the ledger."""
     from workbench.lab import history, project, publish
 
-    root = project.find_root()
-    place = project.runs_folder(root)
+    place = project.runs_folder()
     folders = [
         history.find_run(history.executed(place), asked) for asked in runs or ()
     ] or history.newest_done(place)
     if not folders:
         raise UserError("There is no finished run to report: `workbench run --all` makes them.")
     publish.one_each(folders)
-    target = out_folder or root / "reports"
+    target = out_folder or _reports()
     for folder in folders:
         publish.publish(folder, target, again=True)
         out.print(Text(f"✓ {_near(publish.page_of(folder, target))}"))
@@ -176,7 +200,7 @@ def clean(
     """Delete runs that did not finish and orphaned temporary files; says what, and asks."""
     from workbench.lab import history, project
 
-    runs = project.runs_folder(project.find_root())
+    runs = project.runs_folder()
     found = history.leftovers(runs, older)
     if not found:
         out.print("Nothing to clean.")
@@ -277,6 +301,16 @@ def _when(moment: str) -> Text:
     from datetime import datetime
 
     return Text(datetime.fromisoformat(moment).astimezone().strftime("%d %b %H:%M"), style="dim")
+
+
+def _reports() -> Path:
+    """The project's reports/, or one here where runs lie outside any project."""
+    from workbench.lab import project
+
+    try:
+        return project.find_root() / "reports"
+    except UserError:
+        return Path.cwd() / "reports"
 
 
 def _near(path: Path) -> str:

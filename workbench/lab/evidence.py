@@ -60,15 +60,16 @@ def number(value: float) -> str:
     return text.replace("-", "−") if value else "0"
 
 
-def interval(effect: float, low: float, high: float) -> Markup:
+def interval(effect: float, low: float, high: float, reach: float = 0.0) -> Markup:
     """Return a small SVG: zero in the middle, the interval as a line, the effect as a dot; empty if unknown.
 
     The scale is the row's own, so that effects in different units can stand in one column: what counts is
-    on which side of zero the whole line lies.
+    on which side of zero the whole line lies. Rows that share a unit share a scale if they give the same
+    `reach`, the largest number among them.
     """
     if not all(map(math.isfinite, (effect, low, high))):
         return Markup("")
-    reach = max(abs(low), abs(high), abs(effect)) * 1.12 or 1.0
+    reach = max(abs(low), abs(high), abs(effect), reach) * 1.12 or 1.0
     left, dot, right = (_MIDDLE + value / reach * (_MIDDLE - 4) for value in (low, effect, high))
     label = f"effect {number(effect)}, 95 % interval from {number(low)} to {number(high)}"
     middle, ends = _HEIGHT / 2, 4

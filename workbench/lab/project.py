@@ -84,9 +84,9 @@ def find_root(start: Path | None = None) -> Path:
     raise UserError(f"No notebooks/ folder in {here} or above it: change to the project's folder first.")
 
 
-def runs_folder(root: Path) -> Path:
-    """`$WORKBENCH_RUNS`, or runs/ in the project."""
-    return Path(os.environ.get("WORKBENCH_RUNS") or root / "runs").absolute()
+def runs_folder(root: Path | None = None) -> Path:
+    """`$WORKBENCH_RUNS`, which needs no project around it, or runs/ in the project."""
+    return Path(os.environ.get("WORKBENCH_RUNS") or (root or find_root()) / "runs").absolute()
 
 
 def notebook_paths(root: Path) -> list[Path]:

@@ -1,0 +1,185 @@
+"""The two sides of a comparison as their run folders hold them: parameters, logged curves, tables, claims."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import UserError
+from workbench.lab.history import all_runs, find_run, state
+from workbench.lab.ledger import Claim, read_claims
+from workbench.lab.project import runs_folder
+from workbench.lab.record import read_run
+
+Row = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One or more finished runs; `runs` maps "A" or "A1", "A2" … to their folders."""
+
+    name: str
+    runs: dict[str, Path]
+
+    @cached_property
+    def records(self) -> dict[str, dict[str, Any]]:
+        """run.json of each."""
+        return {name: read_run(folder) for name, folder in self.runs.items()}
+
+
+def sides(asked: tuple[str, str]) -> tuple[Side, Side]:
+    """Find the runs that two words ask for.
+
+    Args:
+        asked: Twice a run (as `workbench show` takes it), several joined by commas, or
+            NOTEBOOK:NAME=VALUE for the newest finished run of each setting with that value.
+
+    Raises:
+        UserError: A run is not there or not finished, or stands on both sides.
+    """
+    found = [[folder for term in _terms(side) for folder in _find(term)] for side in asked]
+    everywhere = [folder.resolve() for folders in found for folder in folders]
+    for folder in everywhere:
+        if everywhere.count(folder) > 1:
+            raise UserError(f"{_said(folder)} is named twice: a run is compared with another one.")
+        if state(folder) != "done":
+            record = read_run(folder)
+            raise UserError(
+                f"{_said(folder)} is {state(folder)}, and only finished runs are compared: let"
+                f" `workbench run {record['notebook']}` with its parameters finish it."
+            )
+    a, b = (
+        Side(name, {name + (str(n) if len(folders) > 1 else ""): each for n, each in enumerate(folders, 1)})
+        for name, folders in zip("AB", found, strict=True)
+    )
+    return a, b
+
+
+def parameters(first: Side, second: Side) -> list[Row]:
+    """Parameters and inputs that are not the same in all runs: name, values of either side."""
+    return _differing(first, second, "params") + _differing(first, second, "inputs")
+
+
+def environment(first: Side, second: Side) -> list[Row]:
+    """What the runs ran on, where it is not the same in all."""
+    return _differing(first, second, "environment")
+
+
+def code(first: Side, second: Side) -> list[str]:
+    """The modules, and the notebook itself, whose code is not the same in all runs."""
+    parts = [record["parts"] for side in (first, second) for record in side.records.values()]
+    cells = ["the notebook's cells"] if len({part["notebook"] for part in parts}) > 1 else []
+    modules = sorted({name for part in parts for name in part["code"]})
+    return cells + [name for name in modules if len({part["code"].get(name) for part in parts}) > 1]
+
+
+def curves(side: Side) -> list[dict[str, Any]]:
+    """What the runs logged, one row each number: run, series (the texts of its line), step, metric, value.
+
+    A line without a step counts as the next one; of a step logged twice the last line counts.
+    """
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for run, folder in side.runs.items():
+        path = folder / "metrics.jsonl"
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        for number, line in enumerate(_entries(lines)):
+            series = " · ".join(value for value in line.values() if isinstance(value, str))
+            step = line.get("step", number)
+            for metric, value in line.items():
+                if metric not in ("time", "step") and isinstance(value, int | float):
+                    key = (run, series, step, metric)
+                    found[key] = dict(zip(("run", "series", "step", "metric"), key, strict=True), value=value)
+    return list(found.values())
+
+
+def tables(first: Side, second: Side) -> list[str]:
+    """Names of the tables that every run kept."""
+    runs = [*first.runs.values(), *second.runs.values()]
+    names = [{path.stem for path in (folder / "tables").glob("[!.]*.parquet")} for folder in runs]
+    return sorted(set.intersection(*names))
+
+
+def claims(first: Side, second: Side) -> list[tuple[str, list[tuple[str, Claim]]]]:
+    """Claims that both sides made: the sentence, and each run's figure."""
+    made = {
+        run: {claim.name: claim for claim in read_claims(folder)}
+        for side in (first, second)
+        for run, folder in side.runs.items()
+    }
+    names = list(made[next(iter(first.runs))])
+    names = [name for name in names if any(name in made[run] for run in second.runs)]
+    by_run = [(name, [(run, own[name]) for run, own in made.items() if name in own]) for name in names]
+    return [(entries[0][1].says, entries) for _, entries in by_run]
+
+
+def _terms(asked: str) -> list[str]:
+    return [asked] if _is_run(asked) else [term.strip() for term in asked.split(",") if term.strip()]
+
+
+def _is_run(asked: str) -> bool:
+    return (Path(asked) / "run.json").is_file()
+
+
+def _find(term: str) -> list[Path]:
+    if _is_run(term):
+        return [Path(term)]
+    known = all_runs(runs_folder())
+    notebook, *wanted = re.split(r":(?=\w+=)", term)
+    if not wanted:
+        return [find_run(known, term)]
+    values = dict(pair.split("=", 1) for pair in wanted)
+    like = find_run(known, notebook).parent.name
+    found: dict[str, Path] = {}  # of runs alike in all parameters the newest
+    for folder in known:
+        if folder.parent.name == like and state(folder) == "done":
+            params = read_run(folder)["params"]
+            if all(name in params and _text(params[name]) == text for name, text in values.items()):
+                found.setdefault(json.dumps(params, sort_keys=True), folder)
+    if not found:
+        raise UserError(f"There is no finished run {term}: `workbench list` shows what is there.")
+    return list(found.values())
+
+
+def _differing(first: Side, second: Side, part: str) -> list[Row]:
+    values = [[_flat(record, part) for record in side.records.values()] for side in (first, second)]
+    names = dict.fromkeys(name for side in values for run in side for name in run)
+    rows = []
+    for name in names:
+        a, b = ([run.get(name, "–") for run in side] for side in values)
+        if len({*a, *b}) > 1:
+            rows.append((name, ", ".join(dict.fromkeys(a)), ", ".join(dict.fromkeys(b))))
+    return rows
+
+
+def _flat(record: dict[str, Any], part: str) -> dict[str, str]:
+    """One part of run.json as texts; a file that a parameter names shows by its content too."""
+    flat = {}
+    for name, value in record[part].items():
+        if isinstance(value, dict):
+            flat |= {f"{name} · {key}": _text(each) for key, each in value.items()}
+            continue
+        content = record["parts"]["parameters"].get(name) if part == "params" else None
+        digest = f" (content {content['sha256'][:8]})" if isinstance(content, dict) else ""
+        flat[name] = _text(value) + digest
+    return flat
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "none" if value is None else json.dumps(value)
+
+
+def _entries(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:  # a line that a killed process left half
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _said(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}"
