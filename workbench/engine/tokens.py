@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from workbench.engine.models import CHAT_TEMPLATE
+from workbench.engine.models import CHAT_TEMPLATE, END_OF_TEXT
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -88,3 +88,16 @@ def encode_pairs(
         else:
             result.append((prompt, encode(tokenizer, [completion])[0][begin:]))
     return result
+
+
+def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
+    """One token for each word of a closed language whose texts are words and single spaces."""
+    from tokenizers import Tokenizer, pre_tokenizers
+    from tokenizers.models import WordLevel
+    from transformers import PreTrainedTokenizerFast
+
+    names = [END_OF_TEXT, *words]
+    tokenizer = Tokenizer(WordLevel({name: place for place, name in enumerate(names)}, unk_token=names[0]))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    special = dict.fromkeys(("bos_token", "eos_token", "pad_token"), END_OF_TEXT)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)

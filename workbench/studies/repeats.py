@@ -14,24 +14,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.engine import models
 from workbench.engine.capture import capture
+from workbench.engine.tokens import word_tokenizer
 from workbench.engine.train import train
 from workbench.measures.statistics import bootstrap_mean
 
 N_WORDS = 64
 LENGTH = 48  # tokens of a training example
 COPY = 16  # tokens of a copy when heads are tested: as long as the longest that was trained
-
-
-def tokenizer_of_words(n_words: int = N_WORDS) -> PreTrainedTokenizerFast:
-    """One token for each of the words w1, w2, …"""
-    from tokenizers import Tokenizer, pre_tokenizers
-    from tokenizers.models import WordLevel
-
-    names = [models.END_OF_TEXT, *(f"w{number}" for number in range(1, n_words + 1))]
-    tokenizer = Tokenizer(WordLevel({name: place for place, name in enumerate(names)}, unk_token=names[0]))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    special = dict.fromkeys(("bos_token", "eos_token", "pad_token"), models.END_OF_TEXT)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
 
 
 def examples(n: int, seed: int) -> list[tuple[str, str]]:
@@ -57,7 +46,7 @@ def fit(
 
     A GPT-Neo: its attention scores are not scaled down, so that heads sharpen within few steps.
     """
-    tokenizer = tokenizer_of_words()
+    tokenizer = word_tokenizer([f"w{number}" for number in range(1, N_WORDS + 1)])
     config = models.config("tiny:0.3M", len(tokenizer), "gpt-neo", n_layers=2, hidden_size=64, context=LENGTH)
     config.num_heads = 4
     train(
