@@ -26,10 +26,15 @@ def ended_well(project, process):
     assert process.wait() == 0, (project / "run_all.log").read_text(encoding="utf-8")[-6000:]
 
 
+def needs_runs(item):
+    """Whether a test looks at the notebooks' runs."""
+    return item.get_closest_marker("notebook") is not None
+
+
 @pytest.fixture(scope="session", autouse=True)
 def started(request, tmp_path_factory):
     """Begin with the notebooks, in a project of their own: they run beside the tests that need none."""
-    if not any("project" in item.fixturenames for item in request.session.items):
+    if not any(map(needs_runs, request.session.items)):
         yield None
         return
     folder = tmp_path_factory.mktemp("project")

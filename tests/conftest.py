@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from all_notebooks import project, started  # noqa: F401  fixtures
+from all_notebooks import needs_runs, project, started  # noqa: F401  fixtures
 from lab_project import write_notebook
 
 import workbench
@@ -30,4 +30,4 @@ def run(root):
 
 def pytest_collection_modifyitems(items):
     """Tests of the notebooks' runs come last: the notebooks run beside all others."""
-    items.sort(key=lambda item: "project" in item.fixturenames)
+    items.sort(key=needs_runs)
