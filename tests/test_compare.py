@@ -274,7 +274,7 @@ def test_a_column_can_be_named_that_tells_the_items(project):
         answers(shift, seed=seed).rename(columns={"item": "puzzle"}) for shift, seed in ((0, 0), (0.3, 1))
     )
     runs = made(table=a).name, made(table=b, width=128).name
-    assert "No column names items in: answers" in say("compare", *runs)[1]
+    assert "No column names items, or none is measured: answers" in say("compare", *runs)[1]
     assert "answers, paired by puzzle: 40 items in common" in say("compare", *runs, "--item", "puzzle")[1]
 
 
@@ -309,3 +309,22 @@ def test_a_run_of_a_newer_workbench_is_refused(project):
     files.write_json(b / "run.json", files.read_json(b / "run.json") | {"schema": record.SCHEMA + 1})
     code, _, err = say("compare", a.name, b.name)
     assert (code, "newer workbench" in err) == (2, True)
+
+
+def test_a_run_of_a_stranger_cannot_steer_terminal_or_page(root, project):
+    made, say = project
+    steering = "\x1b[2J\u202e"
+    table = answers(models=("small", f"<img src=x onerror=1>{steering}"))
+    a, b = made(table=table), made(table=table.assign(score=0.5), width=128)
+    described = files.read_json(b / "run.json")
+    described["params"]["width"] = f"<script>{steering}"
+    files.write_json(b / "run.json", described)
+    files.append_line(b / "metrics.jsonl", json.dumps({"step": 1, steering: 1.0, "model": "<script>"}))
+    code, out, _ = say("compare", a.name, b.name, "--out", "page.html")
+    assert code == 0
+    html = (root / "page.html").read_text(encoding="utf-8")
+    for text in (out, html):
+        assert not set("\x1b\u202e") & set(text)
+        assert "\\x1b[2J\\u202e" in text
+    assert "<script>\\x1b" not in html
+    assert "<img src=x" not in html

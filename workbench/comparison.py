@@ -34,7 +34,7 @@ class Comparison:
         same: Names of the metrics whose curves are alike.
         tables: Tables that could be paired.
         refused: Tables that could not, each with the reason.
-        without: Tables without a column that names items.
+        without: Tables without a column that names items, or without one that is measured.
     """
 
     first: lab.Side
@@ -72,9 +72,14 @@ def compare(first: str, second: str, items: Sequence[str] = ()) -> Comparison:
             without.append(name)
             continue
         try:
-            tables[name] = paired.compare(*sides, own)
+            table = paired.compare(*sides, own)
         except UserError as error:
             refused[name] = str(error)
+            continue
+        if table.differences or table.identical or table.left_out:
+            tables[name] = table
+        else:
+            without.append(name)
     if items and not used:
         raise UserError(f"No table of these runs has the columns {' and '.join(items)}: see --item.")
     curves, same = _curves(a, b)
@@ -101,7 +106,8 @@ def last_values(curves: pd.DataFrame) -> pd.DataFrame:
     """The last value of each metric and series, averaged over a side's runs: metric, series, A, B."""
     ends = curves.sort_values("step").groupby(["metric", "series", "run", "side"], sort=False).last()
     means = ends.groupby(["metric", "series", "side"], sort=False)["value"].mean().unstack("side")
-    order = curves[["metric", "series"]].drop_duplicates()
+    order = curves[["metric", "series"]].drop_duplicates().groupby("metric", sort=False)
+    order = pd.concat([own for _, own in order])
     return order.merge(means.reindex(columns=["A", "B"]).reset_index(), on=["metric", "series"])
 
 
@@ -145,7 +151,12 @@ def show(found: Comparison, console: Console) -> None:
     for name, reason in found.refused.items():
         console.print(Text(f"\n{visible(f'{name}: {reason}')}", style="yellow"), soft_wrap=True)
     if found.without:
-        console.print(Text(f"\nNo column names items in: {', '.join(found.without)}", style="dim"))
+        console.print(
+            Text(
+                f"\nNo column names items, or none is measured: {visible(', '.join(found.without))}",
+                style="dim",
+            )
+        )
 
 
 def _print(console: Console, title: str, heads: list[str], rows: Sequence[Sequence[str]]) -> None:
@@ -170,11 +181,11 @@ def _page(found: Comparison) -> dict[str, Any]:
         "environment": lab.environment(found.first, found.second),
         "code": lab.code(found.first, found.second),
         "ends": _ends(found),
-        "same": found.same,
+        "same": [visible(name, 100) for name in found.same],
         "tables": [
             {
-                "name": name,
-                "items": " + ".join(table.items),
+                "name": visible(name, 100),
+                "items": visible(" + ".join(table.items), 200),
                 "n": f"{table.n:,}",
                 "notes": _notes(table),
                 **_table(table),
@@ -182,8 +193,8 @@ def _page(found: Comparison) -> dict[str, Any]:
             for name, table in found.tables.items()
         ],
         "several": len(found.first.runs) > 1 and len(found.second.runs) > 1,
-        "refused": list(found.refused.items()),
-        "without": found.without,
+        "refused": [(visible(name, 100), visible(reason, 600)) for name, reason in found.refused.items()],
+        "without": [visible(name, 100) for name in found.without],
         "claims": _claims(found),
     }
 
@@ -282,7 +293,11 @@ def _notes(table: paired.Compared) -> list[str]:
         "Not in every run, so left out": table.left_out,
         "One value a run": table.labels,
     }
-    return [f"{said}: {visible(', '.join(names), 500)}." for said, names in notes.items() if names]
+    said = [f"{start}: {visible(', '.join(names), 500)}." for start, names in notes.items() if names]
+    numbered = (
+        "Items are known by their numbers alone: make sure that a number is the same item in every run."
+    )
+    return [*said, numbered] if table.numbered else said
 
 
 def _named(name: str, condition: str) -> str:

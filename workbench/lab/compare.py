@@ -13,6 +13,7 @@ from workbench.lab.history import all_runs, find_run, state
 from workbench.lab.ledger import Claim, read_claims
 from workbench.lab.project import runs_folder
 from workbench.lab.record import read_run
+from workbench.visible import visible
 
 Row = tuple[str, str, str]
 
@@ -73,7 +74,9 @@ def code(first: Side, second: Side) -> list[str]:
     parts = [record["parts"] for side in (first, second) for record in side.records.values()]
     cells = ["the notebook's cells"] if len({part["notebook"] for part in parts}) > 1 else []
     modules = sorted({name for part in parts for name in part["code"]})
-    return cells + [name for name in modules if len({part["code"].get(name) for part in parts}) > 1]
+    return cells + [
+        visible(name, 100) for name in modules if len({part["code"].get(name) for part in parts}) > 1
+    ]
 
 
 def curves(side: Side) -> list[dict[str, Any]]:
@@ -150,7 +153,8 @@ def _differing(first: Side, second: Side, part: str) -> list[Row]:
     for name in names:
         a, b = ([run.get(name, "–") for run in side] for side in values)
         if len({*a, *b}) > 1:
-            rows.append((name, ", ".join(dict.fromkeys(a)), ", ".join(dict.fromkeys(b))))
+            texts = (name, ", ".join(dict.fromkeys(a)), ", ".join(dict.fromkeys(b)))
+            rows.append(tuple(visible(text, 300) for text in texts))
     return rows
 
 

@@ -59,6 +59,7 @@ class Compared:
         identical: Measures that agree in every item.
         left_out: Conditions that not every run has.
         labels: Text that is one value throughout each run, as "name: value → value".
+        numbered: Whether items are known by numbers alone.
     """
 
     items: list[str]
@@ -67,6 +68,7 @@ class Compared:
     identical: list[str]
     left_out: list[str]
     labels: list[str]
+    numbered: bool
 
 
 def item_columns(columns: Sequence[str]) -> list[str]:
@@ -84,7 +86,7 @@ def compare(first: Tables, second: Tables, items: Sequence[str] = ()) -> Compare
         items: The columns that name an item, in place of those found by their names.
 
     Raises:
-        UserError: No column names the items, the runs have different items, or nothing is measured.
+        UserError: No column names the items, or the runs have different items.
     """
     runs = {**first, **second}
     columns = [name for name in next(iter(runs.values())) if all(name in frame for frame in runs.values())]
@@ -109,11 +111,10 @@ def compare(first: Tables, second: Tables, items: Sequence[str] = ()) -> Compare
             identical.append(measure)
             continue
         differences += [_difference(measure, c, *v) for c, v in values.items() if _has_pair(*v)]
-    if not differences and not identical:
-        raise UserError("nothing in it is measured under a condition that all runs share.")
     left_out = dict.fromkeys(name for each in conditions for name in each if name not in common)
     said = [f"{name}: {' → '.join(_values(side, name) for side in (first, second))}" for name in labels]
-    return Compared(items, len(keys), differences, identical, list(left_out), said)
+    numbered = all(_is_number(runs, name) for name in items)
+    return Compared(items, len(keys), differences, identical, list(left_out), said, numbered)
 
 
 def _same_items(runs: Tables, items: list[str]) -> pd.Index:

@@ -7,6 +7,7 @@ from workbench.views.theme import series
 from workbench.views.view import Chart
 
 _POINTS = 4000  # of one chart, lines together
+_FALLS = 4  # times
 
 
 def curves(frame: pd.DataFrame, metric: str) -> Chart:
@@ -14,31 +15,36 @@ def curves(frame: pd.DataFrame, metric: str) -> Chart:
 
     Args:
         frame: side, run, series, step, value; one row each logged number.
-        metric: names the vertical axis.
+        metric: names the chart; not an axis, where Vega reads backslashes of its own kind.
     """
     lines = frame.groupby(["run", "series"], sort=False)
     most = max(_POINTS // lines.ngroups, 2)
     shown = pd.concat([_thinned(line.sort_values("step"), most) for _, line in lines])
+    panels = frame["series"].nunique()
+    low, high = frame["value"].min(), frame["value"].max()
+    logarithmic = 0 < low * _FALLS < high < low * 1e4  # what falls far would hide how the ends differ
     chart = (
         alt.Chart(shown)
         .mark_line(opacity=0.85)
         .encode(
             x=alt.X("step:Q", title="step"),
-            y=alt.Y("value:Q", title=metric).scale(zero=False),
+            y=alt.Y("value:Q", title=None if panels > 1 else "value").scale(
+                type="log" if logarithmic else "linear", zero=False
+            ),
             detail="run:N",
             tooltip=["run", "series", "step", alt.Tooltip("value", format=".4g")],
             **{name: channel for name, channel in series("side", "Side").items() if name != "shape"},
         )
     )
-    panels = frame["series"].nunique()
     if panels > 1:
         chart = chart.properties(width=270, height=170).facet(
             alt.Facet("series:N", title=None, sort=None), columns=2
         )
         chart = chart.resolve_scale(y="independent")
     each = "one line a run" if frame["run"].nunique() > 2 else "one line a side"
-    where = f", {panels} panels with a scale of their own each" if panels > 1 else ""
-    return Chart(chart, metric, f"As it was logged, {each}{where}; where the lines lie on each other A = B.")
+    where = f" in {panels} panels with a scale of their own each" if panels > 1 else ""
+    scale = ", logarithmic upward" if logarithmic else ""
+    return Chart(chart, metric, f"As it was logged, {each}{where}{scale}.")
 
 
 def _thinned(line: pd.DataFrame, most: int) -> pd.DataFrame:
