@@ -6,6 +6,7 @@ Imported by `train.train` when it starts, because the `Trainer` alone takes seco
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import time
@@ -200,8 +201,9 @@ def run(
         watch.trainer, watch.log, watch.stop = trainer, log, stop
         if main:
             write_start(folder, settings)
-        with quick_attention(model, settings["context"]):
+        with quick_attention(model, settings["context"]), unsearched():
             trainer.train(resume_from_checkpoint=checkpoint)
+        watch.trainer = None  # no ring: what was trained is freed when nobody has it, not at the next search
         finished = trainer.state.global_step == settings["steps"]
         if finished and lora:
             learner.merge_adapter()
@@ -222,6 +224,16 @@ def quick_attention(model: PreTrainedModel, context: int) -> Iterator[None]:
         yield
     finally:
         model.set_attn_implementation(usual)
+
+
+@contextmanager
+def unsearched() -> Iterator[None]:
+    """Spare what is there the search for garbage with which a `Trainer` begins: half a second each time."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _arguments(folder: Path, settings: dict[str, Any], model: PreTrainedModel) -> TrainingArguments:
