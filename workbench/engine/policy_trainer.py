@@ -89,7 +89,8 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
     def _rewards(self, completions: list[Completion], rows: list[Row]) -> Tensor:
         name = getattr(self.objective._reward, "__name__", type(self.objective).__name__)
         try:
-            rewards = torch.as_tensor(self.objective.reward(completions, rows), dtype=torch.float64).cpu()
+            found = self.objective.reward(completions, rows)
+            rewards = torch.as_tensor(found, dtype=torch.float64).cpu()
         except UserError:
             raise
         except Exception as error:
@@ -186,25 +187,30 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
         compute_entropy: bool = False,
         **_: Any,
     ) -> tuple[Tensor, Tensor | None, None]:
-        """As in trl, with positions that count from the first token and not from the padding."""
-        labels = input_ids.masked_fill(attention_mask == 0, -100)
-        labels[:, :-logits_to_keep] = -100
+        """As in trl, but quicker where the logits fit, and with positions that padding does not shift."""
         positions = (attention_mask.cumsum(1) - 1).clamp(min=0)
-        logps, entropies = [], []
+        logps, plain, entropies = [], [], []
         for part in torch.arange(len(input_ids)).split(batch_size or len(input_ids)):
             options = {"position_ids": positions[part]} if self.takes_positions else {}
             with self.accelerator.autocast():
-                found = model(
+                logits = model(
                     input_ids=input_ids[part],
                     attention_mask=attention_mask[part],
-                    labels=labels[part],
-                    fused_lm_head=True,
+                    use_cache=False,
+                    logits_to_keep=logits_to_keep + 1,
                     **options,
-                )
-            logps.append(found.log_probs[:, -logits_to_keep:])
+                ).logits
+            wanted = input_ids[part, -logits_to_keep:, None]
+            logits = logits[:, :-1].float()
+            if self.temperature != 1 and self.objective.taught_weight:
+                plain.append(logits.gather(2, wanted)[..., 0] - logits.logsumexp(-1))
+            logits = logits / self.temperature if self.temperature != 1 else logits
+            total = logits.logsumexp(-1)
+            logps.append(logits.gather(2, wanted)[..., 0] - total)
             if compute_entropy:
-                entropies.append(found.entropy[:, -logits_to_keep:])
-        self.logps = torch.cat(logps)
+                with torch.no_grad():
+                    entropies.append(total - (torch.softmax(logits, -1) * logits).sum(-1))
+        self.logps, self.untempered = torch.cat(logps), torch.cat(plain or logps)
         return self.logps, torch.cat(entropies) if compute_entropy else None, None
 
     def compute_loss(
@@ -214,9 +220,16 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | None = None,
     ) -> Tensor:
+        # Dropout would change the ratios; to trl, training is what the outermost module says.
+        for part in self.model.children():
+            part.eval()
         loss = super().compute_loss(model, inputs)
+        if "old_per_token_logps" in inputs:
+            drawn = inputs.get("tool_mask", inputs["completion_mask"]).bool()
+            by = (self.logps.detach() - inputs["old_per_token_logps"])[drawn]
+            self._metrics["train"]["moved"].append((by.exp() - 1 - by).mean().item())
         if "taught_mask" in inputs:
-            nats = -(self.logps * inputs["taught_mask"]).sum() / len(self.logps)
+            nats = -(self.untempered * inputs["taught_mask"]).sum() / len(self.untempered)
             loss = loss + self.objective.taught_weight * nats / self.current_gradient_accumulation_steps
         return loss
 
@@ -251,4 +264,4 @@ def evaluating(model: torch.nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        model.train(was_training)
+        model.training = was_training

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from torch import Tensor
 
@@ -154,7 +154,7 @@ def reinforce(
         folder: checkpoints while it trains, the model at the end.
         seed: of the order of the rows and of all draws.
         lora: trains an adapter instead of the weights; see `train.train`.
-        batch_size: completions in a forward pass; None for all of a step.
+        batch_size: completions in a forward pass, whose logits have to fit; None for all of a step.
         precision: as in `train.train`, of the passes that learn.
         checkpoint_every: steps; None for a tenth of the training.
         sampler: draws the completions in place of the model itself, and must return log-probabilities.
@@ -164,8 +164,10 @@ def reinforce(
     Returns:
         A row a step: step, tokens (prompts and completions so far), reward (mean), reward_spread (mean
         standard deviation within groups), degenerate_groups (share whose rewards are all equal, which teach
-        nothing), entropy (nats per token), length (mean tokens), truncated (share cut at their longest), kl
-        (from the reference, where `policy.kl` asks for it), seconds, and the objective's own.
+        nothing), length (mean tokens), truncated (share cut at their longest), entropy (nats per token),
+        clipped (share of tokens whose ratio is), moved (nats per token between the policy that drew and the
+        one that learns: rounding alone where updates=1), kl (from the reference, where `policy.kl` asks for
+        it), seconds, and the objective's own.
 
     Raises:
         UserError: settings contradict each other, rewards are not numbers or not one a completion, a prompt
@@ -174,15 +176,13 @@ def reinforce(
     folder = Path(folder)
     take_up(folder)
     objective = reward if isinstance(reward, Objective) else Objective(reward)
-    size = policy.group * policy.prompts_per_step
-    batch_size = batch_size or size // world_size()
-    _check(rows, policy, steps, size, batch_size)
+    _check(rows, policy, lora, steps, batch_size)
     _check_prompts(model, tokenizer, rows)
     settings = {
         "model": describe(model) | {"weights": fingerprint(model)},
-        "rows": hashlib.sha256(json.dumps([row["prompt"] for row in rows]).encode()).hexdigest(),
+        "rows": _digest(rows),
         "steps": steps,
-        "batch_size": batch_size,
+        "batch_size": batch_size or policy.group * policy.prompts_per_step // world_size(),
         "precision": "bf16" if uses_bf16(model, precision) else "fp32",
         "lora": asdict(lora) if lora else None,
         "seed": seed,
@@ -198,7 +198,14 @@ def reinforce(
     return run(model, tokenizer, rows, objective, policy, sampler, folder, settings, every, log, stop, lora)
 
 
-def _check(rows: Sequence[Row], policy: Policy, steps: int, size: int, batch_size: int) -> None:
+def _digest(rows: Sequence[Row]) -> str:
+    # What JSON does not know (a problem, say) goes uncounted: its text may hold an address.
+    return hashlib.sha256(json.dumps(list(rows), default=lambda _: "").encode()).hexdigest()
+
+
+def _check(
+    rows: Sequence[Row], policy: Policy, lora: Lora | None, steps: int, batch_size: int | None
+) -> None:
     if not len(rows):
         raise UserError("There are no rows to draw prompts from.")
     if not all(isinstance(row.get("prompt"), str) for row in rows):
@@ -211,16 +218,19 @@ def _check(rows: Sequence[Row], policy: Policy, steps: int, size: int, batch_siz
         raise UserError("Learning from draws needs a temperature above 0.")
     if policy.scale not in ("group", "batch", "none"):
         raise UserError(f"scale={policy.scale!r} is not one of group, batch and none.")
+    if policy.loss not in get_args(Loss):
+        raise UserError(f"loss={policy.loss!r} is not one of {', '.join(get_args(Loss))}.")
+    if policy.reference_every is not None and lora:
+        raise UserError("reference_every needs weights of its own: train all weights, without lora.")
     if policy.reference_every is not None and not policy.kl:
         raise UserError("reference_every renews a reference that only kl > 0 looks at.")
     if policy.prompts_per_step % world_size():
         raise UserError(
             f"prompts_per_step={policy.prompts_per_step} must be divisible by the {world_size()} processes."
         )
-    if size // world_size() % batch_size:
-        raise UserError(
-            f"batch_size={batch_size} must divide the {size // world_size()} completions of a process."
-        )
+    size = policy.group * policy.prompts_per_step // world_size()
+    if size % (batch_size or size):
+        raise UserError(f"batch_size={batch_size} must divide the {size} completions of a process.")
 
 
 def _check_prompts(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Sequence[Row]) -> None:

@@ -6,6 +6,7 @@ Imported when a training starts, because trl alone takes seconds to import.
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import time
 import warnings
@@ -15,12 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
 from transformers import PrinterCallback, TrainerCallback
 from trl import GRPOConfig
-from trl.trainer.utils import add_fused_lm_head
 
 from workbench.engine.adapters import Lora, adapted
 from workbench.engine.checkpoints import finish, newest, write_start
@@ -32,6 +31,10 @@ from workbench.engine.trainer import Order, anywhere, common, on_one_gpu, quick_
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+logger = logging.getLogger(__name__)
+MEASURED = {"entropy": "entropy", "clipped": "clip_ratio/region_mean", "moved": "moved", "kl": "kl"}
 
 
 class _Watch(TrainerCallback):
@@ -70,9 +73,8 @@ class _Watch(TrainerCallback):
     def _row(self, step: int, tokens: int) -> None:
         trainer, now = self.trainer, time.perf_counter()
         row = {"step": step, "tokens": tokens, **trainer.noted}
-        names = {"entropy": "entropy", "kl": "kl", "clip_ratio/region_mean": "clipped"}
         found = trainer._metrics["train"]
-        row |= {ours: float(np.mean(found[theirs])) for theirs, ours in names.items() if found.get(theirs)}
+        row |= {ours: float(np.mean(found[theirs])) for ours, theirs in MEASURED.items() if found.get(theirs)}
         found.clear()
         row["seconds"], self.since = now - self.since, now
         trainer.rows.append(row)
@@ -134,6 +136,10 @@ def run(
         if finished and lora:
             learner.merge_adapter()
     model.eval()
+    if rows and all(row["degenerate_groups"] == 1 for row in rows):
+        logger.warning("The rewards of every group were equal at every step: nothing could be learnt.")
+    if rows and all(row["truncated"] == 1 for row in rows):
+        logger.warning("No completion ever ended by itself: raise max_new_tokens or teach the model to end.")
     if finished and main:
         finish(model, tokenizer, folder, settings, rows)
     trainer.accelerator.wait_for_everyone()
@@ -144,25 +150,18 @@ def _reference(model: PreTrainedModel, policy: Policy, lora: Lora | None) -> Pre
     """The model at the start; not as trl gets it, which loads it again from where the name says."""
     if not policy.kl or lora:
         return None
-    reference = copy.deepcopy(model).eval().requires_grad_(False)
-    add_fused_lm_head(reference, temperature=policy.temperature)
-    return reference
+    return copy.deepcopy(model).eval().requires_grad_(False)
 
 
 @contextmanager
 def _as_it_was(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Iterator[None]:
-    """Without dropout, which would change the ratios; trl's marks on both are taken off again."""
-    dropouts = {part: part.p for part in model.modules() if isinstance(part, torch.nn.Dropout)}
+    """A token to pad with; what trl does to model and tokenizer is undone."""
     pads = model.config.pad_token_id, model.generation_config.pad_token_id, tokenizer.pad_token
-    for part in dropouts:
-        part.p = 0.0
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     try:
         yield
     finally:
-        for part, p in dropouts.items():
-            part.p = p
         model.config.pad_token_id, model.generation_config.pad_token_id, tokenizer.pad_token = pads
         vars(model).pop("forward", None)
 
