@@ -40,6 +40,7 @@ def started(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("project")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks")
     process = run_all(folder)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a `kill` is to end the notebooks too
     yield folder, process
     process.send_signal(signal.SIGINT)  # where the tests were stopped early: it ends its kernels
     process.wait()
