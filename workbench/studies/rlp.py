@@ -7,8 +7,7 @@ the document really says next (section 2). RPT (arXiv 2506.08007) rewards a righ
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,16 +16,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.engine.average import Average
+from workbench.engine.batch import end_tokens
 from workbench.engine.generate import Completion, prompt_tokens
 from workbench.engine.reinforce import Objective, Policy, Row, Taught, group_advantages, reinforce
 from workbench.engine.tokens import encode, encode_pairs
 from workbench.engine.train import History
 from workbench.errors import UserError
+from workbench.studies.rlp_positions import Position
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-Position = tuple[str, str]  # a document up to a token, and from it on
 logger = logging.getLogger(__name__)
 
 
@@ -45,44 +46,6 @@ class Thinking:
     closing: str = " </t>"
     max_tokens: int = 64
     horizon: int = 1
-
-
-class Average:
-    """Exponential moving average of the weights that learn: phi becomes decay phi + (1 - decay) theta."""
-
-    def __init__(self, model: PreTrainedModel, decay: float) -> None:
-        self.model, self.decay, self.weights = model, decay, {}
-
-    def _learning(self) -> dict[str, Tensor]:
-        return {name: each for name, each in self.model.named_parameters() if each.requires_grad}
-
-    def begin(self) -> None:
-        """Copy the weights, the first time."""
-        self.weights = self.weights or {
-            name: each.detach().clone() for name, each in self._learning().items()
-        }
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Take one step towards the weights as they are."""
-        now = self._learning()
-        torch._foreach_lerp_(
-            list(self.weights.values()), [now[name] for name in self.weights], 1 - self.decay
-        )
-
-    @contextmanager
-    def in_place(self) -> Iterator[None]:
-        """Within the block the model has the average weights."""
-        self._swap()
-        try:
-            yield
-        finally:
-            self._swap()
-
-    def _swap(self) -> None:
-        now = self._learning()
-        for name, mine in self.weights.items():
-            now[name].data, mine.data = mine.data, now[name].data
 
 
 class InformationGain(Objective):
@@ -107,12 +70,28 @@ class InformationGain(Objective):
         begin = tokenizer.bos_token_id is not None
         self.closing = encode(tokenizer, [thinking.closing])[0][begin:]
         self.opening = encode(tokenizer, [thinking.opening])[0][begin:]
-        self.ends = set(_list(model.config.eos_token_id)) | set(_list(model.generation_config.eos_token_id))
+        self.ends = end_tokens(model)
         self.found: dict[str, float] = {}
         self.settings = {
             "thinking": asdict(thinking),
             "objective": [decay, baseline, reward, next_token_weight],
         }
+
+    def check(self, rows: Sequence[Row]) -> None:
+        """Whether every thought fits the context with what comes before and after.
+
+        Raises:
+            UserError: one does not.
+        """
+        context = getattr(self.model.config, "max_position_embeddings", None) or 1 << 30
+        prompts = prompt_tokens(self.tokenizer, [row["prompt"] for row in rows])
+        more = self.thinking.max_tokens + len(self.closing) + self.thinking.horizon
+        longest = max(map(len, prompts)) + more
+        if longest > context:
+            raise UserError(
+                f"A document and its thought take up to {longest} tokens, more than the context of "
+                f"{context}: shorten either."
+            )
 
     def reward(self, completions: list[Completion], rows: list[Row]) -> np.ndarray:
         self.average.begin()
@@ -123,27 +102,26 @@ class InformationGain(Objective):
         ]
         contexts = list({id(row): row for row in rows}.values())
         plain = [(row["context"], row["target"]) for row in contexts]
-        opens = [(row["context"], self.opening[:1]) for row in contexts]
+        opens = [(row["context"], self.opening[:1]) for row in contexts if self.opening]
         nats, right = score(self.model, thoughts + plain + opens)
         with self.average.in_place():
             average, _ = score(self.model, plain)
-        n, p = len(thoughts), len(plain)
-        group = np.array([next(i for i, c in enumerate(contexts) if c is row) for row in rows])
-        gain = average[group] - nats[:n]
+        with_thought, without, opening = np.split(nats, [len(thoughts), len(thoughts) + len(plain)])
+        which = {id(row): place for place, row in enumerate(contexts)}
+        gain = average[[which[id(row)] for row in rows]] - with_thought
+        unopened = np.log1p(-np.exp(-opening).clip(max=1 - 1e-9)) if len(opening) else 0.0
         self.found = {
             "information_gain": gain.mean(),
-            "nats_with_thought": nats[:n].mean(),
-            "nats_without": nats[n : n + p].mean(),
+            "nats_with_thought": with_thought.mean(),
+            "nats_without": without.mean(),
             "nats_without_average": average.mean(),
-            "nats_without_opening": (
-                nats[n : n + p] + np.log1p(-np.exp(-nats[n + p :]).clip(max=1 - 1e-9))
-            ).mean(),
-            "right": right[:n].mean(),
+            "nats_without_opening": (without + unopened).mean(),
+            "right": right[: len(thoughts)].mean(),
         }
-        return gain if self.kind == "gain" else right[:n].astype(float)
+        return gain if self.kind == "gain" else right[: len(thoughts)].astype(float)
 
     def _close(self, thought: Completion) -> list[int]:
-        closed = thought.finish_reason == "stop" and thought.tokens[-1] not in self.ends
+        closed = thought.finish_reason == "stop" and not self.ends.intersection(thought.tokens[-1:])
         return [] if closed else self.closing
 
     def advantages(self, rewards: Tensor) -> Tensor:
@@ -167,10 +145,6 @@ class InformationGain(Objective):
         self.average.weights = state
 
 
-def _list(value: int | list[int] | None) -> list[int]:
-    return [] if value is None else value if isinstance(value, list) else [value]
-
-
 def rlp(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
@@ -186,13 +160,57 @@ def rlp(
     next_token_weight: float = 0.0,
     **options: Any,
 ) -> History:
-    """Train `model` in place to think before it goes on with a document; see `reinforce`."""
-    objective = InformationGain(
-        model, tokenizer, thinking,
-        decay=decay, baseline=baseline, reward=reward, next_token_weight=next_token_weight,
-    )  # fmt: skip
-    policy = replace(policy, max_new_tokens=thinking.max_tokens, stop=(thinking.closing,))
+    """Train `model` in place to think before it goes on with a document, over `reinforce`.
+
+    Thoughts are drawn after `before + opening`, and judged by log p(next tokens | before, opening, thought,
+    closing) - log p_average(next tokens | before), of which no gradient is taken. The advantage is
+    G / (G - 1) (r - mean r), not divided by a deviation, and each thought counts by 1 / length.
+
+    What all thoughts of a position share cancels in that advantage, the second term with the average among
+    it: the average is a measure only, unless `baseline="ema"` leaves the gain as it is.
+
+    Args:
+        model: its device is where it is trained.
+        tokenizer: saved beside it.
+        positions: (document up to a token, document from it on); see `rlp_positions.positions`.
+        thinking: the marks of a thought, its length, and the tokens that it has to predict.
+        policy: its stop and max_new_tokens are those of `thinking`, and its scale is not looked at.
+        steps: optimizer steps.
+        folder: see `reinforce`.
+        decay: of the average of the weights, after each optimizer step.
+        baseline: `group` (the other thoughts) or `ema` (what the average says without a thought).
+        reward: `gain`, or `prefix` (RPT, arXiv 2506.08007, section 3.2: 1 if the most likely token is the
+            document's at every step of the horizon, else 0).
+        next_token_weight: of the loss of the next tokens behind the thought, which calibrates what the reward
+            is read from; 0 in the paper.
+        options: the others of `reinforce`.
+
+    Returns:
+        The history of `reinforce`, with information_gain, nats_with_thought, nats_without (both of the model
+        as it is), nats_without_average, nats_without_opening (the document alone, the probability of opening
+        a thought taken out) and right (share whose most likely tokens are the document's).
+
+    Raises:
+        UserError: as `reinforce`; no document goes on for the horizon, or thoughts do not fit the context.
+    """
+    if baseline not in ("group", "ema") or reward not in ("gain", "prefix"):
+        raise UserError("The baseline is group or ema, and the reward gain or prefix.")
+    if not 0 <= decay <= 1 or next_token_weight < 0:
+        raise UserError("The decay lies between 0 and 1, and next_token_weight is not below 0.")
+    if not thinking.closing or min(thinking.horizon, thinking.max_tokens) < 1:
+        raise UserError("A thought needs a closing, and max_tokens and horizon of at least 1.")
     rows = rows_of(tokenizer, positions, thinking)
+    objective = InformationGain(
+        model,
+        tokenizer,
+        thinking,
+        decay=decay,
+        baseline=baseline,
+        reward=reward,
+        next_token_weight=next_token_weight,
+    )
+    objective.check(rows)
+    policy = replace(policy, max_new_tokens=thinking.max_tokens, stop=(thinking.closing,))
     return reinforce(model, tokenizer, rows, objective, policy, steps=steps, folder=folder, **options)
 
 
@@ -212,7 +230,8 @@ def rows_of(
             f"No text goes on for the {thinking.horizon} tokens of the horizon: give longer ones."
         )
     if len(rows) < len(positions):
-        logger.warning("%d positions are nearer to the end than the horizon.", len(positions) - len(rows))
+        missing = len(positions) - len(rows)
+        logger.warning("%d of %d positions are left out: nothing for the horizon.", missing, len(positions))
     return rows
 
 
