@@ -140,7 +140,12 @@ def compare(
         Path | None, typer.Option("--out", help="The page. Default: one in the project's reports/.")
     ] = None,
 ) -> None:
-    """Compare two runs or sets of runs: parameters, logged curves, paired differences over common items."""
+    """Compare two runs or sets of runs: parameters, logged curves, paired differences over common items.
+
+    Items are what a table's columns item, id and …_id say, with question, prompt and beginning.
+
+    A text that every item has alike, such as the model, is compared apart; seeds are averaged over.
+    """
     from workbench import comparison
 
     found = comparison.compare(first, second, [name.strip() for name in item.split(",") if name.strip()])

@@ -58,8 +58,19 @@ def compare(first: str, second: str, items: Sequence[str] = ()) -> Comparison:
         UserError: A run cannot be compared, no table has the columns, or there is nothing in common.
     """
     a, b = lab.sides((first, second))
-    tables, refused, without = {}, {}, []
-    used = False
+    tables, refused, without = _tables(a, b, items)
+    curves, same = _curves(a, b)
+    if not (len(curves) or same or tables):
+        reasons = "".join(f"; {name}: {reason}" for name, reason in refused.items())
+        raise UserError(f"The runs have no logged metric and no table with items in common{reasons or '.'}")
+    return Comparison(a, b, curves, same, tables, refused, without)
+
+
+def _tables(
+    a: lab.Side, b: lab.Side, items: Sequence[str]
+) -> tuple[dict[str, paired.Compared], dict[str, str], list[str]]:
+    """The tables that could be paired, the reasons for those refused, and those with nothing to pair."""
+    tables, refused, without, used = {}, {}, [], not items
     for name in lab.tables(a, b):
         sides = [
             {run: pd.read_parquet(folder / "tables" / f"{name}.parquet") for run, folder in side.runs.items()}
@@ -80,13 +91,9 @@ def compare(first: str, second: str, items: Sequence[str] = ()) -> Comparison:
             tables[name] = table
         else:
             without.append(name)
-    if items and not used:
+    if not used:
         raise UserError(f"No table of these runs has the columns {' and '.join(items)}: see --item.")
-    curves, same = _curves(a, b)
-    if not (len(curves) or same or tables):
-        reasons = "".join(f"; {name}: {reason}" for name, reason in refused.items())
-        raise UserError(f"The runs have no logged metric and no table with items in common{reasons or '.'}")
-    return Comparison(a, b, curves, same, tables, refused, without)
+    return tables, refused, without
 
 
 def _curves(a: lab.Side, b: lab.Side) -> tuple[pd.DataFrame, list[str]]:

@@ -29,7 +29,7 @@ def curves(frame: pd.DataFrame, metric: str) -> Chart:
         .encode(
             x=alt.X("step:Q", title="step"),
             y=alt.Y("value:Q", title=None if panels > 1 else "value").scale(
-                type="log" if logarithmic else "linear", zero=False
+                type="log" if logarithmic else "linear", zero=False, nice=not logarithmic
             ),
             detail="run:N",
             tooltip=["run", "series", "step", alt.Tooltip("value", format=".4g")],
