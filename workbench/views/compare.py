@@ -23,14 +23,13 @@ def curves(frame: pd.DataFrame, metric: str) -> Chart:
     panels = frame["series"].nunique()
     low, high = frame["value"].min(), frame["value"].max()
     logarithmic = 0 < low * _FALLS < high < low * 1e4  # what falls far would hide how the ends differ
+    scale = alt.Scale(type="log", nice=False) if logarithmic else alt.Scale(zero=False)
     chart = (
         alt.Chart(shown)
         .mark_line(opacity=0.85)
         .encode(
             x=alt.X("step:Q", title="step"),
-            y=alt.Y("value:Q", title=None if panels > 1 else "value").scale(
-                type="log" if logarithmic else "linear", zero=False, nice=not logarithmic
-            ),
+            y=alt.Y("value:Q", title=None if panels > 1 else "value", scale=scale),
             detail="run:N",
             tooltip=["run", "series", "step", alt.Tooltip("value", format=".4g")],
             **{name: channel for name, channel in series("side", "Side").items() if name != "shape"},
@@ -43,8 +42,8 @@ def curves(frame: pd.DataFrame, metric: str) -> Chart:
         chart = chart.resolve_scale(y="independent")
     each = "one line a run" if frame["run"].nunique() > 2 else "one line a side"
     where = f" in {panels} panels with a scale of their own each" if panels > 1 else ""
-    scale = ", logarithmic upward" if logarithmic else ""
-    return Chart(chart, metric, f"As it was logged, {each}{where}{scale}.")
+    upward = ", logarithmic upward" if logarithmic else ""
+    return Chart(chart, metric, f"As it was logged, {each}{where}{upward}.")
 
 
 def _thinned(line: pd.DataFrame, most: int) -> pd.DataFrame:
