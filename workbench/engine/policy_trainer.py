@@ -118,7 +118,9 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
         self, completions: list[Completion], rows: list[Row], taught: list[Taught] | None
     ) -> dict[str, Tensor]:
         """Prompts padded on the left, what follows on the right; only drawn tokens are in `tool_mask`."""
-        prompts = prompt_tokens(self.processing_class, [row["prompt"] for row in rows])
+        group = self.policy.group
+        prompts = prompt_tokens(self.processing_class, [row["prompt"] for row in rows[::group]])
+        prompts = [ids for ids in prompts for _ in range(group)]
         after = taught or [Taught([], [])] * len(rows)
         full = [c.tokens + t.read + t.learnt for c, t in zip(completions, after, strict=True)]
         drawn = [len(each.tokens) for each in completions]

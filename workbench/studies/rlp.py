@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from workbench.engine.average import Average
 from workbench.engine.batch import end_tokens
 from workbench.engine.generate import Completion, prompt_tokens
 from workbench.engine.reinforce import Objective, Policy, Row, Taught, group_advantages, reinforce
 from workbench.engine.tokens import encode, encode_pairs
-from workbench.engine.train import History
+from workbench.engine.train import History, tells_documents_apart
 from workbench.errors import UserError
 from workbench.studies.rlp_positions import Position
 
@@ -61,10 +62,11 @@ class InformationGain(Objective):
         baseline: Literal["group", "ema"] = "group",
         reward: Literal["gain", "prefix"] = "gain",
         next_token_weight: float = 0.0,
+        batch_size: int | None = None,
     ) -> None:
         """See `rlp`."""
         super().__init__()
-        self.model, self.tokenizer, self.thinking = model, tokenizer, thinking
+        self.model, self.thinking, self.batch_size = model, thinking, batch_size or 256
         self.baseline, self.kind, self.taught_weight = baseline, reward, next_token_weight
         self.average = Average(model, decay)
         begin = tokenizer.bos_token_id is not None
@@ -84,9 +86,8 @@ class InformationGain(Objective):
             UserError: one does not.
         """
         context = getattr(self.model.config, "max_position_embeddings", None) or 1 << 30
-        prompts = prompt_tokens(self.tokenizer, [row["prompt"] for row in rows])
-        more = self.thinking.max_tokens + len(self.closing) + self.thinking.horizon
-        longest = max(map(len, prompts)) + more
+        longest = max(len(row["asked"]) for row in rows)
+        longest += self.thinking.max_tokens + len(self.closing) + self.thinking.horizon
         if longest > context:
             raise UserError(
                 f"A document and its thought take up to {longest} tokens, more than the context of "
@@ -95,17 +96,16 @@ class InformationGain(Objective):
 
     def reward(self, completions: list[Completion], rows: list[Row]) -> np.ndarray:
         self.average.begin()
-        ids = prompt_tokens(self.tokenizer, [row["prompt"] for row in rows])
         thoughts = [
-            (asked + each.tokens + self._close(each), row["target"])
-            for asked, each, row in zip(ids, completions, rows, strict=True)
+            (row["asked"] + each.tokens + self._close(each), row["target"])
+            for each, row in zip(completions, rows, strict=True)
         ]
         contexts = list({id(row): row for row in rows}.values())
         plain = [(row["context"], row["target"]) for row in contexts]
         opens = [(row["context"], self.opening[:1]) for row in contexts if self.opening]
-        nats, right = score(self.model, thoughts + plain + opens)
+        nats, right = score(self.model, thoughts + plain + opens, self.batch_size)
         with self.average.in_place():
-            average, _ = score(self.model, plain)
+            average, _ = score(self.model, plain, self.batch_size)
         with_thought, without, opening = np.split(nats, [len(thoughts), len(thoughts) + len(plain)])
         which = {id(row): place for place, row in enumerate(contexts)}
         gain = average[[which[id(row)] for row in rows]] - with_thought
@@ -158,6 +158,7 @@ def rlp(
     baseline: Literal["group", "ema"] = "group",
     reward: Literal["gain", "prefix"] = "gain",
     next_token_weight: float = 0.0,
+    batch_size: int | None = None,
     **options: Any,
 ) -> History:
     """Train `model` in place to think before it goes on with a document, over `reinforce`.
@@ -183,6 +184,7 @@ def rlp(
             document's at every step of the horizon, else 0).
         next_token_weight: of the loss of the next tokens behind the thought, which calibrates what the reward
             is read from; 0 in the paper.
+        batch_size: completions in a forward pass, learnt from or scored; see `reinforce`.
         options: the others of `reinforce`.
 
     Returns:
@@ -208,22 +210,39 @@ def rlp(
         baseline=baseline,
         reward=reward,
         next_token_weight=next_token_weight,
+        batch_size=batch_size,
     )
     objective.check(rows)
     policy = replace(policy, max_new_tokens=thinking.max_tokens, stop=(thinking.closing,))
-    return reinforce(model, tokenizer, rows, objective, policy, steps=steps, folder=folder, **options)
+    return reinforce(
+        model,
+        tokenizer,
+        rows,
+        objective,
+        policy,
+        steps=steps,
+        folder=folder,
+        batch_size=batch_size,
+        **options,
+    )
 
 
 def rows_of(
     tokenizer: PreTrainedTokenizerFast, positions: Sequence[Position], thinking: Thinking
 ) -> list[Row]:
-    """What `reinforce` asks: prompt, tokens before and tokens to predict; too short ones are left out."""
-    pairs = encode_pairs(tokenizer, positions)
-    before = prompt_tokens(tokenizer, [text for text, _ in positions])
+    """What `reinforce` asks of each position: the prompt (its tokens: asked), context and target tokens.
+
+    Raises:
+        UserError: no document goes on for the horizon; the single ones that do not are left out.
+    """
+    before = [text for text, _ in positions]
+    asked = prompt_tokens(tokenizer, [text + thinking.opening for text in before])
+    contexts = prompt_tokens(tokenizer, before)
+    after = [ids[: thinking.horizon] for _, ids in encode_pairs(tokenizer, positions)]
     rows = [
-        {"prompt": text + thinking.opening, "context": ids, "target": after[: thinking.horizon]}
-        for (text, _), ids, (_, after) in zip(positions, before, pairs, strict=True)
-        if len(after) >= thinking.horizon
+        {"prompt": text + thinking.opening, "asked": ids, "context": context, "target": target}
+        for text, ids, context, target in zip(before, asked, contexts, after, strict=True)
+        if len(target) == thinking.horizon
     ]
     if not rows:
         raise UserError(
@@ -247,22 +266,22 @@ def score(
         batch_size: most rows at a time.
     """
     nats, right = np.zeros(len(rows)), np.zeros(len(rows), dtype=bool)
-    order = sorted(range(len(rows)), key=lambda index: -len(rows[index][0]) - len(rows[index][1]))
+    order = sorted(range(len(rows)), key=lambda index: len(rows[index][0]) + len(rows[index][1]))
     for begin in range(0, len(order), batch_size):
         part = order[begin : begin + batch_size]
-        longest = len(rows[part[0]][0]) + len(rows[part[0]][1])
-        ids = torch.zeros(len(part), longest - 1, dtype=torch.long)
-        targets = torch.full((len(part), longest - 1), -1)
-        for place, index in enumerate(part):
-            before, after = rows[index]
-            full = torch.tensor(before + after)
-            ids[place, : len(full) - 1] = full[:-1]
-            targets[place, len(before) - 1 : len(full) - 1] = full[len(before) :]
-        columns = torch.nonzero((targets >= 0).any(0))[:, 0].to(model.device)
-        logits = model(ids.to(model.device), use_cache=False, logits_to_keep=columns).logits.float()
-        wanted = targets.to(model.device)[:, columns]
-        here = wanted >= 0
-        lost = logits.logsumexp(-1) - logits.gather(2, wanted.clamp(min=0)[..., None])[..., 0]
-        nats[part] = lost.masked_fill(~here, 0).double().sum(1).cpu().numpy()
-        right[part] = ((logits.argmax(-1) == wanted) | ~here).all(1).cpu().numpy()
+        # Padded on the left, so that what is scored stands in the last columns.
+        texts = [torch.tensor(rows[index][0] + rows[index][1]) for index in part]
+        ids = pad_sequence(texts, batch_first=True, padding_value=-1, padding_side="left").to(model.device)
+        scored = torch.tensor([len(rows[index][1]) for index in part], device=model.device)
+        most = int(scored.max())
+        mask = (ids >= 0).long()
+        options = {"attention_mask": mask[:, :-1]}
+        if tells_documents_apart(model):
+            options["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)[:, :-1]
+        found = model(ids[:, :-1].clamp(min=0), use_cache=False, logits_to_keep=most, **options)
+        logits, wanted = found.logits.float(), ids[:, -most:].clamp(min=0)
+        other = torch.arange(most, 0, -1, device=model.device) > scored[:, None]
+        lost = logits.logsumexp(-1) - logits.gather(2, wanted[..., None])[..., 0]
+        nats[part] = lost.masked_fill(other, 0).double().sum(1).cpu().numpy()
+        right[part] = ((logits.argmax(-1) == wanted) | other).all(1).cpu().numpy()
     return nats, right
