@@ -21,7 +21,7 @@ from workbench.engine.adapters import Lora, fingerprint
 from workbench.engine.checkpoints import describe, finished
 from workbench.engine.folders import take_up
 from workbench.engine.generate import token_logprobs
-from workbench.engine.packing import Example, pack
+from workbench.engine.packing import Blocks, Example, pack
 from workbench.engine.tokens import encode, encode_pairs
 from workbench.errors import UserError
 
@@ -124,7 +124,7 @@ def _bytes(tokenizer: PreTrainedTokenizerFast, before: list[int], scored: list[i
 def train(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
-    examples: Sequence[Example],
+    examples: Sequence[Example] | Blocks,
     *,
     folder: str | Path,
     held_out: Sequence[Example] = (),
@@ -155,7 +155,7 @@ def train(
         model: its device is where it is trained.
         tokenizer: saved beside it.
         examples: texts, or (prompt, completion) pairs, of which only completions are learnt; see
-            `packing.pack`.
+            `packing.pack`. They are shuffled; rows laid out already (`Blocks`) are read in their own order.
         folder: checkpoints while it trains, the model at the end.
         held_out: examples for the held-out loss, measured at the start, every `evaluate_every` steps and at
             the end.
@@ -171,7 +171,7 @@ def train(
         precision: `auto` autocasts to bf16 where the processor has it; weights stay in float32.
         lora: trains an adapter instead of the weights, and merges it into them when it is finished; until
             then the weights of `model` stay as they were.
-        seed: order of the rows, and of the adapter's first values.
+        seed: order of shuffled rows, and of the adapter's first values.
         evaluate_every: steps; None for a tenth of the training.
         checkpoint_every: steps; None for a tenth of the training.
         log: called with each row of the history (in the main process only).
@@ -184,7 +184,11 @@ def train(
     take_up(folder)
     if batch_size % world_size():
         raise UserError(f"batch_size={batch_size} must be divisible by the {world_size()} processes.")
-    blocks = pack(tokenizer, examples, context, one_per_row=not tells_documents_apart(model))
+    in_order = isinstance(examples, Blocks)
+    if in_order:
+        blocks = examples
+    else:
+        blocks = pack(tokenizer, examples, context, one_per_row=not tells_documents_apart(model))
     steps = _steps(steps, epochs, tokens, len(blocks.ids), batch_size * gradient_accumulation, context)
     settings = {
         "model": describe(model),
@@ -207,7 +211,7 @@ def train(
 
     every = max(1, steps // 10)
     every = (evaluate_every or every, checkpoint_every or every)
-    return run(model, tokenizer, blocks, held_out, folder, settings, every, log, stop, lora)
+    return run(model, tokenizer, blocks, in_order, held_out, folder, settings, every, log, stop, lora)
 
 
 def world_size() -> int:

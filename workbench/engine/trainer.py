@@ -37,10 +37,13 @@ logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)
 
 
 class Order(Dataset):
-    """Row numbers in the order of training: every pass shuffled anew, from the seed alone."""
+    """Row numbers in the order of training: every pass shuffled anew, from the seed alone, or none."""
 
-    def __init__(self, rows: int, length: int, seed: int) -> None:
-        passes = [np.random.default_rng([seed, n]).permutation(rows) for n in range(-(-length // rows))]
+    def __init__(self, rows: int, length: int, seed: int, in_order: bool = False) -> None:
+        numbers = range(-(-length // rows))
+        passes = [np.random.default_rng([seed, n]).permutation(rows) for n in numbers]
+        if in_order:
+            passes = [np.arange(rows) for _ in numbers]
         self.order = np.concatenate(passes)[:length]
 
     def __len__(self) -> int:
@@ -159,6 +162,7 @@ def run(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     blocks: Blocks,
+    in_order: bool,
     held_out: Sequence[Example],
     folder: Path,
     settings: dict[str, Any],
@@ -192,7 +196,9 @@ def run(
             rows,
             model=learner,
             args=arguments,
-            train_dataset=Order(len(blocks.ids), settings["steps"] * rows_per_step, settings["seed"]),
+            train_dataset=Order(
+                len(blocks.ids), settings["steps"] * rows_per_step, settings["seed"], in_order
+            ),
             data_collator=lambda places: _tensors(blocks, places),
             processing_class=tokenizer,
             callbacks=[watch],

@@ -1,0 +1,105 @@
+"""Walks through a small town: a place, ways to go, and where one is after each of them.
+
+Every way is a random permutation of the places, so that a step is a look-up, and the place after k steps
+needs k of them, in their order. A walk is its words ("park north east"); the answers are read at each way, as
+LEGO reads them at each clause (Zhang et al. 2022, arXiv 2206.04301, section 2).
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+PLACES = (
+    "park", "school", "shop", "lake", "farm", "bridge",
+    "tower", "market", "garden", "museum", "harbour", "forest",
+)  # fmt: skip
+WAYS = ("north", "east", "south", "west", "up", "down")
+HELD_OUT = 0.25  # of all beginnings
+BEGINNING = 3  # steps of a beginning
+
+
+@dataclass(frozen=True)
+class Town:
+    """Where each way leads, and which beginnings are kept for the test.
+
+    Attributes:
+        leads: `[ways, places]`, the place that a way leads to.
+        held_out: bool `[places, ways, ways, ways]`: no walk that is learnt begins with these steps.
+    """
+
+    leads: np.ndarray
+    held_out: np.ndarray
+
+
+@dataclass(frozen=True)
+class Walks:
+    """Walks of one length: `starts [n]`, `ways [n, steps]`, the place after each step `ends [n, steps]`."""
+
+    starts: np.ndarray
+    ways: np.ndarray
+    ends: np.ndarray
+
+
+@dataclass(frozen=True)
+class Words:
+    """Tokens of one word each: the places, the ways; and the first token of a walk."""
+
+    places: np.ndarray
+    ways: np.ndarray
+    begin: int
+
+
+def town(n_places: int, n_ways: int, rng: np.random.Generator) -> Town:
+    """A town drawn at random; a quarter of all beginnings is kept for the test."""
+    leads = np.array([rng.permutation(n_places) for _ in range(n_ways)])
+    shape = (n_places, *[n_ways] * BEGINNING)
+    held_out = rng.permutation(np.prod(shape)) < round(HELD_OUT * np.prod(shape))
+    return Town(leads, held_out.reshape(shape))
+
+
+def draw(town: Town, n: int, steps: int, rng: np.random.Generator, *, held_out: bool = False) -> Walks:
+    """Random walks, all of them to learn from or all held out; shorter ones than a beginning never are."""
+    n_ways, n_places = town.leads.shape
+    if steps < BEGINNING:
+        starts, ways = rng.integers(n_places, size=n), rng.integers(n_ways, size=(n, steps))
+    else:
+        beginnings = np.argwhere(town.held_out == held_out)
+        chosen = beginnings[rng.integers(len(beginnings), size=n)]
+        starts = chosen[:, 0]
+        ways = np.concatenate([chosen[:, 1:], rng.integers(n_ways, size=(n, steps - BEGINNING))], 1)
+    ends, at = [], starts
+    for step in range(steps):
+        at = town.leads[ways[:, step], at]
+        ends.append(at)
+    return Walks(starts, ways, np.stack(ends, 1))
+
+
+def tokens(walks: Walks, words: Words) -> np.ndarray:
+    """Token ids `[n, steps + 2]`: the beginning, the start, the ways."""
+    begin = np.full((len(walks.starts), 1), words.begin)
+    return np.concatenate([begin, words.places[walks.starts][:, None], words.ways[walks.ways]], 1)
+
+
+def words(tokenizer: "PreTrainedTokenizerFast", n_places: int, n_ways: int) -> Words:
+    """The words that a town needs, as tokens.
+
+    Raises:
+        UserError: one of them is not a single token of this tokenizer.
+    """
+    needed = [*PLACES[:n_places], *WAYS[:n_ways]]
+    found = [tokenizer(f" {word}", add_special_tokens=False).input_ids for word in needed]
+    broken = [word for word, ids in zip(needed, found, strict=True) if len(ids) != 1]
+    if broken:
+        raise UserError(
+            f"This tokenizer breaks {', '.join(broken)} into pieces, and walks need whole words: "
+            "take another model."
+        )
+    ids = np.array(found)[:, 0]
+    begin = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    return Words(ids[:n_places], ids[n_places:], begin)
