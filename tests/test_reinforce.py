@@ -1,6 +1,8 @@
 """Policy gradients: trl's losses, our rollouts, and trainings that are equal however they are stopped."""
 
+import gc
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,13 +14,21 @@ from test_train import STORIES, WORDS, assert_close, assert_same, weights
 from workbench.engine import models
 from workbench.engine.adapters import Lora
 from workbench.engine.generate import Completion, TransformersSampler
-from workbench.engine.reinforce import Objective, Policy, group_advantages, reinforce
+from workbench.engine.reinforce import Objective, Policy, Taught, group_advantages, reinforce
 from workbench.errors import UserError
 
 ROWS = [{"prompt": f"The {a} saw", "word": a} for a in WORDS] + [
     {"prompt": "The cat and the dog", "word": ""}
 ]
 SMALL = Policy(group=4, prompts_per_step=4, max_new_tokens=6, learning_rate=3e-3)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_start():
+    """Every training begins with a garbage collection, which here would look at all that was imported."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +46,6 @@ def thirds(completions, rows):
 
 
 def changed(policy=SMALL, **settings):
-    from dataclasses import replace
-
     return replace(policy, **settings)
 
 
@@ -193,8 +201,6 @@ class Counting(Objective):
         self.steps, self.tokens = torch.zeros(()), taught
 
     def taught(self, completions, rows):
-        from workbench.engine.reinforce import Taught
-
         return [Taught(self.tokens[:1], self.tokens[1:])] * len(rows)
 
     def after_step(self):
@@ -311,7 +317,7 @@ def test_taught_tokens_add_their_loss_at_temperature_one(trainer, tokenizer):
     """And leave the policy's loss, which does not see them, as it was."""
     model, taught, losses = trainer.model, [5, 9, 7], []
     trainer.loss_type, trainer.importance_sampling_level, trainer.beta = "dapo", "token", 0.0
-    ids, policy = list(range(4)), changed(temperature=0.7, prompts_per_step=1)
+    policy = changed(temperature=0.7, prompts_per_step=1)
     before = trainer.policy, trainer.temperature, trainer.objective
     trainer.policy, trainer.temperature, trainer.examples = policy, 0.7, ROWS
     for objective in (Objective(thirds), Counting(taught)):
@@ -320,7 +326,6 @@ def test_taught_tokens_add_their_loss_at_temperature_one(trainer, tokenizer):
             batch = trainer._generate_and_score_completions([0] * 4)
             losses.append(trainer.compute_loss(model, batch).item())
     trainer.policy, trainer.temperature, trainer.objective = before
-    assert len(ids) == 4
     nats = []
     for row in range(4):
         drawn = batch["completion_ids"][row, : batch["tool_mask"][row].sum()]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from test_models import TEXTS
-from test_reinforce import fresh
+from test_reinforce import fresh, quick_start  # noqa: F401  a fixture
 from test_train import STORIES, weights
 
 from workbench.engine import models

@@ -229,7 +229,7 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
         if "old_per_token_logps" in inputs:
             drawn = inputs.get("tool_mask", inputs["completion_mask"]).bool()
             by = (self.logps.detach() - inputs["old_per_token_logps"])[drawn]
-            self._metrics["train"]["moved"].append((by.exp() - 1 - by).mean().item())
+            self._metrics["train"]["moved"].append((by.expm1() - by).mean().item())
         if "taught_mask" in inputs:
             nats = -(self.untempered * inputs["taught_mask"]).sum() / len(self.untempered)
             loss = loss + self.objective.taught_weight * nats / self.current_gradient_accumulation_steps
