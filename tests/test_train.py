@@ -1,11 +1,13 @@
 """Packing, loss, and trainings that are equal however they are cut up, stopped or spread."""
 
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import weakref
 from dataclasses import asdict
 from itertools import chain, pairwise
 
@@ -195,6 +197,18 @@ def test_training_learns_and_leaves_a_folder_that_loads(tokenizer, tmp_path):
     assert_same(weights(model), weights(other))
     with pytest.raises(UserError, match="learning_rate"):
         train(other, tokenizer, STORIES, folder=tmp_path / "m", steps=40, **SHORT | {"learning_rate": 1e-4})
+
+
+def test_what_was_trained_is_freed_when_nobody_has_it(tokenizer, tmp_path):
+    model = fresh(tokenizer)
+    gc.disable()  # without a search: the next training has none either
+    try:
+        train(model, tokenizer, STORIES, folder=tmp_path / "m", steps=2, **SHORT)
+        seen = weakref.ref(model)
+        del model
+        assert seen() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt-neo", "bloom"])
