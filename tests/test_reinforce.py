@@ -102,15 +102,13 @@ def test_expected_gradient_is_that_of_the_expected_reward(group):
 @pytest.fixture(scope="module")
 def trainer(tokenizer, tmp_path_factory):
     from datasets import Dataset
-    from trl import GRPOConfig
 
     from workbench.engine.policy_trainer import PolicyTrainer
+    from workbench.engine.reinforcer import _arguments
 
     model, folder = fresh(tokenizer), tmp_path_factory.mktemp("trainer")
-    arguments = GRPOConfig(
-        str(folder), per_device_train_batch_size=4, num_generations=4, max_completion_length=7, use_cpu=True,
-        bf16=False, gradient_checkpointing=False, report_to=[], dataloader_pin_memory=False, max_steps=1,
-    )  # fmt: skip
+    settings = {"steps": 1, "seed": 0, "batch_size": 4, "precision": "fp32"}
+    arguments = _arguments(folder, settings, changed(prompts_per_step=1, max_new_tokens=7), model)
     found = PolicyTrainer(
         SMALL, Objective(thirds), TransformersSampler(model, tokenizer), ROWS, folder, [],
         model=model, args=arguments, train_dataset=Dataset.from_dict({"prompt": [""]}),

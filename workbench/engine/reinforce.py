@@ -154,12 +154,14 @@ def reinforce(
         folder: checkpoints while it trains, the model at the end.
         seed: of the order of the rows and of all draws.
         lora: trains an adapter instead of the weights; see `train.train`.
-        batch_size: completions in a forward pass, whose logits have to fit; None for all of a step.
+        batch_size: completions drawn side by side, and in a forward pass, whose logits have to fit; None for
+            all of a step.
         precision: as in `train.train`, of the passes that learn.
         checkpoint_every: steps; None for a tenth of the training.
         sampler: draws the completions in place of the model itself, and must return log-probabilities.
         log: called with each row of the history (in the main process only).
-        stop: asked after each step; when true, a checkpoint is written and the call returns.
+        stop: asked after each step; when true, a checkpoint is written and the call returns, once the
+            completions have had all their updates.
 
     Returns:
         A row a step: step, tokens (prompts and completions so far), reward (mean), reward_spread (mean

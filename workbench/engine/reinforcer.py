@@ -23,7 +23,7 @@ from trl import GRPOConfig
 
 from workbench.engine.adapters import Lora, adapted
 from workbench.engine.checkpoints import finish, newest, write_start
-from workbench.engine.generate import Sampler, TransformersSampler
+from workbench.engine.generate import Sampler, TransformersSampler, prompt_tokens
 from workbench.engine.policy_trainer import PolicyTrainer
 from workbench.engine.reinforce import Objective, Policy, Row
 from workbench.engine.train import History, tells_documents_apart, world_size
@@ -112,7 +112,7 @@ def run(
         trainer = PolicyTrainer(
             policy,
             objective,
-            sampler or TransformersSampler(model, tokenizer),
+            sampler or TransformersSampler(model, tokenizer, settings["batch_size"]),
             examples,
             folder,
             rows,
@@ -130,20 +130,26 @@ def run(
         watch.trainer = trainer
         if main:
             write_start(folder, settings)
-        with quick_attention(model, policy.max_new_tokens):
+        asked = prompt_tokens(tokenizer, [row["prompt"] for row in examples])
+        with quick_attention(model, max(map(len, asked)) + policy.max_new_tokens):
             trainer.train(resume_from_checkpoint=checkpoint)
         finished = trainer.state.global_step == settings["steps"]
         if finished and lora:
             learner.merge_adapter()
     model.eval()
-    if rows and all(row["degenerate_groups"] == 1 for row in rows):
-        logger.warning("The rewards of every group were equal at every step: nothing could be learnt.")
-    if rows and all(row["truncated"] == 1 for row in rows):
-        logger.warning("No completion ever ended by itself: raise max_new_tokens or teach the model to end.")
+    if main:
+        _warn(rows)
     if finished and main:
         finish(model, tokenizer, folder, settings, rows)
     trainer.accelerator.wait_for_everyone()
     return History(rows, finished)
+
+
+def _warn(rows: list[dict[str, float]]) -> None:
+    if rows and all(row["degenerate_groups"] == 1 for row in rows):
+        logger.warning("The rewards of every group were equal at every step: nothing could be learnt.")
+    if rows and all(row["truncated"] == 1 for row in rows):
+        logger.warning("No completion ever ended by itself: raise max_new_tokens or teach the model to end.")
 
 
 def _reference(model: PreTrainedModel, policy: Policy, lora: Lora | None) -> PreTrainedModel | None:
