@@ -46,7 +46,7 @@ class Policy:
             completion), `bnpo` and `dapo` (all tokens alike), `dr_grpo` (1 / max_new_tokens), `cispo`, ...
         scale: what advantages are divided by: the standard deviation of the group, of the batch, or nothing.
         clip_low: a ratio of probabilities below 1 - clip_low no longer counts.
-        clip_high: nor does one above 1 + clip_high.
+        clip_high: nor does one above 1 + clip_high; for `cispo` it is the largest ratio itself (5, say).
         updates: optimizer steps on the same completions.
         level: ratios of single tokens, or of whole completions (GSPO, Zheng et al. 2025, arXiv 2507.18071).
         kl: weight of the divergence from the reference: the model as it was at the start.
