@@ -44,9 +44,7 @@ def draw(n: int, rng: np.random.Generator) -> list[Fact]:
     Raises:
         ValueError: more facts than there are names and attributes.
     """
-    entities = [*GIRLS, *BOYS]
-    if n > len(entities) * len(VALUES):
-        entities = [f"{first} and {second}" for first, second in combinations(entities, 2)]
+    entities = [f"{first} and {second}" for first, second in combinations([*GIRLS, *BOYS], 2)]
     asked = [(entity, attribute) for entity in entities for attribute in VALUES]
     if n > len(asked):
         raise ValueError(f"there are {len(asked)} facts, not {n}")

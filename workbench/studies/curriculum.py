@@ -43,13 +43,13 @@ class Arm:
     @property
     def name(self) -> str:
         """As a folder's name."""
-        shape = f"-{shaped(self.shape)}" if self.shape else ""
+        shape = f"-{self.shape[0]}x{self.shape[1]}" if self.shape else ""
         return f"{self.share:g}-{self.order.replace(' ', '-')}{shape}"
 
 
 def shaped(shape: tuple[int, int]) -> str:
-    """Layers and width in words."""
-    return f"{shape[0]}x{shape[1]}"
+    """Layers and width, as they are shown."""
+    return f"{shape[0]} × {shape[1]}"
 
 
 def arms(params: Any, sizes: Sizes) -> list[Arm]:
@@ -253,8 +253,9 @@ def counts(task: Task, params: Any) -> pd.DataFrame:
 
 def load(folder: Path, params: Any, sizes: Sizes) -> dict[str, PreTrainedModel]:
     """The models of the first repetition, by what they read."""
-    return {
-        f"{arm.share:.0%} facts, {arm.order}" + (f", {shaped(arm.shape)}" if arm.shape else ""):
-            models.load(folder / f"{arm.name}-0" / "model", "cpu")[0]
-        for arm in arms(params, sizes)
-    }  # fmt: skip
+    found = {}
+    for arm in arms(params, sizes):
+        shape = "" if arm.shape in (None, sizes.shapes[0]) else f", {shaped(arm.shape)}"
+        name = f"{arm.share:.0%} facts, {arm.order}{shape}"
+        found[name] = models.load(folder / f"{arm.name}-0" / "model", "cpu")[0]
+    return found

@@ -107,7 +107,7 @@ def _forgetting(base: pd.DataFrame, sizes: Sizes) -> list[dict[str, Any]]:
             _claim(
                 f"sequential-forgets-{score}",
                 f"With {score} first, accuracy on {score} falls from half time to the end.",
-                "the mission's own: training one after the other forgets",
+                "learning one thing after another forgets the first (McCloskey and Cohen 1989)",
                 _FORGETTING,
                 table[order, half] - table[order, end],
             )
@@ -116,7 +116,7 @@ def _forgetting(base: pd.DataFrame, sizes: Sizes) -> list[dict[str, Any]]:
             _claim(
                 f"mixing-keeps-{score}",
                 f"At the end, shuffled pages have left more {score} right than {score} first.",
-                "the mission's own: mixing does not forget",
+                "mixing what was learnt with what is new keeps both (McCloskey and Cohen 1989)",
                 _ORDERS,
                 table["shuffled", end] - table[order, end],
             )
@@ -142,12 +142,12 @@ def _shapes(last: pd.DataFrame, sizes: Sizes) -> list[dict[str, Any]]:
     rows = last[(last["share"] == 0.5) & (last["order"] == "shuffled")]
     table = rows.pivot(index="seed", columns=["score", "layers", "width"], values="value")
     deep, wide = max(sizes.shapes), min(sizes.shapes)
-    named = f"{shaped(wide)} against {shaped(deep)} (layers x width)"
+    more, less = f"{shaped(wide)} (layers × width)", shaped(deep)
     return [
-        _claim("width-helps-facts", f"Width helps facts: {named}, for equally many parameters.",
+        _claim("width-helps-facts", f"Width helps facts: {more} knows more than {less}.",
                "wider models know more facts (2305.07759)", _SHAPES,
                table["facts", *wide] - table["facts", *deep]),
-        _claim("layers-help-walks", f"Layers help walks: {named}, turned round.",
+        _claim("layers-help-walks", f"Layers help walks: {less} gets further than {more}.",
                "deeper models track context better (2305.07759)", _SHAPES,
                table["walks", *deep] - table["walks", *wide]),
     ]  # fmt: skip

@@ -24,7 +24,7 @@ def pages(task: Task) -> Texts:
     for fact in facts:
         prompt, value = fact.pair()
         told += prompt
-        marks.append((len(told), len(told) + len(value), "learnt"))
+        marks.append((len(told) + 1, len(told) + len(value), "learnt"))
         told += value + "\n"
     gone, places = "", []
     for row in range(5):
@@ -32,7 +32,7 @@ def pages(task: Task) -> Texts:
         for way, end in zip(walk.ways[row], walk.ends[row], strict=True):
             gone += f" {WAYS[way]}"
             name = f" ({PLACES[end]})"
-            places.append((len(gone), len(gone) + len(name), "learnt"))
+            places.append((len(gone) + 2, len(gone) + len(name) - 1, "learnt"))
             gone += name
         gone += "\n"
     return Texts(
@@ -44,7 +44,12 @@ def pages(task: Task) -> Texts:
 
 def mixtures(found: pd.DataFrame, guessing: float) -> Chart:
     """Accuracies by the share of facts. Columns: share, score, value, low, high, n."""
-    base = alt.Chart(found).encode(x=alt.X("share:Q", title="share of pages with facts").axis(_SHARE))
+    joined = found["score"].str.contains("of the two")
+    rows = found.assign(panel=joined.map({False: "each by itself", True: "joined"}))
+    x = alt.X("share:Q", title="share of pages with facts")
+    base = alt.Chart(rows, width=250, height=230).encode(
+        x=x.axis(format="%", values=sorted(found["share"].unique()))
+    )
     band = base.mark_errorband().encode(
         y=alt.Y("low:Q", title="right answers"), y2="high:Q", fill=alt.Fill("score:N", legend=None)
     )
@@ -54,7 +59,7 @@ def mixtures(found: pd.DataFrame, guessing: float) -> Chart:
         **series("score", "accuracy"),
     )
     return Chart(
-        band + lines,
+        (band + lines).facet(alt.Facet("panel:N", title=None), columns=2),
         "Facts or walks?",
         "All models read equally many pages; from left to right more of them hold facts. Bands are 95 % "
         f"intervals over repetitions. Guessing would be right for {guessing:.0%} of facts.",
@@ -92,8 +97,8 @@ def _cells(base: alt.Chart, names: list[str]) -> alt.LayerChart:
 
 def forgetting(found: pd.DataFrame) -> Chart:
     """Accuracies during training, a panel an order. Columns: order, update, score, value, low, high, n."""
-    base = alt.Chart(found, width=230, height=150).encode(
-        x=alt.X("update:Q", title="updates of the weights").axis(tickCount=5)
+    base = alt.Chart(found, width=160, height=150).encode(
+        x=alt.X("update:Q", title="updates of the weights").axis(tickCount=4).scale(nice=False)
     )
     band = base.mark_errorband().encode(
         y=alt.Y("low:Q", title="right answers"), y2="high:Q", fill=alt.Fill("score:N", legend=None)
@@ -123,7 +128,7 @@ def orders(found: pd.DataFrame) -> Chart:
     base = alt.Chart(rows, width=240, height=alt.Step(34)).encode(
         y=alt.Y("order:N", title=None, sort=list(ORDERS))
     )
-    x = alt.X("value:Q", title="right answers").axis(_SHARE)
+    x = alt.X("value:Q", title="right answers").axis(_SHARE).scale(domain=[0, 1])
     rules = base.mark_rule(strokeWidth=2.2).encode(x=alt.X("low:Q", title="right answers"), x2="high:Q")
     points = base.mark_point(filled=True, size=90).encode(x=x, tooltip=["order", "score", *_INTERVAL, "n"])
     numbers = base.mark_text(dy=-11, fontSize=11, color=INK).encode(x=x, text="shown:N")
@@ -146,8 +151,9 @@ def shape_counts(counts: pd.DataFrame) -> Table:
 
 
 def shapes(found: pd.DataFrame) -> Chart:
-    """Accuracies by shape. Columns: layers, width, measure, value, low, high, n."""
-    names = [shaped(pair) for pair in zip(found["layers"], found["width"], strict=True)]
+    """Accuracies by shape; 0 layers: as given. Columns: layers, width, measure, value, low, high, n."""
+    pairs = zip(found["layers"], found["width"], strict=True)
+    names = [shaped(pair) if pair[0] else "as given" for pair in pairs]
     steps = sorted(set(found["measure"]) - {"facts"}, key=int)
     told = {"facts": "facts"} | {name: f"{name} step{'s' * (name != '1')}" for name in steps}
     rows = found.assign(
@@ -155,7 +161,7 @@ def shapes(found: pd.DataFrame) -> Chart:
     ).sort_values("width")
     base = alt.Chart(rows, width=alt.Step(78), height=alt.Step(38)).encode(
         x=alt.X("asked:N", title=None, sort=list(told.values())),
-        y=alt.Y("shape:N", title="layers x width", sort=None),
+        y=alt.Y("shape:N", title="layers × width", sort=None),
     )
     return Chart(
         _cells(base, ["shape", "asked"]),
@@ -194,6 +200,6 @@ def try_questions(models: Mapping[str, PreTrainedModel], task: Task) -> Explorer
 
     return Explorer(
         show,
-        model=ipywidgets.Dropdown(options=list(models)),
+        model=ipywidgets.Dropdown(options=list(models), value="50% facts, shuffled"),
         number=ipywidgets.IntSlider(0, 0, 20, continuous_update=False),
     )
