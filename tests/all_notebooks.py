@@ -42,7 +42,7 @@ def started(request, tmp_path_factory):
     process = run_all(folder)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a `kill` is to end the notebooks too
     yield folder, process
-    process.send_signal(signal.SIGINT)  # where the tests were stopped early: it ends its kernels
+    process.terminate()  # where the tests were stopped early; kernels end when their parent is gone
     process.wait()
 
 

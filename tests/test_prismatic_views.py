@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from example_run import IMAGE, IN_FRAMES, SCRIPT
 from scipy import stats
 
@@ -54,14 +55,15 @@ def test_without_umap_the_layout_still_comes(monkeypatch):
 
 
 @pytest.mark.slow  # UMAP compiles itself: ten to twenty seconds
-def test_umap_keeps_groups_together_and_its_seed():
-    random = np.random.default_rng(0)
+def test_umap_keeps_groups_together_its_seed_and_the_number_of_threads():
+    random, threads = np.random.default_rng(0), torch.get_num_threads()
     group = np.repeat(np.arange(3), 20)
     vectors = 4 * np.eye(3, 16)[group] + random.normal(size=(60, 16)) / 2
     places = gradient_map.layout(vectors, seed=1)
     far = np.linalg.norm(places[:, None] - places[None], axis=-1) + 1e9 * np.eye(60)
     assert (group[far.argmin(1)] == group).all()
     np.testing.assert_array_equal(places, gradient_map.layout(vectors, seed=1))
+    assert torch.get_num_threads() == threads
 
 
 def test_the_map_opens_with_the_example_that_adds_most():

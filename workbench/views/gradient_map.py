@@ -8,6 +8,7 @@ import altair as alt
 import ipywidgets
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from workbench.errors import UserError
 from workbench.views.theme import INK, MUTED, PALETTE, SHAPES
@@ -48,7 +49,8 @@ def layout(vectors: np.ndarray, seed: int) -> np.ndarray:
         return _principal(vectors)
     # One job: with more, UMAP forgets its seed.
     made = umap.UMAP(n_neighbors=FEWEST, min_dist=0.15, metric="cosine", random_state=seed, n_jobs=1)
-    return made.fit_transform(vectors)
+    with threadpool_limits(1, "openmp"):  # else numba leaves torch with a thread for every core
+        return made.fit_transform(vectors)
 
 
 def _principal(vectors: np.ndarray) -> np.ndarray:
