@@ -8,6 +8,7 @@ A second kind of question has many right answers: "make 9 3 = +4 7 *7 ." goes fr
 with the value between them.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -84,6 +85,15 @@ class Aim:
             return False
         between = apply(self.start, words[0])
         return words[1] == str(between) and apply(between, words[2]) == self.goal
+
+
+def read(question: str) -> Chain | None:
+    """The chain that a question is about; None if it is about something else."""
+    found = re.fullmatch(r"(\d)((?: [+*]\d)+)((?: _)*) =", question)
+    if not found:
+        return None
+    operations = tuple(found[2].split())
+    return Chain(int(found[1]), operations, len(operations) + len(found[3]) // 2)
 
 
 def draw(n: int, lengths: Sequence[int], slots: int, rng: np.random.Generator) -> list[Chain]:

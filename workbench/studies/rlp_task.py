@@ -1,4 +1,4 @@
-"""The language of 11_rlp: what the embedded model reads before any reinforcement, and what it is asked after."""
+"""The language of 11_rlp: what the embedded model reads before reinforcement, and what it is asked after."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -91,6 +91,11 @@ def _documents(
     return [thoughts.made(rng) if rng.random() < share_made else write(next(chains)) for _ in range(n)]
 
 
+def longest(slots: int) -> int:
+    """Tokens of a reply that thinks twice as long as it need."""
+    return 2 * slots + 4
+
+
 def ask(
     model: "PreTrainedModel",
     tokenizer: "PreTrainedTokenizerFast",
@@ -110,16 +115,17 @@ def ask(
         thinking: whether every reply has to begin with a thought.
 
     Returns:
-        A row a reply: item (place in `items`), kind (chain or aim), length (operations), thinks, useful (share
-        of the values that stand in the thought, in their places; NaN without one), reply (the text from "=" on),
-        right, answer (what counts as the same: a chain's last word, the whole reply to an aim).
+        A row a reply: item (place in `items`), kind (chain or aim), length (operations), thinks, useful
+        (share of the values that stand in the thought, in their places; NaN without one), question, reply
+        (the text from "=" on), right, answer (what counts as the same: a chain's last word, the whole reply
+        to an aim).
     """
     opening = thoughts.OPENING if thinking else ""
-    longest = max(len(item.operations) if isinstance(item, Chain) else 2 for item in items)
+    slots = max((item.slots for item in items if isinstance(item, Chain)), default=2)
     found = TransformersSampler(model, tokenizer, 256).sample(
         [item.question + opening for item in items],
         n=draws,
-        max_new_tokens=2 * longest + 4,  # thoughts may be longer than they need be
+        max_new_tokens=longest(slots),
         stop=(thoughts.END,),
         seed=seed,
     )
@@ -142,4 +148,9 @@ def _judged(place: int, item: Chain | Aim, reply: str, ended: bool) -> dict[str,
         useful = sum(right) / len(item.values) if thinks else np.nan
         row |= {"kind": "chain", "length": len(item.values), "thinks": thinks, "useful": useful}
         answer = (reply.split() or [""])[-1]
-    return row | {"reply": reply, "right": ended and item.right(reply), "answer": answer}
+    return row | {
+        "question": item.question,
+        "reply": reply,
+        "right": ended and item.right(reply),
+        "answer": answer,
+    }
