@@ -97,8 +97,8 @@ def _cells(base: alt.Chart, names: list[str]) -> alt.LayerChart:
 
 def forgetting(found: pd.DataFrame) -> Chart:
     """Accuracies during training, a panel an order. Columns: order, update, score, value, low, high, n."""
-    base = alt.Chart(found, width=160, height=150).encode(
-        x=alt.X("update:Q", title="updates of the weights").axis(tickCount=4).scale(nice=False)
+    base = alt.Chart(found, width=98, height=190).encode(
+        x=alt.X("update:Q", title="updates").axis(tickCount=3).scale(nice=False)
     )
     band = base.mark_errorband().encode(
         y=alt.Y("low:Q", title="right answers"), y2="high:Q", fill=alt.Fill("score:N", legend=None)
@@ -113,12 +113,12 @@ def forgetting(found: pd.DataFrame) -> Chart:
         .mark_rule(strokeDash=[4, 4], opacity=0.6)
         .encode(x=alt.datum(int(found["update"].max()) / 2))
     )
-    chart = (half + band + lines).facet(alt.Facet("order:N", title=None, sort=list(ORDERS)), columns=3)
+    chart = (half + band + lines).facet(alt.Facet("order:N", title=None, sort=list(ORDERS)), columns=5)
     return Chart(
         chart,
         "What is forgotten",
-        "All five read the same pages, half of them facts. The dashed line is half time, when the sequential "
-        "orders turn from the one to the other.",
+        "Accuracy over the updates of the weights. All five read the same pages, half of them facts; the "
+        "dashed line is half time, when the sequential orders turn from the one to the other.",
     )
 
 
