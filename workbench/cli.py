@@ -1,8 +1,10 @@
-"""The command line: run, list, show, compare, report, doctor, clean."""
+"""The command line: run, sweep, list, show, compare, report, doctor, clean."""
 
 import shutil
 import signal
 import sys
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +30,13 @@ app = typer.Typer(
 )
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+
+class Engine(StrEnum):
+    """Where the runs of a sweep are made."""
+
+    local = "local"
+    ray = "ray"
 
 
 def main() -> None:
@@ -67,6 +76,52 @@ def run(
         raise UserError(f"Name a notebook ({names or 'notebooks/ is empty'}) or give --all.")
     planned = execute.jobs_for(root, runs, chosen, _pairs(parameter or []), force)
     _run(planned, root, runs, jobs)
+
+
+@app.command()
+def sweep(
+    notebook: Annotated[str, typer.Argument(help="02_tiny_models, 02, tiny_models or a path.")],
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameter", "-p", metavar="NAME=VALUES", help="width=64,128 or seed=0..2; \\, is a comma."
+        ),
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="Processes here, or a Ray cluster.")] = Engine.local,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs side by side on this machine.")] = 2,
+    address: Annotated[
+        str,
+        typer.Option(metavar="HOST:PORT", help="The Ray cluster. Default: one of its own, for the sweep."),
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Also when there are very many.")] = False,
+) -> None:
+    """Run a notebook at every point of a grid of parameters, and show what each run ended with.
+
+    What the runs need is run first, once; what is finished already is not run again.
+    """
+    from workbench.lab import execute, project, terminal
+    from workbench.lab import sweep as sweeps
+
+    given = _pairs(parameter or [])
+    if len(given) < len(parameter or []):
+        raise UserError("A parameter is given twice: write all its values after one -p, as in -p seed=0,1.")
+    if address and engine != Engine.ray:
+        raise UserError("--address goes with --engine ray.")
+    if engine == Engine.ray:
+        raise UserError("Sweeps run on this machine only so far: leave --engine out.")
+    root = project.find_root()
+    runs = project.runs_folder(root)
+    planned = sweeps.plan_sweep(root, runs, project.find_notebook(root, notebook), given, yes)
+
+    def finished(job: execute.Job) -> None:
+        out.print(terminal.summary(job), soft_wrap=True)
+
+    _watch(planned.jobs, lambda refresh: execute.run_jobs(planned.jobs, root, jobs, refresh, finished))
+    terminal.show_results(sweeps.results(planned), out)
+    for job in planned.failed:
+        err.print(Text(f"{job.name}: {job.failure or job.error}", style="red"), soft_wrap=True)
+    if planned.failed:
+        raise typer.Exit(1)
 
 
 @app.command("list")
@@ -239,13 +294,7 @@ def _run(jobs: "list[Job]", root: Path, runs: Path, workers: int) -> None:
                 troubles.append(error)
                 err.print(Text(f"The page of {job.name} could not be written: {error}", style="red"))
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with terminal.watching(jobs, out) as refresh:
-            execute.run_jobs(jobs, root, workers, refresh, finished)
-    except KeyboardInterrupt:
-        err.print(Text(f"Interrupted; nothing is lost: {execute.CONTINUES}.", style="yellow"))
-        raise typer.Exit(130) from None
+    _watch(jobs, lambda refresh: execute.run_jobs(jobs, root, workers, refresh, finished))
     index = reports / "index.html"
     shown = publish.shown_runs(reports, runs) if any(wrote) or not index.exists() else []
     if shown:
@@ -254,6 +303,19 @@ def _run(jobs: "list[Job]", root: Path, runs: Path, workers: int) -> None:
     failed = [job for job in jobs if job.status == "failed"]
     if failed or troubles:
         raise typer.Exit(1 if troubles or any(job.failure for job in failed) else 2)
+
+
+def _watch(jobs: "list[Job]", work: Callable[[Callable[[], None]], None]) -> None:
+    """Show jobs while they run; Ctrl-C ends with exit code 130 once `work` has ended them."""
+    from workbench.lab import execute, terminal
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with terminal.watching(jobs, out) as refresh:
+            work(refresh)
+    except KeyboardInterrupt:
+        err.print(Text(f"Interrupted; nothing is lost: {execute.CONTINUES}.", style="yellow"))
+        raise typer.Exit(130) from None
 
 
 def _closing(jobs: "list[Job]", index: Path) -> None:

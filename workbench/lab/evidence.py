@@ -13,6 +13,11 @@ _LOOKS = {REPRODUCED: ("✓", "reproduced"), OPPOSITE: ("✕", "opposite"), UNRE
 _WIDTH, _HEIGHT, _MIDDLE = 168, 22, 84
 
 
+def symbol(found: str) -> str:
+    """The sign of a verdict."""
+    return _LOOKS[found][0]
+
+
 def row(claim: dict[str, Any], link: str | None) -> dict[str, Any]:
     """Return what the ledger shows of one claim.
 
@@ -22,7 +27,7 @@ def row(claim: dict[str, Any], link: str | None) -> dict[str, Any]:
     """
     effect, low, high = (_number(claim.get(name)) for name in ("effect", "low", "high"))
     found = verdict(effect, low, high)  # not the file's word for it
-    symbol, tone = _LOOKS[found]
+    sign, tone = _LOOKS[found]
     unit = visible(claim.get("unit") or "", 60)
     return {
         "name": visible(claim.get("name", ""), 200),
@@ -33,7 +38,7 @@ def row(claim: dict[str, Any], link: str | None) -> dict[str, Any]:
         "picture": interval(effect, low, high),
         "n": f"{claim['n']:,}" if isinstance(claim.get("n"), int) else "–",
         "verdict": found,
-        "symbol": symbol,
+        "symbol": sign,
         "tone": tone,
         "view": visible(claim.get("view") or "", 200),
         "link": link,

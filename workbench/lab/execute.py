@@ -16,7 +16,7 @@ from filelock import Timeout
 from workbench.errors import UserError
 from workbench.lab import files, record
 from workbench.lab.environment import cores
-from workbench.lab.kernel import CellFailed, Progress, execute, kill
+from workbench.lab.kernel import CellFailed, KernelDied, Progress, execute, kill
 from workbench.lab.params import changed, from_strings, relative, unknown
 from workbench.lab.project import Notebook, Plan, needed, plan
 
@@ -38,6 +38,8 @@ class Job:
         failure: The failing cell, where one failed.
         progress: Where the notebook is.
         seconds: Time it took.
+        label: What tells it from other runs of its notebook, in a sweep.
+        retries: How often it may go on after its kernel died.
     """
 
     plan: Plan
@@ -50,10 +52,12 @@ class Job:
     failure: CellFailed | None = None
     seconds: float = 0.0
     started: float = field(default_factory=time.monotonic)
+    label: str = ""
+    retries: int = 0
 
     @property
     def name(self) -> str:
-        return self.plan.notebook.name
+        return f"{self.plan.notebook.name} {self.label}".rstrip()
 
 
 def jobs_for(
@@ -79,12 +83,13 @@ def jobs_for(
     for notebook in notebooks:
         own = {name: text for name, text in given.items() if name in notebook.model.model_fields}
         planned = plan(root, notebook, from_strings(notebook.model, own, notebook.name))
-        _add(jobs, root, runs, planned).force = force
+        add(jobs, root, runs, planned).force = force
     return list(jobs.values())
 
 
-def _add(jobs: dict[Path, Job], root: Path, runs: Path, planned: Plan) -> Job:
-    needs = [_add(jobs, root, runs, need).folder for need in needed(root, planned.notebook, planned.params)]
+def add(jobs: dict[Path, Job], root: Path, runs: Path, planned: Plan) -> Job:
+    """Add a planned run to the jobs, after those that it needs; the job, which may be there already."""
+    needs = [add(jobs, root, runs, need).folder for need in needed(root, planned.notebook, planned.params)]
     folder = planned.folder(runs)
     if folder not in jobs:
         jobs[folder] = Job(planned, folder, needs, False, Progress(len(planned.notebook.code())))
@@ -177,12 +182,17 @@ def _run_locked(job: Job, root: Path, threads: int, stop: threading.Event) -> No
     if not _prepare(job, root, threads, stop):
         job.status, job.error = "interrupted", CONTINUES
         return
+    job.progress.cell = 0
     values = {name: relative(job.plan.params)[name] for name in changed(job.plan.params)}
     try:
         execute(job.plan.notebook, values, job.folder, root, job.progress, threads)
         record.mark(job.folder, "done")
         job.status = "done"
     except Exception as error:
+        if isinstance(error, KernelDied) and job.retries and not stop.is_set():
+            job.retries -= 1
+            _run_locked(job, root, threads, stop)  # it goes on with what it has kept
+            return
         job.status, job.error = "failed", str(error) if isinstance(error, UserError) else None
         job.failure = error if isinstance(error, CellFailed) else None
         if stop.is_set():

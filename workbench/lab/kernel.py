@@ -44,11 +44,16 @@ class CellFailed(Exception):
         error: Type and message of the error.
     """
 
-    def __init__(self, progress: Progress, source: str, traceback: list[str], error: str) -> None:
-        super().__init__(error)
-        self.cell, self.heading, self.source, self.error = progress.cell, progress.heading, source, error
-        found = re.search(r"Cell In\[\d+\], line (\d+)", clean("\n".join(traceback)))
-        self.line = int(found.group(1)) if found else None
+    def __init__(self, cell: int, heading: str, source: str, line: int | None, error: str) -> None:
+        super().__init__(cell, heading, source, line, error)  # all of them, so that it can be pickled
+        self.cell, self.heading, self.source, self.line, self.error = cell, heading, source, line, error
+
+    def __str__(self) -> str:
+        return self.error
+
+
+class KernelDied(CellFailed):
+    """A kernel died in a cell, or did not start."""
 
 
 def execute(
@@ -88,13 +93,15 @@ def execute(
                 words.seek(0)  # a kernel that cannot start says why there and nowhere else
                 log.write(clean(_without_places(words.read(), root)))
                 said = f"The kernel died, often for lack of memory ({error})"
-                raise CellFailed(progress, "", [], said) from None
+                raise KernelDied(progress.cell, progress.heading, "", None, said) from None
             if not isinstance(error, PapermillExecutionError):
                 raise
             if error.ename == "UserError":
                 raise UserError(clean(error.evalue)) from None
             said = clean(f"{error.ename}: {error.evalue}")
-            raise CellFailed(progress, error.source, error.traceback, said) from None
+            found = re.search(r"Cell In\[\d+\], line (\d+)", clean("\n".join(error.traceback)))
+            line = int(found.group(1)) if found else None
+            raise CellFailed(progress.cell, progress.heading, error.source, line, said) from None
         finally:
             native.unlink(missing_ok=True)
         _keep(part, final, root)

@@ -192,7 +192,8 @@ def code_digests(sources: Iterable[str], package: Path = PACKAGE) -> dict[str, s
             continue
         seen[name] = path
         waiting |= _imports(path.read_text(encoding="utf-8"), name if path.stem == "__init__" else _up(name))
-    beside = {f for path in seen.values() for f in path.parent.iterdir() if f.is_file() and f.suffix != ".py"}
+    folders = {path.parent for path in seen.values()}
+    beside = {f for folder in folders for f in folder.iterdir() if f.suffix != ".py" and f.is_file()}
     return {
         path.relative_to(package.parent).as_posix(): digest_path(path)[:12]
         for path in sorted({*seen.values(), *beside})

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,6 +16,9 @@ from rich.text import Text
 
 from workbench.lab.execute import Job
 
+if TYPE_CHECKING:
+    from workbench.lab.sweep import Results
+
 SIGNS = {
     "waiting": ("·", "dim"),
     "running": ("▸", "cyan"),
@@ -24,6 +28,7 @@ SIGNS = {
     "skipped": ("–", "yellow"),
     "interrupted": ("‖", "yellow"),
 }
+_SHOWN = 12  # jobs that are named while they run or wait
 
 
 @contextmanager
@@ -72,6 +77,24 @@ def failure(job: Job, shown: Callable[[Path], str]) -> Panel:
     return Panel(Group(*parts, kept), title=title, title_align="left", border_style="red", padding=(1, 2))
 
 
+def show_results(found: "Results", console: Console) -> None:
+    """Print a line for each point of a sweep, in as many tables as the terminal's width asks for."""
+    for measures in _columns(found, console.width):
+        table = Table(box=None, header_style="dim", pad_edge=False)
+        for name in (*found.rows[0][0], "key", *measures):
+            table.add_column(name, justify="right" if name in measures else "left", no_wrap=True)
+        for point, job, figures in found.rows:
+            sign, style = SIGNS[job.status]
+            key = Text.assemble((f"{sign} ", style), job.folder.name[:8])
+            table.add_row(*point.values(), key, *(figures.get(name, "") for name in measures))
+        console.print()
+        console.print(table)
+    notes = ["✓ reproduced  ✕ opposite  ○ not resolved at this scale"] if found.claims else []
+    notes += [f"Alike in all: {', '.join(found.same)}"] if found.same else []
+    for note in notes:
+        console.print(Text(note, style="dim"), soft_wrap=True)
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: 4.2 s, 3 min 05 s, 2 h 10 min."""
     if seconds < 60:
@@ -80,11 +103,27 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def _columns(found: "Results", width: int) -> list[list[str]]:
+    """The measures, cut where a table with the points before it would be wider than the terminal."""
+    own = [max(len(name), *(len(point[name]) for point, _, _ in found.rows)) + 2 for name in found.rows[0][0]]
+    cut: list[list[str]] = [[]]
+    room = width - sum(own) - 12
+    left = room
+    for name in found.measures:
+        wide = max(len(name), *(len(figures.get(name, "")) for _, _, figures in found.rows)) + 2
+        if wide > left and cut[-1]:
+            cut.append([])
+            left = room
+        cut[-1].append(name)
+        left -= wide
+    return cut
+
+
 def _table(jobs: Sequence[Job], spinner: Spinner, width: int) -> Group:
     running = [job for job in jobs if job.status == "running"]
     waiting = [job.name for job in jobs if job.status == "waiting"]
     rows: list[Table | Text] = []
-    for job in running:
+    for job in running[:_SHOWN]:
         at = job.progress
         row = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=at.cells, completed=max(at.cell - 1, 0), width=16)
@@ -97,7 +136,10 @@ def _table(jobs: Sequence[Job], spinner: Spinner, width: int) -> Group:
         line = Text(f"  {at.line[:500]}", style="dim")
         line.truncate(max(width - 1, 10), overflow="ellipsis")
         rows.append(line)
-    if waiting:
+    if len(waiting) + len(running) > _SHOWN:
+        ended = len(jobs) - len(waiting) - len(running)
+        rows.append(Text(f"· {ended} of {len(jobs)} have ended", style="dim"))
+    elif waiting:
         rows.append(Text(f"· then {', '.join(waiting)}", style="dim"))
     return Group(*rows)
 

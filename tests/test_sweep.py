@@ -1,0 +1,221 @@
+"""A grid of parameters, on this machine and on a Ray cluster: checked first, kept, gone on with, shown."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from lab_project import command, write_notebook
+
+from workbench import cli
+from workbench.errors import UserError
+from workbench.lab import history, project, record, sweep
+
+READ = """
+import os, time
+with open(os.environ["WORK_DONE"], "a") as done:
+    done.write(f"{width} {seed}\\n")
+run.log(step=0, loss=9.0, rate=0.1)
+run.log(step=1, loss=float(width * 10 + seed), rate=0.1)
+upstream = run.input("01_rows").table("t", lambda: 1 / 0)
+if width == bad:
+    raise ValueError("too wide")
+run.claim("grows", says="It grows.", paper="yes", effect=width, low=width - 1, high=width + 1, n=5)
+"""
+MAKE = """
+import os, pandas
+with open(os.environ["WORK_DONE"], "a") as done:
+    done.write("needed\\n")
+run.table("t", lambda: pandas.DataFrame({"n": [n]}))
+"""
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    for name in ("WORKBENCH_RUNS", "WORKBENCH_RUN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORK_DONE", str(tmp_path / "done.txt"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    write_notebook(tmp_path, "01_rows", MAKE, parameters="n: int = 3")
+    parameters = (
+        'n: int = 3\nwidth: int = 2\nseed: int = 0\nbad: int = -1\nrate: float = 0.1\nname: str = "x"\n'
+        "sizes: list[int] = [1]"
+    )
+    write_notebook(tmp_path, "02_read", READ, parameters=parameters, needs=["01_rows"])
+    return tmp_path
+
+
+@pytest.fixture
+def say(root, monkeypatch, capfd):
+    """Give a command in this process; returns exit code, stdout and stderr."""
+
+    def give(*words):
+        monkeypatch.setattr(sys, "argv", ["workbench", *words])
+        monkeypatch.setattr(cli.out, "_width", 120)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return (ended.value.code or 0, *capfd.readouterr())
+
+    return give
+
+
+def planned(root, yes=False, **given):
+    return sweep.plan_sweep(root, root / "runs", project.find_notebook(root, "02"), given, yes)
+
+
+def values(found, *names):
+    return [tuple(getattr(job.plan.params, name) for name in names) for job in found.points]
+
+
+def worked(root):
+    return (root / "done.txt").read_text().split("\n")[:-1]
+
+
+def wait_until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def alive(root):
+    """Processes that were started with this project's file in their environment, this one left out."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(root).encode() in (entry / "environ").read_bytes() and int(entry.name) != os.getpid():
+                found.append((entry / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return [line for line in found if line]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-p", "widht=1,2"], "02_read has no parameter widht: did you mean width?"),
+        (["-p", "width=64,abc"], "width=abc does not fit `width: int`"),
+        (["-p", "width=1,2", "-p", "seed=0,0.5"], "seed=0.5 does not fit"),
+        (["-p", "width=1", "-p", "width=2"], "all its values after one -p"),
+        (["-p", "width"], "write -p name=value"),
+        (["-p", "seed=2..0"], "write seed=0..2"),
+        (["-p", "seed=0..999", "-p", "width=1..999"], "999,000 runs of 02_read: give --yes"),
+        (["-p", "seed=0..1", "--address", "127.0.0.1:1"], "--address goes with --engine ray"),
+    ],
+)
+def test_the_whole_grid_is_checked_before_anything_starts(root, say, words, said):
+    code, out, err = say("sweep", "02", *words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (root / "runs").exists()
+
+
+def test_a_need_that_is_not_there_is_found_before_anything_starts(root, say):
+    write_notebook(root, "03_lost", parameters="k: int = 0", needs=["01_row"])
+    code, _, err = say("sweep", "03", "-p", "k=0..3")
+    assert (code, "did you mean 01_rows?" in err) == (2, True)
+    assert not (root / "runs").exists()
+
+
+def test_values_are_lists_ranges_and_what_run_reads(root):
+    assert values(planned(root, seed="0..2"), "seed") == [(0,), (1,), (2,)]
+    assert values(planned(root, seed="-1..0,7"), "seed") == [(-1,), (0,), (7,)]
+    assert values(planned(root, width="1,2", seed="0..1"), "width", "seed") == [
+        (1, 0),
+        (1, 1),
+        (2, 0),
+        (2, 1),
+    ]
+    assert values(planned(root, rate="1e-3, 2"), "rate") == [(0.001,), (2.0,)]
+    assert values(planned(root, rate="1..2"), "rate") == [(1.0,), (2.0,)]
+    assert values(planned(root, name=r"a\,b,c,0..2"), "name") == [("a,b",), ("c",), ("0..2",)]
+    assert values(planned(root, sizes="[1, 2],[3]"), "sizes") == [([1, 2],), ([3],)]
+    assert values(planned(root, name=r"C:\data"), "name") == [(r"C:\data",)]
+
+
+def test_the_same_value_twice_is_one_run_and_what_runs_share_is_planned_once(root):
+    found = planned(root, seed="0,0,1", n="3")
+    assert found.varied == ["seed"]
+    assert [job.plan.notebook.name for job in found.jobs] == ["01_rows", "02_read", "02_read"]
+    assert len({job.folder for job in found.jobs}) == 3
+    with pytest.raises(UserError, match="301 runs"):
+        planned(root, seed="0..300")
+    assert len(planned(root, seed="0..300", yes=True).points) == 301
+
+
+def test_a_sweep_keeps_its_runs_names_what_failed_and_ends_with_a_table(root, say):
+    words = ["sweep", "02", "-p", "width=1,2", "-p", "bad=2"]
+    code, out, err = say(*words)
+    assert code == 1
+    assert worked(root)[0] == "needed"
+    assert sorted(worked(root)[1:]) == ["1 0", "2 0"]
+    lines = out.splitlines()
+    table = [line.split() for line in lines[lines.index("") + 1 :]]
+    assert table[0] == ["width", "key", "grows", "loss", "rate"]
+    assert table[1][:2] + table[1][3:] == ["1", "✓", "+1.00", "○", "10", "0.1"]
+    assert table[2][:2] + table[2][3:] == ["2", "✗"]
+    assert "02_read width=2: ValueError: too wide" in err
+    code, out, _ = say(*words)
+    assert (code, out.count("cached"), out.count("failed after")) == (1, 2, 1)
+    assert sorted(worked(root)) == ["1 0", "2 0", "2 0", "needed"]
+    code, out, _ = say("sweep", "02", "-p", "bad=2", "-p", "width=1")
+    assert (code, out.count("cached"), "starting" in out) == (0, 2, False)
+
+
+def test_figures_that_are_alike_in_all_points_are_said_once(root):
+    found = planned(root, width="1,2")
+    for job in found.points:
+        record.prepare(job.plan, job.folder, root)
+        width = job.plan.params.width
+        lines = [{"step": 1, "model": "a", "loss": width, "rate": 0.5}, {"step": 0, "model": "a", "loss": 9}]
+        (job.folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        job.status = "done"
+    ends = sweep.results(found)
+    assert (ends.claims, ends.metrics, ends.same) == ([], ["loss · a"], ["rate · a"])
+    assert [(point["width"], figures["loss · a"]) for point, _, figures in ends.rows] == [
+        ("1", "1"),
+        ("2", "2"),
+    ]
+
+
+def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(root):
+    slow = "import os, time\ntime.sleep(600 if seed and not os.path.exists('quick') else 0)"
+    write_notebook(root, "02_read", slow)
+    process = command(root, "sweep", "02", "-p", "seed=0..1")
+    wait_until(lambda: len(finished(root)) == 1 and len(alive(root)) > 1)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "nothing is lost" in err
+    assert "Traceback" not in err
+    assert alive(root) == []
+    (root / "quick").touch()
+    process = command(root, "sweep", "02", "-p", "seed=0..1")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert (out.count("cached"), out.count("done in")) == (1, 1)
+
+
+def test_a_run_whose_kernel_dies_once_goes_on(root, say):
+    die = """
+import os, signal
+if seed or not os.path.exists("died"):
+    open("died", "w")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    write_notebook(root, "03_die", die)
+    code, out, err = say("sweep", "03", "-p", "seed=0..1")
+    assert code == 1
+    assert "✓ 03_die seed=0" in out
+    assert "03_die seed=1: The kernel died" in err
+    assert "seed=0" not in err
+
+
+def finished(root):
+    runs = [folder for folder in history.all_runs(root / "runs") if folder.parent.name == "02_read"]
+    return [folder for folder in runs if record.is_done(folder)]

@@ -1,0 +1,170 @@
+"""A grid of parameters: a run for each point, where `workbench run` would keep it, and a table of them."""
+
+import itertools
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import UserError
+from workbench.lab import compare, evidence, execute
+from workbench.lab.files import canonical
+from workbench.lab.ledger import read_claims
+from workbench.lab.params import from_strings, shown, unknown
+from workbench.lab.project import Notebook, plan
+from workbench.visible import visible
+
+MANY = 300
+_RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
+_FINISHED = ("done", "cached")
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The runs of a grid.
+
+    Attributes:
+        varied: Names of the parameters that have several values.
+        points: One job a point, in the order of the grid, the last parameter fastest.
+        jobs: The points' jobs and those that they need, needs first.
+    """
+
+    varied: list[str]
+    points: list[execute.Job]
+    jobs: list[execute.Job]
+
+    @property
+    def failed(self) -> list[execute.Job]:
+        """The points that have no finished run."""
+        return [job for job in self.points if job.status not in _FINISHED]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the points ended with.
+
+    Attributes:
+        claims: Names of the claims made.
+        metrics: Names of the logged metrics whose last values differ among the points.
+        rows: For each point its values, its job, and its figures by claim and metric.
+        same: Logged metrics that end alike in all points.
+    """
+
+    claims: list[str]
+    metrics: list[str]
+    rows: list[tuple[dict[str, str], execute.Job, dict[str, str]]]
+    same: list[str]
+
+    @property
+    def measures(self) -> list[str]:
+        """Claims, then metrics."""
+        return [*self.claims, *self.metrics]
+
+
+def plan_sweep(root: Path, runs: Path, notebook: Notebook, given: Mapping[str, str], yes: bool) -> Sweep:
+    """Check every value and every need of a grid, and plan its runs; nothing is started.
+
+    Args:
+        root: The project's folder.
+        runs: Where runs live.
+        notebook: The notebook to run at each point.
+        given: Parameter to its values as text: `64,128`, or `0..2` with both ends. A comma within a value
+            is written `\\,` or stands in brackets; else a value reads as `workbench run -p` reads it.
+        yes: Plan more than `MANY` points too.
+
+    Raises:
+        UserError: A parameter is unknown, a value does not fit, a need is not there, or the points are many.
+    """
+    for name in given:
+        if name not in notebook.model.model_fields:
+            raise UserError(unknown(name, notebook.model.model_fields, notebook.name))
+    words = {name: _words(notebook, name, text) for name, text in given.items()}
+    count = math.prod(sum(len(word) for word in own) for own in words.values())
+    if count > MANY and not yes:
+        raise UserError(f"That is {count:,} runs of {notebook.name}: give --yes if you mean it.")
+    values = {name: _values(notebook, name, own) for name, own in words.items()}
+    varied = [name for name, own in values.items() if len(own) > 1]
+    jobs: dict[Path, execute.Job] = {}
+    points: dict[Path, execute.Job] = {}
+    for chosen in itertools.product(*values.values()):
+        planned = plan(root, notebook, dict(zip(values, chosen, strict=True)))
+        job = execute.add(jobs, root, runs, planned)
+        job.label = " ".join(f"{name}={text}" for name, text in _point(job, varied).items())
+        points[job.folder] = job
+    for job in jobs.values():
+        job.retries = 1
+    return Sweep(varied, list(points.values()), list(jobs.values()))
+
+
+def results(sweep: Sweep) -> Results:
+    """Claims and last logged values of the finished points."""
+    claims = {job.folder: _claims(job) for job in sweep.points if job.status in _FINISHED}
+    ends = {folder: _ends(folder) for folder in claims}
+    metrics = list(dict.fromkeys(name for own in ends.values() for name in own))
+    same = [name for name in metrics if len(ends) > 1 and len({own.get(name) for own in ends.values()}) == 1]
+    names = dict.fromkeys(name for own in claims.values() for name in own)
+    rows = [
+        (_point(job, sweep.varied), job, claims.get(job.folder, {}) | ends.get(job.folder, {}))
+        for job in sweep.points
+    ]
+    return Results(list(names), [name for name in metrics if name not in same], rows, same)
+
+
+def _words(notebook: Notebook, name: str, text: str) -> list[Sequence[Any]]:
+    """The values as they are written: a range of integers, or a tuple of one text."""
+    words: list[Sequence[Any]] = []
+    for word in split(text):
+        ends = _RANGE.fullmatch(word)
+        if ends and not isinstance(_value(notebook, name, ends[1]), str):
+            low, high = int(ends[1]), int(ends[2])
+            if low > high:
+                raise UserError(f"-p {name}={word} is empty: write {name}={high}..{low}.")
+            words.append(range(low, high + 1))
+        else:
+            words.append((word,))
+    return words
+
+
+def split(text: str) -> list[str]:
+    """Split at commas that no backslash precedes and no bracket encloses; `\\,` becomes a comma."""
+    words, depth = [""], 0
+    for piece in re.findall(r"\\,|.", text, re.DOTALL):
+        depth = max(0, depth + (piece == "[") - (piece == "]"))
+        if piece == "," and not depth:
+            words.append("")
+        else:
+            words[-1] += "," if piece == "\\," else piece
+    return [word.strip() for word in words] if len(words) > 1 else words
+
+
+def _values(notebook: Notebook, name: str, words: Sequence[Sequence[Any]]) -> list[Any]:
+    values = [_value(notebook, name, str(word)) for word in itertools.chain(*words)]
+    return list({canonical(value): value for value in values}.values())
+
+
+def _value(notebook: Notebook, name: str, text: str) -> Any:
+    return from_strings(notebook.model, {name: text}, notebook.name)[name]
+
+
+def _point(job: execute.Job, varied: Sequence[str]) -> dict[str, str]:
+    params = shown(job.plan.params)
+    return {name: visible(" ".join(str(params[name]).split()), 60) for name in varied}
+
+
+def _claims(job: execute.Job) -> dict[str, str]:
+    return {
+        visible(claim.name, 60): f"{evidence.number(claim.effect)} {evidence.symbol(claim.verdict)}"
+        for claim in read_claims(job.folder)
+    }
+
+
+def _ends(folder: Path) -> dict[str, str]:
+    """The last value of each metric that a run logged, by metric and series."""
+    rows = sorted(compare.curves(compare.Side("", {"": folder})), key=lambda row: row["step"])
+    named = [
+        (f"{row['metric']} · {row['series']}" if row["series"] else row["metric"], row["value"])
+        for row in rows
+    ]
+    return {visible(name, 60): f"{value:.4g}" for name, value in named}
