@@ -34,7 +34,7 @@ RLP, PURE, RPT = "RLP", "RLP, no next-token loss", "RPT"
 ANYWHERE, GRPO, BOTH = "RLP, random positions", "GRPO", "RLP, then GRPO"
 LEARNT = 3  # passes that reading a token to learn from it costs: forward once, backward twice that
 DRAWN = 5  # a drawn one: as it is drawn, as it is scored, and as it is learnt from
-SNAPSHOTS = 8  # looks at the thoughts of a training
+SNAPSHOTS, LOOKED_AT = 8, 6  # how often thoughts are looked at in a training, and at how many places
 TABLES = ("predictions", "replies", "thought")
 
 
@@ -212,15 +212,19 @@ def _repetition(
 ) -> None:
     if plan.model == "embedded":
         rlp_task.imitate(folder, plan.sizes.language, seed, stop)
+    # Chosen by the base, so that all arms are asked at the same places.
+    places = plan.source.chosen(plan.sizes.tested, HELD_OUT, *models.load(plan.base(folder), plan.device))
     for number, arm in enumerate(plan.arms, 1):
         if stop():
             return
         if not _place(folder, arm, TABLES[0]).exists():
             model, tokenizer = models.load(_beginning(folder, plan, arm), plan.device)
-            _train(folder, plan, arm, seed, model, tokenizer, partial(_tell, log, arm, number - 1), stop)
+            _train(
+                folder, plan, arm, seed, model, tokenizer, places, partial(_tell, log, arm, number - 1), stop
+            )
             if stop():
                 return
-            _ask(folder, plan, arm, model, tokenizer)
+            _ask(folder, plan, arm, model, tokenizer, places)
         log({"tokens": number})
 
 
@@ -239,13 +243,14 @@ def _train(
     seed: int,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
+    places: Sequence[Position],
     log: Callable[[dict], None],
     stop: Callable[[], bool],
 ) -> None:
     """Trains the model in place; the base stays as it is."""
     sizes, source = plan.sizes, plan.source
     common = {"folder": folder / _name(arm), "seed": seed, "lora": plan.lora, "stop": stop}
-    watching = {"log": lambda row: (log(row), _snapshot(folder, plan, arm, model, tokenizer, row))}
+    watching = {"log": lambda row: (log(row), _snapshot(folder, plan, arm, model, tokenizer, places, row))}
     n = sizes.rlp * sizes.prompts
     if arm in (RLP, PURE, RPT, ANYWHERE):
         choose = source.anywhere if arm == ANYWHERE else source.chosen
@@ -293,6 +298,7 @@ def _snapshot(
     arm: str,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
+    places: Sequence[Position],
     row: dict[str, float],
 ) -> None:
     """A few thoughts, always of the same places and draws, as the model has them after this step."""
@@ -301,24 +307,28 @@ def _snapshot(
         return
 
     def think() -> pd.DataFrame:
-        places = plan.source.chosen(6, HELD_OUT, model, tokenizer)
         found = TransformersSampler(model, tokenizer).sample(
-            [before + plan.thinking.opening for before, _ in places],
+            [before + plan.thinking.opening for before, _ in places[:LOOKED_AT]],
             max_new_tokens=plan.thinking.max_tokens,
             stop=(plan.thinking.closing,),
         )
         return pd.DataFrame({
             "step": step,
-            "before": [before for before, _ in places],
+            "before": [before for before, _ in places[:LOOKED_AT]],
             "thought": [each[0].text for each in found],
-            "after": [after for _, after in places],
+            "after": [after for _, after in places[:LOOKED_AT]],
         })  # fmt: skip
 
     kept(_place(folder, arm, f"thoughts-{step}"), think)
 
 
 def _ask(
-    folder: Path, plan: Plan, arm: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast
+    folder: Path,
+    plan: Plan,
+    arm: str,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    places: Sequence[Position],
 ) -> None:
     sizes, asking = plan.sizes, partial(rlp_task.ask, model, tokenizer, seed=plan.seed)
     if isinstance(plan.source, Embedded):
@@ -327,7 +337,6 @@ def _ask(
         kept(_place(folder, arm, "replies"), lambda: pd.concat(free, ignore_index=True))
         thought = asking(chains, draws=sizes.draws, thinking=True)
         kept(_place(folder, arm, "thought"), lambda: thought)
-    places = plan.source.chosen(sizes.tested, HELD_OUT, model, tokenizer)
     found = predictions(model, tokenizer, places, plan.thinking, draws=sizes.draws, seed=plan.seed)
     kept(_place(folder, arm, TABLES[0]), lambda: found)
 

@@ -33,9 +33,9 @@ def identities() -> pd.DataFrame:
          ".2101 .2401 .2566 .2932", _digits(policy)),
         ("and the expected reward, from -.55", "-.5284", _digits((policy * rewards[0]).sum()[None])),
         ("pass@5 of 10 replies, 3 right: 1 - C(7, 5) / C(10, 5)", ".9167", f"{pass_at(10, 3, 5):.4f}"[1:]),
-        ("RLP: “+19 %” is 36.03 / 30.32, relative and not points", "18.8 %", f"{36.03 / 30.32 - 1:.1%}"),
-        ("RLP: the 12B model's 18.51 points on 42.81", "43.2 %", f"{18.51 / 42.81:.1%}"),
-        ("RLP against RPT, 42.86 / 35.68 (16.2 % in the appendix)", "20.1 %", f"{42.86 / 35.68 - 1:.1%}"),
+        ("RLP: “+19 %” is 36.03 / 30.32, relative and not points", "18.8%", f"{36.03 / 30.32 - 1:.1%}"),
+        ("RLP: the 12B model's 18.51 points on 42.81", "43.2%", f"{18.51 / 42.81:.1%}"),
+        ("RLP against RPT, 42.86 / 35.68 (16.2 % in the appendix)", "20.1%", f"{42.86 / 35.68 - 1:.1%}"),
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["what", "by hand", "here"])
 
