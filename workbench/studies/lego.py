@@ -23,6 +23,7 @@ from workbench.engine import models
 from workbench.engine.anatomy import anatomy
 from workbench.engine.capture import capture, hooked
 from workbench.engine.parallel import side_by_side
+from workbench.engine.train import uses_bf16
 from workbench.errors import UserError
 from workbench.measures.statistics import bootstrap_mean, paired_difference, wilson
 from workbench.studies import ladder
@@ -144,11 +145,13 @@ def fit(
         model.parameters(), lr=5e-4, betas=(0.9, 0.98), weight_decay=0.1, fused=True
     )
     warm = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 50))
-    checks = []
+    model.set_attn_implementation("eager")  # with bf16 and short rows, half as long as the fused one
+    checks, bf16 = [], uses_bf16(model, "auto")
     for step in range(1, sizes.steps + 1):
         chains = draw(vocabulary, sizes.batch, sizes.n, rng)
         model.train()
-        logits = answers(model, chains, vocabulary)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            logits = answers(model, chains, vocabulary)
         trained = torch.from_numpy(chains.positions < sizes.n_train)
         loss = F.cross_entropy(logits[trained], torch.from_numpy(chains.values)[trained])
         optimizer.zero_grad()
