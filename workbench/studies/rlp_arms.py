@@ -167,7 +167,7 @@ def fit_all(folder: Path, plan: Plan, log: Callable[..., None]) -> dict[str, pd.
     )
     found = {table: _collected(folder, plan, seeds, table) for table in TABLES}
     return found | {
-        "snapshots": _collected(folder, plan, seeds, "thoughts-*").sort_values(["arm", "seed", "step"])
+        "snapshots": _collected(folder, plan, seeds, "thoughts-*").sort_values("step", kind="stable")
     }
 
 

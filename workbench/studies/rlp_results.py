@@ -19,6 +19,7 @@ PREDICTED, PASSES, NARROWED = (
 )
 SOME = 4  # right answers among which different ones are counted
 ITEM = ["seed", "item"]
+COMPARED = (BASE, COMPUTE, RLP, ANYWHERE, GRPO, BOTH)  # as many as curves can be told apart
 
 
 def pass_at(n: int, right: int, k: int) -> float:
@@ -35,15 +36,16 @@ def pass_at(n: int, right: int, k: int) -> float:
 
 
 def passes(replies: pd.DataFrame) -> pd.DataFrame:
-    """pass@k by arm, of chains and of aims that nothing was rewarded for.
+    """pass@k by the main arms, of chains and of aims that nothing was rewarded for.
 
     Returns:
         Columns kind, arm, k (powers of two up to the draws), value, low, high (intervals over questions, each
         in every repetition), n.
     """
-    counts = replies.groupby(["kind", "arm", *ITEM])["right"].agg(["size", "sum"]).reset_index()
+    shown = replies[replies["arm"].isin(COMPARED)]
+    counts = shown.groupby(["kind", "arm", *ITEM], sort=False)["right"].agg(["size", "sum"]).reset_index()
     rows = []
-    for (kind, arm), own in counts.groupby(["kind", "arm"]):
+    for (kind, arm), own in counts.groupby(["kind", "arm"], sort=False):
         n = int(own["size"].min())
         for k in [2**power for power in range(int(np.log2(n)) + 1)]:
             values = [pass_at(n, right, k) for right in own["sum"]]
@@ -79,7 +81,7 @@ def different(replies: pd.DataFrame) -> pd.DataFrame:
         })  # fmt: skip
 
     aims = replies[replies["kind"] == "aim"]
-    return aims.groupby(["arm", *ITEM])[["right", "answer"]].apply(measure).reset_index()
+    return aims.groupby(["arm", *ITEM], sort=False)[["right", "answer"]].apply(measure).reset_index()
 
 
 def narrowed(table: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ CURVES = {
     "reward_spread": "spread of rewards in a group",
     "degenerate_groups": "groups with equal rewards",
     "entropy": "entropy (nats per token)",
-    "moved": "distance moved (nats per token)",
+    "nats_with_thought": "nats after a thought",
     "length": "tokens drawn",
 }
 
@@ -31,6 +31,7 @@ def identities(frame: pd.DataFrame) -> Table:
 
 def cancels(frame: pd.DataFrame) -> Table:
     """Trainings with other averages. Columns: baseline, decay, moved, apart."""
+    frame = frame.assign(**{name: frame[name].map("{:.1e}".format) for name in ("moved", "apart")})
     shown = frame.rename(columns={
         "decay": "decay of the average",
         "moved": "largest change of a weight",
@@ -63,7 +64,7 @@ def training(rows: pd.DataFrame) -> Chart:
     mean = long.groupby(["arm", "step", "measure"], sort=False)["value"].mean().reset_index()
     mean["measure"] = mean["measure"].map(CURVES)
     lines = (
-        alt.Chart(mean, width=215, height=150)
+        alt.Chart(mean, width=190, height=150)
         .mark_line()
         .encode(
             x=alt.X("step:Q", title="step"),
@@ -102,7 +103,8 @@ def thoughts(snapshots: pd.DataFrame) -> Explorer:
             "some of the steps.",
         )
 
-    return Explorer(draw, training=ipywidgets.Dropdown(options=list(dict.fromkeys(first["arm"]))))
+    arms = list(dict.fromkeys(first["arm"]))
+    return Explorer(draw, training=ipywidgets.Dropdown(options=arms))
 
 
 def predicted(frame: pd.DataFrame) -> Chart:
@@ -180,8 +182,9 @@ def narrowed(frame: pd.DataFrame) -> Chart:
     return Chart(
         chart.resolve_scale(x="independent"),
         NARROWED,
-        "Aims, of which no training was rewarded for these. Left: how many of four right replies to one "
-        "question differ. Right: the share of right replies. Lines are 95 % intervals over aims.",
+        "Aims that no training was rewarded for. Left: how many of four right replies to one question "
+        "differ. Right: the share of right replies, which training on other things can lower too. Lines are "
+        "95 % intervals over aims.",
     )
 
 
@@ -233,8 +236,8 @@ def browser(replies: pd.DataFrame) -> Explorer:
 def summary(frame: pd.DataFrame) -> Table:
     """Chains by arm. Columns: arm and what `rlp_results.table` names."""
     return Table(
-        frame.rename(columns={"arm": "training"}),
+        frame.rename(columns={"arm": "training"}).round(3),
         "Chains, by training",
-        "Shares of replies to chains that nothing was learnt from, and how many different answers the replies "
-        "to one chain hold. Free replies may think or not; RLP never trains the choice to think.",
+        "Shares of replies to chains that nothing was learnt from, and how many different answers the "
+        "replies to one chain hold. Free replies may think or not; RLP never trains the choice to think.",
     )
