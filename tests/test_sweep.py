@@ -4,9 +4,12 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import pytest
 from lab_project import command, write_notebook
 
@@ -214,6 +217,95 @@ if seed or not os.path.exists("died"):
     assert "✓ 03_die seed=0" in out
     assert "03_die seed=1: The kernel died" in err
     assert "seed=0" not in err
+
+
+with_ray = pytest.mark.skipif(not find_spec("ray"), reason="needs the extra ray")
+
+
+@with_ray
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--address", "127.0.0.1:1"], "No Ray cluster answers at 127.0.0.1:1"),
+        (["--address", "nowhere"], "No Ray cluster answers at nowhere"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_one_sentence(root, say, words, said):
+    code, out, err = say("sweep", "02", "-p", "seed=0..1", "--engine", "ray", *words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+    assert not (root / "runs").exists()
+
+
+def test_ray_that_is_not_installed_is_one_sentence(root, say, monkeypatch):
+    monkeypatch.setattr("workbench.lab.cluster.find_spec", lambda name: None)
+    code, out, err = say("sweep", "02", "-p", "seed=0..1", "--engine", "ray")
+    assert (code, out) == (2, "")
+    assert err.strip() == "--engine ray needs Ray: pip install 'small-model-workbench[ray]'."
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A Ray cluster of two nodes with a processor each; all processes of it and of the sweep know a token."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ray") as place:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "token")
+        patch.setenv("RAY_AUTH_TOKEN", "a" * 64)
+        from ray.cluster_utils import Cluster  # reads the token's mode when it is imported
+
+        small = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "temp_dir": place}
+        nodes = Cluster(initialize_head=True, head_node_args=small | {"include_dashboard": False})
+        nodes.second = nodes.add_node(**small)
+        yield nodes
+        nodes.shutdown()
+
+
+SLOW = """
+import os, time
+with open("done.txt", "a") as done:
+    done.write(f"{seed} {os.getppid()}\\n")
+time.sleep(1 if os.path.exists("quick") else 600)
+"""
+
+
+@with_ray
+def test_a_node_and_a_worker_that_are_lost_cost_no_run(root, cluster):
+    write_notebook(root, "02_read", SLOW)
+    words = ["sweep", "02", "-p", "seed=0..2", "--engine", "ray", "--address", cluster.address]
+    process = command(root, *words)
+    wait_until(lambda: (root / "done.txt").exists() and len(worked(root)) == 2)
+    workers = [int(line.split()[1]) for line in worked(root)]
+    nodes = [psutil.Process(worker).ppid() for worker in workers]
+    second = cluster.second.all_processes["raylet"][0].process.pid
+    assert nodes.count(second) == 1, "a run on each node"
+    (root / "quick").touch()
+    os.kill(workers[1 - nodes.index(second)], signal.SIGKILL)
+    cluster.remove_node(cluster.second, allow_graceful=False)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert out.count("done in") == 3
+    seeds = [line.split()[0] for line in worked(root)]
+    assert sorted(seeds) == ["0", "0", "1", "1", "2"], "what was lost ran once more"
+    assert len(finished(root)) == len(history.all_runs(root / "runs")) == 3
+
+
+@with_ray
+def test_ctrl_c_ends_the_cluster_that_a_sweep_started_and_this_machine_goes_on(root):
+    write_notebook(root, "02_read", SLOW.replace("1 if", "0 if not seed or"))
+    words = ["sweep", "02", "-p", "seed=0..1", "--engine", "ray"]
+    before = alive(root)
+    process = command(root, *words)
+    wait_until(lambda: len(finished(root)) == 1 and len(worked(root)) == 2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.strip() == "Interrupted; nothing is lost: the same command continues."
+    assert alive(root) == before == []
+    assert len(finished(root)) == 1
+    (root / "quick").touch()
+    out, err = command(root, *words[:-2]).communicate(timeout=120)
+    assert (out.count("cached"), out.count("done in"), err) == (1, 1, "")
 
 
 def finished(root):

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,6 +90,8 @@ def sweep(
     ] = None,
     engine: Annotated[Engine, typer.Option(help="Processes here, or a Ray cluster.")] = Engine.local,
     jobs: Annotated[int, typer.Option(min=1, help="Runs side by side on this machine.")] = 2,
+    cpus: Annotated[int, typer.Option(min=1, help="Processors for a run, with Ray.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="Graphics cards for a run, with Ray.")] = 0,
     address: Annotated[
         str,
         typer.Option(metavar="HOST:PORT", help="The Ray cluster. Default: one of its own, for the sweep."),
@@ -99,7 +102,7 @@ def sweep(
 
     What the runs need is run first, once; what is finished already is not run again.
     """
-    from workbench.lab import execute, project, terminal
+    from workbench.lab import cluster, execute, project, terminal
     from workbench.lab import sweep as sweeps
 
     given = _pairs(parameter or [])
@@ -107,8 +110,6 @@ def sweep(
         raise UserError("A parameter is given twice: write all its values after one -p, as in -p seed=0,1.")
     if address and engine != Engine.ray:
         raise UserError("--address goes with --engine ray.")
-    if engine == Engine.ray:
-        raise UserError("Sweeps run on this machine only so far: leave --engine out.")
     root = project.find_root()
     runs = project.runs_folder(root)
     planned = sweeps.plan_sweep(root, runs, project.find_notebook(root, notebook), given, yes)
@@ -116,7 +117,15 @@ def sweep(
     def finished(job: execute.Job) -> None:
         out.print(terminal.summary(job), soft_wrap=True)
 
-    _watch(planned.jobs, lambda refresh: execute.run_jobs(planned.jobs, root, jobs, refresh, finished))
+    def work(refresh: Callable[[], None]) -> None:
+        if engine == Engine.local:
+            execute.run_jobs(planned.jobs, root, jobs, refresh, finished)
+            return
+        with cluster.joined(address, jobs, cpus, gpus) as slots:
+            remote = partial(cluster.run_remote, root, cpus, gpus)
+            execute.run_jobs(planned.jobs, root, slots, refresh, finished, remote)
+
+    _watch(planned.jobs, work)
     terminal.show_results(sweeps.results(planned), out)
     for job in planned.failed:
         err.print(Text(f"{job.name}: {job.failure or job.error}", style="red"), soft_wrap=True)

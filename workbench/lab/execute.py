@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,6 +61,9 @@ class Job:
         return f"{self.plan.notebook.name} {self.label}".rstrip()
 
 
+Work = Callable[[Job, threading.Event], None]
+
+
 def jobs_for(
     root: Path, runs: Path, notebooks: Sequence[Notebook], given: Mapping[str, str], force: bool
 ) -> list[Job]:
@@ -102,6 +106,7 @@ def run_jobs(
     workers: int,
     refresh: Callable[[], None],
     finished: Callable[[Job], None],
+    work: Work | None = None,
 ) -> None:
     """Run jobs, at most `workers` at a time; each one's outcome is left in it.
 
@@ -111,11 +116,13 @@ def run_jobs(
         workers: Kernels side by side; with more than one they share the processor's threads.
         refresh: Called several times a second, to draw.
         finished: Called here, not in a worker, when a job has ended.
+        work: What runs one job, in a thread, and ends early when told to stop; by default a kernel here.
 
     Raises:
         KeyboardInterrupt: After Ctrl-C, when every kernel has ended and every run is marked.
     """
     threads = max(1, cores() // workers) if workers > 1 and "OMP_NUM_THREADS" not in os.environ else 0
+    work = work or partial(_run_here, root, threads)
     stop = threading.Event()
     by_folder = {job.folder: job for job in jobs}
     running: dict[Future[None], Job] = {}
@@ -128,7 +135,7 @@ def run_jobs(
                         continue
                     if states <= {"done", "cached"}:
                         job.status = "running"
-                        running[pool.submit(_run, job, root, threads, stop)] = job
+                        running[pool.submit(_run, job, work, stop)] = job
                 for future in wait(running, timeout=0.1, return_when=FIRST_COMPLETED).done:
                     job = running.pop(future)
                     future.result()
@@ -157,22 +164,27 @@ def _is_complete(folder: Path) -> bool:
     return record.is_done(folder) and (folder / "notebook.ipynb").exists()
 
 
-def _run(job: Job, root: Path, threads: int, stop: threading.Event) -> None:
-    """Run one job in its worker thread; whatever happens ends up in the job and in run.json."""
+def _run(job: Job, work: Work, stop: threading.Event) -> None:
+    """Run one job in its worker thread; whatever happens ends up in the job."""
     job.started = time.monotonic()
     try:
-        lock = files.lock(job.folder, "runner")
-        if not _acquire(lock, job, stop):
-            job.status, job.error = "interrupted", CONTINUES
-            return
-        try:
-            _run_locked(job, root, threads, stop)
-        finally:
-            lock.release()
+        work(job, stop)
     except UserError as error:
         job.status, job.error = "failed", str(error)
     finally:
         job.seconds = time.monotonic() - job.started
+
+
+def _run_here(root: Path, threads: int, job: Job, stop: threading.Event) -> None:
+    """Run one job in a kernel on this machine; whatever happens ends up in run.json too."""
+    lock = files.lock(job.folder, "runner")
+    if not _acquire(lock, job, stop):
+        job.status, job.error = "interrupted", CONTINUES
+        return
+    try:
+        _run_locked(job, root, threads, stop)
+    finally:
+        lock.release()
 
 
 def _run_locked(job: Job, root: Path, threads: int, stop: threading.Event) -> None:
