@@ -20,7 +20,7 @@ PARAMS = {
     "profile": "tiny", "seed": 0, "model": "embedded", "text": "embedded", "tuning": "full", "group": 4,
     "next_token_weight": 0.5, "baseline": "group", "loss": "grpo", "temperature": 1.0, "learning_rate": None,
     "rlp_steps": None, "grpo_steps": None, "repetitions": None, "tested": None, "opening": "\n<think>",
-    "closing": "</think>\n", "thought_tokens": 8, "horizon": 1, "device": "cpu",
+    "closing": "</think>\n", "thought_tokens": 8, "horizon": 1, "batch_size": None, "device": "cpu",
 }  # fmt: skip
 
 
@@ -151,6 +151,7 @@ def test_the_examples_come_out_as_they_do_by_hand():
     [
         ({"text": "stories.txt"}, "give both"),
         ({"rlp_steps": 0}, "above 0"),
+        ({"group": 1}, "group=2"),
         ({"model": "nowhere/at-all/here", "text": "stories.txt"}, "no folder"),
     ],
 )
@@ -177,7 +178,7 @@ def test_a_given_model_and_text_go_through_every_arm(tmp_path):
     )
     plan = planned(
         model=str(tmp_path / "model"), text=str(tmp_path / "texts.txt"), tuning="lora", rlp_steps=2, tested=3,
-        repetitions=1, opening=" so", closing=" .",
+        repetitions=1, opening=" so", closing=" .", batch_size=16,
     )  # fmt: skip
     tables = rlp_arms.fit_all(tmp_path / "out", plan, lambda **row: None)
     assert tables["predictions"].groupby("arm").size().to_dict() == dict.fromkeys(plan.arms, 3)

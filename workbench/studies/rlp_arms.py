@@ -84,6 +84,7 @@ class Plan:
     baseline: str
     model: str
     lora: Lora | None
+    batch_size: int | None
     device: str
     seed: int
 
@@ -119,6 +120,10 @@ def plan(params: Any) -> Plan:
     given = {name: value for name, value in named.items() if value is not None}
     if min(given.values(), default=1) <= 0:
         raise UserError(f"{', '.join(given)} must be above 0.")
+    if params.group < 2 or params.temperature <= 0:  # said before the imitator is trained
+        raise UserError(
+            "Thoughts are judged against others: give group=2 or more, and a temperature above 0."
+        )
     sizes = replace(SIZES[params.profile], **given)
     embedded = params.model == "embedded"
     if embedded != (params.text == "embedded"):
@@ -140,7 +145,7 @@ def plan(params: Any) -> Plan:
     )
     lora = Lora() if params.tuning == "lora" else None
     return Plan(sizes, source, thinking, policy, params.next_token_weight, params.baseline,
-                params.model, lora, params.device, params.seed)  # fmt: skip
+                params.model, lora, params.batch_size, params.device, params.seed)  # fmt: skip
 
 
 # --------------------------------------------------------------------------------- training
@@ -263,6 +268,7 @@ def _train(
             steps=sizes.rlp,
             next_token_weight=plan.next_token_weight if arm in (RLP, RPT) else 0.0,
             baseline=plan.baseline,
+            batch_size=plan.batch_size,
             reward="prefix" if arm == RPT else "gain",
             **watching,
             **common,
