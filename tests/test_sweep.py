@@ -103,7 +103,7 @@ def alive(root):
         (["-p", "widht=1,2"], "02_read has no parameter widht: did you mean width?"),
         (["-p", "width=64,abc"], "width=abc does not fit `width: int`"),
         (["-p", "width=1,2", "-p", "seed=0,0.5"], "seed=0.5 does not fit"),
-        (["-p", "width=1", "-p", "width=2"], "all its values after one -p"),
+        (["-p", "width=1", "-p", "width=2"], "a sweep takes -p width=A,B"),
         (["-p", "width"], "write -p name=value"),
         (["-p", "seed=2..0"], "write seed=0..2"),
         (["-p", "seed=0..999", "-p", "width=1..999"], "999,000 runs of 02_read: give --yes"),
@@ -249,12 +249,13 @@ def test_ray_that_is_not_installed_is_one_sentence(root, say, monkeypatch):
 def cluster():
     """A Ray cluster of two nodes with a processor each; all processes of it and of the sweep know a token."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="ray") as place:
+        patch.setenv("RAY_TMPDIR", place)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "token")
         patch.setenv("RAY_AUTH_TOKEN", "a" * 64)
         from ray.cluster_utils import Cluster  # reads the token's mode when it is imported
 
-        small = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "temp_dir": place}
+        small = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
         nodes = Cluster(initialize_head=True, head_node_args=small | {"include_dashboard": False})
         nodes.second = nodes.add_node(**small)
         yield nodes

@@ -1,20 +1,17 @@
 """The command line: run, sweep, list, show, compare, report, doctor, clean."""
 
 import shutil
-import signal
 import sys
-from collections.abc import Callable
-from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from workbench.consoles import err, out
 from workbench.errors import UserError
+from workbench.sweeping import sweep
 from workbench.visible import visible
 
 if TYPE_CHECKING:
@@ -29,15 +26,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
-
-
-class Engine(StrEnum):
-    """Where the runs of a sweep are made."""
-
-    local = "local"
-    ray = "ray"
 
 
 def main() -> None:
@@ -64,7 +52,7 @@ def run(
     ] = False,
 ) -> None:
     """Run notebooks, and before them what they need; what is finished already is not run again."""
-    from workbench.lab import execute, project
+    from workbench.lab import execute, params, project
 
     root = project.find_root()
     runs = project.runs_folder(root)
@@ -75,62 +63,11 @@ def run(
     if not chosen:
         names = ", ".join(path.stem for path in project.notebook_paths(root))
         raise UserError(f"Name a notebook ({names or 'notebooks/ is empty'}) or give --all.")
-    planned = execute.jobs_for(root, runs, chosen, _pairs(parameter or []), force)
+    planned = execute.jobs_for(root, runs, chosen, params.pairs(parameter or []), force)
     _run(planned, root, runs, jobs)
 
 
-@app.command()
-def sweep(
-    notebook: Annotated[str, typer.Argument(help="02_tiny_models, 02, tiny_models or a path.")],
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--parameter", "-p", metavar="NAME=VALUES", help="width=64,128 or seed=0..2; \\, is a comma."
-        ),
-    ] = None,
-    engine: Annotated[Engine, typer.Option(help="Processes here, or a Ray cluster.")] = Engine.local,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs side by side on this machine.")] = 2,
-    cpus: Annotated[int, typer.Option(min=1, help="Processors for a run, with Ray.")] = 1,
-    gpus: Annotated[float, typer.Option(min=0, help="Graphics cards for a run, with Ray.")] = 0,
-    address: Annotated[
-        str,
-        typer.Option(metavar="HOST:PORT", help="The Ray cluster. Default: one of its own, for the sweep."),
-    ] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Also when there are very many.")] = False,
-) -> None:
-    """Run a notebook at every point of a grid of parameters, and show what each run ended with.
-
-    What the runs need is run first, once; what is finished already is not run again.
-    """
-    from workbench.lab import cluster, execute, project, terminal
-    from workbench.lab import sweep as sweeps
-
-    given = _pairs(parameter or [])
-    if len(given) < len(parameter or []):
-        raise UserError("A parameter is given twice: write all its values after one -p, as in -p seed=0,1.")
-    if address and engine != Engine.ray:
-        raise UserError("--address goes with --engine ray.")
-    root = project.find_root()
-    runs = project.runs_folder(root)
-    planned = sweeps.plan_sweep(root, runs, project.find_notebook(root, notebook), given, yes)
-
-    def finished(job: execute.Job) -> None:
-        out.print(terminal.summary(job), soft_wrap=True)
-
-    def work(refresh: Callable[[], None]) -> None:
-        if engine == Engine.local:
-            execute.run_jobs(planned.jobs, root, jobs, refresh, finished)
-            return
-        with cluster.joined(address, jobs, cpus, gpus) as slots:
-            remote = partial(cluster.run_remote, root, cpus, gpus)
-            execute.run_jobs(planned.jobs, root, slots, refresh, finished, remote)
-
-    _watch(planned.jobs, work)
-    terminal.show_results(sweeps.results(planned), out)
-    for job in planned.failed:
-        err.print(Text(f"{job.name}: {job.failure or job.error}", style="red"), soft_wrap=True)
-    if planned.failed:
-        raise typer.Exit(1)
+app.command()(sweep)
 
 
 @app.command("list")
@@ -303,7 +240,8 @@ def _run(jobs: "list[Job]", root: Path, runs: Path, workers: int) -> None:
                 troubles.append(error)
                 err.print(Text(f"The page of {job.name} could not be written: {error}", style="red"))
 
-    _watch(jobs, lambda refresh: execute.run_jobs(jobs, root, workers, refresh, finished))
+    with terminal.watching(jobs, out, err) as refresh:
+        execute.run_jobs(jobs, root, workers, refresh, finished)
     index = reports / "index.html"
     shown = publish.shown_runs(reports, runs) if any(wrote) or not index.exists() else []
     if shown:
@@ -312,19 +250,6 @@ def _run(jobs: "list[Job]", root: Path, runs: Path, workers: int) -> None:
     failed = [job for job in jobs if job.status == "failed"]
     if failed or troubles:
         raise typer.Exit(1 if troubles or any(job.failure for job in failed) else 2)
-
-
-def _watch(jobs: "list[Job]", work: Callable[[Callable[[], None]], None]) -> None:
-    """Show jobs while they run; Ctrl-C ends with exit code 130 once `work` has ended them."""
-    from workbench.lab import execute, terminal
-
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with terminal.watching(jobs, out) as refresh:
-            work(refresh)
-    except KeyboardInterrupt:
-        err.print(Text(f"Interrupted; nothing is lost: {execute.CONTINUES}.", style="yellow"))
-        raise typer.Exit(130) from None
 
 
 def _closing(jobs: "list[Job]", index: Path) -> None:
@@ -338,13 +263,6 @@ def _closing(jobs: "list[Job]", index: Path) -> None:
         out.print(Text(f"\n{len(claims)} claim{'s' * (len(claims) > 1)}: {' · '.join(counts)}"))
     if index.exists():
         out.print(Text.assemble("\nReport: ", (_near(index), "bold")), soft_wrap=True)
-
-
-def _pairs(texts: list[str]) -> dict[str, str]:
-    for text in texts:
-        if "=" not in text:
-            raise UserError(f"-p {text}: write -p name=value.")
-    return {name.strip(): value for name, _, value in (text.partition("=") for text in texts)}
 
 
 def _show_why(folder: Path, other: Path | None, lines: list[str]) -> None:

@@ -42,6 +42,8 @@ def joined(address: str, slots: int, cpus: int, gpus: float) -> Iterator[int]:
     Raises:
         UserError: Ray is not installed, the cluster cannot be joined, or all of its machines are too small.
     """
+    if gpus > 1 and gpus % 1:
+        raise UserError("--gpus takes a share of one graphics card, or a whole number of them.")
     if not find_spec("ray"):
         raise UserError("--engine ray needs Ray: pip install 'small-model-workbench[ray]'.")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

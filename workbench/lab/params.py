@@ -89,6 +89,24 @@ def check(model: type[BaseModel], values: Mapping[str, Any], notebook: str) -> B
         raise UserError(_invalid(model, name, first["input"], first["msg"], notebook)) from None
 
 
+def pairs(texts: Iterable[str]) -> dict[str, str]:
+    """Take the command line's `-p name=text` apart.
+
+    Raises:
+        UserError: One has no "=", or a name stands twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        name = name.strip()
+        if not sign:
+            raise UserError(f"-p {text}: write -p name=value.")
+        if name in found:
+            raise UserError(f"-p {name} is given twice: give it once (a sweep takes -p {name}=A,B).")
+        found[name] = value
+    return found
+
+
 def from_strings(model: type[BaseModel], given: Mapping[str, str], notebook: str) -> dict[str, Any]:
     """Turn the command line's `-p name=text` into values of the declared types.
 

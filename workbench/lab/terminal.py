@@ -1,5 +1,6 @@
 """What a person sees in the terminal while notebooks run, and when one fails."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from workbench.lab.execute import Job
+from workbench.lab.execute import CONTINUES, Job
 
 if TYPE_CHECKING:
     from workbench.lab.sweep import Results
@@ -32,18 +33,26 @@ _SHOWN = 12  # jobs that are named while they run or wait
 
 
 @contextmanager
-def watching(jobs: Sequence[Job], console: Console) -> Iterator[Callable[[], None]]:
+def watching(jobs: Sequence[Job], console: Console, errors: Console) -> Iterator[Callable[[], None]]:
     """Show jobs while they run: a table that is redrawn in a terminal, a line for each new cell elsewhere.
 
     Yields:
         The function to call several times a second.
+
+    Raises:
+        SystemExit: 130, after Ctrl-C or SIGTERM and what it leaves to be done.
     """
-    if not console.is_terminal:
-        yield _line_by_line(jobs, console)
-        return
-    spinner = Spinner("dots", style="cyan")
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        yield lambda: live.update(_table(jobs, spinner, console.width), refresh=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if not console.is_terminal:
+            yield _line_by_line(jobs, console)
+            return
+        spinner = Spinner("dots", style="cyan")
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            yield lambda: live.update(_table(jobs, spinner, console.width), refresh=True)
+    except KeyboardInterrupt:
+        errors.print(Text(f"Interrupted; nothing is lost: {CONTINUES}.", style="yellow"))
+        raise SystemExit(130) from None
 
 
 def summary(job: Job) -> Text:

@@ -1,0 +1,78 @@
+"""The command `workbench sweep`: a notebook at every point of a grid, here or on a Ray cluster."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from workbench.consoles import err, out
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from workbench.lab.execute import Job
+
+
+class Engine(StrEnum):
+    """Where the runs are made."""
+
+    local = "local"
+    ray = "ray"
+
+
+def sweep(
+    notebook: Annotated[str, typer.Argument(help="02_tiny_models, 02, tiny_models or a path.")],
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameter",
+            "-p",
+            metavar="NAME=VALUES",
+            help="width=64,128 or seed=0..2, both ends included; a comma within a value is \\,",
+        ),
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="Processes here, or a Ray cluster.")] = Engine.local,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs side by side, on this machine.")] = 2,
+    address: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="The Ray cluster; else one is started here.")
+    ] = "",
+    cpus: Annotated[int, typer.Option(min=1, help="With Ray: processors for a run.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="With Ray: graphics cards for a run, 0.5 is half.")] = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="Also when it is hundreds of runs.")] = False,
+) -> None:
+    """Run a notebook at every point of a grid of parameters, and show what each run ended with.
+
+    What the runs need is run first, once; what is finished already is not run again.
+
+    Machines of a Ray cluster must see the project, its environment and its runs at the same paths.
+    """
+    from workbench.lab import cluster, execute, params, project, terminal
+    from workbench.lab import sweep as sweeps
+
+    if address and engine != Engine.ray:
+        raise UserError("--address goes with --engine ray.")
+    root = project.find_root()
+    runs = project.runs_folder(root)
+    found = project.find_notebook(root, notebook)
+    planned = sweeps.plan_sweep(root, runs, found, params.pairs(parameter or []), yes)
+
+    def finished(job: "Job") -> None:
+        out.print(terminal.summary(job), soft_wrap=True)
+
+    def work(refresh: Callable[[], None]) -> None:
+        if engine == Engine.local:
+            execute.run_jobs(planned.jobs, root, jobs, refresh, finished)
+            return
+        with cluster.joined(address, jobs, cpus, gpus) as slots:
+            remote = partial(cluster.run_remote, root, cpus, gpus)
+            execute.run_jobs(planned.jobs, root, slots, refresh, finished, remote)
+
+    with terminal.watching(planned.jobs, out, err) as refresh:
+        work(refresh)
+    terminal.show_results(sweeps.results(planned), out)
+    for job in planned.failed:
+        err.print(Text(f"{job.name}: {job.failure or job.error}", style="red"), soft_wrap=True)
+    if planned.failed:
+        raise typer.Exit(1)
