@@ -137,10 +137,10 @@ def claims(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
                "After GRPO a reply to a chain is right more often.", "share of replies"),
         _claim("rlp-helps-grpo", "RLP's gains last through later training", right[BOTH] - right[GRPO], PASSES,
                "GRPO ends with more right replies when RLP came before it.", "share of replies"),
-        _claim("grpo-narrows", narrow, kinds[BASE] - kinds[GRPO], NARROWED,
-               "After GRPO four right replies to an aim hold fewer different ones.", "answers of four"),
-        _claim("rlp-narrows", narrow, kinds[BASE] - kinds[RLP], NARROWED,
-               "So do they after RLP, which has seen no aim.", "answers of four"),
+        _claim("grpo-narrows", narrow, kinds[COMPUTE] - kinds[GRPO], NARROWED,
+               "After GRPO four right replies to an aim hold fewer different ones than after text.", "answers of four"),
+        _claim("rlp-narrows", narrow, kinds[COMPUTE] - kinds[RLP], NARROWED,
+               "So do they after RLP, which has seen no aim either.", "answers of four"),
     ]  # fmt: skip
 
 
