@@ -18,6 +18,7 @@ PREDICTED, PASSES, NARROWED = (
     "How many right answers are left",
 )
 SOME = 4  # right answers among which different ones are counted
+FOUR = f"answers of {SOME}"
 ITEM = ["seed", "item"]
 COMPARED = (BASE, COMPUTE, RLP, ANYWHERE, GRPO, BOTH)  # as many as curves can be told apart
 
@@ -138,9 +139,9 @@ def claims(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
         _claim("rlp-helps-grpo", "RLP's gains last through later training", right[BOTH] - right[GRPO], PASSES,
                "GRPO ends with more right replies when RLP came before it.", "share of replies"),
         _claim("grpo-narrows", narrow, kinds[COMPUTE] - kinds[GRPO], NARROWED,
-               "After GRPO four right replies to an aim hold fewer different ones than after text.", "answers of four"),
+               "After GRPO four right replies to an aim hold fewer different ones than after text.", FOUR),
         _claim("rlp-narrows", narrow, kinds[COMPUTE] - kinds[RLP], NARROWED,
-               "So do they after RLP, which has seen no aim either.", "answers of four"),
+               "So do they after RLP, which has seen no aim either.", FOUR),
     ]  # fmt: skip
 
 
