@@ -14,6 +14,7 @@ from workbench.engine.tokens import encode, word_tokenizer
 from workbench.engine.train import train
 from workbench.errors import UserError
 from workbench.studies import rlp_arms, rlp_identities, rlp_results
+from workbench.studies.rlp import Thinking
 from workbench.studies.rlp_sources import HELD_OUT, Embedded, Texts
 
 PARAMS = {
@@ -95,13 +96,13 @@ def test_the_aims_that_are_asked_are_never_rewarded():
 
 
 def test_texts_are_held_out_and_repeated_only_when_all_were_read():
-    texts = Texts.of([f"text {n}" for n in range(30)], 1, 0)
+    texts = Texts.of([f"text {n}" for n in range(30)], Thinking(), 0)
     assert len(texts.held_out) == 3
     assert not set(texts.held_out) & set(texts.train)
     assert sorted(texts.documents(27, 1)) == sorted(texts.train)
     assert set(texts.documents(9, HELD_OUT)) == set(texts.held_out)
     with pytest.raises(UserError, match="20 or more"):
-        Texts.of(["one"], 1, 0)
+        Texts.of(["one"], Thinking(), 0)
 
 
 # --------------------------------------------------------------------------------- measures
@@ -162,6 +163,7 @@ def test_what_cannot_be_done_is_said_at_once(given, says):
 
 def test_a_given_model_and_text_go_through_every_arm(tmp_path):
     texts = [f"Tom has {n} red balls and {n + 1} blue balls in the box ." for n in range(40)]
+    texts[0] = texts[0] * 20  # longer than the model's context
     (tmp_path / "texts.txt").write_text("\n<|endoftext|>\n".join(texts))
     tokenizer = models.train_tokenizer(texts, 300)
     shape = models.config(vocab_size=len(tokenizer), n_layers=1, hidden_size=16, context=96)

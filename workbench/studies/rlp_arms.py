@@ -135,7 +135,7 @@ def plan(params: Any) -> Plan:
         models.check(params.model)
         thinking = Thinking(params.opening, params.closing, params.thought_tokens, params.horizon)
         texts = load_texts(params.text)
-        source = Texts.of(texts, params.horizon, params.seed)
+        source = Texts.of(texts, thinking, params.seed)
     policy = Policy(
         group=params.group,
         prompts_per_step=sizes.prompts,

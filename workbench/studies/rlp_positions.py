@@ -25,6 +25,7 @@ def positions(
     how: Literal["random", "entropy", "surprise"] = "random",
     model: PreTrainedModel | None = None,
     band: tuple[float, float] = (1.0, 4.5),
+    longest: int | None = None,
     seed: int = 0,
 ) -> tuple[list[Position], int]:
     """One position of each text, at least one token in and `horizon` tokens before its end.
@@ -37,6 +38,7 @@ def positions(
             arXiv 2506.08007, section 3) or `surprise`, the nats of the real next token.
         model: measures either; texts are cut at its context.
         band: nats (low, high) that entropy or surprise has to lie in.
+        longest: tokens that may stand before a position; None for any number.
         seed: of the choice.
 
     Returns:
@@ -51,7 +53,8 @@ def positions(
     found = []
     for text in texts:
         ends = _ends(tokenizer, text)
-        places = np.arange(1, len(ends) - horizon + 1)  # a place is the number of tokens before it
+        last = min(len(ends) - horizon, longest or len(ends))
+        places = np.arange(1, last + 1)  # a place is the number of tokens before it
         if how != "random" and len(places):
             nats = _nats(model, tokenizer, text, how)
             places = places[places < len(nats)]

@@ -8,7 +8,9 @@ import numpy as np
 
 from workbench.corpora import thoughts
 from workbench.corpora.thoughts import Aim, Chain
+from workbench.engine.tokens import encode
 from workbench.errors import UserError
+from workbench.studies.rlp import Thinking
 from workbench.studies.rlp_positions import Position, positions
 
 if TYPE_CHECKING:
@@ -67,10 +69,10 @@ class Texts:
 
     train: Sequence[str]
     held_out: Sequence[str]
-    horizon: int
+    thinking: Thinking
 
     @classmethod
-    def of(cls, texts: Sequence[str], horizon: int, seed: int) -> "Texts":
+    def of(cls, texts: Sequence[str], thinking: Thinking, seed: int) -> "Texts":
         """The texts in random order, cut into the two parts.
 
         Raises:
@@ -80,7 +82,7 @@ class Texts:
             raise UserError(f"The text has {len(texts)} documents: give 20 or more, some are for the test.")
         order = np.random.default_rng([seed, 0]).permutation(len(texts))
         cut = max(len(texts) // 10, 2)
-        return cls([texts[place] for place in order[cut:]], [texts[place] for place in order[:cut]], horizon)
+        return cls([texts[place] for place in order[cut:]], [texts[place] for place in order[:cut]], thinking)
 
     def documents(self, n: int, seed: int) -> list[str]:
         """`n` texts in random order, again from the start where there are fewer."""
@@ -97,11 +99,22 @@ class Texts:
         self, n: int, seed: int, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast"
     ) -> list[Position]:
         """Where the next token of `documents` is uncertain, one place each."""
-        texts = self.documents(n, seed)
-        return positions(texts, tokenizer, horizon=self.horizon, how="entropy", model=model, seed=seed)[0]
+        return self._positions(n, seed, model, tokenizer, how="entropy")
 
     def anywhere(
         self, n: int, seed: int, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast"
     ) -> list[Position]:
         """A random place in each of `documents`."""
-        return positions(self.documents(n, seed), tokenizer, horizon=self.horizon, seed=seed)[0]
+        return self._positions(n, seed, model, tokenizer, how="random")
+
+    def _positions(
+        self, n: int, seed: int, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", how: str
+    ) -> list[Position]:
+        thinking, context = self.thinking, getattr(model.config, "max_position_embeddings", None) or 1 << 30
+        marks = len(encode(tokenizer, [thinking.opening + thinking.closing])[0]) + 2  # may be cut otherwise
+        room = context - thinking.max_tokens - thinking.horizon - marks
+        if room < 1:
+            raise UserError(f"Thoughts of {thinking.max_tokens} tokens fill the context of {context}.")
+        texts = self.documents(n, seed)
+        return positions(texts, tokenizer, horizon=thinking.horizon, how=how, model=model, longest=room,
+                         seed=seed)[0]  # fmt: skip
