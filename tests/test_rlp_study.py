@@ -13,7 +13,7 @@ from workbench.engine import models
 from workbench.engine.tokens import encode, word_tokenizer
 from workbench.engine.train import train
 from workbench.errors import UserError
-from workbench.studies import rlp_arms, rlp_identities, rlp_results
+from workbench.studies import rlp_arms, rlp_identities, rlp_plan, rlp_results
 from workbench.studies.rlp import Thinking
 from workbench.studies.rlp_sources import HELD_OUT, Embedded, Texts
 
@@ -26,7 +26,7 @@ PARAMS = {
 
 
 def planned(**given):
-    return rlp_arms.plan(SimpleNamespace(**PARAMS | given))
+    return rlp_plan.plan(SimpleNamespace(**PARAMS | given))
 
 
 # --------------------------------------------------------------------------------- the language

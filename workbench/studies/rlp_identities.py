@@ -13,7 +13,7 @@ from workbench.engine import models
 from workbench.engine.reinforce import group_advantages
 from workbench.engine.tokens import encode
 from workbench.studies.rlp import rlp, score
-from workbench.studies.rlp_arms import Plan
+from workbench.studies.rlp_plan import Plan
 from workbench.studies.rlp_results import pass_at
 
 AVERAGES = (("group", 1.0), ("group", 0.999), ("group", 0.0), ("ema", 1.0), ("ema", 0.0))

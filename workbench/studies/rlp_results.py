@@ -8,7 +8,7 @@ from scipy.special import comb
 
 from workbench.measures.classes import rarefaction
 from workbench.measures.statistics import Interval, bootstrap_mean
-from workbench.studies.rlp_arms import ANYWHERE, BASE, BOTH, COMPUTE, GRPO, RLP, TOKENS
+from workbench.studies.rlp_plan import ANYWHERE, BASE, BOTH, COMPUTE, GRPO, RLP, TOKENS
 from workbench.studies.subsets import plain
 
 # Titles of the pictures that show what is claimed.
