@@ -171,6 +171,62 @@ def test_no_prompts_ask_for_nothing():
     assert sampler("openai:http://127.0.0.1:9/v1#tiny").sample([], max_new_tokens=8) == []
 
 
+class Dying(Completions):
+    """Refuses everything after some requests."""
+
+    left = 3
+
+    def complete(self, body):
+        self.left -= 1
+        return super().complete(body) if self.left >= 0 else (403, {"error": {"message": "no more"}})
+
+
+@needs_openai
+def test_a_killed_run_asks_for_nothing_twice(local, tmp_path, monkeypatch):
+    expected = local.sample(PROMPTS, n=2, max_new_tokens=8, temperature=0)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-key")
+    monkeypatch.setenv("WORKBENCH_RUN", str(tmp_path))
+    dying, endpoint = Dying(local), Completions(local)
+    with serving(dying) as url, pytest.raises(UserError, match="no more"):
+        sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, seed=3)
+    with (tmp_path / "answers.jsonl").open("ab") as file:
+        file.write(b'{"key": "torn')
+    with serving(endpoint) as url:
+        found = sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, seed=3)
+        again = sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, seed=3)
+        assert len(endpoint.requests) == 3  # of six rows
+        other = sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, seed=4)
+        greedy = sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, temperature=0)
+    assert found == again
+    assert other != found
+    assert [[row.tokens for row in rows] for rows in greedy] == [
+        [row.tokens for row in rows] for rows in expected
+    ]
+    assert len(endpoint.requests) == 3 + 6 + 1
+    monkeypatch.delenv("WORKBENCH_RUN")
+    with serving(Completions(local)) as url:
+        assert sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, seed=3) == found
+    assert "secret" not in (tmp_path / "answers.jsonl").read_text()
+
+
+@needs_openai
+def test_a_server_that_is_busy_for_a_moment_is_asked_again(local, monkeypatch):
+    monkeypatch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
+    monkeypatch.setattr("openai._base_client.MAX_RETRY_DELAY", 0.001)
+    endpoint, asked = Completions(local), []
+
+    def answer(path, body):
+        asked.append(body)
+        busy = len(asked) in (1, 2) or 4 <= len(asked) < 10  # twice at first, six times later on
+        return (429, {"error": {"message": "slow down"}}) if busy else endpoint(path, body)
+
+    with serving(answer) as url:
+        server = sampler(f"openai:{url}#tiny")
+        server.sample(["Hi"], max_new_tokens=2)
+        server.sample(["Ho"], max_new_tokens=2)
+    assert (len(asked), len(endpoint.requests)) == (10, 2)
+
+
 def reply_with(text):
     message = {"role": "assistant", "content": text}
     return 200, {"choices": [{"index": 0, "message": message, "finish_reason": "length"}]}
@@ -304,3 +360,9 @@ def test_without_the_client_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "openai", None)
     with pytest.raises(UserError, match=r'pip install "small-model-workbench\[openai\]"'):
         sampler("openai:http://127.0.0.1:8000/v1#tiny")
+
+
+@needs_openai
+def test_what_draws_depend_on_is_told(capsys):
+    sampler("openai:http://127.0.0.1:9/v1#tiny")
+    assert "tiny: every row is sent a seed of its own" in capsys.readouterr().out

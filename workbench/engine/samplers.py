@@ -11,18 +11,18 @@ from typing import Any
 from workbench.engine.generate import Completion, Sampler, TransformersSampler
 from workbench.engine.models import load
 from workbench.engine.server import ChatSampler, ServerSampler, row_seed
-from workbench.engine.vllm_server import serve
+from workbench.engine.vllm_server import VllmServerSampler
 from workbench.errors import UserError
 
 SCHEMES = ("transformers", "vllm", "openai", "openai-chat")
 
 
 def sampler(spec: str, device: str = "auto") -> Sampler:
-    """The sampler that a name says.
+    """The sampler that a name says; what its draws depend on is printed, and so kept with the run's notebook.
 
     Args:
         spec: `transformers:FOLDER_OR_HUB_ID` (or the folder or id alone), `vllm:FOLDER_OR_HUB_ID` (in this
-            process if vLLM is in its environment and a GPU is there, else `vllm_server.serve`),
+            process if vLLM is in its environment and a GPU is there, else from `vllm_server`),
             `openai:URL#MODEL` (any OpenAI-compatible server continues the prompt) or
             `openai-chat:URL#MODEL` (the prompt is a user's message, the completion the reply).
         device: of the transformers sampler; see `models.load`.
@@ -39,12 +39,17 @@ def sampler(spec: str, device: str = "auto") -> Sampler:
         url, _, model = rest.rpartition("#")
         if not url or not model:
             raise UserError(f"{spec!r} names no model: write {scheme}:http://127.0.0.1:8000/v1#MODEL.")
-        return (ServerSampler if scheme == "openai" else ChatSampler)(url, model)
+        return _announced((ServerSampler if scheme == "openai" else ChatSampler)(url, model), spec)
     if not rest:
         raise UserError(f"{spec!r} names no model: write {scheme}:FOLDER or {scheme}:HUB_ID.")
     if scheme == "vllm":
-        return _vllm(rest)
+        return _announced(_vllm(rest), spec)
     return TransformersSampler(*load(rest, device))
+
+
+def _announced(found: ServerSampler | ChatSampler | VllmSampler, spec: str) -> Sampler:
+    print(f"{spec}: {found.determinism}")
+    return found
 
 
 def _unknown(spec: str, scheme: str) -> str:
@@ -57,18 +62,19 @@ def _unknown(spec: str, scheme: str) -> str:
     )
 
 
-def _vllm(model: str) -> Sampler:
+def _vllm(model: str) -> VllmServerSampler | VllmSampler:
     import torch
 
     # The plain package imports on a machine without a GPU, but cannot run there.
     if importlib.util.find_spec("vllm") is not None and torch.cuda.is_available():
         return VllmSampler(model)
-    server = serve(model)
-    return ServerSampler(server.url, server.model, server.key)
+    return VllmServerSampler(model)
 
 
 class VllmSampler:
     """Samples with vLLM in this process; tokens and log-probabilities as `Completion` says."""
+
+    determinism = VllmServerSampler.determinism
 
     def __init__(self, model: str) -> None:
         """`model`: a folder or hub id; weights keep the checkpoint's type.

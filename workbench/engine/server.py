@@ -11,22 +11,27 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from workbench.engine.answers import Answers, request_key
 from workbench.engine.generate import Completion
 from workbench.errors import UserError
 
+RETRIES = 2, 6  # before and after it has answered once, with pauses that grow from half a second to eight
 CONCURRENCY = 32  # requests under way at once: a server batches them itself
 PROMPTS_PER_REQUEST = 32
 TIMEOUT = 600.0  # seconds a request may take
 
+Settings = dict[str, Any]
+Job = tuple[Any, Settings]  # a prompt or conversation, and how to go on with it
 Message = dict[str, str]  # {"role": "user" | "assistant" | "system", "content": text}
 
 
 class _Server:
     """Address, model and client; every failure becomes one sentence.
 
-    The key, where the server wants one, is read from `OPENAI_API_KEY` and written nowhere. Whether a seed
-    fixes a draw is the server's promise.
+    The key, where the server wants one, is read from `OPENAI_API_KEY` and written nowhere.
     """
+
+    determinism = "every row is sent a seed of its own; whether it fixes the draw is the server's promise."
 
     def __init__(self, url: str, model: str, key: str | None = None) -> None:
         """Nothing is sent before the first request.
@@ -57,8 +62,9 @@ class _Server:
             key or os.environ.get("OPENAI_API_KEY") or "none"
         )  # the client insists on one, local servers do not
         self._client = openai.OpenAI(
-            base_url=url, api_key=key, timeout=openai.Timeout(TIMEOUT, connect=10.0), max_retries=2
+            base_url=url, api_key=key, timeout=openai.Timeout(TIMEOUT, connect=10.0), max_retries=RETRIES[0]
         )
+        self._answers = Answers()
 
     def _ask(self, create: Callable[..., Any], **request: Any) -> Any:
         import openai
@@ -72,7 +78,33 @@ class _Server:
                 f"{self.url} answers, but not with completions: the address usually ends in /v1 "
                 f"(it said: {_short(answer)})."
             )
+        self._client.max_retries = RETRIES[1]
         return answer
+
+    def _rows(
+        self,
+        jobs: Sequence[Job],
+        ask: Callable[[list[Any], Settings], list[Completion]],
+        size: int = 1,
+    ) -> list[Completion]:
+        """The completion of each job, many requests at once; jobs that share one have equal settings.
+
+        What a run was told before it was killed is not asked again.
+        """
+        keys = [request_key(type(self).__name__, self.model, *job) for job in jobs]
+        found = {key: self._answers.get(key) for key in keys}
+        left = [at for at, key in enumerate(keys) if found[key] is None]
+
+        def work(part: list[int]) -> dict[str, Completion]:
+            rows = ask([jobs[at][0] for at in part], jobs[part[0]][1])
+            told = {keys[at]: row for at, row in zip(part, rows, strict=True)}
+            self._answers.keep(told)
+            return told
+
+        with ThreadPoolExecutor(CONCURRENCY) as pool:  # an error leaves out what has not begun
+            for told in pool.map(work, [left[at : at + size] for at in range(0, len(left), size)]):
+                found |= told
+        return [found[key] for key in keys]
 
     def _explain(self, error: Exception) -> str:
         import openai
@@ -89,7 +121,7 @@ class _Server:
         if isinstance(error, openai.RateLimitError):
             return f"{self.url} allows no more requests for now: try again later ({said})."
         if isinstance(error, openai.InternalServerError):
-            return f"{self.url} failed three times: look into its log ({said})."
+            return f"{self.url} failed again and again: look into its log ({said})."
         return f"{self.url} refuses the request: change what it names ({said})."
 
     def _explain_not_found(self, said: str) -> str:
@@ -145,15 +177,16 @@ class ServerSampler(_Server):
             extra |= {"min_p": min_p, "top_k": -1, "return_token_ids": True}
         settings["extra_body"] = extra
         if temperature == 0:
-            starts = range(0, len(prompts), PROMPTS_PER_REQUEST)
-            parts = [list(prompts[begin : begin + PROMPTS_PER_REQUEST]) for begin in starts]
-            answers = _at_once(lambda part: self._complete(part, settings | {"seed": seed}), parts)
-            return [[completion] * n for answer in answers for completion in answer]
-        jobs = [(prompt, row_seed(seed, i, j)) for i, prompt in enumerate(prompts) for j in range(n)]
-        answers = _at_once(lambda job: self._complete([job[0]], settings | {"seed": job[1]}), jobs)
-        return _by_prompt([answer[0] for answer in answers], n)
+            jobs = [(prompt, settings | {"seed": seed}) for prompt in prompts]
+            return [[row] * n for row in self._rows(jobs, self._complete, PROMPTS_PER_REQUEST)]
+        jobs = [
+            (prompt, settings | {"seed": row_seed(seed, i, j)})
+            for i, prompt in enumerate(prompts)
+            for j in range(n)
+        ]
+        return _by_prompt(self._rows(jobs, self._complete), n)
 
-    def _complete(self, prompts: list[str], settings: dict[str, Any]) -> list[Completion]:
+    def _complete(self, prompts: list[Any], settings: Settings) -> list[Completion]:
         """One completion of each prompt, in one request if the server takes several prompts."""
         import openai
 
@@ -174,7 +207,8 @@ class ServerSampler(_Server):
             return [_completion(choice) for choice in choices]
         if len(prompts) == 1:
             raise UserError(f"{self.url} gave {len(choices)} completions where one was asked for.")
-        return [completion for prompt in prompts for completion in self._complete([prompt], settings)]
+        # Not its own method, which a subclass may have given texts where these are tokens.
+        return [row for prompt in prompts for row in ServerSampler._complete(self, [prompt], settings)]
 
 
 class ChatSampler(_Server):
@@ -197,15 +231,15 @@ class ChatSampler(_Server):
         Raises:
             UserError: the server cannot be reached, does not know the model, or refuses the request.
         """
-        settings: dict[str, Any] = {"temperature": temperature, "top_p": top_p}
+        settings: Settings = {"temperature": temperature, "top_p": top_p}
         settings |= {"stop": list(stop)} if stop else {}
         settings |= {"extra_body": {"min_p": min_p}} if min_p else {}
         jobs = [
-            ([{"role": "user", "content": prompt}], row_seed(seed, i, j))
+            ([{"role": "user", "content": prompt}], settings | {"seed": row_seed(seed, i, j)})
             for i, prompt in enumerate(prompts)
             for j in range(n)
         ]
-        return _by_prompt(self._replies(jobs, max_new_tokens, settings), n)
+        return _by_prompt(self._replies(jobs, max_new_tokens), n)
 
     def chat(
         self,
@@ -220,22 +254,23 @@ class ChatSampler(_Server):
         Raises:
             UserError: as in `sample`.
         """
-        jobs = [(list(messages), row_seed(seed, i, 0)) for i, messages in enumerate(conversations)]
-        return self._replies(jobs, max_new_tokens, {"temperature": temperature})
+        settings = {"temperature": temperature}
+        jobs = [
+            (list(messages), settings | {"seed": row_seed(seed, i, 0)})
+            for i, messages in enumerate(conversations)
+        ]
+        return self._replies(jobs, max_new_tokens)
 
-    def _replies(
-        self, jobs: Sequence[tuple[list[Message], int]], max_new_tokens: int, settings: dict[str, Any]
-    ) -> list[Completion]:
+    def _replies(self, jobs: Sequence[Job], max_new_tokens: int) -> list[Completion]:
         longest = "max_completion_tokens" if self._is_openai else "max_tokens"
-        settings = settings | {longest: max_new_tokens}
+        return self._rows(
+            [(messages, settings | {longest: max_new_tokens}) for messages, settings in jobs], self._reply
+        )
 
-        def reply(job: tuple[list[Message], int]) -> Completion:
-            messages, seed = job
-            answer = self._ask(self._client.chat.completions.create, messages=messages, seed=seed, **settings)
-            choice = answer.choices[0]
-            return Completion(choice.message.content or "", [], [], _finish_reason(choice))
-
-        return _at_once(reply, jobs)
+    def _reply(self, conversations: list[list[Message]], settings: Settings) -> list[Completion]:
+        (messages,) = conversations
+        choice = self._ask(self._client.chat.completions.create, messages=messages, **settings).choices[0]
+        return [Completion(choice.message.content or "", [], [], _finish_reason(choice))]
 
 
 def row_seed(seed: int, prompt: int, sample: int) -> int:
@@ -257,12 +292,6 @@ def _by_prompt(rows: list[Completion], n: int) -> list[list[Completion]]:
 
 def _finish_reason(choice: Any) -> Any:
     return "length" if choice.finish_reason == "length" else "stop"
-
-
-def _at_once(work: Callable[[Any], Any], jobs: Sequence[Any]) -> list[Any]:
-    """`work` on every job, in order, many at once; an error leaves out what has not begun."""
-    with ThreadPoolExecutor(CONCURRENCY) as pool:
-        return list(pool.map(work, jobs))
 
 
 def _short(said: Any, secret: str | None = None) -> str:

@@ -21,6 +21,8 @@ from filelock import FileLock
 from tqdm.auto import tqdm
 
 from workbench.engine.folders import write_json
+from workbench.engine.generate import Completion, prompt_tokens
+from workbench.engine.server import ServerSampler, Settings
 from workbench.errors import UserError
 
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-vllm"
@@ -47,6 +49,47 @@ class Server(NamedTuple):
     pid: int
 
 
+class VllmServerSampler(ServerSampler):
+    """Samples from a model that `serve` serves.
+
+    Prompts are cut into tokens here, as for `TransformersSampler`: an empty one becomes the token that begins
+    a text, and a row also ends (`length`) where the context does.
+    """
+
+    determinism = (
+        "every row has a seed of its own that fixes its draws, but for rounding, which in vLLM the rows "
+        "computed beside it may change."
+    )
+
+    def __init__(self, model: str) -> None:
+        """`model`: a folder or hub id.
+
+        Raises:
+            UserError: as `serve`.
+        """
+        from transformers import AutoTokenizer
+
+        server = serve(model)
+        super().__init__(server.url, server.model, server.key)
+        self._tokenizer = AutoTokenizer.from_pretrained(model)
+        (served,) = _ask(server, "models")["data"]
+        self._context = served["max_model_len"]
+
+    def _complete(self, prompts: list[str], settings: Settings) -> list[Completion]:
+        ids = prompt_tokens(self._tokenizer, prompts)
+        longest = max(map(len, ids))
+        if longest >= self._context:
+            raise UserError(
+                f"A prompt of {longest} tokens leaves no room in the model's context of {self._context}."
+            )
+        room = self._context - longest
+        if room >= settings["max_tokens"]:
+            return super()._complete(ids, settings)
+        if len(prompts) > 1:  # each has room of its own
+            return [row for prompt in prompts for row in self._complete([prompt], settings)]
+        return super()._complete(ids, settings | {"max_tokens": room})
+
+
 def serve(model: str) -> Server:
     """The server of a model, which runs for as long as this process, and `IDLE` seconds more.
 
@@ -63,7 +106,7 @@ def serve(model: str) -> Server:
         raise UserError(f"vLLM is not installed: run `make vllm`, or use transformers:{model}.")
     name = f"{Path(model).name}-{_digest(model)}"
     place = ENVIRONMENT / "servers" / f"{socket.gethostname()}-{name}"
-    place.mkdir(parents=True, exist_ok=True)
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will hold a key
     with FileLock(place / "starting"):
         if place not in _held:
             _held[place] = (place / "users").open("a+")
@@ -73,11 +116,10 @@ def serve(model: str) -> Server:
 
 def _digest(model: str) -> str:
     """Differs when files of the model were written anew."""
-    found = hashlib.sha256(f"{model}{os.environ.get('WORKBENCH_VLLM_ARGS', '')}".encode())
-    if Path(model).is_dir():
-        found = hashlib.sha256(str(Path(model).resolve()).encode())
-        for path in sorted(Path(model).iterdir()):
-            found.update(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}\n".encode())
+    where = Path(model).resolve() if Path(model).is_dir() else model
+    found = hashlib.sha256(f"{where} {os.environ.get('WORKBENCH_VLLM_ARGS', '')}\n".encode())
+    for path in sorted(where.iterdir()) if isinstance(where, Path) else ():
+        found.update(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}\n".encode())
     return found.hexdigest()[:12]
 
 
@@ -120,15 +162,7 @@ def _start(place: Path, model: str, name: str) -> Server:
         port = free.getsockname()[1]
     with log.open("w") as output:
         process = subprocess.Popen(
-            [
-                *_command(model, place),
-                "--served-model-name",
-                name,
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(port),
-            ],
+            _command(model, place, name, port),
             env=_environment(model, key),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -146,7 +180,7 @@ def _start(place: Path, model: str, name: str) -> Server:
     return server
 
 
-def _command(model: str, place: Path) -> list[str]:
+def _command(model: str, place: Path, name: str, port: int) -> list[str]:
     from transformers import AutoConfig
 
     main = Path(__file__).with_name("vllm_main.py")
@@ -157,7 +191,9 @@ def _command(model: str, place: Path) -> list[str]:
     else:  # "auto" would turn float32 checkpoints, which small models often are, into half precision
         command += ["--dtype", str(AutoConfig.from_pretrained(model).dtype or "auto").removeprefix("torch.")]
     command += shlex.split(os.environ.get("WORKBENCH_VLLM_ARGS", ""))
-    return [*command, "--host", "127.0.0.1", "--generation-config", "vllm", "--load-format", "safetensors"]
+    command += ["--served-model-name", name, "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--disable-uvicorn-access-log"]
+    return [*command, "--generation-config", "vllm", "--load-format", "safetensors"]
 
 
 def _environment(model: str, key: str) -> dict[str, str]:
