@@ -60,8 +60,8 @@ def joined(address: str, slots: int, cpus: int, gpus: float) -> Iterator[int]:
 
         on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
-            ray.init(**options, log_to_driver=False, logging_level="CRITICAL")
-        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+            _init(options, attempts=1 if address else 2)
+        except Exception as error:  # Ray raises many kinds here, bare Exception among them
             said = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise UserError(f"Ray cannot be used at {address or 'this machine'}: {said}") from None
         try:
@@ -69,6 +69,19 @@ def joined(address: str, slots: int, cpus: int, gpus: float) -> Iterator[int]:
             yield _slots(ray.nodes(), cpus, gpus)
         finally:
             ray.shutdown()
+
+
+def _init(options: dict[str, Any], attempts: int) -> None:
+    """Start or join; a busy machine may need longer for a start than the 30 seconds that Ray allows."""
+    import ray
+
+    try:
+        ray.init(**options, log_to_driver=False, logging_level="CRITICAL")
+    except Exception:
+        ray.shutdown()
+        if attempts == 1:
+            raise
+        _init(options, attempts - 1)
 
 
 def run_remote(root: Path, cpus: int, gpus: float, job: Job, stop: threading.Event) -> None:
@@ -107,6 +120,7 @@ def _work(
 ) -> Outcome:
     """Run one notebook in a worker of the cluster; `ray.cancel` interrupts it as Ctrl-C does elsewhere."""
     os.environ |= environment
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # for ray.cancel; under nohup it is ignored
     try:
         try:
             os.chdir(place)
