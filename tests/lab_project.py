@@ -1,6 +1,7 @@
 """Small projects for the lab: notebooks written by nbformat, and child processes that can be killed."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,7 @@ def command(root: Path, *words: str, **environment: str) -> "subprocess.Popen[st
 
 
 def child(root: Path, *words: str, **environment: str) -> "subprocess.Popen[str]":
-    """Start Python in a process of its own, in the project's folder."""
+    """Start Python in a process of its own, in the project's folder; it hears Ctrl-C in any case."""
     return subprocess.Popen(
         [sys.executable, *words],
         cwd=root,
@@ -64,4 +65,5 @@ def child(root: Path, *words: str, **environment: str) -> "subprocess.Popen[str]
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )

@@ -1,5 +1,6 @@
 """Notebook 11's language, what it reads, its measures, and its path for a given model and text."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,8 +21,8 @@ from workbench.studies.rlp_sources import HELD_OUT, Embedded, Texts
 PARAMS = {
     "profile": "tiny", "seed": 0, "model": "embedded", "text": "embedded", "tuning": "full", "group": 4,
     "next_token_weight": 0.5, "baseline": "group", "loss": "grpo", "temperature": 1.0, "learning_rate": None,
-    "rlp_steps": None, "grpo_steps": None, "repetitions": None, "tested": None, "opening": "\n<think>",
-    "closing": "</think>\n", "thought_tokens": 8, "horizon": 1, "batch_size": None, "device": "cpu",
+    "steps": None, "repetitions": None, "tag": "think",
+    "thought_tokens": 8, "horizon": 1, "batch_size": None, "device": "cpu",
 }  # fmt: skip
 
 
@@ -151,7 +152,7 @@ def test_the_examples_come_out_as_they_do_by_hand():
     ("given", "says"),
     [
         ({"text": "stories.txt"}, "give both"),
-        ({"rlp_steps": 0}, "above 0"),
+        ({"steps": 0}, "above 0"),
         ({"group": 1}, "group=2"),
         ({"model": "nowhere/at-all/here", "text": "stories.txt"}, "no folder"),
     ],
@@ -179,9 +180,10 @@ def test_a_given_model_and_text_go_through_every_arm(tmp_path):
         learning_rate=1e-2,
     )
     plan = planned(
-        model=str(tmp_path / "model"), text=str(tmp_path / "texts.txt"), tuning="lora", rlp_steps=2, tested=3,
-        repetitions=1, opening=" so", closing=" .", batch_size=16,
+        model=str(tmp_path / "model"), text=str(tmp_path / "texts.txt"), tuning="lora", steps=2,
+        repetitions=1, batch_size=16,
     )  # fmt: skip
+    plan = replace(plan, sizes=replace(plan.sizes, tested=3))
     tables = rlp_arms.fit_all(tmp_path / "out", plan, lambda **row: None)
     assert tables["predictions"].groupby("arm").size().to_dict() == dict.fromkeys(plan.arms, 3)
     assert len(tables["replies"]) == 0

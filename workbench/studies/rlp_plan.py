@@ -96,11 +96,11 @@ def plan(params: Any) -> Plan:
     Raises:
         UserError: model and text do not go together, or a parameter is out of range.
     """
-    named = {"rlp": params.rlp_steps, "grpo": params.grpo_steps, "learning_rate": params.learning_rate,
-             "tested": params.tested, "seeds": params.repetitions}  # fmt: skip
+    named = {"rlp": params.steps, "grpo": params.steps, "learning_rate": params.learning_rate,
+             "seeds": params.repetitions}  # fmt: skip
     given = {name: value for name, value in named.items() if value is not None}
     if min(given.values(), default=1) <= 0:
-        raise UserError(f"{', '.join(given)} must be above 0.")
+        raise UserError("steps, learning_rate and repetitions must be above 0.")
     if params.group < 2 or params.temperature <= 0:  # said before the imitator is trained
         raise UserError(
             "Thoughts are judged against others: give group=2 or more, and a temperature above 0."
@@ -114,7 +114,7 @@ def plan(params: Any) -> Plan:
         thinking = Thinking(thoughts.OPENING, thoughts.CLOSING, sizes.language.slots + 3, 1)
     else:
         models.check(params.model)
-        thinking = Thinking(params.opening, params.closing, params.thought_tokens, params.horizon)
+        thinking = Thinking(f"\n<{params.tag}>", f"</{params.tag}>\n", params.thought_tokens, params.horizon)
         texts = load_texts(params.text)
         source = Texts.of(texts, thinking, params.seed)
     policy = Policy(
