@@ -140,6 +140,15 @@ def test_no_arm_is_held_to_thinking_when_it_is_better_without():
     assert rlp_results._better(frame).tolist() == [1, 2, 0.5, 1]
 
 
+def test_a_gain_that_one_repetition_lacks_is_not_resolved():
+    index = pd.MultiIndex.from_product([range(3), range(200)], names=["seed", "item"])
+    gain = pd.Series(np.repeat([0.7, 0.6, 0.1], 200), index)  # each certain, over questions
+    claim = rlp_results._claim("name", "paper", gain, "view", "says")
+    assert claim["effect"] == pytest.approx(1.4 / 3)
+    assert claim["n"] == 3
+    assert claim["low"] < 0 < claim["high"]
+
+
 def test_the_examples_come_out_as_they_do_by_hand():
     table = rlp_identities.identities()
     same = table[table["by hand"] != "no change"]

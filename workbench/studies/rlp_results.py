@@ -114,7 +114,7 @@ def _answers(own: pd.DataFrame) -> float:
 
 
 def claims(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-    """What the papers say, as `run.claim` takes it; intervals over questions with all repetitions."""
+    """What the papers say, as `run.claim` takes it; intervals are over repetitions (one: over questions)."""
     predictions, replies = tables["predictions"], tables["replies"]
     nats = _by_arm(predictions.assign(nats=_better(predictions)), "nats")
     paper = "RLP beats continued pre-training"
@@ -160,7 +160,8 @@ def _claim(
     name: str, paper: str, gain: pd.Series, view: str, says: str, unit: str = "nats"
 ) -> dict[str, Any]:
     gain = gain.dropna()
-    effect = plain(bootstrap_mean(gain, groups=gain.index.get_level_values("item").tolist()))
+    repeated = gain.groupby("seed").mean()
+    effect = plain(bootstrap_mean(repeated if len(repeated) > 1 else gain))
     return {"name": name, "says": says, "paper": paper, "unit": unit, "view": view, **effect}
 
 
