@@ -1,12 +1,14 @@
 """A project of one notebook and its open run, and the project in which every notebook has run."""
 
 import os
+import sys
 
 import pytest
 from all_notebooks import needs_runs, project, started  # noqa: F401  fixtures
 from lab_project import write_notebook
 
 import workbench
+from workbench import cli
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch; the notebooks run beside the tests
 
@@ -31,3 +33,17 @@ def run(root):
 def pytest_collection_modifyitems(items):
     """Tests of the notebooks' runs come last: the notebooks run beside all others."""
     items.sort(key=needs_runs)
+
+
+@pytest.fixture
+def say(root, monkeypatch, capfd):
+    """Give a command in this process; returns exit code, stdout and stderr."""
+
+    def give(*words):
+        monkeypatch.setattr(sys, "argv", ["workbench", *words])
+        monkeypatch.setattr(cli.out, "_width", 120)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return (ended.value.code or 0, *capfd.readouterr())
+
+    return give

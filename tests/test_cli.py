@@ -2,13 +2,11 @@
 
 import json
 import shutil
-import sys
 
 import pytest
 from lab_project import child, write_notebook
 
 import workbench
-from workbench import cli
 from workbench.lab import files, history, record
 
 HEAVY = {"torch", "pandas", "papermill", "nbformat", "numpy", "transformers", "altair", "vl_convert"}
@@ -24,20 +22,6 @@ def root(tmp_path, monkeypatch):
         tmp_path, "02_read", parameters="n: int = 3\nk: int = 2", needs=["01_rows"], title="Reading"
     )
     return tmp_path
-
-
-@pytest.fixture
-def say(root, monkeypatch, capfd):
-    """Give a command in this process; returns exit code, stdout and stderr."""
-
-    def give(*words):
-        monkeypatch.setattr(sys, "argv", ["workbench", *words])
-        monkeypatch.setattr(cli.out, "_width", 120)
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return (ended.value.code or 0, *capfd.readouterr())
-
-    return give
 
 
 def finished(root, name, **values):

@@ -7,12 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pandas
 import pytest
-from lab_project import ROWS, command, run, write_notebook
+from lab_project import ROWS, command, run, wait_until, write_notebook
 
 import workbench
 from workbench.errors import UserError
@@ -36,13 +35,6 @@ def root(tmp_path, monkeypatch):
 def worked(root):
     """The items that were worked on, as the notebooks' own work noted them."""
     return [int(line) for line in (root / "done.txt").read_text().split()]
-
-
-def wait_until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def alive(word):

@@ -3,17 +3,14 @@
 import json
 import os
 import signal
-import sys
 import tempfile
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
 import pytest
-from lab_project import command, write_notebook
+from lab_project import command, wait_until, write_notebook
 
-from workbench import cli
 from workbench.errors import UserError
 from workbench.lab import history, project, record, sweep
 
@@ -52,20 +49,6 @@ def root(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def say(root, monkeypatch, capfd):
-    """Give a command in this process; returns exit code, stdout and stderr."""
-
-    def give(*words):
-        monkeypatch.setattr(sys, "argv", ["workbench", *words])
-        monkeypatch.setattr(cli.out, "_width", 120)
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return (ended.value.code or 0, *capfd.readouterr())
-
-    return give
-
-
 def planned(root, yes=False, **given):
     return sweep.plan_sweep(root, root / "runs", project.find_notebook(root, "02"), given, yes)
 
@@ -76,13 +59,6 @@ def values(found, *names):
 
 def worked(root):
     return (root / "done.txt").read_text().split("\n")[:-1]
-
-
-def wait_until(condition, seconds=180):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def alive(root):

@@ -97,7 +97,7 @@ class InformationGain(Objective):
     def reward(self, completions: list[Completion], rows: list[Row]) -> np.ndarray:
         self.average.begin()
         thoughts = [
-            (row["asked"] + each.tokens + self._close(each), row["target"])
+            (row["asked"] + each.tokens + self.close(each), row["target"])
             for each, row in zip(completions, rows, strict=True)
         ]
         contexts = list({id(row): row for row in rows}.values())
@@ -120,7 +120,8 @@ class InformationGain(Objective):
         }
         return gain if self.kind == "gain" else right[: len(thoughts)].astype(float)
 
-    def _close(self, thought: Completion) -> list[int]:
+    def close(self, thought: Completion) -> list[int]:
+        """The tokens that have to end a thought: none where it ended itself."""
         closed = thought.finish_reason == "stop" and not self.ends.intersection(thought.tokens[-1:])
         return [] if closed else self.closing
 
@@ -130,7 +131,7 @@ class InformationGain(Objective):
         return group_advantages(rewards) * (rewards.shape[1] / (rewards.shape[1] - 1))
 
     def taught(self, completions: list[Completion], rows: list[Row]) -> list[Taught]:
-        return [Taught(self._close(each), row["target"]) for each, row in zip(completions, rows, strict=True)]
+        return [Taught(self.close(each), row["target"]) for each, row in zip(completions, rows, strict=True)]
 
     def after_step(self) -> None:
         self.average.update()

@@ -262,7 +262,7 @@ def predictions(
     objective = InformationGain(model, tokenizer, thinking)
     asked = prompt_tokens(tokenizer, [row["prompt"] for row in rows])
     behind = [
-        (ids + each.tokens + objective._close(each), row["target"])
+        (ids + each.tokens + objective.close(each), row["target"])
         for row, ids, group in zip(rows, asked, found, strict=True)
         for each in group
     ]
