@@ -104,7 +104,7 @@ def test_another_model_tokenizer_or_corpus_is_refused(small, tmp_path):  # noqa:
 
 
 def test_a_manifest_that_is_no_json_and_an_empty_corpus_are_said(small, tmp_path):  # noqa: F811
-    with pytest.raises(UserError, match="no examples"):
+    with pytest.raises(UserError, match="the data is empty"):
         sketch_file(*small, [], tmp_path / "s")
     (tmp_path / "t").mkdir()
     (tmp_path / "t" / "manifest.json").write_text("{")
@@ -119,4 +119,4 @@ def test_a_shard_of_something_else_is_made_again(small, tmp_path):  # noqa: F811
         read_sketches(tmp_path / "s")
     sketch_file(*small, SHORT, tmp_path / "s", dimension=64)
     assert len(read_sketches(tmp_path / "s")[0]) == len(SHORT)
-    assert json.loads((tmp_path / "s" / "total.json").read_text()) == {"examples": 23, "shards": 5}
+    assert json.loads((tmp_path / "s" / "total.json").read_text()) == {"items": 23, "shards": 5}

@@ -1,7 +1,7 @@
 """Gradient sketches of a corpus of any size: in shards, taken up again after a kill, shared by processes.
 
-A folder holds `manifest.json` (what the sketches depend on), a safetensors file for every `SHARD` examples
-in their order, and `total.json` once a process has seen the corpus to its end. Vectors are stored as float16.
+A folder of `shards` holds a safetensors file for every `SHARD` examples in their order, with the vectors as
+float16.
 """
 
 from __future__ import annotations
@@ -10,15 +10,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
-from itertools import count, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from workbench.engine.folders import writable, write_json
+from workbench.engine import shards
 from workbench.engine.gradient_reader import Reader
 from workbench.engine.gradients import Sketches, prepare, read
 from workbench.engine.sketches import Method
@@ -44,7 +43,7 @@ def sketch_file(
     truncate: bool = False,
     chat: bool = False,
     batch_tokens: int = 2048,
-    part: tuple[int, int] = (0, 1),
+    part: shards.Part = (0, 1),
 ) -> None:
     """Sketches examples as they are read into `folder`; a call that was cut off goes on when repeated.
 
@@ -53,7 +52,7 @@ def sketch_file(
         tokenizer: its tokenizer.
         examples: read once, and never held beyond a shard.
         folder: of the shards; several processes may write to one.
-        part: (i, n): this process is the i-th of n, from 0, and takes every n-th shard.
+        part: of the shards, for this process.
 
     Raises:
         UserError: as `sketch`; the folder holds sketches of another model, tokenizer, data or setting, or it
@@ -62,34 +61,24 @@ def sketch_file(
     folder = Path(folder)
     manifest = {
         "model": _model_digest(model),
-        "tokenizer": _digest(tokenizer.backend_tokenizer.to_str(), str(tokenizer.chat_template)),
+        "tokenizer": shards.digest(tokenizer.backend_tokenizer.to_str(), str(tokenizer.chat_template)),
         "dimension": dimension,
         "seed": seed,
         "method": method,
         "truncate": truncate,
         "chat": chat,
     }
-    _take_up(folder, manifest)
+    shards.open_folder(folder, manifest, "sketches")
     reader = Reader(model, dimension, seed, method)
-    stream, n_examples = iter(examples), 0
-    with tqdm(desc="gradients", unit=" examples") as bar:
-        for number in count():
-            shard = list(islice(stream, SHARD))
-            if not shard:
-                break
-            n_examples += len(shard)
-            path, digest = _path(folder, number), _digest(*(text for example in shard for text in example))
-            if number % part[1] == part[0] and not _whole(path, digest):
-                ids = [name for name, _, _ in shard]
-                pairs = [(prompt, completion) for _, prompt, completion in shard]
-                rows, n_truncated = prepare(model, tokenizer, pairs, ids, truncate=truncate, chat=chat)
-                found = read(reader, rows, ids, n_truncated, batch_tokens)
-                _write(path, found, {"examples": digest, "ids": json.dumps(ids)})
-            bar.update(len(shard))
-    if not n_examples:
-        raise UserError("There are no examples to sketch.")
-    with writable(folder / "total.json"):
-        write_json(folder / "total.json", {"examples": n_examples, "shards": number})
+    read_once = tqdm(examples, desc="gradients", unit=" examples")
+    for number, shard in shards.own_shards(folder, read_once, SHARD, part):
+        path, digest = _path(folder, number), shards.digest(*(text for example in shard for text in example))
+        if not _whole(path, digest):
+            ids = [name for name, _, _ in shard]
+            pairs = [(prompt, completion) for _, prompt, completion in shard]
+            rows, n_truncated = prepare(model, tokenizer, pairs, ids, truncate=truncate, chat=chat)
+            found = read(reader, rows, ids, n_truncated, batch_tokens)
+            _write(path, found, {"examples": digest, "ids": json.dumps(ids)})
 
 
 def read_sketches(folder: str | Path) -> tuple[list[str], Sketches]:
@@ -98,14 +87,14 @@ def read_sketches(folder: str | Path) -> tuple[list[str], Sketches]:
     Raises:
         UserError: shards are missing or broken.
     """
-    shards = list(_shards(Path(folder)))
+    found = list(_shards(Path(folder)))
     columns = {
-        name: np.concatenate([tensors[name].numpy() for _, tensors in shards])
+        name: np.concatenate([tensors[name].numpy() for _, tensors in found])
         for name in ("vectors", "norms", "losses", "n_tokens")
     }
     columns["vectors"] = _unit(columns["vectors"])
-    ids = [name for notes, _ in shards for name in json.loads(notes["ids"])]
-    return ids, Sketches(**columns, n_truncated=sum(int(notes["n_truncated"]) for notes, _ in shards))
+    ids = [name for notes, _ in found for name in json.loads(notes["ids"])]
+    return ids, Sketches(**columns, n_truncated=sum(int(notes["n_truncated"]) for notes, _ in found))
 
 
 def covariance(folder: str | Path) -> tuple[np.ndarray, int]:
@@ -131,10 +120,10 @@ def _path(folder: Path, number: int) -> Path:
 
 
 def _shards(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, torch.Tensor]]]:
-    total = folder / "total.json"
-    if not total.exists():
+    n_shards = shards.n_shards(folder)
+    if not n_shards:
         raise UserError(f"{folder} holds no finished sketches: run sketch_file to its end.")
-    for number in range(json.loads(total.read_text())["shards"]):
+    for number in range(n_shards):
         found = _read(_path(folder, number))
         if found is None:
             raise UserError(f"{_path(folder, number)} is missing or broken: run sketch_file again.")
@@ -178,31 +167,6 @@ def _write(path: Path, found: Sketches, notes: dict[str, str]) -> None:
         ) from error
     finally:
         new.unlink(missing_ok=True)
-
-
-def _take_up(folder: Path, manifest: dict[str, Any]) -> None:
-    """Notes what the sketches depend on, or holds it against what the folder's were made with."""
-    path = folder / "manifest.json"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            write_json(path, manifest)
-            return
-        before = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder} cannot be used for sketches ({error}): choose another folder.") from error
-    differing = sorted(name for name in manifest if before.get(name) != manifest[name])
-    if differing:
-        raise UserError(
-            f"{folder} holds sketches with another {', '.join(differing)}: delete it or choose another."
-        )
-
-
-def _digest(*parts: str) -> str:
-    joined = hashlib.sha256()
-    for part in parts:
-        joined.update(f"{len(part)}:{part}".encode(errors="surrogatepass"))
-    return joined.hexdigest()[:16]
 
 
 def _model_digest(model: PreTrainedModel) -> str:
