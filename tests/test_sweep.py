@@ -151,12 +151,16 @@ def test_figures_that_are_alike_in_all_points_are_said_once(root):
     for job in found.points:
         record.prepare(job.plan, job.folder, root)
         width = job.plan.params.width
-        lines = [{"step": 1, "model": "a", "loss": width, "rate": 0.5}, {"step": 0, "model": "a", "loss": 9}]
+        lines = [
+            {"step": 1, "model": f"{width}x8", "loss": width},
+            {"step": 0, "model": f"{width}x8", "loss": 9},
+        ]
+        lines += [{"step": 1, "part": part, "rate": 0.5} for part in "ab"]
         (job.folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         job.status = "done"
     ends = sweep.results(found)
-    assert (ends.claims, ends.metrics, ends.same) == ([], ["loss · a"], ["rate · a"])
-    assert [(point["width"], figures["loss · a"]) for point, _, figures in ends.rows] == [
+    assert (ends.claims, ends.metrics, ends.same) == ([], ["loss"], ["rate · a", "rate · b"])
+    assert [(point["width"], figures["loss"]) for point, _, figures in ends.rows] == [
         ("1", "1"),
         ("2", "2"),
     ]

@@ -176,10 +176,40 @@ def test_a_single_model_makes_only_the_claims_it_can():
     assert [claim["name"] for claim in study.claims(measured, answers, losses)] == ["not-copies"]
 
 
+def asked(**given):
+    return SimpleNamespace(
+        **{"profile": "tiny", "n_tokens": None, "model": "ladder", "width": None, "depth": None} | given
+    )
+
+
 def test_a_preset_as_model_is_a_ladder_of_one():
-    chosen = ladder.sizes(SimpleNamespace(profile="tiny", n_tokens=9, model="tiny:1M"))
-    assert [rung.preset for rung in chosen.rungs] == ["tiny:1M"]
+    chosen = ladder.sizes(asked(n_tokens=9, model="tiny:1M"))
+    assert [(rung.name, rung.preset) for rung in chosen.rungs] == [("1M", "tiny:1M")]
     assert chosen.tokens == 9
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"width": 64}, "4x64"),
+        ({"depth": 2}, "2x128"),
+        ({"depth": 2, "width": 64}, "2x64"),
+        ({"depth": 2, "model": "tiny:3M"}, "2x192"),
+    ],
+)
+def test_a_width_or_depth_is_one_model_of_that_shape(given, name):
+    (rung,) = ladder.sizes(asked(**given)).rungs
+    config = models.config(rung.preset, 512, n_layers=rung.n_layers, hidden_size=rung.hidden_size)
+    assert rung.name == name == f"{config.num_hidden_layers}x{config.hidden_size}"
+
+
+def test_a_width_of_a_given_model_or_of_nothing_is_refused():
+    with pytest.raises(UserError, match="some/folder is not: leave them out"):
+        ladder.sizes(asked(width=64, model="some/folder"))
+    with pytest.raises(UserError, match="hidden_size=0"):
+        models.config(hidden_size=0)
+    with pytest.raises(UserError, match="n_layers=-1"):
+        models.config(n_layers=-1)
 
 
 def test_deep_and_wide_have_equally_many_parameters_outside_the_embedding():

@@ -70,13 +70,16 @@ def config(
         context: longest sequence in tokens.
 
     Raises:
-        UserError: the preset, architecture or width does not exist.
+        UserError: there is no such preset or architecture, or no such depth or width.
     """
     layers, hidden = SHAPES.get(preset, (None, None))
     if layers is None:
         raise UserError(f"There is no preset {preset!r}{_near(preset, SHAPES)}.")
-    layers, hidden = n_layers or layers, hidden_size or hidden
-    if hidden % (32 if hidden >= 128 else 8):
+    layers = layers if n_layers is None else n_layers
+    hidden = hidden if hidden_size is None else hidden_size
+    if layers < 1:
+        raise UserError(f"n_layers={layers} must be 1 or more.")
+    if hidden < 1 or hidden % (32 if hidden >= 128 else 8):
         raise UserError(f"hidden_size={hidden} must be a multiple of 32 (of 8 below 128).")
     heads = max(2, hidden // 32)
     make = {"llama": _llama, "gpt-neo": _gpt_neo, "bloom": _bloom}.get(architecture)
@@ -205,13 +208,13 @@ def load(source: str | Path, device: str = "auto") -> tuple[PreTrainedModel, Pre
     return model.to(device).eval(), tokenizer
 
 
-def check(source: str | Path) -> None:
-    """Whether a model is there to `load`, by its configuration and tokenizer: no weights are read.
+def check(source: str | Path) -> tuple[PretrainedConfig, PreTrainedTokenizerFast]:
+    """Configuration and tokenizer of a model that is there to `load`; no weights are read.
 
     Raises:
         UserError: as `load`.
     """
-    _from_pretrained(source, None)
+    return _from_pretrained(source, None)
 
 
 def pick_device(device: str) -> str:

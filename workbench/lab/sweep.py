@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,10 +162,11 @@ def _claims(job: execute.Job) -> dict[str, str]:
 
 
 def _ends(folder: Path) -> dict[str, str]:
-    """The last value of each metric that a run logged, by metric and series."""
+    """The last value of each metric that a run logged, by metric and, where it has several, series."""
     rows = sorted(compare.curves(compare.Side("", {"": folder})), key=lambda row: row["step"])
+    n_series = Counter(metric for metric, _ in {(row["metric"], row["series"]) for row in rows})
     named = [
-        (f"{row['metric']} · {row['series']}" if row["series"] else row["metric"], row["value"])
+        (f"{row['metric']} · {row['series']}" if n_series[row["metric"]] > 1 else row["metric"], row["value"])
         for row in rows
     ]
     return {visible(name, 60): f"{value:.4g}" for name, value in named}

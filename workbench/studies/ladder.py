@@ -17,6 +17,7 @@ from workbench.corpora.files import hold_out
 from workbench.engine import models
 from workbench.engine.parallel import side_by_side
 from workbench.engine.train import loss, train
+from workbench.errors import UserError
 
 Fitted = Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]]
 
@@ -109,13 +110,28 @@ SIZES = {
 
 
 def sizes(params: Any) -> Sizes:
-    """The profile's sizes; `n_tokens` and a preset as `model` replace what they name."""
+    """The profile's sizes, or what `n_tokens`, a preset as `model`, `width` and `depth` put in their place.
+
+    Raises:
+        UserError: a width or depth is given for a model that is not trained here.
+    """
     chosen = SIZES[params.profile]
     if params.n_tokens:
         chosen = replace(chosen, tokens=params.n_tokens)
-    if params.model in models.SHAPES:
-        chosen = replace(chosen, rungs=(Rung(params.model.removeprefix("tiny:"), params.model),))
-    return chosen
+    shape = {"n_layers": params.depth, "hidden_size": params.width}
+    shaped = any(size is not None for size in shape.values())
+    if shaped and not is_ladder(params.model):
+        raise UserError(
+            f"width and depth shape a model that is trained here, which {params.model} is not: leave them out."
+        )
+    if not shaped and params.model == "ladder":
+        return chosen
+    preset = "tiny:1M" if params.model == "ladder" else params.model
+    if not is_ladder(preset):
+        return chosen
+    layers, width = models.SHAPES[preset]
+    name = f"{params.depth or layers}x{params.width or width}" if shaped else preset.removeprefix("tiny:")
+    return replace(chosen, rungs=(Rung(name, preset, **shape),))
 
 
 # ------------------------------------------------------------------------------- training

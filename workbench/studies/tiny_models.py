@@ -152,6 +152,16 @@ def summarise(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def grades(measured: pd.DataFrame, answers: pd.DataFrame) -> list[dict[str, Any]]:
+    """For tables over runs, a row a model: its mean grades, and its accuracy on each kind of question."""
+    rows = []
+    for name, part in measured.groupby("model", sort=False):
+        means = part[["grammar", "consistency"]].mean().dropna()
+        right = answers[answers["model"] == name].groupby("kind", sort=False)["right"].mean()
+        rows.append({"model": name, **means, **right})
+    return rows
+
+
 def accuracies(answers: pd.DataFrame, by: str = "kind") -> pd.DataFrame:
     """Accuracy by model and kind or name, with Wilson's interval: model, `by`, value, low, high, n."""
     rows = []
