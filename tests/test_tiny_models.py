@@ -204,7 +204,7 @@ def test_a_width_or_depth_is_one_model_of_that_shape(given, name):
 
 
 def test_a_width_of_a_given_model_or_of_nothing_is_refused():
-    with pytest.raises(UserError, match="some/folder is not: leave them out"):
+    with pytest.raises(UserError, match="leave them out with model=some/folder"):
         ladder.sizes(asked(width=64, model="some/folder"))
     with pytest.raises(UserError, match="hidden_size=0"):
         models.config(hidden_size=0)

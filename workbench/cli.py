@@ -1,4 +1,4 @@
-"""The command line: run, sweep, list, show, compare, report, doctor, clean."""
+"""The command line: run, sweep, sketch, generate, list, show, compare, report, doctor, clean."""
 
 import shutil
 import sys
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from workbench.consoles import err, out
 from workbench.errors import UserError
+from workbench.sharding import generate, sketch
 from workbench.sweeping import sweep
 from workbench.visible import visible
 
@@ -68,6 +69,8 @@ def run(
 
 
 app.command()(sweep)
+app.command()(sketch)
+app.command()(generate)
 
 
 @app.command("list")

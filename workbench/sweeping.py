@@ -22,6 +22,13 @@ class Engine(StrEnum):
     ray = "ray"
 
 
+EngineOption = Annotated[Engine, typer.Option(help="Processes here, or a Ray cluster.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Side by side, on this machine.")]
+Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="The Ray cluster; else one is started here.")]
+Cpus = Annotated[int, typer.Option(min=1, help="With Ray: processors for each.")]
+Gpus = Annotated[float, typer.Option(min=0, help="With Ray: graphics cards for each, 0.5 is half.")]
+
+
 def sweep(
     notebook: Annotated[str, typer.Argument(help="02_tiny_models, 02, tiny_models or a path.")],
     parameter: Annotated[
@@ -33,13 +40,11 @@ def sweep(
             help="width=64,128 or seed=0..2, both ends included; a comma within a value is \\,",
         ),
     ] = None,
-    engine: Annotated[Engine, typer.Option(help="Processes here, or a Ray cluster.")] = Engine.local,
-    jobs: Annotated[int, typer.Option(min=1, help="Runs side by side, on this machine.")] = 2,
-    address: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="The Ray cluster; else one is started here.")
-    ] = "",
-    cpus: Annotated[int, typer.Option(min=1, help="With Ray: processors for a run.")] = 1,
-    gpus: Annotated[float, typer.Option(min=0, help="With Ray: graphics cards for a run, 0.5 is half.")] = 0,
+    engine: EngineOption = Engine.local,
+    jobs: Jobs = 2,
+    address: Address = "",
+    cpus: Cpus = 1,
+    gpus: Gpus = 0,
     yes: Annotated[bool, typer.Option("--yes", help="Also when it is hundreds of runs.")] = False,
 ) -> None:
     """Run a notebook at every point of a grid of parameters, and show what each run ended with.
@@ -51,8 +56,7 @@ def sweep(
     from workbench.lab import cluster, execute, params, project, terminal
     from workbench.lab import sweep as sweeps
 
-    if address and engine != Engine.ray:
-        raise UserError("--address goes with --engine ray.")
+    check_address(address, engine)
     root = project.find_root()
     runs = project.runs_folder(root)
     found = project.find_notebook(root, notebook)
@@ -76,3 +80,9 @@ def sweep(
         err.print(Text(f"{job.name}: {job.failure or job.error}", style="red"), soft_wrap=True)
     if planned.failed:
         raise typer.Exit(1)
+
+
+def check_address(address: str, engine: Engine) -> None:
+    """Raises a UserError where the address of a cluster is given and none is to be used."""
+    if address and engine != Engine.ray:
+        raise UserError("--address goes with --engine ray.")

@@ -1,4 +1,4 @@
-"""The runs of a sweep as tasks of a Ray cluster, whose machines see the project at one path."""
+"""Runs, and parts of long work, as tasks of a Ray cluster, whose machines see the project at one path."""
 
 import os
 import platform
@@ -8,8 +8,8 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -90,63 +90,122 @@ def run_remote(root: Path, cpus: int, gpus: float, job: Job, stop: threading.Eve
     Raises:
         UserError: What was lost was lost again, or the finished run is not to be seen from here.
     """
-    import ray
-
-    environment = {name: value for name, value in os.environ.items() if name.startswith("WORKBENCH_")}
     values = {name: relative(job.plan.params)[name] for name in changed(job.plan.params)}
-    task = ray.remote(_work).options(num_cpus=cpus, num_gpus=gpus, max_retries=1, name=job.name)
-    ref = task.remote(
-        str(root), os.getcwd(), environment, str(job.folder), job.plan.notebook.name, values, job.plan.key
-    )
-    future = ref.future()
+    arguments = (str(root), str(job.folder), job.plan.notebook.name, values, job.plan.key)
+    ref, future = _submit(_run_there, arguments, cpus, gpus, job.name)
     while not future.done() and not stop.is_set():
         wait([future], timeout=0.5)
     if stop.is_set():
-        _cancel(ref, future)
+        _cancel([(ref, future)])
         job.status, job.error = "interrupted", CONTINUES
         return
-    try:
-        status, job.error, job.failure = future.result()
-    except ray.exceptions.RayError as error:
-        said = str(error).strip().splitlines()[0]
-        raise UserError(f"The cluster lost it twice ({said}): {CONTINUES}.") from None
+    status, job.error, job.failure = _result(future)
     if status in ("done", "cached"):
         _wait_for(job)
     job.status = status
 
 
-def _work(
-    root: str, place: str, environment: dict[str, str], folder: str, notebook: str, values: dict, key: str
-) -> Outcome:
-    """Run one notebook in a worker of the cluster; `ray.cancel` interrupts it as Ctrl-C does elsewhere."""
+def spread(
+    work: Callable[..., None],
+    tasks: Iterable[tuple[Any, ...]],
+    cpus: int,
+    gpus: float,
+    refresh: Callable[[], None],
+) -> None:
+    """Have the cluster call `work(*arguments)` for every task, once more where a machine or process is lost.
+
+    Args:
+        work: A module's function that goes on with what it has kept.
+        tasks: The arguments of each.
+        cpus: Processors for a task.
+        gpus: Graphics cards for a task, or a share of one.
+        refresh: Called several times a second, to draw.
+
+    Raises:
+        UserError: As `work`, or what was lost was lost again.
+    """
+    waiting = [_submit(work, arguments, cpus, gpus, work.__name__) for arguments in tasks]
+    try:
+        while waiting:
+            done = wait([future for _, future in waiting], timeout=0.5, return_when=FIRST_COMPLETED).done
+            waiting = [(ref, future) for ref, future in waiting if future not in done]
+            for future in done:
+                _result(future)
+            refresh()
+    except BaseException:
+        _cancel(waiting)
+        raise
+
+
+def _submit(
+    work: Callable[..., Any], arguments: tuple[Any, ...], cpus: int, gpus: float, name: str
+) -> tuple[Any, Future]:
+    import ray
+
+    environment = {name: value for name, value in os.environ.items() if name.startswith("WORKBENCH_")}
+    task = ray.remote(_there).options(num_cpus=cpus, num_gpus=gpus, max_retries=1, name=name)
+    ref = task.remote(os.getcwd(), environment, work, arguments)
+    return ref, ref.future()
+
+
+def _result(future: Future) -> Any:
+    import ray
+
+    try:
+        result, mistake = future.result()
+    except ray.exceptions.RayError as error:
+        said = str(error).strip().splitlines()[0]
+        raise UserError(f"The cluster lost it twice ({said}): {CONTINUES}.") from None
+    if mistake:
+        raise UserError(mistake)
+    return result
+
+
+def _there(
+    place: str, environment: dict[str, str], work: Callable[..., Any], arguments: tuple[Any, ...]
+) -> tuple[Any, str | None]:
+    """In a worker of the cluster: what the work returns, or the sentence of a mistake."""
     os.environ |= environment
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # for ray.cancel; under nohup it is ignored
+    # `ray.cancel` interrupts as Ctrl-C does elsewhere; under nohup that signal is ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         try:
             os.chdir(place)
-            found = find_notebook(Path(root), notebook)
-        except (OSError, UserError) as error:
-            raise UserError(f"{platform.node()} does not see the project as it is here ({error}).") from None
-        planned = plan(Path(root), found, values)
-        if planned.key != key:
-            raise UserError(
-                f"{platform.node()} has other code or data than this machine: install the same on both."
-            )
-        job = Job(planned, Path(folder), [], False, Progress(len(found.code())), retries=1)
-        run_jobs([job], Path(root), 1, lambda: None, lambda job: None)
+        except OSError as error:
+            raise _unseen(error) from None
+        return work(*arguments), None
     except UserError as error:
-        return "failed", str(error), None
+        return None, str(error)
+
+
+def _run_there(root: str, folder: str, notebook: str, values: dict[str, Any], key: str) -> Outcome:
+    try:
+        found = find_notebook(Path(root), notebook)
+    except UserError as error:
+        raise _unseen(error) from None
+    planned = plan(Path(root), found, values)
+    if planned.key != key:
+        raise UserError(
+            f"{platform.node()} has other code or data than this machine: install the same on both."
+        )
+    job = Job(planned, Path(folder), [], False, Progress(len(found.code())), retries=1)
+    run_jobs([job], Path(root), 1, lambda: None, lambda job: None)
     return job.status, job.error, job.failure
 
 
-def _cancel(ref: Any, future: Any) -> None:
-    """Interrupt a task, and end its process if that does not help."""
+def _unseen(error: Exception) -> UserError:
+    return UserError(f"{platform.node()} does not see the project as it is here ({error}).")
+
+
+def _cancel(running: Iterable[tuple[Any, Future]]) -> None:
+    """Interrupt tasks, and end their processes if that does not help."""
     import ray
 
     for force in (False, True):
-        if not wait([future], timeout=0).done:
+        left = [(ref, future) for ref, future in running if not future.done()]
+        for ref, _ in left:
             ray.cancel(ref, force=force)
-            wait([future], timeout=20)
+        wait([future for _, future in left], timeout=20)
 
 
 def _wait_for(job: Job) -> None:

@@ -122,7 +122,7 @@ def sizes(params: Any) -> Sizes:
     shaped = any(size is not None for size in shape.values())
     if shaped and not is_ladder(params.model):
         raise UserError(
-            f"width and depth shape a model that is trained here, which {params.model} is not: leave them out."
+            f"width and depth shape a model that is trained here: leave them out with model={params.model}."
         )
     if not shaped and params.model == "ladder":
         return chosen
