@@ -11,6 +11,7 @@ import psutil
 import pytest
 from lab_project import command, wait_until, write_notebook
 
+from workbench.engine import models
 from workbench.errors import UserError
 from workbench.lab import history, project, record, sweep
 
@@ -241,6 +242,28 @@ def cluster():
         nodes.second = nodes.add_node(**small)
         yield nodes
         nodes.shutdown()
+
+
+@with_ray
+def test_answers_of_a_file_lose_nothing_with_a_worker_of_the_cluster(root, cluster):
+    tokenizer = models.train_tokenizer(["Once upon a time there was a cat."], 300)
+    models.save(models.build(models.config("tiny:0.1M", len(tokenizer)), 0), tokenizer, root / "model")
+    (root / "prompts.txt").write_text("\n".join(f"Tell of cat {number}" for number in range(200)))
+    words = ["generate", "prompts.txt", "--model", "model", "--max-new-tokens", "4"]
+    process = command(root, *words, "shared", "--engine", "ray", "--address", cluster.address)
+
+    def workers():
+        running = psutil.process_iter(["cmdline"])  # of a zombie it is None
+        return [each for each in running if "ray::_generate" in "".join(each.info["cmdline"] or ())]
+
+    wait_until(lambda: len(workers()) == 2)
+    workers()[0].kill()
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    answer_files = [root / name / "answers.jsonl" for name in ("shared", "alone")]
+    assert command(root, *words, "alone", "--jobs", "1").wait(timeout=300) == 0
+    assert len(set(answer_files[0].read_text().splitlines())) == 200
+    assert answer_files[0].read_text() == answer_files[1].read_text()
 
 
 SLOW = """
