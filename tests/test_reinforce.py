@@ -1,7 +1,12 @@
 """Policy gradients: trl's losses, our rollouts, and trainings that are equal however they are stopped."""
 
 import gc
+import json
 import logging
+import os
+import subprocess
+import sys
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -409,3 +414,47 @@ def test_what_a_user_can_mend_is_one_sentence(tokenizer, tmp_path, change, says)
     with pytest.raises(UserError, match=says) as caught:
         reinforce(fresh(tokenizer), tokenizer, **options)
     assert "\n" not in str(caught.value)
+
+
+# Several processes
+
+SCRIPT = """
+import json, sys
+from test_reinforce import ROWS, SMALL, STORIES, TEXTS, Own, fresh, models, reinforce, thirds
+import torch
+tokenizer = models.train_tokenizer(TEXTS + STORIES, 300)
+model = fresh(tokenizer)
+own = Own(tokenizer)
+history = reinforce(model, tokenizer, ROWS, thirds, SMALL, folder=sys.argv[1], steps=4, sampler=own)
+world = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+print(json.dumps([world, *(row["reward"] for row in history.rows)]))
+"""
+
+
+class Own:
+    """Draws for a prompt hang on the prompt alone, not on which process asks or what else it asks."""
+
+    def __init__(self, tokenizer):
+        self.sampler = TransformersSampler(fresh(tokenizer), tokenizer)
+
+    def sample(self, prompts, *, seed, **settings):
+        return [
+            self.sampler.sample([each], seed=zlib.crc32(each.encode()), **settings)[0] for each in prompts
+        ]
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_learns(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    environment = os.environ | {"PYTHONPATH": os.path.dirname(__file__), "OMP_NUM_THREADS": "1"}
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    said = {}
+    for name, words in (("one", []), ("two", launcher)):
+        command = [sys.executable, *words, tmp_path / "script.py", tmp_path / name]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.returncode == 0, done.stderr
+        said[name] = json.loads(done.stdout.splitlines()[0])
+    assert (said["one"][0], said["two"][0]) == (1, 2)
+    assert said["two"][1:] == pytest.approx(said["one"][1:])
+    first, second = (models.load(tmp_path / name, device="cpu")[0] for name in ("one", "two"))
+    assert_close(weights(first), weights(second), atol=2e-4)

@@ -385,6 +385,9 @@ def log(row):
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 tokenizer = models.train_tokenizer(TEXTS + STORIES, 300)
 train(fresh(tokenizer), tokenizer, STORIES, folder=folder, log=log, **SHORT | options)
+import torch
+if torch.distributed.is_initialized():
+    print("process", torch.distributed.get_rank(), "of", torch.distributed.get_world_size(), file=sys.stderr)
 """
 
 
@@ -442,6 +445,10 @@ def test_two_processes_follow_the_trajectory_of_one(tokenizer, tmp_path):
     two = start(tmp_path / "two", {"steps": 6}, *launcher, str(tmp_path / "script.py"))
     output, errors = two.communicate(timeout=300)
     assert two.returncode == 0, errors
+    assert {line for line in errors.splitlines() if line[:8] == "process "} == {
+        "process 0 of 2",
+        "process 1 of 2",
+    }
     one = train(fresh(tokenizer), tokenizer, STORIES, folder=tmp_path / "one", steps=6, **SHORT)
     rows = [json.loads(line) for line in output.splitlines()]
     assert [row["step"] for row in rows] == [row["step"] for row in one.rows]
