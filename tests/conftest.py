@@ -15,7 +15,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch; the notebooks ru
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    for name in ("WORKBENCH_RUNS", "WORKBENCH_RUN"):
+    for name in ("WORKBENCH_RUNS", "WORKBENCH_RUN", "WORKBENCH_ANSWERS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WORK_DONE", str(tmp_path / "done.txt"))

@@ -22,6 +22,11 @@ needs_openai = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def no_run(monkeypatch):
+    monkeypatch.delenv("WORKBENCH_ANSWERS", raising=False)  # that another test left open
+
+
 @contextmanager
 def serving(answer):
     """A server on a free port; `answer` takes a path and the JSON sent, and returns status and content."""
@@ -185,7 +190,7 @@ class Dying(Completions):
 def test_a_killed_run_asks_for_nothing_twice(local, tmp_path, monkeypatch):
     expected = local.sample(PROMPTS, n=2, max_new_tokens=8, temperature=0)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-key")
-    monkeypatch.setenv("WORKBENCH_RUN", str(tmp_path))
+    monkeypatch.setenv("WORKBENCH_ANSWERS", str(tmp_path / "answers.jsonl"))
     dying, endpoint = Dying(local), Completions(local)
     with serving(dying) as url, pytest.raises(UserError, match="no more"):
         sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, seed=3)
@@ -203,10 +208,24 @@ def test_a_killed_run_asks_for_nothing_twice(local, tmp_path, monkeypatch):
         [row.tokens for row in rows] for rows in expected
     ]
     assert len(endpoint.requests) == 3 + 6 + 1
-    monkeypatch.delenv("WORKBENCH_RUN")
+    monkeypatch.delenv("WORKBENCH_ANSWERS")
     with serving(Completions(local)) as url:
         assert sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, seed=3) == found
     assert "secret" not in (tmp_path / "answers.jsonl").read_text()
+
+
+@needs_openai
+def test_a_notebook_opened_by_hand_asks_for_nothing_twice_until_its_run_is_finished(local, run):
+    def ask(url):
+        return sampler(f"openai:{url}#tiny").sample(PROMPTS, max_new_tokens=8, seed=3)
+
+    endpoint = Completions(local)
+    with serving(endpoint) as url:
+        assert ask(url) == ask(url)
+        assert len(endpoint.requests) == len(PROMPTS)
+        run.finish()
+        ask(url)
+        assert len(endpoint.requests) == 2 * len(PROMPTS)
 
 
 @needs_openai
@@ -349,7 +368,6 @@ def test_a_folder_alone_is_a_transformers_model(folder, monkeypatch):
         (folder.parent / "a:b").rename(folder)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU is here")
 def test_vllm_that_is_not_installed_says_make_vllm(tmp_path, monkeypatch):
     monkeypatch.setattr(vllm_server, "ENVIRONMENT", tmp_path)
     with pytest.raises(UserError, match=r"run `make vllm`, or use transformers:some/model"):

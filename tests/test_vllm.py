@@ -1,21 +1,27 @@
 """Real vLLM, started by the workbench, against the transformers backend on one small trained model."""
 
 import fcntl
+import json
 import os
 import subprocess
 import sys
 import time
 from collections import Counter
 from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from scipy.stats import chi2_contingency, chisquare
 
 from workbench.corpora.stories.story import story_at
 from workbench.engine import models, vllm_server
+from workbench.engine.generate import Completion
 from workbench.engine.samplers import sampler
+from workbench.engine.tokens import Framed
 from workbench.engine.train import train
 from workbench.errors import UserError
 
@@ -120,7 +126,8 @@ def test_greedy_texts_and_log_probabilities_are_equal(vllm, local):
 def test_the_contract_at_its_edges(vllm, local):
     long = " ".join(["the"] * 40)
     how = {"max_new_tokens": 60, "temperature": 0}
-    for prompt in ("", long):  # empty, and with less room in the context than asked for
+    chat = Framed("<|endoftext|>" + PROMPT)  # its beginning of text is its own
+    for prompt in ("", long, chat):  # empty, and with less room in the context than asked for
         assert vllm.sample([prompt], **how)[0][0].tokens == local.sample([prompt], **how)[0][0].tokens
     (stopped,), (same,) = (each.sample([PROMPT], stop=["."], **how)[0] for each in (vllm, local))
     assert (stopped.text, stopped.finish_reason) == (same.text, "stop")
@@ -134,10 +141,63 @@ def test_equal_seeds_draw_equal_texts_and_others_do_not(vllm):
     assert len({tuple(row.tokens) for rows in once + other for row in rows}) == 8
 
 
-def test_what_is_no_model_is_said_before_anything_starts(tmp_path):
-    with pytest.raises(UserError, match=r"There is no model in .*: give its folder or hub id"):
-        sampler(f"vllm:{tmp_path}")
-    assert not list((vllm_server.ENVIRONMENT / "servers").glob(f"*{tmp_path.name}*"))
+@pytest.mark.parametrize(("model", "says"), [("", "no config.json"), ("nobody/nothing", "check the id")])
+def test_what_is_no_model_is_said_before_anything_starts(model, says, tmp_path):
+    before = set(vllm_server.ENVIRONMENT.glob("servers/*"))
+    with pytest.raises(UserError, match=says):
+        sampler(f"vllm:{model or tmp_path}")
+    assert set(vllm_server.ENVIRONMENT.glob("servers/*")) == before
+
+
+@pytest.mark.slow
+def test_what_vllm_cannot_run_is_said_with_what_can(tmp_path, local):
+    narrow = models.config("tiny:0.1M", len(local.tokenizer))  # heads of 16 numbers
+    models.save(models.build(narrow, seed=0), local.tokenizer, tmp_path / "narrow")
+    with pytest.raises(UserError, match=r"take transformers:.*narrow: .*[Hh]ead.* \(its log: ") as error:
+        sampler(f"vllm:{tmp_path / 'narrow'}")
+    print(error.value)
+
+
+HERE = """
+import json, sys
+from dataclasses import asdict
+from workbench.engine.samplers import sampler
+source = sampler(f"vllm:{sys.argv[1]}")
+found = [source.sample(**how) for how in json.loads(sys.argv[2])]
+rows = [[[asdict(row) for row in rows] for rows in each] for each in found]
+with open(sys.argv[3], "w") as file:  # vLLM prints
+    json.dump([type(source).__name__, rows], file)
+"""
+
+
+@pytest.mark.slow
+def test_where_vllm_is_installed_it_runs_without_a_server(vllm, local, folder, tmp_path):
+    greedy = {"prompts": ["", PROMPT, "the " * 40], "max_new_tokens": 60, "temperature": 0, "stop": ["."]}
+    drawn = {"prompts": [PROMPT], "n": 1000, "max_new_tokens": 1, "seed": 5}
+    seeded = {"prompts": [PROMPT, PROMPT], "n": 2, "max_new_tokens": 12, "temperature": 0.9, "seed": 3}
+    command = [vllm_server.ENVIRONMENT / "bin" / "python", "-c", HERE, folder]
+    done = subprocess.run(
+        [*command, json.dumps([greedy, drawn, seeded]), tmp_path / "found.json"],
+        env=os.environ | {"PYTHONPATH": str(Path(vllm_server.__file__).parents[2]), "TQDM_DISABLE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    kind, rows = json.loads((tmp_path / "found.json").read_text())
+    assert kind == "VllmSampler"
+    found = [[[Completion(**row) for row in each] for each in part] for part in rows]
+    for (row,), (expected,) in zip(found[0], local.sample(**greedy), strict=True):
+        assert np.allclose(row.logprobs, expected.logprobs, atol=1e-3)
+        assert asdict(row) | {"logprobs": 0} == asdict(expected) | {"logprobs": 0}
+    expected = next_token(local, local.tokenizer(PROMPT).input_ids)
+    tokens = [row.tokens[0] for row in found[1][0]]
+    p = goodness(tokens, expected)
+    print(f"p of {len(tokens)} first tokens in process {p:.3f}")
+    assert p > 1e-3
+    assert np.allclose([row.logprobs[0] for row in found[1][0]], np.log(expected)[tokens], atol=1e-3)
+    for rows, served in zip(found[2], vllm.sample(**seeded), strict=True):
+        assert [row.tokens for row in rows] == [row.tokens for row in served]
 
 
 USER = """
@@ -146,6 +206,13 @@ from workbench.engine.vllm_server import IDLE, serve
 print(serve(sys.argv[1]).pid, flush=True)
 import time; time.sleep(100)
 """
+
+
+def until(done):
+    deadline = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
 
 
 def gone(group):
@@ -159,19 +226,25 @@ def gone(group):
     return False
 
 
-def test_another_process_uses_it_and_the_last_one_to_go_ends_it(vllm, folder):
+def test_another_process_uses_it_and_the_last_one_to_go_ends_it(vllm, folder, tmp_path):
     server = vllm_server.serve(str(folder))
-    user = subprocess.Popen([sys.executable, "-c", USER, str(folder)], stdout=subprocess.PIPE, text=True)
+    (place,) = (each for each in vllm_server._held if each.name.endswith(server.model))
+    environment = {name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"}
+    loading = FileLock(place / "starting")
+    loading.acquire()  # as if it were still loading
+    with (tmp_path / "said").open("w") as said:
+        command = [sys.executable, "-c", USER, str(folder)]
+        user = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=said, text=True)
     try:
+        until(lambda: "another notebook has vLLM load tiny" in (tmp_path / "said").read_text())
+        loading.release()
         assert int(user.stdout.readline()) == server.pid
         for file in vllm_server._held.values():
             fcntl.lockf(file, fcntl.LOCK_UN)
         time.sleep(IDLE + 2)
         assert vllm_server._answers(server)  # the other one still holds it
     finally:
+        loading.release()
         user.kill()
         user.wait()
-    deadline = time.monotonic() + 60
-    while not gone(server.pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    until(lambda: gone(server.pid))

@@ -20,15 +20,15 @@ def request_key(*parts: Any) -> str:
 
 
 class Answers:
-    """Completions by the key of their request, in the `answers.jsonl` of the run that `WORKBENCH_RUN` names.
+    """Completions by the key of their request, in the file that `workbench.start` puts in WORKBENCH_ANSWERS.
 
-    Outside such a run (in JupyterLab, in a script) nothing is kept. Only places are held in memory.
+    Where no run was started (in a script) nothing is kept. Only places are held in memory.
     """
 
     def __init__(self) -> None:
         """Reads what is there; a line that a kill cut short counts as not there."""
-        run = os.environ.get("WORKBENCH_RUN")
-        self._path = Path(run) / "answers.jsonl" if run else None
+        path = os.environ.get("WORKBENCH_ANSWERS")
+        self._path = Path(path) if path else None
         self._places: dict[str, int] = {}
         if self._path and self._path.exists():
             place = 0

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from workbench.engine.generate import Completion, Sampler, TransformersSampler
-from workbench.engine.models import load
+from workbench.engine.models import check, load
 from workbench.engine.server import ChatSampler, ServerSampler, row_seed
-from workbench.engine.vllm_server import VllmServerSampler
+from workbench.engine.vllm_server import VllmServerSampler, fitting
 from workbench.errors import UserError
 
 SCHEMES = ("transformers", "vllm", "openai", "openai-chat")
@@ -21,10 +22,10 @@ def sampler(spec: str, device: str = "auto") -> Sampler:
     """The sampler that a name says; what its draws depend on is printed, and so kept with the run's notebook.
 
     Args:
-        spec: `transformers:FOLDER_OR_HUB_ID` (or the folder or id alone), `vllm:FOLDER_OR_HUB_ID` (in this
-            process if vLLM is in its environment and a GPU is there, else from `vllm_server`),
-            `openai:URL#MODEL` (any OpenAI-compatible server continues the prompt) or
-            `openai-chat:URL#MODEL` (the prompt is a user's message, the completion the reply).
+        spec: `transformers:FOLDER_OR_HUB_ID` (or the folder or id alone), `vllm:FOLDER_OR_HUB_ID` (with the
+            vLLM of this environment if it can run here, else from `vllm_server`), `openai:URL#MODEL` (any
+            OpenAI-compatible server continues the prompt) or `openai-chat:URL#MODEL` (the prompt is a user's
+            message, the completion the reply).
         device: of the transformers sampler; see `models.load`.
 
     Raises:
@@ -43,7 +44,7 @@ def sampler(spec: str, device: str = "auto") -> Sampler:
     if not rest:
         raise UserError(f"{spec!r} names no model: write {scheme}:FOLDER or {scheme}:HUB_ID.")
     if scheme == "vllm":
-        return _announced(_vllm(rest), spec)
+        return _announced((VllmSampler if _vllm_is_here() else VllmServerSampler)(rest), spec)
     return TransformersSampler(*load(rest, device))
 
 
@@ -62,36 +63,38 @@ def _unknown(spec: str, scheme: str) -> str:
     )
 
 
-def _vllm(model: str) -> VllmServerSampler | VllmSampler:
-    import torch
+def _vllm_is_here() -> bool:
+    if importlib.util.find_spec("vllm") is None:
+        return False
+    from vllm.platforms import current_platform
 
-    # The plain package imports on a machine without a GPU, but cannot run there.
-    if importlib.util.find_spec("vllm") is not None and torch.cuda.is_available():
-        return VllmSampler(model)
-    return VllmServerSampler(model)
+    return not current_platform.is_unspecified()  # the GPU build imports anywhere, and runs nowhere else
 
 
 class VllmSampler:
-    """Samples with vLLM in this process; tokens and log-probabilities as `Completion` says."""
+    """Samples with the vLLM of this environment, as `VllmServerSampler` does with another one's."""
 
     determinism = VllmServerSampler.determinism
 
     def __init__(self, model: str) -> None:
-        """`model`: a folder or hub id; weights keep the checkpoint's type.
+        """`model`: a folder or hub id; weights keep the checkpoint's type, on the CPU they become float32.
 
         Raises:
-            UserError: vLLM cannot run the model.
+            UserError: there is no such model, or vLLM cannot run it.
         """
-        from transformers import AutoConfig
         from vllm import LLM
+        from vllm.platforms import current_platform
 
+        model = os.path.expanduser(model)
+        config, self.tokenizer = check(model)
+        options: dict[str, Any] = {"dtype": config.dtype or "auto"}
+        if current_platform.is_cpu():  # for the reasons given in vllm_server
+            options = {"dtype": "float32", "gpu_memory_utilization": 0.2, "enforce_eager": True}
         try:
-            # "auto" would turn float32 checkpoints, which small models often are, into half precision
-            dtype = AutoConfig.from_pretrained(model).dtype or "auto"
-            self._llm = LLM(model=model, dtype=dtype, generation_config="vllm")
+            self._llm = LLM(model=model, generation_config="vllm", load_format="safetensors", **options)
         except (OSError, RuntimeError, ValueError) as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise UserError(f"vLLM cannot run {model!r}: {first}") from error
+            first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+            raise UserError(f"vLLM cannot run this model, so take transformers:{model}: {first}.") from error
 
     def sample(
         self,
@@ -113,11 +116,14 @@ class VllmSampler:
         from vllm import SamplingParams
         from vllm.exceptions import VLLMValidationError
 
+        if not len(prompts):
+            return []
+        ids, rooms = fitting(self.tokenizer, prompts, self._llm.model_config.max_model_len)
         places = [(i, j) for i in range(len(prompts)) for j in range(n)]
         try:
             settings = [
                 SamplingParams(
-                    max_tokens=max_new_tokens,
+                    max_tokens=min(max_new_tokens, rooms[i]),
                     temperature=temperature,
                     top_p=top_p,
                     min_p=min_p,
@@ -127,7 +133,8 @@ class VllmSampler:
                 )
                 for i, j in places
             ]
-            outputs = self._llm.generate([prompts[i] for i, _ in places], settings, use_tqdm=False)
+            inputs = [{"prompt_token_ids": ids[i]} for i, _ in places]
+            outputs = self._llm.generate(inputs, settings, use_tqdm=False)
         except (ValueError, VLLMValidationError) as error:
             raise UserError(f"vLLM refuses the request: {str(error).splitlines()[0]}") from error
         rows = [_from_vllm(output.outputs[0]) for output in outputs]

@@ -91,7 +91,8 @@ class _Server:
 
         What a run was told before it was killed is not asked again.
         """
-        keys = [request_key(type(self).__name__, self.model, *job) for job in jobs]
+        # by type too, since a `Framed` prompt has other tokens than the same text
+        keys = [request_key(type(self).__name__, self.model, type(job[0]).__name__, *job) for job in jobs]
         found = {key: self._answers.get(key) for key in keys}
         left = [at for at, key in enumerate(keys) if found[key] is None]
 

@@ -14,16 +14,22 @@ import socket
 import subprocess
 import time
 import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from workbench.engine.folders import write_json
 from workbench.engine.generate import Completion, prompt_tokens
+from workbench.engine.models import check, hub_answers
 from workbench.engine.server import ServerSampler, Settings
 from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-vllm"
 IDLE = 60.0  # seconds that a server waits for another user: the next notebook starts within them
@@ -52,7 +58,7 @@ class VllmServerSampler(ServerSampler):
     """Samples from a model that `serve` serves.
 
     Prompts are cut into tokens here, as for `TransformersSampler`: an empty one becomes the token that begins
-    a text, and a row also ends (`length`) where the context does.
+    a text, a `Framed` one is read as a chat, and a row also ends (`length`) where the context does.
     """
 
     determinism = (
@@ -66,27 +72,35 @@ class VllmServerSampler(ServerSampler):
         Raises:
             UserError: as `serve`.
         """
-        from transformers import AutoTokenizer
-
         server = serve(model)
         super().__init__(server.url, server.model, server.key)
-        self._tokenizer = AutoTokenizer.from_pretrained(model)
+        _, self.tokenizer = check(model)
         (served,) = _ask(server, "models")["data"]
         self._context = served["max_model_len"]
 
     def _complete(self, prompts: list[str], settings: Settings) -> list[Completion]:
-        ids = prompt_tokens(self._tokenizer, prompts)
-        longest = max(map(len, ids))
-        if longest >= self._context:
-            raise UserError(
-                f"A prompt of {longest} tokens leaves no room in the model's context of {self._context}."
-            )
-        room = self._context - longest
+        ids, rooms = fitting(self.tokenizer, prompts, self._context)
+        room = min(rooms)
         if room >= settings["max_tokens"]:
             return super()._complete(ids, settings)
         if len(prompts) > 1:  # each has room of its own
             return [row for prompt in prompts for row in self._complete([prompt], settings)]
         return super()._complete(ids, settings | {"max_tokens": room})
+
+
+def fitting(
+    tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str], context: int
+) -> tuple[list[list[int]], list[int]]:
+    """Tokens of each prompt, and how many more a context holds.
+
+    Raises:
+        UserError: a prompt fills the context.
+    """
+    ids = prompt_tokens(tokenizer, prompts)
+    longest = max(map(len, ids))
+    if longest >= context:
+        raise UserError(f"A prompt of {longest} tokens leaves no room in the model's context of {context}.")
+    return ids, [context - len(row) for row in ids]
 
 
 def serve(model: str) -> Server:
@@ -103,11 +117,12 @@ def serve(model: str) -> Server:
     """
     if not (ENVIRONMENT / "bin" / "python").exists():
         raise UserError(f"vLLM is not installed: run `make vllm`, or use transformers:{model}.")
-    dtype = _dtype(model)
+    model = os.path.expanduser(model)
+    dtype = str(check(model)[0].dtype or "auto").removeprefix("torch.")
     name = f"{Path(model).name}-{_digest(model)}"
     place = ENVIRONMENT / "servers" / f"{socket.gethostname()}-{name}"
     place.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will hold a key
-    with FileLock(place / "starting"):
+    with _alone(place, name):
         if place not in _held:
             _held[place] = (place / "users").open("a+")
         fcntl.lockf(_held[place], fcntl.LOCK_SH)
@@ -121,6 +136,23 @@ def _digest(model: str) -> str:
     for path in sorted(where.iterdir()) if isinstance(where, Path) else ():
         found.update(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}\n".encode())
     return found.hexdigest()[:12]
+
+
+@contextmanager
+def _alone(place: Path, name: str) -> Iterator[None]:
+    """While no other process or thread starts this server."""
+    lock = FileLock(place / "starting")
+
+    def taken() -> bool:
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+        return lock.is_locked
+
+    _until(taken, f"another notebook has vLLM load {name}")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _running(place: Path) -> Server | None:
@@ -171,24 +203,13 @@ def _start(place: Path, model: str, name: str, dtype: str) -> Server:
         )
     server = Server(f"http://127.0.0.1:{port}/v1", name, key, process.pid)
     try:
-        _wait(server, process, log)
+        _wait(server, process, log, model)
         write_json(place / "server.json", server._asdict())
     except BaseException:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         raise
     return server
-
-
-def _dtype(model: str) -> str:
-    """The type of a checkpoint's weights, where "auto" would turn float32 into half precision."""
-    from transformers import AutoConfig
-
-    try:
-        return str(AutoConfig.from_pretrained(model).dtype or "auto").removeprefix("torch.")
-    except (OSError, ValueError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise UserError(f"There is no model in {model!r}: give its folder or hub id ({first}).") from error
 
 
 def _command(model: str, place: Path, name: str, port: int, dtype: str) -> list[str]:
@@ -198,7 +219,7 @@ def _command(model: str, place: Path, name: str, port: int, dtype: str) -> list[
         # a share of the memory, of which the default takes nearly all; compiling would take a minute a start
         command += ["--dtype", "float32", "--gpu-memory-utilization", "0.2", "--enforce-eager"]
     else:
-        command += ["--dtype", dtype]
+        command += ["--dtype", dtype]  # "auto" would turn float32 into half precision
     command += shlex.split(os.environ.get("WORKBENCH_VLLM_ARGS", ""))
     command += ["--served-model-name", name, "--host", "127.0.0.1", "--port", str(port)]
     command += ["--disable-uvicorn-access-log"]
@@ -208,18 +229,28 @@ def _command(model: str, place: Path, name: str, port: int, dtype: str) -> list[
 def _environment(model: str, key: str) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
     local = {"VLLM_HOST_IP": "127.0.0.1", "VLLM_NO_USAGE_STATS": "1", "VLLM_API_KEY": key}
-    if Path(model).is_dir():
+    if Path(model).is_dir() or not hub_answers():
         local["HF_HUB_OFFLINE"] = "1"
     return environment | local
 
 
-def _wait(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
-    with tqdm(desc=f"vLLM loads {server.model}", unit=" s", bar_format="{desc}: {n} s") as bar:
-        begin = time.monotonic()
+def _wait(server: Server, process: subprocess.Popen[bytes], log: Path, model: str) -> None:
+    def ready() -> bool:
+        if process.poll() is not None:
+            raise UserError(
+                f"vLLM cannot serve this model, so take transformers:{model}: {_why(log)} (its log: {log})."
+            )
         # It listens before it has found out whether it can run such a model: it must have written a token.
-        while not (_answers(server) and _writes(server)):
-            if process.poll() is not None:
-                raise UserError(f"vLLM cannot serve the model: {_why(log)} (all of it: {log}).")
+        return _answers(server) and _writes(server)
+
+    _until(ready, f"vLLM loads {server.model}")
+
+
+def _until(done: Callable[[], bool], what: str) -> None:
+    """Look twice a second, and show how long that takes."""
+    with tqdm(desc=what, bar_format="{desc}: {n} s", delay=1) as bar:
+        begin = time.monotonic()
+        while not done():
             time.sleep(0.5)
             bar.update(int(time.monotonic() - begin) - bar.n)
 

@@ -70,6 +70,7 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
         record = prepare(planned, folder, root)
     run = Run(folder, record, params)
     run._lock, run._root = lock, root
+    os.environ["WORKBENCH_ANSWERS"] = str(folder / "answers.jsonl")  # for the engine, which knows no runs
     return run
 
 
@@ -221,6 +222,7 @@ class Run:
     def close(self) -> None:
         """Let another process write in this run's folder."""
         if self._lock is not None:
+            os.environ.pop("WORKBENCH_ANSWERS", None)
             self._lock.release()
 
     def _place(self, kind: str, name: str, suffix: str = "") -> Path:
