@@ -7,7 +7,9 @@ import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing import parent_process
 from queue import Empty
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
@@ -33,7 +35,7 @@ def side_by_side(
     """Runs `work(*arguments, log=…, stop=…)` for every task, in processes of their own.
 
     The work keeps what it does by itself and goes on with it when it is called again (as `train.train` does).
-    A process whose parent is gone, killed for instance, is told so by `stop`.
+    A process whose parent is gone, killed for instance, ends at once.
 
     Args:
         work: a module's function; raises what this call then raises.
@@ -127,6 +129,7 @@ def _ended(running: Mapping[str, tuple[BaseProcess, Connection]]) -> Iterator[No
 def _child(work: Callable[..., None], line: Connection, queue: Any, parent: int, threads: int) -> None:
     import torch
 
+    Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(threads)
     os.environ["TQDM_DISABLE"] = "1"  # for `trainer.run`: the parent shows one bar for all
     name = ""
@@ -139,6 +142,12 @@ def _child(work: Callable[..., None], line: Connection, queue: Any, parent: int,
     except BaseException as error:
         queue.put((name, "failed", _sendable(error)))
         raise SystemExit(1) from error
+
+
+def _end_with_parent() -> None:
+    # At once: what is written later nobody would hear of, and it would meet what a repeated call writes.
+    parent_process().join()
+    os._exit(1)
 
 
 def _told(queue: Any, name: str, row: Row) -> None:
