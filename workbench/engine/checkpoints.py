@@ -71,7 +71,9 @@ def write_start(folder: Path, settings: dict[str, Any]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / SETTINGS, {"settings": settings, "finished": False, "rows": []})
     except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}): choose another folder.") from error
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}): make room or choose another folder."
+        ) from error
 
 
 def finish(

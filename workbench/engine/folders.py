@@ -51,7 +51,7 @@ def take_up(folder: Path) -> None:
 
 
 def sync(folder: Path) -> None:
-    """Force a folder's files to disk."""
+    """Force a file, or a folder's files, to disk."""
     for path in [*folder.rglob("*"), folder]:
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -82,8 +82,12 @@ def kept(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
         table, new = make(), path.with_name(f".{path.name}.{os.getpid()}.new")
         with writable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            table.to_parquet(new, index=False)
-            new.replace(path)
+            try:
+                table.to_parquet(new, index=False)
+                sync(new)
+                new.replace(path)
+            finally:
+                new.unlink(missing_ok=True)
     return pandas.read_parquet(path)
 
 

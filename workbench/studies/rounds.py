@@ -194,6 +194,9 @@ def _teach(
 ) -> None:
     for number, (arm, settings) in enumerate(arms.items(), 1):
         place, settings = folder / _name(arm), dict(settings)
+        if (place / "test.parquet").exists():
+            log({"tokens": number})
+            continue
         rows = task.teacher
         if only := settings.pop("only", None):
             rows = rows[rows["strategy"] == only]
@@ -207,7 +210,7 @@ def _teach(
         learnt = siked.distil(place, *given, device=device, seed=seed, stop=stop, **settings)
         if stop():
             return
-        learnt.rounds.to_parquet(place / "rounds.parquet")
+        kept(place / "rounds.parquet", lambda found=learnt.rounds: found)
         kept(place / "test.parquet", partial(_asked, learnt.folder, task.tests, sizes.lesson, device))
         log({"tokens": number})
 
