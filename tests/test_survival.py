@@ -59,9 +59,24 @@ def test_a_kill_between_writing_and_renaming_leaves_the_old_file_whole(root):
 
 def test_orphaned_temporary_files_go_when_the_run_is_opened_again(run):
     (run.folder / ".x.parquet.7.part.parquet").write_bytes(b"half")
+    (run.folder / ".answers.parquet.7.new").write_bytes(b"half")
+    for name in (".model.7.new", ".trained.8.new", ".trained.8.old"):
+        (run.folder / name).mkdir()
+        (run.folder / name / ".config.json.new").write_text("{")
     run.close()
     reopened = workbench.start("01_study", {"seed": 0})
     assert files.orphans(reopened.folder) == []
+    # killed between two renames: whoever made it takes it up
+    assert sorted(path.name for path in reopened.folder.glob(".*")) == [".trained.8.new", ".trained.8.old"]
+
+
+def test_pieces_that_a_kill_left_beside_their_table_go(run, monkeypatch):
+    monkeypatch.setattr("workbench.lab.runs._remove", lambda folder: None)
+    run.rows("r", range(4), lambda items: pandas.DataFrame({"x": items}), piece=2)
+    monkeypatch.undo()
+    assert (run.folder / "tables" / "r").exists()
+    assert list(run.rows("r", range(4), lambda items: 1 / 0, piece=2).x) == list(range(4))
+    assert [path.name for path in (run.folder / "tables").iterdir()] == ["r.parquet"]
 
 
 def test_two_processes_at_one_run_one_works_and_the_other_waits(root):

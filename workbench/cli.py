@@ -241,7 +241,8 @@ def _run(jobs: "list[Job]", root: Path, runs: Path, workers: int) -> None:
                 wrote.append(publish.publish(job.folder, reports))
             except Exception as error:  # a page that cannot be drawn must not end an overnight run
                 troubles.append(error)
-                err.print(Text(f"The page of {job.name} could not be written: {error}", style="red"))
+                said = Text(f"The page of {job.name} could not be written: {error}", style="red")
+                err.print(said, soft_wrap=True)
 
     with terminal.watching(jobs, out, err) as refresh:
         execute.run_jobs(jobs, root, workers, refresh, finished)

@@ -243,8 +243,9 @@ def _acquire(lock: Any, job: Job, stop: threading.Event) -> bool:
 
 def _end(running: Mapping["Future[None]", Job]) -> None:
     """End every kernel and wait for the threads, which mark their runs."""
-    while not all(future.done() for future in running):
-        for future, job in running.items():
-            if not future.done():
-                kill(job.progress)
-        time.sleep(0.1)
+    left = set(running)
+    while left:
+        with suppress(KeyboardInterrupt):  # a second one would leave kernels that are only just starting
+            for future in left:
+                kill(running[future].progress)
+            left = wait(left, timeout=0.1).not_done

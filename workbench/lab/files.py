@@ -70,8 +70,9 @@ def encoded(text: str) -> bytes:
 
 
 def orphans(folder: Path) -> list[Path]:
-    """Temporary files that killed processes left under a folder."""
-    return sorted(folder.rglob(".*.part.*"))
+    """Temporary files and folders (`engine.folders`) that killed processes left under a folder."""
+    new = (path for path in folder.rglob(".*.new") if not path.with_suffix(".old").exists())  # else it counts
+    return sorted([*folder.rglob(".*.part.*"), *new])
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,5 +1,6 @@
 """run.json: the record that stands in every run folder, and who may write there now."""
 
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,7 @@ def prepare(planned: Plan, folder: Path, root: Path, threads: int = 0) -> dict[s
     files.write_json(folder / "run.json", record)
     files.drop_torn_line(folder / "metrics.jsonl")
     for orphan in files.orphans(folder):
-        orphan.unlink(missing_ok=True)
+        shutil.rmtree(orphan) if orphan.is_dir() else orphan.unlink(missing_ok=True)
     return record
 
 

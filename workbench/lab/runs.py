@@ -149,9 +149,10 @@ class Run:
         from tqdm.auto import tqdm
 
         path = self._place("tables", name, ".parquet")
-        if path.exists():
-            return pandas.read_parquet(path)
         pieces = path.with_suffix("")
+        if path.exists():
+            _remove(pieces)  # they are there still after a kill at the very end
+            return pandas.read_parquet(path)
         _same_cut(pieces, {"items": len(items), "piece": piece})
         starts = range(0, max(len(items), 1), piece)
         with tqdm(total=len(items), desc=name, unit=" items") as progress:
