@@ -21,6 +21,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.problems import Problem, draw, templates
 from workbench.engine import models
+from workbench.engine.folders import writable
 from workbench.engine.generate import TransformersSampler
 from workbench.engine.parallel import side_by_side
 from workbench.engine.train import train
@@ -167,6 +168,7 @@ def fit_all(
         side_by_side(_teach, tasks, total=total, log=lambda *_: None, processes=processes, unit="student")
     frames = []
     for name in sets:
+        shutil.rmtree(folder / f".{name}", ignore_errors=True)  # of one killed when it had its answers
         with np.load(folder / f"{name}.npz") as found:
             for kind in found.files:
                 right = found[kind]
@@ -206,8 +208,9 @@ def _teach(
         )
         sampler = TransformersSampler(model, tokenizer, batch_size=64)
         right = {kind: is_right(sampler, problems) for kind, problems in tests.items()}
-        np.savez(place / "answers.npz", **right)
-        os.replace(place / "answers.npz", folder / f"{name}.npz")
+        with writable(folder / f"{name}.npz"):
+            np.savez(place / "answers.npz", **right)
+            os.replace(place / "answers.npz", folder / f"{name}.npz")
         shutil.rmtree(place)
         log({"tokens": number})
 
