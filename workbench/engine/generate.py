@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from workbench.engine.batch import Batch
-from workbench.engine.tokens import encode, encode_pairs
+from workbench.engine.tokens import encode, encode_pairs, framed
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -206,6 +206,26 @@ class TransformersSampler:
         for part, values in token_logprobs(self.model, rows, self.batch_size):
             sums[part] = [row.sum() for row in values]
         return np.split(sums, np.cumsum(counts)[:-1]) if counts else []
+
+
+def prompt_for(sampler: Sampler, question: str, reply: str = "") -> str:
+    """A sampler's prompt for a question, through the chat template of an instruct model.
+
+    The reply begins with `reply`, as in `tokens.framed`. A sampler without `tokenizer`, a server's, has the
+    frame of its own model.
+    """
+    tokenizer = getattr(sampler, "tokenizer", None)
+    if tokenizer is not None:
+        question, reply = framed(tokenizer, question, reply)
+    return question + reply
+
+
+def fits(sampler: Sampler, prompt: str, more: int = 1) -> bool:
+    """Whether a prompt leaves `more` tokens of the model's context; of a server's model nobody knows."""
+    if not isinstance(sampler, TransformersSampler):
+        return True
+    context = getattr(sampler.model.config, "max_position_embeddings", None) or 1 << 30
+    return len(encode(sampler.tokenizer, [prompt])[0]) + more <= context
 
 
 def token_logprobs(

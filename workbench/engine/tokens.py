@@ -36,16 +36,29 @@ def framed(tokenizer: PreTrainedTokenizerFast, question: str, reply: str) -> tup
     Raises:
         UserError: the question spells out one of the tokens that a chat is made of.
     """
-    if tokenizer.chat_template in (None, CHAT_TEMPLATE):
+    if not converses(tokenizer):
         return question, reply
+    prompt = chat_prompt(tokenizer, [{"role": "user", "content": question}])
+    return prompt, reply.lstrip() if prompt[-1:].isspace() else reply
+
+
+def converses(tokenizer: PreTrainedTokenizerFast) -> bool:
+    """Whether it is an instruct model's: ours of base models have a template that changes nothing."""
+    return tokenizer.chat_template not in (None, CHAT_TEMPLATE)
+
+
+def chat_prompt(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str, str]]) -> Framed:
+    """Messages (role, content) as an instruct model's template writes them, up to the reply to the last one.
+
+    Raises:
+        UserError: a message spells out one of the tokens that a chat is made of.
+    """
     for token in tokenizer.all_special_tokens:
-        if token in question:
+        if any(token in message["content"] for message in messages):
             raise UserError(
                 f"A question spells out the model's own token {token!r}: take it out of the data."
             )
-    asked = [{"role": "user", "content": question}]
-    prompt = tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
-    return Framed(prompt), reply.lstrip() if prompt[-1:].isspace() else reply
+    return Framed(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[list[int]]:
@@ -77,7 +90,6 @@ def encode_pairs(
     """
     prompts = encode(tokenizer, [prompt for prompt, _ in pairs])
     joint = encode(tokenizer, [prompt + completion for prompt, completion in pairs])
-    begin = tokenizer.bos_token_id is not None
     special = set(tokenizer.all_special_ids)
     result = []
     for (asked, completion), prompt, both in zip(pairs, prompts, joint, strict=True):
@@ -86,8 +98,18 @@ def encode_pairs(
         if both[: len(prompt)] == prompt and not spells:
             result.append((prompt, both[len(prompt) :]))
         else:
-            result.append((prompt, encode(tokenizer, [completion])[0][begin:]))
+            result.append((prompt, continued(tokenizer, completion)))
     return result
+
+
+def continued(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    """Token ids of a text that follows another: at a beginning, pieces of sentencepiece put a space first."""
+    begin = tokenizer.bos_token_id is not None
+    for before in ("a", ".", "\n"):  # not all of them may stay apart from the text
+        alone, both = (ids[begin:] for ids in encode(tokenizer, [before, before + text]))
+        if both[: len(alone)] == alone:
+            return both[len(alone) :]
+    return encode(tokenizer, [text])[0][begin:]
 
 
 def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:

@@ -14,7 +14,7 @@ import numpy as np
 
 from workbench.corpora import problems
 from workbench.corpora.problems import Problem
-from workbench.engine.generate import Completion, Sampler
+from workbench.engine.generate import Completion, Sampler, fits, prompt_for
 from workbench.errors import UserError
 from workbench.measures.answers import extract
 
@@ -56,7 +56,7 @@ class Candidate:
         source: its template, or `sampler`.
         solutions: one for each attempt.
         answers: theirs; None where a solution gives none.
-        readable: whether a problem was found in what was written.
+        readable: whether a problem was found in what was written, short enough to be asked.
     """
 
     problem: str
@@ -200,10 +200,17 @@ def from_sampler(
         streams = (np.random.default_rng([seed, index]) for index in range(n if seeds else 0))
         size = min(shots, len(seeds))
         shown = [[seeds[at] for at in rng.choice(len(seeds), size, replace=False)] for rng in streams]
-        written = sampler.sample(list(map(_ask_problem, shown)), stop=_NEXT, seed=seed, **drawing)
+        prompts = [prompt_for(sampler, _ask_problem(each)) for each in shown]
+        written = sampler.sample(prompts, stop=_NEXT, seed=seed, **drawing)
         texts = [_read_problem(completion) for (completion,) in written]
-        found = [index for index, text in enumerate(texts) if text]
-        prompts = [_ask_solution(shown[index], texts[index]) for index in found]
+        found = {
+            index: prompt_for(sampler, _ask_solution(shown[index], text))
+            for index, text in enumerate(texts)
+            if text
+        }
+        # A problem that is too long to be asked back is as if it could not be read.
+        found = {index: prompt for index, prompt in found.items() if fits(sampler, prompt)}
+        prompts = list(found.values())
         solved = sampler.sample(prompts, n=attempts, stop=_NEXT, seed=seed + 1, **drawing)
         candidates = [Candidate(each.text, "sampler", readable=False) for (each,) in written]
         for index, completions in zip(found, solved, strict=True):

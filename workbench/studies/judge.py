@@ -15,6 +15,7 @@ import pandas as pd
 
 from workbench.corpora.stories import words
 from workbench.corpora.stories.grammar import sentences
+from workbench.engine.tokens import chat_prompt, converses
 from workbench.measures.overlap import kgrams
 from workbench.measures.statistics import spearman
 from workbench.studies.verdict import MAKES_SENSE, read_verdict
@@ -68,8 +69,8 @@ def judge(
 
     Args:
         stories: (beginning, completion), or with `instruct` (instruction, story).
-        sampler: the judge. A `ChatSampler` holds the conversation; any other continues a written
-            dialogue.
+        sampler: the judge. A `ChatSampler` and an instruct model hold the conversation; any other continues
+            a written dialogue.
         seed: fixes the judge's draws.
         instruct: whether the story follows an instruction: consistency then means that it does what was
             asked, and the plot gets a score of its own.
@@ -129,11 +130,15 @@ def _reply(
     chat = getattr(sampler, "chat", None)
     if chat is not None:
         return chat(conversations, **settings)
+    tokenizer = getattr(sampler, "tokenizer", None)
+    if tokenizer is not None and converses(tokenizer):
+        prompts = [chat_prompt(tokenizer, messages) for messages in conversations]
+        return [row[0] for row in sampler.sample(prompts, **settings)]
     speaker = {"user": "Question", "assistant": "Answer"}
     dialogues = [
-        "".join(f"{speaker[message['role']]}: {message['content'].strip()}\n\n" for message in conversation)
+        "".join(f"{speaker[message['role']]}: {message['content'].strip()}\n\n" for message in messages)
         + "Answer:"
-        for conversation in conversations
+        for messages in conversations
     ]
     return [row[0] for row in sampler.sample(dialogues, stop=["\nQuestion:"], **settings)]
 

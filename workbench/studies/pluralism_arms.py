@@ -18,7 +18,7 @@ from workbench.engine.parallel import side_by_side
 from workbench.errors import UserError
 from workbench.studies import pluralism
 from workbench.studies.pluralism import NOBODY, Task, ask
-from workbench.studies.pluralism_readouts import by_samples, fits
+from workbench.studies.pluralism_readouts import by_samples, readable
 from workbench.studies.pluralism_tuning import (
     Sizes,
     imitate,
@@ -92,7 +92,7 @@ def plan(params: Any) -> Plan:
 def _fitting(task: Task, sampler: Sampler) -> Task:
     kept = [
         each for each in task.questions
-        if all(fits(sampler, task.prompted(group, [each])[0]) for group in [NOBODY, *task.groups])
+        if all(readable(sampler, task.prompted(group, [each])[0]) for group in [NOBODY, *task.groups])
     ]  # fmt: skip
     left_out = len(task.questions) - len(kept)
     if not kept:

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.corpora.opinions import ANSWER, LETTERS, Question, put
-from workbench.engine.generate import Sampler, TransformersSampler
-from workbench.engine.tokens import encode, framed
+from workbench.engine.generate import Sampler, TransformersSampler, fits, prompt_for
 from workbench.measures.distributions import stack
 
 HUNDRED = "\nOf 100 people, how many choose each? Write one line for each, its text, a colon and the number."
@@ -55,7 +54,7 @@ def by_likelihood(sampler: TransformersSampler, questions: Sequence[Question], l
     for question in questions:
         for order in rotations(len(question.options)):
             shown = [question.options[place] for place in order]
-            prompts.append(_prompt(sampler, put(question.prompt, shown, letters)))
+            prompts.append(prompt_for(sampler, put(question.prompt, shown, letters), ANSWER))
             candidates.append([f" {each}" for each in (LETTERS[: len(shown)] if letters else shown)])
     scores = iter(sampler.logprobs(prompts, candidates))
     shares, masses, spreads = [], [], []
@@ -138,28 +137,17 @@ def percentages(reply: str, options: Sequence[str]) -> np.ndarray | None:
     return numbers / numbers.sum() if abs(numbers.sum() - 100) <= 5 else None
 
 
-def fits(sampler: Sampler, question: Question, more: int = 64) -> bool:
+def readable(sampler: Sampler, question: Question, more: int = 64) -> bool:
     """Whether a question with its options leaves `more` tokens of the model's context for an answer."""
-    if not isinstance(sampler, TransformersSampler):
-        return True
-    context = getattr(sampler.model.config, "max_position_embeddings", None) or 1 << 30
     text = put(question.prompt, question.options, False) + HUNDRED
-    longest = max(question.options, key=len)
-    return len(encode(sampler.tokenizer, [_prompt(sampler, text) + longest])[0]) + more <= context
+    return fits(sampler, prompt_for(sampler, text, ANSWER) + max(question.options, key=len), more)
 
 
 def _listed(sampler: Sampler, question: Question, more: str = "") -> list[str]:
     """The question with its options in every rotation, without letters."""
     orders = [[question.options[place] for place in order] for order in rotations(len(question.options))]
-    return [_prompt(sampler, put(question.prompt, order, letters=False) + more) for order in orders]
-
-
-def _prompt(sampler: Sampler, question: str) -> str:
-    """Through the chat template of a model here that has one; a server knows its own."""
-    if isinstance(sampler, TransformersSampler):
-        prompt, begun = framed(sampler.tokenizer, question, ANSWER)
-        return prompt + begun
-    return question + ANSWER
+    texts = [put(question.prompt, order, letters=False) + more for order in orders]
+    return [prompt_for(sampler, text, ANSWER) for text in texts]
 
 
 def _plain(text: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from workbench.corpora import populations
 from workbench.corpora.opinions import ANSWER, Question, put
 from workbench.engine import models
-from workbench.engine.tokens import encode, framed
+from workbench.engine.tokens import converses, encode, framed
 from workbench.engine.train import train
 from workbench.errors import UserError
 from workbench.studies.pluralism import NOBODY, Task
@@ -204,7 +204,7 @@ def prefer(
 
 def _preference(tokenizer: Any, row: Lesson) -> dict[str, Any]:
     """A row for `DPOTrainer`: messages for an instruct model, which it puts through the chat template."""
-    if tokenizer.chat_template in (None, models.CHAT_TEMPLATE):
+    if not converses(tokenizer):
         return {**asdict(row), "prompt": row.prompt + ANSWER}
     _, begun = framed(tokenizer, row.prompt, ANSWER)
     said = {name: begun + getattr(row, name) for name in ("chosen", "rejected")}

@@ -17,8 +17,7 @@ import pandas as pd
 from workbench import sandbox
 from workbench.corpora.rationales import STRATEGIES, Rationale, Strategy
 from workbench.engine.folders import kept
-from workbench.engine.generate import Sampler, TransformersSampler
-from workbench.engine.tokens import encode, framed
+from workbench.engine.generate import Sampler, fits, prompt_for
 from workbench.measures.answers import judge
 
 PIECE = 200  # questions that are asked together, and lost together when a call is cut off
@@ -65,8 +64,8 @@ def solve(
         run for lack of a sandbox is `not run`.
     """
     tag = f" [{strategy}]" if strategy else ""
-    prompts = [asked(sampler, question.text, tag) for question in questions]
-    short = [at for at, prompt in enumerate(prompts) if _fits(sampler, prompt)]
+    prompts = [prompt_for(sampler, question.text, tag) for question in questions]
+    short = [at for at, prompt in enumerate(prompts) if fits(sampler, prompt)]
     replies = sampler.sample(
         [prompts[at] for at in short],
         n=n,
@@ -82,20 +81,6 @@ def solve(
         for text in texts.get(at, [""] * n)
     ]
     return judged(written, source)
-
-
-def asked(sampler: Sampler, question: str, tag: str = "") -> str:
-    """A sampler's prompt for a question, in the frame of its model; the reply begins with the tag."""
-    if isinstance(sampler, TransformersSampler):
-        question, tag = framed(sampler.tokenizer, question, tag)
-    return question + tag  # a server has the frame of its own model
-
-
-def _fits(sampler: Sampler, prompt: str) -> bool:
-    if not isinstance(sampler, TransformersSampler):
-        return True
-    context = getattr(sampler.model.config, "max_position_embeddings", None) or 1 << 30
-    return len(encode(sampler.tokenizer, [prompt])[0]) < context
 
 
 def judged(

@@ -99,8 +99,10 @@ def ask(
     max_new_tokens: int = 400,
 ) -> pd.DataFrame:
     """Stories of a language model under the same conditions as `simulate`."""
+    from workbench.engine.generate import prompt_for
+
     drawn = [draw_condition(Random(f"{seed}/{condition}/{index}"), condition) for index in indices]
-    prompts = [instruction(wanted, features) for wanted, features in drawn]
+    prompts = [prompt_for(sampler, instruction(wanted, features)) for wanted, features in drawn]
     replies = sampler.sample(
         prompts, max_new_tokens=max_new_tokens, seed=seed + (indices[0] if len(indices) else 0)
     )

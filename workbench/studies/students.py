@@ -22,8 +22,9 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from workbench.corpora.problems import Problem, draw, templates
 from workbench.engine import models
 from workbench.engine.folders import writable
-from workbench.engine.generate import TransformersSampler
+from workbench.engine.generate import TransformersSampler, prompt_for
 from workbench.engine.parallel import side_by_side
+from workbench.engine.tokens import framed
 from workbench.engine.train import train
 from workbench.measures.answers import judge
 
@@ -141,7 +142,12 @@ def proxy(base: str, params: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerF
 
 
 def fit_all(
-    folder: Path, base: str, sets: Mapping[str, Sequence[Pair]], course: Course, seed: int
+    folder: Path,
+    base: str,
+    sets: Mapping[str, Sequence[Pair]],
+    course: Course,
+    seed: int,
+    chat: bool = False,
 ) -> pd.DataFrame:
     """Trains a student on every set and tests it: columns student, kind, item, right.
 
@@ -154,13 +160,14 @@ def fit_all(
         sets: pairs to learn, by the student's name.
         course: how long.
         seed: of the test problems, and with the student's name of the order of its pairs.
+        chat: students read and are asked through the base's chat template.
     """
     folder.mkdir(parents=True, exist_ok=True)
     waiting = [name for name in sets if not (folder / f"{name}.npz").exists()]
     processes = min(torch.get_num_threads(), len(waiting))
     if waiting:
         shares = {f"share-{i}": waiting[i::processes] for i in range(processes)}
-        common = (folder, base, course, seed)
+        common = (folder, base, course, seed, chat)
         tasks = {
             share: ({name: list(sets[name]) for name in names}, *common) for share, names in shares.items()
         }
@@ -183,6 +190,7 @@ def _teach(
     base: str,
     course: Course,
     seed: int,
+    chat: bool,
     *,
     log: Callable[[dict[str, float]], None],
     stop: Callable[[], bool],
@@ -196,7 +204,7 @@ def _teach(
         train(
             model,
             tokenizer,
-            pairs,
+            [framed(tokenizer, *each) for each in pairs] if chat else pairs,
             folder=place,
             steps=course.steps,
             batch_size=course.batch_size,
@@ -207,7 +215,7 @@ def _teach(
             checkpoint_every=course.steps,
         )
         sampler = TransformersSampler(model, tokenizer, batch_size=64)
-        right = {kind: is_right(sampler, problems) for kind, problems in tests.items()}
+        right = {kind: is_right(sampler, problems, chat) for kind, problems in tests.items()}
         with writable(folder / f"{name}.npz"):
             np.savez(place / "answers.npz", **right)
             os.replace(place / "answers.npz", folder / f"{name}.npz")
@@ -225,9 +233,9 @@ def test_problems(n: int, seed: int) -> dict[str, list[Problem]]:
     }
 
 
-def is_right(sampler: Any, problems: Sequence[Problem]) -> np.ndarray:
+def is_right(sampler: Any, problems: Sequence[Problem], chat: bool = False) -> np.ndarray:
     """Whether the most likely solution of each problem says the right answer, bool `[problems]`."""
-    prompts = [problem.question for problem in problems]
+    prompts = [prompt_for(sampler, each.question) if chat else each.question for each in problems]
     replies = sampler.sample(prompts, max_new_tokens=60, temperature=0)
     judged = [judge(reply[0].text, p.answer) for reply, p in zip(replies, problems, strict=True)]
     return np.array([each.verdict == "correct" and each.answer.how == "marker" for each in judged])

@@ -16,8 +16,8 @@ from tqdm.auto import tqdm
 from workbench.corpora.problems import draw
 from workbench.corpora.rationales import STRATEGIES, Rationale, Strategy
 from workbench.engine import samplers
-from workbench.engine.generate import Completion
-from workbench.studies.solving import Question, asked, in_pieces, judged
+from workbench.engine.generate import Completion, prompt_for
+from workbench.studies.solving import Question, in_pieces, judged
 
 SHOTS = 8
 ASKED = {
@@ -68,7 +68,7 @@ def solutions(
         def write(strategy: Strategy, open_ones: Sequence[Question], seed: int) -> list[Rationale]:
             teacher = loaded()
             replies = teacher.sample(
-                [asked(teacher, prompt(strategy, question.text)) for question in open_ones],
+                [prompt_for(teacher, prompt(strategy, question.text)) for question in open_ones],
                 n=samples,
                 max_new_tokens=max_new_tokens,
                 temperature=0.7,
