@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.corpora.stories.words import BOYS, GIRLS
+from workbench.engine.tokens import continued
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def words(tokenizer: "PreTrainedTokenizerFast", n: int) -> Words:
     """
 
     def token(word: str) -> int | None:
-        ids = tokenizer(f" {word}", add_special_tokens=False).input_ids
+        ids = continued(tokenizer, f" {word}")
         return ids[0] if len(ids) == 1 else None
 
     names = [found for name in BOYS + GIRLS if (found := token(name)) is not None][:26]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workbench.engine.tokens import continued
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def words(tokenizer: "PreTrainedTokenizerFast", n_places: int, n_ways: int) -> W
         UserError: one of them is not a single token of this tokenizer.
     """
     needed = [*PLACES[:n_places], *WAYS[:n_ways]]
-    found = [tokenizer(f" {word}", add_special_tokens=False).input_ids for word in needed]
+    found = [continued(tokenizer, f" {word}") for word in needed]
     broken = [word for word, ids in zip(needed, found, strict=True) if len(ids) != 1]
     if broken:
         raise UserError(

@@ -21,7 +21,7 @@ from workbench.engine.average import Average
 from workbench.engine.batch import end_tokens
 from workbench.engine.generate import Completion, prompt_tokens
 from workbench.engine.reinforce import Objective, Policy, Row, Taught, group_advantages, reinforce
-from workbench.engine.tokens import encode, encode_pairs
+from workbench.engine.tokens import continued, encode_pairs
 from workbench.engine.train import History, tells_documents_apart
 from workbench.errors import UserError
 from workbench.studies.rlp_positions import Position
@@ -69,9 +69,8 @@ class InformationGain(Objective):
         self.model, self.thinking, self.batch_size = model, thinking, batch_size or 256
         self.baseline, self.kind, self.taught_weight = baseline, reward, next_token_weight
         self.average = Average(model, decay)
-        begin = tokenizer.bos_token_id is not None
-        self.closing = encode(tokenizer, [thinking.closing])[0][begin:]
-        self.opening = encode(tokenizer, [thinking.opening])[0][begin:]
+        self.closing = continued(tokenizer, thinking.closing)
+        self.opening = continued(tokenizer, thinking.opening)
         self.ends = end_tokens(model)
         self.found: dict[str, float] = {}
         self.settings = {
