@@ -256,6 +256,10 @@ def _from_pretrained(source: str | Path, device: str | None) -> tuple[Any, Any]:
             f"{source!r} is no folder here and could not be loaded from the Hugging Face hub "
             f"(check the id and the network, or give the path of a downloaded folder): {first}"
         ) from error
+    try:
+        model.generation_config.validate(strict=True)
+    except ValueError:  # a temperature without sampling, as in the first Llama chats: it could not be saved
+        model.generation_config.do_sample = True
     return model, tokenizer
 
 

@@ -169,9 +169,9 @@ def fit(
 
 
 def _fresh(like: PreTrainedModel, n_layers: int | None, seed: int) -> PreTrainedModel:
-    config = type(like.config).from_dict({**like.config.to_dict(), "layer_types": None})
-    config.num_hidden_layers = n_layers or like.config.num_hidden_layers
-    return models.build(config, seed)
+    name = like.config.attribute_map.get("num_hidden_layers", "num_hidden_layers")
+    depth = {name: n_layers or like.config.num_hidden_layers, "layer_types": None}
+    return models.build(type(like.config).from_dict({**like.config.to_dict(), **depth}), seed)
 
 
 def answers(model: PreTrainedModel, chains: Chains, vocabulary: Words) -> Tensor:
