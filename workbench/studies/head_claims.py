@@ -25,9 +25,7 @@ def claims(
     found = [_positional(chosen_on, confirmed_on), _semantic(chosen_on, confirmed_on)]
     if len(_wide(confirmed_on)) >= 3:
         found.append(_separable(confirmed_on))
-    if trials.loc[trials["part"] == "grammar", "value"].notna().any():
-        found.append(_range(trials))
-    return [*found, _induction(induction)]
+    return [*found, *_range(trials), _induction(induction)]
 
 
 def _wide(table: pd.DataFrame, column: str = "value") -> pd.DataFrame:
@@ -92,27 +90,35 @@ def _separable(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _range(trials: pd.DataFrame) -> dict[str, Any]:
+def _range(trials: pd.DataFrame) -> list[dict[str, Any]]:
+    """Nothing where no story has sentences to grade in all conditions."""
     graded = trials[trials["part"].isin(["grammar", "consistency"])]
+    if graded["value"].isna().all():
+        return []
     values = graded.pivot(index="item", columns=["condition", "part"], values="value")
 
     def more_grammar(condition: str) -> pd.Series:  # what is lost in grammar beyond what is in consistency
         lost = {part: values[WHOLE, part] - values[condition, part] for part in ("grammar", "consistency")}
         return lost["grammar"] - lost["consistency"]
 
-    found = bootstrap_mean(more_grammar("shortest range") - more_grammar("longest range"))
-    return {
-        "name": "range-divides-labour",
-        "says": "Without its quarter of shortest-range heads the model loses grammar rather than "
-        "consistency, compared with losing the quarter of longest range.",
-        "paper": "Local heads make the function words, semantic heads the entities",
-        "unit": "share of sentences, difference of differences",
-        "view": "Short range, long range",
-        "effect": found.value,
-        "low": found.low,
-        "high": found.high,
-        "n": found.n,
-    }
+    more = more_grammar("shortest range") - more_grammar("longest range")
+    if more.isna().all():
+        return []
+    found = bootstrap_mean(more)
+    return [
+        {
+            "name": "range-divides-labour",
+            "says": "Without its quarter of shortest-range heads the model loses grammar rather than "
+            "consistency, compared with losing the quarter of longest range.",
+            "paper": "Local heads make the function words, semantic heads the entities",
+            "unit": "share of sentences, difference of differences",
+            "view": "Short range, long range",
+            "effect": found.value,
+            "low": found.low,
+            "high": found.high,
+            "n": found.n,
+        }
+    ]
 
 
 def _induction(induction: pd.DataFrame) -> dict[str, Any]:
