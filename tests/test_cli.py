@@ -196,16 +196,20 @@ def test_clean_says_what_it_deletes_and_keeps_the_rest(root, say, monkeypatch):
     failed = finished(root, "01_rows", n=5)
     record.mark(failed, "failed", "broken")
     orphan = new / "tables" / ".x.parquet.7.part.parquet"
-    orphan.parent.mkdir()
-    orphan.write_bytes(b"half")
+    page = root / "reports" / ".01_rows.html.7.part.html"
+    for half in (orphan, page):
+        half.parent.mkdir()
+        half.write_bytes(b"half")
     monkeypatch.setattr("typer.confirm", lambda _: False)
     out = say("clean")[1]
     assert failed.name in out
     assert orphan.name in out
+    assert page.name in out
     assert old.name not in out
     assert failed.exists()
     say("clean", "--yes")
-    assert (old.exists(), new.exists(), failed.exists(), orphan.exists()) == (True, True, False, False)
+    assert (old.exists(), new.exists()) == (True, True)
+    assert [path for path in (failed, orphan, page) if path.exists()] == []
     say("clean", "--yes", "--older")
     assert (old.exists(), new.exists()) == (False, True)
     assert "Nothing to clean" in say("clean", "--older")[1]

@@ -119,7 +119,7 @@ def test_a_run_of_a_newer_schema_is_left_alone(run):
         workbench.start("01_study", {"seed": 0})
     assert path.read_bytes() == before
     assert history.state(run.folder) == "newer"
-    assert history.leftovers(run.folder.parents[1], older=True) == {}
+    assert history.leftovers(run.folder.parents[1], run.folder / "none", older=True) == {}
 
 
 def test_a_folder_that_was_moved_still_reads(run, root, monkeypatch):

@@ -209,8 +209,8 @@ def clean(
     """Delete runs that did not finish and orphaned temporary files; says what, and asks."""
     from workbench.lab import history, project
 
-    runs = project.runs_folder()
-    found = history.leftovers(runs, older)
+    runs, reports = project.runs_folder(), _reports()
+    found = history.leftovers(runs, reports, older)
     if not found:
         out.print("Nothing to clean.")
         return
@@ -218,7 +218,7 @@ def clean(
         out.print(Text.assemble((f"{reason:12} ", "yellow"), _near(path)), soft_wrap=True)
     if yes or typer.confirm(f"Delete these {len(found)}?"):
         # Somebody may have gone on with one of them while the question stood.
-        gone = found.keys() & history.leftovers(runs, older).keys()
+        gone = found.keys() & history.leftovers(runs, reports, older).keys()
         for path in gone:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         out.print(f"Deleted {len(gone)}.")

@@ -68,15 +68,16 @@ def state(folder: Path) -> str:
     return str(record["status"])
 
 
-def leftovers(runs: Path, older: bool) -> dict[Path, str]:
+def leftovers(runs: Path, reports: Path, older: bool) -> dict[Path, str]:
     """What `clean` may delete, each with the reason: runs that did not finish, orphaned temporary files.
 
     Args:
         runs: Where runs live.
+        reports: Where their pages are.
         older: Also the finished runs that a newer run of the same notebook follows.
     """
     keep = {folder.parent.name: folder for folder in reversed(all_runs(runs)) if state(folder) == "done"}
-    found: dict[Path, str] = {}
+    found = dict.fromkeys(orphans(reports), "orphaned temporary file")
     for folder in all_runs(runs):
         status = state(folder)
         if status in ("failed", UNFINISHED):
