@@ -1,5 +1,6 @@
 """Two runs, or two sets of runs, side by side: what differs in them, for the terminal and as a page."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -99,8 +100,7 @@ def _tables(
 def _curves(a: lab.Side, b: lab.Side) -> tuple[pd.DataFrame, list[str]]:
     """The curves of metrics that differ, and the names of those that do not."""
     columns = ["side", "run", "series", "step", "metric", "value"]
-    rows = [{"side": side.name, **row} for side in (a, b) for row in lab.curves(side)]
-    frame = pd.DataFrame(rows, columns=columns).astype({"value": float})
+    frame = pd.DataFrame(lab.curves(a, b), columns=columns).astype({"value": float})
     same = []
     for metric, own in frame.groupby("metric", sort=False):
         means = own.groupby(["series", "step", "side"])["value"].mean().unstack("side")
@@ -170,9 +170,12 @@ def _print(console: Console, title: str, heads: list[str], rows: Sequence[Sequen
     console.print(Text(f"\n{visible(title)}", style="bold"))
     if rows:
         table = Table(box=None, header_style="dim", padding=(0, 0, 0, 2))
-        table.add_column("", overflow="fold")
-        for head in heads:
-            table.add_column(head, justify="right", no_wrap=True)
+        # Long texts (of parameters) are folded, so that names and numbers keep their room.
+        widths = [max(len(cell) for cell in column) for column in itertools.zip_longest(*rows, fillvalue="")]
+        for head, width in zip(["", *heads], widths, strict=True):
+            table.add_column(
+                head, justify="right" if head else "left", overflow="fold", min_width=min(width, 14)
+            )
         for row in rows:
             table.add_row(*(Text(visible(cell, 60)) for cell in row))
         console.print(table)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -79,13 +80,15 @@ def code(first: Side, second: Side) -> list[str]:
     ]
 
 
-def curves(side: Side) -> list[dict[str, Any]]:
-    """What the runs logged, one row each number: run, series (the texts of its line), step, metric, value.
+def curves(*sides: Side) -> list[dict[str, Any]]:
+    """What the runs logged, a row a number: side, run, series (the texts of its line), step, metric, value.
 
-    A line without a step counts as the next one; of a step logged twice the last line counts.
+    A line without a step counts as the next one; of a step logged twice the last line counts. A metric of
+    which every run has one series has none: what a run calls its only model is no reason to keep it apart.
     """
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for run, folder in side.runs.items():
+    names: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+    for side, run, folder in [(each.name, *pair) for each in sides for pair in each.runs.items()]:
         path = folder / "metrics.jsonl"
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
         for number, line in enumerate(_entries(lines)):
@@ -93,9 +96,11 @@ def curves(side: Side) -> list[dict[str, Any]]:
             step = line.get("step", number)
             for metric, value in line.items():
                 if metric not in ("time", "step") and isinstance(value, int | float):
-                    key = (run, series, step, metric)
-                    found[key] = dict(zip(("run", "series", "step", "metric"), key, strict=True), value=value)
-    return list(found.values())
+                    row = {"side": side, "run": run, "series": series, "step": step, "metric": metric}
+                    found[tuple(row.values())] = row | {"value": value}
+                    names[metric, run].add(series)
+    several = {metric for (metric, _), own in names.items() if len(own) > 1}
+    return [row if row["metric"] in several else row | {"series": ""} for row in found.values()]
 
 
 def tables(first: Side, second: Side) -> list[str]:

@@ -3,8 +3,7 @@
 import itertools
 import math
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,7 +101,7 @@ def plan_sweep(root: Path, runs: Path, notebook: Notebook, given: Mapping[str, s
 def results(sweep: Sweep) -> Results:
     """Claims and last logged values of the finished points."""
     claims = {job.folder: _claims(job) for job in sweep.points if job.status in _FINISHED}
-    ends = {folder: _ends(folder) for folder in claims}
+    ends = _ends(claims)
     metrics = list(dict.fromkeys(name for own in ends.values() for name in own))
     same = [name for name in metrics if len(ends) > 1 and len({own.get(name) for own in ends.values()}) == 1]
     names = dict.fromkeys(name for own in claims.values() for name in own)
@@ -161,12 +160,11 @@ def _claims(job: execute.Job) -> dict[str, str]:
     }
 
 
-def _ends(folder: Path) -> dict[str, str]:
-    """The last value of each metric that a run logged, by metric and, where it has several, series."""
-    rows = sorted(compare.curves(compare.Side("", {"": folder})), key=lambda row: row["step"])
-    n_series = Counter(metric for metric, _ in {(row["metric"], row["series"]) for row in rows})
-    named = [
-        (f"{row['metric']} · {row['series']}" if n_series[row["metric"]] > 1 else row["metric"], row["value"])
-        for row in rows
-    ]
-    return {visible(name, 60): f"{value:.4g}" for name, value in named}
+def _ends(folders: Iterable[Path]) -> dict[Path, dict[str, str]]:
+    """For each run the last value of each metric that it logged, by metric and, where there are, series."""
+    ends: dict[Path, dict[str, str]] = {folder: {} for folder in folders}
+    side = compare.Side("", {str(folder): folder for folder in ends})
+    for row in sorted(compare.curves(side), key=lambda row: row["step"]):
+        name = f"{row['metric']} · {row['series']}" if row["series"] else row["metric"]
+        ends[Path(row["run"])][visible(name, 60)] = f"{row['value']:.4g}"
+    return ends
