@@ -14,12 +14,11 @@ import numpy as np
 import pandas as pd
 
 from workbench.corpora import open_ended, rows
-from workbench.corpora.files import load_texts
 from workbench.corpora.generation_files import COLUMNS, load_generations, usable
 from workbench.engine import models
 from workbench.engine.encoders import encode
 from workbench.engine.folders import kept
-from workbench.engine.generate import Sampler, TransformersSampler
+from workbench.engine.generate import Sampler, TransformersSampler, prompt_for
 from workbench.engine.samplers import sampler
 from workbench.errors import UserError
 from workbench.measures import similarity
@@ -125,7 +124,9 @@ def prompts(params: Any) -> pd.DataFrame:
     if params.prompts == "embedded":
         found = [(each.id, each.prompt, each.kind) for each in open_ended.requests(params.seed)]
     elif params.prompts.endswith(".txt"):
-        found = [(line, line, "") for line in load_texts(params.prompts, separator="line")]
+        (path,), _ = rows.find(params.prompts, (".txt",))
+        with rows.opened(path) as file:
+            found = [(line, line, "") for line in map(str.strip, file) if line]
     else:
         found = []
         for where, row in rows.of_source(params.prompts):
@@ -135,6 +136,8 @@ def prompts(params: Any) -> pd.DataFrame:
             known = row if isinstance(row, dict) else {}
             own = prompt if known.get("id") is None else str(known["id"])
             found.append((own, prompt, str(known.get("category") or "")))
+    if not found:
+        raise UserError(f"{params.prompts} holds no prompt.")
     asked = pd.DataFrame(found, columns=["prompt_id", "prompt", "category"]).drop_duplicates()
     again = asked.loc[asked["prompt_id"].duplicated(), "prompt_id"]
     if len(again):
@@ -150,7 +153,7 @@ def ask(
     Each model has random numbers of its own: with common ones, models that are alike would draw alike.
     """
     replies = sampler.sample(
-        asked["prompt"].tolist(),
+        [prompt_for(sampler, prompt) for prompt in asked["prompt"]],
         n=n,
         max_new_tokens=longest,
         **{"temperature": params.temperature, "top_p": params.top_p, "min_p": params.min_p, **other},

@@ -121,7 +121,7 @@ def corpus(params: Any, sizes: Sizes) -> pd.DataFrame:
 
 
 def gradients(
-    folder: Path, proxy: Proxy, examples: pd.DataFrame, params: Any
+    folder: str | Path, proxy: Proxy, examples: pd.DataFrame, params: Any
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Unit gradient vectors `[n, d]`, and the columns id, loss (nats per token), norm, n_tokens.
 
