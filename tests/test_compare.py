@@ -214,6 +214,21 @@ def test_the_last_line_of_a_step_counts_and_a_torn_one_does_not(project):
     assert re.search(r"loss · small +7\.50 +7\.50 +0\b", say("compare", a.name, b.name)[1])
 
 
+def test_the_only_series_of_each_run_is_one_whatever_it_is_called(root, project):
+    made, say = project
+    a, b = made(logged=False), made(logged=False, width=128)
+    for folder, name, value in ((a, "2x64", 1.0), (b, "2x128", 0.5)):
+        for step in range(3):
+            line = {"model": name, "step": step, "loss": value / (step + 1)}
+            files.append_line(folder / "metrics.jsonl", json.dumps(line))
+        files.append_line(folder / "metrics.jsonl", json.dumps({"model": name, "grammar": value}))
+    out = say("compare", a.name, b.name)[1]
+    assert re.search(r"^ +loss +0\.333 +0\.167 +−0\.167", out, re.MULTILINE)
+    assert re.search(r"^ +grammar +1\.00 +0\.500 +−0\.500", out, re.MULTILINE)
+    html = (root / out.strip().splitlines()[-1].removeprefix("Page: ")).read_text(encoding="utf-8")
+    assert len(re.findall(r'class="spec">', html)) == 1, "one number a run is no curve"
+
+
 def test_other_items_are_refused_but_the_curves_are_shown(project):
     made, say = project
     a, b = made(table=answers()), made(table=answers(items=30), width=128)

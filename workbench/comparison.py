@@ -129,8 +129,11 @@ def page_name(found: Comparison) -> str:
 
 def write(found: Comparison, path: Path) -> Path:
     """Write the page: one file that opens offline, as the reports are."""
-    names = dict.fromkeys(found.curves["metric"])
-    bundles = [views.curves(found.curves[found.curves["metric"] == name], name).bundle()[0] for name in names]
+    bundles = [
+        views.curves(own, str(name)).bundle()[0]
+        for name, own in found.curves.groupby("metric", sort=False)
+        if own["step"].nunique() > 1  # one number a run is in the table of last values, and no curve
+    ]
     return report.write_comparison(_page(found), bundles, path)
 
 
