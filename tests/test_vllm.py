@@ -21,7 +21,7 @@ from workbench.corpora.stories.story import story_at
 from workbench.engine import models, vllm_server
 from workbench.engine.generate import Completion
 from workbench.engine.samplers import sampler
-from workbench.engine.tokens import Framed
+from workbench.engine.tokens import Framed, encode
 from workbench.engine.train import train
 from workbench.errors import UserError
 
@@ -36,7 +36,7 @@ IDLE = 3.0
 def folder(tmp_path_factory):
     texts = [story_at(index, seed=0).text for index in range(200)]
     tokenizer = models.train_tokenizer(texts, 400)
-    model = models.build(models.config("tiny:0.3M", len(tokenizer), context=64), seed=0)
+    model = models.build(models.config("tiny:0.3M", len(tokenizer), context=128), seed=0)
     folder = tmp_path_factory.mktemp("models") / "tiny"
     train(model, tokenizer, texts, folder=folder, steps=60, context=64, batch_size=8)
     return folder
@@ -123,15 +123,25 @@ def test_greedy_texts_and_log_probabilities_are_equal(vllm, local):
     assert [row.text for row in found] == [row.text for row in expected]
 
 
+def test_prompts_that_make_more_than_one_step_of_the_engine(vllm, local):
+    texts = [story_at(index, seed=2).text for index in range(64)]
+    prompts = [local.tokenizer.decode(ids[1:120]) for ids in local.tokenizer(texts).input_ids]
+    rows = [row for (row,) in vllm.sample(prompts, max_new_tokens=4, seed=6)]
+    asked = encode(local.tokenizer, prompts)
+    assert sum(map(len, asked[:32])) > 2048  # tokens of a step, by default
+    for ids, row in zip(asked[::8], rows[::8], strict=True):
+        assert row.logprobs[0] == pytest.approx(np.log(next_token(local, ids)[row.tokens[0]]), abs=1e-3)
+
+
 def test_the_contract_at_its_edges(vllm, local):
-    long = " ".join(["the"] * 40)
+    long = " ".join(["the"] * 100)
     how = {"max_new_tokens": 60, "temperature": 0}
     chat = Framed("<|endoftext|>" + PROMPT)  # its beginning of text is its own
     for prompt in ("", long, chat):  # empty, and with less room in the context than asked for
         assert vllm.sample([prompt], **how)[0][0].tokens == local.sample([prompt], **how)[0][0].tokens
     (stopped,), (same,) = (each.sample([PROMPT], stop=["."], **how)[0] for each in (vllm, local))
     assert (stopped.text, stopped.finish_reason) == (same.text, "stop")
-    with pytest.raises(UserError, match="leaves no room in the model's context of 64"):
+    with pytest.raises(UserError, match="leaves no room in the model's context of 128"):
         vllm.sample(["the cat " * 80], max_new_tokens=1)
 
 
@@ -172,7 +182,7 @@ with open(sys.argv[3], "w") as file:  # vLLM prints
 
 @pytest.mark.slow
 def test_where_vllm_is_installed_it_runs_without_a_server(vllm, local, folder, tmp_path):
-    greedy = {"prompts": ["", PROMPT, "the " * 40], "max_new_tokens": 60, "temperature": 0, "stop": ["."]}
+    greedy = {"prompts": ["", PROMPT, "the " * 100], "max_new_tokens": 60, "temperature": 0, "stop": ["."]}
     drawn = {"prompts": [PROMPT], "n": 1000, "max_new_tokens": 1, "seed": 5}
     seeded = {"prompts": [PROMPT, PROMPT], "n": 2, "max_new_tokens": 12, "temperature": 0.9, "seed": 3}
     command = [vllm_server.ENVIRONMENT / "bin" / "python", "-c", HERE, folder]
@@ -248,3 +258,5 @@ def test_another_process_uses_it_and_the_last_one_to_go_ends_it(vllm, folder, tm
         user.kill()
         user.wait()
     until(lambda: gone(server.pid))
+    with pytest.raises(UserError, match=r"vLLM has ended: .*; run again to start it and go on"):
+        vllm.sample([PROMPT], max_new_tokens=1)

