@@ -231,7 +231,7 @@ def test_every_arm_is_trained_and_asked_and_a_second_call_only_reads(right, begi
 def test_facts_that_are_read_often_are_known(task, tmp_path):
     arm = study.Arm(1.0, "shuffled", (1, 32))
     longer = replace(task, sizes=replace(SMALL, updates=60, learning_rate=1e-2))
-    study._fit(arm, longer, tmp_path / "arm", "", "cpu", log=lambda row: None, stop=lambda: False)
+    study._fit(arm, longer, tmp_path / "arm", "", "cpu", log=lambda row: None)
     found = study._read(tmp_path / "arm", arm, longer).set_index(["update", "measure"])["value"]
     assert found[0, "facts"] < 0.3
     assert found[60, "facts"] > 0.9
@@ -244,7 +244,7 @@ def test_a_given_model_learns_in_its_own_shape_and_no_shapes_are_compared(begin,
     assert {arm.shape for arm in arms} == {None}
     assert len(arms) == len(task_of.SHARES) + len(task_of.ORDERS) - 1
     assert study.counts(task, params).empty
-    study._fit(arms[2], task, tmp_path / "arm", begin, "cpu", log=lambda row: None, stop=lambda: False)
+    study._fit(arms[2], task, tmp_path / "arm", begin, "cpu", log=lambda row: None)
     frame = study._read(tmp_path / "arm", arms[2], task)
     assert models.load(tmp_path / "arm" / "model")[0].config.hidden_size == 16
     rows = results.summary(results.at_end(frame).assign(n=1), ["layers", "width", "measure"])

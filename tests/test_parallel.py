@@ -14,27 +14,27 @@ from workbench.engine.parallel import side_by_side
 from workbench.errors import UserError
 
 
-def count(up_to, *, log, stop):
+def count(up_to, *, log):
     for number in range(1, up_to + 1):
         log({"tokens": number, "threads": torch.get_num_threads()})
 
 
-def tell_process(*, log, stop):
+def tell_process(*, log):
     log({"tokens": 1, "process": os.getpid()})
 
 
-def fail(*, log, stop):
+def fail(*, log):
     raise UserError("This one cannot be trained.")
 
 
-def wait(note, *, log, stop):
+def wait(note, *, log):
     """Leaves its process id, and goes on for ever."""
     Path(note).write_text(str(os.getpid()))
     while True:
         time.sleep(0.05)
 
 
-def die(*, log, stop):
+def die(*, log):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -90,8 +90,8 @@ def test_one_failure_is_raised_here_and_ends_the_others(tmp_path):
         assert gone(int((tmp_path / "note").read_text()))
 
 
-def either(work, *arguments, log, stop):
-    work(*arguments, log=log, stop=stop)
+def either(work, *arguments, log):
+    work(*arguments, log=log)
 
 
 def test_a_process_killed_from_outside_is_one_sentence():

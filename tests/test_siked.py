@@ -82,11 +82,14 @@ def base(tmp_path_factory):
 
 
 @pytest.mark.parametrize("how", ["adaptive", "all", "teacher-only"])
-def test_rounds_go_on_where_they_were_cut_and_choose_the_best(base, tmp_path, how):
+def test_rounds_go_on_where_they_were_cut_and_choose_the_best(base, tmp_path, monkeypatch, how):
     folder, teacher = base
     arguments = (folder, teacher, QUESTIONS[:8], QUESTIONS[8:], LESSON, how)
-    cut = siked.distil(tmp_path / "s", *arguments, stop=lambda: True)
-    assert cut.rounds["round"].tolist() == [0]
+    with monkeypatch.context() as cut:
+        cut.setattr(siked, "divergence", lambda *_: 1 / 0)  # told of a round when it has ended
+        with pytest.raises(ZeroDivisionError):
+            siked.distil(tmp_path / "s", *arguments)
+    assert not (tmp_path / "s" / "round-1").exists()
     first = (tmp_path / "s" / "round-0" / "model" / "model.safetensors").stat().st_mtime_ns
     learnt = siked.distil(tmp_path / "s", *arguments)
     assert (tmp_path / "s" / "round-0" / "model" / "model.safetensors").stat().st_mtime_ns == first

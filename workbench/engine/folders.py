@@ -79,16 +79,28 @@ def kept(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     import pandas
 
     if not path.exists():
-        table, new = make(), path.with_name(f".{path.name}.{os.getpid()}.new")
-        with writable(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                table.to_parquet(new, index=False)
-                sync(new)
-                new.replace(path)
-            finally:
-                new.unlink(missing_ok=True)
+        table = make()
+        with whole_file(path) as new:
+            table.to_parquet(new, index=False)
     return pandas.read_parquet(path)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A temporary name for a file, which takes the place of `path` when the block ends well.
+
+    Raises:
+        UserError: it cannot be written (permissions, full disk).
+    """
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    with writable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield new
+            sync(new)
+            new.replace(path)
+        finally:
+            new.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ def side_by_side(
     processes: int,
     unit: str = "token",
 ) -> None:
-    """Runs `work(*arguments, log=…, stop=…)` for every task, in processes of their own.
+    """Runs `work(*arguments, log=…)` for every task, in processes of their own.
 
     The work keeps what it does by itself and goes on with it when it is called again (as `train.train` does).
     A process whose parent is gone, killed for instance, ends at once.
@@ -55,7 +55,7 @@ def side_by_side(
 
         if processes == 1:
             for name, arguments in tasks.items():
-                work(*arguments, log=lambda row, name=name: note(name, row), stop=lambda: False)
+                work(*arguments, log=lambda row, name=name: note(name, row))
             return
         for name, row in _rows(work, tasks, processes):
             note(name, row)
@@ -71,7 +71,7 @@ def _rows(work: Callable[..., None], tasks: Mapping[str, tuple], processes: int)
     with _ended(running):
         for name in waiting[:processes]:
             there, here = context.Pipe(duplex=False)
-            arguments = (work, there, queue, os.getpid(), threads)
+            arguments = (work, there, queue, threads)
             running[name] = context.Process(target=_child, args=arguments, daemon=True), here
             running[name][0].start()
             there.close()
@@ -126,7 +126,7 @@ def _ended(running: Mapping[str, tuple[BaseProcess, Connection]]) -> Iterator[No
             process.join()
 
 
-def _child(work: Callable[..., None], line: Connection, queue: Any, parent: int, threads: int) -> None:
+def _child(work: Callable[..., None], line: Connection, queue: Any, threads: int) -> None:
     import torch
 
     Thread(target=_end_with_parent, daemon=True).start()
@@ -137,7 +137,7 @@ def _child(work: Callable[..., None], line: Connection, queue: Any, parent: int,
         while (task := line.recv()) is not None:
             name, arguments = task
             log = partial(_told, queue, name)
-            work(*arguments, log=log, stop=lambda: os.getppid() != parent)
+            work(*arguments, log=log)
             queue.put((name, "done", None))
     except BaseException as error:
         queue.put((name, "failed", _sendable(error)))

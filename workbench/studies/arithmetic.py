@@ -21,6 +21,7 @@ import torch
 
 from workbench.engine import models
 from workbench.engine.adapters import Lora
+from workbench.engine.folders import writable
 from workbench.engine.generate import TransformersSampler
 from workbench.engine.parallel import side_by_side
 from workbench.engine.tokens import encode, encode_pairs, framed
@@ -192,7 +193,6 @@ def _teach(
     asked: pd.DataFrame,
     *,
     log: Callable[[dict[str, float]], None],
-    stop: Callable[[], bool],
 ) -> None:
     place = folder.with_name(f".{folder.name}")
     model, tokenizer = models.load(first.source, first.device)
@@ -213,18 +213,16 @@ def _teach(
             lora=first.lora,
             seed=zlib.crc32(f"{seed}/{number}".encode()),
             log=lambda row, before=before: log({**row, "tokens": before + row["tokens"]}),
-            stop=stop,
             context=min(sizes.context, _limit(model)),
             batch_size=sizes.batch_size,
         )
-        if not history.finished:
-            return
         rows.append(history.frame().assign(tokens=lambda frame, before=before: before + frame["tokens"]))
         before = int(rows[-1]["tokens"].iloc[-1])
     curve = pd.concat(rows, ignore_index=True).rename(columns={"held_out_nats": "held_out"})
-    curve[["tokens", "loss", "held_out"]].to_parquet(place / "curve.parquet")
     replies = pd.DataFrame({"reply": _replies(model, tokenizer, asked["question"])})
-    replies.to_parquet(place / "replies.parquet")
+    with writable(place):
+        curve[["tokens", "loss", "held_out"]].to_parquet(place / "curve.parquet")
+        replies.to_parquet(place / "replies.parquet")
     for number in range(len(stages)):
         shutil.rmtree(place / str(number))
     os.replace(place, folder)

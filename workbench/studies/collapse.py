@@ -148,15 +148,12 @@ def _run(
     seed: int,
     *,
     log: Callable[[dict[str, float]], None],
-    stop: Callable[[], bool],
 ) -> None:
     """All generations of one chain; `real` is the first generation of all."""
     real = examples(sizes.chain_pairs, seed)
     pool, before = list(real), folder / "real" / "model-1"
     frames = []
     for generation in [1] if regime == "real" else range(2, sizes.generations + 1):
-        if stop():
-            return
         place = folder / regime / f"model-{generation}"
         if regime != "real":
             written = kept(

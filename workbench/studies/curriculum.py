@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 from workbench.corpora import walks
 from workbench.corpora.facts import Fact
 from workbench.engine import models
+from workbench.engine.folders import whole_file
 from workbench.engine.parallel import side_by_side
 from workbench.engine.tokens import encode_pairs
 from workbench.engine.train import train
@@ -148,7 +149,6 @@ def _fit(
     device: str,
     *,
     log: Callable[[dict[str, float]], None],
-    stop: Callable[[], bool],
 ) -> None:
     place, sizes = folder.with_name(f".{folder.name}"), task.sizes
     place.mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ def _fit(
         log({**row, "tokens": row["step"]})
 
     _check(model, task, place / "0.npz")
-    history = train(
+    train(
         model,
         task.tokenizer,
         task.pages(arm.share, arm.order),
@@ -179,16 +179,15 @@ def _fit(
         seed=task.seed,
         checkpoint_every=max(_FEWEST_UPDATES, sizes.updates // 10),
         log=note,
-        stop=stop,
     )
-    if history.finished:
-        os.replace(place, folder)
+    os.replace(place, folder)
 
 
 # ------------------------------------------------------------------------------- asking
-def _check(model: PreTrainedModel, task: Task, file: Path) -> None:
-    facts = facts_right(model, task)
-    np.savez(file, facts=facts, walks=walked(model, task) == task.asked_walks().ends)
+def _check(model: PreTrainedModel, task: Task, path: Path) -> None:
+    found = {"facts": facts_right(model, task), "walks": walked(model, task) == task.asked_walks().ends}
+    with whole_file(path) as new, new.open("wb") as file:
+        np.savez(file, **found)
 
 
 def facts_right(model: PreTrainedModel, task: Task) -> np.ndarray:

@@ -178,12 +178,9 @@ def _train(
     seed: int,
     *,
     log: Callable[[dict[str, float]], None],
-    stop: Callable[[], bool],
 ) -> None:
     tokenizer = models.train_tokenizer(_everything(sizes.pairs, seed), VOCABULARY)
     for number, member in enumerate(members, 1):
-        if stop():
-            return
         if member.of:
             model, _ = models.load(folder / member.of, "cpu")
             examples = list(taught) if member.reads == "teacher" else best_answers()

@@ -201,7 +201,6 @@ def fit(
     folder: Path,
     *,
     log: Callable[[dict[str, float]], None],
-    stop: Callable[[], bool],
 ) -> None:
     """Trains one model of the ladder into `folder`."""
     config = models.config(
@@ -225,7 +224,6 @@ def fit(
         warmup=50,
         seed=seed,
         log=log,
-        stop=stop,
     )
 
 

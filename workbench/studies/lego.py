@@ -22,6 +22,7 @@ from workbench.corpora.lego import Chains, Words, draw, words
 from workbench.engine import models
 from workbench.engine.anatomy import anatomy
 from workbench.engine.capture import capture, hooked
+from workbench.engine.folders import whole_file
 from workbench.engine.parallel import side_by_side
 from workbench.engine.train import uses_bf16
 from workbench.errors import UserError
@@ -129,7 +130,6 @@ def fit(
     folder: Path,
     *,
     log: Callable[[dict[str, float]], None],
-    stop: Callable[[], bool],
 ) -> None:
     """Trains one arm into `folder`; `checks.npy` there holds [checks, strings, positions]: was it right?"""
     if (folder / "checks.npy").exists():
@@ -162,10 +162,9 @@ def fit(
         if step * CHECKS // sizes.steps > (step - 1) * CHECKS // sizes.steps:
             checks.append(right(model, test, vocabulary))
             log({"tokens": step, "step": step, "loss": loss.item()})
-            if stop():
-                return
     models.save(model, tokenizer, folder)
-    np.save(folder / "checks.npy", np.array(checks))
+    with whole_file(folder / "checks.npy") as new, new.open("wb") as file:
+        np.save(file, np.array(checks))
 
 
 def _fresh(like: PreTrainedModel, n_layers: int | None, seed: int) -> PreTrainedModel:

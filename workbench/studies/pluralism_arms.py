@@ -153,14 +153,11 @@ def _seed(
     seed: int,
     *,
     log: Callable[[dict[str, float]], None],
-    stop: Callable[[], bool],
 ) -> None:
     if plan.model == "embedded":
         pretrain(folder / "base", plan.sizes, plan.seed, plan.seed + seed)
     questions = lesson_questions(plan.task, plan.tuned, plan.seed, plan.model == "embedded")
     for number, arm in enumerate(plan.arms, 1):
-        if stop():
-            return
         if arm != BEFORE:
             _tune(folder, plan, questions, arm, seed)
         where = source(folder.parent, plan, arm, seed)

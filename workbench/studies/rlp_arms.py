@@ -62,7 +62,7 @@ def fit_all(folder: Path, plan: Plan, log: Callable[..., None]) -> dict[str, pd.
 def prepare(folder: Path, plan: Plan) -> Path:
     """The folder of the first repetition, with its base in it."""
     if plan.model == "embedded":
-        rlp_task.imitate(folder / f"seed-{plan.seed}", plan.sizes.language, plan.seed, lambda: False)
+        rlp_task.imitate(folder / f"seed-{plan.seed}", plan.sizes.language, plan.seed)
     return folder / f"seed-{plan.seed}"
 
 
@@ -95,23 +95,16 @@ def _name(arm: str) -> str:
     return arm.replace(",", "").replace(" ", "-")
 
 
-def _repetition(
-    folder: Path, plan: Plan, seed: int, *, log: Callable[[dict], None], stop: Callable[[], bool]
-) -> None:
+def _repetition(folder: Path, plan: Plan, seed: int, *, log: Callable[[dict], None]) -> None:
     if plan.model == "embedded":
-        rlp_task.imitate(folder, plan.sizes.language, seed, stop)
+        rlp_task.imitate(folder, plan.sizes.language, seed)
     # Chosen by the base, so that all arms are asked at the same places.
     places = plan.source.chosen(plan.sizes.tested, HELD_OUT, *models.load(plan.base(folder), plan.device))
     for number, arm in enumerate(plan.arms, 1):
-        if stop():
-            return
         if not _place(folder, arm, TABLES[0]).exists():
             model, tokenizer = models.load(_beginning(folder, plan, arm), plan.device)
-            _train(
-                folder, plan, arm, seed, model, tokenizer, places, partial(_tell, log, arm, number - 1), stop
-            )
-            if stop():
-                return
+            tell = partial(_tell, log, arm, number - 1)
+            _train(folder, plan, arm, seed, model, tokenizer, places, tell)
             _ask(folder, plan, arm, model, tokenizer, places)
         log({"tokens": number})
 
@@ -133,11 +126,10 @@ def _train(
     tokenizer: PreTrainedTokenizerFast,
     places: Sequence[Position],
     log: Callable[[dict], None],
-    stop: Callable[[], bool],
 ) -> None:
     """Trains the model in place; the base stays as it is."""
     sizes, source = plan.sizes, plan.source
-    common = {"folder": folder / _name(arm), "seed": seed, "lora": plan.lora, "stop": stop}
+    common = {"folder": folder / _name(arm), "seed": seed, "lora": plan.lora}
     watching = {"log": lambda row: (log(row), _snapshot(folder, plan, arm, model, tokenizer, places, row))}
     n = sizes.rlp * sizes.prompts
     if arm in (RLP, PURE, RPT, ANYWHERE):

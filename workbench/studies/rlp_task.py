@@ -48,7 +48,7 @@ class Language:
         return 2 * self.slots + 7
 
 
-def imitate(folder: Path, language: Language, seed: int, stop: Callable[[], bool]) -> None:
+def imitate(folder: Path, language: Language, seed: int) -> None:
     """The model that reinforcement begins with, in `folder / "base"`.
 
     First it reads chains with every step written down, then such whose thoughts are mostly idle: it has seen
@@ -74,10 +74,7 @@ def imitate(folder: Path, language: Language, seed: int, stop: Callable[[], bool
             context=language.context,
             learning_rate=language.learning_rate,
             seed=seed,
-            stop=stop,
         )
-        if stop():
-            return
 
 
 def _as_found(rng: np.random.Generator) -> Callable[[Chain], str]:

@@ -190,7 +190,6 @@ def _teach(
     seed: int,
     *,
     log: Callable[[dict[str, float]], None],
-    stop: Callable[[], bool],
 ) -> None:
     for number, (arm, settings) in enumerate(arms.items(), 1):
         place, settings = folder / _name(arm), dict(settings)
@@ -207,9 +206,7 @@ def _teach(
                 with replacing(place / part) as new:
                     shutil.copytree(folder / other / part, new, dirs_exist_ok=True)
         given = (base, rows, task.train, task.held_out, sizes.lesson)
-        learnt = siked.distil(place, *given, device=device, seed=seed, stop=stop, **settings)
-        if stop():
-            return
+        learnt = siked.distil(place, *given, device=device, seed=seed, **settings)
         kept(place / "rounds.parquet", lambda found=learnt.rounds: found)
         kept(place / "test.parquet", partial(_asked, learnt.folder, task.tests, sizes.lesson, device))
         log({"tokens": number})

@@ -103,7 +103,6 @@ def distil(
     priority: Sequence[str] = (),
     device: str = "auto",
     seed: int = 0,
-    stop: Callable[[], bool] = lambda: False,
 ) -> Learnt:
     """Teaches a student in rounds; a call that was cut off goes on in the round where it was.
 
@@ -123,7 +122,6 @@ def distil(
             the first strategy that has one (paper, "Biasing SIKeD towards a specific strategy").
         device: see `models.load`.
         seed: of order and draws.
-        stop: asked between rounds; when true the call returns early, to be repeated.
 
     Raises:
         UserError: the teacher has no solution, or alpha does not suit the mixture.
@@ -151,7 +149,7 @@ def distil(
         answered = kept(place / "held_out.parquet", partial(answers, sampler, held_out, lesson))
         rows.append({"round": number, **_state(mixed, answered)})
         gain = rows[-1]["held_out"] - max((row["held_out"] for row in rows[:-1]), default=-1)
-        if stop() or gain < lesson.least_gain:
+        if gain < lesson.least_gain:
             break
     frame = pd.DataFrame(rows)
     chosen = int(frame["held_out"].idxmax())

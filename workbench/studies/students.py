@@ -4,7 +4,6 @@ The base has read number facts and problems of one step; the sets hold problems 
 student has to learn which steps a text asks for, not how to add. A set is worth its student's accuracy.
 """
 
-import os
 import shutil
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.problems import Problem, draw, templates
 from workbench.engine import models
-from workbench.engine.folders import writable
+from workbench.engine.folders import whole_file
 from workbench.engine.generate import TransformersSampler, prompt_for
 from workbench.engine.parallel import side_by_side
 from workbench.engine.tokens import framed
@@ -193,12 +192,9 @@ def _teach(
     chat: bool,
     *,
     log: Callable[[dict[str, float]], None],
-    stop: Callable[[], bool],
 ) -> None:
     tests = test_problems(course.asked, seed)
     for number, (name, pairs) in enumerate(sets.items(), 1):
-        if stop():
-            return
         model, tokenizer = models.load(base, "cpu")
         place = folder / f".{name}"
         train(
@@ -216,9 +212,8 @@ def _teach(
         )
         sampler = TransformersSampler(model, tokenizer, batch_size=64)
         right = {kind: is_right(sampler, problems, chat) for kind, problems in tests.items()}
-        with writable(folder / f"{name}.npz"):
-            np.savez(place / "answers.npz", **right)
-            os.replace(place / "answers.npz", folder / f"{name}.npz")
+        with whole_file(folder / f"{name}.npz") as new, new.open("wb") as file:
+            np.savez(file, **right)
         shutil.rmtree(place)
         log({"tokens": number})
 
