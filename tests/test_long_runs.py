@@ -272,7 +272,11 @@ def content(path):
     if path.name == "training.json":
         kept = json.loads(path.read_text())
         return kept | {"rows": [untimed(row) for row in kept["rows"]]}
-    return path.read_bytes()
+    whole = path.read_bytes()
+    if path.suffix == ".safetensors":  # its notes stand in any order
+        start = 8 + int.from_bytes(whole[:8], "little")
+        return json.loads(whole[8:start]), whole[start:]
+    return whole
 
 
 def untimed(row):
