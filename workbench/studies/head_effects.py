@@ -130,7 +130,7 @@ def changes(trials: pd.DataFrame) -> pd.DataFrame:
     for part, frame in trials.groupby("part", sort=False):
         values = frame.pivot(index="item", columns="condition", values="value")
         for condition in frame["condition"].unique():
-            if condition != WHOLE and values[condition].notna().any():
+            if condition != WHOLE and (values[condition] - values[WHOLE]).notna().any():
                 found = paired_difference(values[condition], values[WHOLE])
                 rows.append((condition, part, found.value, found.low, found.high, found.n))
     return pd.DataFrame(rows, columns=["condition", "part", "value", "low", "high", "n"])
