@@ -7,6 +7,7 @@ Their vocabularies and a few steps of training come from texts that the notebook
 """
 
 import json
+from functools import cache
 
 import torch
 import transformers
@@ -22,7 +23,7 @@ from workbench.corpora.stories import story_at
 from workbench.corpora.stories.words import BOYS, GIRLS
 
 FAMILIES = ("Llama", "Qwen2", "GPT2", "GPTNeoX")
-CONTEXT, WIDTH, STEPS = 512, 64, 60
+CONTEXT, WIDTH, STEPS = 768, 64, 60
 END = "<|endoftext|>"
 SHAPE = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": WIDTH, "intermediate_size": 128}
 GATED = {**SHAPE, "num_key_value_heads": 2}
@@ -36,6 +37,7 @@ WORDS = [*walks.PLACES[:5], *walks.WAYS[:3], *lego.VALUES, *lego.OPERATIONS, *BO
 QWEN_SPLIT = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
+@cache
 def texts():
     """Stories, worked problems and, often enough to become tokens, the words that some notebooks need."""
     told = [story_at(number, seed=0).text for number in range(40)]

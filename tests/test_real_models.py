@@ -11,14 +11,25 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
+import torch
+import transformers
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from model_folders import FAMILIES, folder_of, texts
+from model_folders import FAMILIES, SYSTEM, folder_of, texts
 
-import workbench.engine  # noqa: F401
+from workbench.corpora import lego, walks
+from workbench.corpora.problems import draw
+from workbench.engine import models
+from workbench.engine.batch import end_tokens
+from workbench.engine.generate import TransformersSampler
+from workbench.engine.tokens import Framed, continued, encode
 from workbench.lab.record import read_run
+from workbench.studies import generators, hivemind_answers, stories
+from workbench.studies.judge import judge
 
 ROOT = Path(__file__).parent.parent
 PATHS = {path.stem[:2]: path for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))}
@@ -45,20 +56,20 @@ SMALL = {  # notebook: what takes the place of what in its study, at profile=tin
     "06": {"curriculum_task.SIZES": {"facts": 20, "updates": 16, "batch": 4, "seeds": 2, "asked": 20}},
     "07": {
         "arithmetic_task.SIZES": {
-            "problems": 40, "exercises": 10, "task_tokens": 5_000, "extra_tokens": 5_000, "seeds": 2,
+            "problems": 40, "exercises": 10, "task_tokens": 5_000, "extra_tokens": 5_000, "seeds": 1,
             "asked": 4, "per_cell": 1,
         }
     },
-    "08": {"rounds.SIZES": {"lesson": LESSON, "train": 12, "held_out": 4, "asked": 5, "seeds": 2}},
+    "08": {"rounds.SIZES": {"lesson": LESSON, "train": 12, "held_out": 4, "asked": 5, "seeds": 1}},
     "09": {
         "prismatic.SIZES": {
             "course": {"steps": 4, "asked": 5}, "corpus": 60, "subsets": 6, "n": 12, "first": 16,
-            "target": 24, "per_round": 12, "seeds": 2,
+            "target": 24, "per_round": 12, "seeds": 1,
         }
     },
     "10": {"hivemind_answers._LONG": 24},
-    "11": {"rlp_plan.SIZES": {"rlp": 2, "prompts": 4, "tested": 8, "draws": 2, "seeds": 2}},
-    "12": {"pluralism_arms.SIZES": {"tuning_steps": 2, "pairs": 4, "seeds": 2, "samples": 6}},
+    "11": {"rlp_plan.SIZES": {"rlp": 2, "prompts": 4, "tested": 8, "draws": 2, "seeds": 1}},
+    "12": {"pluralism_arms.SIZES": {"tuning_steps": 2, "pairs": 4, "seeds": 1, "samples": 4}},
 }  # fmt: skip
 
 
@@ -150,6 +161,100 @@ def test_a_notebook_takes_a_folder(notebook, family, folders, runs, tmp_path, mo
     run = execute(notebook, given(notebook, folders, family, tmp_path / "own"), runs, monkeypatch)
     assert read_run(run.folder)["status"] == "done"
     assert json.loads((run.folder / "claims.json").read_text())
+
+
+# ------------------------------------------------------------------------------- what folders bring along
+def test_a_folder_is_the_same_after_it_was_loaded_and_saved(folders, tmp_path):
+    text = "Once upon a time, Tom’s 12 toys were 3 * 4: <|im_end|> </s> ✓"
+    for family, folder in folders.items():
+        model, tokenizer = models.load(folder, "cpu")
+        models.save(model, tokenizer, tmp_path / family)
+        again, same = models.load(tmp_path / family, "cpu")
+        (ids,) = encode(tokenizer, [text])
+        assert encode(same, [text]) == [ids]
+        assert tokenizer.decode(ids, skip_special_tokens=True) == text
+        assert (same.chat_template, same.pad_token) == (tokenizer.chat_template, tokenizer.pad_token)
+        assert torch.equal(again(torch.tensor([ids])).logits, model(torch.tensor([ids])).logits)
+        own, kept = (each.generation_config for each in (model, again))
+        assert (own.temperature, own.top_p, own.eos_token_id) == (
+            kept.temperature,
+            kept.top_p,
+            kept.eos_token_id,
+        )
+
+
+def test_settings_in_a_folder_do_not_change_how_it_is_sampled(folders):
+    model, tokenizer = models.load(folders["Qwen2"], "cpu")
+    assert model.generation_config.repetition_penalty == 1.1
+    assert end_tokens(model) == {*tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])}
+    sampler = TransformersSampler(model, tokenizer)
+    asked = {"prompts": ["Once upon"], "n": 8, "max_new_tokens": 30}
+    drawn, likeliest = sampler.sample(**asked), sampler.sample(**asked, temperature=0)[0][0]
+    (ids,) = encode(tokenizer, asked["prompts"])
+    by_transformers = model.generate(torch.tensor([ids]), max_new_tokens=30, do_sample=False)
+    assert by_transformers[0, len(ids) :].tolist() != likeliest.tokens  # penalised
+    ends = model.generation_config.eos_token_id
+    model.generation_config = transformers.GenerationConfig(eos_token_id=ends)
+    assert sampler.sample(**asked) == drawn
+    plain = model.generate(torch.tensor([ids]), max_new_tokens=30, do_sample=False, pad_token_id=0)
+    assert plain[0, len(ids) :].tolist() == likeliest.tokens
+
+
+def test_words_are_found_whatever_a_tokenizer_does_at_a_beginning(folders):
+    for folder in folders.values():
+        _, tokenizer = models.load(folder, "cpu")
+        found = lego.words(tokenizer, 4)
+        tokens = [*found.operations, *found.values, *walks.words(tokenizer, 5, 3).places]
+        said = [tokenizer.decode(int(token)).strip() for token in tokens]
+        assert said == [*lego.OPERATIONS, *lego.VALUES, *walks.PLACES[:5]]
+        for text in (" happy", "</think>\n", "\n<think>", "Tom"):
+            (ids,) = encode(tokenizer, ["It is"])
+            assert tokenizer.decode(ids + continued(tokenizer, text)).endswith("It is" + text)
+
+
+# ------------------------------------------------------------------------------- questions
+class Notes(TransformersSampler):
+    """Remembers what it was asked."""
+
+    def __init__(self, *pair):
+        super().__init__(*pair)
+        self.prompts = []
+
+    def sample(self, prompts, **options):
+        self.prompts += prompts
+        return super().sample(prompts, **{**options, "max_new_tokens": 4})
+
+
+def questions_to(sampler):
+    """What 01, 10, 09 and a judge ask it."""
+    stories.ask(sampler, [0], seed=0)
+    asked = pd.DataFrame({"prompt_id": ["a"], "prompt": ["Name a toy."], "category": [""]})
+    settings = SimpleNamespace(seed=0, temperature=1.0, top_p=0.9, min_p=0.0)
+    hivemind_answers.ask(sampler, "x", asked, 1, settings, 4)
+    generators.from_sampler(sampler)(generators.items(draw(2, 0)), 1, 0)
+    judge([("Tom had a", " toy.")], sampler)
+    return sampler.prompts
+
+
+def test_instruct_models_are_asked_through_their_template_and_base_models_are_not(folders):
+    frames = {
+        "Llama": ("<|user|>\n", "</s>", "<|assistant|>"),
+        "Qwen2": (SYSTEM, "<|im_end|>", "assistant\n"),
+    }
+    for family, folder in folders.items():
+        sampler = Notes(*models.load(folder, "cpu"))
+        prompts = questions_to(sampler)
+        assert len(prompts) == 5
+        assert prompts[-1].count("Tom had a") == 1  # the judge is told again what it was told first
+        for prompt, ids in zip(prompts, encode(sampler.tokenizer, prompts), strict=True):
+            if family not in CHATS:
+                assert not isinstance(prompt, Framed)
+                assert prompt.startswith(("Write", "Name", "Below", "Question"))
+                continue
+            begins, mark, ends = frames[family]
+            assert prompt.startswith(begins)
+            assert prompt.endswith(ends)
+            assert ids.count(sampler.tokenizer.convert_tokens_to_ids(mark)) == prompt.count(mark) > 0
 
 
 # ------------------------------------------------------------------------------- all by all
