@@ -147,6 +147,13 @@ def test_a_sweep_keeps_its_runs_names_what_failed_and_ends_with_a_table(root, sa
     assert (code, out.count("cached"), "starting" in out) == (0, 2, False)
 
 
+def test_a_need_that_fails_is_named_once_with_its_reason(root, say):
+    write_notebook(root, "01_rows", "1 / 0", parameters="n: int = 3")
+    code, out, err = say("sweep", "02", "-p", "seed=0..1")
+    assert (code, out.count("skipped")) == (1, 2)
+    assert [line[:26] for line in err.splitlines() if ":" in line] == ["01_rows: ZeroDivisionError"]
+
+
 def test_figures_that_are_alike_in_all_points_are_said_once(root):
     found = planned(root, width="1,2")
     for job in found.points:

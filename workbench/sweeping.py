@@ -76,8 +76,9 @@ def sweep(
     with terminal.watching(planned.jobs, out, err) as refresh:
         work(refresh)
     terminal.show_results(sweeps.results(planned), out)
-    for job in planned.failed:
-        err.print(Text(f"{job.name}: {job.failure or job.error}", style="red"), soft_wrap=True)
+    for job in planned.jobs:
+        if job.status == "failed":
+            err.print(Text(f"{job.name}: {job.failure or job.error}", style="red"), soft_wrap=True)
     if planned.failed:
         raise typer.Exit(1)
 
