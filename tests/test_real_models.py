@@ -67,7 +67,7 @@ SMALL = {  # notebook: what takes the place of what in its study, at profile=tin
             "target": 24, "per_round": 12, "seeds": 1,
         }
     },
-    "10": {"hivemind_answers._LONG": 24},
+    "10": {"hivemind_answers._LONG": 24, "evaluators._ITEMS": 60},
     "11": {"rlp_plan.SIZES": {"rlp": 2, "prompts": 4, "tested": 8, "draws": 2, "seeds": 1}},
     "12": {"pluralism_arms.SIZES": {"tuning_steps": 2, "pairs": 4, "seeds": 1, "samples": 4}},
 }  # fmt: skip
@@ -204,6 +204,7 @@ def test_words_are_found_whatever_a_tokenizer_does_at_a_beginning(folders):
     for folder in folders.values():
         _, tokenizer = models.load(folder, "cpu")
         found = lego.words(tokenizer, 4)
+        assert found.begin in tokenizer.all_special_ids
         tokens = [*found.operations, *found.values, *walks.words(tokenizer, 5, 3).places]
         said = [tokenizer.decode(int(token)).strip() for token in tokens]
         assert said == [*lego.OPERATIONS, *lego.VALUES, *walks.PLACES[:5]]

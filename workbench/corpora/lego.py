@@ -69,7 +69,7 @@ def words(tokenizer: "PreTrainedTokenizerFast", n: int) -> Words:
             f"Chains of {n} need {n + 1} names and the words {', '.join(OPERATIONS + VALUES)} as single "
             f"tokens, and this tokenizer has {len(names)} names: take 2 to {len(names) - 1}, or another one."
         )
-    begin = tokenizer.bos_token_id or 0
+    begin = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     return Words(np.array(names), np.array(fixed[:2]), np.array(fixed[2:]), begin)
 
 
