@@ -176,6 +176,17 @@ def test_a_single_model_makes_only_the_claims_it_can():
     assert [claim["name"] for claim in study.claims(measured, answers, losses)] == ["not-copies"]
 
 
+def test_grades_of_stories_and_of_questions_stand_side_by_side():
+    measured = pd.DataFrame(
+        {"model": ["a", "a", "b"], "grammar": [1, 0.5, np.nan], "consistency": [1.0, 1, 0]}
+    )
+    answers = pd.DataFrame({"model": "a", "kind": ["consistency", "consistency", "fact"], "right": [1, 0, 1]})
+    assert study.grades(measured, answers) == [
+        {"model": "a", "grammar": 0.75, "consistency": 1, "consistency questions": 0.5, "fact questions": 1},
+        {"model": "b", "consistency": 0},
+    ]
+
+
 def asked(**given):
     return SimpleNamespace(
         **{"profile": "tiny", "n_tokens": None, "model": "ladder", "width": None, "depth": None} | given

@@ -158,7 +158,7 @@ def grades(measured: pd.DataFrame, answers: pd.DataFrame) -> list[dict[str, Any]
     for name, part in measured.groupby("model", sort=False):
         means = part[["grammar", "consistency"]].mean().dropna()
         right = answers[answers["model"] == name].groupby("kind", sort=False)["right"].mean()
-        rows.append({"model": name, **means, **right})
+        rows.append({"model": name, **means, **right.add_suffix(" questions")})
     return rows
 
 
