@@ -2,6 +2,7 @@
 
 import json
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from lab_project import child, wait_until
 from workbench import sharding
 from workbench.corpora.generation_files import load_generations
 from workbench.corpora.stories.story import story_at
-from workbench.engine import models
+from workbench.engine import models, shards
 from workbench.engine.samplers import sampler
 from workbench.engine.sketch_files import read_sketches
 from workbench.errors import UserError
@@ -111,6 +112,14 @@ def test_two_processes_sketch_as_one(root, say, model, monkeypatch):
 
 def settings():
     return {"dimension": 64, "method": "exact", "truncate": False, "chat": False, "seed": 0}
+
+
+def test_a_folder_can_be_opened_by_many_at_once(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(40):
+            folder = tmp_path / str(number)
+            list(pool.map(lambda _, folder=folder: shards.open_folder(folder, {"a": 1}, "answers"), range(8)))
+            assert [path.name for path in folder.iterdir()] == ["manifest.json"]
 
 
 # ------------------------------------------------------------------------------- processes that are killed

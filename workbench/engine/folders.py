@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,13 +62,16 @@ def sync(folder: Path) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a file that is whole or not there."""
-    new = path.with_name(f".{path.name}.new")
-    with new.open("w") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    """Write a file that is whole or not there, also when several machines write it at once."""
+    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        with new.open("w") as file:
+            json.dump(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def kept(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
