@@ -202,5 +202,6 @@ def _changes(changed: pd.DataFrame, name: str) -> list[tuple[str, str]]:
         scale, digits, unit = (1, 3, "nats") if row.part == "loss" else (100, 0, "points")
         numbers = [f"{scale * each:+.{digits}f}" for each in (row.value, row.low, row.high)]
         numbers = [each.replace("-", "−") for each in numbers]
-        rows.append((f"off: {row.part}", f"{numbers[0]} {unit} [{numbers[1]}, {numbers[2]}]"))
+        interval = "" if np.isnan(row.low) else f" [{numbers[1]}, {numbers[2]}]"  # of one item there is none
+        rows.append((f"off: {row.part}", f"{numbers[0]} {unit}{interval}"))
     return rows

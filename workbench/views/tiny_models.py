@@ -205,9 +205,9 @@ def story_teller(fitted: Fitted, beginning: str, *, exact: bool) -> Explorer:
         sentence = f"{model} goes on at temperature {temperature:g}."
         if exact and (graded := grade(beginning + reply.text, beginning)).sentences:
             items[1]["marks"] = objections(beginning, reply.text)
-            sentence += (
-                f" Grammar {graded.grammar:.0%}, consistency {graded.consistency:.0%} by the exact grader."
-            )
+            # Where no sentence is one of the language, none says anything.
+            said = "" if pd.isna(graded.consistency) else f", consistency {graded.consistency:.0%}"
+            sentence += f" Grammar {graded.grammar:.0%}{said} by the exact grader."
         return Texts(items, "Go on with a story", sentence)
 
     largest = max(fitted, key=lambda name: count_parameters(fitted[name][0]).total)
