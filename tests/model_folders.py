@@ -161,7 +161,7 @@ def _learn(model, tokenizer, steps):
 
 SETTINGS = {  # generation_config.json
     "Llama": {"temperature": 0.9, "top_p": 0.6},  # without do_sample, as the first Llama 2 chats had them
-    "Qwen2": {"do_sample": True, "temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 1.1},
+    "Qwen2": {"do_sample": True, "temperature": 0.7, "top_p": 0.8, "top_k": 20, "repetition_penalty": 2.0},
 }
 
 
