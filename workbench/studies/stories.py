@@ -240,8 +240,8 @@ def _blocks(name: str, texts: Sequence[str], n_blocks: int, seed: int) -> list[t
     by_words = samples.blocks(texts, BLOCK_WORDS, seed) if _count_words(texts) >= BLOCK_WORDS else []
     if min(len(by_stories), len(by_words)) < 2:
         raise UserError(
-            f"The {len(texts)} stories of the set “{name}” are too few: raise n_compared, so that "
-            f"it has {2 * BLOCK_STORIES} stories and {2 * BLOCK_WORDS} words at least."
+            f"The {len(texts)} stories of the set “{name}” are too few or too short: raise n_compared, "
+            f"so that it has {2 * BLOCK_STORIES} stories and {2 * BLOCK_WORDS} words at least."
         )
     return list(zip(by_stories, by_words, strict=False))[:n_blocks]
 
