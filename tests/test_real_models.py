@@ -162,6 +162,8 @@ def test_a_notebook_takes_a_folder(notebook, family, folders, runs, tmp_path, mo
     run, shown = execute(notebook, given(notebook, folders, family, tmp_path / "own"), runs, monkeypatch)
     assert read_run(run.folder)["status"] == "done"
     assert json.loads((run.folder / "claims.json").read_text())
+    if notebook == "10":
+        assert set(run.table("generations")["model"]) == {"Qwen2", "Llama"}
     unknown = [line for line in shown.splitlines() if re.search(r"\bnan\b", line)]
     assert all("95 % interval" in line for line in unknown), unknown  # one repetition has no interval
 

@@ -91,7 +91,7 @@ def generations(folder: Path, sizes: Sizes, params: Any) -> pd.DataFrame:
     places = (
         train_all(folder / "models", sizes, params)
         if own
-        else {spec.strip(): spec.strip() for spec in params.models.split(",") if spec.strip()}
+        else _named([spec.strip() for spec in params.models.split(",") if spec.strip()])
     )
     frames = []
     for number, (name, place) in enumerate(places.items()):
@@ -105,6 +105,12 @@ def generations(folder: Path, sizes: Sizes, params: Any) -> pd.DataFrame:
             )
         )  # fmt: skip
     return pd.concat(frames, ignore_index=True)
+
+
+def _named(specs: list[str]) -> dict[str, str]:
+    """Samplers by the last part of a folder, id or address, or by the whole where two share it."""
+    short = [spec.rstrip("/").replace("#", "/").rpartition("/")[2] for spec in specs]
+    return dict(zip(short if len(set(short)) == len(set(specs)) else specs, specs, strict=True))
 
 
 def _opened(place: Path | str, own: bool, device: str) -> Sampler:
