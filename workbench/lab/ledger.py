@@ -55,9 +55,11 @@ class Claim:
 
     def __repr__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
+        known = math.isfinite(self.low + self.high)
+        interval = f"95 % interval {self.low:+.3g} to {self.high:+.3g}" if known else "no interval"
         return (
             f"{self.verdict}: {self.says} Effect {self.effect:+.3g}{unit}"
-            f" (95 % interval {self.low:+.3g} to {self.high:+.3g}, n = {self.n}). Paper: {self.paper}."
+            f" ({interval}, n = {self.n}). Paper: {self.paper}."
         )
 
 
