@@ -33,7 +33,7 @@ class Answers:
         if self._path and self._path.exists():
             place = 0
             for line in self._path.open("rb"):
-                if line.endswith(b"}\n") and line.startswith(b'{"key": "'):
+                if line.endswith(b"}}\n") and line.startswith(b'{"key": "'):
                     self._places[line[9:41].decode()] = place
                 place += len(line)
 
