@@ -54,7 +54,7 @@ def test_without_umap_the_layout_still_comes(monkeypatch):
     assert places.std(0).min() > 0
 
 
-@pytest.mark.slow  # UMAP compiles itself: ten to twenty seconds
+@pytest.mark.long  # UMAP compiles itself: up to a minute
 def test_umap_keeps_groups_together_its_seed_and_the_number_of_threads():
     random, threads = np.random.default_rng(0), torch.get_num_threads()
     group = np.repeat(np.arange(3), 20)

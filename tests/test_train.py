@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -445,10 +446,8 @@ def test_two_processes_follow_the_trajectory_of_one(tokenizer, tmp_path):
     two = start(tmp_path / "two", {"steps": 6}, *launcher, str(tmp_path / "script.py"))
     output, errors = two.communicate(timeout=300)
     assert two.returncode == 0, errors
-    assert {line for line in errors.splitlines() if line[:8] == "process "} == {
-        "process 0 of 2",
-        "process 1 of 2",
-    }
+    # Both write to one place, perhaps at once.
+    assert sorted(re.findall(r"process (\d) of 2", errors)) == ["0", "1"]
     one = train(fresh(tokenizer), tokenizer, STORIES, folder=tmp_path / "one", steps=6, **SHORT)
     rows = [json.loads(line) for line in output.splitlines()]
     assert [row["step"] for row in rows] == [row["step"] for row in one.rows]

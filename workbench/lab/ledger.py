@@ -55,12 +55,10 @@ class Claim:
 
     def __repr__(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
+        effect = "Effect unknown" if math.isnan(self.effect) else f"Effect {self.effect:+.3g}{unit}"
         known = math.isfinite(self.low + self.high)
         interval = f"95 % interval {self.low:+.3g} to {self.high:+.3g}" if known else "no interval"
-        return (
-            f"{self.verdict}: {self.says} Effect {self.effect:+.3g}{unit}"
-            f" ({interval}, n = {self.n}). Paper: {self.paper}."
-        )
+        return f"{self.verdict}: {self.says} {effect} ({interval}, n = {self.n}). Paper: {self.paper}."
 
 
 def read_claims(folder: Path) -> list[Claim]:
