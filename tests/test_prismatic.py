@@ -345,3 +345,10 @@ def test_a_proxy_of_random_weights_reads_the_same_gradients_on_every_call(proxy,
     other = models.build(model.config, seed=5)
     with pytest.raises(UserError, match="another model"):
         prismatic.gradients(tmp_path / "a", (other, tokenizer), examples, settings())
+
+
+def test_sketches_that_are_not_there_are_refused_before_anything_is_made(tmp_path):
+    assert prismatic.sketch_folder(tmp_path / "own", SimpleNamespace(sketches="here")) == tmp_path / "own"
+    assert prismatic.sketch_folder(tmp_path / "own", SimpleNamespace(sketches=str(tmp_path))) == tmp_path
+    with pytest.raises(UserError, match=r"no folder .*/none: `workbench sketch` fills one"):
+        prismatic.sketch_folder(tmp_path / "own", SimpleNamespace(sketches=str(tmp_path / "none")))

@@ -3,8 +3,6 @@
 import multiprocessing
 import os
 import signal
-import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -172,7 +170,7 @@ def _spread_here(work: Work, tasks: list[tuple[Any, ...]], refresh: Callable[[],
 
 def _in_processes(work: Work, tasks: list[tuple[Any, ...]], refresh: Callable[[], None]) -> None:
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(len(tasks), context, _prepare, (os.getpid(),)) as pool:
+    with ProcessPoolExecutor(len(tasks), context, _prepare) as pool:
         try:
             waiting = {pool.submit(work, *arguments) for arguments in tasks}
             while waiting:
@@ -186,14 +184,10 @@ def _in_processes(work: Work, tasks: list[tuple[Any, ...]], refresh: Callable[[]
             raise
 
 
-def _prepare(parent: int) -> None:
+def _prepare() -> None:
     """In a new process: leave Ctrl-C to the parent, and end with it."""
+    from workbench.engine.parallel import end_with_parent
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["TQDM_DISABLE"] = "1"
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    end_with_parent()

@@ -129,7 +129,7 @@ def _ended(running: Mapping[str, tuple[BaseProcess, Connection]]) -> Iterator[No
 def _child(work: Callable[..., None], line: Connection, queue: Any, threads: int) -> None:
     import torch
 
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     torch.set_num_threads(threads)
     os.environ["TQDM_DISABLE"] = "1"  # for `trainer.run`: the parent shows one bar for all
     name = ""
@@ -144,10 +144,17 @@ def _child(work: Callable[..., None], line: Connection, queue: Any, threads: int
         raise SystemExit(1) from error
 
 
-def _end_with_parent() -> None:
-    # At once: what is written later nobody would hear of, and it would meet what a repeated call writes.
-    parent_process().join()
-    os._exit(1)
+def end_with_parent() -> None:
+    """From now on this process, which `multiprocessing` has made, ends when its parent does, however.
+
+    At once: what it wrote later nobody would hear of, and it would meet what a repeated call writes.
+    """
+
+    def wait() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def _told(queue: Any, name: str, row: Row) -> None:

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from workbench.engine.folders import write_json
+from workbench.engine.folders import stamp, write_json
 from workbench.engine.generate import Completion, prompt_tokens
 from workbench.engine.models import check, hub_answers
 from workbench.engine.server import ServerSampler, Settings
@@ -143,8 +143,7 @@ def _digest(model: str) -> str:
     """Differs when files of the model were written anew."""
     where = Path(model).resolve() if Path(model).is_dir() else model
     found = hashlib.sha256(f"{where} {os.environ.get('WORKBENCH_VLLM_ARGS', '')}\n".encode())
-    for path in sorted(where.iterdir()) if isinstance(where, Path) else ():
-        found.update(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}\n".encode())
+    found.update(stamp(where).encode() if isinstance(where, Path) else b"")
     return found.hexdigest()[:12]
 
 

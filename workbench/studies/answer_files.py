@@ -9,7 +9,7 @@ import pandas as pd
 
 from workbench.corpora.generation_files import COLUMNS
 from workbench.engine import shards
-from workbench.engine.folders import kept
+from workbench.engine.folders import kept, stamp
 from workbench.engine.generate import Sampler
 from workbench.studies.hivemind_answers import ask
 
@@ -61,8 +61,9 @@ def answer_file(
         UserError: the folder holds answers of another model or decoding, or to other prompts, or it cannot
             be written.
     """
-    asked = list(prompts)
-    manifest = {"model": name, "files of the model": _files(name)} | asdict(decoding)
+    asked, place = list(prompts), Path(name.partition(":")[2] or name).expanduser()
+    manifest = {"model": name} | asdict(decoding)
+    manifest["files of the model"] = shards.digest(stamp(place)) if place.is_dir() else ""
     manifest["prompts"] = shards.digest(*("\n".join(each) for each in asked))
     shards.open_folder(folder, manifest, "answers")
     for number, shard in shards.own_shards(folder, asked, SHARD, part):
@@ -76,14 +77,6 @@ def read_answers(folder: Path) -> pd.DataFrame:
     """All answers in the order of their prompts: columns as `load_generations` reads them."""
     frames = [pd.read_parquet(_path(folder, number)) for number in range(shards.n_shards(folder))]
     return pd.concat(frames, ignore_index=True)
-
-
-def _files(name: str) -> str:
-    """Differs when a model's files were written anew; empty for one that is not in a folder here."""
-    folder = Path(name.partition(":")[2] or name).expanduser()
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
-    stats = [(path.name, path.stat()) for path in found]
-    return shards.digest(*(f"{each} {stat.st_size} {stat.st_mtime_ns}" for each, stat in stats))
 
 
 def _path(folder: Path, number: int) -> Path:

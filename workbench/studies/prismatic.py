@@ -121,7 +121,7 @@ def corpus(params: Any, sizes: Sizes) -> pd.DataFrame:
 
 
 def gradients(
-    folder: str | Path, proxy: Proxy, examples: pd.DataFrame, params: Any
+    folder: Path, proxy: Proxy, examples: pd.DataFrame, params: Any
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Unit gradient vectors `[n, d]`, and the columns id, loss (nats per token), norm, n_tokens.
 
@@ -139,6 +139,19 @@ def gradients(
     ids, found = read_sketches(folder)
     columns = {"id": ids, "loss": found.losses, "norm": found.norms, "n_tokens": found.n_tokens}
     return found.vectors, pd.DataFrame(columns)
+
+
+def sketch_folder(own: Path, params: Any) -> Path:
+    """Where the sketches of the corpus are: the run's own folder, or the one that `sketches` names.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    if params.sketches == "here":
+        return own
+    if not Path(params.sketches).is_dir():
+        raise UserError(f"There is no folder {params.sketches}: `workbench sketch` fills one.")
+    return Path(params.sketches)
 
 
 def settings(params: Any) -> dict[str, Any]:
