@@ -8,7 +8,7 @@ from all_notebooks import needs_runs, project, started  # noqa: F401  fixtures
 from lab_project import write_notebook
 
 import workbench
-from workbench import cli
+from workbench.cli import app
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch; the notebooks run beside the tests
 
@@ -41,9 +41,9 @@ def say(root, monkeypatch, capfd):
 
     def give(*words):
         monkeypatch.setattr(sys, "argv", ["workbench", *words])
-        monkeypatch.setattr(cli.out, "_width", 120)
+        monkeypatch.setattr(app.out, "_width", 120)
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            app.main()
         return (ended.value.code or 0, *capfd.readouterr())
 
     return give

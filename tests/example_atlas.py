@@ -5,7 +5,7 @@ import re
 import ipywidgets
 import numpy as np
 
-from workbench.views.atlas import Atlas, Attention, Card, Cell, Strip
+from workbench.charts.atlas import Atlas, Attention, Card, Cell, Strip
 
 TEXT = (
     "Once upon a time there was a girl named Lucy. Lucy had a red ball and a brown dog named Tom. One day "

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from workbench.views.theme import ON_BRIGHT, ON_DIM, PALETTE, series
-from workbench.views.view import Chart, Explorer, Table, Texts
+from workbench.charts.theme import ON_BRIGHT, ON_DIM, PALETTE, series
+from workbench.charts.view import Chart, Explorer, Table, Texts
 
 SCRIPT = "</script><script>window.hacked = 1</script>"
 IMAGE = "<img src=x onerror='window.hacked = 2'>"

@@ -17,8 +17,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from tokenizers.trainers import BpeTrainer
 
 from workbench.corpora import lego, walks
+from workbench.corpora.loaders.solutions import STRATEGIES
 from workbench.corpora.problems import draw
-from workbench.corpora.rationales import STRATEGIES
 from workbench.corpora.stories import story_at
 from workbench.corpora.stories.words import BOYS, GIRLS
 

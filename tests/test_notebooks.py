@@ -3,12 +3,11 @@
 import ast
 import json
 import re
-from pathlib import Path
 
 import pytest
 from all_notebooks import ended_well, run_all
+from repository import ROOT
 
-ROOT = Path(__file__).parent.parent
 PATHS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 every_notebook = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 

@@ -3,17 +3,18 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
+from repository import DATA, ROOT
 
-from workbench.corpora.files import load_texts
-from workbench.engine import models
-from workbench.studies import attention_heads, neurons, repeats
+from workbench.corpora import labelled_tokens
+from workbench.corpora.loaders.texts import load_texts
+from workbench.engine import loading
+from workbench.studies.attention_heads import data, method
+from workbench.studies.attention_heads import induction as attention_heads_induction
 
-ROOT = Path(__file__).parent.parent
-REAL = Path(os.environ.get("WORKBENCH_DATA", ROOT.parent / "shared" / "data"))
+REAL = DATA
 pytestmark = [
     pytest.mark.notebook,
     pytest.mark.skipif(not (REAL / "tinystories").is_dir(), reason="no real stories here (WORKBENCH_DATA)"),
@@ -56,18 +57,18 @@ def test_a_real_checkpoint_writes_its_published_story_and_has_its_published_loss
 
 
 def test_the_real_checkpoint_has_local_and_broad_heads_and_no_induction_head():
-    model, tokenizer = models.load(REAL / "models" / "stories260K" / "hf")
+    model, tokenizer = loading.load(REAL / "models" / "stories260K" / "hf")
     stories = load_texts(str(REAL / "tinystories" / "v2_train_head_10k_lines.txt"))[:60]
-    texts = neurons.read(model, tokenizer, neurons.guessed(stories))
-    table, _ = attention_heads.measure_heads(model, texts.rows, attention_heads.flags(texts))
-    wide = attention_heads.wide(table)
+    texts = labelled_tokens.read(model, tokenizer, labelled_tokens.guessed(stories))
+    table, _ = method.measure_heads(model, texts.rows, data.flags(texts))
+    wide = method.wide(table)
     local, broad = wide[wide["distance"] < 5], wide[wide["distance"] > 25]
     assert len(local) >= 8
     assert len(broad) >= 5
     assert local["positional"].min() > broad["positional"].max()
     assert broad["normalised_entropy"].min() > local["normalised_entropy"].max()
-    assert set(attention_heads.classify(wide)) >= {"positional", "mixed"}
-    induction, losses = repeats.score_repeats(model, tokenizer)
+    assert set(method.classify(wide)) >= {"positional", "mixed"}
+    induction, losses = attention_heads_induction.score_repeats(model, tokenizer)
     assert induction["high"].max() < 0.1
     first, second = losses.groupby("copy")["nats"].mean()
     assert second > 0.9 * first

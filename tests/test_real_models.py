@@ -11,7 +11,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
@@ -21,63 +20,65 @@ import transformers
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from model_folders import FAMILIES, SYSTEM, folder_of, texts
+from repository import ROOT
 
 from workbench.corpora import lego, walks
 from workbench.corpora.problems import draw
-from workbench.engine import models
-from workbench.engine.batch import end_tokens
-from workbench.engine.generate import TransformersSampler
+from workbench.engine import loading
+from workbench.engine.sampling.batching import end_tokens
+from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import Framed, continued, encode
 from workbench.lab.record import read_run
-from workbench.studies import generators, hivemind_answers, stories
-from workbench.studies.judge import judge
+from workbench.studies.hivemind import data
+from workbench.studies.prismatic import generators
+from workbench.studies.stories import method
+from workbench.studies.tiny_models.judge import judge
 
-ROOT = Path(__file__).parent.parent
 PATHS = {path.stem[:2]: path for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))}
 CHATS = ("Llama", "Qwen2")
 LESSON = {"epochs": 1, "round_epochs": 1, "rounds": 1, "samples": 2, "batch_size": 4, "max_new_tokens": 16}
 SMALL = {  # notebook: what takes the place of what in its study, at profile=tiny
     "01": {
-        "stories.SIZES": {"corpus": 100, "compared": 20},
-        "stories.BLOCK_STORIES": 10,
-        "stories.BLOCK_WORDS": 100,
+        "stories.method.SIZES": {"corpus": 100, "compared": 20},
+        "stories.results.BLOCK_STORIES": 10,
+        "stories.results.BLOCK_WORDS": 100,
     },
-    "02": {"ladder.SIZES": {"beginnings": 8, "probes": 4}},
+    "02": {"tiny_models.ladder.SIZES": {"beginnings": 8, "probes": 4}},
     "03": {
-        "attention_heads.SIZES": {
+        "attention_heads.data.SIZES": {
             "texts": 16, "scored": 6, "beginnings": 4, "probes": 2, "pairs": 4, "repeats": 20_000
         }
     },
-    "04": {"neurons.SIZES": {"read": 24, "searched": 20, "shuffles": 10, "shown": 2}},
+    "04": {"neurons.method.SIZES": {"read": 24, "searched": 20, "shuffles": 10, "shown": 2}},
     "05": {
-        "lego.SIZES": {
+        "lego.method.SIZES": {
             "n": 4, "n_train": 2, "steps": 12, "mimic": 4, "batch": 8, "tested": 40, "depths": (1, 2)
         }
     },
-    "06": {"curriculum_task.SIZES": {"facts": 20, "updates": 16, "batch": 4, "seeds": 2, "asked": 20}},
+    "06": {"curriculum.data.SIZES": {"facts": 20, "updates": 16, "batch": 4, "seeds": 2, "asked": 20}},
     "07": {
-        "arithmetic_task.SIZES": {
+        "arithmetic.data.SIZES": {
             "problems": 40, "exercises": 10, "task_tokens": 2_500, "extra_tokens": 2_500, "seeds": 1,
             "asked": 4, "per_cell": 1,
         }
     },
-    "08": {"rounds.SIZES": {"lesson": LESSON, "train": 12, "held_out": 4, "asked": 5, "seeds": 1}},
+    "08": {"siked.data.SIZES": {"lesson": LESSON, "train": 12, "held_out": 4, "asked": 5, "seeds": 1}},
     "09": {
-        "prismatic.SIZES": {
+        "prismatic.data.SIZES": {
             "course": {"steps": 4, "asked": 5}, "corpus": 60, "subsets": 6, "n": 12, "first": 16,
             "target": 24, "per_round": 12, "seeds": 1,
         }
     },
-    "10": {"hivemind_answers._LONG": 24, "evaluators._ITEMS": 60},
-    "11": {"rlp_plan.SIZES": {"rlp": 2, "prompts": 4, "tested": 8, "draws": 2, "seeds": 1}},
-    "12": {"pluralism_arms.SIZES": {"tuning_steps": 2, "pairs": 4, "seeds": 1, "samples": 4}},
+    "10": {"hivemind.data._LONG": 24, "hivemind.evaluators._ITEMS": 60},
+    "11": {"rlp.plan.SIZES": {"rlp": 2, "prompts": 4, "tested": 8, "draws": 2, "seeds": 1}},
+    "12": {"pluralism.experiment.SIZES": {"tuning_steps": 2, "pairs": 4, "seeds": 1, "samples": 4}},
 }  # fmt: skip
 
 
 def small(notebook):
     """(module, name, value in its place) for all that makes a notebook quick."""
     for place, value in SMALL[notebook].items():
-        module, _, name = place.partition(".")
+        module, _, name = place.rpartition(".")
         study = import_module(f"workbench.studies.{module}")
         old = getattr(study, name)
         yield study, name, {**old, "tiny": _with(old["tiny"], value)} if isinstance(value, dict) else value
@@ -172,9 +173,9 @@ def test_a_notebook_takes_a_folder(notebook, family, folders, runs, tmp_path, mo
 def test_a_folder_is_the_same_after_it_was_loaded_and_saved(folders, tmp_path):
     text = "Once upon a time, Tom’s 12 toys were 3 * 4: <|im_end|> </s> ✓"
     for family, folder in folders.items():
-        model, tokenizer = models.load(folder, "cpu")
-        models.save(model, tokenizer, tmp_path / family)
-        again, same = models.load(tmp_path / family, "cpu")
+        model, tokenizer = loading.load(folder, "cpu")
+        loading.save(model, tokenizer, tmp_path / family)
+        again, same = loading.load(tmp_path / family, "cpu")
         (ids,) = encode(tokenizer, [text])
         assert encode(same, [text]) == [ids]
         assert tokenizer.decode(ids, skip_special_tokens=True) == text
@@ -189,7 +190,7 @@ def test_a_folder_is_the_same_after_it_was_loaded_and_saved(folders, tmp_path):
 
 
 def test_settings_in_a_folder_do_not_change_how_it_is_sampled(folders):
-    model, tokenizer = models.load(folders["Qwen2"], "cpu")
+    model, tokenizer = loading.load(folders["Qwen2"], "cpu")
     assert model.generation_config.repetition_penalty == 2
     assert end_tokens(model) == {*tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])}
     sampler = TransformersSampler(model, tokenizer)
@@ -207,7 +208,7 @@ def test_settings_in_a_folder_do_not_change_how_it_is_sampled(folders):
 
 def test_words_are_found_whatever_a_tokenizer_does_at_a_beginning(folders):
     for folder in folders.values():
-        _, tokenizer = models.load(folder, "cpu")
+        _, tokenizer = loading.load(folder, "cpu")
         found = lego.words(tokenizer, 4)
         assert found.begin in tokenizer.all_special_ids
         tokens = [*found.operations, *found.values, *walks.words(tokenizer, 5, 3).places]
@@ -233,10 +234,10 @@ class Notes(TransformersSampler):
 
 def questions_to(sampler):
     """What 01, 10, 09 and a judge ask it."""
-    stories.ask(sampler, [0], seed=0)
+    method.ask(sampler, [0], seed=0)
     asked = pd.DataFrame({"prompt_id": ["a"], "prompt": ["Name a toy."], "category": [""]})
     settings = SimpleNamespace(seed=0, temperature=1.0, top_p=0.9, min_p=0.0)
-    hivemind_answers.ask(sampler, "x", asked, 1, settings, 4)
+    data.ask(sampler, "x", asked, 1, settings, 4)
     generators.from_sampler(sampler)(generators.items(draw(2, 0)), 1, 0)
     judge([("Tom had a", " toy.")], sampler)
     return sampler.prompts
@@ -248,7 +249,7 @@ def test_instruct_models_are_asked_through_their_template_and_base_models_are_no
         "Qwen2": (SYSTEM, "<|im_end|>", "assistant\n"),
     }
     for family, folder in folders.items():
-        sampler = Notes(*models.load(folder, "cpu"))
+        sampler = Notes(*loading.load(folder, "cpu"))
         prompts = questions_to(sampler)
         assert len(prompts) == 5
         assert prompts[-1].count("Tom had a") == 1  # the judge is told again what it was told first

@@ -24,11 +24,14 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
-from workbench.engine import models
-from workbench.engine.anatomy import anatomy
-from workbench.engine.capture import Batch, Place, stream
-from workbench.studies import attention_heads, neurons
-from workbench.studies.head_measures import Text
+from workbench.corpora import labelled_tokens
+from workbench.engine import loading, models
+from workbench.engine.interpretability.anatomy import anatomy
+from workbench.engine.interpretability.capture import HookPoint
+from workbench.engine.interpretability.stream import Batch, stream
+from workbench.studies.attention_heads import data, method
+from workbench.studies.attention_heads.scores import Text
+from workbench.studies.neurons import method as neurons_method
 
 OURS, NEEDED, ALL = "workbench", "TransformerLens, only what is needed", "TransformerLens, run_with_cache"
 DEFINED = "the same, measures as defined"
@@ -58,9 +61,9 @@ def main() -> None:
 
 def untrained(folder: str, n_stories: int) -> str:
     """A 1M Llama with random weights, and a tokenizer of the stories."""
-    texts = [text for text, _ in neurons.simulated(n_stories, 0)]
+    texts = [text for text, _ in labelled_tokens.simulated(n_stories, 0)]
     tokenizer = models.train_tokenizer(texts)
-    models.save(models.build(models.config("tiny:1M", len(tokenizer)), 0), tokenizer, f"{folder}/model")
+    loading.save(models.build(models.config("tiny:1M", len(tokenizer)), 0), tokenizer, f"{folder}/model")
     return f"{folder}/model"
 
 
@@ -90,12 +93,12 @@ def compare(work: str, given: argparse.Namespace, model: str) -> None:
 
 def measure(work: str, side: str, folder: str, n_stories: int) -> dict[str, float]:
     """One side's processor seconds, mebibytes above the model, and a number that must agree."""
-    model, tokenizer = models.load(folder, device="cpu")
-    texts = neurons.read(model, tokenizer, neurons.simulated(n_stories, 0))
+    model, tokenizer = loading.load(folder, device="cpu")
+    texts = labelled_tokens.read(model, tokenizer, labelled_tokens.simulated(n_stories, 0))
     read = stream if side == OURS else their_stream(work, side, folder, model)
-    attention_heads.stream = neurons.stream = read  # the measures are the same: only their reader is not
+    method.stream = neurons_method.stream = read  # the measures are the same: only their reader is not
     if side == DEFINED:
-        attention_heads.measure = as_defined
+        method.measure = as_defined
     task = {"heads": heads, "neurons": strongest}[work]
     task(model, select(texts, range(4)))
     Path("/proc/self/clear_refs").write_text("5")  # the highest resident size begins anew
@@ -111,23 +114,23 @@ def resident(kind: str) -> float:
     return int(re.search(rf"{kind}:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 
-def select(texts: neurons.Texts, index: Sequence[int]) -> neurons.Texts:
+def select(texts: labelled_tokens.LabelledTokens, index: Sequence[int]) -> labelled_tokens.LabelledTokens:
     """Some of the texts."""
     lists = {
         name: [getattr(texts, name)[at] for at in index] for name in ("texts", "rows", "pieces", "labels")
     }
-    return neurons.Texts(**lists, names=texts.names, first=texts.first, cut=texts.cut)
+    return labelled_tokens.LabelledTokens(**lists, names=texts.names, first=texts.first, cut=texts.cut)
 
 
-def heads(model: PreTrainedModel, texts: neurons.Texts) -> float:
+def heads(model: PreTrainedModel, texts: labelled_tokens.LabelledTokens) -> float:
     """All measures of all heads."""
-    table, _ = attention_heads.measure_heads(model, texts.rows, attention_heads.flags(texts))
+    table, _ = method.measure_heads(model, texts.rows, data.flags(texts))
     return float(table["value"].abs().mean())
 
 
-def strongest(model: PreTrainedModel, texts: neurons.Texts) -> float:
+def strongest(model: PreTrainedModel, texts: labelled_tokens.LabelledTokens) -> float:
     """The ten strongest contexts of every neuron."""
-    return float(neurons.extremes(model, texts).contexts()["activation"].abs().mean())
+    return float(neurons_method.extremes(model, texts).contexts()["activation"].abs().mean())
 
 
 def their_stream(work: str, side: str, folder: str, model: PreTrainedModel) -> Callable:
@@ -141,7 +144,7 @@ def their_stream(work: str, side: str, folder: str, model: PreTrainedModel) -> C
     def run(batch: Batch, hook: Callable, cache: dict) -> None:
         places = torch.arange(batch.ids.shape[1])[None]
         for layer, name in enumerate(names):
-            hook(cache[name], Place(f"{KINDS[work]}.{layer}", layer, places), batch)
+            hook(cache[name], HookPoint(f"{KINDS[work]}.{layer}", layer, places), batch)
 
     @torch.inference_mode()
     def read(

@@ -10,7 +10,7 @@ import torch
 
 from tests.benchmarks.side_by_side import compare
 from workbench.engine import models
-from workbench.engine.generate import TransformersSampler
+from workbench.engine.sampling.transformers_sampler import TransformersSampler
 
 TEXT = (
     "Once upon a time there was a little girl who loved to play in the park with her big red ball and her dog"

@@ -17,9 +17,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from tests.benchmarks.side_by_side import compare
 from workbench.engine import models
-from workbench.engine.clusters import spherical_kmeans
-from workbench.engine.gradient_reader import Reader, frozen
-from workbench.engine.gradients import full_gradient, read
+from workbench.engine.gradients.kmeans import spherical_kmeans
+from workbench.engine.gradients.per_example import full_gradient, read
+from workbench.engine.gradients.reader import Reader, frozen
 from workbench.measures.vendi import vendi_from_features
 
 LENGTH, VOCABULARY, DIMENSION, GROUPS, EACH = 64, 1024, 1024, 32, 8

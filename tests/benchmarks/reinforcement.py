@@ -14,14 +14,16 @@ import torch
 
 from tests.benchmarks.side_by_side import compare
 from workbench.engine import models
-from workbench.engine.generate import Completion, TransformersSampler
-from workbench.engine.reinforce import Policy, group_advantages, reinforce
-from workbench.engine.trainer import quick_attention
+from workbench.engine.rl.grpo import reinforce
+from workbench.engine.rl.objective import RLConfig, group_advantages
+from workbench.engine.sampling.sampler import Completion
+from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.engine.training.loop import quick_attention
 
 TEXT = "the cat and the dog ran to the park to play with a big red ball and a small blue boat in the sun "
 STEPS, NEW = 40, 32
 TOKENS = STEPS * 64 * NEW
-POLICY = Policy(prompts_per_step=8, max_new_tokens=NEW, learning_rate=1e-4, loss="dapo")
+POLICY = RLConfig(prompts_per_step=8, max_new_tokens=NEW, learning_rate=1e-4, loss="dapo")
 
 
 def share(tokens: list[int]) -> float:

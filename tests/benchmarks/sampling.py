@@ -18,14 +18,14 @@ from pathlib import Path
 import torch
 
 from tests.benchmarks.side_by_side import compare
+from workbench.corpora.loaders.solutions import STRATEGIES
 from workbench.corpora.problems import Problem, draw
-from workbench.corpora.rationales import STRATEGIES
-from workbench.engine import models
-from workbench.engine.generate import TransformersSampler
-from workbench.engine.train import train
+from workbench.engine import loading, models
+from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.engine.training.train import train
 from workbench.lab.environment import cores
-from workbench.studies.solving import Question, judged
-from workbench.studies.students import two_steps
+from workbench.studies.common.word_problems import two_steps
+from workbench.studies.siked.solving import Question, judged
 
 QUESTIONS, SAMPLES, NEW, CONTEXT, PART, BATCH = 500, 10, 96, 160, 48, 64
 HOW = {"temperature": 0.7, "top_p": 0.95}
@@ -48,7 +48,7 @@ def prompts(questions: list[str]) -> list[str]:
 def write(folder: Path, questions: list[str]) -> list[list[str]]:
     """In a process of its own: `SAMPLES` solutions of every question in every strategy."""
     torch.set_num_threads(1)
-    sampler = TransformersSampler(*models.load(folder, "cpu"), batch_size=BATCH)
+    sampler = TransformersSampler(*loading.load(folder, "cpu"), batch_size=BATCH)
     found = sampler.sample(prompts(questions), n=SAMPLES, max_new_tokens=NEW, **HOW)
     return [[each.text for each in row] for row in found]
 
@@ -58,7 +58,7 @@ def main(rounds: int = 3) -> None:
     questions = [each.question for each in problems]
     with tempfile.TemporaryDirectory() as place:
         student(Path(place))
-        against_generate(*models.load(place, "cpu"), prompts(questions[:PART]), rounds)
+        against_generate(*loading.load(place, "cpu"), prompts(questions[:PART]), rounds)
         many, begin, before = cores(), time.perf_counter(), of_processes()
         parts = [questions[at::many] for at in range(many)]
         with ProcessPoolExecutor(many, get_context("spawn")) as pool:

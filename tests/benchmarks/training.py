@@ -14,8 +14,8 @@ import torch.nn.functional as F
 
 from tests.benchmarks.side_by_side import compare
 from workbench.engine import models
-from workbench.engine.packing import pack
-from workbench.engine.train import train
+from workbench.engine.training.packing import pack
+from workbench.engine.training.train import train
 
 ROWS, CONTEXT, STEPS = 16, 256, 30
 STORY = "Once upon a time there was a little girl who loved to play in the park with her big red ball. "

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from tests.benchmarks.side_by_side import compare
-from workbench.engine.clusters import move
+from workbench.engine.gradients.kmeans import move
 from workbench.measures.vendi import vendi_from_features
 
 ROWS, DIMENSION = 4_000, 256

@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 
 from tests.benchmarks.side_by_side import compare
-from workbench.engine import models
-from workbench.engine.generate import Sampler, TransformersSampler
-from workbench.engine.vllm_server import VllmServerSampler
+from workbench.engine import loading, models
+from workbench.engine.sampling.sampler import Sampler
+from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.engine.sampling.vllm_server import VllmServerSampler
 
 TEXT = (
     "Once upon a time there was a little girl who loved to play in the park with her big red ball and her dog"
@@ -36,8 +37,8 @@ def main(rounds: int = 3) -> None:
     with tempfile.TemporaryDirectory() as place:
         for preset, new in NEW.items():
             folder = Path(place) / preset.partition(":")[2]
-            models.save(models.build(models.config(preset, len(tokenizer)), seed=0), tokenizer, folder)
-            ours = TransformersSampler(*models.load(folder, "cpu"))
+            loading.save(models.build(models.config(preset, len(tokenizer)), seed=0), tokenizer, folder)
+            ours = TransformersSampler(*loading.load(folder, "cpu"))
             vllm = VllmServerSampler(str(folder))
             print(f"{preset}: {ROWS} prompts, {new} new tokens, {torch.get_num_threads()} thread(s) of ours")
             candidates = {

@@ -9,7 +9,7 @@ from example_atlas import make_atlas
 from example_run import IMAGE, SCRIPT
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from workbench.lab.report import write_report
+from workbench.lab.report.page import write_report
 
 pytestmark = pytest.mark.browser
 

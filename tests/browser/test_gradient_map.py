@@ -9,8 +9,8 @@ import pytest
 from example_run import IMAGE, SCRIPT
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from workbench.lab.report import write_report
-from workbench.views.gradient_map import linked_map
+from workbench.lab.report.page import write_report
+from workbench.studies.prismatic.gradient_map import linked_map
 
 pytestmark = pytest.mark.browser
 

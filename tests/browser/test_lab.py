@@ -11,7 +11,7 @@ IMPORTS = """\
 import altair as alt
 import ipywidgets
 import pandas as pd
-from workbench.views.view import Chart, Explorer, Table, Texts
+from workbench.charts.view import Chart, Explorer, Table, Texts
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
 """
 CHART = """\

@@ -3,8 +3,8 @@
 import pytest
 from example_run import HOSTILE, write_example_run
 
-from workbench.lab.report import write_index, write_report
-from workbench.visible import visible
+from workbench.lab.report.page import write_index, write_report
+from workbench.sanitize import sanitize
 
 pytestmark = pytest.mark.browser
 
@@ -50,8 +50,8 @@ def test_hostile_text_in_a_tooltip_is_text(opened):
     for index in range(7):
         opened.locator(f"{MAP} .mark-symbol.role-mark path").nth(index).hover(force=True)
         seen.append(opened.locator("#tooltip dd").first.inner_text())
-    assert visible(HOSTILE[1]) in seen
-    assert set(seen) <= set(map(visible, HOSTILE))
+    assert sanitize(HOSTILE[1]) in seen
+    assert set(seen) <= set(map(sanitize, HOSTILE))
     assert opened.locator("#tooltip img, #tooltip script, #tooltip svg").count() == 0
     assert opened.evaluate("window.hacked") is None
 

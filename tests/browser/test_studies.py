@@ -8,8 +8,8 @@ import nbformat
 import numpy as np
 import pytest
 
-from workbench.engine.interventions import ablate_heads, reference
-from workbench.studies import attention_heads, head_effects
+from workbench.engine.interpretability.interventions import ablate_heads, reference
+from workbench.studies.attention_heads import ablation, data
 
 pytestmark = pytest.mark.browser
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -57,13 +57,13 @@ def loss_without(project, head, text):
     """Mean surprise of a text with a head at its mean, computed apart from the notebook."""
     params = SimpleNamespace(profile="tiny", model="ladder", data="embedded", seed=0, device="cpu")
     (trained,) = project.glob("runs/02_tiny_models/*/artifacts/models")
-    model, tokenizer = attention_heads.load_model(params, trained)
-    sizes = attention_heads.SIZES["tiny"]
-    texts, _, _, rest = attention_heads.read_texts(model, tokenizer, [], sizes, params)
+    model, tokenizer = data.load_model(params, trained)
+    sizes = data.SIZES["tiny"]
+    texts, _, _, rest = data.read_texts(model, tokenizer, [], sizes, params)
     means = reference(model, rest, ["head.*"], seed=0)
-    ids = tokenizer(text or attention_heads.opening(texts)).input_ids
+    ids = tokenizer(text or data.opening(texts)).input_ids
     with ablate_heads(model, [head], "mean", means):
-        return np.nanmean(head_effects.token_losses(model, ids))
+        return np.nanmean(ablation.token_losses(model, ids))
 
 
 @pytest.mark.notebook

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from workbench.corpora.rows import TABLES, of_source
+from workbench.corpora.loaders.rows import TABLES, of_source
 from workbench.corpora.stories.words import BOYS, GIRLS
 from workbench.errors import UserError
 

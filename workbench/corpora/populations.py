@@ -9,7 +9,7 @@ from random import Random
 
 import numpy as np
 
-from workbench.corpora.opinions import ANSWER, Answers, Question, put
+from workbench.corpora.loaders.opinions import ANSWER, AnswerDistribution, Question, put
 from workbench.corpora.stories.words import BOYS, GIRLS
 
 VILLAGES = {"hill": 0.4, "river": 0.3, "forest": 0.2, "sea": 0.1}
@@ -78,10 +78,10 @@ def population(seed: int, wording: int = HELD_OUT) -> list[Question]:
         leaning = rng.dirichlet(np.full(len(options), 1.5))
         shares = rng.dirichlet(1.5 * leaning + 0.2, size=len(VILLAGES))
         groups = {
-            name: Answers(tuple(dist), round(share * PEOPLE))
+            name: AnswerDistribution(tuple(dist), round(share * PEOPLE))
             for (name, share), dist in zip(VILLAGES.items(), shares.tolist(), strict=True)
         }
-        people = Answers(tuple((np.array(list(VILLAGES.values())) @ shares).tolist()), PEOPLE)
+        people = AnswerDistribution(tuple((np.array(list(VILLAGES.values())) @ shares).tolist()), PEOPLE)
         prompt = WORDINGS[kind][wording].format(topic=topic)
         ordinal = (1.0, 2.0, 3.0, 4.0) if kind == "habits" else None
         found.append(Question(topic, prompt, options, people, groups, ordinal, kind))
@@ -101,13 +101,15 @@ def truths() -> list[Question]:
     found = []
     for name, (prompt, words) in fair.items():
         options = tuple(words.split())
-        found.append(Question(name, prompt, options, Answers((1 / len(options),) * len(options))))
+        found.append(Question(name, prompt, options, AnswerDistribution((1 / len(options),) * len(options))))
     for balls in ((3, 2, 1), (1, 1, 4), (2, 6, 2)):
         held = ", ".join(f"{count} {colour}" for count, colour in zip(balls, _COLOURS, strict=True))
         prompt = f"A ball is drawn from an urn with these: {held}. Which colour is it?"
         dist = tuple(count / sum(balls) for count in balls)
         found.append(
-            Question("urn " + "-".join(map(str, balls)), prompt, _COLOURS, Answers(dist), topic="urn")
+            Question(
+                "urn " + "-".join(map(str, balls)), prompt, _COLOURS, AnswerDistribution(dist), topic="urn"
+            )
         )
     return found
 

@@ -117,8 +117,7 @@ def _sentence_vectors(texts: list[str], model: str, device: str) -> np.ndarray:
         raise UserError(
             'A sentence-transformers model needs the extra: pip install "small-model-workbench[embeddings]"'
         ) from None
-    from workbench.engine.folders import without_bars
-    from workbench.engine.models import hub_answers, pick_device
+    from workbench.engine.loading import hub_answers, pick_device, without_bars
 
     device = pick_device(device)
     local = Path(model).exists() or not hub_answers()
@@ -137,9 +136,9 @@ def _hidden_means(texts: list[str], model: str, device: str) -> np.ndarray:
     """Means, shape (n, width), of what the final norm hands to the output layer."""
     import torch
 
-    from workbench.engine import models
+    from workbench.engine import loading
 
-    network, tokenizer = models.load(model, device)
+    network, tokenizer = loading.load(model, device)
     limit = getattr(network.config, "max_position_embeddings", None) or _TOKENS
     read = tokenizer(texts, truncation=True, max_length=limit, return_special_tokens_mask=True)
     tokens, special = read["input_ids"], read["special_tokens_mask"]

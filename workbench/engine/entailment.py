@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.engine.folders import without_bars
-from workbench.engine.models import hub_answers, pick_device
+from workbench.engine.loading import hub_answers, pick_device, without_bars
 from workbench.errors import UserError
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Row = dict[str, float]
 
 
-def side_by_side(
+def run_parallel(
     work: Callable[..., None],
     tasks: Mapping[str, tuple[Any, ...]],
     *,

@@ -14,7 +14,7 @@ from workbench.lab.history import all_runs, find_run, state
 from workbench.lab.ledger import Claim, read_claims
 from workbench.lab.project import runs_folder
 from workbench.lab.record import read_run
-from workbench.visible import visible
+from workbench.sanitize import sanitize
 
 Row = tuple[str, str, str]
 
@@ -76,7 +76,7 @@ def code(first: Side, second: Side) -> list[str]:
     cells = ["the notebook's cells"] if len({part["notebook"] for part in parts}) > 1 else []
     modules = sorted({name for part in parts for name in part["code"]})
     return cells + [
-        visible(name, 100) for name in modules if len({part["code"].get(name) for part in parts}) > 1
+        sanitize(name, 100) for name in modules if len({part["code"].get(name) for part in parts}) > 1
     ]
 
 
@@ -159,7 +159,7 @@ def _differing(first: Side, second: Side, part: str) -> list[Row]:
         a, b = ([run.get(name, "–") for run in side] for side in values)
         if len({*a, *b}) > 1:
             texts = (name, ", ".join(dict.fromkeys(a)), ", ".join(dict.fromkeys(b)))
-            rows.append(tuple(visible(text, 300) for text in texts))
+            rows.append(tuple(sanitize(text, 300) for text in texts))
     return rows
 
 

@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 from filelock import Timeout
 
+from workbench import files
 from workbench.errors import UserError
-from workbench.lab import files, record
+from workbench.lab import digests, record
 from workbench.lab.environment import cores
 from workbench.lab.kernel import CellFailed, KernelDied, Progress, execute, kill
 from workbench.lab.params import changed, from_strings, relative, unknown
@@ -177,7 +178,7 @@ def _run(job: Job, work: Work, stop: threading.Event) -> None:
 
 def _run_here(root: Path, threads: int, job: Job, stop: threading.Event) -> None:
     """Run one job in a kernel on this machine; whatever happens ends up in run.json too."""
-    lock = files.lock(job.folder, "runner")
+    lock = digests.lock(job.folder, "runner")
     if not _acquire(lock, job, stop):
         job.status, job.error = "interrupted", CONTINUES
         return
@@ -217,7 +218,7 @@ def _run_locked(job: Job, root: Path, threads: int, stop: threading.Event) -> No
 
 def _prepare(job: Job, root: Path, threads: int, stop: threading.Event) -> bool:
     """Make the folder ready once no notebook, in JupyterLab say, writes in it; False when told to stop."""
-    lock = files.lock(job.folder, "writer")
+    lock = digests.lock(job.folder, "writer")
     if not _acquire(lock, job, stop):
         return False
     try:
@@ -233,7 +234,7 @@ def _acquire(lock: Any, job: Job, stop: threading.Event) -> bool:
     """Take a lock of the run, waiting while another process has it; False when told to stop."""
     while not stop.is_set():
         try:
-            with files.writing(job.folder):
+            with files.explain_write_error(job.folder):
                 lock.acquire(timeout=0.3)
             return True
         except Timeout:

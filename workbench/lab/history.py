@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import UserError
-from workbench.lab.files import orphans
+from workbench.files import orphans
 from workbench.lab.record import NewerRunError, is_locked, read_run
 
 UNFINISHED = "unfinished"

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from workbench.errors import UserError
-from workbench.lab.files import atomic_write, encoded, strip_credentials, writing
+from workbench.files import atomic_write, encoded, explain_write_error
+from workbench.lab.digests import strip_credentials
 from workbench.lab.project import Notebook, source_of
 
 # Escape sequences, control characters, and what turns the direction of writing around.
@@ -79,7 +80,7 @@ def execute(
         folder / name for name in (".notebook.part.ipynb", "notebook.ipynb", ".kernel.part.txt")
     )
     with (
-        writing(folder / "log.txt"),
+        explain_write_error(folder / "log.txt"),
         open(folder / "log.txt", "a", encoding="utf-8", errors="backslashreplace") as log,
         open(native, "w+", encoding="utf-8", errors="replace") as words,
     ):

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.lab.files import read_json, write_json
+from workbench.files import read_json, write_json
 
 REPRODUCED = "reproduced"
 OPPOSITE = "opposite"

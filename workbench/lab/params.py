@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 from workbench.errors import UserError
-from workbench.lab.files import digest_path, strip_credentials
+from workbench.lab.digests import digest_path, strip_credentials
 
 _TYPES = {
     "int": int,

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import UserError
-from workbench.lab.files import canonical, digest, digest_path, read_json
+from workbench.files import read_json
+from workbench.lab.digests import canonical, digest, digest_path
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 PACKAGE = Path(__file__).resolve().parent.parent
 # How a run is started, shown and reported does not change what it computes.
-_NOT_IN_KEY = ("workbench.lab", "workbench.cli", "workbench.errors")
+_NOT_IN_KEY = ("workbench.lab", "workbench.cli.app", "workbench.errors")
 
 
 @dataclass(frozen=True)

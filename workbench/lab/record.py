@@ -8,8 +8,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 import workbench
+from workbench import files
 from workbench.errors import UserError
-from workbench.lab import files
+from workbench.lab import digests
 from workbench.lab.project import Plan
 
 SCHEMA = 1
@@ -101,7 +102,7 @@ def is_locked(folder: Path) -> bool:
     for role in ("runner", "writer"):
         path = folder.parent / f".{folder.name}.{role}.lock"
         if path.exists():
-            lock = files.lock(folder, role)
+            lock = digests.lock(folder, role)
             try:
                 lock.acquire(timeout=0)
             except Timeout:
@@ -112,7 +113,7 @@ def is_locked(folder: Path) -> bool:
 
 def wait_for(lock: FileLock, folder: Path) -> None:
     """Take a run folder's lock; while another process is at work on the run, say so and wait."""
-    with files.writing(folder):
+    with files.explain_write_error(folder):
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -13,8 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench import files
 from workbench.errors import UserError
-from workbench.lab import files
+from workbench.lab import digests
 from workbench.lab.project import Plan, find_notebook, find_root, needed, plan, runs_folder
 from workbench.lab.record import is_done, mark, prepare, read_run, wait_for
 
@@ -61,7 +62,7 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
     else:
         planned = plan(root, found, values)
         folder, params = planned.folder(runs_folder(root)), planned.params
-    lock = files.lock(folder, "writer")
+    lock = digests.lock(folder, "writer")
     wait_for(lock, folder)
     if headless:
         record = read_run(folder)

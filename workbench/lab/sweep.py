@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import UserError
-from workbench.lab import compare, evidence, execute
-from workbench.lab.files import canonical
+from workbench.lab import compare, execute
+from workbench.lab.digests import canonical
 from workbench.lab.ledger import read_claims
 from workbench.lab.params import from_strings, shown, unknown
 from workbench.lab.project import Notebook, plan
-from workbench.visible import visible
+from workbench.lab.report import claims as report_claims
+from workbench.sanitize import sanitize
 
 MANY = 300
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
@@ -150,12 +151,14 @@ def _value(notebook: Notebook, name: str, text: str) -> Any:
 
 def _point(job: execute.Job, varied: Sequence[str]) -> dict[str, str]:
     params = shown(job.plan.params)
-    return {name: visible(" ".join(str(params[name]).split()), 60) for name in varied}
+    return {name: sanitize(" ".join(str(params[name]).split()), 60) for name in varied}
 
 
 def _claims(job: execute.Job) -> dict[str, str]:
     return {
-        visible(claim.name, 60): f"{evidence.number(claim.effect)} {evidence.symbol(claim.verdict)}"
+        sanitize(
+            claim.name, 60
+        ): f"{report_claims.number(claim.effect)} {report_claims.symbol(claim.verdict)}"
         for claim in read_claims(job.folder)
     }
 
@@ -166,5 +169,5 @@ def _ends(folders: Iterable[Path]) -> dict[Path, dict[str, str]]:
     side = compare.Side("", {str(folder): folder for folder in ends})
     for row in sorted(compare.curves(side), key=lambda row: row["step"]):
         name = f"{row['metric']} · {row['series']}" if row["series"] else row["metric"]
-        ends[Path(row["run"])][visible(name, 60)] = f"{row['value']:.4g}"
+        ends[Path(row["run"])][sanitize(name, 60)] = f"{row['value']:.4g}"
     return ends

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from workbench.measures.grams import Words, counts_of, number_grams, number_words, presence_of, shares_of
+from workbench.measures.ngrams import Words, counts_of, number_grams, number_words, presence_of, shares_of
 from workbench.measures.vocabulary import words
 
 _CELLS = 8_000_000  # cells of one dense block of the text × corpus table

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.measures.grams import Grams, counts_of, grams_up_to, number_grams, number_words
+from workbench.measures.ngrams import Grams, counts_of, grams_up_to, number_grams, number_words
 from workbench.measures.vocabulary import words
 
 

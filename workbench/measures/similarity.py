@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from workbench.measures.classes import rarefaction
+from workbench.measures.equivalence import rarefaction
 
 _TIE = 1e-5  # cosines that differ by less are equal
 

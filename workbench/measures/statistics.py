@@ -6,6 +6,7 @@ than six that are all alike: the bounds are NaN, which no claim takes for a resu
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +24,14 @@ class Interval:
     low: float
     high: float
     n: int
+
+    def row(self) -> dict[str, Any]:
+        """As columns of a table: value, low, high, n."""
+        return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
+
+    def effect(self) -> dict[str, Any]:
+        """As a claim takes it: effect, low, high, n."""
+        return {"effect": self.value, "low": self.low, "high": self.high, "n": self.n}
 
     def __str__(self) -> str:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}], n={self.n}"

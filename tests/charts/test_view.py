@@ -1,0 +1,183 @@
+"""Views: bundles that notebooks accept, text that can do no harm, and data that stays small."""
+
+import base64
+import json
+
+import altair as alt
+import ipywidgets
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from example_run import HOSTILE, IMAGE, SCRIPT, facet_chart, grades_chart
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from workbench.charts.theme import series
+from workbench.charts.view import MIME, VEGALITE, WIDGET, Chart, Explorer, Table, Texts
+from workbench.errors import UserError
+from workbench.sanitize import sanitize
+
+
+def points(frame, **encodings):
+    return alt.Chart(frame).mark_point().encode(x="x:Q", y="y:Q", **encodings)
+
+
+@pytest.fixture
+def frame():
+    return pd.DataFrame({"x": [1, 2, 3], "y": [1.5, np.nan, 2.5], "text": [SCRIPT, IMAGE, "a" * 10_000]})
+
+
+def test_visible_escapes_what_cannot_be_seen_and_keeps_what_can():
+    assert sanitize("a\x00b\x1b[31m\u202ec\ud800\U000e0041") == r"a\x00b\x1b[31m\u202ec\ud800\U000e0041"
+    assert sanitize("two\nlines\tand שלום 👩‍🚀 café") == "two\nlines\tand שלום 👩‍🚀 café"
+    assert sanitize("x" * 12, limit=10) == "x" * 10 + "… [2 more characters]"
+
+
+def test_a_chart_bundle_is_valid_in_a_notebook_and_holds_a_picture(frame):
+    data, metadata = Chart(points(frame, tooltip="text"), "Title", "What is seen.")._repr_mimebundle_()
+    assert set(data) == {MIME, VEGALITE, "image/png", "text/plain"}
+    assert data["text/plain"] == "Title. What is seen."
+    assert metadata["image/png"]["alt"] == "Title. What is seen."
+    picture = base64.b64decode(data["image/png"])
+    assert picture.startswith(b"\x89PNG")
+    assert picture.endswith(b"IEND\xaeB`\x82")
+    output = new_output("display_data", data=data, metadata=metadata)
+    nbformat.validate(new_notebook(cells=[new_code_cell(outputs=[output])]))
+
+
+def test_chart_data_is_json_with_missing_numbers_and_short_text(frame):
+    rows = next(iter(Chart(points(frame), "T", "S").spec["datasets"].values()))
+    assert rows[1]["y"] is None
+    assert len(rows[2]["text"]) < 500
+    assert rows[2]["text"].endswith("more characters]")
+    json.dumps(rows, allow_nan=False)
+
+
+def test_too_many_rows_are_refused_with_advice():
+    rows = pd.DataFrame({"x": range(5001), "y": range(5001)})
+    with pytest.raises(UserError, match="5,000 rows: aggregate"):
+        Chart(points(rows), "Crowded", "S")
+    assert Chart(points(rows.head(5000)), "Full", "S").spec["datasets"]
+
+
+@pytest.mark.parametrize(
+    "chart",
+    [
+        points("https://example.invalid/data.csv"),
+        alt.Chart(pd.DataFrame({"x": [1], "u": ["u"]})).mark_image().encode(x="x:Q", url="u:N"),
+        points(pd.DataFrame({"x": [1], "y": [1], "u": ["javascript:alert(1)"]}), href="u:N"),
+        points(pd.DataFrame({"x": [1], "y": [1], "image": [IMAGE]})),
+    ],
+)
+def test_charts_that_would_load_or_open_something_are_refused(chart):
+    with pytest.raises(UserError, match="'Loader'"):
+        Chart(chart, "Loader", "S")
+
+
+def test_a_vertical_axis_is_named_above_it_except_beside_facets():
+    assert grades_chart().spec["config"]["axisLeft"]["titleAngle"] == 0
+    assert "axisLeft" not in facet_chart().spec["config"]
+
+
+def test_series_differ_by_colour_dash_and_shape():
+    channels = series("model", "Model")
+    assert set(channels) == {"color", "strokeDash", "shape"}
+    spec = Chart(points(pd.DataFrame({"x": [1], "y": [2], "model": ["m"]}), **channels), "T", "S").spec
+    assert spec["encoding"]["strokeDash"]["field"] == spec["encoding"]["shape"]["field"] == "model"
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        Table(pd.DataFrame({SCRIPT: HOSTILE[:5]}), SCRIPT, IMAGE),
+        Texts([{"label": SCRIPT, "text": "\n".join(HOSTILE), "marks": [(0, 5, IMAGE)]}], SCRIPT, IMAGE),
+    ],
+)
+def test_html_for_jupyterlab_escapes_everything(view):
+    data, _ = view._repr_mimebundle_()
+    html = data["text/html"]
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "<svg" not in html
+    assert "&lt;script&gt;" in html
+    html.encode("utf-8")
+    assert not set("\x00\x1b\u202e") & set(html)
+
+
+def test_a_table_says_how_many_rows_it_leaves_out():
+    view = Table(pd.DataFrame({"n": range(60)}), "T", "S", limit=50)
+    assert len(view.record["rows"]) == 50
+    assert "10 more rows" in view.bundle()[0]["text/html"]
+
+
+def test_marks_cut_a_text_and_overlaps_give_way_to_the_first():
+    marks = [(4, 9, "b"), (0, 5, "a"), (12, 99, "c")]
+    item = Texts([{"label": "l", "text": "0123456789abcdef", "marks": marks}], "T", "S").record["items"][0]
+    assert item["pieces"][:4] == [("01234", "a"), ("5678", "b"), ("9ab", None), ("cdef", "c")]
+    assert "".join(text for text, _ in item["pieces"]) == "0123456789abcdef"
+
+
+def test_a_long_text_is_cut_with_a_note():
+    pieces = Texts([{"label": "l", "text": "a" * 9000}], "T", "S").record["items"][0]["pieces"]
+    assert pieces == [("a" * 4000 + "… [5,000 more characters]", None)]
+
+
+def explorer():
+    def draw(rows):
+        if rows == 9:
+            raise ValueError(f"nine is too many {IMAGE}")
+        return Table(pd.DataFrame({"n": range(rows)}), f"{rows} rows", "S")
+
+    return Explorer(draw, rows=ipywidgets.IntSlider(3, 1, 9))
+
+
+def test_an_explorer_redraws_and_keeps_its_first_view_as_the_twin(monkeypatch):
+    monkeypatch.delenv("WORKBENCH_HEADLESS", raising=False)
+    seen = explorer()
+    seen.controls["rows"].value = 5
+    assert seen.view.record["title"] == "5 rows"
+    assert seen.output.outputs[0]["data"][MIME]["title"] == "5 rows"
+    assert seen.status.value == ""
+    data, _ = seen._repr_mimebundle_()
+    assert WIDGET in data
+    assert data[MIME]["title"] == "3 rows"
+    assert data[MIME]["controls"] == {"rows": "3"}
+
+
+def test_an_explorer_shows_what_went_wrong_and_keeps_the_last_picture():
+    seen = explorer()
+    seen.controls["rows"].value = 9
+    assert seen.status.value.startswith("ValueError: nine is too many")
+    assert seen.view.record["title"] == "3 rows"
+    seen.controls["rows"].value = 4
+    assert seen.status.value == ""
+
+
+def test_without_a_front_end_an_explorer_is_its_twin(monkeypatch):
+    monkeypatch.setenv("WORKBENCH_HEADLESS", "1")
+    data, _ = explorer()._repr_mimebundle_()
+    assert WIDGET not in data
+    assert data[MIME]["title"] == "3 rows"
+
+
+@pytest.mark.notebook
+def test_papermill_accepts_every_view(tmp_path, monkeypatch):
+    import papermill
+
+    monkeypatch.setenv("WORKBENCH_HEADLESS", "1")
+    source = (
+        "import pandas as pd, altair as alt, ipywidgets\n"
+        "from workbench.charts.view import Chart, Explorer\n"
+        "def draw(n):\n"
+        "    chart = alt.Chart(pd.DataFrame({'x': range(n)})).mark_tick().encode(x='x:Q')\n"
+        "    return Chart(chart, 'Ticks', 'As many as asked for.')\n"
+        "display(draw(3))\n"
+        "Explorer(draw, n=ipywidgets.IntSlider(3))"
+    )
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = new_notebook(cells=[new_code_cell(source)], metadata={"kernelspec": kernel})
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    papermill.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", progress_bar=False)
+    outputs = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[0].outputs
+    kinds = [output.data[MIME]["kind"] for output in outputs if "data" in output]
+    assert kinds == ["chart", "chart"]

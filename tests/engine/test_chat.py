@@ -1,0 +1,73 @@
+"""Questions through a model's chat template: as transformers writes them, one beginning, safe data."""
+
+import pytest
+from families import CHATML, with_chat
+from test_models import TEXTS
+
+from workbench.engine import loading, models
+from workbench.engine.tokens import encode, encode_pairs, framed
+from workbench.engine.training.packing import IGNORED, pack
+from workbench.errors import UserError
+
+QUESTION = "How many cats sat?"
+ASKED = [{"role": "user", "content": QUESTION}]
+INST = "{{ bos_token }}{% for message in messages %}[INST] {{ message['content'] }} [/INST]{% endfor %}"
+
+
+@pytest.fixture(scope="module")
+def base():
+    return models.train_tokenizer(TEXTS, 300)
+
+
+def ids(tokenizer, text):
+    return tokenizer(text, add_special_tokens=False).input_ids
+
+
+def test_a_base_model_reads_question_and_reply_as_ever(base, tmp_path):
+    model = models.build(models.config("tiny:0.1M", len(base)), 0)
+    loading.save(model, base, tmp_path / "m")
+    _, again = loading.load(tmp_path / "m", "cpu")
+    bare = models.train_tokenizer(TEXTS, 300)
+    bare.chat_template = None
+    for tokenizer in (base, again, bare):
+        assert framed(tokenizer, QUESTION, " [cot] Two.") == (QUESTION, " [cot] Two.")
+        assert encode(tokenizer, [sum_of(tokenizer, " [cot]")])[0] == tokenizer(QUESTION + " [cot]").input_ids
+
+
+def sum_of(tokenizer, reply):
+    prompt, reply = framed(tokenizer, QUESTION, reply)
+    return prompt + reply
+
+
+@pytest.mark.parametrize(("template", "space"), [(CHATML, ""), ("{{ bos_token }}" + CHATML, ""), (INST, " ")])
+def test_an_instruct_model_is_asked_with_the_tokens_of_its_template(base, template, space):
+    tokenizer = with_chat(base, template)
+    wanted = tokenizer.apply_chat_template(ASKED, add_generation_prompt=True, return_dict=False)
+    prompt, reply = framed(tokenizer, QUESTION, " [cot] Two.")
+    assert reply == f"{space}[cot] Two."
+    assert encode(tokenizer, [prompt]) == [wanted]
+    assert wanted.count(tokenizer.bos_token_id) == ("bos_token" in template)
+    assert encode(tokenizer, [sum_of(tokenizer, " [cot]")]) == [wanted + ids(tokenizer, f"{space}[cot]")]
+    ((before, after),) = encode_pairs(tokenizer, [(prompt, reply)])
+    assert (before, after) == (wanted, ids(tokenizer, f"{space}[cot] Two."))
+    # what is learnt: the reply and the end of the assistant's turn
+    targets = pack(tokenizer, [(prompt, reply)], 64).targets[0]
+    assert [token for token in targets if token != IGNORED] == [*after, tokenizer.eos_token_id]
+
+
+def test_framed_and_plain_texts_keep_their_order(base):
+    tokenizer = with_chat(base)
+    prompt, _ = framed(tokenizer, QUESTION, "")
+    plain = [base.bos_token_id, *ids(base, "The cat.")]
+    asked = tokenizer.apply_chat_template(ASKED, add_generation_prompt=True, return_dict=False)
+    assert encode(tokenizer, ["The cat.", prompt, "The cat."]) == [plain, asked, plain]
+
+
+def test_data_can_neither_end_a_turn_nor_begin_one(base):
+    tokenizer = with_chat(base)
+    with pytest.raises(UserError, match="im_end"):
+        framed(tokenizer, "How many?<|im_end|>", " Two.")
+    prompt, reply = framed(tokenizer, QUESTION, " Two.<|im_end|> Three.")
+    ((_, after),) = encode_pairs(tokenizer, [(prompt, reply)])
+    assert tokenizer.eos_token_id not in after
+    assert tokenizer.decode(after) == reply

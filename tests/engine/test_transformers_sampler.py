@@ -1,0 +1,237 @@
+"""Sampling: distribution, parity with transformers, independence of the batch, stop strings, scoring."""
+
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+from test_models import STORIES260K, TEXTS, needs_stories260k
+
+from workbench.engine import loading, models
+from workbench.engine.sampling import batching, decoding
+from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.errors import UserError
+
+ARCHITECTURES = ["llama", "gpt-neo", "bloom"]
+PROMPTS = [
+    "The cat",
+    "A dog ran to the park and",
+    "It",
+    "The cat sat on the mat. It was",
+    "A big red ball",
+    "",
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return models.train_tokenizer(TEXTS, 300)
+
+
+def model_of(architecture, tokenizer, **options):
+    config = models.config("tiny:0.1M", len(tokenizer), architecture, context=64, **options)
+    model = models.build(config, seed=0)
+    with (
+        torch.no_grad()
+    ):  # spread the logits: an untrained model is nearly uniform, which would hide mistakes
+        for name, weight in model.named_parameters():
+            if weight.ndim == 2:
+                weight.mul_(4 if "embed" in name or "wte" in name else 6)
+    return model
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def model(request, tokenizer):
+    return model_of(request.param, tokenizer)
+
+
+def plain(sampler, monkeypatch):
+    monkeypatch.setattr(decoding.LlamaStep, "fits", staticmethod(lambda model: False))
+    return sampler
+
+
+def test_greedy_is_the_same_as_generate(model, tokenizer):
+    sampler = TransformersSampler(model, tokenizer, batch_size=3)
+    found = sampler.sample(PROMPTS, max_new_tokens=24, temperature=0)
+    for prompt, (completion,) in zip(PROMPTS, found, strict=True):
+        ids = torch.tensor([tokenizer(prompt).input_ids])
+        theirs = model.generate(ids, do_sample=False, max_new_tokens=24, pad_token_id=0)[0, ids.shape[1] :]
+        assert completion.tokens == theirs.tolist()
+
+
+def test_local_attention_looks_back_as_far_as_in_the_model(tokenizer):
+    model = model_of("gpt-neo", tokenizer)
+    for block in model.transformer.h[1::2]:  # the preset's window of 256 is longer than this context
+        block.attn.attention.bias &= ~torch.tril(torch.ones(64, 64, dtype=torch.bool), -8)
+    sampler = TransformersSampler(model, tokenizer, batch_size=2)
+    for prompt, (completion,) in zip(
+        PROMPTS, sampler.sample(PROMPTS, max_new_tokens=30, temperature=0), strict=True
+    ):
+        ids = torch.tensor([tokenizer(prompt).input_ids])
+        theirs = model.generate(ids, do_sample=False, max_new_tokens=30, pad_token_id=0)[0, ids.shape[1] :]
+        assert completion.tokens == theirs.tolist()
+
+
+def test_log_probabilities_are_the_models_own(model, tokenizer):
+    found = TransformersSampler(model, tokenizer, batch_size=4).sample(
+        PROMPTS, n=2, max_new_tokens=20, temperature=0.7, top_p=0.9, seed=1
+    )
+    for prompt, completions in zip(PROMPTS, found, strict=True):
+        before = tokenizer(prompt).input_ids
+        for completion in completions:
+            with torch.no_grad():
+                logits = model(torch.tensor([before + completion.tokens])).logits[0, len(before) - 1 : -1]
+            theirs = logits.log_softmax(-1)[range(len(completion.tokens)), completion.tokens]
+            np.testing.assert_allclose(completion.logprobs, theirs, atol=2e-4)
+
+
+def test_the_batch_changes_nothing(model, tokenizer):
+    options = {"n": 3, "max_new_tokens": 20, "temperature": 0.9, "seed": 7, "stop": ["e", "."]}
+    one = TransformersSampler(model, tokenizer, batch_size=1).sample(PROMPTS, **options)
+    for size in (4, 64):
+        other = TransformersSampler(model, tokenizer, batch_size=size).sample(PROMPTS, **options)
+        assert [[c.tokens for c in row] for row in other] == [[c.tokens for c in row] for row in one]
+    assert len({c.text for row in one for c in row}) > 10
+
+
+def test_samples_depend_on_the_seed(model, tokenizer):
+    sampler = TransformersSampler(model, tokenizer)
+    a, b, c = (sampler.sample(["The cat"], n=8, max_new_tokens=10, seed=seed) for seed in (0, 0, 1))
+    assert a == b
+    assert a != c
+
+
+def test_the_lean_llama_step_equals_the_plain_one(tokenizer, monkeypatch):
+    from transformers import LlamaConfig
+
+    # Grouped heads, untied, a head dimension of its own.
+    heads = {"num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16}
+    shape = {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "vocab_size": len(tokenizer)}
+    config = LlamaConfig(
+        **heads, **shape, initializer_range=0.2, max_position_embeddings=64, eos_token_id=None
+    )
+    sampler = TransformersSampler(models.build(config, 0), tokenizer, batch_size=4)
+    assert decoding.LlamaStep.fits(sampler.model)
+    lean = sampler.sample(PROMPTS, n=2, max_new_tokens=40, seed=3)
+    slow = plain(sampler, monkeypatch).sample(PROMPTS, n=2, max_new_tokens=40, seed=3)
+    assert [[c.tokens for c in row] for row in lean] == [[c.tokens for c in row] for row in slow]
+    np.testing.assert_allclose(lean[0][0].logprobs, slow[0][0].logprobs, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "top_p", "min_p", "filter_first"),
+    [
+        (1.0, 1.0, 0.0, False),
+        (0.7, 1.0, 0.0, False),
+        (1.3, 0.8, 0.0, False),
+        (1.0, 0.9, 0.2, False),
+        (1.0, 1.0, 0.1, False),
+        (2.0, 0.8, 0.0, True),
+        (2.0, 1.0, 0.1, True),
+        (0.5, 0.9, 0.05, True),
+    ],
+)
+def test_tokens_follow_the_distribution_that_transformers_defines(temperature, top_p, min_p, filter_first):
+    from scipy.stats import chisquare
+    from transformers import MinPLogitsWarper, TemperatureLogitsWarper, TopPLogitsWarper
+
+    logits = torch.randn(1, 40, generator=torch.Generator().manual_seed(0)) * 1.5
+    heat = [TemperatureLogitsWarper(temperature)] if temperature != 1 else []
+    cut = [TopPLogitsWarper(top_p)] if top_p < 1 else []
+    cut += [MinPLogitsWarper(min_p)] if min_p else []
+    wanted = logits
+    for warp in cut + heat if filter_first else heat + cut:
+        wanted = warp(None, wanted)
+    wanted = wanted.softmax(-1)[0].double().numpy()
+    n = 40_000
+    uniforms = torch.rand(n, 2, generator=torch.Generator().manual_seed(1))
+    tokens, logprobs = batching.draw(logits.expand(n, -1), uniforms, temperature, top_p, min_p, filter_first)
+    counts = np.bincount(tokens, minlength=40)
+    assert counts[wanted == 0].sum() == 0
+    kept = wanted > 0
+    assert chisquare(counts[kept], n * wanted[kept] / wanted.sum()).pvalue > 1e-3
+    torch.testing.assert_close(logprobs, logits.log_softmax(-1)[0, tokens])
+
+
+def test_first_tokens_follow_the_models_distribution(model, tokenizer):
+    n = 4000
+    found = TransformersSampler(model, tokenizer, batch_size=512).sample(["The cat"], n=n, max_new_tokens=2)[
+        0
+    ]
+    with torch.no_grad():
+        exact = (
+            model(torch.tensor([tokenizer("The cat").input_ids])).logits[0, -1].softmax(-1).double().numpy()
+        )
+    seen = np.bincount([completion.tokens[0] for completion in found], minlength=len(exact)) / n
+    expected_distance = np.sqrt(2 * exact * (1 - exact) / np.pi / n).sum() / 2
+    assert np.abs(seen - exact).sum() / 2 < 1.3 * expected_distance
+
+
+def test_a_stop_string_ends_the_text_before_it(model, tokenizer):
+    sampler = TransformersSampler(model, tokenizer)
+    free = sampler.sample(PROMPTS, n=4, max_new_tokens=30, seed=2)
+    stopped = sampler.sample(PROMPTS, n=4, max_new_tokens=30, seed=2, stop=["a", "he"])
+    shortened = 0
+    for before, after in zip(chain(*free), chain(*stopped), strict=True):
+        ends = [at for at in (before.text.find("a"), before.text.find("he")) if at >= 0]
+        assert after.text == before.text[: min(ends, default=None)]
+        assert before.tokens[: len(after.tokens)] == after.tokens
+        assert after.finish_reason == ("stop" if ends or before.finish_reason == "stop" else "length")
+        shortened += len(after.tokens) < len(before.tokens)
+    assert shortened > 5
+
+
+def test_the_end_of_text_token_ends_a_row_and_is_not_shown(tokenizer):
+    model = model_of("llama", tokenizer)
+    sampler = TransformersSampler(model, tokenizer)
+    found = sampler.sample([""], n=64, max_new_tokens=60, temperature=3.0)[0]
+    ended = [completion for completion in found if completion.finish_reason == "stop"]
+    assert ended
+    assert all(completion.tokens[-1] == 0 and 0 not in completion.tokens[:-1] for completion in ended)
+    assert not any("<|endoftext|>" in completion.text for completion in found)
+
+
+def test_a_row_ends_where_the_context_does(model, tokenizer):
+    (completion,) = TransformersSampler(model, tokenizer).sample(
+        ["The cat"], max_new_tokens=500, temperature=0
+    )[0]
+    if completion.finish_reason == "length":
+        assert len(completion.tokens) == 64 - len(tokenizer("The cat").input_ids)
+    with pytest.raises(UserError, match="context"):
+        TransformersSampler(model, tokenizer).sample(["The cat " * 60], max_new_tokens=5)
+
+
+def test_scores_of_candidates_are_sums_of_token_log_probabilities(model, tokenizer):
+    prompts = ["The cat", "A dog ran"]
+    completions = [[" sat on the mat.", " ran", " saw a big red ball."], [" to the park"]]
+    found = TransformersSampler(model, tokenizer, batch_size=2).logprobs(prompts, completions)
+    for prompt, texts, scores in zip(prompts, completions, found, strict=True):
+        before = tokenizer(prompt).input_ids
+        for text, score in zip(texts, scores, strict=True):
+            ids = tokenizer(prompt + text).input_ids
+            with torch.no_grad():
+                table = model(torch.tensor([ids])).logits[0].log_softmax(-1)
+            wanted = sum(float(table[at - 1, ids[at]]) for at in range(len(before), len(ids)))
+            assert score == pytest.approx(wanted, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "options", [{"n": 0}, {"temperature": -1}, {"top_p": 0}, {"min_p": 2}, {"stop": [""]}]
+)
+def test_settings_out_of_range_are_the_users_mistake(tokenizer, options):
+    sampler = TransformersSampler(model_of("llama", tokenizer), tokenizer)
+    with pytest.raises(UserError):
+        sampler.sample(["The cat"], max_new_tokens=4, **options)
+
+
+@needs_stories260k
+def test_stories260k_writes_its_published_text():
+    model, tokenizer = loading.load(STORIES260K, device="cpu")
+    (completion,) = TransformersSampler(model, tokenizer).sample([""], max_new_tokens=200, temperature=0)[0]
+    assert completion.text.startswith(
+        "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. "
+        "One day, she saw a big, red ball. She wanted to play with it, but it was too high."
+    )
+    ids = torch.tensor([[tokenizer.bos_token_id]])
+    theirs = model.generate(ids, do_sample=False, max_new_tokens=200, pad_token_id=0)[0, 1:]
+    assert completion.tokens == theirs.tolist()

@@ -1,0 +1,411 @@
+"""03_attention_heads: the measures of heads against plain loops and analytic patterns."""
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from workbench.corpora import labelled_tokens
+from workbench.engine import models
+from workbench.engine.interpretability.capture import capture
+from workbench.engine.interpretability.interventions import ablate_heads, freeze_pattern
+from workbench.engine.interpretability.interventions import reference as engine_reference
+from workbench.engine.training.loss import loss
+from workbench.errors import UserError
+from workbench.studies.attention_heads import ablation, data, head_map, method, name_swap, results
+from workbench.studies.attention_heads import induction as attention_heads_induction
+from workbench.studies.attention_heads.scores import (
+    FIRST_ROW,
+    HELD_OUT,
+    MEASURES,
+    NEAR,
+    OffsetFit,
+    describe,
+    entropies,
+    measure,
+    offset_sums,
+)
+
+torch.set_num_threads(1)
+
+LENGTH = 40
+
+
+def patterns(kind, length=LENGTH):
+    """One head's attention `[1, 1, length, length]`."""
+    q, k = torch.meshgrid(torch.arange(length), torch.arange(length), indexing="ij")
+    if kind == "uniform":
+        scores = torch.zeros(length, length)
+    elif kind == "previous":
+        scores = torch.where(k == (q - 1).clamp(min=0), 0.0, -1e9)
+    elif kind == "first":
+        scores = torch.where(k == 0, 0.0, -1e9)
+    else:
+        scores = torch.randn(length, length, generator=torch.Generator().manual_seed(1)) * 2
+    return torch.softmax(scores.masked_fill(k > q, -torch.inf), -1)[None, None]
+
+
+def text_of(ids, entities=None):
+    ids = torch.as_tensor(ids)[None]
+    none = torch.zeros_like(ids, dtype=torch.bool)
+    names = none if entities is None else torch.as_tensor(entities)[None]
+    return describe(ids, torch.tensor([ids.shape[1]]), names, none)
+
+
+def measured(pattern, text):
+    over, under = measure(pattern, entropies(pattern), text)
+    return {name: float(over[0, 0, i] / under[0, 0, i]) for i, name in enumerate(MEASURES)}
+
+
+def test_a_uniform_head_has_full_entropy_and_looks_half_way_back():
+    found = measured(patterns("uniform"), text_of(range(LENGTH)))
+    queries = np.arange(1, LENGTH)
+    assert found["normalised_entropy"] == pytest.approx(1, abs=1e-5)
+    assert found["distance"] == pytest.approx((queries / 2).mean(), rel=1e-5)
+    assert found["relative_distance"] == pytest.approx(0.5, rel=1e-5)
+    assert found["effective_tokens"] == pytest.approx((queries + 1).mean(), rel=1e-5)
+
+
+def test_a_previous_token_head_is_told_by_its_offset():
+    pattern, text = patterns("previous"), text_of(range(LENGTH))
+    found = measured(pattern, text)
+    assert found["distance"] == found["previous_token"] == pytest.approx(1)
+    assert found["previous_token_mul"] == pytest.approx((LENGTH - 1) / LENGTH)
+    fit = OffsetFit(1, 1, LENGTH, pattern.device)
+    fit.add(pattern, text, 0)
+    fit.settle()
+    over, under = fit.score(pattern, entropies(pattern), text, 0)
+    positional, softmax, one_offset = (over / under)[0, 0].tolist()
+    assert 1 - positional == pytest.approx(1, abs=1e-4)
+    assert 1 - softmax == pytest.approx(1, abs=1e-3)
+    assert one_offset == pytest.approx(1)
+    assert fit.profile[0, 0].argmax() == 1
+
+
+def test_a_sink_is_found_and_left_out_of_distance_without_the_first_token():
+    mixed = 0.5 * patterns("first") + 0.5 * patterns("previous")
+    found = measured(mixed, text_of(range(LENGTH)))
+    rows = np.arange(1, LENGTH)
+    assert found["first_token"] == pytest.approx(np.where(rows == 1, 1, 0.5).mean(), rel=1e-5)
+    assert found["distance"] > 8
+    assert found["distance_without_first"] == pytest.approx((LENGTH - 2) / (LENGTH - 1), rel=1e-4)
+
+
+def test_every_measure_equals_a_plain_loop():
+    rng = np.random.default_rng(0)
+    ids = [0, *rng.integers(1, 12, LENGTH - 1)]
+    entities = [False, *(rng.random(LENGTH - 1) < 0.3)]
+    pattern = patterns("random")
+    found, a = measured(pattern, text_of(ids, entities)), pattern[0, 0].double().numpy()
+    wanted = {"distance": [], "entropy": [], "duplicate": [], "induction": [], "name_lift": [], "self": []}
+    for q in range(1, LENGTH):
+        wanted["distance"].append(sum(a[q, k] * (q - k) for k in range(q + 1)))
+        wanted["entropy"].append(-sum(a[q, k] * math.log(a[q, k]) for k in range(q + 1)))
+        wanted["self"].append(a[q, q])
+        if same := [k for k in range(1, q) if ids[k] == ids[q]]:
+            wanted["duplicate"].append(sum(a[q, k] for k in same))
+        if after := [k for k in range(2, q + 1) if ids[k - 1] == ids[q]]:
+            wanted["induction"].append(sum(a[q, k] for k in after))
+        far = range(1, q - NEAR)
+        if on := [k for k in far if entities[k]]:
+            share = sum(a[q, k] for k in on) / sum(a[q, k] for k in far)
+            wanted["name_lift"].append(share / (len(on) / len(far)))
+    for name, values in wanted.items():
+        assert found[name] == pytest.approx(np.mean(values), rel=1e-4), name
+
+
+def test_offset_sums_equal_a_plain_loop():
+    pattern = torch.cat([patterns("random"), patterns("uniform")], 1)
+    weights = torch.rand(1, 2, 3, LENGTH)
+    found = offset_sums(pattern, weights)
+    for head in range(2):
+        for offset in (0, 1, 7, LENGTH - 2, LENGTH - 1):
+            rows = [q for q in range(1, LENGTH) if q - offset >= 1]
+            wanted = sum(weights[0, head, 2, q] * pattern[0, head, q, q - offset] for q in rows)
+            assert found[0, head, 2, offset] == pytest.approx(float(wanted), abs=1e-5)
+
+
+def test_the_share_explained_by_offset_equals_its_definition():
+    fitted, scored = patterns("random"), patterns("random").roll(0) ** 1.5
+    scored = scored / scored.sum(-1, keepdim=True)
+    text = text_of(range(LENGTH))
+    fit = OffsetFit(1, 1, LENGTH, fitted.device)
+    fit.add(fitted, text, 0)
+    fit.settle()
+    over, under = fit.score(scored, entropies(scored), text, 0)
+    pairs = [(q, k) for q in range(FIRST_ROW, LENGTH) for k in range(1, q + 1)]
+    a, b = fitted[0, 0].numpy(), scored[0, 0].numpy()
+    offsets = {d: np.mean([a[q, k] for q, k in pairs if q - k == d]) for d in range(LENGTH - 1)}
+    missed = sum((b[q, k] - offsets[q - k]) ** 2 for q, k in pairs)
+    average = np.mean([a[q, k] for q, k in pairs])
+    spread = sum((b[q, k] - average) ** 2 for q, k in pairs)
+    assert float(over[0, 0, 0]) == pytest.approx(missed, rel=1e-3)
+    assert float(under[0, 0, 0]) == pytest.approx(spread, rel=1e-3)
+    # The softmax variant: no other offset scores fit the fitting text better.
+    scores = fit.scores[0, 0, : LENGTH - 1].double()
+
+    def loss(b_):
+        total = 0.0
+        for q in range(FIRST_ROW, LENGTH):
+            row = a[q, 1 : q + 1] / a[q, 1 : q + 1].sum()
+            log_p = torch.log_softmax(b_[[q - k for k in range(1, q + 1)]], 0)
+            total -= float((torch.as_tensor(row) * log_p).sum())
+        return total
+
+    best = loss(scores)
+    for seed in range(5):
+        step = 0.05 * torch.randn(LENGTH - 1, generator=torch.Generator().manual_seed(seed)).double()
+        assert loss(scores + step) > best - 1e-6
+
+
+def test_padding_changes_no_measure():
+    ids = torch.tensor([[0, *(1 + place % 11 for place in range(1, LENGTH)), *([0] * 9)]])
+    long = torch.zeros(1, 1, LENGTH + 9, LENGTH + 9)
+    long[..., :LENGTH, :LENGTH] = patterns("random")
+    long[..., LENGTH:, :] = patterns("uniform", LENGTH + 9)[..., LENGTH:, :]
+    flags = torch.zeros_like(ids, dtype=torch.bool)
+    flags[0, [3, 12]] = True
+    padded = measured(long, describe(ids, torch.tensor([LENGTH]), flags, flags))
+    alone = measured(
+        patterns("random"), describe(ids[:, :LENGTH], torch.tensor([LENGTH]), *[flags[:, :LENGTH]] * 2)
+    )
+    for name, value in alone.items():
+        assert padded[name] == pytest.approx(value, rel=1e-4), name
+
+
+def test_held_out_measures_are_named_as_they_are_computed():
+    assert list(HELD_OUT) == ["positional", "positional_softmax", "one_offset"]
+
+
+# ------------------------------------------------------------------------------- the study
+STORIES = labelled_tokens.simulated(40, seed=0)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    tokenizer = models.train_tokenizer([text for text, _ in STORIES], 400)
+    config = models.config("tiny:0.1M", len(tokenizer), n_layers=2)
+    return models.build(config, seed=0), tokenizer
+
+
+@pytest.fixture(scope="module")
+def texts(pair):
+    return labelled_tokens.read(*pair, STORIES)
+
+
+@pytest.fixture(scope="module")
+def measured_heads(pair, texts):
+    return method.measure_heads(pair[0], texts.rows, data.flags(texts), batch_size=7)
+
+
+def test_the_streamed_measures_equal_those_of_each_text_alone(pair, texts, measured_heads):
+    table, _ = measured_heads
+    flagged, over, under = data.flags(texts), 0, 0
+    for row, flag in zip(texts.rows, flagged, strict=True):
+        values, _ = capture(pair[0], torch.tensor([row]), ["pattern.1"])
+        names, nouns = torch.as_tensor(flag)[None].unbind(-1)
+        text = describe(torch.tensor([row]), torch.tensor([len(row)]), names, nouns)
+        a, b = measure(values["pattern.1"], entropies(values["pattern.1"]), text)
+        over, under = over + a[0].double(), under + b[0].double()
+    wanted = dict(zip(MEASURES, (over / under)[1].tolist(), strict=True))
+    found = table[(table["layer"] == 1) & (table["head"] == 1)].set_index("measure")["value"]
+    for name in MEASURES:
+        assert found[name] == pytest.approx(wanted[name], rel=1e-3), name
+
+
+def test_every_measure_has_an_interval_about_its_value_and_a_count_of_texts(measured_heads):
+    table, profiles = measured_heads
+    assert set(table["measure"]) == {*MEASURES, *HELD_OUT}
+    assert ((table["low"] <= table["value"]) & (table["value"] <= table["high"])).all()
+    assert table.loc[table["measure"] == "distance", "n"].eq(40).all()
+    assert table.loc[table["measure"] == "positional", "n"].eq(20).all()  # the scored half
+    assert set(profiles.columns) == {"layer", "head", "offset", "attention"}
+
+
+def test_names_and_nouns_are_flagged_where_they_stand(texts):
+    flagged = data.flags(texts)[0]
+    pieces = [*[""] * texts.first, *texts.pieces[0]]
+    hero = STORIES[0][1]["main character, introduced"][0]
+    name = texts.texts[0][slice(*hero)]
+    marked = "".join(piece for piece, (is_name, _) in zip(pieces, flagged, strict=True) if is_name)
+    assert name in marked
+    assert " was " not in marked
+    assert not flagged[0].any()
+
+
+def test_thresholds_move_heads_between_classes():
+    frame = pd.DataFrame(
+        {
+            "positional": [0.6, 0.1, 0.1, 0.1],
+            "one_offset": [0.5, 0.1, 0.95, 0.1],
+            "name_lift": [1.0, 2.5, 1.0, 1.0],
+            "noun_lift": [1.0, 1.0, 1.0, 1.0],
+            "first_token": [0.1, 0.1, 0.1, 0.7],
+        }
+    )
+    assert method.classify(frame).tolist() == ["positional", "semantic", "positional", "sink"]
+    loose = method.classify(frame, positional=0.7, lift=3.0, sink=0.8)
+    assert loose.tolist() == ["mixed", "mixed", "positional", "mixed"]
+
+
+def test_alibi_slopes_are_the_published_ones():
+    assert method.alibi_slopes(8) == pytest.approx([2.0**-k for k in range(1, 9)])
+    assert method.alibi_slopes(12)[8:] == pytest.approx([2**-0.5, 2**-1.5, 2**-2.5, 2**-3.5])
+
+
+def test_the_heads_of_an_untrained_alibi_model_look_back_as_far_as_their_slopes_say(pair, texts):
+    config = models.config("tiny:0.1M", len(pair[1]), "bloom", n_layers=1, hidden_size=128, context=320)
+    model = models.build(config, seed=0)
+    table, _ = method.measure_heads(model, [row[:320] for row in texts.rows], data.flags(texts))
+    distance = method.wide(table).set_index("head")["distance"]
+    assert distance.is_monotonic_increasing  # slopes fall from head to head
+
+
+def test_a_swapped_name_moves_content_heads_only(pair, texts):
+    swaps = name_swap.swap_names(pair[1], texts.texts, 5, seed=0)
+    for before, after, places in swaps:
+        assert [place for place, (a, b) in enumerate(zip(before, after, strict=True)) if a != b] == places
+    positional = models.build(pair[0].config, seed=1)
+    for layer in positional.model.layers:
+        layer.self_attn.k_proj.weight.data.zero_()  # all scores equal: what stands there cannot matter
+    found = name_swap.swap_test(positional, pair[1], texts, 5, seed=0)
+    assert found["value"].min() > 0.999
+    found = name_swap.swap_test(pair[0], pair[1], texts, 5, seed=0)
+    assert found["value"].min() < 0.999
+
+
+def test_too_few_or_too_short_texts_are_refused(pair, texts):
+    with pytest.raises(UserError, match="four texts"):
+        method.measure_heads(pair[0], [row[:20] for row in texts.rows], data.flags(texts))
+    with pytest.raises(UserError, match="n_texts=3"):
+        data.sizes(SimpleNamespace(profile="tiny", n_texts=3))
+
+
+# ------------------------------------------------------------------------------- switching heads off
+@pytest.fixture(scope="module")
+def trial(pair, texts):
+    sizes = replace(data.SIZES["tiny"], scored=8, beginnings=4, probes=1)
+    params = SimpleNamespace(data="embedded", seed=0)
+    return ablation.trial(*pair, texts, texts.rows[20:], sizes, params)
+
+
+def test_a_trial_has_every_part_and_ends_with_the_whole_model(trial, measured_heads):
+    off = ablation.conditions(method.wide(measured_heads[0]))
+    assert set(off) == {"nothing off", "0.0", "0.1", "1.0", "1.1", "shortest range", "longest range"}
+    before = trial.run("nothing off", [])
+    trials = pd.concat([before, trial.run("1.0", [(1, 0)])])
+    assert set(trials["part"]) == {"loss", "grammar", "consistency", "facts", "reasoning", "keeping track"}
+    changed = ablation.changes(trials).set_index(["condition", "part"])
+    assert changed.loc[("1.0", "loss"), "value"] != 0
+    pd.testing.assert_frame_equal(trial.run("nothing off", []), before)
+
+
+def test_token_losses_add_up_to_the_loss(pair, texts):
+    each = ablation.token_losses(pair[0], texts.rows[0])
+    assert math.isnan(each[0])
+    assert np.nansum(each) == pytest.approx(loss(*pair, [texts.texts[0]]).nats[0], rel=1e-4)
+
+
+def test_patching_pairs_differ_in_the_two_things_only(pair):
+    for clean, corrupt, a, b in ablation.box_pairs(pair[1], 5, seed=0):
+        assert len(clean) == len(corrupt)
+        assert sorted(clean) == sorted(corrupt)
+        assert a != b
+
+
+def test_the_surgery_shows_what_python_computes(pair, texts, measured_heads):
+    reference = engine_reference(pair[0], texts.rows[20:], ["head.*"])
+    surgery = head_map.LiveAblation(*pair, reference)
+    changed = pd.DataFrame(
+        {"condition": ["0.0"], "part": ["loss"], "value": [0.1], "low": [0.0], "high": [0.2]}
+    )
+    swapped = name_swap.swap_test(*pair, texts, 3, seed=0)
+    atlas = head_map.head_map(surgery, measured_heads[0], changed, swapped, "Tim saw a ball.", exact=True)
+    card = atlas.card("1.1", 0.5, 2.0, 0.5, "zero", "Tim saw a ball.")
+    ids = pair[1]("Tim saw a ball.").input_ids
+    with ablate_heads(pair[0], [(1, 1)], "zero"):
+        wanted = np.nanmean(ablation.token_losses(pair[0], ids))
+    assert dict(card.facts)["loss of this text, nats"].endswith(f"→ {wanted:.3f}")
+    values, _ = capture(pair[0], torch.tensor([ids]), ["pattern.1"])
+    np.testing.assert_allclose(card.attention.weights, values["pattern.1"][0, 1], atol=1e-6)
+    with pytest.raises(UserError, match="longer than the model's context"):
+        atlas.card("1.1", 0.5, 2.0, 0.5, "zero", "Tim saw a ball. " * 200)
+    with pytest.raises(UserError, match="no text"):
+        atlas.card("1.1", 0.5, 2.0, 0.5, "zero", "")
+
+
+# ------------------------------------------------------------------------------- induction and claims
+def test_repeats_have_no_fixed_distance():
+    prompts = attention_heads_induction.examples(200, seed=0)
+    distances = set()
+    for prompt, again in prompts:
+        words, later = prompt.split(), again.split()
+        distances |= {len(words) + place - words.index(word) for place, word in enumerate(later)}
+    assert len(distances) > 30
+
+
+def test_an_induction_head_put_in_by_hand_is_found(pair):
+    found, losses = attention_heads_induction.score_repeats(*pair, n=4)
+    assert found["value"].max() < 0.2
+    size = 2 * attention_heads_induction.COPY + 1
+    by_hand = torch.zeros(size, size)
+    for q in range(size):
+        by_hand[q, max(0, q - attention_heads_induction.COPY + 1)] = 1
+    with freeze_pattern(pair[0], {(1, 0): by_hand}):
+        found, _ = attention_heads_induction.score_repeats(*pair, n=4)
+    assert found.set_index(["layer", "head"])["value"].idxmax() == (1, 0)
+    assert found["value"].max() == pytest.approx(1)
+    assert losses["copy"].value_counts().to_dict() == {
+        "first": attention_heads_induction.COPY,
+        "second": attention_heads_induction.COPY,
+    }
+
+
+def test_claims_are_positive_where_the_paper_is_right():
+    def table(positional, lift):
+        rows = [
+            (0, head, name, value, value - 0.01, value + 0.01, 50)
+            for head in range(4)
+            for name, value in {
+                "positional": positional[head],
+                "name_lift": lift[head],
+                "noun_lift": 0.5,
+                "shuffled_name_lift": 1.0,
+                "shuffled_noun_lift": 1.0,
+            }.items()
+        ]
+        return pd.DataFrame(rows, columns=["layer", "head", "measure", "value", "low", "high", "n"])
+
+    def trials(short_grammar, long_grammar):
+        rng = np.random.default_rng(0)
+        rows = []
+        for condition, grammar in {"shortest range": short_grammar, "longest range": long_grammar}.items():
+            for item in range(20):
+                noise = 0.01 * rng.random()
+                rows += [(condition, "grammar", item, grammar + noise), (condition, "consistency", item, 0.9)]
+        rows += [
+            ("nothing off", part, item, 0.9) for part in ("grammar", "consistency") for item in range(20)
+        ]
+        return pd.DataFrame(rows, columns=["condition", "part", "item", "value"])
+
+    def induction(trained):
+        rows = [("trained on repeats", 1, 0, trained), ("this model", 1, 0, 0.1)]
+        frame = pd.DataFrame(rows, columns=["model", "layer", "head", "value"])
+        return frame.assign(low=frame["value"] - 0.02, high=frame["value"] + 0.02, n=20)
+
+    as_published = table([0.9, 0.8, 0.1, 0.05], [0.9, 1.0, 2.5, 3.0])
+    found = {
+        claim["name"]: claim
+        for claim in results.claims(as_published, as_published, trials(0.3, 0.9), induction(0.8))
+    }
+    assert all(claim["effect"] > 0 for claim in found.values())
+    assert found["distance-head"]["effect"] == pytest.approx(0.4)
+    assert found["range-divides-labour"]["effect"] == pytest.approx(0.6, abs=0.02)
+    assert found["two-kinds"]["n"] == 4
+    other = table([0.2, 0.15, 0.1, 0.05], [0.9, 0.8, 0.7, 0.6])
+    turned = results.claims(other, other, trials(0.9, 0.3), induction(0.05))
+    assert all(claim["effect"] < 0 for claim in turned)

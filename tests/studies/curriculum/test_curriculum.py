@@ -1,0 +1,328 @@
+"""06_curriculum: walks and their truth, pages in their orders, answers, and claims from known numbers."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from workbench.corpora import facts, walks
+from workbench.engine import loading, models
+from workbench.engine.training.packing import IGNORED
+from workbench.engine.training.train import train
+from workbench.errors import UserError
+from workbench.studies.curriculum import data, experiment, results, views
+
+torch.set_num_threads(1)
+PARAMS = SimpleNamespace(
+    profile="tiny", seed=0, model="embedded", facts="embedded", device="cpu", n_facts=24, n_updates=16
+)
+SMALL = replace(data.sizes(PARAMS), batch=8, seeds=1, asked=24, shapes=((1, 16), (2, 16)))
+
+
+@pytest.fixture(scope="module")
+def begin(tmp_path_factory):
+    return experiment.start(tmp_path_factory.mktemp("start") / "begin", PARAMS, SMALL)
+
+
+@pytest.fixture(scope="module")
+def task(begin):
+    return experiment.tasks(begin, PARAMS, SMALL)[0]
+
+
+@pytest.fixture(scope="module")
+def right(begin, task, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return folder, experiment.fit_all(folder, begin, PARAMS, [task], lambda **row: None)
+
+
+# Facts and walks
+
+
+def test_a_question_has_one_answer_and_no_value_is_the_likely_one():
+    drawn = facts.draw(400, np.random.default_rng(0))
+    assert len({(fact.entity, fact.attribute) for fact in drawn}) == 400
+    assert all(fact.value in facts.VALUES[fact.attribute] for fact in drawn)
+    assert facts.guessing(drawn) < 0.3
+    assert len({fact.entity for fact in facts.draw(5000, np.random.default_rng(0))}) > 500
+
+
+def test_the_place_after_each_step_is_where_the_ways_lead():
+    town = walks.town(6, 3, np.random.default_rng(1))
+    drawn = walks.draw(town, 50, 5, np.random.default_rng(2))
+    for start, ways, ends in zip(drawn.starts, drawn.ways, drawn.ends, strict=True):
+        for way, end in zip(ways, ends, strict=True):
+            start = town.leads[way, start]
+            assert start == end
+    assert all(sorted(way) == list(range(6)) for way in town.leads)
+
+
+def test_no_walk_that_is_learnt_begins_as_one_of_the_test():
+    town = walks.town(5, 3, np.random.default_rng(3))
+
+    def beginnings(held_out, steps):
+        drawn = walks.draw(town, 2000, steps, np.random.default_rng(4), held_out=held_out)
+        return {
+            (start, *ways[: walks.BEGINNING])
+            for start, ways in zip(drawn.starts, drawn.ways.tolist(), strict=True)
+        }
+
+    tested = beginnings(True, 4)
+    assert len(tested) == round(walks.HELD_OUT * 5 * 3**walks.BEGINNING)
+    assert not tested & (beginnings(False, 4) | beginnings(False, 3))
+
+
+def write(path, rows):
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return str(path)
+
+
+def test_facts_of_a_file_are_read_whatever_the_format(tmp_path):
+    rows = [{"entity": f"Land {i}", "attribute": "capital", "value": f"Town {i}"} for i in range(30)]
+    table = tmp_path / "capitals.csv"
+    pd.DataFrame(rows).to_csv(table, index=False)
+    assert facts.load(write(tmp_path / "a.jsonl", rows)) == facts.load(str(table))
+    params = SimpleNamespace(**{**vars(PARAMS), "facts": str(table)})
+    known = data.known(params, SMALL, 0)
+    assert len(set(known)) == 24
+    assert known[0].pair()[0].endswith("'s capital is")
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([{"entity": "A", "attribute": "b"}], "line 1 needs a text in each of entity, attribute, value"),
+        ([{"entity": "A", "attribute": "b", "value": " "}], "line 1 needs"),
+        (["A"], "line 1 needs"),
+        ([{"entity": "A", "attribute": "b", "value": v} for v in "cd"], "line 2: A's b is d, and c"),
+        ([{"entity": "A", "attribute": "b", "value": 1}] * 30, "holds 1 facts: give 20"),
+        ([{"entity": f"A{i}", "attribute": "b", "value": 1} for i in range(30)], "one value"),
+    ],
+)
+def test_files_that_cannot_be_learnt_are_one_sentence(tmp_path, rows, says):
+    with pytest.raises(UserError, match=says):
+        facts.load(write(tmp_path / "facts.jsonl", rows))
+
+
+def test_what_cannot_be_trained_is_one_sentence(begin, task, tmp_path):
+    with pytest.raises(UserError, match="n_updates=3 is too few"):
+        data.sizes(SimpleNamespace(profile="tiny", n_facts=None, n_updates=3))
+    rows = [{"entity": "A " * 40 + str(i), "attribute": "b", "value": i} for i in range(30)]
+    long = SimpleNamespace(**{**vars(PARAMS), "facts": write(tmp_path / "long.jsonl", rows)})
+    with pytest.raises(UserError, match="takes 45 tokens, and a page holds 32"):
+        experiment.tasks(experiment.start(tmp_path / "long", long, SMALL), long, SMALL)
+    bytes_only = models.train_tokenizer(["a b"], 257)
+    with pytest.raises(UserError, match="breaks park, school, shop, north, east into pieces"):
+        walks.words(bytes_only, 3, 2)
+
+
+# Pages
+
+
+def kinds(task, blocks):
+    """0 for a page of facts, else the steps of its walks."""
+    place = set(task.words.places.tolist())
+    is_walk = [int(row[1]) in place for row in blocks.ids]
+    rows = zip(blocks.positions, is_walk, strict=True)
+    lengths = [(np.flatnonzero(row == 0)[1] if walk else 0) for row, walk in rows]
+    return np.array([length - 2 if length else 0 for length in lengths])
+
+
+def test_all_orders_read_the_same_pages_and_differ_as_they_say(task):
+    read = {order: task.pages(0.5, order) for order in data.ORDERS}
+    same = {tuple(sorted(map(bytes, blocks.ids))) for blocks in read.values()}
+    assert len(same) == 1
+    seen = {order: kinds(task, blocks) for order, blocks in read.items()}
+    half = SMALL.pages // 2
+    assert not seen["facts first"][:half].any()
+    assert not seen["walks first"][half:].any()
+    assert (np.diff(seen["easy to hard"][seen["easy to hard"] > 0]) >= 0).all()
+    assert (seen["easy to hard"] == 0)[:half].sum() == pytest.approx(half / 2, abs=half / 4)
+    changes = {order: int((np.diff(found == 0) != 0).sum()) for order, found in seen.items()}
+    assert changes["facts first"] == 1 < changes["interleaved"] == 15 < changes["shuffled"]
+
+
+@pytest.mark.parametrize("share", data.SHARES)
+def test_every_share_reads_equally_many_pages(task, share):
+    blocks = task.pages(share, "shuffled")
+    found = kinds(task, blocks)
+    assert len(found) == SMALL.pages
+    assert (found == 0).sum() == share * SMALL.pages
+    counts = [(found == steps).sum() for steps in range(1, SMALL.steps + 1)]
+    assert max(counts) - min(counts) <= 1
+
+
+def test_at_each_way_the_place_is_learnt_and_nothing_else_of_a_walk(task):
+    blocks = task.pages(0.0, "shuffled")
+    number = {int(token): way for way, token in enumerate(task.words.ways)}
+    name = {int(token): place for place, token in enumerate(task.words.places)}
+    for ids, targets in zip(blocks.ids, blocks.targets, strict=True):
+        at = None
+        for token, target in zip(ids.tolist(), targets.tolist(), strict=True):
+            if token in name:
+                at = name[token]
+            learnt = token in number
+            assert learnt == (target != IGNORED)
+            if learnt:
+                at = task.town.leads[number[token], at]
+                assert name[target] == at
+
+
+@pytest.mark.parametrize("order", ["facts first", "walks first"])
+def test_rows_laid_out_already_are_read_in_their_own_order(task, tmp_path, order):
+    model = experiment._new((1, 16), len(task.tokenizer), SMALL, 0)
+    blocks, read = task.pages(0.5, order), []
+    model.register_forward_pre_hook(lambda _, __, given: read.append(given["input_ids"]), with_kwargs=True)
+    options = {"steps": SMALL.updates, "batch_size": SMALL.batch, "context": SMALL.context}
+    train(model, task.tokenizer, blocks, folder=tmp_path / "model", **options)
+    assert np.array_equal(torch.cat(read).numpy(), blocks.ids)
+
+
+# Answers
+
+
+def test_what_is_asked_is_right_where_the_model_says_it(task, monkeypatch):
+    """A model that knows all but one fact, and the way but for the last step."""
+    asked = task.asked_walks()
+    said = task.words.places[asked.ends]
+    said[:, -1] = task.words.ways[0]
+    answers = {
+        tuple(row): place for row, place in zip(walks.tokens(asked, task.words).tolist(), said, strict=True)
+    }
+    pairs = [fact.pair() for fact in task.facts[: SMALL.asked]]
+    known = {prompt: value.strip() for prompt, value in pairs[1:]}
+
+    def most_likely(_, ids):
+        result = np.roll(ids, -1, 1)
+        for row, words in enumerate(ids):
+            if tuple(words) in answers:
+                result[row, 2:] = answers[tuple(words)]
+            elif task.tokenizer.decode(words[1:6]) not in known:
+                result[row] = -1
+        return result
+
+    monkeypatch.setattr(experiment, "_most_likely", most_likely)
+    assert experiment.facts_right(None, task).tolist() == [False] + [True] * (SMALL.asked - 1)
+    assert (experiment.walked(None, task)[:, :-1] == asked.ends[:, :-1]).all()
+    assert (experiment.walked(None, task)[:, -1] == -1).all()
+
+
+def test_every_arm_is_trained_and_asked_and_a_second_call_only_reads(right, begin, task):
+    folder, frame = right
+    arms = experiment.arms(PARAMS, SMALL)
+    assert len({arm.name for arm in arms}) == 10
+    ended = frame[frame["update"] == SMALL.updates]
+    assert len(ended) == len(arms) * (1 + SMALL.steps)
+    assert sorted(frame["update"].unique()) == [round(16 * check / experiment.CHECKS) for check in range(9)]
+    only = ended[(ended["share"] == 0) & (ended["measure"] == "facts")]
+    assert (only["value"] == 0).all()  # what was never read is not known
+    logged = []
+    again = experiment.fit_all(folder, begin, PARAMS, [task], lambda **row: logged.append(row))
+    pd.testing.assert_frame_equal(again, frame)
+    assert logged == []
+
+
+def test_facts_that_are_read_often_are_known(task, tmp_path):
+    arm = experiment.Arm(1.0, "shuffled", (1, 32))
+    longer = replace(task, sizes=replace(SMALL, updates=60, learning_rate=1e-2))
+    experiment._fit(arm, longer, tmp_path / "arm", "", "cpu", log=lambda row: None)
+    found = experiment._read(tmp_path / "arm", arm, longer).set_index(["update", "measure"])["value"]
+    assert found[0, "facts"] < 0.3
+    assert found[60, "facts"] > 0.9
+
+
+def test_a_given_model_learns_in_its_own_shape_and_no_shapes_are_compared(begin, task, tmp_path):
+    params = SimpleNamespace(**{**vars(PARAMS), "model": begin})
+    assert experiment.start(tmp_path / "none", params, SMALL) == begin
+    arms = experiment.arms(params, SMALL)
+    assert {arm.shape for arm in arms} == {None}
+    assert len(arms) == len(data.SHARES) + len(data.ORDERS) - 1
+    assert experiment.counts(task, params).empty
+    experiment._fit(arms[2], task, tmp_path / "arm", begin, "cpu", log=lambda row: None)
+    frame = experiment._read(tmp_path / "arm", arms[2], task)
+    assert loading.load(tmp_path / "arm" / "model")[0].config.hidden_size == 16
+    rows = results.summary(results.at_end(frame).assign(n=1), ["layers", "width", "measure"])
+    assert "as given" in json.dumps(views.shapes(rows).spec)
+
+
+def test_the_pictures_can_be_drawn(right, task):
+    folder, frame = right
+    found = results.scores(frame)
+    last = results.of_base(results.at_end(found))
+    shuffled = results.summary(last.query("order == 'shuffled'"), ["share", "score"])
+    assert views.mixtures(shuffled, 0.2).spec
+    steps = results.summary(results.at_end(frame), ["layers", "width", "measure"])
+    assert "1 × 16" in json.dumps(views.shapes(steps).spec, ensure_ascii=False)
+    explorer = views.try_questions(experiment.load(folder, PARAMS, SMALL), task)
+    assert "of 4 steps right" in explorer.draw("50% facts, shuffled", 3).record["sentence"]
+    assert "learnt" in views.pages(task).record["kinds"]
+
+
+# Claims
+
+
+def told(effect):
+    """Scores in which everything is as it was predicted, times `effect`."""
+    rows, rng = [], np.random.default_rng(6)
+    for seed in range(4):
+        for arm in experiment.arms(PARAMS, SMALL):
+            for update in (8, 16):
+                ends = 0.2 * effect * (update == 16)
+                facts_ = 0.5 + rng.normal() * 0.005 + (arm.shape == (1, 16)) * 0.1 * effect
+                walked = 0.5 + rng.normal() * 0.005 + (arm.shape == (2, 16)) * 0.1 * effect
+                facts_ += effect * 0.2 * (0 < arm.share < 1)
+                facts_ -= ends * (arm.order == "facts first")
+                walked -= ends * (arm.order == "walks first")
+                walked += ends * (arm.order in ("easy to hard", "interleaved"))
+                layers, width = arm.shape
+                about = {"share": arm.share, "order": arm.order, "layers": layers, "width": width}
+                values = {"facts": facts_, "3": walked, "4": walked}
+                rows += [
+                    {**about, "seed": seed, "update": update, "measure": name, "value": value}
+                    for name, value in (values | {"1": 1.0, "2": 1.0}).items()
+                ]
+    return results.scores(pd.DataFrame(rows))
+
+
+def test_claims_are_positive_where_the_prediction_holds_and_negative_where_its_reverse_does():
+    shaped = replace(SMALL, shapes=((1, 16), (2, 16)))
+    claims = {claim["name"]: claim for claim in results.claims(told(1), shaped)}
+    assert len(claims) == 9
+    assert all(claim["low"] > 0 for claim in claims.values()), claims
+    assert all(claim["n"] == 4 for claim in claims.values())
+    turned = {claim["name"]: claim["high"] for claim in results.claims(told(-1), shaped)}
+    assert all(high < 0 for high in turned.values()), turned
+
+
+def test_luck_is_not_taken_for_an_optimum():
+    """All shares alike but for noise: the best of three beats the best of two, unless chosen elsewhere."""
+    rng = np.random.default_rng(5)
+    effects = []
+    for _ in range(60):
+        rows = [
+            {
+                "share": share,
+                "order": "shuffled",
+                "score": "mean of the two",
+                "seed": seed,
+                "value": rng.normal(),
+            }
+            for share in data.SHARES
+            for seed in range(5)
+        ]
+        effects.append(results._optimum(pd.DataFrame(rows))["effect"])
+    assert abs(np.mean(effects)) < 2.5 * np.std(effects) / np.sqrt(60)
+
+
+def test_walks_score_only_questions_that_nobody_read():
+    rows = [("facts", 0.4), ("1", 1.0), ("2", 1.0), ("3", 0.5), ("4", 0.3)]
+    frame = pd.DataFrame(rows, columns=["measure", "value"]).assign(
+        share=0.5, order="shuffled", layers=1, width=16, seed=0, update=8
+    )
+    found = results.scores(frame).set_index("score")["value"]
+    assert found["walks"] == pytest.approx(0.4)
+    assert found["smaller of the two"] == pytest.approx(0.4)
+    assert found["mean of the two"] == pytest.approx(0.4)

@@ -1,0 +1,438 @@
+"""Whose values: read-outs, distances, steering, what is tuned on, the arms, and Overton coverage."""
+
+from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from workbench.corpora import populations
+from workbench.corpora.loaders.opinions import ANSWER, AnswerDistribution, Question, put
+from workbench.engine import loading, models
+from workbench.engine.entailment import Entailment
+from workbench.engine.sampling.sampler import Completion
+from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.errors import UserError
+from workbench.studies.pluralism import elicitation, experiment, method, overton, results, tuning, views
+from workbench.studies.pluralism.experiment import ARMS, BEFORE, DPO
+from workbench.studies.pluralism.method import NOBODY, Task
+
+LUNCH = Question("lunch", "Which lunch?", ("soup", "bread", "fish pie"), AnswerDistribution((0.5, 0.3, 0.2), 100),
+                 {"hill": AnswerDistribution((0.8, 0.1, 0.1), 60), "sea": AnswerDistribution((0.05, 0.6, 0.35), 40)})  # fmt: skip
+OFTEN = Question("often", "How often?", ("never", "always"), AnswerDistribution((0.25, 0.75)), ordinal=(0, 1))
+LEVEL = Question("level", "Heads?", ("heads", "tails"), AnswerDistribution((0.5, 0.5)))
+TASK = Task([LUNCH, OFTEN], ["hill", "sea"], "From the {group}: ", "Anybody: ", [])
+PARAMS = {"profile": "tiny", "seed": 0, "model": "embedded", "questions": "embedded", "persona": "{group}: ",
+          "tune": True, "beta": 0.1, "tuning_rate": None, "tuning_steps": None, "samples": None,
+          "limit": None, "device": "cpu"}  # fmt: skip
+
+
+class Says:
+    """A sampler that goes through its replies, whatever the prompt."""
+
+    def __init__(self, *texts):
+        self.texts, self.prompts = texts, []
+
+    def sample(self, prompts, n=1, **_):
+        self.prompts += prompts
+        drawn = iter(self.texts * (1 + n * len(prompts)))
+        return [[Completion(next(drawn), [], [], "stop") for _ in range(n)] for _ in prompts]
+
+
+@pytest.fixture(scope="module")
+def sampler():
+    texts = [prompt + answer for prompt, answer in populations.draw([LUNCH, OFTEN], 200, 0)]
+    tokenizer = models.train_tokenizer([*texts, "A. B. C. D."], 320)
+    config = models.config("tiny:0.1M", vocab_size=len(tokenizer), context=256)
+    return TransformersSampler(models.build(config, 0), tokenizer)
+
+
+# ------------------------------------------------------------------------------- read-outs
+@pytest.mark.parametrize("letters", [True, False])
+@torch.no_grad()
+def test_likelihoods_are_those_of_the_model_over_all_rotations(sampler, letters):
+    found = elicitation.from_logprobs(sampler, [OFTEN], letters)
+    expected, mass = [], []
+    for order in (("never", "always"), ("always", "never")):
+        before = sampler.tokenizer(put(OFTEN.prompt, order, letters) + ANSWER, return_tensors="pt")[
+            "input_ids"
+        ]
+        ends = {"never": "AB"[order.index("never")], "always": "AB"[order.index("always")]}
+        scores = []
+        for option in OFTEN.options:
+            text = f" {ends[option] if letters else option}"
+            own = torch.tensor([sampler.tokenizer(text, add_special_tokens=False)["input_ids"]])
+            logits = sampler.model(torch.cat([before, own], 1)).logits.log_softmax(-1)
+            scores.append(
+                sum(logits[0, before.shape[1] - 1 + i, own[0, i]] for i in range(own.shape[1])).exp()
+            )
+        mass.append(float(sum(scores)))
+        expected.append(float(scores[0] / sum(scores)))
+    assert found.dist[0] == pytest.approx([np.mean(expected), 1 - np.mean(expected)], abs=1e-5)
+    assert found.valid[0] == pytest.approx(np.mean(mass), rel=1e-3)
+    assert found.order[0] == pytest.approx(abs(expected[0] - expected[1]) / 2, abs=1e-5)
+
+
+def test_it_does_not_matter_where_the_options_begin(sampler):
+    turned = replace(LUNCH, options=("bread", "fish pie", "soup"))
+    for letters in (True, False):
+        first, second = (
+            elicitation.from_logprobs(sampler, [each], letters).dist[0] for each in (LUNCH, turned)
+        )
+        assert first == pytest.approx(second[[2, 0, 1]], abs=1e-6)
+        assert np.ptp(first) > 1e-3
+
+
+def test_samples_are_counted_evenly_over_the_rotations_and_what_is_no_answer_is_not():
+    writer = Says(" soup.", "a fish pie, please", "I do not know", " Bread")
+    found, replies = elicitation.by_samples(writer, [LUNCH, OFTEN], k=12)
+    assert [len(each) for each in replies] == [12, 12]
+    assert found.dist[0] == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+    assert found.valid.tolist() == [0.75, 0]
+    assert np.isnan(found.dist[1]).all()
+    assert Counter(writer.prompts).most_common(1)[0][1] == 1  # every rotation is asked once, for k / n each
+    assert writer.prompts[0] == "Which lunch?\n- soup\n- bread\n- fish pie\nAnswer:"
+
+
+@pytest.mark.parametrize(
+    ("reply", "place"),
+    [
+        (" agree", 0),
+        ("**Disagree.** It is too early.", 1),
+        ("I would strongly agree with that.", 0),
+        ("I disagree", 1),
+        ("agree or disagree? Hard to say.", 0),
+        ("One may agree, one may disagree", None),
+        ("Agreeing is hard", None),
+        ("", None),
+    ],
+)
+def test_a_reply_is_the_option_that_it_begins_with_or_alone_names(reply, place):
+    assert elicitation.answer(reply, ["agree", "disagree"]) == place
+
+
+@pytest.mark.parametrize(
+    ("reply", "shares"),
+    [
+        ("soup: 50%, bread: 30%, fish pie: 20%", (0.5, 0.3, 0.2)),
+        ("- **Fish pie**: 25\n- Bread: 25\n- Soup: 50", (0.5, 0.25, 0.25)),
+        ("soup – 51 %; bread – 33 %; fish pie – 18 %", (0.5, 33 / 102, 18 / 102)),
+        ("soup: 50%, bread: 50%", None),
+        ("soup: 90%, bread: 80%, fish pie: 70%", None),
+        ("soup bread fish pie", None),
+    ],
+)
+def test_percentages_are_read_if_all_are_there_and_sum_to_a_hundred(reply, shares):
+    found = elicitation.percentages(reply, LUNCH.options)
+    assert found is None if shares is None else found == pytest.approx(shares)
+
+
+def test_stated_percentages_are_averaged_and_unread_replies_counted():
+    writer = Says("soup: 60, bread: 40, fish pie: 0", "soup: 20, bread: 40, fish pie: 40", "never mind")
+    found = elicitation.verbalized(writer, [LUNCH])
+    assert found.dist[0] == pytest.approx((0.4, 0.4, 0.2))
+    assert found.valid[0] == pytest.approx(2 / 3)
+
+
+def test_an_instruct_model_is_asked_through_its_chat_template(sampler):
+    template = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}<assistant>\n"
+    sampler.tokenizer.chat_template, plain = template, sampler.tokenizer.chat_template
+    try:
+        (prompt, _) = elicitation._listed(sampler, OFTEN)
+        found = elicitation.from_logprobs(sampler, [OFTEN], letters=True)
+        lesson = tuning._preference(sampler.tokenizer, tuning.Lesson("Q?", " yes", " no"))
+    finally:
+        sampler.tokenizer.chat_template = plain
+    assert prompt == "<user>How often?\n- never\n- always<assistant>\nAnswer:"
+    assert found.dist[0].sum() == pytest.approx(1)
+    assert lesson["prompt"] == [{"role": "user", "content": "Q?"}]
+    assert lesson["rejected"] == [{"role": "assistant", "content": "\nAnswer: no"}]
+
+
+# ------------------------------------------------------------------------------- distances and steering
+def asked(*rows, prompted=NOBODY):
+    frame = pd.DataFrame(rows, columns=["id", "shares"])
+    return frame.assign(readout="texts", prompted=prompted, valid=1.0, order=0.0)
+
+
+def test_distances_are_to_everybody_or_to_a_group_and_leave_out_what_nobody_read_or_asked():
+    frame = asked(("lunch", [0.5, 0.3, 0.2]), ("often", None), ("often", [0.75, 0.25]))
+    to_all = method.distances(frame, TASK.questions)
+    assert to_all["id"].tolist() == ["lunch", "often"]
+    assert to_all["jsd_nats"].tolist()[0] == 0
+    assert to_all["total_variation"].tolist() == [0, 0.5]
+    assert np.isnan(to_all["wasserstein_share"][0])
+    assert to_all["wasserstein_share"][1] == 0.5
+    to_sea = method.distances(frame, TASK.questions, "sea")
+    assert to_sea["id"].tolist() == ["lunch"]
+    assert to_sea["total_variation"][0] == pytest.approx(0.45)
+    nothing = method.distances(asked(("lunch", None)), TASK.questions)
+    assert (len(nothing), "jsd_nats" in nothing) == (0, True)
+
+
+def test_baselines_say_what_guessing_sampling_and_asking_again_are_worth():
+    found = method.baselines(
+        [OFTEN, replace(OFTEN, id="again", people=AnswerDistribution((0.75, 0.25), 50))], 30
+    )
+    means = found.groupby("readout")["jsd_nats"].agg(["mean", "size"])
+    assert means.loc["equal shares", "mean"] == pytest.approx(0.033822, abs=1e-6)
+    assert means.loc["one answer to all", "mean"] == pytest.approx(0.033822, abs=1e-4)
+    assert means.loc["30 people", "mean"] == pytest.approx(1 / 240, rel=0.4)
+    assert means.loc["half of the people"].tolist() == [pytest.approx(1 / 100, rel=0.4), 1]
+
+
+def test_a_readout_is_scored_against_guessing_on_the_questions_that_it_read():
+    sizes = replace(experiment.SIZES["tiny"], samples=4)
+    plan = SimpleNamespace(task=TASK, sizes=sizes)
+    equal = {each.id: [1 / len(each.options)] * len(each.options) for each in TASK.questions}
+    table = results.by_readout(asked(("lunch", None), ("often", equal["often"])), plan)
+    scores = table[table["measure"] == "simbench_score"].set_index("readout")
+    assert scores.loc["texts", ["value", "unread"]].tolist() == [0, 1]  # it guesses what it read
+
+
+def test_claims_of_what_no_question_tells_are_not_made():
+    unanimous = replace(OFTEN, people=AnswerDistribution((1.0, 0.0)))  # whose entropy is 0: no ratio
+    frame = asked(("often", [0.5, 0.5]), ("often", [0.9, 0.1])).assign(arm=[BEFORE, DPO], seed=0)
+    found = method.distances(frame, [unanimous]).assign(set=results.TUNED)
+    gains = method.steered(method.steering(frame, replace(TASK, groups=[])), ["arm", "seed"])
+    names = [claim["name"] for claim in results.claims(found, gains)]
+    assert names == ["majority-tuning-moves-away"]
+
+
+def test_naming_a_group_is_worth_what_it_brings_nearer():
+    rows = {NOBODY: (0.5, 0.3, 0.2), "hill": (0.8, 0.1, 0.1), "sea": (0.9, 0.05, 0.05)}  # the sea is missed
+    frame = pd.concat([asked(("lunch", list(row)), prompted=name) for name, row in rows.items()])
+    gains = method.steered(method.steering(frame, TASK)).set_index("target")
+    assert gains.loc["hill", "own_nats"] == 0
+    assert gains.loc["hill", "gain_nats"] > 0 > gains.loc["sea", "gain_nats"]
+    assert gains["hit"].to_dict() == {"hill": 1, "sea": 0}
+    assert gains["chance"].tolist() == [0.5, 0.5]
+    sea = [method.measures.jsd_nats(rows[name], LUNCH.groups["sea"].dist) for name in ("hill", "sea")]
+    assert gains.loc["sea", "other_nats"] == pytest.approx(sea[0] - sea[1])
+    one = replace(TASK, questions=[replace(LUNCH, groups={"hill": LUNCH.groups["hill"]})])
+    alone = method.steered(method.steering(frame, one))
+    assert alone["target"].tolist() == ["hill"]
+    assert alone[["hit", "chance"]].isna().all(axis=None)
+    empty = method.steered(method.steering(frame[frame["prompted"].isin([NOBODY, "hill"])], one))
+    assert empty["other_nats"].isna().all()  # no other name was tried
+    assert len(method.steered(method.steering(frame, replace(TASK, groups=[])))) == 0
+
+
+# ------------------------------------------------------------------------------- what is tuned on
+def test_lessons_prefer_the_majority_and_the_control_draws_as_people_do():
+    rows = tuning.lessons([LUNCH, LEVEL], 600, 0)
+    assert {row.chosen for row in rows} == {" soup"}
+    assert Counter(row.rejected for row in rows)[" bread"] == pytest.approx(360, abs=60)
+    assert {row.prompt for row in rows} > {put(LUNCH.prompt, LUNCH.options, letters=False)}
+    drawn = Counter(row.chosen for row in tuning.lessons([LUNCH], 600, 0, drawn=True))
+    assert [drawn[f" {option}"] / 600 for option in LUNCH.options] == pytest.approx((0.5, 0.3, 0.2), abs=0.06)
+    assert all(row.chosen != row.rejected for row in rows)
+
+
+def test_half_of_the_questions_with_a_majority_are_tuned_on():
+    questions = [replace(LUNCH, id=str(number)) for number in range(10)] + [LEVEL]
+    chosen = tuning.tuned_on(questions, 0)
+    assert len(chosen) == 5
+    assert "level" not in chosen
+    assert chosen != tuning.tuned_on(questions, 1)
+    with pytest.raises(UserError, match="set tune to False"):
+        tuning.tuned_on([LEVEL, LUNCH], 0)
+
+
+def test_the_villages_are_tuned_in_wordings_that_are_not_those_of_the_test():
+    task = method.task(SimpleNamespace(**PARAMS), 10)
+    learnt = tuning.lesson_questions(task, {"pet"}, 0, embedded=True)
+    assert len(learnt) == populations.HELD_OUT
+    assert not {each.prompt for each in learnt} & {each.prompt for each in task.prompted()}
+    assert all(each.prompt.startswith("Somebody is asked: ") for each in learnt)
+
+
+def test_preferences_raise_the_chosen_answer_above_the_rejected_one(sampler, tmp_path):
+    loading.save(sampler.model, sampler.tokenizer, tmp_path / "base")
+    sizes = replace(experiment.SIZES["tiny"], tuning_steps=6, pairs=8, learning_rate=2e-3)
+    rows = tuning.lessons([LUNCH], 48, 0)
+    tuning.prefer(tmp_path / "dpo", str(tmp_path / "base"), rows, sizes, 0.1, 0, "cpu")
+    tuned = TransformersSampler(*loading.load(tmp_path / "dpo", "cpu"))
+    before, after = (
+        elicitation.from_logprobs(each, [LUNCH], letters=False).dist[0] for each in (sampler, tuned)
+    )
+    assert after[0] > before[0] + 0.1
+
+
+# ------------------------------------------------------------------------------- the arms
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    chosen = experiment.plan(SimpleNamespace(**PARAMS))
+    sizes = replace(chosen.sizes, preset="tiny:0.1M", steps=4, tuning_steps=2, seeds=1, samples=6)
+    small = replace(chosen, sizes=sizes, task=replace(chosen.task, questions=chosen.task.questions[:6]))
+    return folder, small, experiment.fit_all(folder, small)
+
+
+def test_every_arm_answers_everything_as_everybody(made):
+    _, plan, (answers, replies) = made
+    assert set(answers["arm"]) == set(ARMS)
+    counts = answers.groupby(["arm", "prompted"]).size()
+    assert (counts.xs("hill", level="prompted") == 6).all()
+    assert (counts.xs(NOBODY, level="prompted") == 6 + len(plan.chances.questions)).all()
+    assert answers["shares"].map(sum).to_numpy() == pytest.approx(1)
+    assert replies.groupby("arm").size().to_dict() == dict.fromkeys(ARMS, 6 + len(plan.chances.questions))
+    before, after = (
+        np.concatenate(answers[answers["arm"] == arm]["shares"].tolist()) for arm in (BEFORE, DPO)
+    )
+    assert np.abs(before - after).max() > 1e-3
+
+
+def test_what_was_made_stays_and_what_is_missing_is_made_again(made):
+    folder, plan, (answers, _) = made
+    weights = folder / "seed-0" / "DPO-majority" / "model.safetensors"
+    made_at = weights.stat().st_mtime_ns
+    (folder / "seed-0" / "DPO-majority-answers.parquet").unlink()
+    (folder / "seed-0" / "SFT-drawn-replies.parquet").unlink()
+    again, _ = experiment.fit_all(folder, plan)
+    pd.testing.assert_frame_equal(again, answers)
+    assert weights.stat().st_mtime_ns == made_at
+
+
+def test_results_claims_and_pictures_of_the_arms(made):
+    folder, plan, (answers, replies) = made
+    found = results.table(answers, plan)
+    assert set(found["set"]) == {"tuned questions", "other questions", "chances"}
+    gains = results.steered_by_arm(answers, plan.task)
+    claims = results.claims(found, gains)
+    assert len(claims) == 8
+    assert all(claim["low"] <= claim["effect"] <= claim["high"] for claim in claims)
+    table = results.by_readout(experiment.read_before(folder, plan), plan)
+    unread = table.drop_duplicates("readout").set_index("readout")["unread"]
+    assert unread[["texts", "percentages", "equal shares"]].tolist() == [0, 6, 0]
+    shares = results.shares(answers, plan.task.questions)
+    held = results.covered(replies, plan.task, overton.by_embedding(plan.task.questions))
+    drawn = [views.people(plan.task), views.readouts(table), views.measures(table), views.beside(shares),
+             views.compare(shares), views.tuning(results.before_and_after(found)),
+             views.topics(results.by_topic(found, plan)),
+             views.chances(results.shares(answers, plan.chances.questions)),
+             views.drawn(results.drawn_chances(replies, plan)),
+             views.matrix(results.matrix(answers, plan.task)), views.steered(gains),
+             views.coverage(overton.summary(held), "embedding coverage"),
+             views.browser(replies, plan.task.questions)]  # fmt: skip
+    titles = {(each.view if hasattr(each, "view") else each).record["title"] for each in drawn}
+    assert len(titles) == len(drawn)
+    assert {claim["view"] for claim in claims} <= titles
+
+
+def test_drawn_chances_are_tested_like_dice(made):
+    _, plan, _ = made
+    fair, loaded = ["heads"] * 26 + ["tails"] * 24 + ["edge"] * 10, ["heads"] * 50
+    rows = [("coin", fair, 0, BEFORE), ("coin", loaded, 0, DPO), ("die", ["seven"], 0, DPO)]
+    table = results.drawn_chances(pd.DataFrame(rows, columns=["id", "replies", "seed", "arm"]), plan)
+    first, second, third = table.to_dict("records")
+    assert (first["replies"], first["valid"], first["yielded"]) == (60, pytest.approx(50 / 60), 2)
+    assert first["chi_square"] == pytest.approx(0.08)
+    assert first["p"] == pytest.approx(0.777, abs=1e-3)
+    assert (second["yielded"], second["chi_square"]) == (1, 50)
+    assert (third["valid"], third["options"]) == (0, 6)
+    assert np.isnan(third["p"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"questions": "own.jsonl"}, "name a model for questions of a file"),
+        ({"model": "openai:http://127.0.0.1:9/v1#m"}, "set tune to False"),
+        ({"tuning_steps": 0}, "must be above 0"),
+        ({"limit": -1}, "must be above 0"),
+        ({"questions": "own.jsonl", "model": "m", "persona": "As one of them: "}, "write {group} there"),
+    ],
+)
+def test_parameters_that_cannot_be_met_are_refused(change, said):
+    with pytest.raises(UserError, match=said):
+        experiment.plan(SimpleNamespace(**{**PARAMS, **change}))
+
+
+def test_questions_that_do_not_fit_are_left_out_and_told(sampler, tmp_path):
+    loading.save(sampler.model, sampler.tokenizer, tmp_path / "model")
+    rows = [{"id": "a", "prompt": "Soup?", "options": ["yes", "no"], "dist": [1, 0]},
+            {"id": "b", "prompt": "word " * 300, "options": ["yes", "no"], "dist": [0.5, 0.5]}]  # fmt: skip
+    path = tmp_path / "questions.jsonl"
+    path.write_text("\n".join(pd.Series(row).to_json() for row in rows))
+    chosen = {"model": str(tmp_path / "model"), "questions": str(path), "tune": False}
+    plan = experiment.plan(SimpleNamespace(**{**PARAMS, **chosen}))
+    assert [each.id for each in plan.task.questions] == ["a"]
+    assert "1 questions are longer" in plan.task.notes[-1]
+    assert plan.arms == (BEFORE,)
+    answers, replies = experiment.fit_all(tmp_path / "made", plan)
+    found = results.table(answers, plan)
+    assert results.claims(found, results.steered_by_arm(answers, plan.task)) == []
+    assert set(replies["id"]) == {"a", *(each.id for each in plan.chances.questions)}
+    path.write_text(pd.Series(rows[1]).to_json() + "\n")
+    with pytest.raises(UserError, match="No question fits"):
+        experiment.plan(SimpleNamespace(**{**PARAMS, **chosen}))
+
+
+# ------------------------------------------------------------------------------- Overton
+def test_coverage_counts_views_alike_and_by_those_who_hold_them():
+    def holds(sentences, asked):
+        return np.array([said.lower() == view.lower() for said, view in zip(sentences, asked, strict=True)])
+
+    replies = [["Soup", "soup\nFish pie"], []]
+    found = overton.coverage([LUNCH, OFTEN], replies, holds).set_index("id")
+    assert found["covered"].tolist() == pytest.approx([2 / 3, 0])
+    assert found["covered_weighted"].tolist() == pytest.approx([0.7, 0])
+    seen = 1 - (1 - np.array(LUNCH.people.dist)) ** 2
+    assert found.loc["lunch", "expected"] == pytest.approx(seen.mean())
+    assert found.loc["often", "expected_weighted"] == 0
+
+
+def test_embedding_coverage_tells_options_apart():
+    questions = populations.population(0)
+    replies = [list(each.options[:2]) for each in questions]
+    found = overton.coverage(questions, replies, overton.by_embedding(questions))
+    more = found["covered"].to_numpy() - [2 / len(each.options) for each in questions]
+    assert more.min() > -1e-9  # what was said is found
+    assert more.mean() < 0.1  # by its threshold, one in twenty pairs of different views is taken for alike
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory):
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("nli")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "soup", "bread", "is", "good"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    labels = {0: "CONTRADICTION", 1: "NEUTRAL", 2: "ENTAILMENT"}
+    config = BertConfig(vocab_size=9, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+                        intermediate_size=16, id2label=labels, initializer_range=1.0)  # fmt: skip
+    torch.manual_seed(0)
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+@torch.no_grad()
+def test_entailment_is_the_probability_of_its_label_whatever_the_batch(judge):
+    model = Entailment(str(judge), "cpu")
+    premises, hypotheses = (
+        ["soup is good", "soup", "bread is good is good"],
+        ["soup", "soup is good", "bread"],
+    )
+    found = model.scores(premises, hypotheses)
+    assert found == pytest.approx(model.scores(premises, hypotheses, batch_size=1), abs=1e-5)
+    inputs = model.tokenizer("soup is good", "soup", return_tensors="pt")
+    assert found[0] == pytest.approx(float(model.model(**inputs).logits.softmax(-1)[0, 2]), abs=1e-5)
+    assert abs(found[0] - found[1]) > 1e-3  # which is the premise matters
+
+
+def test_a_model_without_entailment_is_refused(judge, tmp_path):
+    with pytest.raises(UserError, match="cannot be loaded"):
+        Entailment(str(tmp_path))
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(judge)
+    model.config.id2label = {0: "good", 1: "bad", 2: "so-so"}
+    model.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(judge).save_pretrained(tmp_path)
+    with pytest.raises(UserError, match="knows no entailment"):
+        Entailment(str(tmp_path))

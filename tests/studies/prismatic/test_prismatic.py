@@ -1,0 +1,359 @@
+"""What 09 measures and claims: facts and sets that are what they say, known correlations, students."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.corpora.problems import draw, templates
+from workbench.engine import models
+from workbench.engine.sampling.sampler import Completion
+from workbench.errors import UserError
+from workbench.measures.statistics import spearman
+from workbench.measures.vendi import vendi_from_features
+from workbench.studies.common import word_problems
+from workbench.studies.prismatic import data, experiment, students, subsets
+from workbench.studies.prismatic.generators import Item
+
+COURSE = word_problems.StudentConfig("tiny:0.1M", base_steps=60, steps=2, batch_size=8, asked=6)
+SIZES = data.Sizes(COURSE, corpus=60, subsets=6, n=20, first=12, target=20, per_round=12, seeds=2)
+
+
+def settings(**changed):
+    common = {"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", "generator": "embedded"}
+    sketching = {"dimension": 256, "method": "exact", "truncate": False, "chat": False}
+    return SimpleNamespace(**{**common, **sketching, "n_subsets": None, "device": "cpu", **changed})
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("base") / "model"
+    return word_problems.base(folder, COURSE, settings(), lambda **_: None)
+
+
+@pytest.fixture(scope="module")
+def proxy(base):
+    return word_problems.proxy(base, settings())
+
+
+# ------------------------------------------------------------------------------- examples and measures
+def test_the_embedded_corpus_is_skewed_and_holds_twins():
+    frame = data.corpus(settings(), SIZES)
+    assert len(frame) == 60
+    assert frame["id"].is_unique
+    assert set(frame["template"]) <= set(templates())
+    counts = frame["template"].value_counts()
+    assert counts.iloc[0] >= 4
+    assert (counts == 1).sum() > 10
+    without = frame["prompt"].str.replace(r"\d+", "#", regex=True)
+    assert without.duplicated().sum() >= 5
+
+
+def test_given_problems_take_the_place_of_embedded_ones(tmp_path):
+    path = tmp_path / "some.jsonl"
+    path.write_text('{"question": "How many is 2 + 2?", "answer": "2 + 2 = 4\\n#### 4"}\n')
+    frame = data.corpus(settings(data=f"gsm8k:{path}"), SIZES)
+    assert frame.iloc[0]["prompt"] == "How many is 2 + 2?"
+    assert frame.iloc[0]["completion"].startswith(" 2 + 2 = 4")
+    with pytest.raises(UserError):
+        data.corpus(settings(data=str(tmp_path / "none.jsonl")), SIZES)
+
+
+def test_an_empty_answer_stays_empty_and_is_refused_by_its_name(proxy, tmp_path):
+    path = tmp_path / "some.jsonl"
+    path.write_text('{"question": "How many is 2 + 2?", "answer": "4"}\n{"question": "Why?", "answer": ""}\n')
+    frame = data.corpus(settings(data=str(path)), SIZES)
+    assert frame["completion"].tolist() == [" The answer is 4.", ""]
+    with pytest.raises(UserError, match="Example some:2 has an empty completion"):
+        data.gradients(tmp_path / "gradients", proxy, frame, settings())
+
+
+def test_what_would_fail_after_the_training_of_the_base_is_refused_before():
+    for wrong, message in (({"dimension": 0}, "dimension=0"), ({"chat": True}, "no chat template")):
+        with pytest.raises(UserError, match=message):
+            data.sizes(settings(**wrong))
+
+
+def test_one_example_is_one_cluster():
+    frame = subsets.as_examples(draw(1, 0))
+    points, table = data.clusters(np.ones((1, 4), dtype=np.float32), frame, 0)
+    assert points["cluster"].tolist() == [0]
+    assert table["size"].tolist() == [1]
+
+
+def test_ngram_entropy_of_texts_whose_entropy_is_known():
+    assert subsets.ngram_entropy(["a b", "a b"]) == 0
+    assert subsets.ngram_entropy(["a b", "c d", "e f", "g h"]) == pytest.approx(2)
+    assert subsets.ngram_entropy(["a b", "a b", "c d", "e f"]) == pytest.approx(1.5)
+
+
+def test_more_kinds_of_problems_raise_g_vendi_and_copies_do_not(proxy):
+    kinds = word_problems.two_steps()[::6][:24]
+
+    def score(problems):
+        frame = subsets.as_examples(problems)
+        return vendi_from_features(data.sketch(*proxy, subsets.pairs_of(frame), dimension=256).vectors)
+
+    one = draw(24, 1, templates=kinds[:1])
+    union = [draw(1, seed, templates=[kind])[0] for seed, kind in enumerate(kinds)]
+    assert len(union) == len(one)
+    assert score(union) > 1.1 * score(one)
+    assert score(one + one) == pytest.approx(score(one), rel=1e-4)
+
+
+def test_the_card_holds_the_score_below_its_cap(proxy, tmp_path):
+    examples = data.corpus(settings(), SIZES)
+    vectors, about = data.gradients(tmp_path / "g", proxy, examples, settings())
+    card = data.card(vectors, about, examples).set_index("measure")
+    assert (
+        1
+        < card.loc["G-Vendi", "low"]
+        < card.loc["G-Vendi", "value"]
+        < card.loc["highest it could be", "value"]
+    )
+    assert card.loc["unrelated gradients would score", "value"] < 60
+    assert card.loc["perplexity", "value"] == pytest.approx(
+        np.exp(np.average(about["loss"], weights=about["n_tokens"]))
+    )
+
+
+def test_two_sketches_free_the_score_of_order_2_from_the_dimension(proxy):
+    frame = data.by_dimension(proxy, data.corpus(settings(), SIZES), settings())
+    score = frame.pivot(index="dimension", columns="method", values="score")
+    assert score.loc[32, "G-Vendi"] < score.loc[128, "G-Vendi"] < score.loc[4096, "G-Vendi"]
+    assert score.loc[1024, "order 2, two sketches"] == pytest.approx(score.loc[4096, "order 2"], rel=0.05)
+    assert (frame["score"] <= frame["cap"].fillna(np.inf)).all()
+
+
+def test_identical_examples_score_one_and_still_cluster(proxy, tmp_path):
+    examples = data.corpus(settings(), SIZES).head(1)
+    examples = pd.concat([examples] * 12, ignore_index=True).assign(id=[str(number) for number in range(12)])
+    vectors, about = data.gradients(tmp_path / "g", proxy, examples, settings())
+    assert data.card(vectors, about, examples)["value"][0] == pytest.approx(1, abs=1e-5)
+    points, clusters = data.clusters(vectors, examples, 0, fraction=0.2)
+    assert clusters["size"].sum() == 12
+    assert points["contribution"].abs().max() < 1e-5
+
+
+def test_points_add_up_to_the_score_and_clusters_to_the_points(proxy, tmp_path):
+    examples = data.corpus(settings(), SIZES)
+    vectors, _ = data.gradients(tmp_path / "g", proxy, examples, settings())
+    points, clusters = data.clusters(vectors, examples, 0, fraction=0.1)
+    assert np.exp(points["contribution"].mean()) == pytest.approx(vendi_from_features(vectors), rel=1e-6)
+    assert clusters["size"].sum() == len(points)
+    assert clusters["density"].between(-1, 1).all()
+    for row in clusters.itertuples():
+        assert row.exemplar in set(points.loc[points["cluster"] == row.cluster, "text"])
+    pairs = data.redundant(vectors, examples, 3)
+    assert pairs["cosine"].is_monotonic_decreasing
+
+
+# ------------------------------------------------------------------------------- subsets
+def test_sets_have_one_size_and_the_diversity_they_say():
+    sets = subsets.draw_sets(12, 40, seed=0)
+    assert (sets.groupby("subset").size() == 40).all()
+    assert sets["id"].is_unique
+    told = sets.groupby("subset")["n_templates"].first()
+    found = sets.groupby("subset")["template"].nunique()
+    assert (found <= told).all()
+    assert found.iloc[0] == 2
+    few, many = (
+        len({word for text in sets.loc[sets["vocabulary"] == name, "prompt"] for word in text.split()})
+        for name in subsets.VOCABULARIES
+    )
+    assert few < many
+    assert sets.equals(subsets.draw_sets(12, 40, seed=0))
+    assert set(sets["template"]).isdisjoint(templates(held_out=True))
+
+
+def test_no_sets_are_no_error():
+    assert subsets.draw_sets(0, 40, seed=0).empty
+
+
+def tracked(n=30, noise=0.0):
+    rng = np.random.default_rng(0)
+    accuracy = rng.permutation(n) / n
+    values = {"G-Vendi": accuracy + noise * rng.normal(size=n), "embedding Vendi": rng.normal(size=n)}
+    frames = []
+    for measure, value in values.items():
+        columns = {"subset": [str(i) for i in range(n)], "vocabulary": "all words", "n_templates": 2}
+        frames.append(pd.DataFrame({**columns, "measure": measure, "value": value}))
+    answers = [
+        pd.DataFrame(
+            {"student": str(i), "kind": "unseen", "item": range(n), "right": np.arange(n) < n * share}
+        )
+        for i, share in enumerate(accuracy)
+    ]
+    return subsets.against_accuracy(pd.concat(frames, ignore_index=True), pd.concat(answers))
+
+
+def test_correlations_and_their_difference_are_those_of_scipy():
+    frame = tracked(noise=0.3)
+    table = frame.pivot(index="subset", columns="measure", values="value")
+    accuracy = frame.drop_duplicates("subset").set_index("subset")["accuracy"].loc[table.index]
+    rho = {name: spearman(table[name], accuracy).value for name in table}
+    rows = subsets.correlations(frame).set_index("measure")
+    assert rows.loc["G-Vendi", "rho"] == pytest.approx(rho["G-Vendi"])
+    found = subsets.better_tracked(frame, "G-Vendi", "embedding Vendi")
+    assert found.value == pytest.approx(rho["G-Vendi"] - rho["embedding Vendi"])
+    assert found.low < found.value < found.high
+    assert found.n == 30
+
+
+@pytest.mark.filterwarnings("error")
+def test_students_that_all_fail_rank_nothing():
+    found = subsets.better_tracked(tracked().assign(accuracy=0.0), "G-Vendi", "embedding Vendi")
+    assert np.isnan([found.value, found.low, found.high]).all()
+
+
+def test_claims_about_sets_are_positive_where_g_vendi_foretells():
+    claims = {claim["name"]: claim for claim in subsets.claims(tracked())}
+    assert claims["gvendi-tracks-accuracy"]["effect"] == pytest.approx(1)
+    assert claims["gvendi-beats-embeddings"]["low"] > 0
+
+
+@pytest.mark.parametrize("n_subsets", [1, 5, -2])
+def test_too_few_sets_for_a_correlation_are_refused(n_subsets):
+    with pytest.raises(UserError, match="too few"):
+        data.sizes(settings(n_subsets=n_subsets))
+
+
+# ------------------------------------------------------------------------------- students
+def test_facts_are_true_and_complete():
+    facts = word_problems.facts(5)
+    for fact in facts:
+        left, right = fact.rstrip(".").split(" = ")
+        assert eval(left) == int(right)  # "6 / 3"
+        assert 0 <= int(right) <= 5
+    assert "2 + 3 = 5." in facts
+    assert "4 / 2 = 2." in facts
+    assert "3 / 2 = 1." not in facts
+    assert len(facts) == len(set(facts))
+
+
+def test_students_are_asked_two_steps_of_kinds_that_no_set_has():
+    tests = students.test_problems(30, seed=0)
+    assert all(len(problem.steps) == 2 for kind in tests.values() for problem in kind)
+    assert {problem.template for problem in tests["unseen"]} <= set(templates(held_out=True))
+    assert {problem.template for problem in tests["familiar"]} <= set(templates())
+    assert len(word_problems.two_steps()) > 64
+
+
+def test_an_answer_is_right_only_as_the_last_sentence_says_it():
+    problems = draw(3, 0)
+    right = [f"The answer is {problem.answer}." for problem in problems]
+    texts = [right[0], right[1].replace("answer is ", "answer is 1"), "no idea"]
+
+    class Says:
+        def sample(self, prompts, **_):
+            return [[Completion(text, [], [], "stop")] for text in texts]
+
+    assert students.is_right(Says(), problems).tolist() == [True, False, False]
+
+
+def test_students_are_trained_once_and_the_rest_goes_on(base, tmp_path):
+    sets = {
+        name: [word_problems.pair(problem) for problem in draw(8, seed)] for seed, name in enumerate("ab")
+    }
+    first = students.fit_all(tmp_path / "s", base, {"a": sets["a"]}, COURSE, seed=0)
+    time = (tmp_path / "s" / "a.npz").stat().st_mtime_ns
+    both = students.fit_all(tmp_path / "s", base, sets, COURSE, seed=0)
+    assert (tmp_path / "s" / "a.npz").stat().st_mtime_ns == time
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["a.npz", "b.npz"]
+    assert both[both["student"] == "a"].reset_index(drop=True).equals(first)
+    assert both.groupby(["student", "kind"]).size().eq(COURSE.asked).all()
+
+
+def test_a_given_model_is_the_students_base():
+    assert word_problems.base(None, COURSE, settings(model="some/folder"), None) == "some/folder"
+
+
+# ------------------------------------------------------------------------------- pools
+def test_pools_of_all_arms_grow_from_one_beginning_and_a_second_call_goes_on(proxy, tmp_path):
+    write = experiment.generator(settings())
+    grown = experiment.grow_all(tmp_path / "p", write, proxy, SIZES, settings())
+    assert set(grown.pools) == {f"{arm}-{seed}" for arm in experiment.ARMS for seed in (0, 1)}
+    for name, pool in grown.pools.items():
+        start = [item for item in pool if item.round == 0]
+        assert start == experiment.beginning(settings(), SIZES.first, int(name[-1]))
+    again = experiment.grow_all(
+        tmp_path / "p", None, None, SIZES, settings()
+    )  # nothing is left to write or read
+    assert again.rounds.equals(grown.rounds)
+    counts = experiment.reasons(grown.decisions)
+    assert counts["count"].sum() == len(grown.decisions)
+    accepted = counts.loc[counts["reason"] == "accepted", "count"].sum()
+    assert accepted == sum(len(pool) - SIZES.first for pool in grown.pools.values())
+    filled = experiment.filled(grown.pools, proxy, settings(), k=4)
+    last = filled.groupby(["arm", "round"])["size"].sum().groupby("arm").last()
+    assert all(last[arm] == len(grown.pools[f"{arm}-0"]) for arm in experiment.ARMS)
+
+
+def test_a_beginning_is_of_few_kinds_and_skewed():
+    counts = pd.Series([item.source for item in experiment.beginning(settings(), 300, 1)]).value_counts()
+    assert len(counts) <= experiment.KINDS
+    assert counts.iloc[0] > 3 * counts.iloc[-1]
+    assert experiment.beginning(settings(), 300, 1) != experiment.beginning(settings(), 300, 2)
+
+
+def test_growth_is_told_relative_to_the_first_pool_where_all_seeds_have_come():
+    rows = [
+        ("prismatic", seed, number, 10 * (seed + 1) * (1 + number)) for seed in (0, 1) for number in (0, 1)
+    ]
+    rows.append(("prismatic", 0, 2, 50))
+    rounds = pd.DataFrame(rows, columns=["arm", "seed", "round", "g_vendi_equal"]).assign(n=5)
+    assert experiment.relative(rounds)["g_vendi"].tolist() == [1, 2]
+
+
+def test_claims_about_pools_are_paired_by_seed_and_positive_for_our_arm():
+    arms = {"prismatic": 2.0, "random": 1.0, "embedding": 3.0}
+    shift = {0: 0.0, 1: 5.0, 2: -0.5}
+    rows = [(arm, seed, value + shift[seed]) for arm, value in arms.items() for seed in shift]
+    outcome = pd.DataFrame(rows, columns=["arm", "seed", "accuracy"])
+    rounds = outcome.rename(columns={"accuracy": "g_vendi"}).assign(round=1, n=20)
+    rounds["g_vendi"] = np.exp(rounds["g_vendi"])
+    claims = {claim["name"]: claim for claim in experiment.claims(outcome, rounds)}
+    for kind in ("prismatic-more-diverse-than", "prismatic-teaches-more-than"):
+        assert claims[f"{kind}-random"]["effect"] == pytest.approx(1)
+        assert claims[f"{kind}-embedding"]["effect"] == pytest.approx(-1)
+        assert claims[f"{kind}-random"]["n"] == 3
+    rounds.loc[0, "n"] = 19  # an arm that stopped early is no comparison
+    short = {claim["name"]: claim for claim in experiment.claims(outcome, rounds)}
+    assert short["prismatic-more-diverse-than-random"]["n"] == 2
+    assert short["prismatic-teaches-more-than-random"]["n"] == 2
+    rounds.loc[rounds["arm"] == "random", "n"] = 19
+    none = {claim["name"]: claim for claim in experiment.claims(outcome, rounds)}
+    assert none["prismatic-teaches-more-than-random"]["n"] == 0
+    assert np.isnan(none["prismatic-teaches-more-than-random"]["low"])
+
+
+def test_an_item_too_long_for_the_proxy_is_cut_and_an_empty_one_is_named(proxy):
+    long = Item("random-3-7", "How many?", "many " * 400, "1", "sampler", 3)
+    assert np.linalg.norm(experiment.gradients_of(proxy, settings())([long])) == pytest.approx(1, abs=1e-5)
+    broken = Item("random-3-8", "", "", "1", "sampler", 3)
+    with pytest.raises(UserError, match="Example random-3-8"):
+        experiment.gradients_of(proxy, settings(chat=True))([broken])
+
+
+def test_a_generator_that_does_not_exist_is_named():
+    with pytest.raises(UserError, match="no sampler 'vlm'"):
+        experiment.generator(settings(generator="vlm:x"))
+
+
+def test_a_proxy_of_random_weights_reads_the_same_gradients_on_every_call(proxy, tmp_path):
+    examples = data.corpus(settings(), SIZES).head(10)
+    first, _ = data.gradients(tmp_path / "a", proxy, examples, settings())
+    model, tokenizer = proxy
+    again, _ = data.gradients(tmp_path / "b", (model, tokenizer), examples, settings())
+    assert np.array_equal(first, again)
+    other = models.build(model.config, seed=5)
+    with pytest.raises(UserError, match="another model"):
+        data.gradients(tmp_path / "a", (other, tokenizer), examples, settings())
+
+
+def test_sketches_that_are_not_there_are_refused_before_anything_is_made(tmp_path):
+    assert data.sketch_folder(tmp_path / "own", SimpleNamespace(sketches="here")) == tmp_path / "own"
+    assert data.sketch_folder(tmp_path / "own", SimpleNamespace(sketches=str(tmp_path))) == tmp_path
+    with pytest.raises(UserError, match=r"no folder .*/none: `workbench sketch` fills one"):
+        data.sketch_folder(tmp_path / "own", SimpleNamespace(sketches=str(tmp_path / "none")))

@@ -1,0 +1,205 @@
+"""Notebook 11's language, what it reads, its measures, and its path for a given model and text."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import workbench.engine  # noqa: F401
+from workbench.corpora import thoughts
+from workbench.corpora.thoughts import Aim, Chain
+from workbench.engine import models
+from workbench.engine.tokens import encode, word_tokenizer
+from workbench.engine.training.train import train
+from workbench.errors import UserError
+from workbench.studies.rlp import checks, experiment, results
+from workbench.studies.rlp import plan as rlp_plan
+from workbench.studies.rlp.data import HELD_OUT, Embedded, FileTexts
+from workbench.studies.rlp.method import Thinking
+
+PARAMS = {
+    "profile": "tiny", "seed": 0, "model": "embedded", "text": "embedded", "tuning": "full", "group": 4,
+    "next_token_weight": 0.5, "baseline": "group", "loss": "grpo", "temperature": 1.0, "learning_rate": None,
+    "steps": None, "repetitions": None, "tag": "think",
+    "thought_tokens": 8, "horizon": 1, "batch_size": None, "device": "cpu",
+}  # fmt: skip
+
+
+def planned(**given):
+    return rlp_plan.plan(SimpleNamespace(**PARAMS | given))
+
+
+# --------------------------------------------------------------------------------- the language
+def test_a_chain_is_worked_out_and_judged_by_its_last_word():
+    chain = Chain(3, ("+4", "*7"), 3)
+    assert chain.question == "3 +4 *7 _ ="
+    assert thoughts.worked(chain) == "3 +4 *7 _ = <t> 7 9 </t> 9 ."
+    assert thoughts.read(chain.question) == chain
+    assert chain.right(" 9")
+    assert chain.right(" <t> 1 2 </t> 9 .")
+    assert not chain.right(" <t> 7 9 </t> 8")
+    assert not chain.right("")
+    assert not chain.right(" .")
+
+
+def test_an_aim_has_many_right_answers_and_each_step_counts():
+    aim = Aim(3, 9)
+    right = [
+        f" {first} {thoughts.apply(3, first)} {second}"
+        for first in thoughts.OPERATIONS
+        for second in thoughts.OPERATIONS
+        if thoughts.apply(thoughts.apply(3, first), second) == 9
+    ]
+    assert len(right) > 10
+    assert all(map(aim.right, right))
+    assert not aim.right(" +4 8 *7")  # leads there, but 3 + 4 is not 8
+    assert not aim.right(" +4 7")
+    assert not aim.right(" +4 7 *3")
+    assert thoughts.read(aim.question) is None
+
+
+def test_documents_as_found_think_half_of_the_time_and_seldom_to_a_purpose():
+    rng = np.random.default_rng(0)
+    chains = thoughts.draw(2_000, [3], 5, rng)
+    found = [thoughts.found(chain, 0.3, 0.0, rng) for chain in chains]
+    thinking = [(chain, text) for chain, text in zip(chains, found, strict=True) if "<t>" in text]
+    assert len(thinking) / 2_000 == pytest.approx(0.5, abs=0.05)
+    useful = np.mean([text == thoughts.worked(chain) for chain, text in thinking])
+    assert useful == pytest.approx(0.3, abs=0.06)
+    assert all(chain.right(text.partition("=")[2]) for chain, text in zip(chains, found, strict=True))
+
+
+def test_the_words_of_the_language_are_tokens():
+    tokenizer = word_tokenizer(thoughts.VOCABULARY)
+    text = thoughts.worked(Chain(3, ("+4", "*7"), 3))
+    ids = encode(tokenizer, [text])[0]
+    assert len(ids) == 1 + len(text.split())
+    assert tokenizer.decode(ids, skip_special_tokens=True) == text
+
+
+# --------------------------------------------------------------------------------- what is read
+def test_rlp_thinks_about_the_documents_that_the_others_read():
+    source = Embedded(5)
+    documents = source.documents(50, 7)
+    assert ["".join(place) for place in source.chosen(50, 7)] == documents
+    assert ["".join(place) for place in source.anywhere(50, 7)] == documents
+    assert len({before for before, _ in source.anywhere(50, 7)}) > 40
+    assert source.documents(50, 8) != documents
+
+
+def test_the_aims_that_are_asked_are_never_rewarded():
+    source = Embedded(5)
+    _, asked = source.asked(10)
+    learnt = [item for item in source.items(500, 0) if isinstance(item, Aim)]
+    assert len(asked) == 50
+    assert not set(asked) & set(learnt)
+
+
+def test_texts_are_held_out_and_repeated_only_when_all_were_read():
+    texts = FileTexts.of([f"text {n}" for n in range(30)], Thinking(), 0)
+    assert len(texts.held_out) == 3
+    assert not set(texts.held_out) & set(texts.train)
+    assert sorted(texts.documents(27, 1)) == sorted(texts.train)
+    assert set(texts.documents(9, HELD_OUT)) == set(texts.held_out)
+    with pytest.raises(UserError, match="20 or more"):
+        FileTexts.of(["one"], Thinking(), 0)
+
+
+# --------------------------------------------------------------------------------- measures
+def test_pass_at_k_by_hand():
+    assert results.pass_at(10, 3, 1) == pytest.approx(0.3)
+    assert results.pass_at(10, 3, 5) == pytest.approx(1 - 21 / 252)
+    assert results.pass_at(4, 4, 4) == 1
+    assert results.pass_at(4, 0, 4) == 0
+    with pytest.raises(ValueError, match="pass@5"):
+        results.pass_at(4, 1, 5)
+
+
+def test_different_answers_do_not_depend_on_how_many_are_right():
+    def replies(item, answers, wrong):
+        rows = [(answer, True) for answer in answers] + [("no", False)] * wrong
+        return pd.DataFrame(rows, columns=["answer", "right"]).assign(
+            item=item, seed=0, arm="base", kind="aim"
+        )
+
+    frame = pd.concat([
+        replies(0, ["a"] * 4 + ["b"] * 4, 0), replies(1, ["a"] * 4 + ["b"] * 4, 8),
+        replies(2, ["a", "b", "c", "d"], 0), replies(3, ["a"] * 3, 5),
+    ])  # fmt: skip
+    found = results.different(frame).set_index("item")["different"]
+    assert found[0] == found[1] == pytest.approx(2 - 2 * 1 / 70)  # one letter alone: 2 of C(8, 4) choices
+    assert found[2] == pytest.approx(4)
+    assert np.isnan(found[3])
+
+
+def test_no_arm_is_held_to_thinking_when_it_is_better_without():
+    frame = pd.DataFrame({
+        "arm": ["text"] * 2 + ["RLP"] * 2, "nats": [1.0, 2, 3, 3], "nats_with": [4.0, 1, 0.5, 1]
+    })  # fmt: skip
+    assert results._better(frame).tolist() == [1, 2, 0.5, 1]
+
+
+def test_a_gain_that_one_repetition_lacks_is_not_resolved():
+    index = pd.MultiIndex.from_product([range(3), range(200)], names=["seed", "item"])
+    gain = pd.Series(np.repeat([0.7, 0.6, 0.1], 200), index)  # each certain, over questions
+    claim = results._claim("name", "paper", gain, "view", "says")
+    assert claim["effect"] == pytest.approx(1.4 / 3)
+    assert claim["n"] == 3
+    assert claim["low"] < 0 < claim["high"]
+
+
+def test_the_examples_come_out_as_they_do_by_hand():
+    table = checks.identities()
+    same = table[table["by hand"] != "no change"]
+    assert (same["by hand"] == same["here"]).all()
+    assert table["here"][1] == table["here"][0]
+
+
+# --------------------------------------------------------------------------------- arms
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"text": "stories.txt"}, "give both"),
+        ({"steps": 0}, "above 0"),
+        ({"group": 1}, "group=2"),
+        ({"model": "nowhere/at-all/here", "text": "stories.txt"}, "no folder"),
+    ],
+)
+def test_what_cannot_be_done_is_said_at_once(given, says):
+    with pytest.raises(UserError, match=says):
+        planned(**given)
+
+
+def test_a_given_model_and_text_go_through_every_arm(tmp_path):
+    texts = [f"Tom has {n} red balls and {n + 1} blue balls in the box ." for n in range(40)]
+    texts[0] = texts[0] * 20  # longer than the model's context
+    (tmp_path / "texts.txt").write_text("\n<|endoftext|>\n".join(texts))
+    tokenizer = models.train_tokenizer(texts, 300)
+    shape = models.config(vocab_size=len(tokenizer), n_layers=1, hidden_size=16, context=96)
+    model = models.build(shape, 0)
+    train(
+        model,
+        tokenizer,
+        texts,
+        folder=tmp_path / "model",
+        steps=40,
+        batch_size=8,
+        context=32,
+        learning_rate=1e-2,
+    )
+    plan = planned(
+        model=str(tmp_path / "model"), text=str(tmp_path / "texts.txt"), tuning="lora", steps=2,
+        repetitions=1, batch_size=16,
+    )  # fmt: skip
+    plan = replace(plan, sizes=replace(plan.sizes, tested=3))
+    tables = experiment.fit_all(tmp_path / "out", plan, lambda **row: None)
+    assert tables["predictions"].groupby("arm").size().to_dict() == dict.fromkeys(plan.arms, 3)
+    assert len(tables["replies"]) == 0
+    assert {"step", "thought"} <= set(tables["snapshots"])
+    assert {claim["name"] for claim in results.claims(tables)} == {
+        "rlp-beats-text-at-equal-compute", "rlp-beats-the-same-text", "random-positions-do"
+    }  # fmt: skip
+    history = experiment.history(tmp_path / "out", plan)
+    assert history.groupby("arm").size().eq(2).all()

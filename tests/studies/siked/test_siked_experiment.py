@@ -1,0 +1,233 @@
+"""The students of SIKeD: fair tasks, who learns what, results that are paired, pictures that draw."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+
+from workbench.errors import UserError
+from workbench.studies.common.word_problems import StudentConfig
+from workbench.studies.siked import data, experiment, method, results, views
+from workbench.studies.siked.data import task
+from workbench.studies.siked.method import DistillConfig
+
+LESSON = DistillConfig(0.2, 0.1, 1, 2, 4, context=160, least_gain=-1, max_new_tokens=24)
+SIZES = data.Sizes(StudentConfig("tiny:0.1M", 4, 0, 2, 0), LESSON, 12, 6, 8, 2)
+
+
+def settings(**changed):
+    common = {"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", "teacher": "embedded"}
+    ours = {"mixture": "adaptive", "alpha": None, "bias": "none", "iterations": None, "samples": None}
+    learning = {"tuning": "full", "restart": "merged", "device": "cpu"}
+    return SimpleNamespace(**{**common, **ours, **learning, **changed})
+
+
+def task_of(params, folder=None):
+    return task(params, SIZES, folder)
+
+
+def test_an_embedded_task_shares_no_question_and_teaches_each_in_three_ways():
+    task = task_of(settings())
+    groups = [task.train, task.held_out, *task.tests.values()]
+    texts = [{question.text for question in group} for group in groups]
+    assert [len(group) for group in groups] == [14, 4, 8, 8]
+    assert sum(map(len, texts)) == len(set.union(*texts))
+    assert set(task.teacher["id"]) == {question.id for question in task.train} & set(task.teacher["id"])
+    assert set(task.teacher["strategy"]) == {"cot", "l2m", "pot"}
+
+
+def test_files_are_split_by_what_the_teacher_solved(tmp_path):
+    problems = [{"question": f"Tom number {n} has {n} balls. How many?", "answer": str(n)} for n in range(20)]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, problems)))
+    solved = [
+        {"instruction": each["question"], "output": f"The answer is {each['answer']}"} for each in problems
+    ]
+    (tmp_path / "teacher.json").write_text(json.dumps(solved[:12]))
+    given = settings(data=str(tmp_path / "data.jsonl"), teacher=f"rationales:{tmp_path / 'teacher.json'}")
+    task = task_of(given)
+    assert len(task.train) + len(task.held_out) == 12
+    assert len(task.tests["the others"]) == 8
+    assert task.notes[:2] == [
+        "right solutions of the teacher: cot 9 of 9, l2m 0 of 0, pot 0 of 0",
+        "none is right in l2m and pot, so students learn the rest",
+    ]
+    assert task.notes[2] == "0 of 8 test questions share 10 words in a row with training"
+    assert [name for name in experiment.arms(given, task) if len(name) == 3] == [
+        "cot"
+    ]  # the teacher's only one
+    (tmp_path / "teacher.json").write_text(json.dumps(solved))
+    with pytest.raises(UserError, match="none is left to test on"):
+        task_of(given)
+    with pytest.raises(UserError, match="go together"):
+        task_of(settings(data="x.jsonl"))
+
+
+@pytest.mark.parametrize("profile", ["tiny", "small", "paper"])
+def test_problems_of_files_have_room_in_every_profile(profile):
+    sizes = data.sizes(settings(profile=profile, data="gsm8k:train.jsonl"))
+    assert sizes.course.context == sizes.lesson.context >= 512
+    assert sizes.lesson.max_new_tokens >= 256
+    ours = data.SIZES[profile].lesson
+    assert sizes.lesson.batch_size * sizes.lesson.context == ours.batch_size * ours.context
+
+
+def test_settings_that_cannot_be_are_said():
+    assert data.sizes(settings(iterations=5, samples=7)).lesson.rounds == 5
+    with pytest.raises(UserError, match="1 or more"):
+        data.sizes(settings(samples=0))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_process():
+    """Students one after the other: so small, they end before new processes have started."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("siked")
+    base = experiment.base(folder / "base", SIZES, settings(), lambda **_: None)
+    task = task_of(settings())
+    answers = experiment.fit_all(folder / "students", base, task, SIZES, settings())
+    return folder / "students", base, task, answers
+
+
+def test_every_student_of_every_seed_answers_every_question_once(fitted):
+    folder, base, task, answers = fitted
+    counts = answers.groupby(["seed", "arm", "kind"]).size()
+    assert (counts == 8).all()
+    assert len(counts) == 2 * len(experiment.arms(settings(), task)) * 2
+    again = experiment.fit_all(folder, base, task, SIZES, settings())
+    assert again.equals(answers)
+    told = experiment.rounds(folder, task, SIZES, settings())
+    first = told[(told["round"] == 0) & told["arm"].isin(["combined", "SIKeD", "off-policy", "self only"])]
+    assert first.groupby("seed")["held_out"].nunique().eq(1).all()  # the same model learnt from the teacher
+    assert (told.loc[told["arm"] == "pot", "n_cot"] == 0).all()
+    for path in ("combined/round-0/model/model.safetensors", "SIKeD/round-1/wrote/cot-000000.parquet"):
+        assert len({(folder / f"seed-{seed}" / path).read_bytes() for seed in range(2)}) == 2
+
+
+def test_a_strategy_that_nobody_solves_or_chooses_is_remarked():
+    nothing = {
+        "alpha_cot": 1.0,
+        "alpha_l2m": 0.5,
+        "alpha_pot": float("nan"),
+        "n_cot": 4,
+        "n_l2m": 4,
+        "n_pot": 0,
+    }
+    chose = {"chose_cot": 3, "chose_l2m": 0, "chose_pot": 1}
+    rows = [
+        {"arm": arm, "round": number, "chosen": number == 1, "seed": 0, **nothing, **chose}
+        for arm in ("cot", "combined", "SIKeD") for number in range(2)
+    ]  # fmt: skip
+    assert results.remarks(pd.DataFrame(rows)) == [
+        "SIKeD, round 1: learnt no solution of its own in cot (1 of 1 repetitions), pot (1 of 1 repetitions)",
+        "combined: never chose l2m by itself in the end",
+        "SIKeD: never chose l2m by itself in the end",
+    ]
+
+
+def test_steps_are_the_calculations_whatever_they_are_called():
+    teacher = pd.DataFrame(
+        {"id": ["a", "a"], "strategy": ["cot", "pot"],
+         "text": ["3 + 4 = 7. 7 - 2 = 5. The answer is 5.", "cups = 3 + 4\nans = cups - 2"]}
+    )  # fmt: skip
+    steps = {row.strategy: results._steps(row.text) for row in teacher.itertuples()}
+    assert steps["cot"] == [("+", "3", "4"), ("-", "7", "2")]
+    assert results._steps("pies = 4 + 3\nans = pies - 2") == steps["pot"]
+    assert results._steps("How many are there? 4 + 3 = 7. How many are left? 7 - 2 = 5.") == steps["cot"]
+    assert results._steps("cups = 3 + 4\nans = 2 - cups") != steps["pot"]
+    assert results._steps("3 + 2 = 5. 5 - 0 = 5.") != steps["cot"]
+
+
+def test_every_picture_draws(fitted):
+    folder, _, task, answers = fitted
+    told = experiment.rounds(folder, task, SIZES, settings())
+    shown = [
+        views.sample(task.teacher),
+        views.accuracy(results.accuracies(answers)),
+        views.rounds(results.progress(told)),
+        views.strategies(results.shares(told)),
+        views.solved(results.solved(folder)),
+        views.verdicts(results.verdicts(answers)),
+        views.same_steps(results.same_steps(folder, told, task.teacher)),
+        views.browser(answers).view,
+    ]
+    assert len({view.record["title"] for view in shown}) == len(shown)
+    for view in shown:
+        view.bundle()
+    assert results.solved(folder)["questions"].sum() == len(task.train)
+
+
+def test_claims_are_paired_over_questions_and_positive_where_ours_is_better():
+    arms = {"cot": 0, "l2m": 0, "pot": 0, "combined": 0.25, "SIKeD": 0.75, "off-policy": 0.5, "self only": 1}
+    rows = [
+        (arm, "unseen", item, seed, "correct" if item < 40 * share else "wrong", "cot")
+        for arm, share in arms.items() for item in range(40) for seed in range(2)
+    ]  # fmt: skip
+    answers = pd.DataFrame(rows, columns=["arm", "kind", "item", "seed", "verdict", "strategy"])
+    rounds_of = {"SIKeD": [0.2, 0.5, 0.6], "off-policy": [0.2, 0.5]}  # the latter stopped after round 1
+    kept_back = pd.DataFrame(
+        [(arm, seed, number, str(item), item < 40 * share)
+         for arm, shares in rounds_of.items() for number, share in enumerate(shares)
+         for item in range(40) for seed in range(2)],
+        columns=["arm", "seed", "round", "id", "right"],
+    )  # fmt: skip
+    found = {claim["name"]: claim for claim in results.claims(answers, kept_back)}
+    assert found["siked-beats-combined"]["effect"] == pytest.approx(0.5)
+    assert found["siked-beats-combined"]["n"] == 40
+    assert found["combined-beats-single"]["effect"] == pytest.approx(0.25)
+    assert found["teacher-still-helps"]["effect"] == pytest.approx(-0.25)
+    assert found["siked-beats-combined"]["low"] > 0
+    assert found["leaves-one-strategy"]["effect"] == 0
+    assert found["on-policy-beats-off-policy"]["effect"] == pytest.approx(0.1)
+    assert found["gains-wane"]["effect"] == pytest.approx(0.3 - 0.1)
+
+
+def test_a_student_that_spreads_its_answers_has_left_its_favourite_strategy():
+    chosen = {"combined": ["cot"] * 9 + ["pot"], "SIKeD": ["l2m"] * 6 + ["cot"] * 4}
+    arms = {**chosen, **{name: ["cot"] * 10 for name in ("cot", "off-policy", "self only")}}
+    rows = [
+        (arm, "unseen", item, 0, "wrong", name)
+        for arm, names in arms.items() for item, name in enumerate(names)
+    ]  # fmt: skip
+    answers = pd.DataFrame(rows, columns=["arm", "kind", "item", "seed", "verdict", "strategy"])
+    kept_back = pd.DataFrame(
+        {"arm": ["SIKeD", "off-policy"], "seed": 0, "round": 0, "id": "a", "right": True}
+    )
+    found = {claim["name"]: claim for claim in results.claims(answers, kept_back)}
+    assert found["leaves-one-strategy"]["effect"] == pytest.approx(0.9 - 0.6)
+
+
+def test_a_biased_student_learns_one_solution_a_question_in_every_round(fitted, tmp_path):
+    _, base, task, _ = fitted
+    sizes, given = replace(SIZES, seeds=1), settings(bias="pot", mixture="teacher-only")
+    experiment.fit_all(tmp_path, base, task, sizes, given)
+    told = experiment.rounds(tmp_path, task, sizes, given)
+    several = told[~told["arm"].isin(["cot", "l2m", "pot"])]
+    assert (several["n_all"] <= len(task.train)).all()
+    first = several[several["round"] == 0]
+    assert (first["n_pot"] == len(task.train)).all()
+    assert (first["n_cot"] == 0).all()
+    assert results.solved(tmp_path)["questions"].sum() == len(task.train)  # though SIKeD wrote nothing
+
+
+@pytest.mark.parametrize("arm", ["SIKeD", "off-policy", "self only"])
+def test_a_student_that_takes_over_what_another_has_begun_ends_as_one_that_does_it_all(fitted, tmp_path, arm):
+    folder, base, task, _ = fitted
+    own = experiment.arms(settings(), task)[arm]
+    asking = (base, task.teacher, task.train, task.held_out, SIZES.lesson)
+    alone = method.distill(tmp_path, *asking, device="cpu", seed=0, **own)
+    shared = folder / "seed-0" / arm.replace(" ", "-")
+    assert alone.rounds.equals(pd.read_parquet(shared / "rounds.parquet"))
+    wrote = [pd.read_parquet(place / "round-1" / "wrote") for place in (tmp_path, shared)]
+    assert wrote[0].equals(wrote[1])
+    for path in shared.glob("round-*/model/model.safetensors"):
+        assert (tmp_path / path.relative_to(shared)).read_bytes() == path.read_bytes()

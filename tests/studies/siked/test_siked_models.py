@@ -1,0 +1,94 @@
+"""SIKeD with models of the usual formats, given as folders: LoRA, restarts and chat templates."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import transformers
+from families import OTHERS, with_chat
+
+from workbench.corpora.problems import draw
+from workbench.engine import loading, models
+from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.engine.training.loss import loss
+from workbench.studies.siked import method
+from workbench.studies.siked.mixing import first_correct
+
+PROBLEMS = draw(7, 0)
+QUESTIONS = [method.Question(each.id, each.question, str(each.answer)) for each in PROBLEMS]
+TEACHER = first_correct(method.solver_solutions(PROBLEMS[:5]), "teacher")
+LESSON = method.DistillConfig(
+    1, 1, 1, 1, batch_size=2, context=256, learning_rate=2e-2, least_gain=-1, max_new_tokens=12, tuning="lora"
+)
+FORMATS = ["Llama", "Qwen2", "GPT2", "GPTNeoX"]
+
+
+def folder_of(family, place):
+    """A model of a family as others save theirs; Qwen2's is an instruct model."""
+    tokenizer = models.train_tokenizer((TEACHER["question"] + TEACHER["text"]).tolist(), 400)
+    tokenizer.chat_template = None
+    if family == "Qwen2":
+        tokenizer = with_chat(tokenizer)
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    settings = {"max_position_embeddings": 256, **OTHERS[family], **ends, "vocab_size": len(tokenizer)}
+    settings |= {"n_positions": 256} if family == "GPT2" else {}
+    model = models.build(getattr(transformers, f"{family}Config")(**settings), seed=0)
+    loading.save(model, tokenizer, place)
+    return str(place)
+
+
+def moved(learnt, base):
+    """The weights that differ, as differences by name."""
+    a, b = (loading.load(folder, "cpu")[0].state_dict() for folder in (learnt, base))
+    return {name: a[name] - b[name] for name in b if not torch.equal(a[name], b[name])}
+
+
+@pytest.mark.parametrize("family", FORMATS)
+def test_a_model_folder_of_any_format_goes_through_a_round_with_lora(family, tmp_path):
+    base = folder_of(family, tmp_path / "base")
+    arguments = (tmp_path / "s", base, TEACHER, QUESTIONS[:5], QUESTIONS[5:], LESSON, "all")
+    learnt = method.distill(*arguments, device="cpu")
+    assert learnt.rounds["round"].tolist() == [0, 1]
+    assert len(learnt.rounds["held_out"].dropna()) == 2
+    last = tmp_path / "s" / "round-1" / "model"
+    assert moved(last, base)
+    assert not [name for name in moved(last, base) if "emb" in name or "norm" in name or "wte" in name]
+    own, taught = (loading.load(folder, "cpu") for folder in (last, base))
+    pairs = method.pairs(TEACHER, own[1])
+    assert loss(*own, pairs).nats_per_token < loss(*taught, pairs).nats_per_token
+    assert own[1].chat_template == taught[1].chat_template
+    assert method.distill(*arguments, device="cpu").rounds.equals(learnt.rounds)
+
+
+def test_a_round_goes_on_from_the_merged_model_or_restarts_from_the_base(tmp_path):
+    base, ranks = folder_of("Llama", tmp_path / "base"), {}
+    for restart in ("merged", "base"):
+        lesson = replace(LESSON, restart=restart)
+        method.distill(
+            tmp_path / restart, base, TEACHER, [], QUESTIONS[5:], lesson, "teacher-only", device="cpu"
+        )
+        change = moved(tmp_path / restart / "round-1" / "model", base)["model.layers.0.mlp.up_proj.weight"]
+        ranks[restart] = int(torch.linalg.matrix_rank(change, rtol=1e-5))
+    assert ranks["base"] == 16  # one adapter's
+    assert ranks["merged"] > 16  # two of them
+
+
+class Notes(TransformersSampler):
+    """Remembers what it was asked."""
+
+    def sample(self, prompts, **options):
+        self.prompts = prompts
+        return super().sample(prompts, **options)
+
+
+def test_an_instruct_model_is_asked_as_it_is_taught(tmp_path):
+    sampler = Notes(*loading.load(folder_of("Qwen2", tmp_path / "m"), "cpu"))
+    method.solve(sampler, QUESTIONS[:1], "x", max_new_tokens=2)
+    asked = f"<|im_start|>user\n{QUESTIONS[0].text}<|im_end|>\n<|im_start|>assistant\n"
+    assert sampler.prompts == [asked]
+    method.solve(sampler, QUESTIONS[:1], "x", strategy="pot", max_new_tokens=2)
+    assert sampler.prompts == [asked + "[pot]"]
+    rows = TEACHER[TEACHER["question"] == QUESTIONS[0].text]
+    for (prompt, reply), row in zip(method.pairs(rows, sampler.tokenizer), rows.itertuples(), strict=True):
+        assert prompt == asked
+        assert reply == f"[{row.strategy}] {row.text}"

@@ -1,0 +1,152 @@
+"""The command line: run, sweep, sketch, generate, list, show, compare, report, doctor, clean."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from workbench.cli import runs
+from workbench.cli.console import err, out, reports_folder, short_path
+from workbench.cli.shards import generate, sketch
+from workbench.cli.sweep import sweep
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from workbench.lab.execute import Job
+
+# Everything heavier than typer and rich is imported by the command that uses it: --help must be instant.
+app = typer.Typer(
+    help="Run notebooks as reproducible studies and share what they show.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one sentence on stderr and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        err.print(Text(str(error), style="red"), soft_wrap=True)
+        sys.exit(2)
+
+
+def run(
+    notebooks: Annotated[
+        list[str] | None, typer.Argument(help="02_tiny_models, 02, tiny_models or a path.")
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every notebook of the project.")] = False,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Set a parameter.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Notebooks side by side.")] = 1,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compute again although the run is finished.")
+    ] = False,
+) -> None:
+    """Run notebooks, and before them what they need; what is finished already is not run again."""
+    from workbench.lab import execute, params, project
+
+    root = project.find_root()
+    runs_folder = project.runs_folder(root)
+    if all_:
+        chosen = [project.read_notebook(path) for path in project.notebook_paths(root)]
+    else:
+        chosen = [project.find_notebook(root, name) for name in notebooks or ()]
+    if not chosen:
+        names = ", ".join(path.stem for path in project.notebook_paths(root))
+        raise UserError(f"Name a notebook ({names or 'notebooks/ is empty'}) or give --all.")
+    planned = execute.jobs_for(root, runs_folder, chosen, params.pairs(parameter or []), force)
+    _run(planned, root, runs_folder, jobs)
+
+
+def compare(
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="A run as `show` takes it, several with commas, NOTEBOOK:NAME=VALUE."
+        ),
+    ],
+    second: Annotated[str, typer.Argument(metavar="B", help="Likewise; every difference is B − A.")],
+    item: Annotated[
+        str, typer.Option("--item", metavar="COLUMNS", help="What names an item, in place of item, id, …_id.")
+    ] = "",
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="The page. Default: one in the project's reports/.")
+    ] = None,
+) -> None:
+    """Compare two runs or sets of runs: parameters, logged curves, paired differences over common items.
+
+    Items are what a table's columns item, id and …_id say, with question, prompt and beginning.
+
+    A text that every item has alike, such as the model, is compared apart; seeds are averaged over.
+    """
+    from workbench.cli import compare as _compare
+    from workbench.cli import compare_page
+
+    found = _compare.compare(first, second, [name.strip() for name in item.split(",") if name.strip()])
+    page = compare_page.write(found, out_file or reports_folder() / compare_page.page_name(found))
+    _compare.show(found, out)
+    out.print(Text.assemble("\nPage: ", (short_path(page), "bold")), soft_wrap=True)
+
+
+def _run(jobs: "list[Job]", root: Path, runs_folder: Path, workers: int) -> None:
+    """Run the jobs, write each one's page, and end with the path of the index."""
+    from workbench.lab import execute, terminal
+    from workbench.lab.report import publish
+
+    reports, wrote, troubles = root / "reports", [], []
+
+    def finished(job: execute.Job) -> None:
+        out.print(terminal.summary(job), soft_wrap=True)
+        if job.failure:
+            out.print(terminal.failure(job, short_path))
+        elif job.status == "failed":
+            err.print(Text(f"{job.name}: {job.error}", style="red"), soft_wrap=True)
+        if job.status in ("done", "cached"):
+            try:
+                wrote.append(publish.publish(job.folder, reports))
+            except Exception as error:  # a page that cannot be drawn must not end an overnight run
+                troubles.append(error)
+                said = Text(f"The page of {job.name} could not be written: {error}", style="red")
+                err.print(said, soft_wrap=True)
+
+    with terminal.watching(jobs, out, err) as refresh:
+        execute.run_jobs(jobs, root, workers, refresh, finished)
+    index = reports / "index.html"
+    shown = publish.shown_runs(reports, runs_folder) if any(wrote) or not index.exists() else []
+    if shown:
+        publish.publish_index(reports, shown)
+    _closing(jobs, index)
+    failed = [job for job in jobs if job.status == "failed"]
+    if failed or troubles:
+        raise typer.Exit(1 if troubles or any(job.failure for job in failed) else 2)
+
+
+def _closing(jobs: "list[Job]", index: Path) -> None:
+    from workbench.lab import ledger
+
+    claims = [
+        claim for job in jobs if job.status in ("done", "cached") for claim in ledger.read_claims(job.folder)
+    ]
+    if claims:
+        counts = (f"{count} {verdict}" for verdict, count in ledger.count_verdicts(claims).items() if count)
+        out.print(Text(f"\n{len(claims)} claim{'s' * (len(claims) > 1)}: {' · '.join(counts)}"))
+    if index.exists():
+        out.print(Text.assemble("\nReport: ", (short_path(index), "bold")), soft_wrap=True)
+
+
+app.command()(run)
+app.command()(sweep)
+app.command()(sketch)
+app.command()(generate)
+app.command("list")(runs.list_)
+app.command()(runs.show)
+app.command()(compare)
+app.command()(runs.report)
+app.command()(runs.doctor)
+app.command()(runs.clean)

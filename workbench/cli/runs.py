@@ -1,0 +1,165 @@
+"""list, show, report, clean and doctor: what is there already."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from workbench.cli.console import out, reports_folder, short_path
+from workbench.errors import UserError
+from workbench.sanitize import sanitize
+
+if TYPE_CHECKING:
+    from workbench.lab.ledger import Claim
+
+
+def list_() -> None:
+    """List the runs that are there."""
+    from workbench.lab import history, ledger, project, record
+
+    runs = project.runs_folder()
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("notebook", "key", "state", "started", "claims", "set"):
+        table.add_column(column, overflow="fold", no_wrap=column != "set")
+    for folder in history.all_runs(runs):
+        state = history.state(folder)
+        row = [Text(folder.parent.name, style="bold"), folder.name, _state(state)]
+        if state not in ("newer", "unreadable"):
+            run = record.read_run(folder)
+            row += [_when(run["started"]), _verdicts(ledger.read_claims(folder)), Text(_set(run))]
+        table.add_row(*row)
+    out.print(table if table.row_count else "No runs yet: `workbench run --all` makes them.")
+
+
+def show(
+    run: Annotated[str, typer.Argument(help="A notebook (its newest run), a key or its start, or a folder.")],
+    why: Annotated[bool, typer.Option("--why", help="What changed against the run before it.")] = False,
+) -> None:
+    """Show a run: parameters, inputs, environment, claims; or why it has another key than the run before."""
+    from workbench.lab import history, ledger, project, record
+
+    if (Path(run) / "run.json").is_file():  # a folder that was moved, perhaps with no project around it
+        folder, runs = Path(run).absolute(), Path(run).absolute().parents[1]
+    else:
+        runs = project.runs_folder()
+        folder = history.find_run(history.all_runs(runs), run)
+    if why:
+        other, lines = history.why(folder, runs)
+        _show_why(folder, other, lines)
+        return
+    described = record.read_run(folder)
+    grid = Table.grid(padding=(0, 2))
+    for name in ("params", "inputs", "environment"):
+        for number, (key, value) in enumerate(described[name].items()):
+            shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+            label = Text("" if number else name, style="dim")
+            grid.add_row(label, Text(sanitize(key)), Text(sanitize(shown)))
+    title = f"  {sanitize(described['title'])}" if described["title"] else ""
+    out.print(
+        Text(f"{described['notebook']}/{described['key']}", style="bold").append(title, style="default")
+    )
+    error = Text(sanitize(described["error"] or ""))
+    out.print(_state(history.state(folder)), error, _when(described["started"]), "\n")
+    out.print(grid)
+    for claim in ledger.read_claims(folder):
+        out.print(Text(f"\n{sanitize(claim.name)}", style="bold"), Text(sanitize(repr(claim))), sep="\n")
+    out.print(Text(f"\n{short_path(folder)}", style="dim"))
+
+
+def report(
+    runs: Annotated[
+        list[str] | None, typer.Argument(metavar="[RUN]...", help="Default: the newest of each.")
+    ] = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Default: the project's reports/.")] = None,
+) -> None:
+    """Write the pages of finished runs, and the index with the ledger."""
+    from workbench.lab import history, project
+    from workbench.lab.report import publish
+
+    place = project.runs_folder()
+    folders = [
+        history.find_run(history.executed(place), asked) for asked in runs or ()
+    ] or history.newest_done(place)
+    if not folders:
+        raise UserError("There is no finished run to report: `workbench run --all` makes them.")
+    publish.one_each(folders)
+    target = out_folder or reports_folder()
+    for folder in folders:
+        publish.publish(folder, target, again=True)
+        out.print(Text(f"✓ {short_path(publish.page_of(folder, target))}"))
+    index = publish.publish_index(target, [*publish.shown_runs(target, place), *folders])
+    out.print(Text.assemble("\nReport: ", (short_path(index), "bold")), soft_wrap=True)
+
+
+def doctor() -> None:
+    """Say what is there and what is not, and what to do about it."""
+    from workbench.lab.doctor import examine
+
+    grid = Table.grid(padding=(0, 2))
+    checks = examine()
+    for check in checks:
+        sign = ("✓", "green") if not check.advice else ("✗", "bold red") if check.needed else ("○", "yellow")
+        found = Text(check.found).append(f"\n{check.advice}" if check.advice else "", style="dim")
+        grid.add_row(Text(*sign), Text(check.name, style="bold"), found)
+    out.print(grid)
+    if any(check.needed and check.advice for check in checks):
+        raise typer.Exit(2)
+
+
+def clean(
+    older: Annotated[
+        bool, typer.Option("--older", help="Also finished runs that a newer one of the notebook follows.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete runs that did not finish and orphaned temporary files; says what, and asks."""
+    from workbench.lab import history, project
+
+    runs, reports = project.runs_folder(), reports_folder()
+    found = history.leftovers(runs, reports, older)
+    if not found:
+        out.print("Nothing to clean.")
+        return
+    for path, reason in found.items():
+        out.print(Text.assemble((f"{reason:12} ", "yellow"), short_path(path)), soft_wrap=True)
+    if yes or typer.confirm(f"Delete these {len(found)}?"):
+        # Somebody may have gone on with one of them while the question stood.
+        gone = found.keys() & history.leftovers(runs, reports, older).keys()
+        for path in gone:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        out.print(f"Deleted {len(gone)}.")
+
+
+def _show_why(folder: Path, other: Path | None, lines: list[str]) -> None:
+    if other is None:
+        out.print(f"{folder.parent.name}/{folder.name} is the only run of its notebook.")
+        return
+    out.print(Text(f"Against {other.parent.name}/{other.name}, the most recent other run:"))
+    for line in lines:
+        out.print(Text(f"  {line}"), soft_wrap=True)
+
+
+def _set(run: dict[str, Any]) -> str:
+    return sanitize("  ".join(f"{name}={run['params'][name]}" for name in run["set"]))
+
+
+def _state(state: str) -> Text:
+    from workbench.lab.terminal import SIGNS
+
+    sign, style = SIGNS.get(state, ("‖", "yellow"))
+    return Text(f"{sign} {state}", style=style)
+
+
+def _verdicts(claims: "list[Claim]") -> str:
+    from workbench.lab.ledger import REPRODUCED, count_verdicts
+
+    return f"{count_verdicts(claims)[REPRODUCED]} of {len(claims)}" if claims else ""
+
+
+def _when(moment: str) -> Text:
+    from datetime import datetime
+
+    return Text(datetime.fromisoformat(moment).astimezone().strftime("%d %b %H:%M"), style="dim")

@@ -1,0 +1,96 @@
+"""Texts cut into a model's tokens, with labels of what stands where."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from workbench.corpora.stories import story_at
+from workbench.corpora.stories.labels import LABELS, Spans, guess, label
+from workbench.engine.tokens import encode
+from workbench.errors import UserError
+
+FRESH = 1_000_000  # stories from this number on: the corpus of 01_stories never gets that far
+
+
+@dataclass(frozen=True)
+class LabelledTokens:
+    """Texts as a model reads them.
+
+    Attributes:
+        texts: as far as they fit into the context.
+        rows: tokens of each text, its beginning-of-text token (where there is one) first.
+        pieces: the characters of every token behind that one.
+        labels: bool `[tokens, labels]` for the same tokens.
+        names: of the labels.
+        first: 1 if rows start with a beginning-of-text token, else 0.
+        cut: number of texts that were longer than the context.
+    """
+
+    texts: list[str]
+    rows: list[list[int]]
+    pieces: list[list[str]]
+    labels: list[np.ndarray]
+    names: list[str]
+    first: int
+    cut: int
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def simulated(n: int, seed: int) -> list[tuple[str, Spans]]:
+    """n stories that no model was trained on, with their exact labels."""
+    stories = (story_at(FRESH + index, seed=seed) for index in range(n))
+    return [(story.text, label(story)) for story in stories]
+
+
+def guessed(texts: Sequence[str]) -> list[tuple[str, Spans]]:
+    """Other texts with guessed labels."""
+    return [(text, guess(text)) for text in texts]
+
+
+def read(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, labelled: Sequence[tuple[str, Spans]]
+) -> LabelledTokens:
+    """Texts and labels in tokens: a token has a label if it holds a character of one of its spans.
+
+    Raises:
+        UserError: no text, an empty one, a tokenizer that cannot say where its tokens lie, or that gives
+            tokens the model does not have.
+    """
+    texts = [text for text, _ in labelled]
+    if not texts or not all(texts):
+        raise UserError("There is no text, or an empty one: give at least one word of text.")
+    if not tokenizer.is_fast:
+        raise UserError("The tokenizer cannot say where its tokens lie: load the fast one (tokenizer.json).")
+    first = int(tokenizer.bos_token_id is not None)
+    room = (getattr(model.config, "max_position_embeddings", None) or 1 << 30) - first
+    options = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
+    offsets = tokenizer(texts, return_offsets_mapping=True, **options)["offset_mapping"]
+    rows = encode(tokenizer, texts)
+    return LabelledTokens(
+        [text[: at[:room][-1][1]] for text, at in zip(texts, offsets, strict=True)],
+        [row[: room + first] for row in rows],
+        [_pieces(text, at[:room]) for text, at in zip(texts, offsets, strict=True)],
+        [_in_tokens(spans, np.array(at[:room])) for (_, spans), at in zip(labelled, offsets, strict=True)],
+        list(LABELS),
+        first,
+        sum(len(at) > room for at in offsets),
+    )
+
+
+def _pieces(text: str, offsets: Sequence[tuple[int, int]]) -> list[str]:
+    # From one token's end to the next: some tokenizers leave the space before a word to no token.
+    ends = [0, *(end for _, end in offsets)]
+    return [text[before:end] for before, end in pairwise(ends)]
+
+
+def _in_tokens(spans: Spans, offsets: np.ndarray) -> np.ndarray:
+    flags = np.zeros((len(offsets), len(LABELS)), dtype=bool)
+    for column, name in enumerate(LABELS):
+        for start, end in spans[name]:
+            flags[:, column] |= (offsets[:, 0] < end) & (offsets[:, 1] > start)
+    return flags

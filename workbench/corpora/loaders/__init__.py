@@ -1,0 +1,1 @@
+"""Real files: texts, problems, solutions, generations and opinions, from disk or hub."""

@@ -1,0 +1,177 @@
+"""Answers of several models to the same prompts, from files.
+
+Three kinds are read, known by the fields of the first row:
+
+- plain rows (.jsonl, .json, .csv, .parquet): prompt, model, text, and where there, prompt_id, category,
+  sample and finish ("stop" or "length");
+- NoveltyBench's scores (.jsonl): id, prompt, model and a list of generations;
+- MCTB's creative tasks (.json): a model's responses by setting. A list of ideas is as many answers, a list
+  of sentences is one story. Its stories name no prompt: they go round eight of them in order.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workbench.corpora.loaders import rows
+from workbench.errors import UserError
+from workbench.measures.summaries import common_prompts
+
+COLUMNS = ["prompt_id", "prompt", "category", "model", "sample", "text", "finish"]
+STORY_PROMPTS = 8  # of MCTB's story task
+_SENTENCES = 6  # a story has five; lists of ideas are longer
+_FINISHES = ("stop", "length")
+
+
+def load_generations(spec: str) -> pd.DataFrame:
+    """The answers of one file or several.
+
+    Args:
+        spec: paths with commas between them.
+
+    Returns:
+        Columns prompt_id, prompt, category, model, sample, text (may be empty), finish; rows as in the files.
+
+    Raises:
+        UserError: nothing there, a format that is not known, a malformed row (with its number), or one
+            answer twice.
+    """
+    found, places = [], []
+    for path in map(Path, filter(None, (part.strip() for part in spec.split(",")))):
+        for where, answer in _answers(path):
+            found.append(answer)
+            places.append(where)
+    frame = pd.DataFrame(found, columns=COLUMNS)
+    numbered = frame["sample"].isna()
+    keys = ["prompt_id", "model"]
+    frame.loc[numbered, "sample"] = frame[numbered].groupby(keys).cumcount()
+    twice = frame.duplicated([*keys, "sample"])
+    if twice.any():
+        raise UserError(
+            f"{places[int(twice.argmax())]} is a second answer of the same model, prompt and sample: "
+            "number the samples, or leave the column out."
+        )
+    return frame.astype({"sample": int})
+
+
+def usable(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The answers to prompts that all models answered, and what was noticed.
+
+    Empty answers are left out and answers that were cut off are kept; both are counted, as are prompts with
+    a single answer of some model, which have no repetition.
+
+    Raises:
+        UserError: no prompt was answered by all models, or every answer is empty.
+    """
+    empty = frame["text"].str.strip() == ""
+    full = frame[~empty]
+    if full.empty:
+        raise UserError("Every answer is empty: there is nothing to compare.")
+    common, left_out = common_prompts(full["model"], full["prompt_id"])
+    kept = full[full["prompt_id"].isin(common)].reset_index(drop=True)
+    single = int((kept.groupby(["model", "prompt_id"]).size() < 2).sum())
+    counted = {
+        "empty answers left out": int(empty.sum()),
+        "answers that were cut off": int((kept["finish"] == "length").sum()),
+        "prompts of a model with one answer only (no repetition)": single,
+    }
+    n_models = kept["model"].nunique()
+    notes = [f"{len(kept):,} answers of {n_models} models to {len(common)} prompts"]
+    notes += [f"{count:,} {what}" for what, count in counted.items() if count]
+    notes += [f"{count} prompts of {model} that not all models answered" for model, count in left_out.items()
+              if count]  # fmt: skip
+    return kept, notes
+
+
+# ------------------------------------------------------------------------------- reading
+def _answers(path: Path) -> Iterator[tuple[str, list[Any]]]:
+    if not path.exists():
+        raise UserError(f"There is no file {path}.")
+    tables = _tables(path)
+    if tables is not None:
+        yield from _mctb(tables, path)
+        return
+    n_read = 0
+    for where, row in rows.of_source(str(path), formats=rows.TABLES):
+        n_read += 1
+        if not isinstance(row, dict):
+            raise UserError(f"{where} is no object with fields.")
+        yield from ((where, answer) for answer in _of_row(row, where))
+    if not n_read:
+        raise UserError(f"{path} holds no answer.")
+
+
+def _of_row(row: dict[str, Any], where: str) -> list[list[Any]]:
+    listed = "generations" in row
+    needed = ("prompt", "model", "generations" if listed else "text")
+    if missing := [name for name in needed if row.get(name) is None]:
+        raise UserError(f"{where} has no {' and no '.join(missing)}; a row needs {', '.join(needed)}.")
+    texts = row["generations"] if listed else [row["text"]]
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in [row["prompt"], *texts]):
+        raise UserError(f"{where}: prompt and answers must be text.")
+    named = row.get("id" if listed else "prompt_id")  # the id of a plain row may be the answer's
+    prompt_id = row["prompt"] if named in (None, "") else str(named)
+    finish = row.get("finish") or "stop"
+    if finish not in _FINISHES:
+        raise UserError(f"{where} has finish {finish!r}, which is not one of {', '.join(_FINISHES)}.")
+    sample = None if listed else _sample(row.get("sample"), where)
+    common = [prompt_id, row["prompt"], str(row.get("category") or ""), str(row["model"])]
+    return [[*common, sample, text, finish] for text in texts]
+
+
+def _sample(value: Any, where: str) -> int | None:
+    if value is None or value == "":
+        return None
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise UserError(f"{where} has sample {value!r}, which is no whole number.") from None
+
+
+# ------------------------------------------------------------------------------- MCTB
+def _tables(path: Path) -> list[dict[str, Any]] | None:
+    """MCTB's tables, one a prompt or one for all; None if the file is something else."""
+    if rows.suffix(path) != ".json":
+        return None
+    with rows.opened(path) as file:
+        try:
+            content = json.load(file)
+        except (json.JSONDecodeError, RecursionError):
+            return None  # `rows` says where
+    tables = content if isinstance(content, list) else [content]
+    return tables if tables and all(map(_is_table, tables)) else None
+
+
+def _is_table(table: Any) -> bool:
+    models = [value for name, value in table.items() if name != "config"] if isinstance(table, dict) else []
+    return bool(models) and all(isinstance(each, dict) for each in models)
+
+
+def _mctb(tables: list[dict[str, Any]], path: Path) -> Iterator[tuple[str, list[Any]]]:
+    for number, table in enumerate(tables, 1):
+        thing = (table.get("config") or {}).get("object_prompt")
+        for model, settings in table.items():
+            if model == "config":
+                continue
+            for setting, responses in settings.items():
+                where = f"{path} prompt {number}, {model}, {setting}"
+                yield from ((where, answer) for answer in _responses(responses, thing, model, where))
+
+
+def _responses(responses: Any, thing: Any, model: str, where: str) -> Iterator[list[Any]]:
+    if not isinstance(responses, list):
+        raise UserError(f"{where}: responses must be a list.")
+    for place, response in enumerate(responses):
+        if not (isinstance(response, list) and all(isinstance(part, str) for part in response)):
+            raise UserError(f"{where}, response {place + 1} is no list of texts.")
+        if thing:
+            prompt = f"Name unusual uses for: {thing}"
+            yield from ([prompt, prompt, "ideas", model, None, idea, "stop"] for idea in response)
+        elif len(response) <= _SENTENCES:
+            prompt = f"Write a story of five sentences (prompt {place % STORY_PROMPTS + 1})"
+            yield [prompt, prompt, "story", model, None, " ".join(response), "stop"]
+        else:
+            raise UserError(f"{where}, response {place + 1}: ideas need a config with object_prompt.")

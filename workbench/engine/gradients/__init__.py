@@ -1,0 +1,1 @@
+"""The gradient of every example, sketched, kept and clustered."""

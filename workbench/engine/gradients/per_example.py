@@ -1,0 +1,219 @@
+"""Sketched gradients of single examples, for transformers' causal language models.
+
+Read in batches of like length, each with one backward pass (`gradient_reader`); and one by one, as a
+reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from workbench.engine.gradients.reader import Reader, Row, frozen
+from workbench.engine.gradients.sketches import Method
+from workbench.engine.tokens import encode_pairs
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+@dataclass(frozen=True)
+class Sketches:
+    """Sketched gradients of examples, in the order of the examples.
+
+    Attributes:
+        vectors: `[examples, d]` float32, unit length: their dot products estimate the gradients' cosines.
+        norms: length of each sketched gradient, `[examples]`.
+        losses: mean loss of each completion, nats per token, `[examples]`.
+        n_tokens: scored tokens, `[examples]`.
+        n_truncated: examples that lost their end.
+    """
+
+    vectors: np.ndarray
+    norms: np.ndarray
+    losses: np.ndarray
+    n_tokens: np.ndarray
+    n_truncated: int
+
+
+def sketch(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Sequence[tuple[str, str]],
+    *,
+    dimension: int = 1024,
+    seed: int = 0,
+    method: Method = "exact",
+    truncate: bool = False,
+    chat: bool = False,
+    batch_tokens: int = 2048,
+    ids: Sequence[str] | None = None,
+) -> Sketches:
+    """Gradients of −log P(completion | prompt) over all weights, as G-Vendi compares them.
+
+    Jung et al. 2025, arXiv 2505.20161, section 2.1. The loss is the mean over the completion's tokens and
+    the end-of-text token behind it; the model is in evaluation mode.
+
+    Args:
+        model: the proxy, any transformers causal language model.
+        tokenizer: its tokenizer.
+        examples: (prompt, completion) pairs.
+        dimension: d of the sketch; its cost does not hang on d.
+        seed: of the sketch.
+        method: `exact`, or `kronecker` where tensors of the weights' size do not fit (see `sketches`).
+        truncate: cut examples to the model's context instead of refusing them: they lose their end, and
+            where the prompt alone fills the context, its beginning too, down to half the context.
+        chat: write each pair in the tokenizer's chat template, a completion without spaces around it.
+        batch_tokens: tokens of a batch, padding included.
+        ids: names of the examples in errors; their places, counted from 0, when None.
+
+    Raises:
+        UserError: an empty completion, an example beyond the context, a gradient that is zero or not finite,
+            or a model with weights that cannot be watched.
+    """
+    ids = ids or [str(index) for index in range(len(examples))]
+    rows, n_truncated = prepare(model, tokenizer, examples, ids, truncate=truncate, chat=chat)
+    return read(Reader(model, dimension, seed, method), rows, ids, n_truncated, batch_tokens)
+
+
+def read(
+    reader: Reader, rows: Sequence[Row], ids: Sequence[str], n_truncated: int, batch_tokens: int = 2048
+) -> Sketches:
+    """`sketch` for rows that are prepared, with a reader that can be used again."""
+    model = reader.model
+    vectors = np.zeros((len(rows), reader.into.dimension), dtype=np.float32)
+    norms, losses = np.zeros(len(rows)), np.zeros(len(rows))
+    with frozen(model):
+        for part in batches(rows, batch_tokens, model.config.vocab_size):
+            found, loss = reader.read([rows[index] for index in part])
+            lengths = found.norm(dim=1)
+            for place, index in enumerate(part):
+                if not 0 < lengths[place] < float("inf"):
+                    what = "zero" if lengths[place] == 0 else "not finite"
+                    raise UserError(f"The gradient of example {ids[index]} is {what}: leave it out.")
+            vectors[part] = (found / lengths[:, None]).cpu().numpy()
+            norms[part], losses[part] = lengths.cpu().numpy(), loss.cpu().numpy()
+    n_tokens = np.array([len(tokens) - prompt for tokens, prompt in rows])
+    return Sketches(vectors, norms, losses, n_tokens, n_truncated)
+
+
+def fold(vectors: np.ndarray, dimension: int) -> np.ndarray:
+    """The unit vectors `[examples, dimension]` that `sketch` gives with a smaller dimension.
+
+    Entries that share a bucket of the smaller sketch have theirs a multiple of `dimension` apart in the
+    larger one, so nothing is computed anew.
+
+    Raises:
+        ValueError: `dimension` does not divide that of the vectors.
+    """
+    if vectors.shape[1] % dimension:
+        raise ValueError(f"{dimension} does not divide the sketch's dimension {vectors.shape[1]}")
+    folded = vectors.reshape(len(vectors), -1, dimension).sum(1)
+    return folded / np.linalg.norm(folded, axis=1, keepdims=True)
+
+
+def prepare(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Sequence[tuple[str, str]],
+    ids: Sequence[str],
+    *,
+    truncate: bool = False,
+    chat: bool = False,
+) -> tuple[list[Row], int]:
+    """Tokens of each example and the number of tokens of its prompt; and how many examples were cut.
+
+    Raises:
+        UserError: as `sketch`.
+    """
+    pairs = _chat_pairs(tokenizer, examples) if chat else encode_pairs(tokenizer, examples)
+    end = [] if chat or tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    context = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+    rows, n_truncated = [], 0
+    for index, (prompt, completion) in zip(ids, pairs, strict=True):
+        if not completion:
+            raise UserError(f"Example {index} has an empty completion, and so no gradient: leave it out.")
+        if not prompt:
+            raise UserError(f"Example {index} has an empty prompt: give it at least a word.")
+        if len(prompt + completion + end) > context:
+            if not truncate:
+                raise UserError(
+                    f"Example {index} has {len(prompt + completion + end)} tokens, more than the model's "
+                    f"context of {context}: set truncate=True, or leave it out."
+                )
+            n_truncated += 1
+            if len(prompt) >= context:
+                prompt = prompt[-(context // 2) :]
+        row = (prompt + completion + end)[:context]
+        rows.append((row, len(prompt)))
+    return rows, n_truncated
+
+
+def _chat_pairs(
+    tokenizer: PreTrainedTokenizerFast, examples: Sequence[tuple[str, str]]
+) -> list[tuple[list[int], list[int]]]:
+    if not tokenizer.chat_template:
+        raise UserError("The tokenizer has no chat template: set chat=False, or choose an instruct model.")
+    pairs = []
+    for prompt, completion in examples:
+        asked = [{"role": "user", "content": prompt}]
+        # The space that parts a completion from its prompt would be the template's to write.
+        told = [*asked, {"role": "assistant", "content": completion.strip()}]
+        before = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
+        both = tokenizer.apply_chat_template(told, return_dict=False)
+        # Some templates open a reply that is there in another way than one that is asked for.
+        same = [a == b for a, b in zip(before, both, strict=False)]
+        shared = same.index(False) if False in same else len(same)
+        pairs.append((both[:shared], both[shared:] if completion.strip() else []))
+    return pairs
+
+
+def batches(rows: Sequence[Row], batch_tokens: int, vocab_size: int) -> Iterator[list[int]]:
+    """Indices of rows of like length, as many as `batch_tokens` and a gigabyte of logits allow."""
+    most = min(batch_tokens, (1 << 27) // vocab_size)
+    order = sorted(range(len(rows)), key=lambda index: len(rows[index][0]))
+    while order:
+        size = max(1, most // len(rows[order[-1]][0]))
+        yield order[-size:]
+        del order[-size:]
+
+
+def dense_sketch(
+    model: PreTrainedModel, rows: Sequence[Row], dimension: int = 1024, seed: int = 0, together: int = 32
+) -> np.ndarray:
+    """The published projection, as a reference: one backward pass an example, a dense Rademacher matrix.
+
+    Jung et al. 2025, section 2.1. The matrix `[d, weights]` of ±1/√d is drawn anew in blocks for every
+    `together` examples, whose gradients are held in full.
+
+    Returns:
+        `[rows, d]` float32, not scaled.
+    """
+    vectors = np.zeros((len(rows), dimension), dtype=np.float32)
+    for first in range(0, len(rows), together):
+        full = torch.stack([full_gradient(model, row) for row in rows[first : first + together]])
+        generator = torch.Generator().manual_seed(seed)
+        total = torch.zeros(len(full), dimension)
+        for block in full.split(1 << 16, dim=1):
+            signs = 2.0 * torch.randint(0, 2, (block.shape[1], dimension), generator=generator) - 1
+            total += block @ signs
+        vectors[first : first + together] = (total / dimension**0.5).numpy()
+    return vectors
+
+
+def full_gradient(model: PreTrainedModel, row: Row) -> Tensor:
+    """One example's gradient by autograd, `[weights]` float32, in the order of `named_parameters`."""
+    tokens, prompt = row
+    ids = torch.tensor([tokens], device=model.device)
+    with torch.enable_grad():
+        logits = model(ids, use_cache=False).logits[0, prompt - 1 : -1].float()
+        loss = F.cross_entropy(logits, ids[0, prompt:])
+        grads = torch.autograd.grad(loss, list(model.parameters()))
+    return torch.cat([grad.flatten().float().cpu() for grad in grads])

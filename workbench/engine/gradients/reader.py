@@ -1,0 +1,225 @@
+"""Reads the gradients of single examples from one batched backward pass.
+
+Every use of a weight in the forward pass is watched; when the loss's gradient reaches that place in the
+backward pass, each example's share of the weight's gradient goes into a `Sketch`, and nothing else is kept:
+no gradient is stored, and autograd computes none for the weights. A weight that is used in another way than
+by a linear layer, an embedding or a norm is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from workbench.engine.gradients.sketches import Method, Sketch
+from workbench.engine.training.packing import IGNORED
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Row = tuple[list[int], int]
+"""Tokens of an example, and how many of them are its prompt."""
+
+
+@contextmanager
+def frozen(model: PreTrainedModel) -> Iterator[None]:
+    """The model in evaluation mode, its weights without gradients; afterwards as it was."""
+    training = [(module, module.training) for module in model.modules()]
+    wanted = {weight: weight.requires_grad for weight in model.parameters()}
+    model.eval()
+    try:
+        for weight in wanted:
+            weight.requires_grad_(False)
+        yield
+    finally:
+        for module, mode in training:
+            module.training = mode
+        for weight, needs in wanted.items():
+            weight.requires_grad_(needs)
+
+
+class Reader(TorchFunctionMode):
+    """Sees every use of a model's weights and reads the examples' gradients there."""
+
+    def __init__(self, model: PreTrainedModel, dimension: int, seed: int, method: Method) -> None:
+        """As `sketch`."""
+        super().__init__()
+        weights = dict(model.named_parameters())
+        packed = next((name for name, weight in weights.items() if not weight.is_floating_point()), None)
+        if packed:
+            raise UserError(
+                f"{packed} holds {weights[packed].dtype} and so has no gradient: load the model unquantised."
+            )
+        self.model = model
+        self.into = Sketch({name: w.shape for name, w in weights.items()}, dimension, seed, method)
+        self.names = {id(weight): name for name, weight in weights.items()}
+        self.norms = _own_norms(model, self.names)
+        self.examples = 0
+        self.rows: tuple[int, ...] = ()  # that a table of all examples' tokens can have
+        self.uses: dict[Callable, Callable] = {
+            F.linear: self._linear,
+            torch.addmm: self._addmm,
+            F.embedding: self._embedding,
+            F.layer_norm: self._layer_norm,
+        }
+
+    def read(self, rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
+        """Sketched gradients `[rows, d]` and mean losses `[rows]` (nats per token) of some examples.
+
+        The model must be `frozen`.
+        """
+        device = self.model.device
+        longest, shortest = max(len(tokens) for tokens, _ in rows), min(prompt for _, prompt in rows)
+        # Padding stands on the right, where no earlier token sees it, and has no loss.
+        ids = torch.zeros(len(rows), longest, dtype=torch.long)
+        targets = torch.full((len(rows), longest), IGNORED)
+        for place, (tokens, prompt) in enumerate(rows):
+            ids[place, : len(tokens)] = torch.tensor(tokens)
+            targets[place, prompt - 1 : len(tokens) - 1] = ids[place, prompt : len(tokens)]
+        kept = longest - (shortest - 1)  # before the first completion no logits are needed
+        targets = targets[:, longest - kept :].to(device)
+        self.examples = len(rows)
+        self.rows = (len(rows) * longest, len(rows) * kept, len(rows))
+        self.into.begin(len(rows), device)
+        with self._norms_apart(), self, torch.enable_grad():
+            ids = ids.to(device)
+            ones = torch.ones_like(ids)  # a mask of the padding would cost the fast attention
+            logits = self.model(ids, attention_mask=ones, use_cache=False, logits_to_keep=kept).logits
+        surprise = F.cross_entropy(
+            logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
+        )
+        losses = surprise.view(len(rows), -1).sum(1) / (targets != IGNORED).sum(1)
+        losses.sum().backward()
+        return self.into.rows, losses.detach()
+
+    def __torch_function__(
+        self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        used = [self.names[id(given)] for given in (*args, *kwargs.values()) if id(given) in self.names]
+        if used and function is F.embedding:
+            args = (self._each(args[0]), *args[1:])
+        result = function(*args, **kwargs)
+        if used and isinstance(result, Tensor) and result.is_floating_point():
+            if function not in self.uses:
+                raise UserError(
+                    f"The gradient of {used[0]} cannot be read: {type(self.model).__name__} uses it in "
+                    f"{getattr(function, '__name__', function)}."
+                )
+            self.uses[function](result, *args, **kwargs)
+        return result
+
+    def _each(self, ids: Tensor) -> Tensor:
+        """Positions that all examples share, once for each."""
+        return ids.expand(self.examples, -1) if ids.dim() == 2 and len(ids) == 1 else ids
+
+    def _tokens(self, values: Tensor) -> Tensor:
+        """`[examples, tokens, width]`, whatever a module has folded together."""
+        return values.reshape(self.examples, -1, values.shape[-1])
+
+    def _linear(self, result: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> None:
+        self._products(result, weight, bias, x)
+
+    def _addmm(self, result: Tensor, bias: Tensor, x: Tensor, weight: Tensor) -> None:
+        self._products(result, weight, bias, x, turned=True)  # GPT-2's Conv1D keeps [inputs, outputs]
+
+    def _products(
+        self, result: Tensor, weight: Tensor, bias: Tensor | None, x: Tensor, turned: bool = False
+    ) -> None:
+        if x.shape[0] not in (self.rows if x.dim() == 2 else [self.examples]):  # as in a mixture of experts
+            name = self.names.get(id(weight)) or self.names[id(bias)]
+            raise UserError(
+                f"The gradient of {name} cannot be read: {type(self.model).__name__} picks or moves tokens."
+            )
+        into = self._tokens(x.detach())
+
+        def read(out: Tensor) -> None:
+            out = self._tokens(out)
+            if name := self.names.get(id(weight)):
+                self.into.add_products(name, *((into, out) if turned else (out, into)))
+            if name := self.names.get(id(bias)):
+                self.into.add(name, out.sum(1, dtype=torch.float32))
+
+        result.register_hook(read)
+
+    def _embedding(
+        self, result: Tensor, ids: Tensor, weight: Tensor, padding_idx: int | None = None, *_: Any, **__: Any
+    ) -> None:
+        name, ids = self.names[id(weight)], ids.reshape(self.examples, -1)
+
+        def read(out: Tensor) -> None:
+            out = self._tokens(out)
+            if padding_idx is not None:  # autograd keeps that row as it is
+                out = out * (ids != padding_idx % len(weight))[..., None]
+            self.into.add_rows(name, ids, out)
+
+        result.requires_grad_()
+        result.register_hook(read)
+
+    def _layer_norm(
+        self,
+        result: Tensor,
+        x: Tensor,
+        shape: Any,
+        weight: Tensor | None = None,
+        bias: Tensor | None = None,
+        eps: float = 1e-5,
+    ) -> None:
+        x = x.detach()
+
+        def read(out: Tensor) -> None:
+            if name := self.names.get(id(weight)):
+                each = out * F.layer_norm(x, shape, None, None, eps)
+                self.into.add(name, self._tokens(each).sum(1, dtype=torch.float32))
+            if name := self.names.get(id(bias)):
+                self.into.add(name, self._tokens(out).sum(1, dtype=torch.float32))
+
+        result.register_hook(read)
+
+    @contextmanager
+    def _norms_apart(self) -> Iterator[None]:
+        """Norms of a family's own make get a copy of their weight for each example: autograd parts them."""
+        kept: dict[nn.Module, Any] = {}
+
+        def before(module: nn.Module, inputs: tuple) -> None:
+            kept[module] = module._parameters
+            module._parameters = {}
+            for own, (name, weight) in self.norms[module].items():
+                copies = weight.expand(self.examples, *[1] * (inputs[0].dim() - 2), -1).requires_grad_()
+                copies.register_hook(lambda grad, name=name: self.into.add(name, grad.flatten(1)))
+                setattr(module, own, copies)
+
+        def after(module: nn.Module, *_: Any) -> None:
+            module._parameters = kept.pop(module)
+            for own in self.norms[module]:
+                module.__dict__.pop(own, None)
+
+        with ExitStack() as stack:
+            for module in self.norms:
+                stack.callback(module.register_forward_pre_hook(before).remove)
+                stack.callback(module.register_forward_hook(after).remove)
+            try:
+                yield
+            finally:
+                for module in list(kept):
+                    after(module)
+
+
+def _own_norms(
+    model: PreTrainedModel, names: dict[int, str]
+) -> dict[nn.Module, dict[str, tuple[str, Tensor]]]:
+    """Modules of a family's own make that hold nothing but vectors: each vector's attribute, name, values."""
+    known, found = (nn.Linear, nn.Embedding, nn.LayerNorm, nn.RMSNorm), {}
+    for module in model.modules():
+        own = dict(module.named_parameters(recurse=False))
+        alone = own and not isinstance(module, known) and next(module.children(), None) is None
+        if alone and all(weight.dim() == 1 for weight in own.values()):
+            found[module] = {name: (names[id(weight)], weight.detach()) for name, weight in own.items()}
+    return found

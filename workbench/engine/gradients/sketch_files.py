@@ -1,0 +1,178 @@
+"""Gradient sketches of a corpus of any size: in shards, taken up again after a kill, shared by processes.
+
+A folder of `shards` holds a safetensors file for every `SHARD` examples in their order, with the vectors as
+float16.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from workbench import shards
+from workbench.engine.gradients.per_example import Sketches, prepare, read
+from workbench.engine.gradients.reader import Reader
+from workbench.engine.gradients.sketches import Method
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+Example = tuple[str, str, str]
+"""Id, prompt, completion."""
+SHARD = 1000  # examples, the most that a kill can lose
+
+
+def sketch_file(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Iterable[Example],
+    folder: str | Path,
+    *,
+    dimension: int = 1024,
+    seed: int = 0,
+    method: Method = "exact",
+    truncate: bool = False,
+    chat: bool = False,
+    batch_tokens: int = 2048,
+    part: shards.Part = (0, 1),
+) -> None:
+    """Sketches examples as they are read into `folder`; a call that was cut off goes on when repeated.
+
+    Args:
+        model: as the other settings, see `gradients.sketch`.
+        tokenizer: its tokenizer.
+        examples: read once, and never held beyond a shard.
+        folder: of the shards; several processes may write to one.
+        part: of the shards, for this process.
+
+    Raises:
+        UserError: as `sketch`; the folder holds sketches of another model, tokenizer, data or setting, or it
+            cannot be written.
+    """
+    folder = Path(folder)
+    manifest = {
+        "model": _model_digest(model),
+        "tokenizer": shards.digest(tokenizer.backend_tokenizer.to_str(), str(tokenizer.chat_template)),
+        "dimension": dimension,
+        "seed": seed,
+        "method": method,
+        "truncate": truncate,
+        "chat": chat,
+    }
+    shards.open_folder(folder, manifest, "sketches")
+    reader = Reader(model, dimension, seed, method)
+    read_once = tqdm(examples, desc="gradients", unit=" examples")
+    for number, shard in shards.own_shards(folder, read_once, SHARD, part):
+        path, digest = _path(folder, number), shards.digest(*(text for example in shard for text in example))
+        if not _whole(path, digest):
+            ids = [name for name, _, _ in shard]
+            pairs = [(prompt, completion) for _, prompt, completion in shard]
+            rows, n_truncated = prepare(model, tokenizer, pairs, ids, truncate=truncate, chat=chat)
+            found = read(reader, rows, ids, n_truncated, batch_tokens)
+            _write(path, found, {"examples": digest, "ids": json.dumps(ids)})
+
+
+def read_sketches(folder: str | Path) -> tuple[list[str], Sketches]:
+    """Ids and sketches of all examples in `folder`, in their order; vectors as float32.
+
+    Raises:
+        UserError: shards are missing or broken.
+    """
+    found = list(_shards(Path(folder)))
+    columns = {
+        name: np.concatenate([tensors[name].numpy() for _, tensors in found])
+        for name in ("vectors", "norms", "losses", "n_tokens")
+    }
+    columns["vectors"] = _unit(columns["vectors"])
+    ids = [name for notes, _ in found for name in json.loads(notes["ids"])]
+    return ids, Sketches(**columns, n_truncated=sum(int(notes["n_truncated"]) for notes, _ in found))
+
+
+def covariance(folder: str | Path) -> tuple[np.ndarray, int]:
+    """Second moment Σ u uᵀ / n of the unit vectors, `[d, d]` float64, and n; one shard is held at a time.
+
+    Raises:
+        UserError: shards are missing or broken.
+    """
+    total, n = 0.0, 0
+    for _, tensors in _shards(Path(folder)):
+        rows = _unit(tensors["vectors"].numpy()).astype(np.float64)
+        total, n = total + rows.T @ rows, n + len(rows)
+    return total / n, n
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    rows = vectors.astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"shard-{number:06d}.safetensors"
+
+
+def _shards(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, torch.Tensor]]]:
+    n_shards = shards.n_shards(folder)
+    if not n_shards:
+        raise UserError(f"{folder} holds no finished sketches: run sketch_file to its end.")
+    for number in range(n_shards):
+        found = _read(_path(folder, number))
+        if found is None:
+            raise UserError(f"{_path(folder, number)} is missing or broken: run sketch_file again.")
+        yield found
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]] | None:
+    """Notes and tensors of a shard, or None where it is missing or half written."""
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            notes, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError:
+        return None
+    return (notes, tensors) if notes and "examples" in notes else None
+
+
+def _whole(path: Path, digest: str) -> bool:
+    found = _read(path)
+    if found is not None and found[0]["examples"] != digest:
+        raise UserError(f"{path} was made from other examples: choose another folder or delete this one.")
+    return found is not None
+
+
+def _write(path: Path, found: Sketches, notes: dict[str, str]) -> None:
+    from safetensors.torch import save_file
+
+    arrays = {"vectors": found.vectors.astype(np.float16), "norms": found.norms, "losses": found.losses}
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    tensors["n_tokens"] = torch.from_numpy(found.n_tokens)
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        save_file(tensors, new, {**notes, "n_truncated": str(found.n_truncated)})
+        new.replace(path)
+    except Exception as error:  # safetensors has its own class for a full disk
+        raise UserError(
+            f"{path} could not be written ({error}): make room and run again to go on."
+        ) from error
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _model_digest(model: PreTrainedModel) -> str:
+    config = {k: v for k, v in model.config.to_dict().items() if k not in ("_name_or_path", "dtype")}
+    total = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    for name, weight in model.named_parameters():
+        total.update(name.encode())
+        total.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+    return total.hexdigest()[:16]

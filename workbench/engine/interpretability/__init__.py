@@ -1,0 +1,1 @@
+"""A model's inside: read, change, patch, attribute."""

@@ -1,0 +1,235 @@
+"""Switch heads and neurons off, freeze patterns, steer neurons, and put stored values into a running model.
+
+Context managers over `capture.hooked`: they may be nested, hold in sampling with a key-value cache too, and
+leave the model as it was, also after an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from workbench.engine.interpretability.anatomy import anatomy
+from workbench.engine.interpretability.capture import Hook, HookPoint, hooked
+from workbench.engine.interpretability.patching import aligned
+from workbench.engine.interpretability.reference import Reference, reference
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = [
+    "How",
+    "Reference",
+    "ValueBias",
+    "ablate_heads",
+    "ablate_neurons",
+    "constants",
+    "freeze_pattern",
+    "reference",
+    "steer_neuron",
+]
+
+How = Literal["zero", "mean", "resample"]
+ValueBias = Literal["in head", "folded", "folded with norm"]
+"""Whether the constant part of a head's output is the head's own or counts as the attention's bias.
+
+A head's attention weights sum to one, so that a bias b_V of its values adds the same at every position.
+
+    in head           as transformers stores it: b_V belongs to the head and goes when the head is zeroed
+    folded            b_V W_O belongs to the attention's output bias b_O and stays
+    folded with norm  also what the bias of the LayerNorm before the attention makes of the values, W_V b_LN:
+                      what TransformerLens' zeroed heads leave in its compatibility mode
+
+The three differ for GPT-2, GPT-NeoX, Bloom, OPT and Phi; the first two for Qwen 2 too; only the third differs
+for GPT-Neo; none for Llama and Qwen 3. What replaces a head by its mean or by another text's value does not
+depend on it, and neither do neurons: their LayerNorm's bias acts before the activation.
+"""
+
+
+@contextmanager
+def ablate_heads(
+    model: PreTrainedModel,
+    heads: Sequence[tuple[int, int]],
+    how: How = "mean",
+    reference: Reference | None = None,
+    *,
+    value_bias: ValueBias = "in head",
+    seed: int = 0,
+) -> Iterator[None]:
+    """Replaces what heads put out: they go on attending, but what they read does not reach the model.
+
+    Args:
+        model: any transformers causal language model that `anatomy` can read.
+        heads: (layer, head) of each.
+        how: `zero`; `mean`, the mean at the same position over the reference's texts; `resample`, what the
+            head put out at the same position in one other text of the reference, the same for every row:
+            take the mean over several seeds.
+        reference: holds `head.L` of the layers; not for `zero`.
+        value_bias: what `zero` leaves; see `ValueBias`.
+        seed: which text is resampled.
+
+    Raises:
+        UserError: a head or setting that does not exist, or no reference with the head's values.
+    """
+    parts = anatomy(model)
+    layers = _by_layer(heads, parts.n_layers, parts.n_heads, "head")
+    if how == "zero":
+        tables = {f"head.{layer}": value[None] for layer, value in constants(model, value_bias).items()}
+    else:
+        tables = _tables(reference, [f"head.{layer}" for layer in layers], how, seed)
+    with hooked(model, _replacing(model, "head", layers, tables)):
+        yield
+
+
+@contextmanager
+def ablate_neurons(
+    model: PreTrainedModel,
+    neurons: Sequence[tuple[int, int]],
+    how: How = "mean",
+    reference: Reference | None = None,
+    *,
+    seed: int = 0,
+) -> Iterator[None]:
+    """Replaces the activations of neurons; arguments as for `ablate_heads`, the reference's names `neuron.L`.
+
+    The bias behind the neurons (of the down projection) stays in any case.
+    """
+    parts = anatomy(model)
+    layers = _by_layer(neurons, parts.n_layers, parts.n_neurons, "neuron")
+    names = [f"neuron.{layer}" for layer in layers]
+    if how == "zero":
+        tables = {name: torch.zeros(1, parts.n_neurons) for name in names}
+    else:
+        tables = _tables(reference, names, how, seed)
+    with hooked(model, _replacing(model, "neuron", layers, tables)):
+        yield
+
+
+def _by_layer(units: Sequence[tuple[int, int]], n_layers: int, count: int, what: str) -> dict[int, list[int]]:
+    layers: dict[int, list[int]] = {}
+    for layer, index in units:
+        if not (0 <= layer < n_layers and 0 <= index < count):
+            raise UserError(
+                f"There is no {what} {index} in layer {layer}: layers are 0 to {n_layers - 1}, {what}s 0 to "
+                f"{count - 1}."
+            )
+        layers.setdefault(int(layer), []).append(int(index))
+    return layers
+
+
+def _tables(reference: Reference | None, names: Sequence[str], how: How, seed: int) -> dict[str, Tensor]:
+    if how not in ("mean", "resample"):
+        raise UserError(f"how={how!r} is not one of zero, mean and resample.")
+    if reference is None:
+        raise UserError(f"how={how!r} needs a reference: make one with reference(model, rows, names).")
+    return {name: reference.table(name, how, seed) for name in names}
+
+
+def _replacing(
+    model: PreTrainedModel, kind: str, layers: Mapping[int, list[int]], tables: Mapping[str, Tensor]
+) -> dict[str, Hook]:
+    def replace(index: list[int], table: Tensor, value: Tensor, place: HookPoint) -> Tensor:
+        changed = value.clone()
+        changed[:, :, index] = table[place.positions.clamp(max=len(table) - 1)].to(value)
+        return changed
+
+    names = {f"{kind}.{layer}": index for layer, index in layers.items()}
+    return {
+        name: partial(replace, index, tables[name][:, index].to(model.device))
+        for name, index in names.items()
+    }
+
+
+@torch.no_grad()
+def constants(model: PreTrainedModel, value_bias: ValueBias) -> dict[int, Tensor]:
+    """The part of each head's output that no text changes, by layer `[heads, head dim]`; see `ValueBias`.
+
+    Read off a text of one token, whose heads put out their value at it: with nothing going into the attention
+    the value is b_V, and with nothing going into the norm before it W_V b_LN + b_V.
+    """
+    parts = anatomy(model)
+    if value_bias == "in head":
+        return dict.fromkeys(range(parts.n_layers), torch.zeros(parts.n_heads, parts.head_dim))
+    if value_bias not in ("folded", "folded with norm"):
+        raise UserError(f"value_bias={value_bias!r} is not one of in head, folded and folded with norm.")
+    found: dict[int, Tensor] = {}
+
+    def empty(_module: nn.Module, inputs: tuple, named: dict) -> tuple[tuple, dict]:
+        if inputs:
+            return (torch.zeros_like(inputs[0]), *inputs[1:]), named
+        return inputs, {**named, "hidden_states": torch.zeros_like(named["hidden_states"])}
+
+    def keep(value: Tensor, place: HookPoint) -> None:
+        found[place.layer] = value[0, 0].clone()
+
+    with ExitStack() as stack:
+        for module in parts.attention if value_bias == "folded" else parts.blocks:
+            stack.callback(module.register_forward_pre_hook(empty, with_kwargs=True).remove)
+        stack.enter_context(hooked(model, {"head.*": keep}))
+        model.get_decoder()(torch.zeros(1, 1, dtype=torch.long, device=model.device), use_cache=False)
+    return found
+
+
+@contextmanager
+def freeze_pattern(model: PreTrainedModel, patterns: Mapping[tuple[int, int], Tensor]) -> Iterator[None]:
+    """Holds the attention of heads to given patterns, whatever they would attend to.
+
+    Args:
+        model: any transformers causal language model that `anatomy` can read.
+        patterns: by (layer, head), `[tokens, tokens]`: weights of the earlier tokens (columns) for each
+            token (row). Tokens at later positions attend by themselves.
+
+    Raises:
+        UserError: a head that does not exist, or a pattern that is not square.
+    """
+    parts = anatomy(model)
+    layers = _by_layer(list(patterns), parts.n_layers, parts.n_heads, "head")
+    for key, pattern in patterns.items():
+        if pattern.dim() != 2 or pattern.shape[0] != pattern.shape[1]:
+            raise UserError(f"The pattern of head {key} must be [tokens, tokens], not {list(pattern.shape)}.")
+
+    def freeze(value: Tensor, place: HookPoint) -> Tensor:
+        changed = value.clone()
+        for head in layers[place.layer]:
+            frozen = patterns[place.layer, head].to(value)[None]
+            here = (place.positions < frozen.shape[1])[..., None]
+            changed[:, head] = torch.where(here, aligned(frozen, place.positions, value), value[:, head])
+        return changed
+
+    with hooked(model, {f"pattern.{layer}": freeze for layer in layers}):
+        yield
+
+
+@contextmanager
+def steer_neuron(
+    model: PreTrainedModel, layer: int, neuron: int, value: float | Tensor, *, add: bool = False
+) -> Iterator[None]:
+    """Holds a neuron's activation at a value, or adds one to it.
+
+    Args:
+        model: any transformers causal language model that `anatomy` can read.
+        layer: of the neuron.
+        neuron: its place in the layer.
+        value: a number for all positions, or a tensor that fits `[rows, tokens]`.
+        add: to what the neuron computes, in place of replacing it.
+
+    Raises:
+        UserError: a neuron that does not exist.
+    """
+    parts = anatomy(model)
+    _by_layer([(layer, neuron)], parts.n_layers, parts.n_neurons, "neuron")
+
+    def steer(current: Tensor, _place: HookPoint) -> Tensor:
+        changed = current.clone()
+        new = torch.as_tensor(value).to(current)
+        changed[..., neuron] = changed[..., neuron] + new if add else new
+        return changed
+
+    with hooked(model, {f"neuron.{layer}": steer}):
+        yield

@@ -1,0 +1,258 @@
+"""Which values inside a model an answer hangs on: put them into the run of another text, one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.engine.interpretability.anatomy import KINDS
+from workbench.engine.interpretability.capture import HookPoint, capture, check_rows, hooked
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def aligned(frozen: Tensor, positions: Tensor, value: Tensor) -> Tensor:
+    """Weights `[rows, tokens, columns]` of stored patterns where the running one, `value`, has its tokens.
+
+    Args:
+        frozen: `[rows or 1, stored tokens, stored tokens]`.
+        positions: `[rows or 1, tokens]` of the running tokens.
+        value: `[rows, heads, tokens, columns]`; its last column is the last token's own, and columns before a
+            text's first token (padding on the left) get no weight.
+    """
+    rows, _, tokens, columns = value.shape
+    positions = positions.expand(rows, tokens)
+    last = frozen.shape[1] - 1
+    column = positions[:, -1:] - torch.arange(columns - 1, -1, -1, device=positions.device)
+    stored = frozen.expand(rows, -1, -1)
+    row = torch.arange(rows, device=positions.device)[:, None]
+    stored = stored[row, positions.clamp(max=last)]
+    index = column.clamp(0, last)[:, None].expand(-1, tokens, -1)
+    return stored.gather(2, index) * ((column >= 0) & (column <= last))[:, None]
+
+
+@contextmanager
+def patched(
+    model: PreTrainedModel,
+    name: str,
+    value: Tensor,
+    *,
+    positions: Sequence[int] | None = None,
+    units: Sequence[int] | None = None,
+) -> Iterator[None]:
+    """Puts a stored value, of another text for instance, in the place of a running one.
+
+    Args:
+        model: any transformers causal language model that `anatomy` can read.
+        name: such as `residual.3`.
+        value: as `capture` gives it, of 1 row for all or of as many as will run. Tokens beyond its last
+            position keep their own.
+        positions: of the tokens to patch (of a pattern: those that attend); None for all.
+        units: heads of `head.L` and `pattern.L`, neurons of `neuron.L`, dimensions of the others; None for
+            all.
+
+    Raises:
+        UserError: a name, position or unit that does not exist, or a value of another shape.
+    """
+    pattern = name.startswith("pattern.")
+    axis = 2 if pattern else 1
+    if value.dim() < 3:
+        raise UserError(f"A value {list(value.shape)} does not fit into {name}: give what capture gives.")
+    length, n_units = value.shape[axis], value.shape[3 - axis]
+    # One more than there are: the last stands for all positions beyond.
+    wanted = torch.zeros(length + 1, dtype=torch.bool, device=model.device)
+    wanted[_within(positions, length, "position")] = True
+    chosen = torch.zeros(n_units, dtype=torch.bool, device=model.device)
+    chosen[_within(units, n_units, "unit")] = True
+
+    def put(current: Tensor, place: HookPoint) -> Tensor:
+        stored, where = value.to(current), place.positions
+        if len(stored) not in (1, len(current)) or n_units != current.shape[3 - axis]:
+            raise UserError(f"A value {list(value.shape)} does not fit into {name} {list(current.shape)}.")
+        here = wanted[where.clamp(max=length)]
+        if pattern:
+            new = torch.stack([aligned(stored[:, h], where, current) for h in range(n_units)], 1)
+            here = here[:, None, :, None] & chosen[:, None, None]
+        else:
+            new = stored.expand(len(current), *stored.shape[1:])
+            row = torch.arange(len(current), device=where.device)[:, None]
+            new = new[row, where.clamp(max=length - 1)]
+            here = (here[..., None] & chosen).view(*here.shape, n_units, *[1] * (current.dim() - 3))
+        return torch.where(here, new, current)
+
+    with hooked(model, {name: put}):
+        yield
+
+
+def _within(index: Sequence[int] | None, count: int, what: str) -> list[int]:
+    found = list(range(count)) if index is None else [int(one) for one in index]
+    outside = [one for one in found if not 0 <= one < count]
+    if outside:
+        raise UserError(f"There is no {what} {outside[0]}: they are 0 to {count - 1}.")
+    return found
+
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Metric = Callable[[Tensor], Tensor]
+"""Logits `[rows, tokens, vocabulary]` in, one number a row out."""
+By = Literal["position", "unit", "both"]
+
+
+def logit_difference(token_a: int, token_b: int, position: int = -1) -> Metric:
+    """The metric: how much higher the logit of one token is than that of another after a position."""
+    return lambda logits: logits[:, position, token_a] - logits[:, position, token_b]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What patching does to a metric M, for every place that was patched.
+
+    Attributes:
+        effect: (M_patched - M_corrupt) / (M_clean - M_corrupt): 1 where the patch brings the clean answer
+            back, 0 where it does nothing; NaN everywhere if clean and corrupt text give the same M, to
+            within 1e-4 of its size.
+        raw: M_patched; both arrays `[layers, positions]`, `[layers, units]` or `[layers, units, positions]`.
+            Residual streams have one layer more than the model: what the final norm reads.
+        clean: M_clean.
+        corrupt: M_corrupt.
+    """
+
+    effect: np.ndarray
+    raw: np.ndarray
+    clean: float
+    corrupt: float
+
+
+def activation_patching(
+    model: PreTrainedModel,
+    clean: Sequence[int],
+    corrupt: Sequence[int],
+    metric: Metric,
+    kind: str,
+    by: By,
+    *,
+    batch_size: int = 16,
+) -> Sweep:
+    """Runs the corrupt text with one value of the clean text in it, for every place of a kind.
+
+    Args:
+        model: any transformers causal language model that `anatomy` can read.
+        clean: tokens of the text with the answer looked for.
+        corrupt: tokens of the other text, as many.
+        metric: such as `logit_difference(a, b)`.
+        kind: of values: residual, pattern, head, attention, neuron or mlp.
+        by: patch a `position` whole, a `unit` (head, neuron or dimension) at all positions, or one unit at
+            one position (`both`). A pattern's positions are those that attend.
+        batch_size: patches at a time.
+
+    Raises:
+        UserError: texts of different lengths, an unknown kind or `by`, or as `capture`.
+    """
+    ids = _pair(model, clean, corrupt, kind, by)
+    with torch.inference_mode():
+        values, logits = capture(model, ids[:1], [f"{kind}.*"])
+        _, corrupt_logits = capture(model, ids[1:], [f"{kind}.*"])
+        bases = float(metric(logits)[0]), float(metric(corrupt_logits)[0])
+        raw = [
+            torch.cat([metric(part) for part in _patched(model, ids[1:], name, value, by, batch_size)])
+            for name, value in _in_order(values)
+        ]
+    shape = _shape(next(iter(values.values())), kind, by)
+    return _sweep(torch.stack(raw).view(-1, *shape).double().cpu().numpy(), *bases)
+
+
+def _patched(
+    model: PreTrainedModel, ids: Tensor, name: str, clean: Tensor, by: By, batch_size: int
+) -> Iterator[Tensor]:
+    """Logits of the corrupt text with the clean value at one place after the other, in batches of rows."""
+    pattern = name.startswith("pattern.")
+    places = clean if pattern else clean.movedim(1, 2)  # [1, units, positions, ...]
+    units, length = places.shape[1:3]
+    count = {"position": length, "unit": units, "both": units * length}[by]
+    for start in range(0, count, batch_size):
+        cell = torch.arange(start, min(start + batch_size, count), device=ids.device)[:, None]
+        unit = (cell if by == "unit" else cell // length) == torch.arange(units, device=ids.device)
+        position = cell % length == torch.arange(length, device=ids.device)
+        unit = unit[:, :, None] | torch.tensor(by == "position", device=ids.device)
+        position = position[:, None] | torch.tensor(by == "unit", device=ids.device)
+        here = (unit & position).view(len(cell), units, length, *[1] * (places.dim() - 3))
+        here = here if pattern else here.movedim(1, 2)
+
+        def put(value: Tensor, _place: HookPoint, here: Tensor = here) -> Tensor:
+            return torch.where(here, clean, value)
+
+        with hooked(model, {name: put}):
+            yield model(ids.expand(len(cell), -1), use_cache=False).logits
+
+
+def attribution_patching(
+    model: PreTrainedModel, clean: Sequence[int], corrupt: Sequence[int], metric: Metric, kind: str, by: By
+) -> Sweep:
+    """The same by first order: (a_clean - a_corrupt) dM/da at the corrupt text, for all places at once.
+
+    Two forward passes and one backward (Nanda 2023, "Attribution patching"); exact where M is linear in the
+    value. Arguments and errors are those of `activation_patching`; `raw` is M_corrupt plus the estimate.
+    """
+    ids = _pair(model, clean, corrupt, kind, by)
+    values, logits = capture(model, ids[:1], [f"{kind}.*"])
+    leaves: dict[str, Tensor] = {}
+
+    def keep(value: Tensor, place: HookPoint) -> Tensor:
+        leaves[place.name] = value if value.requires_grad else value.detach().requires_grad_()
+        return leaves[place.name]
+
+    with torch.inference_mode(False), torch.enable_grad(), hooked(model, {f"{kind}.*": keep}):
+        corrupt_metric = metric(model(ids[1:].clone(), use_cache=False).logits)[0]
+        gradients = torch.autograd.grad(corrupt_metric, [leaf for _, leaf in _in_order(leaves)])
+    changes = []
+    with torch.no_grad():
+        for (name, value), gradient in zip(_in_order(values), gradients, strict=True):
+            change = (value - leaves[name]) * gradient
+            change = change[0] if kind == "pattern" else change[0].movedim(0, 1)  # [units, positions, ...]
+            change = change.flatten(2).sum(2) if change.dim() > 2 else change
+            changes.append({"position": change.sum(0), "unit": change.sum(1), "both": change}[by])
+    base = float(corrupt_metric.detach())
+    return _sweep(base + torch.stack(changes).double().cpu().numpy(), float(metric(logits)[0]), base)
+
+
+def _pair(model: PreTrainedModel, clean: Sequence[int], corrupt: Sequence[int], kind: str, by: str) -> Tensor:
+    if kind not in KINDS or by not in ("position", "unit", "both"):
+        raise UserError(
+            f"There is no sweep over {kind!r} by {by!r}: sweep over {', '.join(KINDS)}; by position, "
+            "unit or both."
+        )
+    rows = [list(map(int, clean)), list(map(int, corrupt))]
+    check_rows(model, rows)
+    if len(rows[0]) != len(rows[1]):
+        raise UserError(
+            f"The clean text has {len(rows[0])} tokens and the other {len(rows[1])}: give two of one length."
+        )
+    return torch.tensor(rows, device=model.device)
+
+
+def _in_order(values: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
+    return sorted(values.items(), key=lambda item: int(item[0].rpartition(".")[2]))
+
+
+def _shape(value: Tensor, kind: str, by: By) -> tuple[int, ...]:
+    units, length = (
+        (value.shape[1], value.shape[2]) if kind == "pattern" else (value.shape[2], value.shape[1])
+    )
+    return {"position": (length,), "unit": (units,), "both": (units, length)}[by]
+
+
+def _sweep(raw: np.ndarray, clean: float, corrupt: float) -> Sweep:
+    span = clean - corrupt
+    undefined = abs(span) <= 1e-4 * max(abs(clean), abs(corrupt))
+    effect = np.full_like(raw, np.nan) if undefined else (raw - corrupt) / span
+    return Sweep(effect, raw, clean, corrupt)

@@ -1,0 +1,83 @@
+"""Texts through a model batch by batch, with masks, for whatever reads its inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from workbench.engine.interpretability.capture import HookPoint, check_finite, check_rows, hooked
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of a corpus, padded on the right, where padding cannot reach what stands before it.
+
+    Attributes:
+        index: the rows' places in the corpus.
+        ids: tokens `[rows, tokens]`.
+        lengths: tokens of each row, `[rows]`.
+    """
+
+    index: list[int]
+    ids: Tensor
+    lengths: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        """bool `[rows, tokens]`: true for tokens, false for padding."""
+        return torch.arange(self.ids.shape[1], device=self.ids.device) < self.lengths[:, None]
+
+
+@torch.inference_mode()
+def stream(
+    model: PreTrainedModel,
+    rows: Sequence[Sequence[int]],
+    hooks: Mapping[str, Callable[[Tensor, HookPoint, Batch], Tensor | None]],
+    *,
+    batch_size: int = 8,
+    logits: bool = False,
+) -> Iterator[tuple[Batch, Tensor | None]]:
+    """Runs a corpus through the model; the hooks see each value as it arises, and nothing is kept.
+
+    Args:
+        model: any transformers causal language model that `anatomy` can read.
+        rows: tokens of each text.
+        hooks: as for `hooked`, with the batch as third argument.
+        batch_size: rows at a time; rows of like length go together.
+        logits: compute logits too.
+
+    Yields:
+        Each batch after its hooks were called, with its logits `[rows, tokens, vocabulary]` or None. The
+        hooks are on until the loop over them ends.
+
+    Raises:
+        UserError: as `hooked` and `check_rows`.
+    """
+    check_rows(model, rows)
+    current: list[Batch] = []
+    bound = {
+        name: lambda value, place, hook=hook: hook(value, place, current[0]) for name, hook in hooks.items()
+    }
+    order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
+    with hooked(model, bound):
+        for start in range(0, len(order), batch_size):
+            current[:] = [_batch(rows, order[start : start + batch_size], model.device)]
+            run = model if logits else model.get_decoder()
+            output = run(current[0].ids, use_cache=False)
+            check_finite(output[0])
+            yield current[0], output[0] if logits else None
+
+
+def _batch(rows: Sequence[Sequence[int]], index: list[int], device: torch.device) -> Batch:
+    lengths = torch.tensor([len(rows[place]) for place in index])
+    ids = torch.zeros(len(index), int(lengths.max()), dtype=torch.long)
+    for row, place in enumerate(index):
+        ids[row, : lengths[row]] = torch.as_tensor(rows[place])
+    return Batch(index, ids.to(device), lengths.to(device))

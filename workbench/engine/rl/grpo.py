@@ -1,0 +1,153 @@
+"""Reinforcement: policy gradients on what a model itself writes, stopped and resumed without a trace.
+
+Over trl's `GRPOTrainer`, whose losses, clipping and buffering these are; the completions come from our own
+sampler, the advantages from the rewards of a group (Shao et al. 2024, arXiv 2402.03300, section 4.1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from workbench.engine.rl.objective import Loss, Objective, Reward, RLConfig, Row
+from workbench.engine.sampling.sampler import Sampler
+from workbench.engine.sampling.scoring import prompt_tokens
+from workbench.engine.training.checkpoints import describe, load_if_finished
+from workbench.engine.training.common import History, Precision, uses_bf16, world_size
+from workbench.engine.training.lora import Lora, fingerprint
+from workbench.errors import UserError
+from workbench.files import recover_folder
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+def reinforce(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    rows: Sequence[Row],
+    reward: Reward | Objective,
+    policy: RLConfig,
+    *,
+    steps: int,
+    folder: str | Path,
+    seed: int = 0,
+    lora: Lora | None = None,
+    batch_size: int | None = None,
+    precision: Precision = "fp32",
+    checkpoint_every: int | None = None,
+    sampler: Sampler | None = None,
+    log: Callable[[dict[str, float]], None] | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> History:
+    """Train `model` in place on the rewards of its own completions, and leave it in `folder`.
+
+    A call that was cut off (SIGKILL too) goes on from its last checkpoint when repeated, and ends with the
+    weights that it would have had; a call that was finished only loads them. Under `torchrun` the processes
+    share the prompts of each step.
+
+    Args:
+        model: its device is where it is trained.
+        tokenizer: saved beside it.
+        rows: each with a `prompt` and whatever the reward wants to know; every pass is shuffled anew.
+        reward: of completions and their rows (a row comes as often as it has completions), one number each;
+            or an `Objective`, which can do more.
+        policy: see `Policy`.
+        steps: optimizer steps.
+        folder: checkpoints while it trains, the model at the end.
+        seed: of the order of the rows and of all draws.
+        lora: trains an adapter instead of the weights; see `train.train`.
+        batch_size: completions drawn side by side, and in a forward pass, whose logits have to fit; None for
+            all of a step.
+        precision: as in `train.train`, of the passes that learn.
+        checkpoint_every: steps; None for a tenth of the training.
+        sampler: draws the completions in place of the model itself, and must return log-probabilities.
+        log: called with each row of the history (in the main process only).
+        stop: asked after each step; when true, a checkpoint is written and the call returns, once the
+            completions have had all their updates.
+
+    Returns:
+        A row a step: step, tokens (prompts and completions so far), reward (mean), reward_spread (mean
+        standard deviation within groups), degenerate_groups (share whose rewards are all equal, which teach
+        nothing), length (mean tokens), truncated (share cut at their longest), entropy (nats per token),
+        clipped (share of tokens whose ratio is), moved (nats per token between the policy that drew and the
+        one that learns: rounding alone where updates=1), kl (from the reference, where `policy.kl` asks for
+        it), seconds, and the objective's own.
+
+    Raises:
+        UserError: settings contradict each other, rewards are not numbers or not one a completion, a prompt
+            fills the context, or `folder` holds another training or cannot be written.
+    """
+    folder = Path(folder)
+    recover_folder(folder)
+    objective = reward if isinstance(reward, Objective) else Objective(reward)
+    _check(rows, policy, lora, steps, batch_size)
+    _check_prompts(model, tokenizer, rows)
+    settings = {
+        "model": describe(model) | {"weights": fingerprint(model)},
+        "rows": _digest(rows),
+        "steps": steps,
+        "batch_size": batch_size or policy.group * policy.prompts_per_step // world_size(),
+        "precision": "bf16" if uses_bf16(model, precision) else "fp32",
+        "lora": asdict(lora) if lora else None,
+        "seed": seed,
+        **asdict(policy) | {"stop": list(policy.stop)},
+        **objective.settings,
+    }
+    past = load_if_finished(folder, settings, model)
+    if past is not None:
+        return History(past, finished=True)
+    from workbench.engine.rl.loop import run
+
+    every = checkpoint_every or max(1, steps // 10)
+    return run(model, tokenizer, rows, objective, policy, sampler, folder, settings, every, log, stop, lora)
+
+
+def _digest(rows: Sequence[Row]) -> str:
+    # What JSON does not know (a problem, say) goes uncounted: its text may hold an address.
+    return hashlib.sha256(json.dumps(list(rows), default=lambda _: "").encode()).hexdigest()
+
+
+def _check(
+    rows: Sequence[Row], policy: RLConfig, lora: Lora | None, steps: int, batch_size: int | None
+) -> None:
+    if not len(rows):
+        raise UserError("There are no rows to draw prompts from.")
+    if not all(isinstance(row.get("prompt"), str) for row in rows):
+        raise UserError("Every row needs a prompt, which is a text.")
+    if policy.group < 2:
+        raise UserError(f"group={policy.group}: a completion is judged against others, so give 2 or more.")
+    if min(steps, policy.updates, policy.prompts_per_step, policy.max_new_tokens) < 1:
+        raise UserError("steps, updates, prompts_per_step and max_new_tokens must be at least 1.")
+    if policy.temperature <= 0:
+        raise UserError("Learning from draws needs a temperature above 0.")
+    if policy.scale not in ("group", "batch", "none"):
+        raise UserError(f"scale={policy.scale!r} is not one of group, batch and none.")
+    if policy.loss not in get_args(Loss):
+        raise UserError(f"loss={policy.loss!r} is not one of {', '.join(get_args(Loss))}.")
+    if policy.reference_every is not None and lora:
+        raise UserError("reference_every needs weights of its own: train all weights, without lora.")
+    if policy.reference_every is not None and not policy.kl:
+        raise UserError("reference_every renews a reference that only kl > 0 looks at.")
+    if policy.prompts_per_step % world_size():
+        raise UserError(
+            f"prompts_per_step={policy.prompts_per_step} must be divisible by the {world_size()} processes."
+        )
+    size = policy.group * policy.prompts_per_step // world_size()
+    if size % (batch_size or size):
+        raise UserError(f"batch_size={batch_size} must divide the {size} completions of a process.")
+
+
+def _check_prompts(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Sequence[Row]) -> None:
+    context = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+    lengths = [len(ids) for ids in prompt_tokens(tokenizer, [row["prompt"] for row in rows])]
+    longest = max(range(len(rows)), key=lengths.__getitem__)
+    if lengths[longest] >= context:
+        raise UserError(
+            f"The prompt {rows[longest]['prompt'][:40]!r}... of {lengths[longest]} tokens leaves no room in "
+            f"the model's context of {context}."
+        )

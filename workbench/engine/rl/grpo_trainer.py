@@ -1,0 +1,270 @@
+"""trl's `GRPOTrainer` with our sampler, rewards, advantages and checkpoints; the losses are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from trl import GRPOTrainer
+
+from workbench.engine.rl.objective import Objective, RLConfig, Row, SupervisedTail, group_advantages
+from workbench.engine.sampling.sampler import Completion, Sampler
+from workbench.engine.sampling.scoring import prompt_tokens
+from workbench.engine.training.checkpoints import WholeCheckpoints
+from workbench.errors import UserError
+
+STATE = "objective.pt"  # in a checkpoint: what the objective and the reference have become
+
+
+class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
+    """Draws and judges completions; the losses are trl's."""
+
+    def __init__(
+        self,
+        policy: RLConfig,
+        objective: Objective,
+        sampler: Sampler,
+        examples: Sequence[Row],
+        folder: Path,
+        rows: list[dict[str, float]],
+        **options: Any,
+    ) -> None:
+        super().__init__(reward_funcs=_unused, **options)
+        self.policy, self.objective, self.sampler, self.examples = policy, objective, sampler, examples
+        self.folder, self.rows = folder, rows
+        self.noted: dict[str, float] = {}
+
+    def _send_telemetry(self) -> None:
+        """Nothing leaves the machine."""
+
+    def create_model_card(self, *args: Any, **options: Any) -> None:
+        """No file beside the model's."""
+
+    def floating_point_ops(self, inputs: dict[str, Tensor]) -> int:
+        return 0  # the Trainer would count the model's parameters at every step
+
+    def _generate_and_score_completions(self, inputs: list[int]) -> dict[str, Tensor]:
+        """A batch as `_compute_loss` wants it, from row numbers, each as often as it has completions."""
+        rows = [self.examples[index] for index in inputs]
+        with torch.no_grad(), evaluating(self.model):
+            completions = self._sample([row["prompt"] for row in rows[:: self.policy.group]])
+            rewards = self._rewards(completions, rows).view(-1, self.policy.group)
+            taught = self.objective.taught(completions, rows) if self.objective.taught_weight else None
+            batch = self._tensors(completions, rows, taught)
+            if self.policy.temperature != 1 and self.policy.updates > 1:
+                batch["old_per_token_logps"] = self._logps(self.model, batch)
+            if self.beta:
+                batch["ref_per_token_logps"] = self._reference_logps(batch)
+        advantages = self.objective.advantages(rewards)
+        if advantages is None:
+            advantages = self._advantages(rewards)
+        batch["advantages"] = advantages.flatten().float().to(self.args.device)
+        self._note(rewards, completions, batch)
+        return batch
+
+    def _sample(self, prompts: list[str]) -> list[Completion]:
+        """`group` completions of each prompt, in order; the draws depend on seed and step alone."""
+        policy, place = self.policy, (self.args.seed, self.state.global_step, self.args.process_index)
+        found = self.sampler.sample(
+            prompts,
+            n=policy.group,
+            max_new_tokens=policy.max_new_tokens,
+            temperature=policy.temperature,
+            stop=policy.stop,
+            seed=int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]),
+        )
+        completions = [each for group in found for each in group]
+        if any(len(each.tokens) != len(each.logprobs) or not each.tokens for each in completions):
+            raise UserError(
+                "The sampler returns no tokens with their log-probabilities, which learning needs: "
+                "choose one that does."
+            )
+        return completions
+
+    def _rewards(self, completions: list[Completion], rows: list[Row]) -> Tensor:
+        name = getattr(self.objective._reward, "__name__", type(self.objective).__name__)
+        try:
+            found = self.objective.reward(completions, rows)
+            rewards = torch.as_tensor(found, dtype=torch.float64).cpu()
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"The reward {name} raised {type(error).__name__}: {error}") from error
+        if rewards.shape != (len(completions),):
+            raise UserError(
+                f"The reward {name} returned numbers of shape {list(rewards.shape)} for {len(completions)} "
+                "completions: return one each."
+            )
+        wrong = torch.nonzero(~rewards.isfinite())[:, 0].tolist()
+        if wrong:
+            raise UserError(
+                f"The reward {name} is {rewards[wrong[0]]} for {completions[wrong[0]].text[:40]!r} after "
+                f"{rows[wrong[0]]['prompt'][-40:]!r}: return a finite number."
+            )
+        return rewards
+
+    def _advantages(self, rewards: Tensor) -> Tensor:
+        if self.policy.scale != "batch":
+            return group_advantages(rewards, self.policy.scale)
+        everywhere = self.accelerator.gather(rewards.float().to(self.args.device))
+        return group_advantages(rewards) / (everywhere.std().cpu() + 1e-4)
+
+    def _tensors(
+        self, completions: list[Completion], rows: list[Row], taught: list[SupervisedTail] | None
+    ) -> dict[str, Tensor]:
+        """Prompts padded on the left, what follows on the right; only drawn tokens are in `tool_mask`."""
+        group = self.policy.group
+        prompts = prompt_tokens(self.processing_class, [row["prompt"] for row in rows[::group]])
+        prompts = [ids for ids in prompts for _ in range(group)]
+        after = taught or [SupervisedTail([], [])] * len(rows)
+        full = [c.tokens + t.read + t.learnt for c, t in zip(completions, after, strict=True)]
+        drawn = [len(each.tokens) for each in completions]
+        batch = {
+            "prompt_ids": _pad(prompts, "left"),
+            "prompt_mask": _pad([[1] * len(ids) for ids in prompts], "left"),
+            "completion_ids": _pad(full),
+            "completion_mask": _pad([[1] * len(ids) for ids in full]),
+        }
+        if taught:
+            batch["tool_mask"] = _pad(
+                [[1] * n + [0] * (len(ids) - n) for n, ids in zip(drawn, full, strict=True)]
+            )
+            batch["taught_mask"] = _pad(
+                [
+                    [0] * (len(ids) - len(t.learnt)) + [1] * len(t.learnt)
+                    for ids, t in zip(full, taught, strict=True)
+                ]
+            )
+        if self.policy.temperature == 1:
+            logps = [
+                [*c.logprobs, *[0.0] * (len(ids) - n)]
+                for c, ids, n in zip(completions, full, drawn, strict=True)
+            ]
+            batch["old_per_token_logps"] = _pad(logps)
+        batch = {name: value.to(self.args.device) for name, value in batch.items()}
+        count = torch.tensor(sum(drawn), device=self.args.device)
+        batch["num_items_in_batch"] = self.accelerator.gather(count).sum()
+        return batch
+
+    def _note(self, rewards: Tensor, completions: list[Completion], batch: dict[str, Tensor]) -> None:
+        lengths = [len(each.tokens) for each in completions]
+        found = {
+            "reward": rewards.mean().item(),
+            "reward_spread": rewards.std(1).mean().item(),
+            "degenerate_groups": (rewards == rewards[:, :1]).all(1).double().mean().item(),
+            "length": float(np.mean(lengths)),
+            "truncated": float(np.mean([each.finish_reason == "length" for each in completions])),
+        } | self.objective.metrics()
+        read = int(batch["prompt_mask"].sum()) + sum(lengths)
+        values = torch.tensor([*found.values(), read], dtype=torch.float64, device=self.args.device)
+        *means, read = self.accelerator.reduce(values, "mean").tolist()
+        self.state.num_input_tokens_seen += round(read * self.args.world_size)
+        self.noted = dict(zip(found, means, strict=True))
+
+    def _logps(self, model: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
+        ids, mask = (
+            torch.cat([batch[f"prompt_{part}"], batch[f"completion_{part}"]], 1) for part in ("ids", "mask")
+        )
+        width, size = batch["completion_ids"].shape[1], self.args.per_device_train_batch_size
+        return self._get_per_token_logps_and_entropies(model, ids, mask, width, size)[0]
+
+    def _reference_logps(self, batch: dict[str, Tensor]) -> Tensor:
+        if self.ref_model is not None:
+            return self._logps(self.ref_model, batch)
+        with self.accelerator.unwrap_model(self.model).disable_adapter():
+            return self._logps(self.model, batch)
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: torch.nn.Module,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **_: Any,
+    ) -> tuple[Tensor, Tensor | None, None]:
+        """As in trl, but quicker where the logits fit, and with positions that padding does not shift."""
+        positions = (attention_mask.cumsum(1) - 1).clamp(min=0)
+        logps, plain, entropies = [], [], []
+        for part in torch.arange(len(input_ids)).split(batch_size or len(input_ids)):
+            options = {"position_ids": positions[part]} if self.takes_positions else {}
+            with self.accelerator.autocast():
+                logits = model(
+                    input_ids=input_ids[part],
+                    attention_mask=attention_mask[part],
+                    use_cache=False,
+                    logits_to_keep=logits_to_keep + 1,
+                    **options,
+                ).logits
+            wanted = input_ids[part, -logits_to_keep:, None]
+            logits = logits[:, :-1].float()
+            if self.temperature != 1 and self.objective.taught_weight:
+                plain.append(logits.gather(2, wanted)[..., 0] - logits.logsumexp(-1))
+            logits = logits / self.temperature if self.temperature != 1 else logits
+            total = logits.logsumexp(-1)
+            logps.append(logits.gather(2, wanted)[..., 0] - total)
+            if compute_entropy:
+                with torch.no_grad():
+                    entropies.append(total - (torch.softmax(logits, -1) * logits).sum(-1))
+        self.logps, self.untempered = torch.cat(logps), torch.cat(plain or logps)
+        return self.logps, torch.cat(entropies) if compute_entropy else None, None
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | None = None,
+    ) -> Tensor:
+        # Dropout would change the ratios; to trl, training is what the outermost module says.
+        for part in self.model.children():
+            part.eval()
+        loss = super().compute_loss(model, inputs)
+        if "old_per_token_logps" in inputs:
+            drawn = inputs.get("tool_mask", inputs["completion_mask"]).bool()
+            by = (self.logps.detach() - inputs["old_per_token_logps"])[drawn]
+            self._metrics["train"]["moved"].append((by.expm1() - by).mean().item())
+        if "taught_mask" in inputs:
+            nats = -(self.untempered * inputs["taught_mask"]).sum() / len(self.untempered)
+            loss = loss + self.objective.taught_weight * nats / self.current_gradient_accumulation_steps
+        return loss
+
+    def keep(self, place: Path) -> None:
+        state = {"objective": self.objective.state()}
+        if self.ref_model is not None:
+            state["reference"] = self.ref_model.state_dict()
+        torch.save(state, place / STATE)
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: torch.nn.Module | None = None
+    ) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        state = torch.load(Path(resume_from_checkpoint) / STATE, map_location=self.args.device)
+        self.objective.load(state["objective"])
+        if self.ref_model is not None:
+            self.ref_model.load_state_dict(state["reference"])
+
+
+def _pad(rows: list[list[Any]], side: str = "right") -> Tensor:
+    return pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_side=side)
+
+
+def _unused(**_: Any) -> None:
+    """The trainer wants a reward function, but never asks ours."""
+
+
+@contextmanager
+def evaluating(model: torch.nn.Module) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.training = was_training

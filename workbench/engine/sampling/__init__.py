@@ -1,0 +1,1 @@
+"""Samplers: transformers, vLLM, servers; decoding and scoring."""

@@ -1,0 +1,70 @@
+"""A sampler by its name, so that one parameter of a notebook chooses where text comes from."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+from pathlib import Path
+
+from workbench.engine.loading import load
+from workbench.engine.sampling.openai_sampler import ChatSampler, ServerSampler
+from workbench.engine.sampling.sampler import Sampler
+from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.engine.sampling.vllm_sampler import VllmSampler
+from workbench.engine.sampling.vllm_server import VllmServerSampler
+from workbench.errors import UserError
+
+SCHEMES = ("transformers", "vllm", "openai", "openai-chat")
+
+
+def sampler(spec: str, device: str = "auto") -> Sampler:
+    """The sampler that a name says; what its draws depend on is printed, and so kept with the run's notebook.
+
+    Args:
+        spec: `transformers:FOLDER_OR_HUB_ID` (or the folder or id alone), `vllm:FOLDER_OR_HUB_ID` (with the
+            vLLM of this environment if it can run here, else from `vllm_server`), `openai:URL#MODEL` (any
+            OpenAI-compatible server continues the prompt) or `openai-chat:URL#MODEL` (the prompt is a user's
+            message, the completion the reply).
+        device: of the transformers sampler; see `models.load`.
+
+    Raises:
+        UserError: there is no such kind of sampler, no model in it, or what it needs is not installed.
+    """
+    scheme, colon, rest = spec.partition(":")
+    if not colon or Path(spec).exists() or scheme == "tiny":  # models.load explains what a preset is
+        scheme, rest = "transformers", spec
+    if scheme not in SCHEMES:
+        raise UserError(_unknown(spec, scheme))
+    if scheme.startswith("openai"):
+        url, _, model = rest.rpartition("#")
+        if not url or not model:
+            raise UserError(f"{spec!r} names no model: write {scheme}:http://127.0.0.1:8000/v1#MODEL.")
+        return _announced((ServerSampler if scheme == "openai" else ChatSampler)(url, model), spec)
+    if not rest:
+        raise UserError(f"{spec!r} names no model: write {scheme}:FOLDER or {scheme}:HUB_ID.")
+    if scheme == "vllm":
+        return _announced((VllmSampler if _vllm_is_here() else VllmServerSampler)(rest), spec)
+    return TransformersSampler(*load(rest, device))
+
+
+def _announced(found: ServerSampler | ChatSampler | VllmSampler, spec: str) -> Sampler:
+    print(f"{spec}: {found.determinism}")
+    return found
+
+
+def _unknown(spec: str, scheme: str) -> str:
+    if scheme in ("http", "https"):
+        return f"A server is named openai:URL#MODEL: write openai:{spec.partition('#')[0]}#MODEL."
+    near = difflib.get_close_matches(scheme, SCHEMES, n=1, cutoff=0.0)
+    return (
+        f"There is no sampler {scheme!r}: did you mean {near[0]!r}? There are {', '.join(SCHEMES)}, "
+        "or a model's folder or hub id alone."
+    )
+
+
+def _vllm_is_here() -> bool:
+    if importlib.util.find_spec("vllm") is None:
+        return False
+    from vllm.platforms import current_platform
+
+    return not current_platform.is_unspecified()  # the GPU build imports anywhere, and runs nowhere else

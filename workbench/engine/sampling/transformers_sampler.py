@@ -1,0 +1,169 @@
+"""Sampling: prompts in, several completions each out, the same whatever the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.engine.sampling.batching import ContinuousBatch
+from workbench.engine.sampling.sampler import Completion, Sampler
+from workbench.engine.sampling.scoring import _first_token, prompt_tokens, token_logprobs
+from workbench.engine.tokens import encode, encode_pairs
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+class TransformersSampler:
+    """Samples from any transformers causal language model.
+
+    The tokens of prompt i, sample j come from a random stream of (seed, i, j) alone, so that neither the
+    batch size nor the other rows change them, except where floating-point rounding does.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, batch_size: int = 64
+    ) -> None:
+        """`batch_size` rows are decoded at a time; a row that ends makes room for the next."""
+        self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+        self._stops: dict[tuple[str, ...], Tensor] = {}
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        prompts: Sequence[str],
+        *,
+        n: int = 1,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+        filter_first: bool = False,
+    ) -> list[list[Completion]]:
+        """See `Sampler.sample`; a row also ends (`length`) where the model's context does.
+
+        As in transformers and vLLM the temperature comes before top_p and min_p; `filter_first` turns that
+        around, so that no heat lets in what is unlikely at temperature 1.
+
+        Raises:
+            UserError: a setting is out of range, or a prompt is empty or fills the context.
+        """
+        if n < 1 or max_new_tokens < 1 or temperature < 0 or not 0 < top_p <= 1 or not 0 <= min_p <= 1:
+            raise UserError(
+                "Sampling needs n and max_new_tokens >= 1, temperature >= 0, 0 < top_p <= 1, 0 <= min_p <= 1."
+            )
+        if not len(prompts):
+            return []
+        if not all(stop):
+            raise UserError("A stop string must not be empty.")
+        ids = prompt_tokens(self.tokenizer, prompts)
+        batch = ContinuousBatch(
+            self.model,
+            ids,
+            limits=self._limits(ids, max_new_tokens),
+            n=n,
+            size=self.batch_size,
+            seed=seed,
+            may_end=self._may_end(stop),
+            ends=lambda prompt, tokens: self._stop_at(prompt, tokens, stop) is not None,
+        )
+        was_training = self.model.training
+        self.model.eval()
+        try:
+            rows = batch.run(temperature, top_p, min_p, filter_first)
+        finally:
+            self.model.train(was_training)
+        done = [self._completion(ids[index // n], *row, stop) for index, row in enumerate(rows)]
+        return [done[begin : begin + n] for begin in range(0, len(done), n)]
+
+    def _limits(self, ids: list[list[int]], max_new_tokens: int) -> list[int]:
+        context = getattr(self.model.config, "max_position_embeddings", None) or 1 << 30
+        longest = max(map(len, ids))
+        if longest >= context:
+            raise UserError(
+                f"A prompt of {longest} tokens leaves no room in the model's context of {context}."
+            )
+        return [min(max_new_tokens, context - len(row)) for row in ids]
+
+    def _text(self, prompt: list[int], tokens: list[int]) -> str:
+        # Decoded behind the prompt's last token, because some tokenizers drop the first space of a text.
+        before = self.tokenizer.decode(prompt[-1:], skip_special_tokens=True)
+        return self.tokenizer.decode(prompt[-1:] + tokens, skip_special_tokens=True)[len(before) :]
+
+    def _stop_at(self, prompt: list[int], tokens: list[int], stop: Sequence[str]) -> int | None:
+        text = self._text(prompt, tokens)
+        return min((at for at in map(text.find, stop) if at >= 0), default=None)
+
+    def _completion(
+        self, prompt: list[int], tokens: list[int], logprobs: list[float], ended: bool, stop: Sequence[str]
+    ) -> Completion:
+        text = self._text(prompt, tokens)
+        if stop:
+            text = text[: self._stop_at(prompt, tokens, stop)]
+        return Completion(text, tokens, logprobs, "stop" if ended else "length")
+
+    def _may_end(self, stop: Sequence[str]) -> Tensor | None:
+        """Bool per token: whether it holds the last character of a stop string, so that the text need be
+        looked at.
+        """
+        key = tuple(stop)
+        if not key:
+            return None
+        if key not in self._stops:
+            size = max(self.model.config.vocab_size, len(self.tokenizer))
+            flags = torch.zeros(size, dtype=torch.bool)
+            last = {text[-1] for text in stop}
+            for token in range(len(self.tokenizer)):
+                # One token's text may be part of a character, and decoding may strip the word mark: look at
+                # both.
+                text = self.tokenizer.decode([token]) + str(
+                    self.tokenizer.convert_ids_to_tokens(token)
+                ).replace("▁", " ")
+                flags[token] = "\ufffd" in text or not last.isdisjoint(text)
+            self._stops[key] = flags.to(self.model.device)
+        return self._stops[key]
+
+    @torch.inference_mode()
+    def logprobs(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> list[np.ndarray]:
+        """Natural log-probability of whole completions, for forced choice.
+
+        Args:
+            prompts: texts before.
+            completions: the candidates of each prompt.
+
+        Returns:
+            For each prompt an array over its candidates: the sum of their tokens' log-probabilities at
+            temperature 1.
+
+        Raises:
+            UserError: a candidate is empty or does not fit into the context with its prompt.
+        """
+        counts = [len(candidates) for candidates in completions]
+        if len(counts) != len(prompts):
+            raise UserError(f"There are {len(prompts)} prompts, but completions for {len(counts)}.")
+        pairs = [(prompt, text) for prompt, texts in zip(prompts, completions, strict=True) for text in texts]
+        rows = encode_pairs(self.tokenizer, pairs)
+        rows = [(prompt or [_first_token(self.tokenizer)], completion) for prompt, completion in rows]
+        if not all(completion for _, completion in rows):
+            raise UserError("A candidate completion is empty: it has no probability to compare.")
+        if rows:
+            self._limits([prompt + completion[:-1] for prompt, completion in rows], 1)
+        sums = np.zeros(len(rows))
+        for part, values in token_logprobs(self.model, rows, self.batch_size):
+            sums[part] = [row.sum() for row in values]
+        return np.split(sums, np.cumsum(counts)[:-1]) if counts else []
+
+
+def fits(sampler: Sampler, prompt: str, more: int = 1) -> bool:
+    """Whether a prompt leaves `more` tokens of the model's context; of a server's model nobody knows."""
+    if not isinstance(sampler, TransformersSampler):
+        return True
+    context = getattr(sampler.model.config, "max_position_embeddings", None) or 1 << 30
+    return len(encode(sampler.tokenizer, [prompt])[0]) + more <= context

@@ -1,0 +1,1 @@
+"""Training of language models: loop, loss, packing, checkpoints, LoRA."""

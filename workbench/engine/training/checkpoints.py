@@ -1,0 +1,137 @@
+"""What a training leaves in its folder: checkpoints that are whole or not there, the model at the end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.engine.loading import without_bars
+from workbench.errors import UserError
+from workbench.files import atomic_folder, sync, write_json
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+SETTINGS = "training.json"  # in the folder of a training, with its history once it is finished
+ROWS = "history.json"  # written last: a checkpoint without it is half written
+
+
+def load_if_finished(
+    folder: Path, settings: dict[str, Any], model: PreTrainedModel
+) -> list[dict[str, float]] | None:
+    """The history of a finished training, whose weights are loaded; None if there is none or it is half
+    done.
+    """
+    if folder.exists() and not (folder / SETTINGS).exists() and any(folder.iterdir()):
+        raise UserError(f"{folder} holds other files: choose an empty folder to train in.")
+    if not (folder / SETTINGS).exists():
+        return None
+    saved = json.loads((folder / SETTINGS).read_text())
+    differing = sorted(key for key in settings if saved["settings"].get(key) != settings[key])
+    if differing:
+        raise UserError(
+            f"{folder} holds a training with other {', '.join(differing)}: delete it or choose another."
+        )
+    if not saved["finished"]:
+        return None
+    load_weights(model, folder)
+    return saved["rows"]
+
+
+def load_weights(model: PreTrainedModel, folder: str | Path) -> None:
+    """Give a model the weights that are saved in a folder, where some families have other names for them."""
+    with without_bars():
+        saved = type(model).from_pretrained(folder, local_files_only=True)
+    model.load_state_dict(saved.state_dict())
+
+
+def describe(model: PreTrainedModel) -> dict[str, Any]:
+    """A model's configuration without what loading, training and saving set in it."""
+    passing = ("_name_or_path", "architectures", "dtype", "bos_token_id", "eos_token_id", "pad_token_id")
+    settings = json.loads(model.config.to_json_string(use_diff=False))
+    return {key: value for key, value in settings.items() if key not in passing}
+
+
+def latest_checkpoint(folder: Path) -> tuple[str | None, list[dict[str, float]]]:
+    """The newest whole checkpoint in a folder and the history up to it."""
+    whole = [place for place in folder.glob("checkpoint-*") if (place / ROWS).exists()]
+    if not whole:
+        return None, []
+    last = max(whole, key=lambda place: int(place.name.rpartition("-")[2]))
+    return str(last), json.loads((last / ROWS).read_text())
+
+
+def write_start(folder: Path, settings: dict[str, Any]) -> None:
+    """Note the settings of a training that begins or goes on.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / SETTINGS, {"settings": settings, "finished": False, "rows": []})
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}): make room or choose another folder."
+        ) from error
+
+
+def save_finished(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    settings: dict[str, Any],
+    rows: list[dict[str, float]],
+) -> None:
+    """Put the trained model and its history in the place of the checkpoints."""
+    with atomic_folder(folder) as new, without_bars():
+        model.save_pretrained(new)
+        tokenizer.save_pretrained(new)
+        write_json(new / SETTINGS, {"settings": settings, "finished": True, "rows": rows})
+
+
+class WholeCheckpoints:
+    """Of a transformers `Trainer` that has a `folder` and the `rows` of its history."""
+
+    folder: Path
+    rows: list[dict[str, float]]
+
+    def keep(self, place: Path) -> None:
+        """Write what else a checkpoint has to hold."""
+
+    def _load_from_checkpoint(
+        self, resume_from_checkpoint: str, model: torch.nn.Module | None = None
+    ) -> None:
+        from transformers import PreTrainedModel
+
+        if isinstance(self.model, PreTrainedModel):
+            load_weights(
+                self.model, resume_from_checkpoint
+            )  # the Trainer passes over weights of another name
+        else:  # an adapter
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: None) -> None:
+        place = self.folder / f"checkpoint-{self.state.global_step}"
+        try:
+            with without_bars():
+                super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if self.is_world_process_zero():
+                self.keep(place)
+                sync(place)
+                write_json(place / ROWS, self.rows)
+                for other in self.folder.glob("checkpoint-*"):
+                    if other != place:
+                        shutil.rmtree(other)
+        except (
+            Exception
+        ) as error:  # safetensors, torch and the system each have their own class for a full disk
+            shutil.rmtree(place, ignore_errors=True)
+            raise UserError(
+                f"Checkpoint {self.state.global_step} could not be written to {self.folder} ({error}): "
+                "make room and run again, it goes on from the checkpoint before."
+            ) from error

@@ -1,0 +1,60 @@
+"""Bytes on disk that survive a kill: atomic writes, digests, locks, and no secrets."""
+
+import hashlib
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from workbench.files import explain_write_error, plain
+
+_SECRETS = [
+    (re.compile(r"(://)[^/@\s\"']+@"), r"\1***@"),
+    (re.compile(r"(?i)((?:api[_-]?key|token|secret|password)=)[^&\s\"'#]+"), r"\1***"),
+    (re.compile(r"\b(?:hf_|sk-)[A-Za-z0-9_-]{16,}"), "***"),
+]
+
+
+def canonical(value: Any) -> bytes:
+    """JSON that is the same bytes for the same value."""
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_path(path: Path) -> str:
+    """SHA-256 of a file's bytes, or of a folder's file names and bytes (hidden files left out)."""
+    if path.is_file():
+        state = path.stat()
+        return _digest_file(path.resolve(), state.st_size, state.st_mtime_ns)
+    names = sorted(found for found in path.rglob("*") if found.is_file())
+    names = [found for found in names if not any(p.startswith(".") for p in found.relative_to(path).parts)]
+    return digest(canonical([[found.relative_to(path).as_posix(), digest_path(found)] for found in names]))
+
+
+@lru_cache(maxsize=4096)
+def _digest_file(path: Path, size: int, modified: int) -> str:
+    # Size and time are there for the cache alone: several notebooks may name the same large file.
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def strip_credentials(text: str) -> str:
+    """Blank passwords in URLs, key=… arguments and access tokens, before anything is kept."""
+    for pattern, blank in _SECRETS:
+        text = pattern.sub(blank, text)
+    return text
+
+
+def lock(folder: Path, role: str) -> FileLock:
+    """The lock of a run folder, beside it (a copied folder carries no lock); role is "runner" or "writer"."""
+    with explain_write_error(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    # Not bound to a thread: a notebook may call finish() from another thread than start().
+    return FileLock(folder.parent / f".{folder.name}.{role}.lock", thread_local=False)

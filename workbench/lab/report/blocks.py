@@ -1,0 +1,244 @@
+"""A notebook as plain blocks for a page: prose, folded code, figures, tables, texts, output, errors."""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import PythonLexer
+
+from workbench.files import plain
+from workbench.lab.report.markdown import Heading, render, slug
+from workbench.sanitize import sanitize
+
+VIEW = "application/vnd.workbench.view+json"
+VEGALITE = "application/vnd.vegalite.v5+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+FIGURES = ("chart", "table", "texts", "atlas")
+MAX_LINE = 1000  # characters of one line of output
+MAX_OUTPUT = 20_000  # characters of one output
+MAX_ROWS = 100  # rows shown under a chart; the download holds all
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+
+Block = dict[str, Any]
+
+
+def blocks(notebook: dict[str, Any]) -> tuple[list[Block], list[Heading]]:
+    """Return what a page shows of an executed notebook, in order, and its headings.
+
+    Args:
+        notebook: nbformat 4 JSON.
+
+    Returns:
+        Blocks with a `type` and what that type's template needs; (level, id, text) of every heading.
+    """
+    new_id = unique_ids()
+    found: list[Block] = []
+    headings: list[Heading] = []
+    for cell in notebook.get("cells", []):
+        source = _joined(cell.get("source", ""))
+        if cell.get("cell_type") == "markdown":
+            html, own = render(source, new_id)
+            headings += own
+            found.append({"type": "prose", "html": html})
+        elif cell.get("cell_type") == "code":
+            found += [_code(source)] if source.strip() else []
+            found += _outputs(cell.get("outputs", []))
+    found = _fold(found)
+    _number(found, new_id)
+    return found, headings
+
+
+def unique_ids() -> Callable[[str], str]:
+    """Return a function that makes a wished id unique by a number where it was given before."""
+    given: dict[str, int] = {}
+
+    def new_id(wish: str) -> str:
+        given[wish] = given.get(wish, 0) + 1
+        return wish if given[wish] == 1 else f"{wish}-{given[wish]}"
+
+    return new_id
+
+
+def json_script(value: Any) -> Markup:
+    """Return JSON that can stand inside a script element: no character that HTML could read."""
+    text = json.dumps(plain(value), ensure_ascii=True, allow_nan=False)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def strip_ansi(text: str) -> str:
+    """Return the text without terminal escape sequences."""
+    return _ANSI.sub("", text)
+
+
+def _joined(text: str | list[str]) -> str:
+    return text if isinstance(text, str) else "".join(text)
+
+
+def _code(source: str) -> Block:
+    formatter = HtmlFormatter(nowrap=True)
+    html = Markup(highlight(sanitize(source), PythonLexer(), formatter))
+    return {"type": "code", "html": html, "lines": source.strip().count("\n") + 1}
+
+
+def _fold(found: Iterable[Block]) -> list[Block]:
+    """Join code with code and output with output; code just before a figure goes below it."""
+    folded: list[Block] = []
+    for block in found:
+        last = folded[-1] if folded else {"type": None}
+        if block["type"] == last["type"] == "code":
+            last["html"] += Markup("\n") + block["html"]
+            last["lines"] += block["lines"]
+        elif block["type"] == last["type"] == "text" and block["stream"] and last["stream"]:
+            last["text"] += block["text"]
+        elif block["type"] in FIGURES and last["type"] == "code":
+            folded[-1] = {**block, "code": last}
+        else:
+            folded.append(block)
+    for block in folded:
+        if block["type"] == "text":
+            block["text"] = _readable(block["text"])
+    return [block for block in folded if block.get("text") != ""]
+
+
+def _number(found: list[Block], new_id: Callable[[str], str]) -> None:
+    counts = {"Figure": 0, "Table": 0}
+    for block in found:
+        if block["type"] in FIGURES:
+            label = "Table" if block["type"] == "table" else "Figure"
+            counts[label] += 1
+            block["label"] = f"{label} {counts[label]}"
+            block["id"] = new_id(figure_id(block["title"]))
+
+
+def figure_id(title: str) -> str:
+    """Return the id under which a page holds the figure of this title; claims link to it."""
+    return f"figure-{slug(title)}"
+
+
+def _outputs(outputs: Iterable[dict[str, Any]]) -> list[Block]:
+    found = []
+    for output in outputs:
+        kind = output.get("output_type")
+        if kind == "stream" and output.get("name") == "stdout":
+            found.append({"type": "text", "stream": True, "text": _joined(output.get("text", ""))})
+        elif kind == "error":
+            found.append(_error(output))
+        elif kind in ("display_data", "execute_result"):
+            found += _display(output.get("data", {}))
+    return found
+
+
+def _display(data: dict[str, Any]) -> list[Block]:
+    """Show our own views; of everything else a PNG or plain text, and of other widgets nothing."""
+    record = data.get(VIEW)
+    if isinstance(record, dict) and record.get("kind") in FIGURES:
+        return [_view(record, data)]
+    if WIDGET in data:
+        return []
+    if "image/png" in data:
+        return [{"type": "picture", "png": _base64(data["image/png"])}]
+    text = _joined(data.get("text/plain", ""))
+    return [{"type": "text", "stream": False, "text": text}] if text else []
+
+
+def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:
+    block = {
+        "controls": None,
+        "code": None,
+        "title": "",
+        "sentence": "",
+        **_cleaned(record, None if record["kind"] == "atlas" else MAX_OUTPUT),
+        "type": record["kind"],
+    }
+    if block["type"] == "table":
+        named = [dict(zip(block["columns"], row, strict=False)) for row in block["rows"]]
+        block["json"] = json_script(named)
+        block["rows"] = _formatted(block["rows"])
+    if block["type"] == "chart":
+        spec = {key: value for key, value in _cleaned(data.get(VEGALITE, {})).items() if key not in _UNWANTED}
+        block["alt"] = block.get("alt") or f"{block['title']}. {block['sentence']}"
+        block["datasets"] = [_dataset(rows) for rows in spec.get("datasets", {}).values() if rows]
+        block["spec"] = json_script({**spec, "description": block["alt"]})
+        block["png"] = _base64(data.get("image/png", ""))
+    if block["type"] == "atlas":
+        block |= _atlas(block)
+    return block
+
+
+def _atlas(record: Block) -> Block:
+    names = ("rows", "columns", "classes", "size_name", "cells", "chosen", "cards")
+    shown = [
+        [cell["label"], record["classes"][cell["class"]], cell["size"], cell["tip"]]
+        for cell in record["cells"][:MAX_ROWS]
+    ]
+    table = {
+        "columns": ["cell", "class", record["size_name"], "what it says"],
+        "rows": _formatted(shown),
+        "count": len(record["cells"]),
+    }
+    return {"json": json_script({name: record[name] for name in names}), "table": table}
+
+
+def _cleaned(value: Any, limit: int | None = MAX_OUTPUT) -> Any:
+    if isinstance(value, dict):
+        return {sanitize(name, MAX_LINE): _cleaned(entry, limit) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_cleaned(entry, limit) for entry in value]
+    return sanitize(value, limit) if isinstance(value, str) else value
+
+
+# The page prints the title itself; `usermeta` could change how the page draws.
+_UNWANTED = {"title", "usermeta", "$schema"}
+
+
+def _dataset(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    shown = [[row.get(name) for name in columns] for row in rows[:MAX_ROWS]]
+    return {"columns": columns, "rows": _formatted(shown), "count": len(rows)}
+
+
+def _formatted(rows: list[list[Any]]) -> list[tuple[Block, ...]]:
+    """Write the values of each column alike: the same number of decimals, four digits that count."""
+    columns = []
+    for values in zip(*rows, strict=False):
+        floats = [f"{value:.4g}" for value in values if isinstance(value, float)]
+        plain_floats = all("e" not in text for text in floats)
+        decimals = max((len(text.partition(".")[2]) for text in floats), default=0) if plain_floats else None
+        columns.append([_written(value, decimals) for value in values])
+    return list(zip(*columns, strict=True))
+
+
+def _written(value: Any, decimals: int | None) -> Block:
+    if value is None or isinstance(value, bool):
+        return {"number": False, "text": {None: "–", True: "yes", False: "no"}[value]}
+    if isinstance(value, int | float):
+        text = f"{value:,.{decimals}f}" if isinstance(value, float) and decimals is not None else f"{value:,}"
+        return {"number": True, "text": (f"{value:.4g}" if decimals is None else text).replace("-", "−")}
+    return {"number": False, "text": str(value)}
+
+
+def _error(output: dict[str, Any]) -> Block:
+    trace = "\n".join(output.get("traceback", []))
+    return {
+        "type": "error",
+        "name": sanitize(output.get("ename", "Error"), 200),
+        "message": _readable(str(output.get("evalue", ""))),
+        "trace": _readable(trace),
+    }
+
+
+def _readable(text: str) -> str:
+    """Strip terminal codes, keep what a line showed last, cut long lines and long texts."""
+    lines = (line.rsplit("\r", 1)[-1] for line in strip_ansi(text).replace("\r\n", "\n").split("\n"))
+    return sanitize("\n".join(sanitize(line, MAX_LINE) for line in lines).strip("\n"), MAX_OUTPUT)
+
+
+def _base64(png: str | list[str]) -> str:
+    return re.sub(r"[^A-Za-z0-9+/=]", "", _joined(png))

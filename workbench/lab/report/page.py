@@ -1,0 +1,239 @@
+"""One self-contained page for a run, and the index with the ledger of all runs.
+
+The pages load nothing: charts are JSON beside one inlined Vega bundle and one script of ours, and a
+Content-Security-Policy allows exactly those two. They are made from the run folder alone.
+"""
+
+import base64
+import hashlib
+import json
+import shlex
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import vl_convert
+from markupsafe import Markup
+
+from workbench.files import atomic_write, read_json
+from workbench.lab.report import claims as report_claims
+from workbench.lab.report.blocks import VIEW, blocks, figure_id
+from workbench.sanitize import sanitize
+
+_HERE = Path(__file__).parent
+_CHARTS = _HERE.parents[1] / "charts"
+
+
+def write_report(run_folder: Path, out_path: Path) -> Path:
+    """Write a run's page from its notebook.ipynb, run.json and claims.json.
+
+    Args:
+        run_folder: a run of any status; the notebook is shown as far as it came.
+        out_path: the HTML file to write.
+
+    Raises:
+        UserError: run.json or notebook.ipynb is missing or cannot be read, or the page cannot be written.
+    """
+    run = _described(run_folder)
+    notebook = read_json(run_folder / "notebook.ipynb")
+    content, headings = blocks(notebook)
+    run["title"] = run["title"] or next((text for _, _, text in headings), run["notebook"])
+    ids = {block["id"] for block in content if "id" in block}
+    claims = [report_claims.row(claim, _link(claim, ids, "")) for claim in _claims(run_folder)]
+    if headings and headings[0][0] == 1:
+        _drop_heading(content, headings.pop(0))  # the header of the page prints the title
+    failed = next((block for block in content if block["type"] == "error"), None)
+    types = {block["type"] for block in content}
+    page = _render(
+        "report.jinja",
+        _scripts(types),
+        _style("atlas" in types),
+        run=run,
+        content=content,
+        headings=headings,
+        claims=claims,
+        tally=report_claims.tally(claims),
+        failed=failed,
+    )
+    atomic_write(out_path, page)
+    return out_path
+
+
+def write_index(runs: list[Path], out_path: Path) -> Path:
+    """Write the ledger: every claim of the runs beside the published figure, with links to the pictures.
+
+    Args:
+        runs: run folders, at most one of each notebook.
+        out_path: the HTML file to write; pages are linked where `<notebook>.html` lies beside it already.
+
+    Raises:
+        UserError: a run.json cannot be read, or the page cannot be written.
+    """
+    studies = []
+    for folder in sorted(runs, key=lambda folder: folder.parent.name):
+        run = _described(folder)
+        page = f"{run['notebook']}.html"
+        run["page"] = page if (out_path.parent / page).exists() else ""
+        run["title"] = run["title"] or run["notebook"]
+        ids = _figure_ids(folder) if run["page"] else set()
+        run["claims"] = [
+            report_claims.row(claim, _link(claim, ids, run["page"])) for claim in _claims(folder)
+        ]
+        studies.append(run)
+    everything = [claim for run in studies for claim in run["claims"]]
+    page = _render("index.jinja", [], _style(), studies=studies, tally=report_claims.tally(everything))
+    atomic_write(out_path, page)
+    return out_path
+
+
+def write_comparison(found: dict[str, Any], charts: list[dict[str, Any]], out_path: Path) -> Path:
+    """Write the page of a comparison.
+
+    Args:
+        found: what comparison.jinja shows, as plain values.
+        charts: mimebundles of the overlaid curves.
+        out_path: the HTML file to write.
+
+    Raises:
+        UserError: the page cannot be written.
+    """
+    outputs = [{"output_type": "display_data", "data": data} for data in charts]
+    content, _ = blocks({"cells": [{"cell_type": "code", "outputs": outputs}]})
+    types = {block["type"] for block in content}
+    atomic_write(out_path, _render("comparison.jinja", _scripts(types), _style(), content=content, **found))
+    return out_path
+
+
+def rerun_command(run: dict[str, Any]) -> str:
+    """Return the command line that computes this run again.
+
+    Args:
+        run: run.json; `set` names the parameters that differ from their defaults.
+    """
+    words = ["workbench", "run", str(run.get("notebook", ""))]
+    for name in run.get("set") or ():
+        value = run["params"][name]
+        text = value if isinstance(value, str) else "none" if value is None else json.dumps(value)
+        words += ["-p", f"{name}={text}"]
+    return sanitize(shlex.join(words))
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    """Return what the pages say of a run; whatever an older run.json lacks is left empty."""
+    run = read_json(folder / "run.json")
+    seconds = run.get("seconds")
+    return {
+        "notebook": sanitize(run.get("notebook") or folder.parent.name, 100),
+        "title": sanitize(run.get("title") or "", 300),
+        "key": sanitize(run.get("key") or folder.name, 64),
+        "status": sanitize(run.get("status") or "unknown", 40),
+        "seed": run.get("seed"),
+        "started": _day(run.get("started")),
+        "seconds": _duration(seconds) if isinstance(seconds, int | float) else None,
+        "params": _pairs(run.get("params")),
+        "inputs": _pairs(run.get("inputs")),
+        "environment": _pairs(run.get("environment")),
+        "code": sanitize((run.get("environment") or {}).get("git") or "", 80),
+        "error": sanitize(run.get("error") or "", 500),
+        "command": rerun_command(run),
+    }
+
+
+def _pairs(values: Any, prefix: str = "") -> list[tuple[str, str]]:
+    if not isinstance(values, dict):
+        return []
+    pairs = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            pairs += _pairs(value, f"{prefix}{name} · ")
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, default=str).replace("null", "none")
+            pairs.append((sanitize(f"{prefix}{name}", 100), sanitize(text, 500)))
+    return pairs
+
+
+def _claims(folder: Path) -> list[dict[str, Any]]:
+    path = folder / "claims.json"
+    claims = read_json(path) if path.exists() else []
+    return [claim for claim in claims if isinstance(claim, dict)]
+
+
+def _link(claim: dict[str, Any], ids: set[str], page: str) -> str | None:
+    name = figure_id(sanitize(claim.get("view") or ""))
+    return f"{page}#{name}" if name in ids else page or None
+
+
+def _figure_ids(folder: Path) -> set[str]:
+    notebook = read_json(folder / "notebook.ipynb")
+    outputs = (output for cell in notebook["cells"] for output in cell.get("outputs", []))
+    records = (output.get("data", {}).get(VIEW) for output in outputs)
+    return {figure_id(sanitize(record.get("title", ""))) for record in records if isinstance(record, dict)}
+
+
+def _drop_heading(content: list[dict[str, Any]], heading: tuple[int, str, str]) -> None:
+    start = f'<h2 id="{heading[1]}">'
+    for block in content:
+        if block["type"] == "prose" and start in block["html"]:
+            before, rest = str(block["html"]).split(start, 1)
+            block["html"] = Markup(before + rest.split("</h2>", 1)[1])
+
+
+def _render(template: str, scripts: list[str], style: str, **values: Any) -> bytes:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    page = environment.get_template(template).render(
+        style=Markup(style),
+        scripts=[Markup(script) for script in scripts],
+        policy=_policy(scripts),
+        **values,
+    )
+    return page.encode("utf-8", "replace")
+
+
+def _policy(scripts: list[str]) -> str:
+    hashes = (hashlib.sha256(script.encode()).digest() for script in scripts)
+    allowed = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes) or "'none'"
+    rest = "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; script-src {allowed}; {rest}"
+
+
+@cache
+def _bundle() -> str:
+    """Return Vega, Vega-Lite and vega-embed as one module; bundling takes about a second, once a process."""
+    bundle = vl_convert.javascript_bundle("window.workbenchEmbed = vegaEmbed;", vl_version="6.4")
+    return bundle.replace("</script", "<\\/script")
+
+
+def _scripts(types: set[str]) -> list[str]:
+    ours = (_HERE / "report.js").read_text(encoding="utf-8")
+    scripts = [(_CHARTS / "atlas.js").read_text(encoding="utf-8")] if "atlas" in types else []
+    if "chart" in types:
+        return [*scripts, _bundle(), ours]
+    return [*scripts, ours] if "table" in types else scripts
+
+
+def _style(atlas: bool = False) -> str:
+    files = [_HERE / "report.css", _CHARTS / "atlas.css"]
+    return "\n".join(file.read_text(encoding="utf-8") for file in files[: 2 if atlas else 1])
+
+
+def _day(started: Any) -> str | None:
+    try:
+        moment = datetime.fromisoformat(started)
+    except (TypeError, ValueError):
+        return None
+    return f"{moment.day} {moment:%B %Y, %H:%M} {moment.tzname() or ''}".strip()
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

@@ -1,0 +1,56 @@
+"""Finished runs as pages in reports/, and the index over them; a page that is there already is left alone."""
+
+from pathlib import Path
+
+from workbench.errors import UserError
+from workbench.lab.history import all_runs, state
+from workbench.lab.record import read_run
+
+
+def publish(folder: Path, reports: Path, again: bool = False) -> bool:
+    """Write a run's page as reports/<notebook>.html; returns whether it had to be written."""
+    if not again and _is_shown(folder, reports):
+        return False
+    from workbench.lab.report.page import write_report
+
+    reports.mkdir(parents=True, exist_ok=True)
+    write_report(folder, page_of(folder, reports))
+    return True
+
+
+def publish_index(reports: Path, folders: list[Path]) -> Path:
+    """Write reports/index.html over some runs; where two are of one notebook the last counts."""
+    from workbench.lab.report.page import write_index
+
+    last = {page_of(folder, reports): folder for folder in folders}
+    return write_index(list(last.values()), reports / "index.html")
+
+
+def page_of(folder: Path, reports: Path) -> Path:
+    """Where the page of a run is, wherever its folder was moved to."""
+    return reports / f"{read_run(folder)['notebook']}.html"
+
+
+def shown_runs(reports: Path, runs: Path) -> list[Path]:
+    """The run folders that have a page in `reports`."""
+    return [folder for folder in all_runs(runs) if state(folder) == "done" and _is_shown(folder, reports)]
+
+
+def one_each(folders: list[Path]) -> None:
+    """Check that no two runs would be written to the same page.
+
+    Raises:
+        UserError: Two runs of one notebook were named.
+    """
+    names = [read_run(folder)["notebook"] for folder in folders]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise UserError(f"Two runs of {twice} would be one page: report each with an --out of its own.")
+
+
+def _is_shown(folder: Path, reports: Path) -> bool:
+    """Whether the notebook's page was made from this run, whose key stands in it, as it is now."""
+    page = page_of(folder, reports)
+    if not page.exists() or page.stat().st_mtime < (folder / "run.json").stat().st_mtime:
+        return False
+    return folder.name.encode() in page.read_bytes()

@@ -1,0 +1,155 @@
+// Draws every chart of the page from the JSON beside it, in the page's colours, and offers its data as a file.
+// Nothing is fetched: the loader below refuses, and the page's policy would refuse once more.
+
+const narrow = matchMedia("(max-width: 620px)");
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const refuse = () => Promise.reject(new Error("A report loads nothing."));
+const loader = { load: refuse, sanitize: refuse, http: refuse, file: refuse, options: {} };
+
+// The palette of charts/theme.py, lightened until each colour stands out from a dark page.
+const ON_DARK = {
+  "#0072b2": "#4aa3df", "#d55e00": "#f0803c", "#009e73": "#2fbf93", "#cc79a7": "#e295c0",
+  "#e69f00": "#f0b429", "#56b4e9": "#9ad3f5", "#222222": "#e7e4dd", "#666666": "#a9a59c",
+  "#e6e6e3": "#34373a", "#8a8a86": "#7d7a73",
+};
+
+function recolour(node) {
+  if (typeof node === "string") return ON_DARK[node.toLowerCase()] ?? node;
+  if (Array.isArray(node)) return node.map(recolour);
+  if (node === null || typeof node !== "object") return node;
+  return Object.fromEntries(
+    Object.entries(node).map(([key, value]) => [key, key === "datasets" ? value : recolour(value)]),
+  );
+}
+
+const isComposed = (spec) =>
+  ["facet", "hconcat", "vconcat", "concat", "repeat"].some((key) => key in spec) ||
+  ["row", "column", "facet"].some((key) => key in (spec.encoding ?? {}));
+
+function themed(source) {
+  const spec = dark.matches ? recolour(source) : structuredClone(source);
+  const config = (spec.config ??= {});
+  config.background = "transparent";
+  if (dark.matches) {
+    const mark = { ...config.mark, color: config.mark?.color ?? ON_DARK["#0072b2"] };
+    Object.assign(config, { mark, style: { ...config.style, cell: { stroke: null } } });
+  }
+  if (isComposed(spec)) {
+    config.legend = { ...config.legend, orient: "bottom", offset: 8 };
+  }
+  if (narrow.matches) {
+    const legend = { orient: "bottom", columns: 2, labelLimit: 140, offset: 8 };
+    config.legend = { ...config.legend, ...legend };
+    config.axis = { ...config.axis, labelLimit: 110 };
+    config.axisX = { ...config.axisX, tickCount: 5 };
+  }
+  if (!isComposed(spec) && typeof (spec.width ?? 0) === "number") {
+    spec.width = "container";
+    spec.autosize = { type: "fit-x", contains: "padding" };
+  }
+  return spec;
+}
+
+// Text goes in as text, never as HTML: it was written by models.
+function tooltip(_handler, event, _item, value) {
+  const box = document.getElementById("tooltip");
+  if (value === null || value === undefined || value === "") {
+    box.hidden = true;
+    return;
+  }
+  const pairs = typeof value === "object" ? Object.entries(value) : [["", value]];
+  const list = document.createElement("dl");
+  for (const [name, entry] of pairs) {
+    const term = list.appendChild(document.createElement("dt"));
+    const shown = list.appendChild(document.createElement("dd"));
+    term.textContent = name;
+    shown.textContent = typeof entry === "object" ? JSON.stringify(entry) : String(entry);
+    shown.dir = "auto";
+  }
+  box.replaceChildren(list);
+  box.hidden = false;
+  const { width, height } = box.getBoundingClientRect();
+  const left = event.clientX + 14 + width > innerWidth ? event.clientX - width - 14 : event.clientX + 14;
+  const top = event.clientY + 14 + height > innerHeight ? event.clientY - height - 14 : event.clientY + 14;
+  box.style.left = `${Math.max(4, left)}px`;
+  box.style.top = `${Math.max(4, top)}px`;
+}
+
+const options = { mode: "vega-lite", actions: false, ast: true, loader, tooltip };
+const rowsOf = (spec) => Object.values(spec.datasets ?? {});
+
+async function draw(figure, spec) {
+  const place = figure.querySelector(".live");
+  const many = rowsOf(spec).some((rows) => rows.length > 1500);
+  const renderer = many ? "canvas" : "svg";
+  try {
+    figure.view?.finalize();
+    // Vega measures its place, so the place must be seen before it is drawn in.
+    figure.classList.add("drawn");
+    figure.view = (await window.workbenchEmbed(place, themed(spec), { ...options, renderer })).view;
+  } catch (error) {
+    figure.classList.remove("drawn");
+    place.textContent = "";
+    console.warn(`${figure.id}: shown as a still picture (${error.message})`);
+  }
+}
+
+// A spreadsheet would run text that begins like a formula; an apostrophe keeps it text.
+function field(value) {
+  if (value === null || value === undefined) return "";
+  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function csv(rows) {
+  const names = [...new Set(rows.flatMap(Object.keys))];
+  const lines = rows.map((row) => names.map((name) => field(row[name])).join(","));
+  return [names.map(field).join(","), ...lines].join("\r\n") + "\r\n";
+}
+
+function offer(figure, label, name, make, type) {
+  const button = figure.querySelector(".tools").appendChild(document.createElement("button"));
+  button.type = "button";
+  button.textContent = label;
+  button.addEventListener("click", async () => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([await make()], { type }));
+    link.download = name;
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+}
+
+function offerData(figure, datasets) {
+  datasets.forEach((rows, index) => {
+    const number = datasets.length > 1 ? ` ${index + 1}` : "";
+    const name = `${figure.id.replace("figure-", "")}${number.trim() && `-${number.trim()}`}.csv`;
+    offer(figure, `CSV${number}`, name, () => csv(rows), "text/csv;charset=utf-8");
+  });
+}
+
+// For paper: light whatever the screen's colours, at the size its author gave it.
+async function still(spec) {
+  const { view } = await window.workbenchEmbed(document.createElement("div"), structuredClone(spec), options);
+  const svg = await view.toSVG();
+  view.finalize();
+  return svg;
+}
+
+const charts = [...document.querySelectorAll("figure.chart")].map((figure) => {
+  const spec = JSON.parse(figure.querySelector("script.spec").textContent);
+  offerData(figure, rowsOf(spec));
+  offer(figure, "SVG", `${figure.id.replace("figure-", "")}.svg`, () => still(spec), "image/svg+xml");
+  return [figure, spec];
+});
+
+for (const figure of document.querySelectorAll("figure.table")) {
+  offerData(figure, [JSON.parse(figure.querySelector("script.rows").textContent)]);
+}
+
+const drawAll = () => Promise.all(charts.map(([figure, spec]) => draw(figure, spec)));
+dark.addEventListener("change", drawAll);
+narrow.addEventListener("change", drawAll);
+addEventListener("scroll", () => (document.getElementById("tooltip").hidden = true), { passive: true });
+await drawAll();
+document.documentElement.classList.add("ready");

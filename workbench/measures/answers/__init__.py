@@ -1,0 +1,1 @@
+"""Is an answer right? Numbers, formulas and equations in model text."""

@@ -1,0 +1,177 @@
+"""Whether a solution's final answer is right: read exactly, by the rule of its strategy, and judged.
+
+Nothing is rounded and no floats are compared: 8.5 is not 9, 0 is a number, and 5.000000000000002, which a
+program prints for 5, differs from it by float noise only. What cannot be read is counted, never guessed:
+an answer is *correct*, *wrong* or *unparsed*; a gold that is no number makes its item *unscorable*.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from workbench.measures.answers.numerals import Number, from_program, numbers_in, plain, whole_number
+from workbench.measures.statistics import Interval, wilson
+
+AnswerFormat = Literal["cot", "l2m", "pot", "gsm8k", "boxed"]
+Verdict = Literal["correct", "wrong", "unparsed", "unscorable"]
+VERDICTS: tuple[Verdict, ...] = ("correct", "wrong", "unparsed", "unscorable")
+
+_LAST = 20_000  # characters that are read; a final answer stands at the end
+_ENDED = re.compile(r"</s>|<eos>|<\|(?:im_end|eot_id|end_of_text|endoftext)\|>")
+_NEXT_QUESTION = re.compile(r"\n[ \t]*(?:Question|Problem|Input|Q|#+ ?Instruction):")
+_MARKER = re.compile(r"(?i)####|\\(?:boxed|fbox)\b|\banswer\b[*_]*(?: is\b|\s*[:=])[*_: ]*")
+_SENTENCE_END = re.compile(r"[.!?][*_)\"]*\s+(?=[A-Z])|\n")
+_OPERATION = re.compile(
+    r"\s*(?:=|(?:[-−+*/×÷x^]|\\times|\\div)\s*[$(]*[0-9.\\]|[-+^]\s*[a-z]\b)"
+)  # goes on as an expression
+_ANOTHER = re.compile(
+    r"(?:\s?[A-Za-z%]+)?\s*(?:,|,?\s*\b(?:and|or)\b|&)\s*[-−$€£]*[0-9]"
+)  # "3 and 5", "May 5, 2021"
+_CHOICE = re.compile(r"\s*[\[($*]*([A-E])\b")
+_CALCULATOR = re.compile(r"<<[^<>]*>>")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a solution gives as its final answer.
+
+    Attributes:
+        number: None where it is no number, or more than one.
+        text: as written, from the marker on.
+        how: where it was found: after a "marker" ("The answer is", "Final answer:", "####"), "boxed", the
+            "last number" of a text without a marker, a "program"'s value; or "nothing" was found.
+    """
+
+    number: Number | None
+    text: str = ""
+    how: Literal["marker", "boxed", "last number", "program", "nothing"] = "nothing"
+
+
+@dataclass(frozen=True)
+class Grade:
+    """A verdict, and the answer that it is about."""
+
+    verdict: Verdict
+    answer: Answer
+
+
+def extract(given: object, strategy: AnswerFormat = "cot") -> Answer:
+    """The final answer of a solution.
+
+    Args:
+        given: the completion; for "pot" the value that its program computed (number, text, list of one).
+        strategy: "cot" (chain of thought) and "l2m" (least to most) take what follows the last marker, so
+            that a correction counts and a recited example does not; of an equation the right side; without
+            a marker the text's last number. "cot" stops where the model goes on to a question of its own.
+            "gsm8k" takes what follows the last "####", "boxed" the last `\\boxed{…}`, neither anything else.
+
+    Raises:
+        ValueError: another strategy.
+    """
+    if strategy == "pot":
+        number = from_program(given)
+        return Answer(number, str(given)[:200] if number else type(given).__name__, "program")
+    if strategy not in ("cot", "l2m", "gsm8k", "boxed"):
+        raise ValueError(f"the strategy must be cot, l2m, pot, gsm8k or boxed, not {strategy!r}")
+    text = _ENDED.split(str(given), maxsplit=1)[0]
+    if strategy == "cot":
+        text = _NEXT_QUESTION.split(text, maxsplit=1)[0]
+    text = _CALCULATOR.sub("", text[-_LAST:])
+    marks = [mark for mark in _MARKER.finditer(text) if _counts(mark[0], strategy)]
+    if marks:
+        return _after(text[marks[-1].end() :], boxed=marks[-1][0].startswith("\\"))
+    found = list(numbers_in(text)) if strategy in ("cot", "l2m") else []
+    return Answer(found[-1].number, found[-1].text, "last number") if found else Answer(None)
+
+
+def grade(given: object, gold: str | int | float | Fraction, strategy: AnswerFormat = "cot") -> Grade:
+    """The verdict on one solution, exact.
+
+    "25%" is right for 25 and for 0.25, "5 million" for 5 and for 5,000,000; units do not count. A gold of one
+    letter, A to E, is compared with the letter given.
+
+    Args:
+        given: see `extract`.
+        gold: the right answer; of a whole solution what follows "####", or is boxed.
+        strategy: see `extract`.
+    """
+    answer = extract(given, strategy)
+    if isinstance(gold, str) and (choice := re.fullmatch(r"\s*\(?([A-E])\)?\s*", gold)):
+        letter = _CHOICE.match(plain(answer.text))
+        return Grade(_verdict(letter and letter[1] == choice[1]), answer)
+    right = read_gold(gold)
+    if right is None:
+        return Grade("unscorable", answer)
+    return Grade(_verdict(answer.number and answer.number.equals(right)), answer)
+
+
+def read_gold(gold: str | int | float | Fraction) -> Number | None:
+    """A right answer as a number; None where it is a name, a list, or anything else."""
+    if not isinstance(gold, str):
+        return from_program(gold)
+    return extract(gold, "boxed").number if "\\boxed" in gold else whole_number(gold.rpartition("####")[2])
+
+
+def tally(judgements: Iterable[Grade]) -> dict[Verdict, int]:
+    """How many judgements there are of each verdict, all four."""
+    counts = Counter(judgement.verdict for judgement in judgements)
+    return {verdict: counts[verdict] for verdict in VERDICTS}
+
+
+def accuracy(judgements: Iterable[Grade]) -> Interval:
+    """Share of correct answers among the scorable items, Wilson interval; an unparsed one is not right.
+
+    Raises:
+        ValueError: no item is scorable.
+    """
+    counts = tally(judgements)
+    return wilson(counts["correct"], sum(counts.values()) - counts["unscorable"])
+
+
+def _verdict(same: object) -> Verdict:
+    return "unparsed" if same is None else "correct" if same else "wrong"
+
+
+def _counts(mark: str, strategy: AnswerFormat) -> bool:
+    """Whether a marker is one of the strategy's."""
+    if strategy == "gsm8k":
+        return mark == "####"
+    return strategy != "boxed" or mark.startswith("\\")
+
+
+def _after(rest: str, boxed: bool) -> Answer:
+    """The answer that follows a marker: its first number, unless an expression or a list begins with it."""
+    if boxed:
+        inside = _braced(rest)
+        return Answer(whole_number(inside), inside, "boxed")
+    sentence = plain(_SENTENCE_END.split(rest.strip(), maxsplit=1)[0][:500])
+    number, goes_on = _first(sentence)
+    if goes_on:  # "35 - 14 = 21": the right side; an expression that nobody worked out is no answer
+        _, equals, right = sentence.rpartition("=")
+        number, goes_on = _first(right) if equals else (None, False)
+    return Answer(None if goes_on else number, sentence[:200].rstrip(". "), "marker")
+
+
+def _first(text: str) -> tuple[Number | None, bool]:
+    """The first number of a text, None where it begins a list; and whether it begins an expression."""
+    found = next(numbers_in(text), None)
+    if found is None or re.match("(?i)not ", text):
+        return None, False
+    number = None if _ANOTHER.match(text, found.end) else found.number
+    return number, bool(_OPERATION.match(text, found.end))
+
+
+def _braced(text: str) -> str:
+    r"""The content of the group that follows \boxed, or the next word; to the end where it is not closed."""
+    text = text.lstrip()
+    if not text.startswith("{"):
+        return text.split(maxsplit=1)[0].rstrip(".$") if text else ""
+    depth = 0
+    for place, letter in enumerate(text):
+        depth += (letter == "{") - (letter == "}")
+        if not depth:
+            return text[1:place]
+    return text[1:]

@@ -1,0 +1,84 @@
+"""A folder of numbered shards that several processes fill, each shard whole or not there.
+
+`manifest.json` says what the shards depend on; `total.json` is there once a process has seen everything that
+was to be cut into shards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from itertools import count, islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from workbench.errors import UserError
+from workbench.files import explain_write_error, write_json
+
+Part = tuple[int, int]
+"""(i, n): the i-th of n processes, from 0, which takes every n-th shard."""
+Item = TypeVar("Item")
+
+
+def open_folder(folder: Path, manifest: dict[str, Any], what: str) -> None:
+    """Note what the shards depend on, or hold it against what those in the folder were made with.
+
+    Args:
+        folder: of the shards.
+        manifest: name → value, as JSON keeps it.
+        what: the shards hold, for messages.
+
+    Raises:
+        UserError: they were made with something else, or the folder cannot be written.
+    """
+    path = folder / "manifest.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            write_json(path, manifest)
+            return
+        before = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} cannot be used for {what} ({error}): choose another folder.") from error
+    differing = sorted(name for name in manifest if before.get(name) != manifest[name])
+    if differing:
+        raise UserError(
+            f"{folder} holds {what} with another {', '.join(differing)}: delete it or choose another."
+        )
+
+
+def own_shards(
+    folder: Path, items: Iterable[Item], size: int, part: Part
+) -> Iterator[tuple[int, list[Item]]]:
+    """(number, items) of the shards that this process is to see to; all items are read, and then counted.
+
+    Raises:
+        UserError: there are no items, or the folder cannot be written.
+    """
+    stream, n_items = iter(items), 0
+    for number in count():
+        shard = list(islice(stream, size))
+        if not shard:
+            break
+        n_items += len(shard)
+        if number % part[1] == part[0]:
+            yield number, shard
+    if not n_items:
+        raise UserError(f"There is nothing to put into {folder}: the data is empty.")
+    with explain_write_error(folder / "total.json"):
+        write_json(folder / "total.json", {"items": n_items, "shards": number})
+
+
+def n_shards(folder: Path) -> int:
+    """How many shards there are to be, 0 where nobody has seen everything yet."""
+    total = folder / "total.json"
+    return json.loads(total.read_text())["shards"] if total.exists() else 0
+
+
+def digest(*parts: str) -> str:
+    """Of texts, in their order."""
+    joined = hashlib.sha256()
+    for part in parts:
+        joined.update(f"{len(part)}:{part}".encode(errors="surrogatepass"))
+    return joined.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""07: arithmetic before and among word problems."""

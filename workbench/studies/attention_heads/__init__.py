@@ -1,0 +1,1 @@
+"""03: attention heads of tiny models."""

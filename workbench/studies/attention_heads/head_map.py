@@ -1,0 +1,207 @@
+"""The heart of 03_attention_heads: pick a head, see what it does, switch it off, see what the model loses."""
+
+import copy
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import pandas as pd
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from workbench.charts.atlas import Atlas, Attention, Card, Cell, Strip
+from workbench.corpora.labelled_tokens import guessed, read
+from workbench.corpora.stories import Probe, make_probes
+from workbench.engine.interpretability.capture import capture
+from workbench.engine.interpretability.interventions import Reference, ablate_heads
+from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.errors import UserError
+from workbench.studies.attention_heads.ablation import token_losses
+from workbench.studies.attention_heads.method import CLASSES, classify, wide
+from workbench.studies.tiny_models.views import objections
+
+FACTS = {  # measure: (name, format)
+    "distance": ("distance", "{:.1f} tokens"),
+    "positional": ("explained by offset", "{:.0%}"),
+    "one_offset": ("largest at one offset", "{:.0%}"),
+    "previous_token": ("to the previous token", "{:.0%}"),
+    "first_token": ("to the first token", "{:.0%}"),
+    "duplicate": ("to equal tokens", "{:.0%}"),
+    "induction": ("to what followed", "{:.0%}"),
+    "name_lift": ("far names, times chance", "{:.2f}"),
+    "noun_lift": ("far nouns, times chance", "{:.2f}"),
+    "normalised_entropy": ("entropy, of the most possible", "{:.0%}"),
+}
+
+
+class LiveAblation:
+    """A model, a text, and what a head that is switched off changes in it.
+
+    Args:
+        model: copied, so that its hooks meet no other cell's.
+        tokenizer: its tokenizer.
+        reference: per-position means of `head.*`, and texts to resample from.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, reference: Reference
+    ) -> None:
+        self.model, self.tokenizer, self.reference = copy.deepcopy(model), tokenizer, reference
+        self.sampler = TransformersSampler(self.model, tokenizer)
+        self.whole = lru_cache(8)(self._whole)
+
+    def _whole(self, text: str) -> tuple[list[int], list[str], np.ndarray, str]:
+        """Tokens, their display strings, the surprise of each, and how the model goes on."""
+        texts = read(self.model, self.tokenizer, guessed([text]))
+        if texts.cut:
+            raise UserError("The text is longer than the model's context: shorten it.")
+        pieces = [*["⟨begin⟩"] * texts.first, *texts.pieces[0]]
+        return texts.rows[0], pieces, token_losses(self.model, texts.rows[0]), self._go_on(text)
+
+    def _go_on(self, text: str) -> str:
+        return self.sampler.sample([text], max_new_tokens=60, temperature=0)[0][0].text
+
+    def without(self, text: str, head: tuple[int, int], how: str) -> tuple[np.ndarray, str]:
+        """Surprise of each token and continuation with the head switched off."""
+        ids = self.whole(text)[0]
+        with ablate_heads(self.model, [head], how, self.reference):
+            return token_losses(self.model, ids), self._go_on(text)
+
+    def answers(self, head: tuple[int, int], how: str, probes: Sequence[Probe]) -> dict[str, Any]:
+        """What the model answers to questions, whole and without the head, as a text with marks."""
+        asked = ([probe.beginning for probe in probes], [(probe.right, probe.wrong) for probe in probes])
+        whole = self.sampler.logprobs(*asked)
+        with ablate_heads(self.model, [head], how, self.reference):
+            off = self.sampler.logprobs(*asked)
+        text, marks = "", []
+        for probe, scores in zip(probes, zip(whole, off, strict=True), strict=True):
+            text += f"… {probe.beginning.rpartition('. ')[2]}"
+            for (right, wrong), lead in zip(scores, (" ", "\n    off: "), strict=True):
+                chosen, kind = (probe.right, "right") if right > wrong else (probe.wrong, "wrong")
+                text += lead
+                marks.append((len(text), len(text) + len(chosen.strip()), f"{kind} answer"))
+                text += f"{chosen.strip()} (by {abs(right - wrong):.1f} nats)"
+            text += "\n"
+        return {"label": "Questions, whole and with this head off", "text": text, "marks": marks}
+
+    def pattern(self, text: str, head: tuple[int, int]) -> np.ndarray:
+        """What the head attends to, `[tokens, tokens]`."""
+        values, _ = capture(self.model, torch.tensor([self.whole(text)[0]]), [f"pattern.{head[0]}"])
+        return values[f"pattern.{head[0]}"][0, head[1]].float().cpu().numpy()
+
+
+def head_map(
+    surgery: LiveAblation,
+    table: pd.DataFrame,
+    changed: pd.DataFrame,
+    swapped: pd.DataFrame,
+    text: str,
+    *,
+    exact: bool,
+) -> Atlas:
+    """Click a head: its class and scores, what it looks at, and the model without it.
+
+    Args:
+        surgery: the model to switch heads off in.
+        table: measures of all heads.
+        changed: `head_effects.changes`.
+        swapped: `attention_heads.swap_test`.
+        text: to begin with.
+        exact: whether the exact grader reads continuations.
+    """
+    measured = wide(table)
+    lost = changed[changed["part"] == "loss"].set_index("condition")["value"]
+    asked = ("what one does", "what one chose", "what is in the box", "who is there")
+    questions = [probe for probe in make_probes(1, seed=1) if probe.name in asked] if exact else []
+    n_layers, n_heads = measured["layer"].max() + 1, measured["head"].max() + 1
+
+    def cells(positional: float, lift: float, sink: float, off: str, text: str) -> list[Cell]:
+        found = classify(measured, positional=positional, lift=lift, sink=sink)
+        return [_cell(row, kind, lost) for row, kind in zip(measured.itertuples(), found, strict=True)]
+
+    def card(name: str, positional: float, lift: float, sink: float, off: str, text: str) -> Card:
+        layer, head = map(int, name.split("."))
+        own = table[(table["layer"] == layer) & (table["head"] == head)].set_index("measure")
+        kind = classify(measured, positional=positional, lift=lift, sink=sink)
+        kind = kind[(measured["layer"] == layer) & (measured["head"] == head)].item()
+        _, pieces, before, written = surgery.whole(text)
+        after, rewritten = surgery.without(text, (layer, head), off)
+        facts = [*_facts(own), *_swap(swapped, layer, head), *_changes(changed, name)]
+        facts.append(("loss of this text, nats", f"{np.nanmean(before):.3f} → {np.nanmean(after):.3f}"))
+        return Card(
+            title=f"Layer {layer}, head {head}: {kind}",
+            facts=facts,
+            attention=Attention(pieces, surgery.pattern(text, (layer, head))),
+            strips=[Strip("Surprise when this head is off, minus before", pieces, after - before, "nats")],
+            texts=[
+                _continuation("The model goes on", text, written, exact=exact),
+                _continuation(f"… with this head off ({off})", text, rewritten, exact=exact),
+                *([surgery.answers((layer, head), off, questions)] if exact else []),
+            ],
+        )
+
+    slider = {"continuous_update": False, "readout_format": ".2f"}
+    return Atlas(
+        cells,
+        card,
+        "Pick a head, switch it off",
+        "Every glyph is a head; colour and shape give its class, size the loss it costs to switch it off. "
+        "Its card shows what it looks at, the surprise at each token, and how the model goes on, with and "
+        "without it" + ("; marked are sentences that are none, or cannot be true." if exact else "."),
+        rows=[f"layer {layer}" for layer in range(n_layers)],
+        columns=[f"head {head}" for head in range(n_heads)],
+        classes=list(CLASSES),
+        size_name="loss when off",
+        positional=ipywidgets.FloatSlider(0.5, min=0.05, max=0.95, step=0.05, **slider),
+        lift=ipywidgets.FloatSlider(2.0, min=1.0, max=4.0, step=0.1, **slider),
+        sink=ipywidgets.FloatSlider(0.5, min=0.05, max=0.95, step=0.05, **slider),
+        off=ipywidgets.Dropdown(options=["mean", "zero", "resample"], value="mean"),
+        text=ipywidgets.Textarea(text, continuous_update=False, layout={"width": "480px"}),
+    )
+
+
+def _cell(row: Any, kind: str, lost: pd.Series) -> Cell:
+    name = f"{row.layer}.{row.head}"
+    size = max(0.0, lost.get(name, 0.0)) / max(lost.max(), 1e-9)
+    tip = f"layer {row.layer}, head {row.head}: {kind}; {row.distance:.1f} tokens back, offset explains "
+    tip += f"{row.positional:.0%}, costs {lost.get(name, np.nan):.3f} nats"
+    return Cell(
+        name, row.layer, row.head, f"L{row.layer} H{row.head}", CLASSES.index(kind), min(size, 1), tip
+    )
+
+
+def _continuation(label: str, text: str, written: str, *, exact: bool) -> dict[str, Any]:
+    """What was written, without the empty lines it begins with, and the exact grader's objections to it."""
+    shown = written.lstrip()
+    cut = len(written) - len(shown)
+    marks = objections(text, written) if exact else []
+    shifted = [(max(0, start - cut), end - cut, kind) for start, end, kind in marks]
+    return {"label": label, "text": shown, "marks": shifted}
+
+
+def _facts(own: pd.DataFrame) -> list[tuple[str, str]]:
+    written = []
+    for measure, (name, form) in FACTS.items():
+        value, low, high = (form.format(own.loc[measure, column]) for column in ("value", "low", "high"))
+        bare = low.rstrip("% tokens")
+        written.append((name, f"{value} [{bare}, {high.rstrip('% tokens')}]"))
+    return written
+
+
+def _swap(swapped: pd.DataFrame, layer: int, head: int) -> list[tuple[str, str]]:
+    own = swapped[(swapped["layer"] == layer) & (swapped["head"] == head)]
+    return [("alike after a name is swapped", f"r = {own['value'].item():.2f}")] if len(own) else []
+
+
+def _changes(changed: pd.DataFrame, name: str) -> list[tuple[str, str]]:
+    own = changed[changed["condition"] == name]
+    rows = []
+    for row in own.itertuples():
+        scale, digits, unit = (1, 3, "nats") if row.part == "loss" else (100, 0, "points")
+        numbers = [f"{scale * each:+.{digits}f}" for each in (row.value, row.low, row.high)]
+        numbers = [each.replace("-", "−") for each in numbers]
+        interval = "" if np.isnan(row.low) else f" [{numbers[1]}, {numbers[2]}]"  # of one item there is none
+        rows.append((f"off: {row.part}", f"{numbers[0]} {unit}{interval}"))
+    return rows

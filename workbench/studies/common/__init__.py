@@ -1,0 +1,1 @@
+"""What several studies share: arms and seeds, word problems, contamination."""

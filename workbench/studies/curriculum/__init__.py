@@ -1,0 +1,1 @@
+"""06: what to read, and in which order."""

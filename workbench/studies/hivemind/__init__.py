@@ -1,0 +1,1 @@
+"""10: how alike many models answer (Artificial Hivemind)."""

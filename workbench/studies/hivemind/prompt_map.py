@@ -1,0 +1,301 @@
+"""The prompt-centred view of 10_hivemind: from all prompts to two answers side by side, in one chart.
+
+A heat map of prompts by models; for the prompt that is clicked, a matrix of pairs of models and a map of its
+answers, classes of meaning outlined; and the answer that is clicked beside its nearest one by another model,
+with the words that both share marked. All of it is one Vega-Lite chart, so that it lives in a report too.
+"""
+
+import textwrap
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from scipy.spatial import ConvexHull, QhullError
+
+from workbench.charts.theme import INK, MUTED, PALETTE
+from workbench.charts.vegalite import MAX_ROWS
+from workbench.charts.view import Chart
+from workbench.sanitize import sanitize
+from workbench.studies.hivemind.data import INVALID
+from workbench.studies.hivemind.views import both_ways
+
+PROMPTS = 40  # rows of the heat map; more could not be read
+CLASSES = 6  # of one prompt that are outlined and named
+_LINES, _COLUMNS = 9, 38  # of an answer that is read
+_CHARACTER = 6.5  # pixels of one in the answers
+_BRIGHTEST = 1.25  # likeness beyond which colours do not change: there answers are copies
+_SIGNS = "regexp('[.,;:!?\"()*]', 'g')"
+_CELL = ["model", "rescaled", "same", "valid", "meanings"]
+_PAIR = ["first", "second", "rescaled", "same"]
+_POINT = ["id", "model", "text", "meaning", "x", "y", "partner"]
+_NO_AXIS = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
+
+
+def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> Chart:
+    """The whole view.
+
+    Args:
+        table: columns prompt_id, prompt, model, rescaled, same, valid, meanings (of `hivemind.cells`).
+        pairs: columns first, second, prompt_id, rescaled, same (of `hivemind.pairs`).
+        points: columns id, prompt_id, model, text, meaning, x, y, partner (of `hivemind.layout`).
+    """
+    n_prompts = table["prompt_id"].nunique()
+    table, pairs, points = _shown(table, pairs, points)
+    labels, models = list(table["prompt"].unique()), list(points["model"].unique())
+    asked = alt.selection_point(
+        name="asked", fields=["prompt"], value=[{"prompt": labels[0]}], toggle=False, empty=False, clear=False
+    )
+    pair = alt.selection_point(name="pair", fields=["first", "second"], toggle=False)
+    chosen = alt.selection_point(
+        name="chosen", fields=["id", "prompt"], toggle=False, empty=False, clear=False
+    )
+    rows = _points(points)
+    most = np.nan_to_num(table["rescaled"].quantile(0.95), nan=1.0)
+    shades = alt.Scale(domain=[0, round(float(np.clip(most, 0.2, _BRIGHTEST)), 2)], clamp=True)
+    right = alt.vconcat(
+        _matrix(pairs, models, asked, pair, shades), _cloud(rows, asked, pair, chosen), spacing=14
+    )
+    top = alt.hconcat(_heat(table, labels, models, asked, shades), right, spacing=14)
+    read = alt.hconcat(_read(rows, mine=True), _read(rows, mine=False), spacing=24)
+    return Chart(
+        alt.vconcat(top, read, spacing=18)
+        .resolve_scale(color="independent")
+        .resolve_legend(color="independent"),
+        "Prompts, models, answers",
+        "Click a cell on the left to choose its prompt. On the right: how alike two models' answers to it "
+        "are (click a pair to fade the others), and its answers as points, meanings outlined. Click a point "
+        "to read it beside the nearest answer of another model; what both share is marked."
+        + f" Of {n_prompts} prompts {len(labels)} are shown, evenly from the most to the least repetitive."
+        * (len(labels) < n_prompts),
+    )
+
+
+def _shown(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> list[pd.DataFrame]:
+    """What the view needs of each, with short names; prompts whose answers most often agree come first."""
+    order = table.groupby("prompt_id")["same"].mean().sort_values(ascending=False, kind="stable").index
+    kept = list(order[np.unique(np.linspace(0, len(order) - 1, PROMPTS).round().astype(int))])
+    texts = table.drop_duplicates("prompt_id").set_index("prompt_id")["prompt"]
+    prompts = dict(zip(kept, _labels([texts[each] for each in kept]), strict=True))
+    models = _short(list(table["model"].unique()))
+    found = []
+    for frame, columns in ((table, _CELL), (pairs, _PAIR), (points, _POINT)):
+        own = frame[frame["prompt_id"].isin(kept)]
+        names = {name: own[name].map(models) for name in ("model", "first", "second") if name in columns}
+        own = own.assign(prompt=own["prompt_id"].map(prompts), **names)[["prompt", *columns]]
+        found.append(own.round(3))  # a report carries every digit
+    rank = {prompt: place for place, prompt in enumerate(prompts.values())}
+    found[0] = found[0].sort_values("prompt", key=lambda prompt: prompt.map(rank), kind="stable")
+    return found
+
+
+def _labels(prompts: list[str]) -> list[str]:
+    """Prompts short enough for an axis, each a different one."""
+    short = [sanitize(textwrap.shorten(prompt, 46, placeholder="…"), 60) for prompt in prompts]
+    seen: dict[str, int] = {}
+    for place, label in enumerate(short):
+        seen[label] = seen.get(label, 0) + 1
+        short[place] = label if seen[label] == 1 else f"{label} ({seen[label]})"
+    return short
+
+
+def _short(models: list[str]) -> dict[str, str]:
+    """Names of models without what stands before the last slash, where that leaves them different."""
+    last = {name: sanitize(name.rsplit("/", 1)[-1], 40) for name in models}
+    return last if len(set(last.values())) == len(models) else {name: sanitize(name, 60) for name in models}
+
+
+def _points(points: pd.DataFrame) -> pd.DataFrame:
+    """At most MAX_ROWS of them, wrapped, with the rank of their class and whether they come first."""
+    cells = points.groupby(["prompt", "model"], sort=False)
+    kept = points[cells.cumcount() < max(2, MAX_ROWS // cells.ngroups)]
+    kept = kept.assign(partner=kept["partner"].where(kept["partner"].isin(kept["id"]), kept["id"]))
+    sizes = kept[kept["meaning"] != INVALID].groupby("prompt")["meaning"].value_counts()
+    rank = sizes.groupby("prompt").rank(method="first", ascending=False)
+    keys = pd.MultiIndex.from_frame(kept[["prompt", "meaning"]])
+    place = rank.reindex(keys).to_numpy()
+    return kept.assign(
+        text=kept["text"].map(_wrapped),
+        meaning=kept["meaning"].str.replace("{her}", "their"),
+        rank=np.where(place <= CLASSES, place, 0).astype(int),
+        opens=~kept.duplicated("prompt"),
+    )
+
+
+def _wrapped(text: str) -> str:
+    lines = textwrap.wrap(sanitize(text, 400), _COLUMNS) or [""]
+    return "\n".join(lines if len(lines) <= _LINES else [*lines[: _LINES - 1], "…"])
+
+
+# ------------------------------------------------------------------------------- all prompts
+def _heat(
+    table: pd.DataFrame, labels: list[str], models: list[str], asked: alt.Parameter, shades: alt.Scale
+) -> alt.LayerChart:
+    others = [name for name in dict.fromkeys(table["model"]) if name not in models]
+    base = alt.Chart(
+        table, width=alt.Step(min(16, 240 // table["model"].nunique())), height=alt.Step(15)
+    ).encode(
+        x=alt.X("model:N", title=None, sort=[*models, *others]).axis(
+            labelAngle=-45, orient="top", labelOverlap=False, labelFontSize=10.5
+        ),
+        y=alt.Y("prompt:N", title=None, sort=labels).axis(labelFontSize=10, labelLimit=190),
+    )
+    cells = base.mark_rect(cursor="pointer").encode(
+        color=alt.Color("rescaled:Q", title="likeness (1: paraphrases)", scale=shades).legend(
+            orient="bottom", gradientLength=150, titleLimit=300
+        ),
+        tooltip=["prompt", "model", "meanings",
+                 *(alt.Tooltip(name, format=".2f") for name in ("rescaled", "same", "valid"))],
+    ).add_params(asked)  # fmt: skip
+    ring = base.mark_rect(fillOpacity=0, stroke=PALETTE[1], strokeWidth=1.8).transform_filter(asked)
+    return cells + ring
+
+
+# ------------------------------------------------------------------------------- one prompt
+def _matrix(
+    pairs: pd.DataFrame, models: list[str], asked: alt.Parameter, pair: alt.Parameter, shades: alt.Scale
+) -> alt.Chart:
+    step = 205 / max(len(models), 3)
+    base = (
+        alt.Chart(both_ways(pairs))
+        .transform_filter(asked)
+        .encode(
+            x=alt.X("first:N", title=None, sort=models).axis(
+                labelAngle=-45, orient="top", labelOverlap=False, labelFontSize=10.5
+            ),
+            y=alt.Y("second:N", title=None, sort=models).axis(labelLimit=120, labelFontSize=10.5),
+        )
+        .properties(width=alt.Step(step), height=alt.Step(min(step, 19)))
+    )
+    cells = base.mark_rect(cursor="pointer").encode(
+        color=alt.Color("rescaled:Q", legend=None, scale=shades),
+        opacity=alt.when(pair).then(alt.value(1)).otherwise(alt.value(0.35)),
+        tooltip=["first", "second", alt.Tooltip("rescaled", format=".2f"), alt.Tooltip("same", format=".2f")],
+    )
+    return cells.add_params(pair)
+
+
+def _cloud(
+    rows: pd.DataFrame, asked: alt.Parameter, pair: alt.Parameter, chosen: alt.Parameter
+) -> alt.LayerChart:
+    x = alt.X("x:Q", title="its answers (principal components)").axis(_NO_AXIS).scale(zero=False, padding=12)
+    y = alt.Y("y:Q", title=None).axis(_NO_AXIS).scale(zero=False, padding=12)
+    ranks = alt.Scale(domain=range(CLASSES + 1), range=[MUTED, *PALETTE[:CLASSES]])
+    outlines = (
+        alt.Chart(_outlines(rows))
+        .transform_filter(asked)
+        .mark_line(interpolate="linear-closed", filled=True, fillOpacity=0.14)
+        .encode(
+            x=x, y=y, order="corner:Q", detail="meaning:N", fill=alt.Fill("rank:N", scale=ranks, legend=None)
+        )
+    )
+    of_pair = "!pair.first || indexof(pair.first, datum.model) >= 0 || indexof(pair.second, datum.model) >= 0"
+    base = alt.Chart(rows).transform_filter(asked).encode(x=x, y=y)
+    dots = base.mark_point(filled=True, size=55, cursor="pointer").encode(
+        color=alt.Color("rank:N", scale=ranks, legend=None),
+        opacity=alt.when(of_pair).then(alt.value(0.85)).otherwise(alt.value(0.08)),
+        tooltip=["model", "meaning", "text"],
+    )
+    ring = base.mark_point(filled=False, size=190, strokeWidth=2.5, color=PALETTE[1]).transform_filter(_READ)
+    names = (
+        alt.Chart(_names(rows))
+        .transform_filter(asked)
+        .mark_text(fontSize=11, fontWeight=600, color=INK, limit=150)
+        .encode(x=x, y=y, text="meaning:N")
+    )
+    # points last: what lies on top takes the clicks
+    return (outlines + names + ring + dots.add_params(chosen)).properties(width=260, height=280)
+
+
+def _names(rows: pd.DataFrame) -> pd.DataFrame:
+    """Where the names of classes stand: in their middle, one above the other where they would overlap."""
+    middles = (
+        rows[rows["rank"] > 0].groupby(["prompt", "meaning"], sort=False)[["x", "y"]].mean().reset_index()
+    )
+    found = []
+    for _, part in middles.groupby("prompt", sort=False):
+        ordered = part.sort_values("y")
+        every = rows.loc[rows["prompt"] == ordered["prompt"].iloc[0], "y"]
+        gap, places = (every.max() - every.min()) / 18, ordered["y"].tolist()
+        for i in range(1, len(places)):
+            places[i] = max(places[i], places[i - 1] + gap)
+        shift = (sum(places) - ordered["y"].sum()) / len(places)  # as far from the middles up as down
+        found.append(ordered.assign(y=[place - shift for place in places]))
+    return pd.concat(found) if found else middles
+
+
+def _outlines(rows: pd.DataFrame) -> pd.DataFrame:
+    """Corners of the convex hull of every class that is named and has three places."""
+    found = []
+    for (prompt, meaning), part in rows[rows["rank"] > 0].groupby(["prompt", "meaning"], sort=False):
+        places = part[["x", "y"]].drop_duplicates().to_numpy()
+        try:
+            corners = places[ConvexHull(places).vertices] if len(places) > 2 else []
+        except QhullError:  # all on one line
+            corners = []
+        rank = part["rank"].iloc[0]
+        found += [(prompt, meaning, rank, place, *corner) for place, corner in enumerate(corners)]
+    return pd.DataFrame(found, columns=["prompt", "meaning", "rank", "corner", "x", "y"])
+
+
+# ------------------------------------------------------------------------------- two answers
+# The chosen answer, or the first one of the prompt when the choice was made for another prompt.
+_READ = (
+    "asked.prompt && datum.prompt == asked.prompt[0] && "
+    "(chosen.prompt && chosen.prompt[0] == asked.prompt[0] ? datum.id == chosen.id[0] : datum.opens)"
+)
+
+
+def _read(rows: pd.DataFrame, mine: bool) -> alt.LayerChart:
+    """The chosen answer (`mine`) or the one beside it; runs of two and more words of both are marked."""
+    own, other = ("", "2") if mine else ("2", "")
+    found = (
+        alt.Chart(rows)
+        .transform_filter(_READ)
+        .transform_lookup("partner", alt.LookupData(rows, "id", ["text", "model", "meaning"]),
+                          as_=["text2", "model2", "meaning2"])
+        .transform_calculate(
+            head=f"datum.model{own} + ': ' + datum.meaning{own}",
+            there=f"' ' + {_spelled(f'datum.text{other}')} + ' '",
+            line=f"split(datum.text{own}, '\\n')",
+        )
+    )  # fmt: skip
+    height = 2 + int(rows["text"].str.count("\n").max())
+    words = _words(found).encode(
+        x=alt.X("begin:Q").axis(None).scale(domain=[0, _COLUMNS], nice=False),
+        y=alt.Y("number:Q").axis(None).scale(domain=[height, 0], nice=False),
+    )
+    style = {"align": "left", "baseline": "middle"}
+    heading = found.mark_text(**style, fontWeight=600, color=INK, fontSize=12, limit=250).encode(
+        x=alt.value(0), y=alt.value(2), text="head:N"
+    )
+    marked = words.transform_filter("datum.shared").mark_rule(strokeWidth=2.5, color=PALETTE[1], yOffset=8)
+    spelled = words.mark_text(**style, font="monospace", fontSize=10.5).encode(
+        text="word:N",
+        color=alt.when("datum.shared").then(alt.value(PALETTE[1])).otherwise(alt.value(INK)),
+    )
+    size = {"width": round(_COLUMNS * _CHARACTER), "height": 18 * height}
+    return (heading + marked.encode(x2="stop:Q") + spelled).properties(**size)
+
+
+def _words(found: alt.Chart) -> alt.Chart:
+    """Every word of the chosen answer: its line, where in it it begins and ends, whether it is shared."""
+    return (
+        found.transform_flatten(["line"])
+        .transform_window(number="row_number()")
+        .transform_calculate(word="split(datum.line, ' ')")
+        .transform_flatten(["word"])
+        .transform_calculate(length="length(datum.word) + 1", plain=_spelled("datum.word"))
+        .transform_window(before="lag(plain)", after="lead(plain)")
+        .transform_window(end="sum(length)", groupby=["number"], frame=[None, 0])
+        .transform_calculate(
+            begin="datum.end - datum.length",
+            stop="datum.end - 1",
+            shared="indexof(datum.there, ' ' + datum.before + ' ' + datum.plain + ' ') >= 0 || "
+            "indexof(datum.there, ' ' + datum.plain + ' ' + datum.after + ' ') >= 0",
+        )
+    )
+
+
+def _spelled(text: str) -> str:
+    """An expression: small letters, without signs, in one line."""
+    return f"lower(replace(replace({text}, regexp('\\\\n', 'g'), ' '), {_SIGNS}, ''))"

@@ -1,0 +1,1 @@
+"""05: reasoning chains (LEGO)."""

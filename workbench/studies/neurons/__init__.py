@@ -1,0 +1,1 @@
+"""04: neurons of tiny models."""

@@ -1,0 +1,304 @@
+"""Which neurons tell a label: the AUC of each, selected on half of the stories, confirmed on the other half.
+
+The area under the ROC curve is the chance that a token with the label has the higher activation of two. It
+is computed exactly, over all tokens of the stories searched; a few layers' activations are in memory at a
+time. A neuron is worth no more than what else could have been picked: random directions of the same layer,
+neurons of an untrained model, and labels that belong to another story.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from workbench.corpora.labelled_tokens import LabelledTokens, read
+from workbench.corpora.stories.labels import Spans
+from workbench.engine import models
+from workbench.engine.interpretability.anatomy import anatomy
+from workbench.engine.interpretability.capture import HookPoint
+from workbench.engine.interpretability.stream import Batch, stream
+from workbench.errors import UserError
+from workbench.measures.roc import aucs, midranks, resampled_aucs, resampled_hits
+from workbench.studies.tiny_models.ladder import Fitted
+
+INTERPRETABLE = 0.9  # held-out AUC of a unit's best label from which on it counts as interpretable
+LEAST = 10  # tokens with a label that each half must have
+DRAWS = 200  # bootstrap samples of stories
+_MEMORY = 1 << 28  # bytes of activations held at once, if one layer needs no more
+_SHOWN = 8  # units of a layer and label that get an interval
+
+
+# ------------------------------------------------------------------------------- a model's units
+def activations(
+    model: PreTrainedModel, texts: LabelledTokens, layers: Sequence[int], batch_size: int = 8
+) -> dict[int, np.ndarray]:
+    """Activations of some layers over all tokens of all texts: layer → float32 `[neurons, tokens]`."""
+    starts = np.cumsum([0, *(len(row) - texts.first for row in texts.rows)])
+    shape = (anatomy(model).n_neurons, starts[-1])
+    found = {layer: np.empty(shape, dtype=np.float32) for layer in layers}
+
+    def keep(value: Tensor, place: HookPoint, batch: Batch) -> None:
+        for row, index in enumerate(batch.index):
+            inside = value[row, texts.first : int(batch.lengths[row])].float().T
+            found[place.layer][:, starts[index] : starts[index + 1]] = inside.cpu().numpy()
+
+    hooks = {f"neuron.{layer}": keep for layer in layers}
+    for _ in stream(model, texts.rows, hooks, batch_size=batch_size):
+        pass
+    return found
+
+
+def _by_layer(model: PreTrainedModel, texts: LabelledTokens) -> Iterator[tuple[int, np.ndarray]]:
+    """Layer by layer `activations`, as many layers in one pass as `_MEMORY` allows."""
+    parts = anatomy(model)
+    entries = parts.n_neurons * sum(map(len, texts.rows))
+    step = max(1, _MEMORY // (4 * entries))
+    for start in range(0, parts.n_layers, step):
+        found = activations(model, texts, range(start, min(start + step, parts.n_layers)))
+        while found:
+            layer = min(found)
+            yield layer, found.pop(layer)
+
+
+def random_directions(values: np.ndarray, seed: int) -> np.ndarray:
+    """As many random directions of a layer's activations as it has neurons.
+
+    Each is a sum of all neurons, each at its own scale, with normally distributed weights: all that the layer
+    knows is in them, but none lies on an axis that the activation function singles out.
+    """
+    scale = values.std(1, keepdims=True)
+    mixing = np.random.default_rng(seed).normal(size=(len(values), len(values))).astype(np.float32)
+    return mixing @ (values / np.where(scale > 0, scale, 1))
+
+
+def shuffled(labels: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
+    """Each story with the labels of another one, at the same positions, cut or filled up with none."""
+    given = [labels[index] for index in rng.permutation(len(labels))]
+    result = [np.zeros_like(own) for own in labels]
+    for new, other in zip(result, given, strict=True):
+        length = min(len(new), len(other))
+        new[:length] = other[:length]
+    return result
+
+
+@dataclass(frozen=True)
+class _Half:
+    """Half of the stories: which tokens are theirs, labels `[tokens, labels]`, and each token's story."""
+
+    tokens: np.ndarray
+    masks: np.ndarray
+    story: np.ndarray
+    n_stories: int
+
+
+def _halves(texts: LabelledTokens, rng: np.random.Generator | None = None) -> list[_Half]:
+    """Every second story selects, the others confirm; with `rng` under shuffled labels."""
+    lengths = np.array([len(flags) for flags in texts.labels])
+    halves = []
+    for side in (0, 1):
+        labels = texts.labels[side::2]
+        labels = shuffled(labels, rng) if rng else labels
+        halves.append(
+            _Half(
+                np.repeat(np.arange(len(texts)) % 2 == side, lengths),
+                np.concatenate(labels),
+                np.repeat(np.arange(len(labels)), lengths[side::2]),
+                len(labels),
+            )
+        )
+    return halves
+
+
+def usable(texts: LabelledTokens) -> list[str]:
+    """Labels that enough tokens of both halves have."""
+    counts = [half.masks.sum(0) for half in _halves(texts)]
+    return [name for name, *each in zip(texts.names, *counts, strict=True) if min(each) >= LEAST]
+
+
+def check_label(texts: LabelledTokens, label: str) -> str:
+    """The label itself.
+
+    Raises:
+        UserError: it is no label, or too few tokens of these texts have it.
+    """
+    found = usable(texts)
+    if label not in found:
+        known = "too few tokens have it" if label in texts.names else "it is no label"
+        raise UserError(f"'{label}' cannot be searched for, {known}: there are {'; '.join(found) or 'none'}.")
+    return label
+
+
+# ------------------------------------------------------------------------------- the survey
+def survey(
+    model: PreTrainedModel,
+    texts: LabelledTokens,
+    *,
+    seed: int,
+    question: str,
+    kinds: Sequence[str] = ("neuron", "random direction", "shuffled labels"),
+) -> pd.DataFrame:
+    """AUC of every unit of every layer for every label that can be searched for.
+
+    Args:
+        model: any transformers causal language model that `anatomy` can read.
+        texts: labelled texts; every second one selects.
+        seed: of random directions, shuffles and the bootstrap, which draws the same stories for all models.
+        question: the label whose best units get `hits`.
+        kinds: "neuron", or controls by which the neurons' place is taken.
+
+    Returns:
+        Columns kind, layer, unit, label, fires ("present", or "absent": low where the label is), select,
+        confirm (AUC on either half, in the direction that the first half chose), best (whether it is the
+        unit's best label on the first half); low and high (interval of confirm over its stories) for a unit's
+        best label and a layer's best units for every label; hits, hits_low and hits_high
+        (`measures.roc.resampled_hits`) for a layer's best units for the question; draws and hits_draws, the
+        bootstrap samples, for a unit's best label and a layer's best units for the question.
+
+    Raises:
+        UserError: the question is no label that the texts have, or as `engine.interpretability.stream.stream`.
+    """
+    check_label(texts, question)
+    true, mixed = _halves(texts), _halves(texts, np.random.default_rng(seed))
+    frames = []
+    for layer, values in _by_layer(model, texts):
+        for kind in kinds:
+            used = random_directions(values, seed + layer) if kind == "random direction" else values
+            halves = mixed if kind == "shuffled labels" else true
+            found = _score(used, halves, usable(texts), texts.names, question, seed)
+            frames.append(found.assign(kind=kind, layer=layer))
+    return pd.concat(frames, ignore_index=True)
+
+
+def survey_all(
+    fitted: Fitted, names: Sequence[str], labelled: Sequence[tuple[str, Spans]], question: str, seed: int
+) -> pd.DataFrame:
+    """`survey` of the named models and of untrained ones of the same shapes, with a column model."""
+    frames = []
+    for name in names:
+        model, tokenizer = fitted[name]
+        texts, options = read(model, tokenizer, labelled), {"seed": seed, "question": question}
+        own = survey(model, texts, **options)
+        raw = survey(untrained(model, seed), texts, kinds=("neuron",), **options)
+        frames += [own.assign(model=name), raw.assign(model=name, kind="untrained neuron")]
+    return pd.concat(frames, ignore_index=True)
+
+
+def untrained(model: PreTrainedModel, seed: int) -> PreTrainedModel:
+    """A model of the same shape with random weights."""
+    return models.build(model.config, seed + 1).to(model.device)
+
+
+def _score(
+    values: np.ndarray,
+    halves: Sequence[_Half],
+    labels: Sequence[str],
+    names: Sequence[str],
+    question: str,
+    seed: int,
+) -> pd.DataFrame:
+    """The rows of `survey` for the units of one layer, `values` [units, tokens]."""
+    columns = [names.index(label) for label in labels]
+    ranks = [midranks(values[:, half.tokens]) for half in halves]
+    # a shuffled label may be on no token: then it tells nothing
+    select, confirm = (
+        np.nan_to_num(aucs(r, h.masks[:, columns]), nan=0.5) for r, h in zip(ranks, halves, strict=True)
+    )
+    sign = np.where(select < 0.5, -1, 1)
+    select, confirm = 0.5 + sign * (select - 0.5), 0.5 + sign * (confirm - 0.5)
+    best = select == select.max(1, keepdims=True)
+    units, places = np.indices(select.shape)
+    frame = pd.DataFrame(
+        {
+            "unit": units.ravel(),
+            "label": np.array(labels)[places.ravel()],
+            "fires": np.where(sign > 0, "present", "absent").ravel(),
+            "select": select.ravel(),
+            "confirm": confirm.ravel(),
+            "best": best.ravel(),
+        }
+    )
+    columns = dict(zip(labels, columns, strict=True))
+    return _with_intervals(frame, ranks[1], halves[1], columns, question, seed)
+
+
+def _with_intervals(
+    frame: pd.DataFrame, ranks: np.ndarray, half: _Half, columns: Mapping[str, int], question: str, seed: int
+) -> pd.DataFrame:
+    """Bootstrap samples and bounds, where `survey` says that they are; `frame` has units before labels."""
+    weights, once = _weights(half.n_stories, seed), np.ones((1, half.n_stories), dtype=int)
+    draws = {name: np.full(len(frame), None, dtype=object) for name in ("draws", "hits_draws")}
+    hits = np.full(len(frame), np.nan)
+    for label, part in frame.groupby("label", sort=False):
+        leaders = part["select"].nlargest(_SHOWN).index
+        chosen = part.index[part["best"]].union(leaders)
+        sign = np.where(part.loc[chosen, "fires"] == "present", 1, -1)[:, None]
+        signed, mask = ranks[part.loc[chosen, "unit"]] * sign, half.masks[:, columns[label]]
+        found = resampled_aucs(signed, mask, half.story, weights).astype(np.float32)
+        for row, index in enumerate(chosen):
+            draws["draws"][index] = found[row]
+            if label == question and index in leaders:
+                hits[index] = resampled_hits(signed[row], mask, half.story, once)[0]
+                draws["hits_draws"][index] = resampled_hits(signed[row], mask, half.story, weights)
+    low, high = _bounds(draws["draws"])
+    draws["draws"][~(frame["best"] | (frame["label"] == question))] = None  # they fill the disk
+    hits_low, hits_high = _bounds(draws["hits_draws"])
+    return frame.assign(low=low, high=high, hits=hits, hits_low=hits_low, hits_high=hits_high, **draws)
+
+
+def _bounds(draws: Sequence[np.ndarray | None]) -> np.ndarray:
+    nothing = (np.nan, np.nan)
+    return np.array([nothing if each is None else np.quantile(each, (0.025, 0.975)) for each in draws]).T
+
+
+def _weights(n_stories: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).multinomial(n_stories, np.full(n_stories, 1 / n_stories), size=DRAWS)
+
+
+def chance_of_best(
+    model: PreTrainedModel, texts: LabelledTokens, *, seed: int, shuffles: int
+) -> pd.DataFrame:
+    """How good the best of all neurons is by chance: columns label, shuffle, best.
+
+    The highest AUC (in either direction) on the first half over all neurons of all layers, with every story's
+    labels replaced by another story's, `shuffles` times. A neuron that beats the 95th percentile of this is
+    significant after correction for all neurons (Westfall & Young 1993).
+    """
+    rng, labels = np.random.default_rng(seed), usable(texts)
+    columns = [texts.names.index(label) for label in labels]
+    own = _halves(texts)[0]
+    masks = [np.concatenate(shuffled(texts.labels[0::2], rng))[:, columns] for _ in range(shuffles)]
+    stacked = np.stack(masks, 1).reshape(len(own.masks), -1)  # [tokens, shuffles x labels]
+    best = np.zeros(stacked.shape[1])
+    for _, values in _by_layer(model, texts):
+        ranks = midranks(values[:, own.tokens])
+        found = np.abs(aucs(ranks, stacked) - 0.5) + 0.5
+        best = np.fmax(best, np.nan_to_num(found, nan=0.5).max(0))
+    shuffle, label = np.indices((shuffles, len(labels)))
+    return pd.DataFrame({"label": np.array(labels)[label.ravel()], "shuffle": shuffle.ravel(), "best": best})
+
+
+def ranked(surveyed: pd.DataFrame, label: str, chance: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Units by their AUC on the first half for a label, best first; with `chance` the adjusted p of each.
+
+    p is the share of shuffles (and the true labels as one more) in which the best neuron was as good.
+    """
+    found = surveyed[surveyed["label"] == label].sort_values("select", ascending=False, kind="stable")
+    if chance is not None:
+        best = np.sort(chance.loc[chance["label"] == label, "best"])
+        as_good = len(best) - np.searchsorted(best, found["select"], side="left")
+        found = found.assign(p=(1 + as_good) / (1 + len(best)))
+    return found.reset_index(drop=True)
+
+
+def champions(surveyed: pd.DataFrame, label: str) -> pd.DataFrame:
+    """The best unit of each kind for a label, by the first half: the rows of `survey`, kind as index."""
+    return ranked(surveyed, label).groupby("kind", sort=False).first()
+
+
+def best_labels(surveyed: pd.DataFrame) -> pd.DataFrame:
+    """Every neuron's best label by the first half: the rows of `survey`, (layer, unit) as index."""
+    best = surveyed[(surveyed["kind"] == "neuron") & surveyed["best"]]
+    return best.drop_duplicates(["layer", "unit"]).set_index(["layer", "unit"])

@@ -1,0 +1,145 @@
+"""Pictures of the search in 04_neurons: the best neurons for a label beside what the controls find."""
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from transformers import PreTrainedTokenizerFast
+
+from workbench.charts.view import Chart, Table
+from workbench.studies.neurons.search import INTERPRETABLE, champions, ranked
+from workbench.studies.neurons.views import in_a_row
+
+KINDS = ["neuron", "random direction", "untrained neuron", "shuffled labels"]
+
+
+def search_chart(surveyed: pd.DataFrame, chance: pd.DataFrame, question: str, n: int = 8) -> Chart:
+    """The best neurons for a label and the best of each control, AUC and hits side by side."""
+    best = ranked(surveyed[surveyed["kind"] == "neuron"], question, chance).head(n)
+    best = best[best["hits"].notna()]
+    names = [f"L{row.layer} N{row.unit}" for row in best.itertuples()]
+    rivals = champions(surveyed, question).drop(index="neuron").reset_index()
+    frame = pd.concat([best.assign(name=names), rivals.assign(name="best " + rivals["kind"], p=np.nan)])
+    frame = frame.drop(columns=["draws", "hits_draws"])
+    frame = frame.assign(which=np.where(frame["kind"] == "neuron", "neuron", "control"))
+    significant = int((best["p"] <= 0.05).sum())
+    panels = [
+        _dots(frame, "confirm", "low", "high", "AUC on the other half of the stories", [0.5, 1], labels=True),
+        _dots(
+            frame, "hits", "hits_low", "hits_high", "right among the strongest tokens", [0, 1], labels=False
+        ),
+    ]
+    return Chart(
+        alt.hconcat(*panels, spacing=24),
+        "Which neurons answer?",
+        f"“{question}”: neurons chosen on half of the stories, measured on the other half; lines are 95 % "
+        f"intervals over stories. {significant} of the {len(best)} shown are significant at 5 % after "
+        "correction for all neurons. Below them stands the best that each control has to offer.",
+    )
+
+
+def _dots(
+    frame: pd.DataFrame, value: str, low: str, high: str, title: str, domain: list[float], *, labels: bool
+) -> alt.LayerChart:
+    base = alt.Chart(frame).encode(
+        y=alt.Y("name:N", sort=frame["name"].tolist(), title=None, axis=alt.Axis() if labels else None)
+    )
+    rules = base.mark_rule(strokeWidth=2, clip=True).encode(
+        x=alt.X(f"{low}:Q", title=title).scale(domain=domain), x2=f"{high}:Q"
+    )
+    tip = [
+        "name",
+        "fires",
+        *(alt.Tooltip(column, format=".3f") for column in ("select", value, low, high, "p")),
+    ]
+    points = base.mark_point(filled=True, size=80).encode(
+        x=f"{value}:Q",
+        color=alt.Color("which:N", title=None),
+        shape=alt.Shape("which:N", title=None),
+        tooltip=tip,
+    )
+    return (rules + points).properties(width=260, height=24 * len(frame))
+
+
+def labels_chart(surveyed: pd.DataFrame) -> Chart:
+    """The best neuron for every label beside the best of every control."""
+    labels = list(dict.fromkeys(surveyed["label"]))
+    best = pd.concat([champions(surveyed, label).reset_index() for label in labels])
+    frame = best[["label", "kind", "layer", "unit", "fires", "confirm", "low", "high"]]
+    base = alt.Chart(frame).encode(
+        y=alt.Y("label:N", sort=labels, title=None).axis(labelLimit=220, grid=True)
+    )
+    tip = ["label", "kind", "layer", "unit", "fires"]
+    tip += [alt.Tooltip(column, format=".3f") for column in ("confirm", "low", "high")]
+    rules = base.mark_rule(strokeWidth=1.5, clip=True).encode(
+        x=alt.X("low:Q", title="AUC on the other half of the stories").scale(domain=[0.45, 1]), x2="high:Q"
+    )
+    points = base.mark_point(filled=True, size=80).encode(x="confirm:Q", tooltip=tip, **_kinds())
+    return Chart(
+        (rules + points).properties(height=24 * len(labels), width=420),
+        "Which labels have a neuron of their own?",
+        "For every label the best neuron and the best of each control, chosen on half of the stories. Where "
+        "the random direction is level with the neuron, no neuron stands for the label.",
+    )
+
+
+def _kinds() -> dict[str, Any]:
+    """Colour and shape of neurons and controls, in one legend."""
+    scale = alt.Scale(domain=KINDS)
+    return {
+        "color": alt.Color("kind:N", title=None, scale=scale),
+        "shape": alt.Shape("kind:N", title=None, scale=scale),
+    }
+
+
+def best_table(
+    surveyed: pd.DataFrame,
+    written: pd.DataFrame,
+    tokenizer: PreTrainedTokenizerFast,
+    question: str,
+    n: int = 8,
+) -> Table:
+    """What the best neurons for a label write."""
+    rows = [
+        {
+            "neuron": f"L{row.layer}\u00a0N{row.unit}",
+            "AUC": row.confirm,
+            "high at the label": "yes" if row.fires == "present" else "no",
+            "raises": _tokens(written, tokenizer, row.layer, row.unit, "top"),
+            "lowers": _tokens(written, tokenizer, row.layer, row.unit, "bottom"),
+        }
+        for row in ranked(surveyed[surveyed["kind"] == "neuron"], question).head(n).itertuples()
+    ]
+    return Table(
+        pd.DataFrame(rows),
+        "What the best neurons write",
+        "The tokens whose logits the neuron's value vector raises and lowers most, on the direct path to the "
+        "output. A neuron that is low at the label writes the opposite there.",
+    )
+
+
+def _tokens(
+    written: pd.DataFrame, tokenizer: PreTrainedTokenizerFast, layer: int, neuron: int, side: str
+) -> str:
+    chosen = written[(written["layer"] == layer) & (written["neuron"] == neuron) & (written["side"] == side)]
+    return in_a_row(tokenizer, chosen["token"])
+
+
+def shares_chart(shares: pd.DataFrame) -> Chart:
+    """Share of interpretable units by model and kind."""
+    base = alt.Chart(shares).encode(
+        y=alt.Y("model:N", title=None, sort=list(dict.fromkeys(shares["model"]))),
+        yOffset=alt.YOffset("kind:N", sort=KINDS),
+    )
+    rules = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("low:Q", title="share of units").axis(format="%"), x2="high:Q"
+    )
+    tip = ["model", "kind", *(alt.Tooltip(name, format=".3f") for name in ("value", "low", "high")), "n"]
+    points = base.mark_point(filled=True, size=80).encode(x="value:Q", tooltip=tip, **_kinds())
+    return Chart(
+        (rules + points).properties(height=70 * shares["model"].nunique()),
+        "How many neurons are interpretable?",
+        f"Share of units whose best label, chosen on half of the stories, has an AUC of {INTERPRETABLE} or "
+        "more on the other half. Lines are 95 % intervals over stories and units.",
+    )

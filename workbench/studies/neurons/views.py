@@ -1,0 +1,188 @@
+"""Pictures of 04_neurons: labelled stories, top contexts, what neurons write, and what the model loses."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from transformers import PreTrainedTokenizerFast
+
+from workbench.charts.theme import ON_BRIGHT, ON_DIM
+from workbench.charts.view import Chart, Texts
+from workbench.corpora.labelled_tokens import LabelledTokens as Read
+from workbench.corpora.stories.labels import Spans
+from workbench.studies.neurons.value_vectors import agreement_by_layer, token_text
+
+BEFORE, AFTER = 22, 3  # characters of a line around the strongest token
+SHOWN_LABELS = (
+    "main character, introduced",
+    "main character, again",
+    "other character, introduced",
+    "verb",
+    "new thing",
+    "place",
+)
+
+
+def labelled_stories(labelled: Sequence[tuple[str, Spans]], n: int = 2) -> Texts:
+    """The first stories with some of their labels marked."""
+    items = [
+        {
+            "label": f"story {number}",
+            "text": text,
+            "marks": [(*span, name) for name in SHOWN_LABELS for span in spans[name]],
+        }
+        for number, (text, spans) in enumerate(labelled[:n])
+    ]
+    return Texts(
+        items,
+        "What the words are",
+        "Six of the labels, as known from the simulator or guessed from spelling; a word may have several.",
+    )
+
+
+def first_neurons(contexts: pd.DataFrame, texts: Read, layer: int, neurons: Sequence[int]) -> Texts:
+    """The strongest contexts of a few neurons, one line each, the token marked."""
+    items = []
+    for neuron in neurons:
+        for side, name in (("top", "strongest"), ("bottom", "most negative"))[: 1 + _negative(contexts)]:
+            rows = contexts[(contexts["layer"] == layer) & (contexts["neuron"] == neuron)]
+            rows = rows[(rows["side"] == side) & (rows["rank"] < 6)]
+            items.append({"label": f"L{layer} N{neuron}, {name}", **_lines(rows, texts)})
+    return Texts(
+        items,
+        "The first neurons of a layer",
+        "One line for each of the six stories in which the neuron is strongest; the marked token is where. A "
+        "gated neuron can go below zero as far as above: both ends are shown.",
+    )
+
+
+def _negative(contexts: pd.DataFrame) -> bool:
+    return bool((contexts["activation"] < -0.3).any())
+
+
+def _lines(rows: pd.DataFrame, texts: Read) -> dict[str, Any]:
+    text, marks = "", []
+    for row in rows.itertuples():
+        pieces = [piece.replace("\n", " ") for piece in texts.pieces[row.text]]
+        shown = window(pieces, row.position, BEFORE, AFTER)
+        text += "… " if shown.start else ""
+        text += "".join(pieces[shown.start : row.position]).lstrip(' .!?",')
+        piece = pieces[row.position]
+        piece = piece.lstrip() if text.endswith((" ", "\n")) or not text else piece
+        start = len(text) + (len(piece) - len(piece.lstrip()) if piece.strip() else 0)
+        text += piece
+        marks.append((start, len(text), "strongest token"))
+        text += "".join(pieces[row.position + 1 : shown.stop]) + "\n"
+    return {"text": text.rstrip("\n"), "marks": marks}
+
+
+def window(pieces: Sequence[str], position: int, before: int, after: int) -> slice:
+    """The tokens around one: about so many characters on either side, in whole words."""
+    start, length = position, 0
+    while start and (length < before or not pieces[start][:1].isspace()):
+        start -= 1
+        length += len(pieces[start])
+    stop, length = position + 1, 0
+    while stop < len(pieces) and (length < after or not pieces[stop][:1].isspace()):
+        length += len(pieces[stop])
+        stop += 1
+    return slice(start, stop)
+
+
+def in_a_row(tokenizer: PreTrainedTokenizerFast, tokens: Iterable[int]) -> str:
+    """Tokens with dots between them."""
+    return " · ".join(token_text(tokenizer, token).strip(" ") or "␣" for token in tokens)
+
+
+# ------------------------------------------------------------------------------- writing
+def agreement_chart(agreed: pd.DataFrame) -> Chart:
+    """Share of neurons whose favourite token follows their strongest trigger, by layer, and chance."""
+    frame = agreement_by_layer(agreed)
+    x = alt.X("layer:O", title="layer")
+    base = alt.Chart(frame).encode(x=x)
+    tip = ["layer", *(alt.Tooltip(name, format=".3f") for name in ("value", "low", "high", "chance")), "n"]
+    rules = base.mark_rule(strokeWidth=2).encode(
+        y=alt.Y("low:Q", title="share of neurons").axis(format="%"), y2="high:Q"
+    )
+    points = base.mark_point(filled=True, size=80).encode(y="value:Q", tooltip=tip)
+    chance = base.mark_tick(thickness=2, width=36, color="#D55E00").encode(y="chance:Q")
+    return Chart(
+        (rules + points + chance).properties(width=70 * len(frame)),
+        "Do neurons write what comes next?",
+        "Points: share of a layer's neurons whose favourite token is the one that really follows their "
+        "strongest trigger, with 95 % intervals. Orange bars: the same with tokens paired at random.",
+    )
+
+
+def lens_chart(looked: pd.DataFrame) -> Chart:
+    """What each layer would say next, token by token."""
+    last = looked["layer"].max()
+    frame = looked.assign(
+        place=looked["position"].astype(str).str.zfill(3) + " " + looked["token"].str.replace("\n", "↵"),
+        read=looked["layer"].map(lambda layer: "answer" if layer == last else f"into layer {layer}"),
+        said=looked["says"].str.strip(" ").str.replace("\n", "↵").str.slice(0, 7),
+    )
+    order = list(dict.fromkeys(frame["read"]))[::-1]
+    base = alt.Chart(frame).encode(
+        x=alt.X("place:O", title="after the token").axis(
+            labelExpr="slice(datum.label, 4)", labelOverlap=False, labelAngle=-45
+        ),
+        y=alt.Y("read:N", sort=order, title=None),
+    )
+    cells = base.mark_rect().encode(
+        color=alt.Color(
+            "probability:Q",
+            title="probability of the right token",
+            legend=alt.Legend(orient="top", gradientLength=160, titleLimit=300),
+        ).scale(domain=[0, 1]),
+        tooltip=["read", "token", "says", alt.Tooltip("probability", format=".3f")],
+    )
+    words = base.mark_text(fontSize=10.5).encode(
+        text="said:N",
+        color=alt.when("datum.probability > 0.55").then(alt.value(ON_BRIGHT)).otherwise(alt.value(ON_DIM)),
+    )
+    step = {"step": 46}
+    return Chart(
+        (cells + words).properties(width=step, height={"step": 28}),
+        "What each layer would say",
+        "The residual stream before each layer, read as if the model ended there: the word in a cell is its "
+        "most likely next token, the colour the probability of the one that really follows. The lowest row "
+        "has read no more than the token itself.",
+    )
+
+
+def without_chart(lost: pd.DataFrame, question: str) -> Chart:
+    """Loss of the model with neurons switched off, after the label and elsewhere."""
+    frame = lost.assign(
+        group=np.where(lost["neurons"] == "best", "best for the label", "others, same layers")
+    )
+    base = alt.Chart(frame).encode(
+        x=alt.X("count:O", title="neurons switched off"),
+        xOffset=alt.XOffset("group:N"),
+    )
+    rules = base.mark_rule(strokeWidth=2).encode(
+        y=alt.Y("low:Q", title="added loss (nats per token)"), y2="high:Q"
+    )
+    tip = [
+        "group",
+        "where",
+        "count",
+        *(alt.Tooltip(name, format=".4f") for name in ("value", "low", "high")),
+        "n",
+    ]
+    points = base.mark_point(filled=True, size=80).encode(
+        y="value:Q",
+        tooltip=tip,
+        color=alt.Color("group:N", title=None),
+        shape=alt.Shape("group:N", title=None),
+    )
+    return Chart(
+        (rules + points)
+        .properties(width=230, height=220)
+        .facet(column=alt.Column("where:N", title=None, sort=["after the label", "elsewhere"])),
+        "Does the model use them?",
+        f"Added loss when the best neurons for “{question}” are held at their means, beside as many others; "
+        "lines are 95 % intervals over stories.",
+    )

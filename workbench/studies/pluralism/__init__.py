@@ -1,0 +1,1 @@
+"""12: whose values a model answers with."""

@@ -1,0 +1,322 @@
+"""Pictures of 12_pluralism: people beside models, read-outs, steering, before and after tuning."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import ipywidgets
+import pandas as pd
+
+from workbench.charts.theme import INK, ON_BRIGHT, ON_DIM
+from workbench.charts.view import Chart, Explorer, Table, Texts
+from workbench.corpora.loaders.opinions import Question
+from workbench.studies.pluralism.experiment import ARMS, BEFORE, DPO
+from workbench.studies.pluralism.method import NOBODY, Task
+from workbench.studies.pluralism.results import CHANCES, OTHER, TUNED
+
+_DRAWN = 500  # questions in one picture
+_PAIR = (BEFORE, DPO)
+UNITS = {
+    "jsd_nats": "JSD, nats",
+    "jsd_bits": "JSD, bits",
+    "root_jsd_nats": "√JSD, √nats",
+    "total_variation": "total variation",
+    "kl_nats": "KL from model, nats",
+    "wasserstein_share": "Wasserstein, share",
+    "simbench_score": "SimBench score",
+    "entropy_ratio": "entropy ratio",
+    "mode_match": "mode match",
+    "valid": "valid",
+    "order": "order sensitivity",
+}
+
+
+_SHORT = {"equal shares": "equal", "one answer to all": "constant", "half of the people": "halves"}
+
+
+# ------------------------------------------------------------------------------- people
+def people(task: Task) -> Explorer:
+    """What people answer to a question, group by group."""
+    known = _by_prompt(task.questions)
+
+    def draw(question: str) -> Chart:
+        asked = known[question]
+        told = {_label(name, each.n): each.dist for name, each in asked.groups.items()}
+        rows = [
+            (name, option, share, everybody)
+            for name, dist in (told or {"everybody": asked.people.dist}).items()
+            for option, share, everybody in zip(asked.options, dist, asked.people.dist, strict=True)
+        ]
+        frame = pd.DataFrame(rows, columns=["who", "option", "share", "people"])
+        return Chart(
+            _options(frame, "group"),
+            "What people answer",
+            f"{asked.prompt} Strokes: {_label('everybody', asked.people.n)}; points: each group.",
+        )
+
+    return Explorer(draw, question=ipywidgets.Dropdown(options=list(known)))
+
+
+def _label(group: str, n: int | None) -> str:
+    return group if n is None else f"{group} (n = {n:,})"
+
+
+def _by_prompt(questions: Sequence[Question]) -> dict[str, Question]:
+    return {each.prompt: each for each in questions}
+
+
+# ------------------------------------------------------------------------------- read-outs
+def readouts(table: pd.DataFrame) -> Chart:
+    """Distance by read-out, with the baselines. Columns: `pluralism_results.by_readout`."""
+    valid = table[table["measure"] == "valid"].set_index("readout")["value"]
+    own = table[table["measure"] == "jsd_nats"]
+    labels = [f"{name}, {valid[name]:.0%} valid" if name in valid else name for name in own["readout"]]
+    lost = ", ".join(name for name in valid.index if name not in set(own["readout"]))
+    return Chart(
+        _intervals(own.assign(label=labels), "label", labels, "distance from the people (JSD, nats)", "kind"),
+        "Distance by read-out",
+        "One model before tuning, read in several ways. Valid is the probability of all options together, or "
+        "the share of replies that could be read: near 0 the model was not answering, and its distance says "
+        "nothing." + (f" Nothing at all could be read by {lost}." if lost else ""),
+    )
+
+
+def measures(table: pd.DataFrame) -> Table:
+    """All measures by read-out. Columns: `pluralism_results.by_readout`."""
+    wide = table.pivot_table(index="measure", columns="readout", values="value", sort=False)
+    wide = wide.reindex([name for name in UNITS if name in wide.index]).rename(index=UNITS)
+    models_first = table.sort_values("kind", ascending=False, kind="stable")["readout"]
+    wide = wide.reindex(columns=list(dict.fromkeys(models_first))).rename(columns=_SHORT)
+    unread = table.groupby("readout", sort=False)["unread"].first()
+    lost = ", ".join(f"{name} {count}" for name, count in unread[unread > 0].items())
+    return Table(
+        wide.astype(float).round(3).rename_axis("mean").reset_index(),
+        "Every measure, with its unit",
+        "The first three rows are one divergence in three units: never compare a “JS” whose unit is not "
+        "said. SimBench score: 100 is exact, 0 is guessing. Entropy ratio: below 1 the model is surer than "
+        "people are." + (f" Questions that could not be read at all: {lost}." if lost else ""),
+    )
+
+
+def _intervals(
+    frame: pd.DataFrame,
+    by: str,
+    order: Sequence[str],
+    title: str,
+    kind: str | None = None,
+    shown: str = ".3f",
+    labels: bool = True,
+) -> alt.LayerChart:
+    """Values with their intervals, a row for each `by`. Columns: by, value, low, high, n, and kind."""
+    y = alt.Y(f"{by}:N", title=None, sort=order)
+    base = alt.Chart(frame, height=alt.Step(36)).encode(y=y if labels else y.axis(None))
+    axis = {"format": shown} if "%" in shown else {}
+    x = alt.X("low:Q", title=title).scale(zero=True).axis(tickCount=4, **axis)
+    rules = base.mark_rule(strokeWidth=2.5).encode(x=x, x2="high:Q")
+    tooltip = [by, *[alt.Tooltip(name, format=".4f") for name in ("value", "low", "high")], "n"]
+    points = base.mark_point(filled=True, size=90).encode(
+        x="value:Q", tooltip=tooltip, **_told(kind, None, ["model", "baseline"])
+    )
+    numbers = base.mark_text(dy=-13, color=INK).encode(x="value:Q", text=alt.Text("value:Q", format=shown))
+    return rules + points + numbers
+
+
+def _told(field: str | None, title: str | None, order: Sequence[str], **legend: Any) -> dict[str, Any]:
+    """Encodings that tell the values of a column apart by colour and shape, with one legend."""
+    if field is None:
+        return {}
+    options = {"title": title, "scale": alt.Scale(domain=order), "legend": alt.Legend(**legend)}
+    return {"color": alt.Color(f"{field}:N", **options), "shape": alt.Shape(f"{field}:N", **options)}
+
+
+# ------------------------------------------------------------------------------- models beside people
+def _options(frame: pd.DataFrame, title: str) -> alt.LayerChart:
+    """Shares by option: a point for each `who`, a stroke for people. Columns: who, option, share, people."""
+    order, options = (list(dict.fromkeys(frame[name])) for name in ("who", "option"))
+    y = alt.Y("option:N", title=None, sort=options)
+    base = alt.Chart(frame, width=420, height=alt.Step(34)).encode(y=y)
+    strokes = base.mark_tick(thickness=2.5, size=24, color=INK).encode(x="people:Q")
+    points = base.mark_point(filled=True, size=90).encode(
+        x=alt.X("share:Q", title="share").axis(format="%", tickCount=5).scale(domain=[0, 1]),
+        tooltip=["who", "option", alt.Tooltip("share", format=".1%"), alt.Tooltip("people", format=".1%")],
+        **_told("who", title, order),
+    )
+    return strokes + points
+
+
+def beside(frame: pd.DataFrame) -> Chart:
+    """Shares of all options, the model's against people's. Columns: `pluralism_results.shares`."""
+    some = frame["id"].drop_duplicates()[:_DRAWN]
+    shown = frame[frame["arm"].isin(_PAIR) & frame["id"].isin(some)]
+    ends = alt.Chart(pd.DataFrame({"at": [0, 1]}))
+    equal = ends.mark_line(strokeDash=[4, 4], color="#888888", strokeWidth=1.5).encode(x="at:Q", y="at:Q")
+    axis = {"format": "%", "tickCount": 5}
+    points = (
+        alt.Chart()
+        .mark_point(filled=True, size=45, opacity=0.7)
+        .encode(
+            x=alt.X("people:Q", title="people who choose it").axis(**axis).scale(domain=[0, 1]),
+            y=alt.Y("model:Q", title="share in the model").axis(**axis).scale(domain=[0, 1]),
+            tooltip=["prompt", "option", *[alt.Tooltip(name, format=".1%") for name in ("people", "model")]],
+        )
+    )
+    chart = alt.layer(equal, points, data=shown).properties(width=270, height=270)
+    return Chart(
+        chart.facet(column=alt.Column("arm:N", title=None, sort=_PAIR)),
+        "Model and people, option by option",
+        "A point is an option of a question, mean over repetitions. On the dashed line the model gives it "
+        "the share that it has among people; points at the upper and lower edge are a distribution that has "
+        "collapsed.",
+    )
+
+
+def compare(frame: pd.DataFrame) -> Explorer:
+    """People's answers beside every model's. Columns: `pluralism_results.shares`."""
+    place = {arm: number for number, arm in enumerate(ARMS)}
+
+    def draw(question: str) -> Chart:
+        own = frame[frame["prompt"] == question].rename(columns={"arm": "who", "model": "share"})
+        own = own.sort_values("who", key=lambda names: names.map(place), kind="stable")
+        return Chart(
+            _options(own[["who", "option", "share", "people"]], "model"),
+            "One question",
+            f"{question} Strokes are the people's shares, points each model's, mean over repetitions.",
+        )
+
+    return Explorer(draw, question=ipywidgets.Dropdown(options=list(dict.fromkeys(frame["prompt"]))))
+
+
+def chances(frame: pd.DataFrame) -> Chart:
+    """Coin, die, urns and days: exact chances and the models'. Columns: `pluralism_results.shares`."""
+    shown = frame[frame["arm"].isin(_PAIR)]
+    base = alt.Chart(shown, width=170, height=alt.Step(22)).encode(y=alt.Y("option:N", title=None, sort=None))
+    exact = base.mark_tick(thickness=2.5, size=18, color=INK).encode(x="people:Q")
+    points = base.mark_point(filled=True, size=70).encode(
+        x=alt.X("model:Q", title="share").axis(format="%", values=[0, 0.5, 1]).scale(domain=[0, 1]),
+        tooltip=["id", "option", "arm", *[alt.Tooltip(name, format=".1%") for name in ("people", "model")]],
+        **_told("arm", None, [arm for arm in _PAIR if arm in set(shown["arm"])], orient="bottom"),
+    )
+    ids = alt.Facet("id:N", title=None, sort=list(dict.fromkeys(shown["id"])))
+    return Chart(
+        (exact + points).facet(ids, columns=3).resolve_scale(y="independent").resolve_axis(x="independent"),
+        "Chances that nobody has an opinion on",
+        "Strokes are the exact chances, points the model's shares, mean over repetitions. None was tuned on.",
+    )
+
+
+def drawn(table: pd.DataFrame) -> Table:
+    """Sampled replies to the chances. Columns: `pluralism_results.drawn_chances`."""
+    return Table(
+        table[table["arm"].isin(_PAIR)].round(3).rename(columns={"arm": "model", "chi_square": "χ²"}),
+        "Chances, drawn",
+        "The same by sampling, as dice are tested: share of valid replies, how many of the options came up, "
+        "and Pearson's χ² against the exact chances with its p-value; a fair model falls below p = 0.05 once "
+        "in twenty times.",
+    )
+
+
+# ------------------------------------------------------------------------------- steering
+def matrix(frame: pd.DataFrame) -> Chart:
+    """Distance from each group, whoever is asked. Columns: arm, prompted, target, jsd_nats, n."""
+    shown, groups = frame[frame["arm"].isin(_PAIR)], list(dict.fromkeys(frame["target"]))
+    base = alt.Chart(shown, width=alt.Step(62), height=alt.Step(44)).encode(
+        x=alt.X("target:N", title="people of", sort=groups),
+        y=alt.Y("prompted:N", title="asked as", sort=[NOBODY, *groups]),
+    )
+    cells = base.mark_rect().encode(
+        color=alt.Color("jsd_nats:Q", title="JSD, nats").scale(scheme="viridis", domainMin=0),
+        tooltip=["arm", "prompted", "target", alt.Tooltip("jsd_nats", format=".4f"), "n"],
+    )
+    bright = alt.datum.jsd_nats > float(shown["jsd_nats"].max()) / 2
+    numbers = base.mark_text().encode(
+        text=alt.Text("jsd_nats:Q", format=".3f"),
+        color=alt.condition(bright, alt.value(ON_BRIGHT), alt.value(ON_DIM)),
+    )
+    return Chart(
+        (cells + numbers).facet(column=alt.Column("arm:N", title=None, sort=_PAIR)),
+        "Steering matrix",
+        "Mean distance of the model, asked as the row says, from the people of the column. A steerable model "
+        "has its darkest cells where row and column are one group.",
+    )
+
+
+def steered(gains: pd.DataFrame) -> Table:
+    """What naming the group changes, by arm. Columns: `pluralism_results.steered_by_arm`."""
+    names = {"own_nats": "distance when named (JSD, nats)", "gain_nats": "nearer than unnamed by",
+             "other_nats": "nearer than as another group by", "hit": "own group is nearest"}  # fmt: skip
+    table = gains.groupby("arm")[list(names)].mean().astype(float).round(4).rename(columns=names)
+    return Table(
+        table.reindex([arm for arm in ARMS if arm in table.index]).rename_axis("model").reset_index(),
+        "Steering by model",
+        "The model asked as a member of a group: its distance from that group, how much less that is than "
+        "when no group or another one is named (so that what any name changes does not count), and how often "
+        "no other group is nearer, question by question"
+        + (f"; guessing would be {gains['chance'].mean():.0%}." if gains["chance"].notna().any() else "."),
+    )
+
+
+# ------------------------------------------------------------------------------- tuning
+def tuning(table: pd.DataFrame) -> Chart:
+    """Distance and entropy by model and set of questions. Columns: arm, set, measure, value, low, high, n."""
+    arms = [arm for arm in ARMS if arm in set(table["arm"])]
+    rows = alt.Row("set:N", title=None, sort=[TUNED, OTHER, CHANCES])
+    named = rows.header(labelAngle=0, labelAlign="left")
+    titles = {
+        "jsd_nats": "distance from the people (JSD, nats)",
+        "entropy_ratio": "entropy, model over people",
+    }
+    sides = []
+    for name, title in titles.items():
+        first, own = not sides, table[table["measure"] == name]
+        chart = _intervals(own, "arm", arms, title, labels=first).properties(width=200)
+        sides.append(chart.facet(row=named if first else rows.header(None)))
+    tuned = " Only the first row's questions were tuned on." if TUNED in set(table["set"]) else ""
+    return Chart(
+        alt.hconcat(*sides),
+        "Before and after tuning",
+        "Left the distance from the people, 0 being theirs; right the entropy, 1 being theirs and 0 a single "
+        f"answer. Lines are 95 % intervals over questions with all repetitions.{tuned}",
+    )
+
+
+def topics(table: pd.DataFrame) -> Table:
+    """Distances by topic. Columns: `pluralism_results.by_topic`."""
+    order = ["topic", "questions", *[arm for arm in ARMS if arm in table], "equal shares"]
+    sentence = (
+        "Mean JSD in nats from everybody's answers, of every model and of equal shares for all options."
+    )
+    return Table(table[order].round(4), "Distance by topic", sentence)
+
+
+def coverage(table: pd.DataFrame, kind: str) -> Chart:
+    """Views that the sampled answers hold. Columns: arm, views, value, low, high, expected, n, k."""
+    arms = [arm for arm in ARMS if arm in set(table["arm"])]
+    found = _intervals(table, "arm", arms, kind, shown=".0%").properties(width=240)
+    drawn = alt.Chart(table).mark_tick(thickness=2.5, size=20, color=INK)
+    people = drawn.encode(x="expected:Q", y=alt.Y("arm:N", title=None, sort=arms))
+    return Chart(
+        (found + people).facet(column=alt.Column("views:N", title=None)),
+        "Overton coverage",
+        f"Share of the views on a question that about {table['k'].mean():.0f} sampled answers hold between "
+        "them; strokes are what as many people, drawn at random, would hold.",
+    )
+
+
+def browser(replies: pd.DataFrame, questions: Sequence[Question]) -> Explorer:
+    """Sampled answers to read. Columns: id, replies, seed, arm."""
+    known = _by_prompt(questions)
+
+    def draw(question: str) -> Texts:
+        own = replies[(replies["id"] == known[question].id) & (replies["seed"] == 0)]
+        items = [{"label": row.arm, "text": _counted(row.replies)} for row in own.itertuples()]
+        return Texts(
+            items, "Answers to read", f"{question} Sampled answers of the first repetition, counted."
+        )
+
+    return Explorer(draw, question=ipywidgets.Dropdown(options=list(known)))
+
+
+def _counted(replies: Sequence[str]) -> str:
+    counts = Counter(reply.strip() or "(nothing)" for reply in replies)
+    return "\n".join(f"{count}× {text}" for text, count in counts.most_common(8))

@@ -1,0 +1,1 @@
+"""09: gradient diversity (G-Vendi, Prismatic Synthesis)."""

@@ -1,0 +1,258 @@
+"""Where the candidates of Prismatic Synthesis come from: the grammar of problems, or any sampler.
+
+A generator takes items as examples and writes candidates like them, each solved several times; it judges
+nothing but whether a problem could be read. Candidate i of a call depends on the seed, i and the examples.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from workbench.corpora import problems
+from workbench.corpora.problems import Problem
+from workbench.engine.sampling.sampler import Completion, Sampler, prompt_for
+from workbench.engine.sampling.transformers_sampler import fits
+from workbench.errors import UserError
+from workbench.measures.answers.grading import extract
+
+SAME, RELATED = 0.8, 0.15  # of new problems: the example's template; one that shares a half of it; else any
+REPEATED = 0.1  # of the grammar's candidates: an example again, word for word or behind a phrase
+PHRASES = ("", "", "Solve this problem. ", "Here is a question. ", "Read carefully: ")
+WRONG_BY = (-10, -2, -1, 1, 2, 10)  # a slip of the grammar's solver; two slips may agree
+_NUMBER = re.compile(r"(?:(?<![\w)])-)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+|/\d+)?")
+_NEXT = ("\nProblem:", "\nSolution:")  # a model that only continues text goes on with these
+
+
+@dataclass(frozen=True)
+class Item:
+    """A problem with a solution to train on.
+
+    Attributes:
+        id: no other item of the pool has it.
+        problem: the text of the question.
+        solution: worked, ends with the answer.
+        answer: a number as `answer_in` writes it.
+        source: the problem's template, or `sampler`.
+        round: in which it came to the pool; 0 for what was there before.
+    """
+
+    id: str
+    problem: str
+    solution: str
+    answer: str
+    source: str
+    round: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A problem that a generator wrote, and its attempts to solve it.
+
+    Attributes:
+        problem: its text; where it could not be read, all that was written.
+        source: its template, or `sampler`.
+        solutions: one for each attempt.
+        answers: theirs; None where a solution gives none.
+        readable: whether a problem was found in what was written, short enough to be asked.
+    """
+
+    problem: str
+    source: str
+    solutions: tuple[str, ...] = ()
+    answers: tuple[str | None, ...] = ()
+    readable: bool = True
+
+
+Generate = Callable[[Sequence[Item], int, int], list[Candidate]]
+"""(examples, number of candidates, seed) → candidates, at most so many."""
+
+
+def items(drawn: Sequence[Problem]) -> list[Item]:
+    """The grammar's problems as a pool to grow from, with their worked solutions."""
+    return [
+        Item(each.id, each.question, each.rationale(), str(each.answer), each.template, 0) for each in drawn
+    ]
+
+
+def agreeing(answers: Sequence[str | None], least: int) -> list[int]:
+    """Places of the solutions that give the most frequent answer: Jung et al. 2025, section 3, τ = `least`.
+
+    None when fewer than `least` agree, or when two answers are equally frequent. A missing answer agrees
+    with nothing. (The released code rounds its threshold down to one, which keeps solutions that contradict
+    each other.)
+    """
+    counts = Counter(answer for answer in answers if answer is not None).most_common(2)
+    if not counts or counts[0][1] < least or (len(counts) == 2 and counts[0][1] == counts[1][1]):
+        return []
+    return [place for place, answer in enumerate(answers) if answer == counts[0][0]]
+
+
+def answer_in(solution: str) -> str | None:
+    """The final answer of a text (`measures.answers`), as an integer or a fraction; None without one."""
+    number = extract(solution).number
+    return None if number is None else str(number.value)
+
+
+# ------------------------------------------------------------------------------- the grammar
+def embedded(
+    *,
+    templates: Sequence[str] | None = None,
+    attempts: int = 3,
+    slip: float = 0.1,
+    **drawing: int | float | None,
+) -> Generate:
+    """A generator that imitates few-shot prompting with the grammar of `corpora.problems`.
+
+    One candidate in ten repeats an example. The others look at one example: 80 % take its template with new
+    words and numbers, 15 % another one with the same scenario or the same structure, 5 % any template.
+    Nothing here knows which templates are rare.
+
+    Args:
+        templates: those that it knows; None for all that are not held out.
+        attempts: solutions of each problem.
+        slip: probability that one of them ends with a wrong number, independently.
+        drawing: `n_words`, `largest` and `distractors` of `problems.draw`.
+
+    Raises:
+        UserError: no attempts, or a slip that is no probability.
+    """
+    _check_attempts(attempts)
+    if not 0 <= slip <= 1:
+        raise UserError(f"slip is a probability: choose 0 to 1, not {slip}.")
+    known = problems.templates() if templates is None else templates
+
+    def candidate(example: Item, rng: np.random.Generator) -> Candidate:
+        if rng.random() < REPEATED:
+            text = PHRASES[rng.integers(len(PHRASES))] + example.problem
+            source, solution = example.source, example.solution
+        else:
+            source = _template(example.source, known, rng)
+            drawn = problems.draw(1, int(rng.integers(2**31)), templates=[source], **drawing)[0]
+            text, solution = drawn.question, drawn.rationale()
+        solutions = tuple(_slipped(solution, slip, rng) for _ in range(attempts))
+        return Candidate(text, source, solutions, tuple(map(answer_in, solutions)))
+
+    def generate(seeds: Sequence[Item], n: int, seed: int) -> list[Candidate]:
+        streams = (np.random.default_rng([seed, index]) for index in range(n if seeds else 0))
+        return [candidate(seeds[rng.integers(len(seeds))], rng) for rng in streams]
+
+    return generate
+
+
+def _template(source: str, templates: Sequence[str], rng: np.random.Generator) -> str:
+    """A template for a problem like one of `source`, by the shares that `embedded` states."""
+    ticket = rng.random()
+    if ticket < SAME and source in templates:
+        return source
+    halves = source.split("/")
+    related = [name for name in templates if name != source and set(name.split("/")) & set(halves)]
+    choice = related if ticket < SAME + RELATED and related else templates
+    return choice[rng.integers(len(choice))]
+
+
+def _slipped(solution: str, slip: float, rng: np.random.Generator) -> str:
+    answer = answer_in(solution)
+    if rng.random() >= slip or answer is None:
+        return solution
+    *_, last = _NUMBER.finditer(solution)
+    wrong = Fraction(answer) + WRONG_BY[rng.integers(len(WRONG_BY))]
+    return f"{solution[: last.start()]}{wrong}{solution[last.end() :]}"
+
+
+def _check_attempts(attempts: int) -> None:
+    if attempts < 1:
+        raise UserError(f"Every problem has to be solved: choose attempts of 1 or more, not {attempts}.")
+
+
+# ------------------------------------------------------------------------------- a sampler
+def from_sampler(
+    sampler: Sampler,
+    *,
+    shots: int = 4,
+    attempts: int = 3,
+    max_new_tokens: int = 256,
+    temperature: float = 1.0,
+) -> Generate:
+    """A generator that shows a sampler a few problems and asks for another, and then for solutions.
+
+    A text is read as a problem when it holds a question mark and at least six words and was not cut off; the
+    answer is the last number of a solution that came to its end.
+
+    Args:
+        sampler: any; a model that only continues text and one that chats both know what to do.
+        shots: examples in a prompt, fewer when there are fewer.
+        attempts: solutions of each problem.
+        max_new_tokens: longest problem, and longest solution.
+        temperature: of both, as `Sampler.sample` takes it.
+
+    Raises:
+        UserError: no shots or attempts.
+    """
+    _check_attempts(attempts)
+    if shots < 1:
+        raise UserError(f"A prompt has to show something: choose shots of 1 or more, not {shots}.")
+    drawing = {"max_new_tokens": max_new_tokens, "temperature": temperature}
+
+    def generate(seeds: Sequence[Item], n: int, seed: int) -> list[Candidate]:
+        streams = (np.random.default_rng([seed, index]) for index in range(n if seeds else 0))
+        size = min(shots, len(seeds))
+        shown = [[seeds[at] for at in rng.choice(len(seeds), size, replace=False)] for rng in streams]
+        prompts = [prompt_for(sampler, _ask_problem(each)) for each in shown]
+        written = sampler.sample(prompts, stop=_NEXT, seed=seed, **drawing)
+        texts = [_read_problem(completion) for (completion,) in written]
+        found = {
+            index: prompt_for(sampler, _ask_solution(shown[index], text))
+            for index, text in enumerate(texts)
+            if text
+        }
+        # A problem that is too long to be asked back is as if it could not be read.
+        found = {index: prompt for index, prompt in found.items() if fits(sampler, prompt)}
+        prompts = list(found.values())
+        solved = sampler.sample(prompts, n=attempts, stop=_NEXT, seed=seed + 1, **drawing)
+        candidates = [Candidate(each.text, "sampler", readable=False) for (each,) in written]
+        for index, completions in zip(found, solved, strict=True):
+            solutions = tuple(each.text.strip() for each in completions)
+            answers = tuple(map(_read_answer, completions))
+            candidates[index] = Candidate(texts[index], "sampler", solutions, answers)
+        return candidates
+
+    return generate
+
+
+def _ask_problem(examples: Sequence[Item]) -> str:
+    shown = "".join(f"Problem: {each.problem}\n\n" for each in examples)
+    return (
+        "Below are word problems, each with one number as its answer. Write one more, complete in itself, "
+        "with a story and a way to its answer that none of them has. Write its text alone, in one paragraph."
+        "\n\n"
+        f"{shown}Problem:"
+    )
+
+
+def _ask_solution(examples: Sequence[Item], problem: str) -> str:
+    shown = "".join(f"Problem: {each.problem}\nSolution: {each.solution}\n\n" for each in examples)
+    return (
+        "Each problem is followed by its solution, worked step by step; the last number of the solution is "
+        f"the answer.\n\n{shown}Problem: {problem}\nSolution:"
+    )
+
+
+def _read_problem(completion: Completion) -> str | None:
+    """What was written up to its first paragraph with a question, without a label or a line before it."""
+    text = re.split(r"\n\s*(?:Solution|Answer)\b", completion.text.replace("**", "").strip())[0]
+    paragraphs = re.split(r"\n\s*\n", text.removeprefix("Problem:").strip())
+    kept = paragraphs[1:] if paragraphs[0].endswith((":", "!")) else paragraphs
+    asking = next((place for place, part in enumerate(kept) if "?" in part), None)
+    if asking is None:
+        return None
+    found = "\n".join(kept[: asking + 1]).removeprefix("Problem:").strip()
+    unfinished = completion.finish_reason == "length" and not found.endswith("?")
+    return found if len(found.split()) >= 6 and not unfinished else None
+
+
+def _read_answer(completion: Completion) -> str | None:
+    return answer_in(completion.text) if completion.finish_reason == "stop" else None

@@ -1,0 +1,238 @@
+"""The gradient map of 09_prismatic: examples laid out by their gradients, tied to clusters and to texts."""
+
+import os
+import textwrap
+from typing import Any
+
+import altair as alt
+import ipywidgets
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits
+
+from workbench.charts.theme import INK, MUTED, PALETTE, SHAPES
+from workbench.charts.vegalite import MAX_ROWS
+from workbench.charts.view import WIDGET, Bundle, Chart, Texts
+from workbench.errors import UserError
+from workbench.sanitize import sanitize
+
+FEWEST = 15  # UMAP's own number of neighbours: with fewer examples there is no neighbourhood to keep
+BARS = 40  # of one chart; more could not be hit with a mouse
+TITLE = "The map of gradients"
+
+
+def layout(vectors: np.ndarray, seed: int) -> np.ndarray:
+    """Return a place in the plane for each vector, such that vectors of like direction lie together.
+
+    UMAP (McInnes et al. 2018) on cosine distance. With 15 vectors or fewer, where it has no neighbourhoods to
+    keep, and where umap-learn is not installed (its compiler numba is late for new Pythons), the first two
+    principal components of the directions stand in.
+
+    Args:
+        vectors: shape (n, d), of any length but 0.
+        seed: of UMAP; the same seed gives the same picture on the same machine.
+
+    Returns:
+        Shape (n, 2); the axes have no unit.
+
+    Raises:
+        ValueError: the vectors are not a matrix of finite numbers.
+    """
+    vectors = np.asarray(vectors, dtype=np.float32)
+    if vectors.ndim != 2 or not len(vectors) or not np.isfinite(vectors).all():
+        raise ValueError(f"A layout needs a matrix of finite numbers, not one of shape {vectors.shape}.")
+    if len(vectors) <= FEWEST:
+        return _principal(vectors)
+    try:
+        import umap  # two seconds, so only when a map is drawn
+    except ImportError:
+        return _principal(vectors)
+    # One job: with more, UMAP forgets its seed.
+    made = umap.UMAP(n_neighbors=FEWEST, min_dist=0.15, metric="cosine", random_state=seed, n_jobs=1)
+    with threadpool_limits(1, "openmp"):  # else numba leaves torch with a thread for every core
+        return made.fit_transform(vectors)
+
+
+def _principal(vectors: np.ndarray) -> np.ndarray:
+    """The first two principal components of the unit rows, zero where there are fewer."""
+    units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    u, s, _ = np.linalg.svd(units - units.mean(0, keepdims=True), full_matrices=False)
+    places = np.zeros((len(vectors), 2), dtype=np.float32)
+    places[:, : min(2, len(s))] = (u * s)[:, :2]
+    return places
+
+
+class LargeMap(Chart):
+    """A chart of a sample, and in JupyterLab a widget that holds every point in its stead."""
+
+    def __init__(self, chart: Any, sentence: str, widget: ipywidgets.Widget | None) -> None:
+        super().__init__(chart, TITLE, sentence)
+        self.widget = widget
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
+        data, metadata = self.bundle()
+        if self.widget is not None:
+            data[WIDGET] = self.widget._repr_mimebundle_()[WIDGET]
+        return data, metadata
+
+
+def linked_map(points: pd.DataFrame, clusters: pd.DataFrame) -> Chart:
+    """The map, the clusters by size, and the text of the chosen example; clicks work without a kernel.
+
+    Args:
+        points: one row an example: x, y, cluster, template, text, contribution (nats) and, where there was a
+            decision, accepted (bool).
+        clusters: cluster, size, density (mean cosine to the centroid), exemplar (a text).
+
+    Raises:
+        UserError: there are more than 5,000 points and jupyter-scatter is missing in JupyterLab.
+    """
+    sentence = (
+        "Each point is an example; near points have gradients of like direction, bright ones add most to the "
+        "score (−uᵀ log(S) u). Click a bar to see its cluster, click a point to read it below."
+    )
+    if len(points) <= MAX_ROWS:
+        return Chart(_picture(points, clusters), TITLE, sentence)
+    # A widget is for a live front end only; a headless run needs no extra.
+    widget = None if os.environ.get("WORKBENCH_HEADLESS") == "1" else _everything(points, clusters)
+    sample = points.sample(MAX_ROWS, random_state=0)
+    sentence += f" This still picture shows {MAX_ROWS:,} of {len(points):,}, drawn at random."
+    return LargeMap(_picture(sample, clusters), sentence, widget)
+
+
+def _picture(points: pd.DataFrame, clusters: pd.DataFrame) -> alt.VConcatChart:
+    chosen = int(np.argmax(points["contribution"]))
+    one = {"empty": False, "toggle": False, "clear": False}  # one example is always chosen
+    point = alt.selection_point(
+        name="chosen", fields=["point"], value=[{"point": chosen}], nearest=True, **one
+    )
+    bar = alt.selection_point(name="picked", fields=["cluster"], toggle=False)
+    rows = points.assign(
+        point=np.arange(len(points)), shape=_shapes(points, clusters), text=points["text"].map(_wrapped)
+    )
+    # Legends of their own stand above the cloud; shared ones would go below the texts.
+    own = {"color": "independent", "shape": "independent"}
+    top = alt.hconcat(_cloud(rows, point, bar), _bars(clusters, bar), spacing=24).resolve_legend(**own)
+    texts = alt.hconcat(*_read(rows, clusters, point), spacing=20)
+    return alt.vconcat(top, texts, spacing=16).resolve_legend(**own)
+
+
+def _shapes(points: pd.DataFrame, clusters: pd.DataFrame) -> list[str]:
+    """Accepted or not; without decisions, how large the example's cluster is among all clusters."""
+    if "accepted" in points:
+        return ["accepted" if each else "rejected" for each in points["accepted"]]
+    place = clusters.set_index("cluster")["size"].rank(pct=True)
+    names = ["small", "middle", "large"]
+    return [names[min(2, int(3 * (share - 1e-9)))] for share in points["cluster"].map(place)]
+
+
+def _wrapped(text: str) -> str:
+    """At most nine lines that fit into half the picture."""
+    lines = [piece for line in sanitize(text, 350).splitlines() for piece in textwrap.wrap(line, 52) or [""]]
+    return "\n".join(lines[:9] if len(lines) <= 9 else [*lines[:8], "…"])
+
+
+# Where the nearest point answers, Vega-Lite 6 looks for texts in the wrong datum and finds "undefined".
+_TOOLTIP = (
+    "{template: (datum.datum || datum).template, cluster: (datum.datum || datum).cluster, "
+    "contribution: format((datum.datum || datum).contribution, '.2f')}"
+)
+
+
+def _cloud(rows: pd.DataFrame, point: alt.Parameter, bar: alt.Parameter) -> alt.LayerChart:
+    hidden = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
+    base = alt.Chart(rows).encode(
+        x=alt.X("x:Q", title="layout, first axis (no unit)").axis(hidden).scale(zero=False),
+        y=alt.Y("y:Q", title="layout, second axis (no unit)").axis(hidden).scale(zero=False),
+    )
+    dots = base.mark_point(filled=True, size=42, stroke=MUTED, strokeWidth=0.4).encode(
+        color=alt.Color("contribution:Q", title="adds to the score (nats)")
+        .legend(orient="top", gradientLength=150),
+        shape=alt.Shape("shape:N", title=None if "accepted" in rows else "cluster").scale(range=SHAPES)
+        .legend(orient="top", symbolFillColor=MUTED, symbolStrokeColor=MUTED),
+        opacity=alt.when(bar).then(alt.value(0.9)).otherwise(alt.value(0.07)),
+        tooltip=alt.value(alt.ExprRef(_TOOLTIP)),
+    ).add_params(point)  # fmt: skip
+    ring = base.mark_point(filled=False, shape="circle", size=190, strokeWidth=2.5, color=PALETTE[1])
+    return (dots + ring.transform_filter(point)).properties(width=440, height=360)
+
+
+def _bars(clusters: pd.DataFrame, bar: alt.Parameter) -> alt.LayerChart:
+    shown = clusters.sort_values("size", ascending=False, kind="stable")
+    if len(shown) > BARS:
+        shown = pd.concat([shown.head(BARS // 2), shown.tail(BARS // 2)])
+    shown = shown.assign(exemplar=shown["exemplar"].map(_wrapped))
+    title = "cluster" if len(shown) == len(clusters) else f"{BARS // 2} largest and {BARS // 2} smallest"
+    base = alt.Chart(shown).encode(y=alt.Y("cluster:N", title=title, sort=shown["cluster"].tolist()))
+    bars = base.mark_bar(cursor="pointer").encode(
+        x=alt.X("size:Q", title="size, and cosine to the centre").axis(tickCount=4),
+        opacity=alt.when(bar).then(alt.value(1)).otherwise(alt.value(0.35)),
+        tooltip=["cluster", "size", alt.Tooltip("density", format=".2f"), "exemplar"],
+    ).add_params(bar)  # fmt: skip
+    number = base.mark_text(align="left", dx=4, fontSize=9, color=MUTED).encode(
+        x="size:Q", text=alt.Text("density:Q", format=".2f")
+    )
+    return (bars + number).properties(width=170, height=360)
+
+
+def _read(rows: pd.DataFrame, clusters: pd.DataFrame, point: alt.Parameter) -> list[alt.LayerChart]:
+    """The chosen example, and beside it the one nearest to the centre of its cluster."""
+    centres = clusters[["cluster", "size", "exemplar"]].assign(exemplar=clusters["exemplar"].map(_wrapped))
+    base = (
+        alt.Chart(rows)
+        .transform_filter(point)
+        .transform_lookup("cluster", from_=alt.LookupData(centres, "cluster", ["size", "exemplar"]))
+        .transform_calculate(
+            example="datum.template + ', adds ' + format(datum.contribution, '.2f') + ' nats'",
+            centre="'cluster ' + datum.cluster + ', size ' + datum.size + ', nearest to its centre'",
+        )
+        .encode(x=alt.value(0))
+    )
+    height = 24 + 16 * (1 + max(text.count("\n") for text in [*rows["text"], *centres["exemplar"]]))
+    style = {"align": "left", "baseline": "top", "lineBreak": "\n", "limit": 372}
+    return [
+        (
+            base.mark_text(**style, fontWeight=600, color=INK).encode(y=alt.value(0), text=f"{head}:N")
+            + base.mark_text(**style, lineHeight=16, color=INK).encode(y=alt.value(20), text=f"{body}:N")
+        ).properties(width=350, height=height)
+        for head, body in (("example", "text"), ("centre", "exemplar"))
+    ]
+
+
+def _everything(points: pd.DataFrame, clusters: pd.DataFrame) -> ipywidgets.Widget:
+    """All points in jupyter-scatter; a click, a lasso or the list of clusters shows texts below."""
+    try:
+        import jscatter
+    except ImportError:
+        raise UserError(
+            f"A map of more than {MAX_ROWS:,} points needs the extra: "
+            'pip install "small-model-workbench[maps]"'
+        ) from None
+    # Numbers only: its tooltips and legends would set strings of the data as HTML.
+    frame = points[["x", "y", "contribution"]].reset_index(drop=True)
+    scatter = jscatter.Scatter(data=frame, x="x", y="y", color_by="contribution", height=460, axes=False)
+    output = ipywidgets.Output()
+    names = [
+        (f"{row.cluster}: {row.size:,} examples, cosine {row.density:.2f}", int(row.cluster))
+        for row in clusters.sort_values("size", ascending=False)[["cluster", "size", "density"]].itertuples()
+    ]
+    menu = ipywidgets.Dropdown(
+        options=[("none", -1), *names], description="cluster", layout={"width": "420px"}
+    )
+
+    def read(change: dict[str, Any]) -> None:
+        kept = points.iloc[[int(each) for each in change["new"][:6]]]
+        cards = [{"label": f"cluster {row.cluster}, {row.template}, {row.contribution:.2f} nats",
+                  "text": row.text} for row in kept.itertuples()]  # fmt: skip
+        shown = Texts(cards, f"{len(change['new']):,} chosen", "The first six of them.", limit=800)
+        data, metadata = shown.bundle(png=False)
+        output.outputs = ({"output_type": "display_data", "data": data, "metadata": metadata},)
+
+    def pick(change: dict[str, Any]) -> None:
+        scatter.selection(np.flatnonzero(points["cluster"] == change["new"]))
+
+    scatter.widget.observe(read, "selection")
+    menu.observe(pick, "value")
+    scatter.selection([int(np.argmax(points["contribution"]))])
+    told = f"{len(points):,} examples, bright ones add most: click one, shift and drag, or choose a cluster."
+    return ipywidgets.VBox([ipywidgets.Label(told), menu, scatter.show(), output])

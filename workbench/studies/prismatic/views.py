@@ -1,0 +1,331 @@
+"""Pictures of 09_prismatic: diversity against accuracy, what sketching costs, and how the pool grows."""
+
+import re
+from difflib import SequenceMatcher
+
+import altair as alt
+import ipywidgets
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from workbench.charts.theme import INK, MUTED, ON_BRIGHT, SHAPES, series
+from workbench.charts.view import Chart, Explorer, Table, Texts
+from workbench.sanitize import sanitize
+
+UNITS = {
+    "G-Vendi": "effective number",
+    "embedding Vendi": "effective number",
+    "n-gram entropy": "bits",
+    "perplexity": "of the proxy",
+}
+_ROWS = 40  # of a heat map; more clusters are averaged in neighbouring ranks
+
+
+def card(frame: pd.DataFrame) -> Table:
+    """The score and what stands around it. Columns: measure, value, low, high, note."""
+    shown = frame.assign(value=frame["value"].map("{:.4g}".format), interval=[
+        "" if np.isnan(low) else f"{low:.4g} to {high:.4g}"
+        for low, high in zip(frame["low"], frame["high"], strict=True)
+    ])  # fmt: skip
+    return Table(
+        shown[["measure", "value", "interval", "note"]],
+        "How diverse the examples are",
+        "The first line is the score with its 95 % interval (split halves); the next two are what it could "
+        "be at most, the others are measures of the same texts for comparison.",
+    )
+
+
+def tracks(frame: pd.DataFrame) -> Chart:
+    """Accuracy out of distribution against each measure of diversity, a point a training subset.
+
+    Columns: subset, measure, value, accuracy, low, high (of the accuracy), vocabulary (how the subset was
+    drawn), n_templates; where there, rho, rho_low, rho_high go above the panel.
+    """
+    limits = [frame["low"].min(), frame["high"].max()]
+    sizes = sorted(
+        {frame["n_templates"].min(), int(frame["n_templates"].median()), frame["n_templates"].max()}
+    )
+    panels = [_panel(rows, name, limits, sizes) for name, rows in frame.groupby("measure", sort=False)]
+    return Chart(
+        alt.concat(*panels, columns=2, spacing={"row": 26, "column": 34}),
+        "Diversity against accuracy out of distribution",
+        "Each point is a model trained on one of the subsets, all of the same size; bars are 95 % intervals "
+        "over questions." + " ρ is the rank correlation, with its 95 % interval." * ("rho" in frame),
+    )
+
+
+def _panel(rows: pd.DataFrame, measure: str, limits: list[float], sizes: list[int]) -> alt.LayerChart:
+    title, first = measure, rows.iloc[0]
+    if "rho" in rows:
+        title += f": ρ = {_signed(first.rho)} [{_signed(first.rho_low)}, {_signed(first.rho_high)}]"
+    unit = f" ({UNITS[measure]})" if measure in UNITS else ""
+    base = alt.Chart(rows, width=300, height=200).encode(
+        x=alt.X("value:Q", title=f"{measure}{unit}").scale(zero=False, padding=12).axis(tickCount=5)
+    )
+    bars = base.mark_rule(opacity=0.35).encode(y="low:Q", y2="high:Q")
+    points = base.mark_point(filled=True).encode(
+        y=alt.Y("accuracy:Q", title="OOD accuracy").scale(domain=limits, nice=True).axis(format="%"),
+        color=alt.Color("vocabulary:N", title="how drawn"),
+        shape=alt.Shape("vocabulary:N", title="how drawn").scale(range=SHAPES),
+        size=alt.Size("n_templates:Q", title="templates").scale(range=[30, 160])
+        .legend(values=sizes, symbolFillColor=MUTED, symbolStrokeColor=MUTED),
+        tooltip=["subset", "vocabulary", "n_templates", alt.Tooltip("value", format=".4g"),
+                 *_tips(".1%", "accuracy", "low", "high")],
+    )  # fmt: skip
+    heading = alt.TitleParams(sanitize(title), fontSize=12.5, offset=6, anchor="start")
+    return (bars + points).properties(title=heading)
+
+
+def correlations(frame: pd.DataFrame) -> Chart:
+    """Rank correlation of each measure with accuracy. Columns: measure, rho, low, high, n."""
+    rows = frame.assign(shown=frame["rho"].map(_signed)).sort_values("rho", ascending=False)
+    order = [sanitize(name) for name in rows["measure"]]
+    base = alt.Chart(rows, height=46 * len(rows)).encode(y=alt.Y("measure:N", title=None, sort=order))
+    rules = base.mark_rule(strokeWidth=2.5).encode(
+        x=alt.X("low:Q", title="Spearman's ρ with OOD accuracy").scale(domain=[-1, 1]), x2="high:Q"
+    )
+    points = base.mark_point(filled=True, size=110).encode(
+        x="rho:Q", tooltip=["measure", *_tips(".3f", "rho", "low", "high"),
+                            "n"],
+    )  # fmt: skip
+    numbers = base.mark_text(dy=-13).encode(x="rho:Q", text="shown:N")
+    zero = alt.Chart(rows).mark_rule(strokeDash=[4, 4]).encode(x=alt.datum(0))
+    return Chart(
+        zero + rules + points + numbers,
+        "How well each measure ranks the subsets",
+        f"Dots are rank correlations over {frame['n'].max()} subsets, lines their 95 % intervals; "
+        "where one crosses the dashed line at zero, the measure is not told apart from chance.",
+    )
+
+
+def dimensions(frame: pd.DataFrame) -> Chart:
+    """G-Vendi against the dimension of the sketch. Columns: dimension, score, expected, cap, method."""
+    columns = ["dimension", "value", "line"]
+    bounds = frame.rename(columns={"method": "line", "score": "value"})[columns]
+    for name, column in (("expected after projection", "expected"), ("cap, min(n, d)", "cap")):
+        bound = frame.dropna(subset=[column]).drop_duplicates("dimension")
+        bounds = pd.concat([bounds, bound.assign(line=name, value=bound[column])[columns]])
+    limits = [0.8 * bounds["value"].min(), 1.2 * bounds["value"].max()]
+    chart = (
+        alt.Chart(bounds)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("dimension:Q", title="dimension of the sketch")
+            .scale(type="log", base=2, nice=False)
+            .axis(values=sorted(frame["dimension"].unique()), format="d"),
+            y=alt.Y("value:Q", title="effective number of gradients").scale(
+                type="log", domain=limits, nice=False
+            ),
+            tooltip=["line", "dimension", alt.Tooltip("value", format=".4g")],
+            **series("line", "score"),
+        )
+    )
+    return Chart(
+        chart,
+        "What the dimension of the sketch does to the score",
+        "The same examples, sketched to more and more numbers. Few numbers lower G-Vendi; “expected” is what "
+        "they would leave of unrelated gradients. The order-2 score of two independent sketches is free of "
+        "that bias and should lie flat.",
+    )
+
+
+def growth(frame: pd.DataFrame) -> Chart:
+    """G-Vendi over rounds, over that of the first pool. Columns: arm, round, n, g_vendi, low, high."""
+    arms = list(dict.fromkeys(frame["arm"]))
+    # Arms stand a little beside each other, or their intervals would hide each other.
+    beside = 0.06 * (frame["arm"].map(arms.index) - (len(arms) - 1) / 2)
+    base = alt.Chart(frame.assign(x=frame["round"] + beside)).encode(
+        x=alt.X("x:Q", title="round")
+        .scale(nice=False, padding=14)
+        .axis(tickMinStep=1, format="d", grid=False)
+    )
+    bars = base.mark_rule(strokeWidth=1.5).encode(
+        y=alt.Y("low:Q", title="G-Vendi, first pool = 1").scale(zero=False),
+        y2="high:Q",
+        stroke=alt.Stroke("arm:N", legend=None),
+    )
+    lines = base.mark_line(point=True).encode(
+        y=alt.Y("g_vendi:Q"),
+        tooltip=["arm", "round", "n", *_tips(".2f", "g_vendi", "low", "high")],
+        **series("arm", "grown by"),
+    )
+    return Chart(
+        bars + lines,
+        "G-Vendi over rounds",
+        "Each line is a way to take new examples into pools that start alike; all are scored at the size of "
+        "the first pool, and relative to it. Bars are 95 % intervals over repetitions, moved aside a little.",
+    )
+
+
+def cluster_growth(frame: pd.DataFrame) -> Chart:
+    """Sizes of clusters over rounds, sparsest on top. Columns: round, cluster, size, arm."""
+    first = frame[frame["round"] == frame["round"].min()].groupby("cluster")["size"].mean()
+    rank = first.reindex(frame["cluster"].unique(), fill_value=0).rank(method="first").astype(int)
+    rows = min(len(rank), _ROWS)
+    shown = frame.assign(place=(frame["cluster"].map(rank) - 1) * rows // len(rank) + 1)
+    shown = shown.groupby(["arm", "round", "place"], as_index=False)["size"].mean()
+    title = "cluster" if rows == len(rank) else f"{len(rank)} clusters in {rows} groups"
+    cells = (
+        alt.Chart(shown, height=alt.Step(max(8, 240 // rows)))
+        .mark_rect()
+        .encode(
+            x=alt.X("round:O", title="round"),
+            y=alt.Y("place:O", title=f"{title}, sparsest first"),
+            color=alt.Color("size:Q", title="examples").scale(type="sqrt"),
+            tooltip=["arm", "round", alt.Tooltip("place", title="rank"), alt.Tooltip("size", format=".1f")],
+        )
+    )
+    return Chart(
+        _across(cells, frame),
+        "Which clusters grow",
+        "A row is a cluster, sorted by its size in the first round; bright cells hold many examples. "
+        "Where sparse clusters are sought, the top rows brighten.",
+    )
+
+
+def decisions(frame: pd.DataFrame) -> Chart:
+    """What became of the candidates, by round and arm. Columns: arm, round, reason, count."""
+    totals = frame.groupby("reason")["count"].sum().sort_values(ascending=False)
+    order = sorted(totals.index, key=lambda reason: reason != "accepted")
+    number = {reason: place for place, reason in enumerate(order, 1)}
+    rows = frame.assign(number=frame["reason"].map(number))
+    digit, highest = rows["number"].astype(str), rows.groupby(["arm", "round"])["count"].sum().max()
+    rows = rows.assign(
+        named=digit + " " + rows["reason"], digit=digit.where(rows["count"] > 0.06 * highest, "")
+    )
+    base = alt.Chart(rows, height=240).encode(x=alt.X("round:O", title="round"), order="number:Q")
+    bars = base.mark_bar().encode(
+        y=alt.Y("count:Q", title="candidates").stack("zero"),
+        color=alt.Color("named:N", title="decision").legend(orient="bottom", columns=4),
+        tooltip=["arm", "round", "reason", "count"],
+    )
+    digits = base.mark_text(color=ON_BRIGHT, fontSize=11).encode(
+        y=alt.Y("count:Q").stack("zero").bandPosition(0.5), text="digit:N"
+    )
+    return Chart(
+        _across(bars + digits, frame),
+        "What became of the candidates",
+        "Each bar holds the candidates of a round; its lowest part was accepted, the others were turned down "
+        "for the reason with the number that stands in the part.",
+    )
+
+
+def examples(frame: pd.DataFrame) -> Explorer:
+    """Candidates to read, by arm and by what was decided.
+
+    Columns: arm, round, id, problem, source, decision, reason, cluster, similarity.
+    """
+
+    # One reason, such as a lot, may let one candidate in and turn another down.
+    alike = frame["decision"] == frame["reason"]
+    frame = frame.assign(what=frame["decision"].where(alike, frame["decision"] + ": " + frame["reason"]))
+
+    def draw(arm: str, reason: str) -> Texts:
+        own = frame[frame["arm"] == arm]
+        if reason == "all":
+            shown = own.groupby("what", sort=False).head(1)
+        else:
+            shown = own[own["what"] == reason].head(6)
+        found = "no candidate" if shown.empty else f"{len(shown)} of {len(own):,} candidates"
+        return Texts(
+            [{"label": _decided(row), "text": row.problem} for row in shown.itertuples()],
+            "Candidates and what was decided",
+            f"Arm {arm}, reason {reason}: {found}. Above each text the decision, its reason, the nearest "
+            "cluster and the cosine to it.",
+        )
+
+    return Explorer(
+        draw,
+        arm=ipywidgets.Dropdown(options=list(dict.fromkeys(frame["arm"]))),
+        reason=ipywidgets.Dropdown(options=["all", *sorted(set(frame["what"]))]),
+    )
+
+
+def _decided(row: tuple) -> str:
+    # Turned down before any gradient was taken: no cluster.
+    place = f", cluster {int(row.cluster)}, cosine {row.similarity:.2f}" if row.cluster >= 0 else ""
+    return f"{row.what} (round {row.round}, {row.source}{place})"
+
+
+def pairs(frame: pd.DataFrame) -> Texts:
+    """Pairs of examples that teach nearly the same, a card a pair. Columns: text_a, text_b, cosine."""
+    return Texts(
+        [_pair(place, row) for place, row in enumerate(frame.itertuples(), 1)],
+        "The most redundant pairs",
+        "Each card holds two examples, one above the other, whose gradients point almost the same way; "
+        "marked are the runs of words that both share. The cosine of equal directions is 1.",
+    )
+
+
+def _pair(place: int, row: tuple) -> dict[str, object]:
+    upper, lower = ([(each.start(), each.end()) for each in re.finditer(r"\S+", text)]
+                    for text in (row.text_a, row.text_b))  # fmt: skip
+    spelled = ([text[start:end].strip(".,;:?!").lower() for start, end in spans]
+               for text, spans in ((row.text_a, upper), (row.text_b, lower)))  # fmt: skip
+    shift, marks = len(row.text_a) + 2, []
+    for run in SequenceMatcher(None, *spelled, autojunk=False).get_matching_blocks()[:-1]:
+        marks.append((upper[run.a][0], upper[run.a + run.size - 1][1], "in both"))
+        marks.append((shift + lower[run.b][0], shift + lower[run.b + run.size - 1][1], "in both"))
+    text = f"{row.text_a}\n\n{row.text_b}"
+    return {"label": f"pair {place}, cosine {row.cosine:.3f}", "text": text, "marks": marks}
+
+
+def outcome(frame: pd.DataFrame) -> Chart:
+    """Accuracy out of distribution by arm, a dot a seed. Columns: arm, seed, accuracy, n."""
+    rows = pd.DataFrame([_mean(arm, own) for arm, own in frame.groupby("arm", sort=False)])
+    order = [sanitize(arm) for arm in rows.sort_values("accuracy", ascending=False)["arm"]]
+    y = alt.Y("arm:N", title=None, sort=order)
+    dots = alt.Chart(frame, height=46 * len(rows)).mark_point(filled=True, size=80, opacity=0.7).encode(
+        x=alt.X("accuracy:Q", title="OOD accuracy").scale(zero=False).axis(format="%", tickCount=6), y=y,
+        tooltip=["arm", "seed", alt.Tooltip("accuracy", format=".1%"), "n"],
+    )  # fmt: skip
+    means = alt.Chart(rows).encode(y=y)
+    return Chart(
+        means.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q") + dots
+        + means.mark_tick(thickness=3, size=22, color=INK).encode(x="accuracy:Q")
+        + means.mark_text(dy=-16).encode(x="accuracy:Q", text="shown:N"),
+        "Accuracy out of distribution by arm",
+        "A dot is a model of one seed, the tick their mean, the line its 95 % interval over seeds "
+        "(Student's t).",
+    )  # fmt: skip
+
+
+def _mean(arm: str, own: pd.DataFrame) -> dict[str, object]:
+    mean, n = own["accuracy"].mean(), len(own)
+    half = stats.t.ppf(0.975, n - 1) * own["accuracy"].std() / np.sqrt(n) if n > 1 else np.nan
+    return {"arm": arm, "accuracy": mean, "low": mean - half, "high": mean + half, "shown": f"{mean:.1%}"}
+
+
+def contributions(frame: pd.DataFrame) -> Table:
+    """The examples that add most and least to the score. Columns: text, template, contribution (nats)."""
+    ordered = frame.sort_values("contribution", ascending=False, kind="stable").reset_index(drop=True)
+    shown = ordered if len(ordered) <= 10 else pd.concat([ordered.head(5), ordered.tail(5)])
+    table = pd.DataFrame(
+        {
+            "rank": shown.index + 1,
+            "contribution (nats)": shown["contribution"].round(3),
+            "template": shown["template"],
+            "text": shown["text"],
+        }
+    )
+    return Table(
+        table,
+        "What adds most and least",
+        f"−uᵀ log(S) u of the five highest and the five lowest of {len(frame):,} examples; the mean of "
+        "all of them is the logarithm of G-Vendi.",
+    )
+
+
+def _tips(form: str, *names: str) -> list[alt.Tooltip]:
+    return [alt.Tooltip(name, format=form) for name in names]
+
+
+def _across(chart: alt.Chart | alt.LayerChart, frame: pd.DataFrame) -> alt.FacetChart:
+    """A panel an arm, all in one row as wide as a page."""
+    step = max(8, 520 // (frame["arm"].nunique() * frame["round"].nunique()))
+    return chart.properties(width=alt.Step(step)).facet(column=alt.Column("arm:N", title=None), spacing=10)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")

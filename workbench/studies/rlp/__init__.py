@@ -1,0 +1,1 @@
+"""11: reinforcement as a pre-training objective (RLP)."""

@@ -1,0 +1,120 @@
+"""What 11_rlp reads: the embedded language, or the texts of a file with any model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from workbench.corpora import thoughts
+from workbench.corpora.thoughts import Aim, Chain
+from workbench.engine.tokens import encode
+from workbench.errors import UserError
+from workbench.studies.rlp.method import Thinking
+from workbench.studies.rlp.positions import Position, positions
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+HELD_OUT = 1_000_000  # the seed of what is only asked
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Chains, answered at once: the text that every arm learns from."""
+
+    slots: int
+
+    def chains(self, n: int, seed: int) -> list[Chain]:
+        """`n` chains of all lengths."""
+        return thoughts.draw(n, range(1, self.slots + 1), self.slots, np.random.default_rng([seed, 1]))
+
+    def documents(self, n: int, seed: int) -> list[str]:
+        """Questions with their answers, without thoughts."""
+        return [chain.question + chain.answer for chain in self.chains(n, seed)]
+
+    def chosen(self, n: int, seed: int, *_: object) -> list[Position]:
+        """Before the answers of `documents`."""
+        return [(chain.question, chain.answer) for chain in self.chains(n, seed)]
+
+    def anywhere(self, n: int, seed: int, *_: object) -> list[Position]:
+        """Before a random word of each of `documents`, but the first."""
+        rng, positions = np.random.default_rng([seed, 2]), []
+        for text in self.documents(n, seed):
+            words = text.split()
+            place = int(rng.integers(1, len(words)))
+            positions.append((" ".join(words[:place]), "".join(f" {word}" for word in words[place:])))
+        return positions
+
+    def examples(self) -> list[Position]:
+        """A few documents as the base reads them."""
+        rng = np.random.default_rng(3)
+        texts = [thoughts.found(chain, 1.0, 0.0, rng) for chain in self.chains(4, 0)] + [thoughts.made(rng)]
+        return [(before + " =", after) for before, _, after in (text.partition(" =") for text in texts)]
+
+    def items(self, n: int, seed: int) -> list[Chain | Aim]:
+        """`n` chains and as many aims to learn from."""
+        rng = np.random.default_rng([seed, 3])
+        aims = [aim for aim in thoughts.aims() if (aim.start + aim.goal) % 2]
+        return [*self.chains(n, seed), *(aims[place] for place in rng.integers(0, len(aims), n))]
+
+    def asked(self, n: int) -> tuple[list[Chain], list[Aim]]:
+        """`n` chains, and the fifty aims that nothing is rewarded for."""
+        return self.chains(n, HELD_OUT), [aim for aim in thoughts.aims() if not (aim.start + aim.goal) % 2]
+
+
+@dataclass(frozen=True)
+class FileTexts:
+    """Texts of a file, nine tenths to learn from and the rest to be asked about."""
+
+    train: Sequence[str]
+    held_out: Sequence[str]
+    thinking: Thinking
+
+    @classmethod
+    def of(cls, texts: Sequence[str], thinking: Thinking, seed: int) -> "FileTexts":
+        """The texts in random order, cut into the two parts.
+
+        Raises:
+            UserError: there are fewer than twenty.
+        """
+        if len(texts) < 20:
+            raise UserError(f"The text has {len(texts)} documents: give 20 or more, some are for the test.")
+        order = np.random.default_rng([seed, 0]).permutation(len(texts))
+        cut = max(len(texts) // 10, 2)
+        return cls([texts[place] for place in order[cut:]], [texts[place] for place in order[:cut]], thinking)
+
+    def documents(self, n: int, seed: int) -> list[str]:
+        """`n` texts in random order, again from the start where there are fewer."""
+        rng = np.random.default_rng([seed, 1])
+        texts = self.held_out if seed == HELD_OUT else self.train
+        passes = [rng.permutation(len(texts)) for _ in range(-(-n // len(texts)))]
+        return [texts[place] for place in np.concatenate(passes)[:n]]
+
+    def examples(self) -> list[Position]:
+        """How a few of the texts begin."""
+        return [(text[:60], text[60:120]) for text in self.train[:3]]
+
+    def chosen(
+        self, n: int, seed: int, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast"
+    ) -> list[Position]:
+        """Where the next token of `documents` is uncertain, one place each."""
+        return self._positions(n, seed, model, tokenizer, how="entropy")
+
+    def anywhere(
+        self, n: int, seed: int, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast"
+    ) -> list[Position]:
+        """A random place in each of `documents`."""
+        return self._positions(n, seed, model, tokenizer, how="random")
+
+    def _positions(
+        self, n: int, seed: int, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", how: str
+    ) -> list[Position]:
+        thinking, context = self.thinking, getattr(model.config, "max_position_embeddings", None) or 1 << 30
+        marks = len(encode(tokenizer, [thinking.opening + thinking.closing])[0]) + 2  # may be cut otherwise
+        room = context - thinking.max_tokens - thinking.horizon - marks
+        if room < 1:
+            raise UserError(f"Thoughts of {thinking.max_tokens} tokens fill the context of {context}.")
+        texts = self.documents(n, seed)
+        return positions(texts, tokenizer, horizon=thinking.horizon, how=how, model=model, longest=room,
+                         seed=seed)[0]  # fmt: skip

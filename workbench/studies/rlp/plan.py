@@ -1,0 +1,129 @@
+"""What 11_rlp does: its arms, their sizes by profile, and the plan that its parameters make."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from workbench.corpora import thoughts
+from workbench.corpora.loaders.texts import load_texts
+from workbench.engine import loading
+from workbench.engine.rl.objective import RLConfig
+from workbench.engine.training.lora import Lora
+from workbench.errors import UserError
+from workbench.studies.rlp.data import Embedded, FileTexts
+from workbench.studies.rlp.language import Language
+from workbench.studies.rlp.method import Thinking
+
+BASE, TOKENS, COMPUTE = "base", "text, equal tokens", "text, equal compute"
+RLP, PURE, RPT = "RLP", "RLP, no next-token loss", "RPT"
+ANYWHERE, GRPO, BOTH = "RLP, random positions", "GRPO", "RLP, then GRPO"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is trained and asked.
+
+    Attributes:
+        language: of the embedded model.
+        rlp: steps of RLP.
+        grpo: steps of GRPO.
+        prompts: of a step.
+        learning_rate: of both.
+        text_rate: of more text.
+        tested: positions, and chains, that are asked.
+        draws: replies to each chain and thoughts at each position; aims get twice as many.
+        seeds: repetitions.
+    """
+
+    language: Language
+    rlp: int
+    grpo: int
+    prompts: int
+    learning_rate: float
+    text_rate: float
+    tested: int
+    draws: int
+    seeds: int
+
+
+SIZES = {
+    "tiny": Sizes(Language((3, 64), 5, 500, 400), 40, 40, 16, 5e-4, 1e-3, 200, 8, 3),
+    "small": Sizes(Language((4, 128), 8, 1_000, 1_500), 150, 150, 32, 2e-4, 1e-3, 500, 16, 4),
+    "paper": Sizes(Language((4, 128), 8, 1_000, 1_500), 200, 200, 512, 1e-6, 1e-6, 2_000, 16, 4),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done: see `plan`."""
+
+    sizes: Sizes
+    source: Embedded | FileTexts
+    thinking: Thinking
+    policy: RLConfig
+    next_token_weight: float
+    baseline: str
+    model: str
+    lora: Lora | None
+    batch_size: int | None
+    device: str
+    seed: int
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """GRPO needs questions whose answers can be checked, which only the embedded language has."""
+        checked = (GRPO, BOTH) if isinstance(self.source, Embedded) else ()
+        return (BASE, TOKENS, RLP, COMPUTE, PURE, RPT, ANYWHERE, *checked)
+
+    def base(self, folder: Path) -> str | Path:
+        """Where the base of a repetition is, whose folder this is."""
+        return folder / BASE if self.model == "embedded" else self.model
+
+    @property
+    def rows(self) -> int:
+        """Rows of a step on more text."""
+        return self.sizes.language.rows if self.model == "embedded" else self.policy.prompts_per_step
+
+    @property
+    def context(self) -> int:
+        """Tokens of such a row."""
+        return self.sizes.language.context if self.model == "embedded" else 256
+
+
+def plan(params: Any) -> Plan:
+    """The plan that the notebook's parameters make.
+
+    Raises:
+        UserError: model and text do not go together, or a parameter is out of range.
+    """
+    named = {"rlp": params.steps, "grpo": params.steps, "learning_rate": params.learning_rate,
+             "seeds": params.repetitions}  # fmt: skip
+    given = {name: value for name, value in named.items() if value is not None}
+    if min(given.values(), default=1) <= 0:
+        raise UserError("steps, learning_rate and repetitions must be above 0.")
+    if params.group < 2 or params.temperature <= 0:  # said before the imitator is trained
+        raise UserError(
+            "Thoughts are judged against others: give group=2 or more, and a temperature above 0."
+        )
+    sizes = replace(SIZES[params.profile], **given)
+    embedded = params.model == "embedded"
+    if embedded != (params.text == "embedded"):
+        raise UserError("The embedded model knows the embedded text only: give both model and text.")
+    if embedded:
+        source: Embedded | FileTexts = Embedded(sizes.language.slots)
+        thinking = Thinking(thoughts.OPENING, thoughts.CLOSING, sizes.language.slots + 3, 1)
+    else:
+        loading.check(params.model)
+        thinking = Thinking(f"\n<{params.tag}>", f"</{params.tag}>\n", params.thought_tokens, params.horizon)
+        texts = load_texts(params.text)
+        source = FileTexts.of(texts, thinking, params.seed)
+    policy = RLConfig(
+        group=params.group,
+        prompts_per_step=sizes.prompts,
+        temperature=params.temperature,
+        learning_rate=sizes.learning_rate,
+        loss=params.loss,
+    )
+    lora = Lora() if params.tuning == "lora" else None
+    return Plan(sizes, source, thinking, policy, params.next_token_weight, params.baseline,
+                params.model, lora, params.batch_size, params.device, params.seed)  # fmt: skip

@@ -1,0 +1,168 @@
+"""What 11_rlp found: predictions, pass@k, how many answers are left, thoughts, and claims."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import comb
+
+from workbench.measures.equivalence import rarefaction
+from workbench.measures.statistics import Interval, bootstrap_mean
+from workbench.studies.rlp.plan import ANYWHERE, BASE, BOTH, COMPUTE, GRPO, RLP, TOKENS
+
+# Titles of the pictures that show what is claimed.
+PREDICTED, PASSES, NARROWED = (
+    "What a thought is worth",
+    "Right in k replies",
+    "How many right answers are left",
+)
+SOME = 4  # right answers among which different ones are counted
+FOUR = f"answers of {SOME}"
+ITEM = ["seed", "item"]
+COMPARED = (BASE, COMPUTE, RLP, ANYWHERE, GRPO, BOTH)  # as many as curves can be told apart
+
+
+def pass_at(n: int, right: int, k: int) -> float:
+    """Chance that one of k of n replies is right, without bias: 1 - C(n - right, k) / C(n, k).
+
+    Chen et al. 2021 (arXiv 2107.03374), section 2.1.
+
+    Raises:
+        ValueError: k is not between 1 and n, or more are right than there are.
+    """
+    if not (1 <= k <= n and 0 <= right <= n):
+        raise ValueError(f"pass@{k} needs at least {k} replies, of which at most all are right")
+    return float(1 - comb(n - right, k, exact=True) / comb(n, k, exact=True))
+
+
+def passes(replies: pd.DataFrame) -> pd.DataFrame:
+    """pass@k by the main arms, of chains and of aims that nothing was rewarded for.
+
+    Returns:
+        Columns kind, arm, k (powers of two up to the draws), value, low, high (intervals over questions, each
+        in every repetition), n.
+    """
+    shown = replies[replies["arm"].isin(COMPARED)]
+    counts = shown.groupby(["kind", "arm", *ITEM], sort=False)["right"].agg(["size", "sum"]).reset_index()
+    rows = []
+    for (kind, arm), own in counts.groupby(["kind", "arm"], sort=False):
+        n = int(own["size"].min())
+        for k in [2**power for power in range(int(np.log2(n)) + 1)]:
+            values = [pass_at(n, right, k) for right in own["sum"]]
+            rows.append(
+                {"kind": kind, "arm": arm, "k": k, **_row(bootstrap_mean(values, groups=own["item"]))}
+            )
+    return pd.DataFrame(rows)
+
+
+def predicted(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Nats of the true next tokens by arm: columns arm, thought (without, with), value, low, high, n."""
+    return pd.DataFrame([
+        {"arm": arm, "thought": name, **_row(bootstrap_mean(own[column], groups=own["item"]))}
+        for arm, own in predictions.groupby("arm", sort=False)
+        for name, column in (("without a thought", "nats"), ("after a thought", "nats_with"))
+    ])  # fmt: skip
+
+
+def different(replies: pd.DataFrame) -> pd.DataFrame:
+    """How many different right answers there are among four right replies to an aim.
+
+    Returns:
+        A row an arm, repetition and aim: arm, seed, item, right (share), different (the expectation over all
+        choices of four right replies; NaN where there are fewer).
+    """
+
+    def measure(own: pd.DataFrame) -> pd.Series:
+        counts = own.loc[own["right"], "answer"].value_counts().to_numpy()
+        enough = counts.sum() >= SOME
+        return pd.Series({
+            "right": own["right"].mean(),
+            "different": float(rarefaction(counts, SOME)) if enough else np.nan,
+        })  # fmt: skip
+
+    aims = replies[replies["kind"] == "aim"]
+    return aims.groupby(["arm", *ITEM], sort=False)[["right", "answer"]].apply(measure).reset_index()
+
+
+def narrowed(table: pd.DataFrame) -> pd.DataFrame:
+    """`different` by arm: columns arm, measure, value, low, high, n (aims)."""
+    names = {"different": "different among four right", "right": "right"}
+    return pd.DataFrame([
+        {"arm": arm, "measure": named, **_row(bootstrap_mean(own[column], groups=own["item"]))}
+        for arm, own in table.groupby("arm", sort=False)
+        for column, named in names.items()
+        if own[column].notna().any()
+    ])  # fmt: skip
+
+
+def table(replies: pd.DataFrame, thought: pd.DataFrame) -> pd.DataFrame:
+    """Chains by arm: share right when free to think or not, how many think, and right when made to think."""
+    chains = replies[replies["kind"] == "chain"].groupby("arm", sort=False)
+    made = thought.groupby("arm", sort=False)
+    return pd.DataFrame({
+        "right": chains["right"].mean(),
+        "begin with a thought": chains["thinks"].mean(),
+        "right, made to think": made["right"].mean(),
+        "right steps in a thought": made["useful"].mean(),
+        "different answers": chains.apply(_answers, include_groups=False),
+    }).reset_index()  # fmt: skip
+
+
+def _answers(own: pd.DataFrame) -> float:
+    return own.groupby(ITEM)["answer"].nunique().mean()
+
+
+def claims(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """What the papers say, as `run.claim` takes it; intervals are over repetitions (one: over questions)."""
+    predictions, replies = tables["predictions"], tables["replies"]
+    nats = _by_arm(predictions.assign(nats=_better(predictions)), "nats")
+    paper = "RLP beats continued pre-training"
+    found = [
+        _claim("rlp-beats-text-at-equal-compute", paper, nats[COMPUTE] - nats[RLP], PREDICTED,
+               "After RLP the next token costs fewer nats than after more text at equal compute."),
+        _claim("rlp-beats-the-same-text", paper, nats[TOKENS] - nats[RLP], PREDICTED,
+               "After RLP the next token costs fewer nats than after reading the same text."),
+        _claim("random-positions-do", "One random position of each document is enough",
+               nats[BASE] - nats[ANYWHERE], PREDICTED,
+               "After RLP at random positions the chosen next tokens cost fewer nats than before."),
+    ]  # fmt: skip
+    if not len(replies):
+        return found
+    chains, aims = replies[replies["kind"] == "chain"], different(replies)
+    right, kinds = _by_arm(chains, "right"), _by_arm(aims, "different")
+    narrow = "Reinforcement narrows what a model answers"
+    return [
+        *found,
+        _claim("grpo-sharpens", "Reinforcement raises pass@1", right[GRPO] - right[BASE], PASSES,
+               "After GRPO a reply to a chain is right more often.", "share of replies"),
+        _claim("rlp-helps-grpo", "RLP's gains last through later training", right[BOTH] - right[GRPO], PASSES,
+               "GRPO ends with more right replies when RLP came before it.", "share of replies"),
+        _claim("grpo-narrows", narrow, kinds[COMPUTE] - kinds[GRPO], NARROWED,
+               "After GRPO four right replies to an aim hold fewer different ones than after text.", FOUR),
+        _claim("rlp-narrows", narrow, kinds[COMPUTE] - kinds[RLP], NARROWED,
+               "So do they after RLP, which has seen no aim either.", FOUR),
+    ]  # fmt: skip
+
+
+def _better(predictions: pd.DataFrame) -> pd.Series:
+    """Nats in the way that suits an arm best, with thoughts or without: no arm is held to a mode it lacks."""
+    means = predictions.groupby("arm")[["nats", "nats_with"]].mean()
+    thinks = (means["nats_with"] < means["nats"])[predictions["arm"]].to_numpy()
+    return predictions["nats_with"].where(thinks, predictions["nats"])
+
+
+def _by_arm(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    return rows.astype({column: float}).pivot_table(index=ITEM, columns="arm", values=column)
+
+
+def _claim(
+    name: str, paper: str, gain: pd.Series, view: str, says: str, unit: str = "nats"
+) -> dict[str, Any]:
+    gain = gain.dropna()
+    repeated = gain.groupby("seed").mean()
+    effect = bootstrap_mean(repeated if len(repeated) > 1 else gain).effect()
+    return {"name": name, "says": says, "paper": paper, "unit": unit, "view": view, **effect}
+
+
+def _row(interval: Interval) -> dict[str, float]:
+    return {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}

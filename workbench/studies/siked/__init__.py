@@ -1,0 +1,1 @@
+"""08: self-guided iterative distillation (SIKeD)."""

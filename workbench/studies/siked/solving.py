@@ -1,0 +1,152 @@
+"""Solutions of word problems: asked of a student, judged, and kept piece by piece.
+
+Programs run in the sandbox and nowhere else. What was asked and judged is kept by strategy and some
+questions at a time, so that a call that was cut off asks only for what it lost.
+"""
+
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from workbench import sandbox
+from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, Strategy
+from workbench.engine.sampling.sampler import Sampler, prompt_for
+from workbench.engine.sampling.transformers_sampler import fits
+from workbench.files import cached_table
+from workbench.measures.answers.grading import grade
+
+PIECE = 200  # questions that are asked together, and lost together when a call is cut off
+_TAGGED = re.compile(r"\s*\[(\w+)\]\s?(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question to solve: its id, its text and the right answer."""
+
+    id: str
+    text: str
+    gold: str
+
+
+def solve(
+    sampler: Sampler,
+    questions: Sequence[Question],
+    source: str,
+    *,
+    strategy: Strategy | None = None,
+    n: int = 1,
+    temperature: float = 0.7,
+    top_p: float = 0.95,
+    seed: int = 0,
+    max_new_tokens: int = 96,
+) -> list[Rationale]:
+    """Solutions by a student, judged; programs run in the sandbox.
+
+    Args:
+        sampler: the student.
+        questions: to solve.
+        source: the student's name in the record.
+        strategy: its tag is written for the student; None lets it choose.
+        n: solutions of each question.
+        temperature: 0 takes the most likely solution.
+        top_p: as `Sampler.sample`.
+        seed: of the draws.
+        max_new_tokens: longest solution.
+
+    Returns:
+        `n` for each question, in order. A solution without one of the three tags is `unparsed`, of strategy
+        "none"; so is the empty one of a question that fills the student's context. A program that did not
+        run for lack of a sandbox is `not run`.
+    """
+    tag = f" [{strategy}]" if strategy else ""
+    prompts = [prompt_for(sampler, question.text, tag) for question in questions]
+    short = [at for at, prompt in enumerate(prompts) if fits(sampler, prompt)]
+    replies = sampler.sample(
+        [prompts[at] for at in short],
+        n=n,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+    )
+    texts = {at: [reply.text for reply in own] for at, own in zip(short, replies, strict=True)}
+    written = [
+        (question, *_tagged(tag + text))
+        for at, question in enumerate(questions)
+        for text in texts.get(at, [""] * n)
+    ]
+    return judged(written, source)
+
+
+def judged(
+    written: Sequence[tuple[Question, Strategy | Literal["none"], str]], source: str
+) -> list[Rationale]:
+    """Solutions with their verdicts; programs run in the sandbox.
+
+    Args:
+        written: question, strategy and solution; of strategy "none" it is `unparsed`.
+        source: who wrote them.
+    """
+    outcomes = iter(sandbox.run([text for _, strategy, text in written if strategy == "pot"]))
+    found = []
+    for question, strategy, text in written:
+        if strategy == "pot":
+            verdict = _of_program(next(outcomes), question.gold)
+        else:
+            verdict = "unparsed" if strategy == "none" else grade(text, question.gold, strategy).verdict
+        found.append(Rationale(question.id, question.text, strategy, text, question.gold, source, verdict))
+    return found
+
+
+def _of_program(outcome: sandbox.Outcome, gold: str) -> str:
+    if outcome.status == "ok":
+        return grade(outcome.value, gold, "pot").verdict
+    too_long = outcome.reason.startswith("the program is longer")
+    return "not run" if outcome.status == "not run" and not too_long else "unparsed"
+
+
+def _tagged(text: str) -> tuple[Strategy | Literal["none"], str]:
+    """(strategy, solution) of what was written."""
+    found = _TAGGED.match(text)
+    return (found[1], found[2]) if found and found[1] in STRATEGIES else ("none", text)
+
+
+def table(found: Sequence[Rationale]) -> pd.DataFrame:
+    """Solutions as a table: columns id, question, strategy, text, gold, source, verdict."""
+    return pd.DataFrame([asdict(each) for each in found])
+
+
+def solve_in_chunks(
+    folder: Path,
+    questions: Sequence[Question],
+    write: Callable[[Strategy, Sequence[Question], int], list[Rationale]],
+    seed: int,
+) -> list[Rationale]:
+    """What `write(strategy, questions, seed)` gives for every strategy and question; nothing is asked twice.
+
+    Args:
+        folder: of a file for each strategy and `PIECE` questions.
+        questions: to solve.
+        write: asks for solutions; every piece has a seed of its own.
+        seed: of those.
+    """
+    found = []
+    for name in STRATEGIES:
+        for at in range(0, len(questions), PIECE):
+            own = zlib.crc32(f"{seed}/{name}/{at}".encode())
+            make = partial(write, name, questions[at : at + PIECE], own)
+            found += rationales(
+                cached_table(folder / f"{name}-{at:06}.parquet", lambda make=make: table(make()))
+            )
+    return found
+
+
+def rationales(frame: pd.DataFrame) -> list[Rationale]:
+    """The solutions of a `table`."""
+    return [Rationale(*row) for row in frame.itertuples(index=False)]

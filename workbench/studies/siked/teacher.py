@@ -1,0 +1,108 @@
+"""A sampler as teacher: it is shown worked problems in one strategy and asked for the solution of another.
+
+The paper's teacher (arXiv 2410.18574) sees eight problems, the same in every strategy, and writes ten
+solutions of each question. Here the embedded solver has worked the eight. What was written is kept piece by
+piece, so that a call that was cut off asks nothing twice.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, Strategy
+from workbench.corpora.problems import draw
+from workbench.engine.sampling import load
+from workbench.engine.sampling.sampler import Completion, prompt_for
+from workbench.studies.siked.solving import Question, judged, solve_in_chunks
+
+SHOTS = 8
+ASKED = {
+    "cot": "Solve each word problem step by step. Write one short equation for every step, and end with "
+    '"The answer is" and the number.',
+    "l2m": "Solve each word problem by splitting it into smaller questions. Write each of them, answer it "
+    'with an equation, and end with "The answer is" and the number.',
+    "pot": "Solve each word problem with a short Python program. Use plain arithmetic, no input and no "
+    "print, and leave the result in the variable ans.",
+}
+_NEXT = ("\nProblem:", "\nSolution:")  # a model that only continues text goes on with these
+_FENCED = re.compile(r"```[\w+-]*\n(.*?)(?:```|\Z)", re.DOTALL)
+
+
+def solutions(
+    spec: str,
+    questions: Sequence[Question],
+    folder: Path,
+    *,
+    samples: int = 10,
+    seed: int = 0,
+    max_new_tokens: int = 512,
+    device: str = "auto",
+) -> list[Rationale]:
+    """What a sampler writes for each question in each strategy, judged; programs run in the sandbox.
+
+    Drawn at temperature 0.7 from the likeliest 95 %, as the paper's students are. A solution that did not
+    come to its end is `unparsed`.
+
+    Args:
+        spec: a sampler's name (`samplers.sampler`), which is loaded only if something is left to ask.
+        questions: to solve.
+        folder: of what was written, see `solving.in_pieces`.
+        samples: solutions of each question and strategy.
+        seed: of the draws.
+        max_new_tokens: longest solution.
+        device: of a transformers model.
+
+    Returns:
+        `samples` for each strategy and question, with the sampler's name as source.
+
+    Raises:
+        UserError: as `samplers.sampler` and `Sampler.sample`; a prompt is about 1,000 tokens long.
+    """
+    loaded = cache(partial(load.sampler, spec, device))
+    with tqdm(total=len(STRATEGIES) * len(questions), unit=" questions", desc="teacher") as bar:
+
+        def write(strategy: Strategy, open_ones: Sequence[Question], seed: int) -> list[Rationale]:
+            teacher = loaded()
+            replies = teacher.sample(
+                [prompt_for(teacher, prompt(strategy, question.text)) for question in open_ones],
+                n=samples,
+                max_new_tokens=max_new_tokens,
+                temperature=0.7,
+                top_p=0.95,
+                stop=_NEXT,
+                seed=seed,
+            )
+            bar.update(len(open_ones))
+            return _judged(strategy, open_ones, replies, spec)
+
+        return solve_in_chunks(folder, questions, write, seed)
+
+
+def prompt(strategy: Strategy, question: str) -> str:
+    """What the teacher is asked: the strategy in words, `SHOTS` problems solved in it, and the question."""
+    shown = "".join(
+        f"Problem: {each.question}\nSolution:\n{each.rationale(strategy)}\n\n" for each in draw(SHOTS, 0)
+    )
+    return f"{ASKED[strategy]}\n\n{shown}Problem: {question}\nSolution:"
+
+
+def _judged(
+    strategy: Strategy, questions: Sequence[Question], replies: Sequence[Sequence[Completion]], source: str
+) -> list[Rationale]:
+    flat = [(question, reply) for question, own in zip(questions, replies, strict=True) for reply in own]
+    found = judged([(question, strategy, _read(reply, strategy)) for question, reply in flat], source)
+    return [
+        each if reply.finish_reason == "stop" else replace(each, verdict="unparsed")
+        for each, (_, reply) in zip(found, flat, strict=True)
+    ]
+
+
+def _read(reply: Completion, strategy: Strategy) -> str:
+    """The solution in a reply; of a program that stands between fences, as chats write it, the program."""
+    text = reply.text.encode("utf-8", "replace").decode()  # half a surrogate pair can be no file's text
+    fenced = _FENCED.search(text) if strategy == "pot" else None
+    return (fenced[1] if fenced else text).strip()

@@ -1,0 +1,175 @@
+"""Pictures of 08_siked: who solves what, what rounds bring, which strategy is chosen, and solutions."""
+
+from collections.abc import Sequence
+
+import altair as alt
+import ipywidgets
+import pandas as pd
+
+from workbench.charts.theme import INK, series
+from workbench.charts.view import Chart, Explorer, Table, Texts
+
+_NAMES = {
+    "cot": "chain of thought",
+    "l2m": "least to most",
+    "pot": "program of thought",
+    "none": "no tag of the three",
+}
+
+
+def sample(rows: pd.DataFrame) -> Texts:
+    """One question in all three strategies. Columns: id, question, strategy, text."""
+    own = rows[rows["id"] == rows["id"].iloc[0]]
+    items = [{"label": "question", "text": own["question"].iloc[0]}]
+    items += [
+        {"label": _NAMES[row.strategy], "text": f"[{row.strategy}] {row.text}"} for row in own.itertuples()
+    ]
+    return Texts(
+        items,
+        "One question, three ways to solve it",
+        "What the teacher writes; the tag in front says which way it is, and students learn to write it too.",
+    )
+
+
+def accuracy(frame: pd.DataFrame) -> Chart:
+    """Right answers by student. Columns: arm, kind, value, low, high, n."""
+    order = list(dict.fromkeys(frame["arm"]))
+    base = alt.Chart(frame, height=34 * len(order), width=250).encode(
+        y=alt.Y("arm:N", title=None, sort=order)
+    )
+    rules = base.mark_rule(strokeWidth=2.5).encode(
+        x=alt.X("low:Q", title="right answers").axis(format="%"), x2="high:Q"
+    )
+    points = base.mark_point(filled=True, size=90).encode(
+        x="value:Q",
+        tooltip=["arm", "kind", *[alt.Tooltip(name, format=".1%") for name in ("value", "low", "high")], "n"],
+    )
+    numbers = base.mark_text(dy=-12, color=INK).encode(x="value:Q", text=alt.Text("value:Q", format=".0%"))
+    return Chart(
+        (rules + points + numbers).facet(column=alt.Column("kind:N", title=None)),
+        "Right answers by student",
+        "Dots are shares of right answers to test questions, lines 95 % intervals over questions with all "
+        "repetitions. Compare students within a panel: all began from one base and went through their "
+        "examples equally often.",
+    )
+
+
+def rounds(frame: pd.DataFrame) -> Chart:
+    """Accuracy on held-out training questions, alpha and KL by round. Columns: arm, round, value, measure."""
+    lines = (
+        alt.Chart(frame, width=185, height=190)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("round:O", title="round"),
+            y=alt.Y("value:Q", title=None),
+            tooltip=["arm", "round", "measure", alt.Tooltip("value", format=".3f")],
+            **series("arm", "student"),
+        )
+        .facet(alt.Facet("measure:N", title=None, sort=list(dict.fromkeys(frame["measure"]))), columns=3)
+        .resolve_scale(y="independent")
+    )
+    return Chart(
+        lines,
+        "What each round brings",
+        "Means over repetitions. Alpha is the teacher's share of what is learnt; KL, in nats, is how far the "
+        "mixture's strategies are from those that the student chooses; right answers to held-out training "
+        "questions choose the round.",
+    )
+
+
+def strategies(frame: pd.DataFrame) -> Chart:
+    """Which strategy the students choose. Columns: arm, round, strategy, share."""
+    shown = frame.assign(strategy=frame["strategy"].map(_NAMES))
+    bars = (
+        alt.Chart(shown, width=alt.Step(24), height=170)
+        .mark_bar()
+        .encode(
+            x=alt.X("round:O", title="round"),
+            y=alt.Y("share:Q", title="chosen for held-out questions").axis(format="%"),
+            color=alt.Color("strategy:N", title="strategy").legend(orient="bottom"),
+            tooltip=["arm", "round", "strategy", alt.Tooltip("share", format=".1%")],
+        )
+        .facet(column=alt.Column("arm:N", title=None, sort=list(dict.fromkeys(frame["arm"]))), spacing=12)
+    )
+    return Chart(
+        bars,
+        "Which strategy a student chooses",
+        "The tag that each student writes first when nobody forces it, by round; a single colour is a "
+        "student that has given up all strategies but one. Means over repetitions, each of which may settle "
+        "on another.",
+    )
+
+
+def verdicts(frame: pd.DataFrame) -> Table:
+    """Test answers by student, strategy and verdict. Columns: arm, strategy, verdict, share, n."""
+    table = frame.pivot_table(index=["arm", "strategy"], columns="verdict", values="n", sort=False)
+    table = table.fillna(0).astype(int).reset_index().rename(columns={"arm": "student"})
+    return Table(
+        table,
+        "Answers by strategy and verdict",
+        "How many test questions each student answered in each strategy, and what came of it. An answer that "
+        "cannot be read is no wrong one; one without a tag is of no strategy.",
+    )
+
+
+def solved(frame: pd.DataFrame) -> Chart:
+    """Training questions by the strategies that solve them. Columns: solved_by, questions."""
+    order = frame.sort_values("questions", ascending=False)["solved_by"].tolist()
+    base = alt.Chart(frame, height=30 * len(frame)).encode(y=alt.Y("solved_by:N", title=None, sort=order))
+    bars = base.mark_bar().encode(x=alt.X("questions:Q", title="training questions"), tooltip=["questions"])
+    return Chart(
+        bars + base.mark_text(align="left", dx=4, color=INK).encode(x="questions:Q", text="questions:Q"),
+        "Where strategies differ",
+        "Training questions by which strategies found the right answer at least once when a student of all "
+        "three was told to use each; those that one strategy alone solves are what a mixture can gain.",
+    )
+
+
+def same_steps(frame: pd.DataFrame) -> Chart:
+    """Whether own solutions take the teacher's steps. Columns: round, strategy, share, n."""
+    shown = frame.assign(strategy=frame["strategy"].map(_NAMES))
+    lines = (
+        alt.Chart(shown, width=400, height=190)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("round:O", title="round in which they are learnt"),
+            y=alt.Y("share:Q", title="own right solutions with the teacher's steps")
+            .axis(format="%")
+            .scale(domain=[0, 1]),
+            tooltip=["strategy", "round", alt.Tooltip("share", format=".1%"), "n"],
+            **series("strategy", "strategy"),
+        )
+    )
+    return Chart(
+        lines,
+        "Right for the right reason?",
+        "Of SIKeD's own solutions with the right answer, the share that calculates what the teacher's does, "
+        "all repetitions together. The rest are other ways, or luck that the check of answers lets pass.",
+    )
+
+
+def browser(answers: pd.DataFrame) -> Explorer:
+    """Solutions to read. Columns: arm, kind, question, strategy, text, verdict."""
+
+    def draw(student: str, verdict: str, strategy: str) -> Texts:
+        own = answers[answers["arm"] == student]
+        for name, wanted in (("verdict", verdict), ("strategy", strategy)):
+            own = own if wanted == "all" else own[own[name] == wanted]
+        shown = own.drop_duplicates("question").head(6)
+        found = f"{len(own):,} such answers, {len(shown)} of them below" if len(own) else "no such answer"
+        return Texts(
+            [{"label": f"{row.verdict}, {row.strategy}, {row.kind}", "text": f"{row.question}\n\n{row.text}"}
+             for row in shown.itertuples()],
+            "Solutions to read",
+            f"{student}: {found}.",
+        )  # fmt: skip
+
+    def menu(name: str) -> ipywidgets.Dropdown:
+        return ipywidgets.Dropdown(options=["all", *_known(answers[name])])
+
+    student = ipywidgets.Dropdown(options=_known(answers["arm"]), value="SIKeD")
+    return Explorer(draw, student=student, verdict=menu("verdict"), strategy=menu("strategy"))
+
+
+def _known(values: pd.Series) -> Sequence[str]:
+    return list(dict.fromkeys(values))

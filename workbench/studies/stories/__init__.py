@@ -1,0 +1,1 @@
+"""01: making a corpus (TinyStories)."""

@@ -1,0 +1,138 @@
+"""TinyStories' recipe: ask for random words and features, and see what that does to diversity.
+
+Eldan & Li 2023, arXiv 2305.07759. Stories come from the world simulator, from any sampler with
+the paper's kind of prompt, or from files.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from workbench.corpora.stories import Story, draw_condition, story_at, words
+
+if TYPE_CHECKING:
+    from workbench.engine.sampling.sampler import Sampler
+
+CONDITIONS = ("none", "words", "words+features")
+WORD_LIST = frozenset([*words.NOUNS, *words.VERBS, *words.ADJECTIVES])
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many stories: in the corpus, and in each of the sets that are compared."""
+
+    corpus: int
+    compared: int
+
+
+SIZES = {"tiny": Sizes(8_000, 800), "small": Sizes(40_000, 4_000), "paper": Sizes(400_000, 20_000)}
+
+
+def sizes(params: Any) -> Sizes:
+    """The profile's sizes, with `n_stories` and `n_compared` in their place where they are given."""
+    profile = SIZES[params.profile]
+    return Sizes(params.n_stories or profile.corpus, params.n_compared or profile.compared)
+
+
+def writer(generator: str, *, seed: int) -> Callable[[Sequence[int], str], pd.DataFrame]:
+    """What writes stories number i, j, … of a condition: the simulator or a sampler (`engine.sampling.load`)."""
+    if generator == "simulator":
+        return lambda indices, condition: simulate(indices, seed=seed, condition=condition)
+    from workbench.engine.sampling.load import sampler
+
+    source = sampler(generator)
+    return lambda indices, condition: ask(source, indices, seed=seed, condition=condition)
+
+
+# ------------------------------------------------------------------------------- asking for stories
+def instruction(
+    wanted: Mapping[str, str], features: Sequence[str] = (), *, summary: str = "", sentence: str = ""
+) -> str:
+    """The prompt for a language model; with `summary` or `sentence` the one of TinyStories-Instruct.
+
+    Args:
+        wanted: any of noun, verb, adjective.
+        features: story features, such as "dialogue".
+        summary: what the story is to be about.
+        sentence: one that must occur in it.
+    """
+    lines = ["Write a short story of three to five paragraphs, using only words that a three-year-old knows."]
+    if wanted:
+        listed = ", ".join(f"the {kind} “{word}”" for kind, word in wanted.items())
+        lines.append(f"Somewhere in the story there must be {listed}.")
+    if features:
+        lines.append(f"The story must have: {', '.join(features)}.")
+    if summary:
+        lines.append(f"This is what happens in it: {summary}")
+    if sentence:
+        lines.append(f"This sentence must occur, word for word: {sentence}")
+    lines.append("Remember: only simple words. Answer with the story alone.")
+    return "\n".join(lines)
+
+
+def simulate(indices: Sequence[int], *, seed: int, condition: str = "words+features") -> pd.DataFrame:
+    """Stories of the world simulator, one row each; row i depends on (seed, condition, i) alone."""
+    return pd.DataFrame(
+        [_row(story_at(index, seed=seed, condition=condition), condition) for index in indices]
+    )
+
+
+def ask(
+    sampler: "Sampler",
+    indices: Sequence[int],
+    *,
+    seed: int,
+    condition: str = "words+features",
+    max_new_tokens: int = 400,
+) -> pd.DataFrame:
+    """Stories of a language model under the same conditions as `simulate`."""
+    from workbench.engine.sampling.sampler import prompt_for
+
+    drawn = [draw_condition(Random(f"{seed}/{condition}/{index}"), condition) for index in indices]
+    prompts = [prompt_for(sampler, instruction(wanted, features)) for wanted, features in drawn]
+    replies = sampler.sample(
+        prompts, max_new_tokens=max_new_tokens, seed=seed + (indices[0] if len(indices) else 0)
+    )
+    return pd.DataFrame(
+        [
+            {
+                "story": reply[0].text.strip(),
+                "condition": condition,
+                **_asked(wanted, features),
+                "plot": "",
+                "summary": "",
+            }
+            for reply, (wanted, features) in zip(replies, drawn, strict=True)
+        ]
+    )
+
+
+def from_texts(texts: Sequence[str]) -> pd.DataFrame:
+    """Stories from elsewhere, in the same columns; nothing was asked of them."""
+    rows = [{"story": text, "condition": "", **_asked({}, ()), "plot": "", "summary": ""} for text in texts]
+    return pd.DataFrame(rows)
+
+
+def _row(story: Story, condition: str) -> dict[str, str]:
+    asked = _asked(story.words, story.features)
+    return {
+        "story": story.text,
+        "condition": condition,
+        **asked,
+        "plot": story.plot,
+        "summary": story.summary,
+    }
+
+
+def _asked(wanted: Mapping[str, str], features: Sequence[str]) -> dict[str, str]:
+    kinds = {kind: wanted.get(kind, "") for kind in ("noun", "verb", "adjective")}
+    return {**kinds, "features": ", ".join(features)}
+
+
+# ------------------------------------------------------------------------------- did it do what was asked?
+
+
+# ------------------------------------------------------------------------------- how diverse?

@@ -1,0 +1,171 @@
+"""Pictures of 01_stories: the stories, the world behind one, and how diverse sets of them are."""
+
+from random import Random
+
+import altair as alt
+import ipywidgets
+import pandas as pd
+
+from workbench.charts.theme import series
+from workbench.charts.view import Chart, Explorer, Table, Texts
+from workbench.corpora.stories import FEATURES, PLOTS, WORDS, Story, grade, words, write_story
+from workbench.corpora.stories.words import GENDER
+from workbench.errors import UserError
+from workbench.measures.vocabulary import words as split_words
+from workbench.studies.stories.results import BASELINES, MEASURES
+
+
+def shelf(frame: pd.DataFrame, count: int = 3) -> Texts:
+    """A few stories side by side, with what was asked of them marked."""
+    items = []
+    for row in frame.head(count).itertuples():
+        wanted = [word for word in (row.noun, row.verb, row.adjective) if word]
+        label = " · ".join(filter(None, [row.plot or "story", ", ".join(wanted), row.features]))
+        items.append({"label": label, "text": row.story, "marks": _marks(row.story, wanted)})
+    return Texts(
+        items,
+        "A few stories",
+        "Above each story its plot, the three words and the features it was asked for; words asked for and "
+        "names are marked.",
+    )
+
+
+def _marks(text: str, wanted: list[str]) -> list[tuple[int, int, str]]:
+    forms = {form for word in wanted for form in (word, words.past(word))}
+    marks, at = [], 0
+    for token in text.replace("\n", " ").split(" "):
+        bare = token.strip('.,!?"')
+        start = at + token.find(bare)
+        if bare in GENDER:
+            marks.append((start, start + len(bare), "character"))
+        elif any(bare.startswith(form) for form in forms) and bare:
+            marks.append((start, start + len(bare), "asked for"))
+        at += len(token) + 1
+    return marks
+
+
+def world_table(story: Story) -> Table:
+    """What is true after each sentence of a story."""
+    rows = []
+    for told in story.told:
+        people, things = told.state["people"], told.state["things"]
+        rows.append(
+            {
+                "sentence": told.text,
+                "event": told.event.replace("_", " "),
+                "who holds what": "; ".join(f"{t['holder']}: {t['noun']}" for t in things if t["holder"]),
+                "what is wrong": "; ".join(
+                    f"{t['noun']} {' '.join(t['state'])}" for t in things if t["state"]
+                ),
+                "moods": " ".join(f"{p['name']} {'−0+'[p['mood'] + 1]}" for p in people),
+            }
+        )
+    return Table(
+        pd.DataFrame(rows),
+        "The world behind a story",
+        "Each row is a sentence with the event it tells and what is true after it: who holds what, what is "
+        "lost or broken, who feels well (+) or bad (−). The grader rebuilds all this from the text alone.",
+    )
+
+
+def constraint_shares(frame: pd.DataFrame) -> Chart:
+    """Share of stories that have what was asked for."""
+    base = alt.Chart(frame).encode(
+        y=alt.Y("asked:N", title=None, sort=None), tooltip=["asked", "share", "low", "high", "n"]
+    )
+    bars = base.mark_bar(height=12).encode(
+        x=alt.X("share:Q", title="share of the stories asked for it").scale(domain=[0, 1]).axis(format="%")
+    )
+    return Chart(
+        bars + base.mark_rule().encode(x="low:Q", x2="high:Q"),
+        "Do the stories keep to what was asked?",
+        "One bar for each thing asked for; the line is the 95 % interval over stories.",
+    )
+
+
+def diversity_chart(summary: pd.DataFrame) -> Chart:
+    """Every measure for every set, the baselines in words: drawn, they would press all sets together."""
+    panels = []
+    for measure, meaning in MEASURES.items():
+        part = summary[summary["measure"] == measure]
+        ends = part.set_index("set")["value"]
+        sets = part[~part["set"].isin(BASELINES)]
+        base = alt.Chart(sets).encode(
+            y=alt.Y("set:N", title=None, sort=None),
+            tooltip=["set", *(alt.Tooltip(name, format=".3f") for name in ("value", "low", "high")), "n"],
+        )
+        points = base.mark_point(filled=True, size=70).encode(
+            x=alt.X("value:Q", title=meaning).scale(zero=False)
+        )
+        lines = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
+        scale = "; ".join(f"{name}: {ends[name]:.3g}" for name in BASELINES)
+        title = alt.TitleParams(measure, subtitle=scale, anchor="start")
+        panels.append((lines + points).properties(title=title, width=520, height=26 * len(sets)))
+    return Chart(
+        alt.vconcat(*panels, spacing=26),
+        "How diverse is each set?",
+        "Points are means over blocks of equal size, lines 95 % intervals; above each panel the ends of its "
+        "scale (shuffled texts share all topics and are no ceiling for the embedding). Higher is more "
+        "diverse for Vendi scores and word pairs, lower for the others. Axes do not start at zero.",
+    )
+
+
+def coverage_chart(curve: pd.DataFrame) -> Chart:
+    """Share of the word list met, by number of stories read."""
+    chart = (
+        alt.Chart(curve)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("stories:Q", title="stories read (log scale)").scale(type="log"),
+            y=alt.Y("share:Q", title="share of the listed words met").axis(format="%"),
+            tooltip=["set", "stories", alt.Tooltip("share", format=".1%")],
+            **series("set", "set"),
+        )
+    )
+    return Chart(
+        chart,
+        "Words met along the way",
+        "The steeper a curve, the sooner a reader of these stories meets new words of the list.",
+    )
+
+
+def story_explorer() -> Explorer:
+    """Pick words and features; see the story and which constraints hold."""
+
+    def draw(
+        plot: str, noun: str, verb: str, adjective: str, features: tuple[str, ...], number: int
+    ) -> Texts:
+        wanted = {"noun": noun, "verb": verb, "adjective": adjective}
+        wanted = {kind: word.strip() for kind, word in wanted.items() if word.strip()}
+        try:
+            story = write_story(
+                Random(number), wanted=wanted, features=features, plot=None if plot == "any" else plot
+            )
+        except UserError as error:
+            return Texts([{"label": "not possible", "text": str(error)}], "Your story", "Choose other words.")
+        return _checked(story)
+
+    return Explorer(
+        draw,
+        plot=ipywidgets.Dropdown(options=["any", *PLOTS]),
+        noun=ipywidgets.Combobox(value="kite", options=WORDS["noun"], continuous_update=False),
+        verb=ipywidgets.Combobox(value="polish", options=WORDS["verb"], continuous_update=False),
+        adjective=ipywidgets.Combobox(value="shiny", options=WORDS["adjective"], continuous_update=False),
+        features=ipywidgets.SelectMultiple(options=FEATURES, value=("dialogue", "moral value"), rows=6),
+        number=ipywidgets.IntSlider(1, 0, 99, continuous_update=False),
+    )
+
+
+def _checked(story: Story) -> Texts:
+    graded, tokens = grade(story.text), set(split_words(story.text))
+    held = {word: bool(tokens & {word, words.past(word)}) for word in story.words.values()}
+    held |= {feature: feature in graded.features for feature in story.features}
+    marks = (
+        ", ".join(f"{'✓' if holds else '✗'} {what}" for what, holds in held.items())
+        or "nothing was asked for"
+    )
+    sentence = (
+        f"{marks}. Grammar {graded.grammar:.0%}, consistency {graded.consistency:.0%} by the exact grader."
+    )
+    item = {"label": story.plot, "text": story.text, "marks": _marks(story.text, list(story.words.values()))}
+    return Texts([item], "Your story", sentence)

@@ -1,0 +1,1 @@
+"""02: a ladder of tiny models (TinyStories)."""

@@ -1,0 +1,269 @@
+"""A ladder of models: what to train for how long, the trained models, and their losses.
+
+Eldan & Li 2023, arXiv 2305.07759. Shapes and budgets by profile; the paper's own budget is not published.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from workbench.corpora.loaders.texts import hold_out
+from workbench.engine import loading, models
+from workbench.engine.parallel import run_parallel
+from workbench.engine.training.loss import loss
+from workbench.engine.training.train import train
+from workbench.errors import UserError
+
+Fitted = Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]]
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A model of the ladder, and which comparison it is for ("size" or "shape")."""
+
+    name: str
+    preset: str
+    n_layers: int | None = None
+    hidden_size: int | None = None
+    part: str = "size"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is trained and measured.
+
+    Attributes:
+        rungs: models to train; the last of part "size" is the largest.
+        tokens: tokens each model reads, those of padding included.
+        vocab_size: of the tokenizer.
+        context: tokens a row.
+        batch_size: rows a step.
+        beginnings: held-out stories that are continued.
+        probes: questions of each name.
+    """
+
+    rungs: tuple[Rung, ...]
+    tokens: int
+    vocab_size: int
+    context: int
+    batch_size: int
+    beginnings: int
+    probes: int
+
+
+# deep and wide have about equally many parameters outside the embedding: 12 x layers x width^2
+SIZES = {
+    "tiny": Sizes(
+        rungs=(
+            Rung("0.1M", "tiny:0.1M"),
+            Rung("0.3M", "tiny:0.3M"),
+            Rung("1M", "tiny:1M"),
+            Rung("deep", "tiny:0.3M", n_layers=6, hidden_size=64, part="shape"),
+            Rung("wide", "tiny:0.3M", n_layers=1, hidden_size=160, part="shape"),
+        ),
+        tokens=1_200_000,
+        vocab_size=2048,
+        context=320,
+        batch_size=4,
+        beginnings=100,
+        probes=100,
+    ),
+    "small": Sizes(
+        rungs=(
+            Rung("0.3M", "tiny:0.3M"),
+            Rung("1M", "tiny:1M"),
+            Rung("3M", "tiny:3M"),
+            Rung("8M", "tiny:8M"),
+            Rung("deep", "tiny:1M", n_layers=8, hidden_size=96, part="shape"),
+            Rung("wide", "tiny:1M", n_layers=2, hidden_size=192, part="shape"),
+        ),
+        tokens=20_000_000,
+        vocab_size=4096,
+        context=512,
+        batch_size=16,
+        beginnings=300,
+        probes=300,
+    ),
+    "paper": Sizes(
+        rungs=(
+            Rung("1M", "tiny:1M", n_layers=8, hidden_size=64),
+            Rung("3M", "tiny:3M", n_layers=8, hidden_size=128),
+            Rung("8M", "tiny:8M", n_layers=8, hidden_size=256),
+            Rung("28M", "tiny:28M"),
+            Rung("33M", "tiny:33M"),
+            Rung("deep", "tiny:8M", n_layers=12, hidden_size=256, part="shape"),
+            Rung("wide", "tiny:8M", n_layers=1, hidden_size=896, part="shape"),
+        ),
+        tokens=2_000_000_000,
+        vocab_size=10_000,
+        context=512,
+        batch_size=80,
+        beginnings=1_000,
+        probes=1_000,
+    ),
+}
+
+
+def sizes(params: Any) -> Sizes:
+    """The profile's sizes, or what `n_tokens`, a preset as `model`, `width` and `depth` put in their place.
+
+    Raises:
+        UserError: a width or depth is given for a model that is not trained here.
+    """
+    chosen = SIZES[params.profile]
+    if params.n_tokens:
+        chosen = replace(chosen, tokens=params.n_tokens)
+    shape = {"n_layers": params.depth, "hidden_size": params.width}
+    shaped = any(size is not None for size in shape.values())
+    if shaped and not is_ladder(params.model):
+        raise UserError(
+            f"width and depth shape a model that is trained here: leave them out with model={params.model}."
+        )
+    if not shaped and params.model == "ladder":
+        return chosen
+    preset = "tiny:1M" if params.model == "ladder" else params.model
+    if not is_ladder(preset):
+        return chosen
+    layers, width = models.SHAPES[preset]
+    name = f"{params.depth or layers}x{params.width or width}" if shaped else preset.removeprefix("tiny:")
+    return replace(chosen, rungs=(Rung(name, preset, **shape),))
+
+
+# ------------------------------------------------------------------------------- training
+def split(stories: Sequence[str], seed: int, *, given: bool = False) -> tuple[list[str], list[str]]:
+    """(training, held out) by content: about 400 stories are held out, of few stories a twentieth.
+
+    Nothing is trained when a model is `given`: then 400 are held out of few stories too, if there are 800.
+    """
+    share = 400 / len(stories)
+    return hold_out(stories, min(0.5 if given else 0.05, share), seed)
+
+
+def is_ladder(model: str) -> bool:
+    """Whether `model` asks for training: the ladder or one preset."""
+    return model == "ladder" or model in models.SHAPES
+
+
+def fit_ladder(
+    tokenizer: PreTrainedTokenizerFast,
+    training: Sequence[str],
+    held_out: Sequence[str],
+    sizes: Sizes,
+    folder: Path,
+    params: Any,
+    log: Callable[..., None],
+) -> Fitted:
+    """Trains every model of the ladder, or goes on with it; those that are finished are only loaded.
+
+    On the CPU the models are trained side by side, each with its share of the threads.
+
+    Args:
+        tokenizer: of all models.
+        training: stories to learn.
+        held_out: stories for the loss while training; the first 50 are used.
+        sizes: what to train, and how long.
+        folder: one folder in it for each model.
+        params: architecture, device and seed.
+        log: called with model, step, tokens, loss, … by name.
+    """
+    device = loading.pick_device(params.device)
+    common = (tokenizer, list(training), list(held_out)[:50], sizes, params.architecture, device, params.seed)
+    largest_first = sorted(sizes.rungs, key=lambda rung: -_layers_times_width(rung, params.architecture))
+    run_parallel(
+        fit,
+        {rung.name: (rung, *common, folder / rung.name) for rung in largest_first},
+        total=sizes.tokens,
+        log=lambda name, row: log(model=name, **row),
+        processes=min(torch.get_num_threads(), len(sizes.rungs)) if device == "cpu" else 1,
+    )
+    return {rung.name: loading.load(folder / rung.name, device) for rung in sizes.rungs}
+
+
+def _layers_times_width(rung: Rung, architecture: str) -> int:
+    config = models.config(rung.preset, 2048, architecture, rung.n_layers, rung.hidden_size)
+    return config.num_hidden_layers * config.hidden_size
+
+
+def fit(
+    rung: Rung,
+    tokenizer: PreTrainedTokenizerFast,
+    training: Sequence[str],
+    held_out: Sequence[str],
+    sizes: Sizes,
+    architecture: str,
+    device: str,
+    seed: int,
+    folder: Path,
+    *,
+    log: Callable[[dict[str, float]], None],
+) -> None:
+    """Trains one model of the ladder into `folder`."""
+    config = models.config(
+        rung.preset,
+        vocab_size=len(tokenizer),
+        architecture=architecture,
+        n_layers=rung.n_layers,
+        hidden_size=rung.hidden_size,
+        context=sizes.context,
+    )
+    train(
+        models.build(config, seed).to(device),
+        tokenizer,
+        training,
+        held_out=held_out,
+        folder=folder,
+        tokens=sizes.tokens,
+        batch_size=sizes.batch_size,
+        context=sizes.context,
+        learning_rate=3e-3 if config.hidden_size < 256 else 1e-3,
+        warmup=50,
+        seed=seed,
+        log=log,
+    )
+
+
+def curves(metrics: Path) -> pd.DataFrame:
+    """What was logged in training: columns model, step, tokens, held_out_nats, …; empty if nothing was."""
+    if not metrics.exists():
+        return pd.DataFrame(columns=["model", "step", "tokens", "held_out_nats"])
+    logged = pd.read_json(metrics, lines=True)
+    return logged.dropna(subset=["held_out_nats"]).drop_duplicates(["model", "step"], keep="last")
+
+
+def parameters(fitted: Fitted) -> pd.DataFrame:
+    """Columns model, layers, width, total, embedding, other: parameters counted once each."""
+    rows = []
+    for name, (model, _) in fitted.items():
+        counts, config = models.count_parameters(model), model.config
+        rows.append(
+            {
+                "model": name,
+                "layers": config.num_hidden_layers,
+                "width": config.hidden_size,
+                "total": counts.total,
+                "embedding": counts.embedding,
+                "other": counts.non_embedding,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def held_out_losses(fitted: Fitted, texts: Sequence[str]) -> pd.DataFrame:
+    """Loss of each text by itself, from its beginning: columns model, item, nats_per_token, bits_per_byte.
+
+    The total of a text is divided by the mean length of all, so that the column's mean is the loss per token.
+    """
+    frames = []
+    for name, (model, tokenizer) in fitted.items():
+        found = loss(model, tokenizer, list(texts))
+        per_token = found.nats * len(texts) / found.n_tokens
+        per_byte = found.nats / np.log(2) * len(texts) / found.n_bytes
+        columns = {"item": range(len(texts)), "nats_per_token": per_token, "bits_per_byte": per_byte}
+        frames.append(pd.DataFrame(columns).assign(model=name))
+    return pd.concat(frames, ignore_index=True)

@@ -1,0 +1,220 @@
+"""Pictures of 02_tiny_models: losses, grades by size, samples, questions, and what is copied."""
+
+import altair as alt
+import ipywidgets
+import pandas as pd
+
+from workbench.charts.theme import series
+from workbench.charts.view import Chart, Explorer, Table, Texts, View
+from workbench.corpora.stories import grade
+from workbench.engine.models import count_parameters
+from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.studies.tiny_models.judge import agreement
+from workbench.studies.tiny_models.ladder import Fitted
+from workbench.studies.tiny_models.results import accuracies, summarise
+
+_INTERVAL = [alt.Tooltip(name, format=".3f") for name in ("value", "low", "high")]
+
+
+def parameter_table(frame: pd.DataFrame) -> Table:
+    """Sizes of the models, parameters counted apart."""
+    return Table(
+        frame,
+        "The models",
+        "A name says neither all parameters nor those outside the embedding, so both are here; weights used "
+        "twice (embedding and output) count once.",
+    )
+
+
+def loss_view(curves: pd.DataFrame, losses: pd.DataFrame) -> View:
+    """Held-out loss while training and at the end; without a training, the figures alone."""
+    title = "Loss on held-out stories"
+    if curves.empty:
+        final = summarise(losses, ["nats_per_token", "bits_per_byte"])
+        return Table(final, title, "Each story is scored by itself; intervals are over stories.")
+    ends = summarise(losses, ["nats_per_token"]).assign(tokens=curves["tokens"].max() * 1.03)
+    lines = (
+        alt.Chart(curves[curves["tokens"] > 0])
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("tokens:Q", title="tokens read").axis(format="~s"),
+            y=alt.Y("held_out_nats:Q", title="held-out loss (nats per token)").scale(zero=False),
+            tooltip=["model", "tokens", alt.Tooltip("held_out_nats", format=".3f")],
+            **series("model", "model"),
+        )
+    )
+    bars = (
+        alt.Chart(ends)
+        .mark_rule(strokeWidth=3)
+        .encode(x="tokens:Q", y="low:Q", y2="high:Q", stroke=alt.Stroke("model:N", legend=None))
+    )
+    return Chart(
+        lines + bars,
+        title,
+        "Each line is one model while it trains, lower is better. The bars at the right end are 95 % "
+        "intervals over held-out stories.",
+    )
+
+
+ABILITIES = {
+    "grammar": "grammar",
+    "consistency": "consistency",
+    "keeps": "keeps the names",
+    "no_repeats": "no repetition",
+    "like_ending": "like the true ending",
+}
+
+
+def abilities(measured: pd.DataFrame, counts: pd.DataFrame) -> Chart:
+    """Grades and overlaps by number of parameters; the pair of shapes stands as single points."""
+    frame = summarise(measured, list(ABILITIES)).merge(counts[["model", "total"]], on="model")
+    frame = frame.assign(measure=frame["measure"].map(ABILITIES))
+    shapes = frame["model"].isin(["deep", "wide"])
+    x = alt.X("total:Q", title="parameters (log scale)").scale(type="log", nice=False).axis(format="~s")
+    y = alt.Y("value:Q", title="mean over held-out stories").scale(domain=[0, 1]).axis(format="%")
+    tooltip = ["model", "measure", *_INTERVAL, "n"]
+    lines = (
+        alt.Chart(frame[~shapes])
+        .mark_line(point=alt.OverlayMarkDef(size=60))
+        .encode(x=x, y=y, tooltip=tooltip, **series("measure", "measure"))
+    )
+    bars = (
+        alt.Chart(frame[~shapes])
+        .mark_rule()
+        .encode(x=x, y="low:Q", y2="high:Q", stroke=alt.Stroke("measure:N", legend=None))
+    )
+    return Chart(
+        lines + bars,
+        "Grades by size",
+        "Grammar and consistency: shares of sentences, by the exact grader. Names kept, stories without "
+        "a repeated 4-gram, word pairs shared with the true ending need no grader. Lines are 95 % intervals.",
+    )
+
+
+def judge_table(judged: pd.DataFrame) -> Table:
+    """Scores of the judge by model, and how they agree with exact rules."""
+    scores = summarise(judged, ["grammar", "creativity", "consistency"])
+    agreed = agreement(judged).assign(model="all", measure=lambda rows: rows["score"] + " ~ " + rows["rule"])
+    failed = int((judged["failure"] != "").sum())
+    return Table(
+        pd.concat([scores, agreed[scores.columns]]),
+        "What the judge says",
+        f"Mean scores out of ten with intervals over stories; {failed} of {len(judged)} replies could not be "
+        "read. Rows with ~ are rank correlations of a score with a rule that needs no judge.",
+    )
+
+
+def accuracy_chart(answers: pd.DataFrame) -> Chart:
+    """Accuracy on questions by kind and model, chance at one half."""
+    frame = accuracies(answers)
+    order = list(dict.fromkeys(frame["model"]))
+    base = alt.Chart(frame).encode(y=alt.Y("model:N", title=None, sort=order))
+    points = base.mark_point(filled=True, size=70).encode(
+        x=alt.X("value:Q", title="right answers").scale(domain=[0.2, 1]).axis(format="%"),
+        tooltip=["model", "kind", *_INTERVAL, "n"],
+    )
+    rules = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
+    chance = alt.Chart(frame).mark_rule(strokeDash=[4, 4], opacity=0.6).encode(x=alt.datum(0.5))
+    chart = (chance + rules + points).properties(width=170, height=26 * len(order)).facet(
+        column=alt.Column("kind:N", title=None, sort=["fact", "reasoning", "consistency"])
+    )  # fmt: skip
+    return Chart(
+        chart,
+        "Facts, reasoning, consistency",
+        "Two ways to go on, one right; the dashed line is guessing. Points are shares of right answers, "
+        "lines 95 % intervals.",
+    )
+
+
+def samples(completed: pd.DataFrame, *, exact: bool) -> Texts:
+    """The first beginning, its true ending, and how every model goes on; objections are marked."""
+    first = completed.iloc[0]
+    rows = completed[completed["item"] == first["item"]]
+    items = [
+        {"label": "the beginning", "text": first["beginning"] + " …"},
+        {"label": "the true ending", "text": "…" + first["ending"]},
+    ]
+    for row in rows.itertuples():
+        marks = objections(row.beginning, row.completion) if exact else []
+        items.append({"label": row.model, "text": row.completion, "marks": marks})
+    return Texts(
+        items,
+        "The same beginning, told by every model",
+        "Marked are sentences that are none in the stories' language, and sentences that cannot be true "
+        "after what was told.",
+    )
+
+
+def objections(beginning: str, completion: str) -> list[tuple[int, int, str]]:
+    """Spans of a completion that the exact grader objects to."""
+    start = len(beginning)
+    return [
+        (max(s.start - start, 0), s.end - start, "cannot be true" if s.event else "no sentence")
+        for s in grade(beginning + completion, beginning).sentences
+        if s.event is None or s.violations
+    ]
+
+
+def greedy(texts: pd.DataFrame) -> Texts:
+    """What the models write from nothing at temperature 0."""
+    return Texts(
+        [{"label": row.model, "text": row.text} for row in texts.itertuples()],
+        "From nothing, the most likely word each time",
+        "Greedy decoding from the beginning of a text: a model's favourite story, which may turn in circles.",
+    )
+
+
+def copying(measured: pd.DataFrame) -> Chart:
+    """How much of a completion stands in one training story, beside the true ending."""
+    own = measured[["model", "copied"]]
+    true = (
+        measured[["copied_ending"]]
+        .rename(columns={"copied_ending": "copied"})
+        .assign(model="the true endings")
+    )
+    frame = pd.concat([own, true.iloc[: measured["item"].nunique()]])
+    order = list(dict.fromkeys(frame["model"]))
+    chart = alt.Chart(frame).mark_boxplot(size=16, outliers={"size": 12, "opacity": 0.5}).encode(
+        x=alt.X("copied:Q", title="largest share of word pairs in one training story").axis(format="%"),
+        y=alt.Y("model:N", title=None, sort=order),
+    ).properties(height=30 * len(order))  # fmt: skip
+    return Chart(
+        chart,
+        "Are the stories copies?",
+        "A box holds the middle half of a model's completions, its line is the median. Copies would stand "
+        "near 100 %; the last row is what true endings of the same length share with one.",
+    )
+
+
+def longest_copies(found: pd.DataFrame) -> Table:
+    """The longest verbatim copies (columns model, words, text)."""
+    return Table(
+        found,
+        "The longest verbatim copies",
+        "Runs of words that a completion has in common with one training story, longest first.",
+    )
+
+
+def story_teller(fitted: Fitted, beginning: str, *, exact: bool) -> Explorer:
+    """Type a beginning, choose a model and a temperature, and read on."""
+
+    def draw(model: str, temperature: float, number: int, beginning: str) -> Texts:
+        sampler = TransformersSampler(*fitted[model])
+        (reply,) = sampler.sample([beginning], max_new_tokens=180, temperature=temperature, seed=number)[0]
+        items = [{"label": "the beginning", "text": beginning + " …"}, {"label": model, "text": reply.text}]
+        sentence = f"{model} goes on at temperature {temperature:g}."
+        if exact and (graded := grade(beginning + reply.text, beginning)).sentences:
+            items[1]["marks"] = objections(beginning, reply.text)
+            # Where no sentence is one of the language, none says anything.
+            said = "" if pd.isna(graded.consistency) else f", consistency {graded.consistency:.0%}"
+            sentence += f" Grammar {graded.grammar:.0%}{said} by the exact grader."
+        return Texts(items, "Go on with a story", sentence)
+
+    largest = max(fitted, key=lambda name: count_parameters(fitted[name][0]).total)
+    return Explorer(
+        draw,
+        model=ipywidgets.Dropdown(options=list(fitted), value=largest),
+        temperature=ipywidgets.FloatSlider(0.5, min=0, max=1.5, step=0.1, continuous_update=False),
+        number=ipywidgets.IntSlider(0, 0, 20, continuous_update=False),
+        beginning=ipywidgets.Textarea(beginning, continuous_update=False),
+    )

@@ -1,1 +1,0 @@
-"""Pictures and widgets, one file per study."""
