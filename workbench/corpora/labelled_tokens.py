@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.stories import story_at
 from workbench.corpora.stories.labels import LABELS, Spans, guess, label
+from workbench.engine.models import context_length
 from workbench.engine.tokens import encode
 from workbench.errors import UserError
 
@@ -67,7 +68,7 @@ def read(
     if not tokenizer.is_fast:
         raise UserError("The tokenizer cannot say where its tokens lie: load the fast one (tokenizer.json).")
     first = int(tokenizer.bos_token_id is not None)
-    room = (getattr(model.config, "max_position_embeddings", None) or 1 << 30) - first
+    room = context_length(model) - first
     options = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
     offsets = tokenizer(texts, return_offsets_mapping=True, **options)["offset_mapping"]
     rows = encode(tokenizer, texts)

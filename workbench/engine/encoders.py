@@ -137,9 +137,10 @@ def _hidden_means(texts: list[str], model: str, device: str) -> np.ndarray:
     import torch
 
     from workbench.engine import loading
+    from workbench.engine.models import context_length
 
     network, tokenizer = loading.load(model, device)
-    limit = getattr(network.config, "max_position_embeddings", None) or _TOKENS
+    limit = context_length(network, _TOKENS)
     read = tokenizer(texts, truncation=True, max_length=limit, return_special_tokens_mask=True)
     tokens, special = read["input_ids"], read["special_tokens_mask"]
     rows = np.zeros((len(texts), network.config.get_text_config().hidden_size))

@@ -47,6 +47,11 @@ class Counts:
         return f"{self.total:,} parameters ({self.embedding:,} embedding, {self.non_embedding:,} other)"
 
 
+def context_length(model: PreTrainedModel, default: int = 1 << 30) -> int:
+    """The tokens that a model can read at once; `default` where its configuration sets no limit."""
+    return getattr(model.config, "max_position_embeddings", None) or default
+
+
 def config(
     preset: str = "tiny:1M",
     vocab_size: int = 2048,

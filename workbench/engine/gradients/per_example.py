@@ -17,6 +17,7 @@ from torch import Tensor
 
 from workbench.engine.gradients.reader import Reader, Row, frozen
 from workbench.engine.gradients.sketches import Method
+from workbench.engine.models import context_length
 from workbench.engine.tokens import encode_pairs
 from workbench.errors import UserError
 
@@ -135,7 +136,7 @@ def prepare(
     """
     pairs = _chat_pairs(tokenizer, examples) if chat else encode_pairs(tokenizer, examples)
     end = [] if chat or tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    context = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+    context = context_length(model)
     rows, n_truncated = [], 0
     for index, (prompt, completion) in zip(ids, pairs, strict=True):
         if not completion:

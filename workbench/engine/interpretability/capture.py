@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from workbench.engine.interpretability.anatomy import Anatomy, anatomy
+from workbench.engine.models import context_length
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ def check_rows(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> None:
     """
     if not len(rows) or not all(map(len, rows)):
         raise UserError("There is an empty text: give at least one token of text.")
-    context = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+    context = context_length(model)
     longest = max(map(len, rows))
     if longest > context:
         raise UserError(f"A text of {longest} tokens is longer than the context of {context}: cut it.")

@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from workbench.engine.models import context_length
 from workbench.engine.rl.objective import Loss, Objective, Reward, RLConfig, Row
 from workbench.engine.sampling.sampler import Sampler
 from workbench.engine.sampling.scoring import prompt_tokens
@@ -143,7 +144,7 @@ def _check(
 
 
 def _check_prompts(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Sequence[Row]) -> None:
-    context = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+    context = context_length(model)
     lengths = [len(ids) for ids in prompt_tokens(tokenizer, [row["prompt"] for row in rows])]
     longest = max(range(len(rows)), key=lengths.__getitem__)
     if lengths[longest] >= context:

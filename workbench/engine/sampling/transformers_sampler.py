@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.engine.models import context_length
 from workbench.engine.sampling.batching import ContinuousBatch
 from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.engine.sampling.scoring import _first_token, prompt_tokens, token_logprobs
@@ -84,7 +85,7 @@ class TransformersSampler:
         return [done[begin : begin + n] for begin in range(0, len(done), n)]
 
     def _limits(self, ids: list[list[int]], max_new_tokens: int) -> list[int]:
-        context = getattr(self.model.config, "max_position_embeddings", None) or 1 << 30
+        context = context_length(self.model)
         longest = max(map(len, ids))
         if longest >= context:
             raise UserError(
@@ -165,5 +166,5 @@ def fits(sampler: Sampler, prompt: str, more: int = 1) -> bool:
     """Whether a prompt leaves `more` tokens of the model's context; of a server's model nobody knows."""
     if not isinstance(sampler, TransformersSampler):
         return True
-    context = getattr(sampler.model.config, "max_position_embeddings", None) or 1 << 30
+    context = context_length(sampler.model)
     return len(encode(sampler.tokenizer, [prompt])[0]) + more <= context

@@ -34,7 +34,7 @@ class History:
     """
 
     rows: list[dict[str, float]]
-    load_if_finished: bool
+    finished: bool
 
     def frame(self) -> pd.DataFrame:
         """The rows as a table."""

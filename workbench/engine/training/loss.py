@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from workbench.engine.models import context_length
 from workbench.engine.sampling.scoring import token_logprobs
 from workbench.engine.tokens import encode, encode_pairs
 from workbench.engine.training.packing import Example
@@ -58,7 +59,7 @@ def loss(
     Raises:
         UserError: nothing to score.
     """
-    longest = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+    longest = context_length(model)
     context = min(context or longest, longest)
     if len(texts) and isinstance(texts[0], str):
         rows = [(ids[:1], ids[1:context]) for ids in encode(tokenizer, texts)]

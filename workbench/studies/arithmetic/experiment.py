@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 
 from workbench.engine import loading, models
+from workbench.engine.models import context_length
 from workbench.engine.parallel import run_parallel
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import encode, encode_pairs, framed
@@ -99,7 +100,7 @@ def start(folder: Path, params: Any, sizes: Sizes, task: Task) -> str:
 def _check(source: str, task: Task) -> None:
     """Most of the word problems must fit into the context, with their solutions."""
     model, tokenizer = loading.load(source, "cpu")
-    context = _limit(model)
+    context = context_length(model)
     pairs = encode_pairs(tokenizer, _asked_of(tokenizer, task.learnt[0]))
     fit = np.mean([len(prompt) + len(rest) < context for prompt, rest in pairs])
     if fit < _LEAST_FITTING:
@@ -112,10 +113,6 @@ def _check(source: str, task: Task) -> None:
 def _asked_of(tokenizer: Any, pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs as the model behind a tokenizer is asked and replies."""
     return [framed(tokenizer, question, reply) for question, reply in pairs]
-
-
-def _limit(model: Any) -> int:
-    return getattr(model.config, "max_position_embeddings", None) or 1 << 30
 
 
 @dataclass(frozen=True)
@@ -213,7 +210,7 @@ def _teach(
             lora=first.lora,
             seed=zlib.crc32(f"{seed}/{number}".encode()),
             log=lambda row, before=before: log({**row, "tokens": before + row["tokens"]}),
-            context=min(sizes.context, _limit(model)),
+            context=min(sizes.context, context_length(model)),
             batch_size=sizes.batch_size,
         )
         rows.append(history.frame().assign(tokens=lambda frame, before=before: before + frame["tokens"]))
@@ -231,7 +228,7 @@ def _teach(
 
 def _replies(model: Any, tokenizer: Any, questions: Sequence[str]) -> list[str]:
     """The most likely answer to each question; none to one that fills the context."""
-    room = _limit(model) - 2
+    room = context_length(model) - 2
     prompts = [framed(tokenizer, question, "")[0] for question in questions]
     lengths = map(len, encode(tokenizer, prompts))
     asked = [prompt for prompt, length in zip(prompts, lengths, strict=True) if length < room]

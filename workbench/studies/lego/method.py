@@ -21,6 +21,7 @@ from workbench.corpora.lego import Chains, Words, draw, words
 from workbench.engine import loading, models
 from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import hooked
+from workbench.engine.models import context_length
 from workbench.engine.parallel import run_parallel
 from workbench.engine.training.common import uses_bf16
 from workbench.errors import UserError
@@ -95,7 +96,7 @@ def check(folder: Path, sizes: Sizes) -> PreTrainedTokenizerFast:
     """
     model, tokenizer = loading.load(folder, "cpu")
     words(tokenizer, sizes.n)
-    need, context = 6 * sizes.n + 1, getattr(model.config, "max_position_embeddings", None) or 1 << 30
+    need, context = 6 * sizes.n + 1, context_length(model)
     if need > context:
         raise UserError(
             f"Chains of {sizes.n} take {need} tokens, more than the context of {context}: shorten them."

@@ -8,6 +8,7 @@ import numpy as np
 
 from workbench.corpora import thoughts
 from workbench.corpora.thoughts import Aim, Chain
+from workbench.engine.models import context_length
 from workbench.engine.tokens import encode
 from workbench.errors import UserError
 from workbench.studies.rlp.method import Thinking
@@ -110,7 +111,7 @@ class FileTexts:
     def _positions(
         self, n: int, seed: int, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", how: str
     ) -> list[Position]:
-        thinking, context = self.thinking, getattr(model.config, "max_position_embeddings", None) or 1 << 30
+        thinking, context = self.thinking, context_length(model)
         marks = len(encode(tokenizer, [thinking.opening + thinking.closing])[0]) + 2  # may be cut otherwise
         room = context - thinking.max_tokens - thinking.horizon - marks
         if room < 1:

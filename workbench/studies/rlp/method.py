@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from workbench.engine.models import context_length
 from workbench.engine.rl.ema import WeightEMA
 from workbench.engine.rl.grpo import reinforce
 from workbench.engine.rl.objective import Objective, RLConfig, Row, SupervisedTail, group_advantages
@@ -86,7 +87,7 @@ class InformationGain(Objective):
         Raises:
             UserError: one does not.
         """
-        context = getattr(self.model.config, "max_position_embeddings", None) or 1 << 30
+        context = context_length(self.model)
         longest = max(len(row["asked"]) for row in rows)
         longest += self.thinking.max_tokens + len(self.closing) + self.thinking.horizon
         if longest > context:

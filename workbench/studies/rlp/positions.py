@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
+from workbench.engine.models import context_length
 from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.errors import UserError
 
@@ -83,7 +84,7 @@ def _ends(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
 @torch.inference_mode()
 def _nats(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, text: str, how: str) -> np.ndarray:
     """Entropy or surprise at each token of the text itself, the first one's among them."""
-    context = getattr(model.config, "max_position_embeddings", None) or 1 << 30
+    context = context_length(model)
     ids = torch.tensor(prompt_tokens(tokenizer, [text])[0][:context], device=model.device)
     logps = model(ids[None], use_cache=False).logits[0].float().log_softmax(-1)[:-1]
     own = -(logps.exp() * logps).sum(-1) if how == "entropy" else -logps.gather(1, ids[1:, None])[:, 0]

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, Strategy
 from workbench.corpora.problems import Problem
 from workbench.engine import loading
+from workbench.engine.models import context_length
 from workbench.engine.sampling.sampler import Sampler
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import framed
@@ -185,7 +186,6 @@ def _learn(
     folder: Path, start: str, mixed: pd.DataFrame, lesson: DistillConfig, number: int, seed: int, device: str
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     model, tokenizer = loading.load(start, device)
-    longest = getattr(model.config, "max_position_embeddings", None) or lesson.context
     train(
         model.float(),  # half-precision weights would lose small steps
         tokenizer,
@@ -193,7 +193,7 @@ def _learn(
         folder=folder,
         epochs=lesson.round_epochs if number else lesson.epochs,
         batch_size=lesson.batch_size,
-        context=min(lesson.context, longest),
+        context=min(lesson.context, context_length(model)),
         learning_rate=lesson.learning_rate / (2 if number else 1),
         lora=Lora() if lesson.tuning == "lora" else None,
         seed=1000 * seed + number,

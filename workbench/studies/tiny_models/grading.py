@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.corpora.stories import grade, make_probes
+from workbench.engine.models import context_length
 from workbench.engine.sampling.load import sampler
 from workbench.engine.sampling.sampler import Sampler
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
@@ -42,7 +43,7 @@ def beginnings(texts: Sequence[str], n: int, seed: int, fitted: Fitted) -> pd.Da
 
 def _fits(beginning: str, fitted: Fitted) -> bool:
     return all(
-        2 * len(tokenizer(beginning).input_ids) <= getattr(model.config, "max_position_embeddings", 1 << 30)
+        2 * len(tokenizer(beginning).input_ids) <= context_length(model)
         for model, tokenizer in fitted.values()
     )
 
