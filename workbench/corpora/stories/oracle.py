@@ -8,7 +8,7 @@ but it knows only the language of `events` and `troubles`: a fine sentence outsi
 import re
 from dataclasses import dataclass
 
-from workbench.corpora.stories import company, troubles, words  # noqa: F401  the first two register events
+from workbench.corpora.stories import company, troubles, weather, words  # noqa: F401  all but words register events
 from workbench.corpora.stories.events import EVENTS
 from workbench.corpora.stories.grammar import GENDER_OF_PRONOUN, Reading, is_thing, sentences
 from workbench.corpora.stories.world import Violation, World

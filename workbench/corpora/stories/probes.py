@@ -11,7 +11,7 @@ from random import Random
 
 from workbench.corpora.stories import words
 from workbench.corpora.stories.events import ERRANDS, NEEDS
-from workbench.corpora.stories.plots import Cast, cast, meet_friend
+from workbench.corpora.stories.scenes import Cast, cast, meet_friend
 from workbench.corpora.stories.writer import Writer
 
 

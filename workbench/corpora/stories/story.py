@@ -6,7 +6,7 @@ from itertools import count
 from random import Random
 from typing import Literal
 
-from workbench.corpora.stories import plots, words
+from workbench.corpora.stories import plots, scenes, words
 from workbench.corpora.stories.writer import FEATURES, Told, Writer
 from workbench.errors import UserError
 
@@ -74,12 +74,12 @@ def write_story(
     _check(wanted, features, plot)
     plot = plot or random.choices(list(plots.PLOTS), [1 / (rank + 10) for rank in range(len(plots.PLOTS))])[0]
     asked = frozenset(features)
-    writer, cast = Writer(random, wanted, asked, plots.outside(plot, asked)), plots.cast(random)
-    plots.begin(writer, cast)
-    plots.before(writer, cast)
+    writer, cast = Writer(random, wanted, asked, plots.outside(plot, asked)), scenes.cast(random)
+    scenes.begin(writer, cast)
+    scenes.before(writer, cast)
     summary = plots.PLOTS[plot](writer, cast)
-    plots.after(writer, cast)
-    plots.end(writer, cast)
+    scenes.after(writer, cast)
+    scenes.end(writer, cast)
     ordered = tuple(feature for feature in FEATURES if feature in features)
     return Story(writer.text(), plot, wanted, ordered, summary, tuple(writer.told))
 
