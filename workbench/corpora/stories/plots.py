@@ -3,31 +3,11 @@
 A plot is a function of a writer and a cast; it returns a one-sentence summary.
 """
 
-from collections.abc import Callable
-
 from workbench.corpora.stories import words
-from workbench.corpora.stories.scenes import Cast, is_sad, look_in_vain, meet_friend, own, set_out
+from workbench.corpora.stories.scenes import Cast, is_sad, look_in_vain, meet_friend, own, plot, set_out
 from workbench.corpora.stories.writer import Writer
 
-PLOTS: dict[str, Callable[[Writer, Cast], str]] = {}
-# features a plot brings by itself when asked; any other is added before or after it
-OWN_FEATURES: dict[str, frozenset[str]] = {}
-# what everybody's story can have: it is not for the plot to bring
-COMMON_FEATURES = frozenset({"dialogue", "moral value"})
 
-
-def plot(*features: str) -> Callable:
-    """Registers a plot and the features it can bring by itself."""
-
-    def register(function: Callable[[Writer, Cast], str]) -> Callable[[Writer, Cast], str]:
-        name = function.__name__.replace("_", " ")
-        PLOTS[name], OWN_FEATURES[name] = function, frozenset(features)
-        return function
-
-    return register
-
-
-# ------------------------------------------------------------------------------------- plots
 @plot("plot twist", "bad ending", "foreshadowing")
 def lost(t: Writer, c: Cast) -> str:
     thing = own(t, c.hero, words.TOYS + words.TREASURES)
@@ -305,9 +285,3 @@ def tidying(t: Writer, c: Cast) -> str:
     t.say("opens", a=c.hero, x=first, y=here)
     t.say("feels", a=c.hero, f=t.feeling(good=True))
     return f"{c.hero} puts a {first} in the {here} and finds it there again."
-
-
-def outside(plot: str, features: frozenset[str]) -> frozenset[str]:
-    """The features asked for that this plot does not bring; a plot with a bad ending brings no twist."""
-    own = OWN_FEATURES[plot] - ({"plot twist"} if "bad ending" in features else set())
-    return features - own - COMMON_FEATURES

@@ -1,5 +1,6 @@
-"""Scenes that every plot uses: who plays, how a story begins, and what it still owes at the end."""
+"""The table of plots, and scenes that every plot uses: who plays, how it begins, what is owed at its end."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
@@ -16,6 +17,30 @@ class Cast:
     friend: str
     grown_up: str
     place: str
+
+
+PLOTS: dict[str, Callable[[Writer, Cast], str]] = {}
+# features a plot brings by itself when asked; any other is added before or after it
+OWN_FEATURES: dict[str, frozenset[str]] = {}
+# what everybody's story can have: it is not for the plot to bring
+COMMON_FEATURES = frozenset({"dialogue", "moral value"})
+
+
+def plot(*features: str) -> Callable:
+    """Registers a plot and the features it can bring by itself."""
+
+    def register(function: Callable[[Writer, Cast], str]) -> Callable[[Writer, Cast], str]:
+        name = function.__name__.replace("_", " ")
+        PLOTS[name], OWN_FEATURES[name] = function, frozenset(features)
+        return function
+
+    return register
+
+
+def outside(plot: str, features: frozenset[str]) -> frozenset[str]:
+    """The features asked for that this plot does not bring; a plot with a bad ending brings no twist."""
+    own = OWN_FEATURES[plot] - ({"plot twist"} if "bad ending" in features else set())
+    return features - own - COMMON_FEATURES
 
 
 def cast(random: Random) -> Cast:

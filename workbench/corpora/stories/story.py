@@ -6,7 +6,7 @@ from itertools import count
 from random import Random
 from typing import Literal
 
-from workbench.corpora.stories import plots, scenes, words
+from workbench.corpora.stories import plots, scenes, words  # noqa: F401  plots register themselves
 from workbench.corpora.stories.writer import FEATURES, Told, Writer
 from workbench.errors import UserError
 
@@ -37,7 +37,7 @@ class Story:
 
     Attributes:
         text: paragraphs separated by blank lines.
-        plot: one of `plots.PLOTS`.
+        plot: one of `scenes.PLOTS`.
         words: the noun, verb and adjective asked for (empty: none were).
         features: the story features asked for; all are there.
         summary: one sentence.
@@ -65,19 +65,21 @@ def write_story(
         random: source of everything left open.
         wanted: any of `noun`, `verb`, `adjective` that must occur (lists in `WORDS`).
         features: any of `FEATURES`.
-        plot: one of `plots.PLOTS`; drawn when None, favouring the first ones.
+        plot: one of `scenes.PLOTS`; drawn when None, favouring the first ones.
 
     Raises:
         UserError: a word, feature or plot that stories cannot have.
     """
     wanted = dict(wanted or {})
     _check(wanted, features, plot)
-    plot = plot or random.choices(list(plots.PLOTS), [1 / (rank + 10) for rank in range(len(plots.PLOTS))])[0]
+    plot = (
+        plot or random.choices(list(scenes.PLOTS), [1 / (rank + 10) for rank in range(len(scenes.PLOTS))])[0]
+    )
     asked = frozenset(features)
-    writer, cast = Writer(random, wanted, asked, plots.outside(plot, asked)), scenes.cast(random)
+    writer, cast = Writer(random, wanted, asked, scenes.outside(plot, asked)), scenes.cast(random)
     scenes.begin(writer, cast)
     scenes.before(writer, cast)
-    summary = plots.PLOTS[plot](writer, cast)
+    summary = scenes.PLOTS[plot](writer, cast)
     scenes.after(writer, cast)
     scenes.end(writer, cast)
     ordered = tuple(feature for feature in FEATURES if feature in features)
@@ -121,5 +123,5 @@ def _check(wanted: Mapping[str, str], features: Collection[str], plot: str | Non
     for feature in features:
         if feature not in FEATURES:
             raise UserError(f"'{feature}' is no story feature: choose among {', '.join(FEATURES)}.")
-    if plot is not None and plot not in plots.PLOTS:
-        raise UserError(f"'{plot}' is no plot: choose among {', '.join(plots.PLOTS)}.")
+    if plot is not None and plot not in scenes.PLOTS:
+        raise UserError(f"'{plot}' is no plot: choose among {', '.join(scenes.PLOTS)}.")
