@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,7 +48,7 @@ class Sizes:
 
 
 LONG = 512  # tokens, at least, that a question and its solution may fill where they come from files
-
+FEWEST = 4  # questions to learn from: one of them is held out
 
 SIZES = {
     "tiny": Sizes(StudentConfig("tiny:0.3M", 800, 0, 16, 0, largest=10, n_words=5),
@@ -84,12 +84,6 @@ def sizes(params: Any) -> Sizes:
     return replace(chosen, course=course, lesson=lesson)
 
 
-if TYPE_CHECKING:
-    from workbench.studies.siked.data import Sizes
-
-FEWEST = 4  # questions to learn from: one of them is held out
-
-
 @dataclass(frozen=True)
 class Task:
     """What there is to learn and to be asked.
@@ -119,7 +113,7 @@ class _Read:
     notes: list[str]
 
 
-def task(params: Any, sizes: "Sizes", folder: Path) -> Task:
+def task(params: Any, sizes: Sizes, folder: Path) -> Task:
     """Questions and the teacher's solutions: the embedded solver's, those of files, or a sampler's.
 
     Args:
@@ -192,7 +186,7 @@ def _scenario(template: str) -> str:
     return template.partition("/")[0]
 
 
-def _embedded(params: Any, n: int, sizes: "Sizes") -> _Read:
+def _embedded(params: Any, n: int, sizes: Sizes) -> _Read:
     if _in_files(params.teacher):
         raise UserError(
             "data and teacher go together: solutions of a file need its questions, such as data=svamp:PATH."
