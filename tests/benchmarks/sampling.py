@@ -21,7 +21,9 @@ from tests.benchmarks.side_by_side import compare
 from workbench.corpora.loaders.solutions import STRATEGIES
 from workbench.corpora.problems import Problem, draw
 from workbench.engine import loading, models
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.lab.environment import cores
 from workbench.studies.common.word_problems import two_steps
@@ -37,7 +39,7 @@ def student(folder: Path) -> None:
     pairs = [(each.question, f" [{name}] {each.rationale(name)}") for each in taught for name in STRATEGIES]
     tokenizer = models.train_tokenizer(["".join(pair) for pair in pairs[::2]], 768)
     model = models.build(models.config("tiny:1M", vocab_size=len(tokenizer), context=CONTEXT), 0)
-    train(model, tokenizer, pairs, folder=folder, steps=150, context=CONTEXT)
+    train(model, tokenizer, pairs, TrainConfig(steps=150, context=CONTEXT), folder=folder)
 
 
 def prompts(questions: list[str]) -> list[str]:
@@ -49,7 +51,7 @@ def write(folder: Path, questions: list[str]) -> list[list[str]]:
     """In a process of its own: `SAMPLES` solutions of every question in every strategy."""
     torch.set_num_threads(1)
     sampler = TransformersSampler(*loading.load(folder, "cpu"), batch_size=BATCH)
-    found = sampler.sample(prompts(questions), n=SAMPLES, max_new_tokens=NEW, **HOW)
+    found = sampler.sample(prompts(questions), SamplingParams(n=SAMPLES, max_tokens=NEW, **HOW))
     return [[each.text for each in row] for row in found]
 
 
@@ -92,7 +94,7 @@ def against_generate(model: object, tokenizer: object, asked: list[str], rounds:
 
     def ours(size: int) -> int:
         found = TransformersSampler(model, tokenizer, batch_size=size).sample(
-            asked, n=SAMPLES, max_new_tokens=NEW, **HOW
+            asked, SamplingParams(n=SAMPLES, max_tokens=NEW, **HOW)
         )
         return sum(len(each.tokens) for row in found for each in row)
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from tests.benchmarks.side_by_side import compare
 from workbench.engine import models
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.packing import pack
 from workbench.engine.training.train import train
 
@@ -63,7 +64,8 @@ def main(rounds: int = 5) -> None:
         def ours(precision: str = precision, config: object = config) -> int:
             with tempfile.TemporaryDirectory() as folder:
                 model = models.build(config, 0)
-                train(model, tokenizer, stories, folder=f"{folder}/m", precision=precision, **options)
+                settings = TrainConfig(precision=precision, **options)
+                train(model, tokenizer, stories, settings, folder=f"{folder}/m")
             return STEPS * ROWS * CONTEXT
 
         def loop(precision: str = precision, config: object = config) -> int:

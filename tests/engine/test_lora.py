@@ -1,6 +1,7 @@
 """LoRA: nothing changes until it learns, only it learns, and merged it is the model that it was."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from test_train import fresh as small
 from transformers.pytorch_utils import Conv1D
 
 from workbench.engine import loading
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.lora import Lora, adapted
 from workbench.engine.training.loss import loss
 from workbench.engine.training.train import train
@@ -71,8 +73,8 @@ LORA = {**SHORT, "learning_rate": 1e-2, "lora": Lora(4, 8)}
 def test_training_moves_the_linear_layers_alone_and_leaves_a_usual_model(tokenizer, tmp_path):  # noqa: F811
     model = small(tokenizer)
     before, nats = weights(model), loss(model, tokenizer, PAIRS).nats_per_token
-    options = {"folder": tmp_path / "m", "steps": 40, "evaluate_every": 40, **LORA}
-    history = train(model, tokenizer, PAIRS, held_out=PAIRS, **options)
+    config = TrainConfig(steps=40, evaluate_every=40, **LORA)
+    history = train(model, tokenizer, PAIRS, config, folder=tmp_path / "m", held_out=PAIRS)
     again, _ = loading.load(tmp_path / "m", "cpu")
     assert_same(weights(model), weights(again))
     assert all(weight.requires_grad for weight in model.parameters())
@@ -85,37 +87,38 @@ def test_training_moves_the_linear_layers_alone_and_leaves_a_usual_model(tokeniz
     assert all("proj" in name for name in moved)
     ranks = {int(torch.linalg.matrix_rank(weights(model)[name] - before[name], atol=1e-5)) for name in moved}
     assert max(ranks) <= 4
-    repeated = train(small(tokenizer), tokenizer, PAIRS, **options)
+    repeated = train(small(tokenizer), tokenizer, PAIRS, config, folder=tmp_path / "m")
     assert repeated.rows == history.rows
     with pytest.raises(UserError, match="other lora"):
-        train(model, tokenizer, PAIRS, **options | {"lora": Lora(8, 8)})
+        train(model, tokenizer, PAIRS, replace(config, lora=Lora(8, 8)), folder=tmp_path / "m")
 
 
 def test_an_adapter_that_was_stopped_goes_on_to_the_same_bytes(tokenizer, tmp_path):  # noqa: F811
     whole, cut, asked = small(tokenizer), small(tokenizer), []
-    train(whole, tokenizer, STORIES, folder=tmp_path / "a", steps=20, **LORA)
+    train(whole, tokenizer, STORIES, TrainConfig(steps=20, **LORA), folder=tmp_path / "a")
 
     def stop():
         asked.append(1)
         return len(asked) == 7
 
-    options = {"folder": tmp_path / "b", "steps": 20, **LORA}
-    assert not train(cut, tokenizer, STORIES, stop=stop, **options).finished
+    config, folder = TrainConfig(steps=20, **LORA), tmp_path / "b"
+    assert not train(cut, tokenizer, STORIES, config, folder=folder, stop=stop).finished
     assert_same(weights(cut), weights(small(tokenizer)))  # the weights wait for the merge
     assert list((tmp_path / "b").glob("checkpoint-7/adapter_model.safetensors"))
     assert not list((tmp_path / "b").glob("checkpoint-7/model.safetensors"))
     again = small(tokenizer)
-    assert train(again, tokenizer, STORIES, **options).finished
+    assert train(again, tokenizer, STORIES, config, folder=folder).finished
     assert_same(weights(whole), weights(again))
     assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
 
 
 def test_an_adapter_of_another_base_is_refused(tokenizer, tmp_path):  # noqa: F811
-    options = {"folder": tmp_path / "a", "steps": 4, **LORA}
-    assert not train(small(tokenizer), tokenizer, STORIES, stop=lambda: True, **options).finished
+    config, folder = TrainConfig(steps=4, **LORA), tmp_path / "a"
+    half = train(small(tokenizer), tokenizer, STORIES, config, folder=folder, stop=lambda: True)
+    assert not half.finished
     other = small(tokenizer)
     with torch.no_grad():
         other.model.layers[0].mlp.up_proj.weight.mul_(1.01)
     with pytest.raises(UserError, match="other lora"):
-        train(other, tokenizer, STORIES, **options)
-    assert train(small(tokenizer), tokenizer, STORIES, **options).finished
+        train(other, tokenizer, STORIES, config, folder=folder)
+    assert train(small(tokenizer), tokenizer, STORIES, config, folder=folder).finished

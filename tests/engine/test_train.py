@@ -20,6 +20,7 @@ import torch
 from test_models import STORIES260K, TEXTS, needs_stories260k
 
 from workbench.engine import loading, models
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.lora import Lora
 from workbench.engine.training.loss import loss
 from workbench.engine.training.packing import IGNORED, pack
@@ -181,11 +182,10 @@ def test_training_learns_and_leaves_a_folder_that_loads(tokenizer, tmp_path):
         model,
         tokenizer,
         STORIES,
+        TrainConfig(steps=40, **SHORT),
         folder=tmp_path / "m",
         held_out=STORIES[:8],
-        steps=40,
         log=logged.append,
-        **SHORT,
     )
     assert history.finished
     assert history.rows == logged
@@ -195,18 +195,24 @@ def test_training_learns_and_leaves_a_folder_that_loads(tokenizer, tmp_path):
     again, _ = loading.load(tmp_path / "m", device="cpu")
     assert_same(weights(model), weights(again))
     other = fresh(tokenizer)
-    repeated = train(other, tokenizer, STORIES, folder=tmp_path / "m", steps=40, **SHORT)
+    repeated = train(other, tokenizer, STORIES, TrainConfig(steps=40, **SHORT), folder=tmp_path / "m")
     assert repeated.rows == logged
     assert_same(weights(model), weights(other))
     with pytest.raises(UserError, match="learning_rate"):
-        train(other, tokenizer, STORIES, folder=tmp_path / "m", steps=40, **SHORT | {"learning_rate": 1e-4})
+        train(
+            other,
+            tokenizer,
+            STORIES,
+            TrainConfig(steps=40, **SHORT | {"learning_rate": 1e-4}),
+            folder=tmp_path / "m",
+        )
 
 
 def test_what_was_trained_is_freed_when_nobody_has_it(tokenizer, tmp_path):
     model = fresh(tokenizer)
     gc.disable()  # without a search: the next training has none either
     try:
-        train(model, tokenizer, STORIES, folder=tmp_path / "m", steps=2, **SHORT)
+        train(model, tokenizer, STORIES, TrainConfig(steps=2, **SHORT), folder=tmp_path / "m")
         seen = weakref.ref(model)
         del model
         assert seen() is None
@@ -218,7 +224,7 @@ def test_what_was_trained_is_freed_when_nobody_has_it(tokenizer, tmp_path):
 def test_fine_tuning_on_completions_teaches_the_completion(tokenizer, tmp_path, architecture):
     model = fresh(tokenizer, architecture)
     before = loss(model, tokenizer, PAIRS).nats_per_token
-    train(model, tokenizer, PAIRS, folder=tmp_path / "m", steps=60, **SHORT)
+    train(model, tokenizer, PAIRS, TrainConfig(steps=60, **SHORT), folder=tmp_path / "m")
     assert loss(model, tokenizer, PAIRS).nats_per_token < 0.6 * before
 
 
@@ -226,9 +232,13 @@ def test_fine_tuning_on_completions_teaches_the_completion(tokenizer, tmp_path, 
 def test_accumulating_eight_passes_of_one_row_equals_one_of_eight(tokenizer, tmp_path, examples):
     one, eight = fresh(tokenizer), fresh(tokenizer)
     options = {key: value for key, value in SHORT.items() if key != "batch_size"} | {"steps": 4}
-    a = train(one, tokenizer, examples, folder=tmp_path / "a", batch_size=8, **options)
+    a = train(one, tokenizer, examples, TrainConfig(batch_size=8, **options), folder=tmp_path / "a")
     b = train(
-        eight, tokenizer, examples, folder=tmp_path / "b", batch_size=1, gradient_accumulation=8, **options
+        eight,
+        tokenizer,
+        examples,
+        TrainConfig(batch_size=1, gradient_accumulation=8, **options),
+        folder=tmp_path / "b",
     )
     assert_close(weights(one), weights(eight), atol=2e-4)
     np.testing.assert_allclose([r["loss"] for r in a.rows], [r["loss"] for r in b.rows], rtol=1e-4)
@@ -237,7 +247,9 @@ def test_accumulating_eight_passes_of_one_row_equals_one_of_eight(tokenizer, tmp
 def test_one_step_is_adamw_on_the_mean_loss_of_the_learnt_tokens(tokenizer, tmp_path):
     trained, mine = fresh(tokenizer), fresh(tokenizer)
     options = SHORT | {"warmup": 0, "batch_size": len(pack(tokenizer, PAIRS, 32).ids)}
-    train(trained, tokenizer, PAIRS, folder=tmp_path / "m", steps=1, schedule="constant", **options)
+    train(
+        trained, tokenizer, PAIRS, TrainConfig(steps=1, schedule="constant", **options), folder=tmp_path / "m"
+    )
     losses, count = 0.0, 0
     for prompt, completion in PAIRS:
         ids = torch.tensor([*tokenizer(prompt + completion).input_ids, tokenizer.eos_token_id])
@@ -264,21 +276,22 @@ def test_one_step_is_adamw_on_the_mean_loss_of_the_learnt_tokens(tokenizer, tmp_
 @pytest.mark.parametrize("family", ["Llama", "GPTNeoX"])  # the second is saved under other names
 def test_a_stopped_training_goes_on_to_the_same_weights(tokenizer, tmp_path, family):
     whole, cut, again = (families.fresh(family, vocab_size=len(tokenizer)) for _ in range(3))
-    a = train(whole, tokenizer, STORIES, folder=tmp_path / "a", steps=20, **SHORT)
+    a = train(whole, tokenizer, STORIES, TrainConfig(steps=20, **SHORT), folder=tmp_path / "a")
     asked = []
 
     def stop():
         asked.append(1)
         return len(asked) == 7
 
-    half = train(cut, tokenizer, STORIES, folder=tmp_path / "b", steps=20, stop=stop, **SHORT)
+    half = train(cut, tokenizer, STORIES, TrainConfig(steps=20, **SHORT), folder=tmp_path / "b", stop=stop)
     assert not half.finished
     assert half.rows[-1]["step"] == 7
-    b = train(again, tokenizer, STORIES, folder=tmp_path / "b", steps=20, **SHORT)
+    b = train(again, tokenizer, STORIES, TrainConfig(steps=20, **SHORT), folder=tmp_path / "b")
     assert b.finished
     assert_same(weights(whole), weights(again))
     finished = families.fresh(family, vocab_size=len(tokenizer))
-    assert train(finished, tokenizer, STORIES, folder=tmp_path / "b", steps=20, **SHORT).rows == b.rows
+    found = train(finished, tokenizer, STORIES, TrainConfig(steps=20, **SHORT), folder=tmp_path / "b")
+    assert found.rows == b.rows
     assert_same(weights(whole), weights(finished))
     assert [row["step"] for row in b.rows] == [row["step"] for row in a.rows]
     np.testing.assert_allclose([row["loss"] for row in a.rows], [row["loss"] for row in b.rows], rtol=1e-6)
@@ -289,14 +302,14 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tokenizer, tmp_path, fam
 def test_a_kill_while_the_finished_model_takes_its_place_loses_nothing(tokenizer, tmp_path, cut):
     folder, old, new = tmp_path / "model", tmp_path / ".model.77.old", tmp_path / ".model.77.new"
     trained = fresh(tokenizer)
-    train(trained, tokenizer, STORIES, folder=folder, steps=4, **SHORT)
+    train(trained, tokenizer, STORIES, TrainConfig(steps=4, **SHORT), folder=folder)
     if cut == "between the two renames":
         folder.rename(new)
         old.mkdir()
     else:
         new.mkdir()
     again = fresh(tokenizer)
-    assert train(again, tokenizer, STORIES, folder=folder, steps=4, **SHORT).finished
+    assert train(again, tokenizer, STORIES, TrainConfig(steps=4, **SHORT), folder=folder).finished
     assert_same(weights(trained), weights(again))
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
@@ -307,33 +320,33 @@ def test_the_second_of_two_trainings_goes_on_in_a_new_process_and_saves_the_mode
     def first():  # a process that finds it finished only loads it
         model = fresh(tokenizer)
         model.config.pad_token_id = None  # the Trainer sets the tokenizer's
-        train(model, tokenizer, STORIES, folder=tmp_path / "first", steps=2, **SHORT)
+        train(model, tokenizer, STORIES, TrainConfig(steps=2, **SHORT), folder=tmp_path / "first")
         return model
 
-    second = {"folder": tmp_path / "second", "steps": 4, **SHORT}
+    second, folder = TrainConfig(steps=4, **SHORT), tmp_path / "second"
     asked = []
     stop = lambda: asked.append(1) or len(asked) == 2  # noqa: E731
-    assert not train(first(), tokenizer, STORIES, stop=stop, **second).finished
-    assert train(first(), tokenizer, STORIES, **second).finished
+    assert not train(first(), tokenizer, STORIES, second, folder=folder, stop=stop).finished
+    assert train(first(), tokenizer, STORIES, second, folder=folder).finished
     assert loading.load(tmp_path / "second", "cpu")[0].config.use_cache  # else others sample without a cache
 
 
 def test_an_exception_leaves_the_last_checkpoint_and_a_half_written_one_is_ignored(tokenizer, tmp_path):
     whole, cut = fresh(tokenizer), fresh(tokenizer)
-    train(whole, tokenizer, STORIES, folder=tmp_path / "a", steps=12, **SHORT)
+    train(whole, tokenizer, STORIES, TrainConfig(steps=12, **SHORT), folder=tmp_path / "a")
 
     def interrupt(row):
         if row.get("step") == 8:
             raise KeyboardInterrupt
 
-    options = {"folder": tmp_path / "b", "steps": 12, "checkpoint_every": 3, **SHORT}
+    config = TrainConfig(steps=12, checkpoint_every=3, **SHORT)
     with pytest.raises(KeyboardInterrupt):
-        train(cut, tokenizer, STORIES, log=interrupt, **options)
+        train(cut, tokenizer, STORIES, config, folder=tmp_path / "b", log=interrupt)
     assert [path.name for path in (tmp_path / "b").glob("checkpoint-*")] == ["checkpoint-6"]
     (tmp_path / "b/checkpoint-9").mkdir()
     (tmp_path / "b/checkpoint-9/model.safetensors").write_bytes(b"half")
     seen = []
-    train(again := fresh(tokenizer), tokenizer, STORIES, log=seen.append, **options)
+    train(again := fresh(tokenizer), tokenizer, STORIES, config, folder=tmp_path / "b", log=seen.append)
     assert seen[0]["step"] == 7
     assert_same(weights(whole), weights(again))
 
@@ -343,7 +356,9 @@ def test_training_works_in_a_thread(tokenizer, tmp_path):
 
     def work():
         model, folder = fresh(tokenizer), tmp_path / "m"
-        found.append(train(model, tokenizer, STORIES, folder=folder, steps=3, stop=lambda: False, **SHORT))
+        found.append(
+            train(model, tokenizer, STORIES, TrainConfig(steps=3, **SHORT), folder=folder, stop=lambda: False)
+        )
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -364,13 +379,13 @@ def test_training_works_in_a_thread(tokenizer, tmp_path):
 )
 def test_settings_that_contradict_are_the_users_mistake(tokenizer, tmp_path, options, says):
     with pytest.raises(UserError, match=says):
-        train(fresh(tokenizer), tokenizer, STORIES, folder=tmp_path / "m", **SHORT | options)
+        train(fresh(tokenizer), tokenizer, STORIES, TrainConfig(**SHORT | options), folder=tmp_path / "m")
 
 
 def test_a_folder_with_other_files_is_left_alone(tokenizer, tmp_path):
     (tmp_path / "thesis.tex").write_text("mine")
     with pytest.raises(UserError, match="other files"):
-        train(fresh(tokenizer), tokenizer, STORIES, folder=tmp_path, steps=1, **SHORT)
+        train(fresh(tokenizer), tokenizer, STORIES, TrainConfig(steps=1, **SHORT), folder=tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "mine"
 
 
@@ -378,7 +393,7 @@ def test_a_folder_with_other_files_is_left_alone(tokenizer, tmp_path):
 
 SCRIPT = """
 import json, os, resource, sys
-from test_train import SHORT, STORIES, TEXTS, Lora, fresh, models, train
+from test_train import SHORT, STORIES, TEXTS, Lora, TrainConfig, fresh, models, train
 folder, options = sys.argv[1], json.loads(sys.argv[2])
 options["lora"] = options.get("lora") and Lora(**options["lora"])
 limit = options.pop("limit", None)
@@ -387,7 +402,7 @@ def log(row):
     if limit and row.get("step") == limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 tokenizer = models.train_tokenizer(TEXTS + STORIES, 300)
-train(fresh(tokenizer), tokenizer, STORIES, folder=folder, log=log, **SHORT | options)
+train(fresh(tokenizer), tokenizer, STORIES, TrainConfig(**SHORT | options), folder=folder, log=log)
 import torch
 if torch.distributed.is_initialized():
     print("process", torch.distributed.get_rank(), "of", torch.distributed.get_world_size(), file=sys.stderr)
@@ -425,10 +440,9 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tokenizer, tmp_path, lora):
     try:
         for name in "ab":
             steps = []
-            train(
-                fresh(tokenizer), tokenizer, STORIES, folder=tmp_path / name,
-                log=lambda row, steps=steps: steps.append(row["step"]), **SHORT | options | {"lora": lora},
-            )  # fmt: skip
+            config = TrainConfig(**SHORT | options | {"lora": lora})
+            log = lambda row, steps=steps: steps.append(row["step"])  # noqa: E731
+            train(fresh(tokenizer), tokenizer, STORIES, config, folder=tmp_path / name, log=log)
             seen.append(steps)
     finally:
         torch.set_num_threads(threads)
@@ -453,7 +467,7 @@ def test_two_processes_follow_the_trajectory_of_one(tokenizer, tmp_path):
     assert two.returncode == 0, errors
     # Both write to one place, perhaps at once.
     assert sorted(re.findall(r"process (\d) of 2", errors)) == ["0", "1"]
-    one = train(fresh(tokenizer), tokenizer, STORIES, folder=tmp_path / "one", steps=6, **SHORT)
+    one = train(fresh(tokenizer), tokenizer, STORIES, TrainConfig(steps=6, **SHORT), folder=tmp_path / "one")
     rows = [json.loads(line) for line in output.splitlines()]
     assert [row["step"] for row in rows] == [row["step"] for row in one.rows]
     np.testing.assert_allclose([row["loss"] for row in rows], [row["loss"] for row in one.rows], rtol=1e-4)

@@ -22,8 +22,9 @@ from workbench.engine import loading as _loading
 from workbench.engine import models
 from workbench.engine.sampling import vllm_server
 from workbench.engine.sampling.load import sampler
-from workbench.engine.sampling.sampler import Completion
+from workbench.engine.sampling.sampler import Completion, SamplingParams
 from workbench.engine.tokens import Framed, encode
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.errors import UserError
 
@@ -40,7 +41,7 @@ def folder(tmp_path_factory):
     tokenizer = models.train_tokenizer(texts, 400)
     model = models.build(models.config("tiny:0.3M", len(tokenizer), context=128), seed=0)
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    train(model, tokenizer, texts, folder=folder, steps=60, context=64, batch_size=8)
+    train(model, tokenizer, texts, TrainConfig(steps=60, context=64, batch_size=8), folder=folder)
     return folder
 
 
@@ -74,7 +75,7 @@ def goodness(tokens, expected):
 
 
 def test_first_tokens_are_drawn_as_the_model_says(vllm, local):
-    rows = vllm.sample([PROMPT], n=2000, max_new_tokens=1, seed=1)[0]
+    rows = vllm.sample([PROMPT], SamplingParams(n=2000, max_tokens=1, seed=1))[0]
     expected, drawn = next_token(local, local.tokenizer(PROMPT).input_ids), [row.tokens[0] for row in rows]
     p = goodness(drawn, expected)
     print(f"p of {len(rows)} first tokens {p:.3f}")
@@ -84,7 +85,7 @@ def test_first_tokens_are_drawn_as_the_model_says(vllm, local):
 
 def test_second_tokens_are_drawn_as_the_model_says_after_the_first(vllm, local):
     before = PROMPT.removesuffix(" a")  # which the model has learnt to go on with
-    rows = vllm.sample([before], n=2000, max_new_tokens=2, seed=2)[0]
+    rows = vllm.sample([before], SamplingParams(n=2000, max_tokens=2, seed=2))[0]
     ((first, _),) = Counter(row.tokens[0] for row in rows).most_common(1)
     drawn = [row.tokens[1] for row in rows if row.tokens[0] == first]
     p = goodness(drawn, next_token(local, [*local.tokenizer(before).input_ids, first]))
@@ -94,9 +95,9 @@ def test_second_tokens_are_drawn_as_the_model_says_after_the_first(vllm, local):
 
 
 def test_temperature_and_what_is_cut_off_are_those_of_the_other_backend(vllm, local):
-    how = {"n": 1000, "max_new_tokens": 1, "temperature": 0.7, "top_p": 0.8, "min_p": 0.02}
+    how = {"n": 1000, "max_tokens": 1, "temperature": 0.7, "top_p": 0.8, "min_p": 0.02}
     counts = [
-        Counter(row.tokens[0] for row in each.sample([PROMPT], seed=seed, **how)[0])
+        Counter(row.tokens[0] for row in each.sample([PROMPT], SamplingParams(seed=seed, **how))[0])
         for each, seed in ((vllm, 1), (local, 2))
     ]
     tokens = [token for token in counts[0] | counts[1] if counts[0][token] + counts[1][token] >= 10]
@@ -104,14 +105,15 @@ def test_temperature_and_what_is_cut_off_are_those_of_the_other_backend(vllm, lo
     print(f"p of {how['n']} tokens from each {p:.3f}, {len(tokens)} kinds")
     assert p > 1e-3
     logits = np.log(next_token(local, local.tokenizer(PROMPT).input_ids))[list(counts[0])]
-    told = {row.tokens[0]: row.logprobs[0] for row in vllm.sample([PROMPT], seed=1, **how)[0]}
+    told = {row.tokens[0]: row.logprobs[0] for row in vllm.sample([PROMPT], SamplingParams(seed=1, **how))[0]}
     assert np.allclose([told[token] for token in counts[0]], logits, atol=1e-3)  # at temperature 1, uncut
 
 
 def test_greedy_texts_and_log_probabilities_are_equal(vllm, local):
     prompts = [" ".join(story_at(index, seed=1).text.split()[: 1 + index % 9]) for index in range(100)]
     found, expected = (
-        [rows[0] for rows in each.sample(prompts, max_new_tokens=24, temperature=0)] for each in (vllm, local)
+        [rows[0] for rows in each.sample(prompts, SamplingParams(max_tokens=24, temperature=0))]
+        for each in (vllm, local)
     )
     differ = [at for at in range(len(prompts)) if found[at].tokens != expected[at].tokens]
     furthest = max(
@@ -128,7 +130,7 @@ def test_greedy_texts_and_log_probabilities_are_equal(vllm, local):
 def test_prompts_that_make_more_than_one_step_of_the_engine(vllm, local):
     texts = [story_at(index, seed=2).text for index in range(64)]
     prompts = [local.tokenizer.decode(ids[1:120]) for ids in local.tokenizer(texts).input_ids]
-    rows = [row for (row,) in vllm.sample(prompts, max_new_tokens=4, seed=6)]
+    rows = [row for (row,) in vllm.sample(prompts, SamplingParams(max_tokens=4, seed=6))]
     asked = encode(local.tokenizer, prompts)
     assert sum(map(len, asked[:32])) > 2048  # tokens of a step, by default
     for ids, row in zip(asked[::8], rows[::8], strict=True):
@@ -137,18 +139,25 @@ def test_prompts_that_make_more_than_one_step_of_the_engine(vllm, local):
 
 def test_the_contract_at_its_edges(vllm, local):
     long = " ".join(["the"] * 100)
-    how = {"max_new_tokens": 60, "temperature": 0}
+    how = {"max_tokens": 60, "temperature": 0}
     chat = Framed("<|endoftext|>" + PROMPT)  # its beginning of text is its own
     for prompt in ("", long, chat):  # empty, and with less room in the context than asked for
-        assert vllm.sample([prompt], **how)[0][0].tokens == local.sample([prompt], **how)[0][0].tokens
-    (stopped,), (same,) = (each.sample([PROMPT], stop=["."], **how)[0] for each in (vllm, local))
+        assert (
+            vllm.sample([prompt], SamplingParams(**how))[0][0].tokens
+            == local.sample([prompt], SamplingParams(**how))[0][0].tokens
+        )
+    (stopped,), (same,) = (
+        each.sample([PROMPT], SamplingParams(stop=["."], **how))[0] for each in (vllm, local)
+    )
     assert (stopped.text, stopped.finish_reason) == (same.text, "stop")
     with pytest.raises(UserError, match="leaves no room in the model's context of 128"):
-        vllm.sample(["the cat " * 80], max_new_tokens=1)
+        vllm.sample(["the cat " * 80], SamplingParams(max_tokens=1))
 
 
 def test_equal_seeds_draw_equal_texts_and_others_do_not(vllm):
-    once, again, other = (vllm.sample([PROMPT, PROMPT], n=2, max_new_tokens=12, seed=s) for s in (3, 3, 4))
+    once, again, other = (
+        vllm.sample([PROMPT, PROMPT], SamplingParams(n=2, max_tokens=12, seed=s)) for s in (3, 3, 4)
+    )
     assert [[row.tokens for row in rows] for rows in once] == [[row.tokens for row in rows] for rows in again]
     assert len({tuple(row.tokens) for rows in once + other for row in rows}) == 8
 
@@ -174,8 +183,9 @@ HERE = """
 import json, sys
 from dataclasses import asdict
 from workbench.engine.sampling.load import sampler
+from workbench.engine.sampling.sampler import SamplingParams
 source = sampler(f"vllm:{sys.argv[1]}")
-found = [source.sample(**how) for how in json.loads(sys.argv[2])]
+found = [source.sample(prompts, SamplingParams(**how)) for prompts, how in json.loads(sys.argv[2])]
 rows = [[[asdict(row) for row in rows] for rows in each] for each in found]
 with open(sys.argv[3], "w") as file:  # vLLM prints
     json.dump([type(source).__name__, rows], file)
@@ -184,9 +194,9 @@ with open(sys.argv[3], "w") as file:  # vLLM prints
 
 @pytest.mark.slow
 def test_where_vllm_is_installed_it_runs_without_a_server(vllm, local, folder, tmp_path):
-    greedy = {"prompts": ["", PROMPT, "the " * 100], "max_new_tokens": 60, "temperature": 0, "stop": ["."]}
-    drawn = {"prompts": [PROMPT], "n": 1000, "max_new_tokens": 1, "seed": 5}
-    seeded = {"prompts": [PROMPT, PROMPT], "n": 2, "max_new_tokens": 12, "temperature": 0.9, "seed": 3}
+    greedy = ["", PROMPT, "the " * 100], {"max_tokens": 60, "temperature": 0, "stop": ["."]}
+    drawn = [PROMPT], {"n": 1000, "max_tokens": 1, "seed": 5}
+    seeded = [PROMPT, PROMPT], {"n": 2, "max_tokens": 12, "temperature": 0.9, "seed": 3}
     command = [vllm_server.ENVIRONMENT / "bin" / "python", "-c", HERE, folder]
     done = subprocess.run(
         [*command, json.dumps([greedy, drawn, seeded]), tmp_path / "found.json"],
@@ -199,7 +209,9 @@ def test_where_vllm_is_installed_it_runs_without_a_server(vllm, local, folder, t
     kind, rows = json.loads((tmp_path / "found.json").read_text())
     assert kind == "VllmSampler"
     found = [[[Completion(**row) for row in each] for each in part] for part in rows]
-    for (row,), (expected,) in zip(found[0], local.sample(**greedy), strict=True):
+    for (row,), (expected,) in zip(
+        found[0], local.sample(greedy[0], SamplingParams(**greedy[1])), strict=True
+    ):
         assert np.allclose(row.logprobs, expected.logprobs, atol=1e-3)
         assert asdict(row) | {"logprobs": 0} == asdict(expected) | {"logprobs": 0}
     expected = next_token(local, local.tokenizer(PROMPT).input_ids)
@@ -208,7 +220,7 @@ def test_where_vllm_is_installed_it_runs_without_a_server(vllm, local, folder, t
     print(f"p of {len(tokens)} first tokens in process {p:.3f}")
     assert p > 1e-3
     assert np.allclose([row.logprobs[0] for row in found[1][0]], np.log(expected)[tokens], atol=1e-3)
-    for rows, served in zip(found[2], vllm.sample(**seeded), strict=True):
+    for rows, served in zip(found[2], vllm.sample(seeded[0], SamplingParams(**seeded[1])), strict=True):
         assert [row.tokens for row in rows] == [row.tokens for row in served]
 
 
@@ -261,4 +273,4 @@ def test_another_process_uses_it_and_the_last_one_to_go_ends_it(vllm, folder, tm
         user.wait()
     until(lambda: gone(server.pid))
     with pytest.raises(UserError, match=r"vLLM has ended: .*; run again to start it and go on"):
-        vllm.sample([PROMPT], max_new_tokens=1)
+        vllm.sample([PROMPT], SamplingParams(max_tokens=1))

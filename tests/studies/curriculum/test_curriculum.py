@@ -11,6 +11,7 @@ import torch
 
 from workbench.corpora import facts, walks
 from workbench.engine import loading, models
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.packing import IGNORED
 from workbench.engine.training.train import train
 from workbench.errors import UserError
@@ -176,8 +177,8 @@ def test_rows_laid_out_already_are_read_in_their_own_order(task, tmp_path, order
     model = experiment._new((1, 16), len(task.tokenizer), SMALL, 0)
     blocks, read = task.pages(0.5, order), []
     model.register_forward_pre_hook(lambda _, __, given: read.append(given["input_ids"]), with_kwargs=True)
-    options = {"steps": SMALL.updates, "batch_size": SMALL.batch, "context": SMALL.context}
-    train(model, task.tokenizer, blocks, folder=tmp_path / "model", **options)
+    config = TrainConfig(steps=SMALL.updates, batch_size=SMALL.batch, context=SMALL.context)
+    train(model, task.tokenizer, blocks, config, folder=tmp_path / "model")
     assert np.array_equal(torch.cat(read).numpy(), blocks.ids)
 
 

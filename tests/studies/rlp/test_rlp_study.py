@@ -12,6 +12,7 @@ from workbench.corpora import thoughts
 from workbench.corpora.thoughts import Aim, Chain
 from workbench.engine import models
 from workbench.engine.tokens import encode, word_tokenizer
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.errors import UserError
 from workbench.studies.rlp import checks, experiment, results
@@ -183,11 +184,8 @@ def test_a_given_model_and_text_go_through_every_arm(tmp_path):
         model,
         tokenizer,
         texts,
+        TrainConfig(steps=40, batch_size=8, context=32, learning_rate=1e-2),
         folder=tmp_path / "model",
-        steps=40,
-        batch_size=8,
-        context=32,
-        learning_rate=1e-2,
     )
     plan = planned(
         model=str(tmp_path / "model"), text=str(tmp_path / "texts.txt"), tuning="lora", steps=2,

@@ -1,10 +1,11 @@
-"""What training, its loss and its loop share: precision, schedule, history."""
+"""What training, its loss and its loop share: settings, precision, schedule, history."""
 
 from __future__ import annotations
 
 import inspect
+import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -15,11 +16,76 @@ if TYPE_CHECKING:
     import pandas as pd
     from transformers import PreTrainedModel
 
+    from workbench.engine.training.lora import Lora
+
 
 Precision = Literal["auto", "fp32", "bf16"]
 
 
 Schedule = Literal["cosine", "linear", "constant"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long, on how much at a time, and how fast a model learns.
+
+    Attributes:
+        steps: optimizer steps; give one of steps, epochs and tokens.
+        epochs: passes over the examples.
+        tokens: tokens to read, rounded up to whole steps.
+        batch_size: rows of `context` tokens in a forward pass, over all processes.
+        context: tokens a row.
+        learning_rate: the highest.
+        schedule: how it falls after the warm-up: to zero along a cosine or a line, or not at all.
+        warmup: steps over which it rises to that.
+        gradient_accumulation: forward passes in a step: 8 of 1 row equal 1 of 8.
+        precision: `auto` autocasts to bf16 where the processor has it; weights stay in float32.
+        lora: trains an adapter instead of the weights, and merges it into them when it is finished; until
+            then the weights of the model stay as they were.
+        seed: order of shuffled rows, and of the adapter's first values.
+        evaluate_every: steps; None for a tenth of the training.
+        checkpoint_every: steps; None for a tenth of the training.
+    """
+
+    steps: int | None = None
+    epochs: float | None = None
+    tokens: int | None = None
+    batch_size: int = 16
+    context: int = 256
+    learning_rate: float = 2e-3
+    schedule: Schedule = "cosine"
+    warmup: int = 20
+    gradient_accumulation: int = 1
+    precision: Precision = "auto"
+    lora: Lora | None = None
+    seed: int = 0
+    evaluate_every: int | None = None
+    checkpoint_every: int | None = None
+
+    @property
+    def rows_per_step(self) -> int:
+        """Rows that an optimizer step reads."""
+        return self.batch_size * self.gradient_accumulation
+
+    def resolved(self, rows: int) -> TrainConfig:
+        """With the number of steps, and whole intervals, for a training on so many rows.
+
+        Raises:
+            UserError: not one of steps, epochs and tokens is given, or there is no step.
+        """
+        if sum(length is not None for length in (self.steps, self.epochs, self.tokens)) != 1:
+            raise UserError("Give one of steps, epochs and tokens, to say how long to train.")
+        tokens = self.tokens if self.epochs is None else self.epochs * rows * self.context
+        steps = math.ceil(tokens / (self.rows_per_step * self.context)) if self.steps is None else self.steps
+        if steps < 1:
+            raise UserError("A training needs at least one step.")
+        tenth = max(1, steps // 10)
+        return replace(
+            self,
+            steps=steps,
+            evaluate_every=self.evaluate_every or tenth,
+            checkpoint_every=self.checkpoint_every or tenth,
+        )
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,8 @@ from workbench.engine.training.checkpoints import (
     save_finished,
     write_start,
 )
-from workbench.engine.training.common import History, supports_position_ids, world_size
-from workbench.engine.training.lora import Lora, adapted
+from workbench.engine.training.common import History, TrainConfig, supports_position_ids, world_size
+from workbench.engine.training.lora import adapted
 from workbench.engine.training.loss import loss
 from workbench.engine.training.packing import IGNORED, Blocks, Example
 from workbench.errors import UserError
@@ -114,12 +114,11 @@ class _Watch(TrainerCallback):
     def __init__(
         self,
         held_out: Callable[[], dict[str, float]] | None,
-        every: tuple[int, int],
-        tokens_per_step: int,
+        config: TrainConfig,
         bar: tqdm,
     ) -> None:
-        self.held_out, self.tokens_per_step, self.bar = held_out, tokens_per_step, bar
-        self.evaluate_every, self.checkpoint_every = every
+        self.held_out, self.config, self.bar = held_out, config, bar
+        self.tokens_per_step = config.rows_per_step * config.context
         self.trainer: _Trainer | None = None
         self.log: Callable[[dict[str, float]], None] | None = None
         self.stop: Callable[[], bool] | None = None
@@ -134,12 +133,12 @@ class _Watch(TrainerCallback):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         step, last = state.global_step, state.global_step == state.max_steps
         self.bar.update()
-        evaluates = last or step % self.evaluate_every == 0
+        evaluates = last or step % self.config.evaluate_every == 0
         if evaluates or step % max(1, state.max_steps // 100) == 0:
             self._row(step, evaluates)
         wants_stop = anywhere(self.trainer, bool(self.stop and self.stop()))
         control.should_training_stop = wants_stop or last
-        control.should_save = not last and (wants_stop or step % self.checkpoint_every == 0)
+        control.should_save = not last and (wants_stop or step % self.config.checkpoint_every == 0)
 
     def _row(self, step: int, evaluates: bool) -> None:
         steps, seconds = step - self.since[0], time.perf_counter() - self.since[1]
@@ -168,33 +167,29 @@ def run(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     blocks: Blocks,
-    in_order: bool,
-    held_out: Sequence[Example],
-    folder: Path,
+    config: TrainConfig,
     settings: dict[str, Any],
-    every: tuple[int, int],
+    folder: Path,
+    held_out: Sequence[Example],
+    in_order: bool,
     log: Callable[[dict[str, float]], None] | None,
     stop: Callable[[], bool] | None,
-    lora: Lora | None,
 ) -> History:
-    """Train from the newest whole checkpoint in `folder`, or from the start; `every`: steps to evaluate, to
-    checkpoint.
-    """
-    arguments = _arguments(folder, settings, model)
-    rows_per_step = settings["batch_size"] * settings["gradient_accumulation"]
+    """Train from the newest whole checkpoint in `folder`, or from the start; `settings` are kept there."""
+    arguments = _arguments(folder, config, model)
     checkpoint, rows = latest_checkpoint(folder)
 
     def measure() -> dict[str, float]:
-        found = loss(model, tokenizer, held_out, settings["context"])
+        found = loss(model, tokenizer, held_out, config.context)
         return {"held_out_nats": found.nats_per_token, "held_out_bits_per_byte": found.bits_per_byte}
 
     main = arguments.process_index == 0
     quiet = not main or os.environ.get("TQDM_DISABLE") == "1"  # tqdm itself reads it only when imported
     with (
-        tqdm(total=settings["steps"], unit="step", desc="train", disable=quiet) as bar,
-        adapted(model, lora, settings["seed"]) as learner,
+        tqdm(total=config.steps, unit="step", desc="train", disable=quiet) as bar,
+        adapted(model, config.lora, config.seed) as learner,
     ):
-        watch = _Watch(measure if len(held_out) else None, every, rows_per_step * settings["context"], bar)
+        watch = _Watch(measure if len(held_out) else None, config, bar)
         trainer = _Trainer(
             settings["precision"] == "bf16",
             supports_position_ids(model),
@@ -203,7 +198,7 @@ def run(
             model=learner,
             args=arguments,
             train_dataset=Order(
-                len(blocks.ids), settings["steps"] * rows_per_step, settings["seed"], in_order
+                len(blocks.ids), config.steps * config.rows_per_step, config.seed, in_order
             ),
             data_collator=lambda places: _tensors(blocks, places),
             processing_class=tokenizer,
@@ -213,11 +208,11 @@ def run(
         watch.trainer, watch.log, watch.stop = trainer, log, stop
         if main:
             write_start(folder, settings)
-        with quick_attention(model, settings["context"]), unsearched():
+        with quick_attention(model, config.context), unsearched():
             trainer.train(resume_from_checkpoint=checkpoint)
         watch.trainer = None  # no ring: what was trained is freed when nobody has it, not at the next search
-        finished = trainer.state.global_step == settings["steps"]
-        if finished and lora:
+        finished = trainer.state.global_step == config.steps
+        if finished and config.lora:
             learner.merge_adapter()
     model.eval()
     if finished and main:
@@ -248,17 +243,17 @@ def unsearched() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _arguments(folder: Path, settings: dict[str, Any], model: PreTrainedModel) -> TrainingArguments:
+def _arguments(folder: Path, config: TrainConfig, model: PreTrainedModel) -> TrainingArguments:
     schedules = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
-    if settings["schedule"] not in schedules:
-        raise UserError(f"schedule={settings['schedule']!r} is not one of {', '.join(schedules)}.")
+    if config.schedule not in schedules:
+        raise UserError(f"schedule={config.schedule!r} is not one of {', '.join(schedules)}.")
     arguments = TrainingArguments(
-        **common(folder, settings["steps"], settings["seed"], model),
-        per_device_train_batch_size=settings["batch_size"] // world_size(),
-        gradient_accumulation_steps=settings["gradient_accumulation"],
-        learning_rate=settings["learning_rate"],
-        lr_scheduler_type=schedules[settings["schedule"]],
-        warmup_steps=settings["warmup"],
+        **common(folder, config.steps, config.seed, model),
+        per_device_train_batch_size=config.batch_size // world_size(),
+        gradient_accumulation_steps=config.gradient_accumulation,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=schedules[config.schedule],
+        warmup_steps=config.warmup,
         weight_decay=0.1,
         adam_beta2=0.95,
         train_sampling_strategy="sequential",

@@ -22,8 +22,10 @@ import torch
 from workbench.engine import loading, models
 from workbench.engine.models import context_length
 from workbench.engine.parallel import run_parallel
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import encode, encode_pairs, framed
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.lora import Lora
 from workbench.engine.training.train import train
 from workbench.errors import UserError
@@ -203,15 +205,17 @@ def _teach(
             model,
             tokenizer,
             pairs,
+            TrainConfig(
+                tokens=tokens,
+                learning_rate=first.rate(model),
+                lora=first.lora,
+                seed=zlib.crc32(f"{seed}/{number}".encode()),
+                context=min(sizes.context, context_length(model)),
+                batch_size=sizes.batch_size,
+            ),
             folder=place / str(number),
             held_out=held_out,
-            tokens=tokens,
-            learning_rate=first.rate(model),
-            lora=first.lora,
-            seed=zlib.crc32(f"{seed}/{number}".encode()),
             log=lambda row, before=before: log({**row, "tokens": before + row["tokens"]}),
-            context=min(sizes.context, context_length(model)),
-            batch_size=sizes.batch_size,
         )
         rows.append(history.frame().assign(tokens=lambda frame, before=before: before + frame["tokens"]))
         before = int(rows[-1]["tokens"].iloc[-1])
@@ -234,6 +238,6 @@ def _replies(model: Any, tokenizer: Any, questions: Sequence[str]) -> list[str]:
     asked = [prompt for prompt, length in zip(prompts, lengths, strict=True) if length < room]
     sampler = TransformersSampler(model, tokenizer, batch_size=128)
     longest = _LONGEST_REPLY if room < 200 else 4 * _LONGEST_REPLY
-    replies = sampler.sample(asked, max_new_tokens=longest, temperature=0)
+    replies = sampler.sample(asked, SamplingParams(max_tokens=longest, temperature=0))
     told = dict(zip(asked, replies, strict=True))
     return [told[prompt][0].text if prompt in told else "" for prompt in prompts]

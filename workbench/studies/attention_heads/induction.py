@@ -15,6 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from workbench.engine import loading, models
 from workbench.engine.interpretability.capture import capture
 from workbench.engine.tokens import word_tokenizer
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.measures.statistics import bootstrap_mean
 
@@ -53,13 +54,8 @@ def fit(
         models.build(config, seed),
         tokenizer,
         examples(tokens // LENGTH, seed),
+        TrainConfig(tokens=tokens, batch_size=16, context=LENGTH, learning_rate=3e-3, warmup=50, seed=seed),
         folder=folder,
-        tokens=tokens,
-        batch_size=16,
-        context=LENGTH,
-        learning_rate=3e-3,
-        warmup=50,
-        seed=seed,
         log=log,
     )
     return loading.load(folder)

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.problems import Problem, draw, templates
 from workbench.engine import loading, models
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 
 Pair = tuple[str, str]
@@ -113,12 +114,14 @@ def base(
         models.build(config, params.seed),
         tokenizer,
         texts,
+        TrainConfig(
+            steps=course.base_steps,
+            batch_size=course.batch_size,
+            context=CONTEXT,
+            learning_rate=3e-3,
+            seed=params.seed,
+        ),
         folder=folder,
-        steps=course.base_steps,
-        batch_size=course.batch_size,
-        context=CONTEXT,
-        learning_rate=3e-3,
-        seed=params.seed,
         log=lambda row: log(model="base", **row),
     )
     return str(folder)

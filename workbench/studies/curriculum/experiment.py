@@ -22,6 +22,7 @@ from workbench.corpora.facts import Fact
 from workbench.engine import loading, models
 from workbench.engine.parallel import run_parallel
 from workbench.engine.tokens import encode_pairs
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.errors import UserError
 from workbench.files import atomic_file
@@ -169,15 +170,17 @@ def _fit(
         model,
         task.tokenizer,
         task.pages(arm.share, arm.order),
+        TrainConfig(
+            steps=sizes.updates,
+            batch_size=sizes.batch,
+            context=sizes.context,
+            learning_rate=sizes.learning_rate if arm.shape else _GIVEN_RATE,
+            schedule="constant",
+            warmup=sizes.updates // 10,
+            seed=task.seed,
+            checkpoint_every=max(_FEWEST_UPDATES, sizes.updates // 10),
+        ),
         folder=place / "model",
-        steps=sizes.updates,
-        batch_size=sizes.batch,
-        context=sizes.context,
-        learning_rate=sizes.learning_rate if arm.shape else _GIVEN_RATE,
-        schedule="constant",
-        warmup=sizes.updates // 10,
-        seed=task.seed,
-        checkpoint_every=max(_FEWEST_UPDATES, sizes.updates // 10),
         log=note,
     )
     os.replace(place, folder)

@@ -22,7 +22,9 @@ from workbench.corpora import open_ended
 from workbench.corpora.open_ended_words import KINDS
 from workbench.engine import loading
 from workbench.engine.parallel import run_parallel
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.loss import loss
 from workbench.engine.training.train import train
 from workbench.files import cached_table
@@ -189,17 +191,21 @@ def _fit(place: Path, base: Path, read: Sequence[Pair], sizes: Sizes, seed: int)
         model,
         tokenizer,
         list(read),
+        TrainConfig(
+            steps=sizes.chain_steps,
+            batch_size=sizes.batch_size,
+            context=CONTEXT,
+            learning_rate=2e-3,
+            seed=seed,
+            checkpoint_every=sizes.chain_steps,
+        ),
         folder=place,
-        steps=sizes.chain_steps,
-        batch_size=sizes.batch_size,
-        context=CONTEXT,
-        learning_rate=2e-3,
-        seed=seed,
-        checkpoint_every=sizes.chain_steps,
     )
     asked = requests()
     sampler = TransformersSampler(model, tokenizer, batch_size=256)
-    replies = sampler.sample([one.prompt for one in asked], n=_EACH, max_new_tokens=LONGEST, seed=seed)
+    replies = sampler.sample(
+        [one.prompt for one in asked], SamplingParams(n=_EACH, max_tokens=LONGEST, seed=seed)
+    )
     unread = loss(model, tokenizer, examples(240, 20_000)).nats_per_token
     rows = []
     for one, own in zip(asked, replies, strict=True):
@@ -217,7 +223,9 @@ def _written(model: Path, n: int, seed: int) -> pd.DataFrame:
     asked = requests()
     sampler = TransformersSampler(*loading.load(model, "cpu"), batch_size=256)
     each = -(-n // len(asked))
-    replies = sampler.sample([one.prompt for one in asked], n=each, max_new_tokens=LONGEST, seed=seed)
+    replies = sampler.sample(
+        [one.prompt for one in asked], SamplingParams(n=each, max_tokens=LONGEST, seed=seed)
+    )
     rows = [(one.prompt, reply.text) for one, own in zip(asked, replies, strict=True) for reply in own]
     return pd.DataFrame(rows[:n], columns=["prompt", "answer"])
 

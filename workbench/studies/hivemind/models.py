@@ -19,7 +19,9 @@ from workbench.corpora import open_ended
 from workbench.corpora.open_ended_words import KINDS
 from workbench.engine import loading, models
 from workbench.engine.parallel import run_parallel
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.errors import UserError
 from workbench.files import cached_table
@@ -195,13 +197,15 @@ def _train(
             model,
             tokenizer,
             examples,
+            TrainConfig(
+                steps=steps,
+                batch_size=sizes.batch_size,
+                context=CONTEXT,
+                learning_rate=2e-3 if member.of else 5e-3,
+                seed=_own(seed, member),
+                checkpoint_every=steps,
+            ),
             folder=folder / member.name,
-            steps=steps,
-            batch_size=sizes.batch_size,
-            context=CONTEXT,
-            learning_rate=2e-3 if member.of else 5e-3,
-            seed=_own(seed, member),
-            checkpoint_every=steps,
         )
         log({"tokens": number})
 
@@ -241,6 +245,6 @@ def _taught(teacher: Path, seed: int, n: int = 8) -> pd.DataFrame:
     """What the teacher answers: columns prompt, answer."""
     prompts = [each.prompt for each in every_request()]
     sampler = TransformersSampler(*loading.load(teacher, "cpu"), batch_size=256)
-    replies = sampler.sample(prompts, n=n, max_new_tokens=LONGEST, seed=seed, **TEACHING)
+    replies = sampler.sample(prompts, SamplingParams(n=n, max_tokens=LONGEST, seed=seed, **TEACHING))
     rows = [(p, each.text) for p, own in zip(prompts, replies, strict=True) for each in own]
     return pd.DataFrame(rows, columns=["prompt", "answer"])

@@ -17,6 +17,7 @@ from workbench.corpora import populations
 from workbench.corpora.loaders.opinions import ANSWER, Question, put
 from workbench.engine import loading, models
 from workbench.engine.tokens import converses, encode, framed
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.errors import UserError
 from workbench.studies.pluralism.method import NOBODY, Task
@@ -131,12 +132,10 @@ def pretrain(folder: Path, sizes: Sizes, population: int, seed: int) -> str:
         models.build(models.config(sizes.preset, vocab_size=len(tokenizer), context=CONTEXT), seed),
         tokenizer,
         told,
+        TrainConfig(
+            steps=sizes.steps, batch_size=sizes.batch_size, context=CONTEXT, learning_rate=3e-3, seed=seed
+        ),
         folder=folder,
-        steps=sizes.steps,
-        batch_size=sizes.batch_size,
-        context=CONTEXT,
-        learning_rate=3e-3,
-        seed=seed,
     )
     return str(folder)
 
@@ -153,14 +152,16 @@ def imitate(folder: Path, source: str, rows: Sequence[Lesson], sizes: Sizes, see
         model,
         tokenizer,
         told,
+        TrainConfig(
+            epochs=1,
+            batch_size=max(1, sizes.pairs // max(1, CONTEXT // longest)),
+            context=max(CONTEXT, longest + 1),
+            learning_rate=sizes.learning_rate,
+            warmup=0,
+            schedule="linear",
+            seed=seed,
+        ),
         folder=folder,
-        epochs=1,
-        batch_size=max(1, sizes.pairs // max(1, CONTEXT // longest)),
-        context=max(CONTEXT, longest + 1),
-        learning_rate=sizes.learning_rate,
-        warmup=0,
-        schedule="linear",
-        seed=seed,
     )
 
 

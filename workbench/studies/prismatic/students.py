@@ -8,7 +8,6 @@ import shutil
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,9 +16,10 @@ import torch
 from workbench.corpora.problems import Problem, draw
 from workbench.engine import loading
 from workbench.engine.parallel import run_parallel
-from workbench.engine.sampling.sampler import prompt_for
+from workbench.engine.sampling.sampler import Sampler, SamplingParams, prompt_for
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import framed
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.files import atomic_file
 from workbench.measures.answers.grading import grade
@@ -89,14 +89,16 @@ def _teach(
             model,
             tokenizer,
             [framed(tokenizer, *each) for each in pairs] if chat else pairs,
+            TrainConfig(
+                steps=course.steps,
+                batch_size=course.batch_size,
+                context=CONTEXT,
+                learning_rate=2e-3,
+                seed=zlib.crc32(f"{seed}/{name}".encode()),
+                evaluate_every=course.steps,
+                checkpoint_every=course.steps,
+            ),
             folder=place,
-            steps=course.steps,
-            batch_size=course.batch_size,
-            context=CONTEXT,
-            learning_rate=2e-3,
-            seed=zlib.crc32(f"{seed}/{name}".encode()),
-            evaluate_every=course.steps,
-            checkpoint_every=course.steps,
         )
         sampler = TransformersSampler(model, tokenizer, batch_size=64)
         right = {kind: is_right(sampler, problems, chat) for kind, problems in tests.items()}
@@ -116,9 +118,9 @@ def test_problems(n: int, seed: int) -> dict[str, list[Problem]]:
     }
 
 
-def is_right(sampler: Any, problems: Sequence[Problem], chat: bool = False) -> np.ndarray:
+def is_right(sampler: Sampler, problems: Sequence[Problem], chat: bool = False) -> np.ndarray:
     """Whether the most likely solution of each problem says the right answer, bool `[problems]`."""
     prompts = [prompt_for(sampler, each.question) if chat else each.question for each in problems]
-    replies = sampler.sample(prompts, max_new_tokens=60, temperature=0)
+    replies = sampler.sample(prompts, SamplingParams(max_tokens=60, temperature=0))
     judged = [grade(reply[0].text, p.answer) for reply, p in zip(replies, problems, strict=True)]
     return np.array([each.verdict == "correct" and each.answer.how == "marker" for each in judged])

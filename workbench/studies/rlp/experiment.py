@@ -16,11 +16,12 @@ from workbench.corpora import thoughts
 from workbench.engine import loading
 from workbench.engine.parallel import run_parallel
 from workbench.engine.rl.grpo import reinforce
-from workbench.engine.sampling.sampler import Completion
+from workbench.engine.sampling.sampler import Completion, SamplingParams
 from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import encode
 from workbench.engine.training.checkpoints import SETTINGS
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.files import cached_table
 from workbench.studies.rlp import language
@@ -155,13 +156,20 @@ def _train(
         policy = replace(plan.policy, max_new_tokens=language.longest(source.slots), stop=(thoughts.END,))
         reinforce(model, tokenizer, rows, verified, policy, steps=sizes.grpo, **watching, **common)
     elif arm in (TOKENS, COMPUTE):
-        texts, much = source.documents(n, seed), {"epochs": 1}
+        texts, length = source.documents(n, seed), {"epochs": 1}
         if arm == COMPUTE:
             tokens = int(_rows(folder / _name(RLP))[-1]["tokens"]) * DRAWN // LEARNT
-            length = np.mean([len(ids) + 1 for ids in encode(tokenizer, texts)])
-            texts, much = source.documents(int(tokens / length) + 1, seed), {"tokens": tokens}
-        train(model, tokenizer, texts, batch_size=plan.rows, context=plan.context, log=log,
-              learning_rate=sizes.text_rate, **much, **common)  # fmt: skip
+            mean = np.mean([len(ids) + 1 for ids in encode(tokenizer, texts)])
+            texts, length = source.documents(int(tokens / mean) + 1, seed), {"tokens": tokens}
+        config = TrainConfig(
+            **length,
+            batch_size=plan.rows,
+            context=plan.context,
+            learning_rate=sizes.text_rate,
+            lora=plan.lora,
+            seed=seed,
+        )
+        train(model, tokenizer, texts, config, folder=folder / _name(arm), log=log)
 
 
 def verified(completions: Sequence[Completion], rows: Sequence[dict[str, Any]]) -> list[float]:
@@ -192,8 +200,7 @@ def _snapshot(
     def think() -> pd.DataFrame:
         found = TransformersSampler(model, tokenizer).sample(
             [before + plan.thinking.opening for before, _ in places[:LOOKED_AT]],
-            max_new_tokens=plan.thinking.max_tokens,
-            stop=(plan.thinking.closing,),
+            SamplingParams(max_tokens=plan.thinking.max_tokens, stop=(plan.thinking.closing,)),
         )
         return pd.DataFrame({
             "step": step,
@@ -251,8 +258,8 @@ def predictions(
     rows = rows_of(tokenizer, positions, thinking)
     found = TransformersSampler(model, tokenizer, 256).sample(
         [row["prompt"] for row in rows],
-        n=draws, max_new_tokens=thinking.max_tokens, stop=(thinking.closing,), seed=seed,
-    )  # fmt: skip
+        SamplingParams(n=draws, max_tokens=thinking.max_tokens, stop=(thinking.closing,), seed=seed),
+    )
     objective = InformationGain(model, tokenizer, thinking)
     asked = prompt_tokens(tokenizer, [row["prompt"] for row in rows])
     behind = [

@@ -11,8 +11,10 @@ import pandas as pd
 from workbench.corpora import thoughts
 from workbench.corpora.thoughts import Aim, Chain
 from workbench.engine import models
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import word_tokenizer
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 
 if TYPE_CHECKING:
@@ -68,12 +70,14 @@ def imitate(folder: Path, language: Language, seed: int) -> None:
             model,
             tokenizer,
             _documents(language, steps * language.rows, write, share_made, rng),
+            TrainConfig(
+                steps=steps,
+                batch_size=language.rows,
+                context=language.context,
+                learning_rate=language.learning_rate,
+                seed=seed,
+            ),
             folder=folder / name,
-            steps=steps,
-            batch_size=language.rows,
-            context=language.context,
-            learning_rate=language.learning_rate,
-            seed=seed,
         )
 
 
@@ -121,10 +125,7 @@ def ask(
     slots = max((item.slots for item in items if isinstance(item, Chain)), default=2)
     found = TransformersSampler(model, tokenizer, 256).sample(
         [item.question + opening for item in items],
-        n=draws,
-        max_new_tokens=longest(slots),
-        stop=(thoughts.END,),
-        seed=seed,
+        SamplingParams(n=draws, max_tokens=longest(slots), stop=(thoughts.END,), seed=seed),
     )
     rows = [
         (place, item, opening + each.text, each.finish_reason == "stop")

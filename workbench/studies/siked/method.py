@@ -19,9 +19,10 @@ from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, Strategy
 from workbench.corpora.problems import Problem
 from workbench.engine import loading
 from workbench.engine.models import context_length
-from workbench.engine.sampling.sampler import Sampler
+from workbench.engine.sampling.sampler import Sampler, SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import framed
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.lora import Lora
 from workbench.engine.training.train import train
 from workbench.files import cached_table
@@ -162,8 +163,8 @@ def distill(
 
 def answers(sampler: Sampler, questions: Sequence[Question], lesson: DistillConfig) -> pd.DataFrame:
     """The most likely solution of each question, in the strategy that the student chooses: a `table`."""
-    longest = lesson.max_new_tokens
-    return table(solve(sampler, questions, "student", temperature=0, max_new_tokens=longest))
+    likeliest = SamplingParams(max_tokens=lesson.max_new_tokens, temperature=0)
+    return table(solve(sampler, questions, "student", likeliest))
 
 
 def _sampler(model: str, device: str) -> Sampler:
@@ -178,8 +179,10 @@ def _wrote(
     seed: int,
 ) -> list[Rationale]:
     """What a student writes for some questions in a strategy."""
-    how = {"n": lesson.samples, "seed": seed, "max_new_tokens": lesson.max_new_tokens}
-    return solve(student(), questions, "student", strategy=strategy, **how)
+    params = SamplingParams(
+        n=lesson.samples, max_tokens=lesson.max_new_tokens, temperature=0.7, top_p=0.95, seed=seed
+    )
+    return solve(student(), questions, "student", params, strategy)
 
 
 def _learn(
@@ -187,16 +190,18 @@ def _learn(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     model, tokenizer = loading.load(start, device)
     train(
-        model.float(),  # half-precision weights would lose small steps
+        model.float(),
         tokenizer,
         pairs(mixed, tokenizer),
+        TrainConfig(
+            epochs=lesson.round_epochs if number else lesson.epochs,
+            batch_size=lesson.batch_size,
+            context=min(lesson.context, context_length(model)),
+            learning_rate=lesson.learning_rate / (2 if number else 1),
+            lora=Lora() if lesson.tuning == "lora" else None,
+            seed=1000 * seed + number,
+        ),
         folder=folder,
-        epochs=lesson.round_epochs if number else lesson.epochs,
-        batch_size=lesson.batch_size,
-        context=min(lesson.context, context_length(model)),
-        learning_rate=lesson.learning_rate / (2 if number else 1),
-        lora=Lora() if lesson.tuning == "lora" else None,
-        seed=1000 * seed + number,
     )
     return model, tokenizer
 

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from workbench.corpora.loaders.texts import hold_out
 from workbench.engine import loading, models
 from workbench.engine.parallel import run_parallel
+from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.loss import loss
 from workbench.engine.training.train import train
 from workbench.errors import UserError
@@ -216,14 +217,16 @@ def fit(
         models.build(config, seed).to(device),
         tokenizer,
         training,
+        TrainConfig(
+            tokens=sizes.tokens,
+            batch_size=sizes.batch_size,
+            context=sizes.context,
+            learning_rate=3e-3 if config.hidden_size < 256 else 1e-3,
+            warmup=50,
+            seed=seed,
+        ),
         held_out=held_out,
         folder=folder,
-        tokens=sizes.tokens,
-        batch_size=sizes.batch_size,
-        context=sizes.context,
-        learning_rate=3e-3 if config.hidden_size < 256 else 1e-3,
-        warmup=50,
-        seed=seed,
         log=log,
     )
 
