@@ -24,7 +24,7 @@ def test_a_table_is_made_once(tmp_path):
 
 def test_a_table_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"t.parquet could not be written .*make room"):
+    with pytest.raises(UserError, match=r"Cannot write in .*file \(.*\): make it writable"):
         cached_table(tmp_path / "file" / "t.parquet", lambda: pd.DataFrame({"a": [1]}))
 
 
@@ -32,7 +32,7 @@ def test_a_table_that_does_not_fit_leaves_nothing_behind(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
-        with pytest.raises(UserError, match="make room"):
+        with pytest.raises(UserError, match="The disk is full"):
             cached_table(tmp_path / "t.parquet", lambda: pd.DataFrame({"a": range(99_999)}))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

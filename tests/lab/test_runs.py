@@ -11,9 +11,10 @@ from lab_project import write_notebook
 
 import workbench
 from workbench import files
+from workbench.claims import Claim
 from workbench.errors import UserError
 from workbench.lab import history, project, record
-from workbench.lab.ledger import Claim, read_claims
+from workbench.lab.ledger import read_claims
 
 START = 'import workbench\nseed = 0\nrun = workbench.start("01_study", globals())\n'
 
@@ -100,10 +101,8 @@ def test_the_verdict_follows_from_the_interval(low, high, verdict):
 
 
 def test_a_claim_of_the_same_name_is_replaced_and_nan_survives_the_file(run):
-    given = {"says": "It grows.", "paper": "yes", "low": 0.1, "high": 0.3, "n": 5}
-    run.claim("a", effect=0.2, **given)
-    run.claim("b", effect=0.2, **given)
-    run.claim("a", effect=math.nan, **given)
+    for name, effect in (("a", 0.2), ("b", 0.2), ("a", math.nan)):
+        run.claim(Claim(name, "It grows.", "yes", effect, 0.1, 0.3, 5))
     a, b = read_claims(run.folder)
     assert (a.name, b.name, b.verdict) == ("a", "b", "reproduced")
     assert math.isnan(a.effect)
@@ -125,7 +124,7 @@ def test_a_run_of_a_newer_schema_is_left_alone(run):
 
 def test_a_folder_that_was_moved_still_reads(run, root, monkeypatch):
     run.table("squares", frame)
-    run.claim("c", says="It grows.", paper="yes", effect=1, low=0.5, high=2, n=3)
+    run.claim(Claim("c", "It grows.", "yes", 1, 0.5, 2, 3))
     run.finish()
     shutil.move(root / "runs", root / "elsewhere")
     monkeypatch.setenv("WORKBENCH_RUNS", str(root / "elsewhere"))
@@ -163,34 +162,6 @@ def test_start_checks_the_parameters_that_the_notebook_holds(root, namespace, sa
     with pytest.raises(UserError, match=said):
         workbench.start("01_study", namespace)
     assert not (root / "runs").exists()
-
-
-def test_the_key_follows_code_that_is_imported_and_no_other(tmp_path):
-    package = tmp_path / "workbench"
-    for name, text in {
-        "__init__.py": "from workbench.lab import runs",
-        "lab/__init__.py": "",
-        "lab/runs.py": "",
-        "studies/__init__.py": "",
-        "studies/heads.py": "def f():\n    from ..engine.models import load",
-        "studies/other.py": "",
-        "engine/__init__.py": "",
-        "engine/models.py": "",
-        "engine/words.txt": "a",
-    }.items():
-        (package / name).parent.mkdir(parents=True, exist_ok=True)
-        (package / name).write_text(text)
-    found = project.code_digests(["%matplotlib inline\nfrom workbench.studies import heads"], package)
-    assert set(found) == {
-        "workbench/studies/__init__.py",
-        "workbench/studies/heads.py",
-        "workbench/engine/__init__.py",
-        "workbench/engine/models.py",
-        "workbench/engine/words.txt",
-    }
-    (package / "engine/models.py").write_text("x = 1")
-    changed = project.code_digests(["from workbench.studies import heads"], package)
-    assert {name for name in found if found[name] != changed[name]} == {"workbench/engine/models.py"}
 
 
 def test_only_what_changed_is_named(root):

@@ -122,6 +122,7 @@ def _run(jobs: "list[Job]", root: Path, runs_folder: Path, workers: int) -> None
     if shown:
         publish.publish_index(reports, shown)
     _closing(jobs, index)
+    _name_outdated(jobs, runs_folder)
     failed = [job for job in jobs if job.status == "failed"]
     if failed or troubles:
         raise typer.Exit(1 if troubles or any(job.failure for job in failed) else 2)
@@ -138,6 +139,22 @@ def _closing(jobs: "list[Job]", index: Path) -> None:
         out.print(Text(f"\n{len(claims)} claim{'s' * (len(claims) > 1)}: {' · '.join(counts)}"))
     if index.exists():
         out.print(Text.assemble("\nReport: ", (short_path(index), "bold")), soft_wrap=True)
+
+
+def _name_outdated(jobs: "list[Job]", runs_folder: Path) -> None:
+    """Say which pages show other words or pictures than their notebooks would now."""
+    from workbench.lab import history, redraw
+
+    outdated = [job for job in jobs if job.status == "cached" and redraw.is_outdated(job)]
+    if outdated:
+        newest = history.newest_done(runs_folder)
+        names = [
+            job.plan.notebook.name if job.folder in newest else f"{job.plan.notebook.name}/{job.folder.name}"
+            for job in outdated
+        ]
+        pages = "The page of this run is" if len(names) == 1 else f"The pages of {len(names)} runs are"
+        command = f"workbench report {' '.join(names)}"
+        out.print(Text.assemble(f"{pages} older than the notebook: ", (command, "bold"), " draws anew."))
 
 
 app.command()(run)

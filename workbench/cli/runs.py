@@ -8,12 +8,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from workbench.cli.console import out, reports_folder, short_path
+from workbench.cli.console import err, out, reports_folder, short_path
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
 if TYPE_CHECKING:
-    from workbench.lab.ledger import Claim
+    from workbench.claims import Claim
+    from workbench.lab.execute import Job
 
 
 def list_() -> None:
@@ -75,7 +76,7 @@ def report(
     ] = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Default: the project's reports/.")] = None,
 ) -> None:
-    """Write the pages of finished runs, and the index with the ledger."""
+    """Write the pages of finished runs, and the index with the ledger; changed pictures are drawn again."""
     from workbench.lab import history, project
     from workbench.lab.report import publish
 
@@ -86,12 +87,33 @@ def report(
     if not folders:
         raise UserError("There is no finished run to report: `workbench run --all` makes them.")
     publish.one_each(folders)
+    failed = _redraw(folders)
     target = out_folder or reports_folder()
     for folder in folders:
         publish.publish(folder, target, again=True)
         out.print(Text(f"✓ {short_path(publish.page_of(folder, target))}"))
     index = publish.publish_index(target, [*publish.shown_runs(target, place), *folders])
     out.print(Text.assemble("\nReport: ", (short_path(index), "bold")), soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _redraw(folders: list[Path]) -> "list[Job]":
+    """Draw the outdated pictures of runs again, from what the runs have kept; the jobs that failed."""
+    from workbench.lab import execute, project, redraw, terminal
+
+    jobs = [job for folder in folders if (job := redraw.redraw_job(folder))]
+    if not jobs:
+        return []
+    with terminal.watching(jobs, out, err) as refresh:
+        execute.run_jobs(jobs, project.find_root(), 1, refresh, lambda job: None)
+    failed = [job for job in jobs if job.status != "done"]
+    for job in failed:
+        reason = (
+            f"{job.name} could not be drawn again ({job.failure or job.error}): its page stays as it ran."
+        )
+        err.print(Text(reason, style="red"), soft_wrap=True)
+    return failed
 
 
 def doctor() -> None:
@@ -154,7 +176,8 @@ def _state(state: str) -> Text:
 
 
 def _verdicts(claims: "list[Claim]") -> str:
-    from workbench.lab.ledger import REPRODUCED, count_verdicts
+    from workbench.claims import REPRODUCED
+    from workbench.lab.ledger import count_verdicts
 
     return f"{count_verdicts(claims)[REPRODUCED]} of {len(claims)}" if claims else ""
 

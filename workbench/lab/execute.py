@@ -42,6 +42,7 @@ class Job:
         seconds: Time it took.
         label: What tells it from other runs of its notebook, in a sweep.
         retries: How often it may go on after its kernel died.
+        redraw: Execute the notebook of a finished run again, for its pictures; what it kept stays.
     """
 
     plan: Plan
@@ -56,6 +57,7 @@ class Job:
     started: float = field(default_factory=time.monotonic)
     label: str = ""
     retries: int = 0
+    redraw: bool = False
 
     @property
     def name(self) -> str:
@@ -152,7 +154,7 @@ def _settle_early(job: Job, states: set[str], finished: Callable[[Job], None]) -
     """Settle a job that needs no kernel: its run is there already, or what it needs is not to be had."""
     if states & {"failed", "skipped", "interrupted"}:
         job.status, job.error = "skipped", "something that it needs did not finish"
-    elif not job.force and _is_complete(job.folder):
+    elif _is_complete(job):
         job.status = "cached"
     else:
         return False
@@ -160,9 +162,10 @@ def _settle_early(job: Job, states: set[str], finished: Callable[[Job], None]) -
     return True
 
 
-def _is_complete(folder: Path) -> bool:
+def _is_complete(job: Job) -> bool:
     # A run finished in JupyterLab has its tables but no executed notebook for the report yet.
-    return record.is_done(folder) and (folder / "notebook.ipynb").exists()
+    executed = record.is_done(job.folder) and (job.folder / "notebook.ipynb").exists()
+    return executed and not (job.force or job.redraw)
 
 
 def _run(job: Job, work: Work, stop: threading.Event) -> None:
@@ -189,7 +192,7 @@ def _run_here(root: Path, threads: int, job: Job, stop: threading.Event) -> None
 
 
 def _run_locked(job: Job, root: Path, threads: int, stop: threading.Event) -> None:
-    if not job.force and _is_complete(job.folder):  # another process finished it while this one waited
+    if _is_complete(job):  # another process finished it while this one waited
         job.status = "cached"
         return
     if not _prepare(job, root, threads, stop):
@@ -198,7 +201,8 @@ def _run_locked(job: Job, root: Path, threads: int, stop: threading.Event) -> No
     job.progress.cell = 0
     values = {name: relative(job.plan.params)[name] for name in changed(job.plan.params)}
     try:
-        execute(job.plan.notebook, values, job.folder, root, job.progress, threads)
+        execute(job.plan.notebook, values, job.folder, root, job.progress, threads, job.redraw)
+        record.note_drawn(job.folder, job.plan.notebook.drawn)
         record.mark(job.folder, "done")
         job.status = "done"
     except Exception as error:
@@ -210,8 +214,10 @@ def _run_locked(job: Job, root: Path, threads: int, stop: threading.Event) -> No
         job.failure = error if isinstance(error, CellFailed) else None
         if stop.is_set():
             job.status, job.error, job.failure = "interrupted", CONTINUES, None
-        with suppress(UserError):  # on a full disk the record cannot be kept either
-            record.mark(job.folder, "failed", f"interrupted: {CONTINUES}" if stop.is_set() else str(error))
+        if not job.redraw:
+            with suppress(UserError):  # on a full disk the record cannot be kept either
+                reason = f"interrupted: {CONTINUES}" if stop.is_set() else str(error)
+                record.mark(job.folder, "failed", reason)
         if not isinstance(error, UserError | CellFailed) and not stop.is_set():
             raise
 

@@ -58,7 +58,13 @@ class KernelDied(CellFailed):
 
 
 def execute(
-    notebook: Notebook, values: Mapping[str, Any], folder: Path, root: Path, progress: Progress, threads: int
+    notebook: Notebook,
+    values: Mapping[str, Any],
+    folder: Path,
+    root: Path,
+    progress: Progress,
+    threads: int,
+    keep_earlier: bool,
 ) -> None:
     """Run a notebook from its first cell; the executed notebook and log.txt are left in the run folder.
 
@@ -69,6 +75,7 @@ def execute(
         root: The project; it is left out of every path in what is kept.
         progress: Updated while the notebook runs.
         threads: Processor threads the kernel may use; 0 leaves that to the libraries.
+        keep_earlier: Where a cell fails, leave the executed notebook that is there.
 
     Raises:
         UserError: A cell raised one, or the disk is full.
@@ -89,7 +96,10 @@ def execute(
             _run_cells(notebook.path, values, part, root, progress, log, manager)
         except BaseException as error:
             with suppress(UserError, ValueError):  # a full disk cuts it short; the cell's error says more
-                _keep(part, final, root)
+                if keep_earlier:
+                    part.unlink(missing_ok=True)
+                else:
+                    _keep(part, final, root)
             if isinstance(error, RuntimeError):  # the kernel died, or did not start
                 words.seek(0)  # a kernel that cannot start says why there and nowhere else
                 log.write(clean(_without_places(words.read(), root)))

@@ -1,23 +1,19 @@
 """A project on disk: its notebooks, what each declares and needs, and the key of a run of one."""
 
-import ast
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import UserError
 from workbench.files import read_json
-from workbench.lab.digests import canonical, digest, digest_path
+from workbench.lab.digests import canonical, digest
+from workbench.lab.key import drawn_digest, key_parts
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-
-PACKAGE = Path(__file__).resolve().parent.parent
-# How a run is started, shown and reported does not change what it computes.
-_NOT_IN_KEY = ("workbench.lab", "workbench.cli.app", "workbench.errors")
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,16 @@ class Notebook:
 
         tagged = [cell for cell in self.cells if "parameters" in cell.get("metadata", {}).get("tags", [])]
         return model_of(source_of(tagged[0]) if tagged else "", self.name)
+
+    @cached_property
+    def key_parts(self) -> dict[str, Any]:
+        """What its code contributes to the key of its runs."""
+        return key_parts(self.code())
+
+    @cached_property
+    def drawn(self) -> str:
+        """What an executed copy shows, prose and pictures included, as a digest."""
+        return drawn_digest([(cell["cell_type"], source_of(cell)) for cell in self.cells])
 
     def code(self) -> list[str]:
         """The source of every code cell."""
@@ -152,12 +158,7 @@ def plan(root: Path, notebook: Notebook, values: Mapping[str, Any], above: tuple
 
     params = check(notebook.model, values, notebook.name)
     inputs = {need.notebook.name: need.key for need in needed(root, notebook, params, above)}
-    parts = {
-        "notebook": digest(canonical([[c["cell_type"], source_of(c)] for c in notebook.cells])),
-        "parameters": content(params),
-        "inputs": inputs,
-        "code": code_digests(notebook.code()),
-    }
+    parts = notebook.key_parts | {"parameters": content(params), "inputs": inputs}
     return Plan(notebook, params, parts)
 
 
@@ -173,66 +174,3 @@ def needed(root: Path, notebook: Notebook, params: "BaseModel", above: tuple[str
         shared = {k: v for k, v in changed(params).items() if k in upstream.model.model_fields}
         plans.append(plan(root, upstream, shared, (*above, notebook.name)))
     return plans
-
-
-def code_digests(sources: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
-    """Digest every module of the package that the code imports, directly or through other modules.
-
-    Found by reading, not by running: an import by a computed name is not seen. Data files beside an imported
-    module count with it.
-
-    Returns:
-        File name within the package's parent folder to the first 12 digits of its SHA-256.
-    """
-    waiting = {name for source in sources for name in _imports(source, "")}
-    seen: dict[str, Path] = {}
-    while waiting:
-        name = waiting.pop()
-        path = _module_file(name, package)
-        if path is None or name in seen or name == "workbench" or name.startswith(_NOT_IN_KEY):
-            continue
-        seen[name] = path
-        waiting |= _imports(path.read_text(encoding="utf-8"), name if path.stem == "__init__" else _up(name))
-    folders = {path.parent for path in seen.values()}
-    beside = {f for folder in folders for f in folder.iterdir() if f.suffix != ".py" and f.is_file()}
-    return {
-        path.relative_to(package.parent).as_posix(): digest_path(path)[:12]
-        for path in sorted({*seen.values(), *beside})
-        if not path.name.startswith(".")
-    }
-
-
-@lru_cache(maxsize=1024)
-def _imports(source: str, inside: str) -> frozenset[str]:
-    """Names of our modules that a source imports; `inside` is the package where relative imports start."""
-    names: set[str] = set()
-    try:
-        nodes = list(ast.walk(ast.parse(_without_magics(source))))
-    except SyntaxError:
-        return frozenset()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            start = inside
-            for _ in range(node.level - 1):
-                start = _up(start)
-            base = ".".join(filter(None, [start if node.level else "", node.module or ""]))
-            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-    ours = {name for name in names if name.split(".")[0] == "workbench"}
-    # Importing a.b.c runs a and a.b too.
-    return frozenset({".".join(n.split(".")[:end]) for n in ours for end in range(1, n.count(".") + 2)})
-
-
-def _without_magics(source: str) -> str:
-    return "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
-
-
-def _module_file(name: str, package: Path) -> Path | None:
-    stem = package.parent.joinpath(*name.split("."))
-    candidates = (stem.with_name(stem.name + ".py"), stem / "__init__.py")
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _up(name: str) -> str:
-    return name.rpartition(".")[0]

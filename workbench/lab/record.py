@@ -1,5 +1,6 @@
 """run.json: the record that stands in every run folder, and who may write there now."""
 
+import os
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +50,7 @@ def prepare(planned: Plan, folder: Path, root: Path, threads: int = 0) -> dict[s
         "seed": getattr(planned.params, "seed", None),
         "inputs": planned.parts["inputs"],
         "parts": planned.parts,
+        "drawn": planned.notebook.drawn,
         "workbench": workbench.__version__,
         "environment": capture(root, threads),
         "started": _now(),
@@ -90,6 +92,15 @@ def mark(folder: Path, status: str, error: str | None = None) -> None:
     record |= {"status": status, "error": error, "seconds": round(seconds, 1)}
     record["finished"] = _now() if status == "done" else record["finished"]
     files.write_json(folder / "run.json", record)
+
+
+def note_drawn(folder: Path, drawn: str) -> None:
+    """Note what the executed notebook shows now; the run's time of writing, and so its rank, stays."""
+    path, record = folder / "run.json", read_run(folder)
+    if record.get("drawn") != drawn:
+        times = path.stat()
+        files.write_json(path, record | {"drawn": drawn})
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def is_done(folder: Path) -> bool:

@@ -51,6 +51,9 @@ def one_each(folders: list[Path]) -> None:
 def _is_shown(folder: Path, reports: Path) -> bool:
     """Whether the notebook's page was made from this run, whose key stands in it, as it is now."""
     page = page_of(folder, reports)
-    if not page.exists() or page.stat().st_mtime < (folder / "run.json").stat().st_mtime:
+    sources = [folder / "run.json", folder / "notebook.ipynb"]
+    if not all(path.exists() for path in [page, *sources]):
+        return False
+    if page.stat().st_mtime < max(path.stat().st_mtime for path in sources):
         return False
     return folder.name.encode() in page.read_bytes()

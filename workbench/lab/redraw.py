@@ -1,0 +1,34 @@
+"""New pictures and words for a finished run, drawn from the tables it has kept."""
+
+from pathlib import Path
+
+from workbench.errors import UserError
+from workbench.lab.execute import Job
+from workbench.lab.kernel import Progress
+from workbench.lab.project import find_notebook, find_root, plan, runs_folder
+from workbench.lab.record import is_done, read_run
+
+
+def is_outdated(job: Job) -> bool:
+    """Whether the run's executed notebook shows other words or pictures than the notebook would now."""
+    return read_run(job.folder).get("drawn") not in (None, job.plan.notebook.drawn)
+
+
+def redraw_job(folder: Path) -> Job | None:
+    """The job that executes a finished run's notebook again, in its folder and without computing anew.
+
+    Returns:
+        None where the run shows what it should, or has no notebook here that would give its key.
+    """
+    record = read_run(folder)
+    try:
+        root = find_root()
+        notebook = find_notebook(root, record["notebook"])
+        planned = plan(root, notebook, {name: record["params"][name] for name in record["set"]})
+    except UserError:
+        return None
+    runs = runs_folder(root)
+    job = Job(planned, folder, [], False, Progress(len(notebook.code())), redraw=True)
+    inputs_are_there = all(is_done(runs / name / key) for name, key in record["inputs"].items())
+    current = planned.folder(runs).resolve() == folder.resolve() and is_done(folder)
+    return job if current and inputs_are_there and is_outdated(job) else None
