@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from repository import DATA
 
-from workbench.corpora.loaders.generations import load_generations, usable
+from workbench.corpora.loaders.generations import load_generations, usable_answers
 from workbench.errors import UserError
 
 HIVEMIND = DATA / "hivemind"
@@ -61,7 +61,10 @@ def test_several_files_are_one_table(tmp_path):
     [
         ({"prompt": "x", "model": "a"}, "line 5 has no text"),
         ({"model": "a", "text": "b"}, "line 5 has no prompt"),
-        ({"prompt": "x", "model": "a", "generations": "b"}, "line 5: prompt and answers must be text"),
+        (
+            {"prompt": "x", "model": "a", "generations": "b"},
+            "line 5 has a prompt or an answer that is no text",
+        ),
         ({"prompt": "x", "model": "a", "text": "b", "finish": "eos"}, "finish 'eos'"),
         ({"prompt": "x", "model": "a", "text": "b", "sample": "one"}, "sample 'one'"),
         (["x"], "line 5 is no object"),
@@ -94,7 +97,7 @@ def frame(*rows):
 
 
 def test_common_prompts_empty_and_cut_answers_are_counted():
-    kept, notes = usable(
+    kept, notes = usable_answers(
         frame(
             ("p", "a", 0, "one", "stop"),
             ("p", "a", 1, " ", "stop"),
@@ -115,9 +118,9 @@ def test_common_prompts_empty_and_cut_answers_are_counted():
 
 def test_nothing_in_common_and_nothing_at_all_are_refused():
     with pytest.raises(UserError, match="No prompt was answered by all 2 models"):
-        usable(frame(("p", "a", 0, "x", "stop"), ("q", "b", 0, "y", "stop")))
+        usable_answers(frame(("p", "a", 0, "x", "stop"), ("q", "b", 0, "y", "stop")))
     with pytest.raises(UserError, match="Every answer is empty"):
-        usable(frame(("p", "a", 0, "", "stop")))
+        usable_answers(frame(("p", "a", 0, "", "stop")))
 
 
 @published
@@ -127,5 +130,5 @@ def test_the_published_files_are_read():
     ideas = load_generations(str(HIVEMIND / "mctb" / "AUT_1.0_all_models_clean.json"))
     assert (ideas["model"].nunique(), ideas["prompt"].nunique()) == (8, 4)
     both = ",".join(str(path) for path in sorted((HIVEMIND / "mctb").glob("DSI*.json")))
-    stories, notes = usable(load_generations(both))
+    stories, notes = usable_answers(load_generations(both))
     assert (len(stories), stories["model"].nunique(), len(notes)) == (332, 8, 1)

@@ -26,7 +26,7 @@ def write(tmp_path, *rows):
 def test_reads_shares_counts_scales_and_groups(tmp_path):
     counted = {**ROW, "id": "b", "options": ["never", "often", "always"], "counts": [1, 2, 5],
                "ordinal": [0, 1, 3], "groups": {"old": {"n": 4, "dist": [0, 0.5, 0.5]}}}  # fmt: skip
-    first, second = opinions.load(write(tmp_path, ROW, counted)).questions
+    first, second = opinions.load_opinions(write(tmp_path, ROW, counted)).questions
     assert (first.people, first.ordinal, first.groups) == (
         opinions.AnswerDistribution((0.25, 0.75)),
         None,
@@ -40,18 +40,18 @@ def test_reads_shares_counts_scales_and_groups(tmp_path):
 def test_rows_of_groups_make_one_question_with_everybody_weighted_by_their_number(tmp_path):
     rows = [{**ROW, "group": name, "dist": [share, 1 - share], "n": n} for name, share, n in
             (("young", 1, 30), ("old", 0.2, 10))]  # fmt: skip
-    (question,) = opinions.load(write(tmp_path, *rows)).questions
+    (question,) = opinions.load_opinions(write(tmp_path, *rows)).questions
     assert question.people.dist == pytest.approx((0.8, 0.2))
     assert question.people.n == 40
     assert list(question.groups) == ["young", "old"]
-    (alike,) = opinions.load(write(tmp_path, *({**row, "n": None} for row in rows))).questions
+    (alike,) = opinions.load_opinions(write(tmp_path, *({**row, "n": None} for row in rows))).questions
     assert alike.people == opinions.AnswerDistribution(pytest.approx((0.6, 0.4)), None)
 
 
 def test_a_table_with_lists_is_read_like_rows(tmp_path):
     path = tmp_path / "questions.csv"
     path.write_text('id,prompt,options,counts,ordinal\n7,"Soup, or bread?",soup|bread,30|10,\n')
-    (question,) = opinions.load(str(path)).questions
+    (question,) = opinions.load_opinions(str(path)).questions
     assert question == opinions.Question(
         "7", "Soup, or bread?", ("soup", "bread"), opinions.AnswerDistribution((0.75, 0.25), 40)
     )
@@ -84,11 +84,13 @@ def test_a_table_with_lists_is_read_like_rows(tmp_path):
 )
 def test_a_fault_names_its_row(tmp_path, change, said):
     with pytest.raises(UserError, match=rf"line 2 .*{said}"):
-        opinions.load(write(tmp_path, {**ROW, "id": "z"}, {**ROW, **change}))
+        opinions.load_opinions(write(tmp_path, {**ROW, "id": "z"}, {**ROW, **change}))
 
 
 def test_a_scale_with_equal_codes_is_left_out_and_told(tmp_path):
-    found = opinions.load(write(tmp_path, {**ROW, "ordinal": [2, 2]}, {**ROW, "id": "b", "ordinal": [1, 2]}))
+    found = opinions.load_opinions(
+        write(tmp_path, {**ROW, "ordinal": [2, 2]}, {**ROW, "id": "b", "ordinal": [1, 2]})
+    )
     assert [each.ordinal for each in found.questions] == [None, (1, 2)]
     assert "1 ordinal scales whose codes are equal left out" in str(found)
     assert "line 1" in str(found)
@@ -99,14 +101,14 @@ def test_what_is_no_list_of_questions_is_refused(tmp_path, content):
     path = tmp_path / "questions.json"
     path.write_text(content)
     with pytest.raises(UserError):
-        opinions.load(str(path))
+        opinions.load_opinions(str(path))
 
 
 def test_a_limit_spreads_over_the_file(tmp_path):
     path = write(tmp_path, *({**ROW, "id": number} for number in range(10)))
-    assert [each.id for each in opinions.load(path, limit=3).questions] == ["0", "3", "6"]
+    assert [each.id for each in opinions.load_opinions(path, limit=3).questions] == ["0", "3", "6"]
     with pytest.raises(UserError, match="1 or more"):
-        opinions.load(path, limit=0)
+        opinions.load_opinions(path, limit=0)
 
 
 def test_moral_scenarios_know_the_answer_or_that_people_are_split(tmp_path):
@@ -117,7 +119,7 @@ def test_moral_scenarios_know_the_answer_or_that_people_are_split(tmp_path):
         "H_1,high,Two friends fight.,I help one.,I help the other.\n"
         "H_2,high,A bird sings.,I listen.,I listen.\n"
     )
-    found = opinions.load(f"moralchoice:{path}")
+    found = opinions.load_opinions(f"moralchoice:{path}")
     assert [each.people.dist for each in found.questions] == [(1, 0), (0.5, 0.5)]
     assert found.questions[0].prompt == "You find a purse. What do you do?"
     assert "1 rows with equal actions left out" in str(found)
@@ -126,14 +128,14 @@ def test_moral_scenarios_know_the_answer_or_that_people_are_split(tmp_path):
 def test_groups_of_polis_are_said_to_be_numbered_anew(tmp_path):
     row = {"id": "a", "conversation": "soup", "statement": "Soup is good.\n", "options": ["agree", "pass"],
            "counts": [3, 1], "groups": {"0": {"n": 2, "counts": [2, 0]}}}  # fmt: skip
-    found = opinions.load(f"polis:{write(tmp_path, row)}")
+    found = opinions.load_opinions(f"polis:{write(tmp_path, row)}")
     assert found.questions[0].prompt.endswith("“Soup is good.”")
     assert "numbered anew in each conversation" in str(found)
 
 
 @with_data
 def test_the_baselines_of_polis_come_out():
-    found = opinions.load(f"polis:{REAL / 'polis' / 'polis_distributions.jsonl'}").questions
+    found = opinions.load_opinions(f"polis:{REAL / 'polis' / 'polis_distributions.jsonl'}").questions
     people = distributions.stack([each.people.dist for each in found])
     assert len(people) == 1293
     guess = distributions.uniform(people)
@@ -147,7 +149,7 @@ def test_the_baselines_of_polis_come_out():
 
 @with_data
 def test_moralchoice_is_read_whole():
-    found = opinions.load(f"moralchoice:{REAL / 'moralchoice'}").questions
+    found = opinions.load_opinions(f"moralchoice:{REAL / 'moralchoice'}").questions
     assert Counter(each.topic for each in found) == {"high ambiguity": 679, "low ambiguity": 687}
 
 
@@ -175,8 +177,8 @@ def test_answers_are_drawn_from_the_village_that_is_named():
 
 
 def test_a_question_is_put_with_its_options_one_a_line():
-    assert opinions.put("Which?", ["soup", "pie"], letters=True) == "Which?\nA. soup\nB. pie"
-    assert opinions.put("Which?", ["soup", "pie"], letters=False) == "Which?\n- soup\n- pie"
+    assert opinions.format_question("Which?", ["soup", "pie"], letters=True) == "Which?\nA. soup\nB. pie"
+    assert opinions.format_question("Which?", ["soup", "pie"], letters=False) == "Which?\n- soup\n- pie"
 
 
 def test_chances_are_exact():

@@ -9,7 +9,7 @@ from random import Random
 
 import numpy as np
 
-from workbench.corpora.loaders.opinions import ANSWER, AnswerDistribution, Question, put
+from workbench.corpora.loaders.opinions import ANSWER, AnswerDistribution, Question, format_question
 from workbench.corpora.stories.words import BOYS, GIRLS
 
 VILLAGES = {"hill": 0.4, "river": 0.3, "forest": 0.2, "sea": 0.1}
@@ -129,5 +129,5 @@ def draw(questions: Sequence[Question], n: int, seed: int) -> list[tuple[str, st
         dist = question.groups[group].dist if group else question.people.dist
         (answer,) = rng.choices(question.options, dist)
         order = rng.sample(question.options, len(question.options))
-        found.append((put(who + question.prompt, order, letters=False) + ANSWER, f" {answer}"))
+        found.append((format_question(who + question.prompt, order, letters=False) + ANSWER, f" {answer}"))
     return found

@@ -1,6 +1,7 @@
 """Teacher's files and mixtures: rows tied to their problems, one row a strategy, alpha and KL as defined."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from repository import DATA
 from workbench.corpora.loaders.problems import FileProblem, load_problems
 from workbench.corpora.loaders.solutions import Rationale, load_rationales
 from workbench.errors import UserError
+from workbench.measures.answers import lm_eval
 from workbench.studies.siked.mixing import biased, divergence, first_correct, mix, teacher_share
 
 PROBLEMS = [FileProblem("a", "Tom has 2 balls, and gets 3. How many?", "", "5"),
@@ -40,7 +42,7 @@ def test_three_kinds_of_rows_are_read_judged_and_tied_to_their_problems(tmp_path
     teacher = load_rationales([tmp_path], PROBLEMS)
     found = {(each.id, each.strategy): each.verdict for each in teacher.rationales}
     assert found == {("a", "cot"): "correct", ("b", "l2m"): "wrong", ("b", "pot"): "correct"}
-    assert teacher.n_foreign == 1
+    assert teacher.n_unmatched == 1
 
 
 @pytest.mark.parametrize(
@@ -148,9 +150,13 @@ def test_the_real_teachers_solutions_come_to_the_published_counts():
     trained = {each.id for each in chains.rationales}
     problems = [problem for problem in everything if problem.id in trained]
     paths = [REAL / "rationales" / name for name in names]
-    teacher = load_rationales(paths, problems, last_number=True)
-    assert (len(problems), teacher.n_foreign) == (700, 299)
-    found = first_correct(teacher.rationales, "teacher")
+    teacher = load_rationales(paths, problems)
+    assert (len(problems), teacher.n_unmatched) == (700, 299)
+    by_last_number = [  # the published counts' rule: "The answer is 10, not 13" is right for 13
+        row if row.strategy == "pot" else replace(row, verdict=lm_eval.judge(row.text, row.gold))
+        for row in teacher.rationales
+    ]
+    found = first_correct(by_last_number, "teacher")
     assert found["strategy"].value_counts().to_dict() == {"cot": 699, "l2m": 684, "pot": 601}
     assert len(found) == 1984
     assert found["id"].nunique() == 700
@@ -165,5 +171,5 @@ def test_the_real_teachers_solutions_come_to_the_published_counts():
         "l2m": {"l2m": 684, "pot": 10, "cot": 6},
     }
     # By final answers two chains and a "1/16" fall: the rule of the counts finds them right by accident.
-    strict = first_correct(load_rationales(paths, problems).rationales, "teacher")
+    strict = first_correct(teacher.rationales, "teacher")
     assert strict["strategy"].value_counts().to_dict() == {"cot": 697, "l2m": 683, "pot": 601}

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from workbench.corpora.loaders import rows
+from workbench.corpora.loaders.rows import Malformed
 from workbench.errors import UserError
 from workbench.measures.summaries import common_prompts
 
@@ -39,25 +40,22 @@ def load_generations(spec: str) -> pd.DataFrame:
         UserError: nothing there, a format that is not known, a malformed row (with its number), or one
             answer twice.
     """
-    found, places = [], []
-    for path in map(Path, filter(None, (part.strip() for part in spec.split(",")))):
-        for where, answer in _answers(path):
-            found.append(answer)
-            places.append(where)
-    frame = pd.DataFrame(found, columns=COLUMNS)
-    numbered = frame["sample"].isna()
+    paths = [Path(part.strip()) for part in spec.split(",") if part.strip()]
+    located = [answer for path in paths for answer in _answers(path)]
+    frame = pd.DataFrame([answer for _, answer in located], columns=COLUMNS)
+    unnumbered = frame["sample"].isna()
     keys = ["prompt_id", "model"]
-    frame.loc[numbered, "sample"] = frame[numbered].groupby(keys).cumcount()
-    twice = frame.duplicated([*keys, "sample"])
-    if twice.any():
+    frame.loc[unnumbered, "sample"] = frame[unnumbered].groupby(keys).cumcount()
+    repeated = frame.duplicated([*keys, "sample"])
+    if repeated.any():
         raise UserError(
-            f"{places[int(twice.argmax())]} is a second answer of the same model, prompt and sample: "
+            f"{located[int(repeated.argmax())][0]} is a second answer of the same model, prompt and sample: "
             "number the samples, or leave the column out."
         )
     return frame.astype({"sample": int})
 
 
-def usable(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+def usable_answers(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The answers to prompts that all models answered, and what was noticed.
 
     Empty answers are left out and answers that were cut off are kept; both are counted, as are prompts with
@@ -94,41 +92,40 @@ def _answers(path: Path) -> Iterator[tuple[str, list[Any]]]:
     if tables is not None:
         yield from _mctb(tables, path)
         return
-    n_read = 0
+    where = ""
     for where, row in rows.of_source(str(path), formats=rows.TABLES):
-        n_read += 1
-        if not isinstance(row, dict):
-            raise UserError(f"{where} is no object with fields.")
-        yield from ((where, answer) for answer in _of_row(row, where))
-    if not n_read:
+        with rows.checked(where, row):
+            answers = _of_row(row)
+        yield from ((where, answer) for answer in answers)
+    if not where:
         raise UserError(f"{path} holds no answer.")
 
 
-def _of_row(row: dict[str, Any], where: str) -> list[list[Any]]:
+def _of_row(row: dict[str, Any]) -> list[list[Any]]:
     listed = "generations" in row
     needed = ("prompt", "model", "generations" if listed else "text")
     if missing := [name for name in needed if row.get(name) is None]:
-        raise UserError(f"{where} has no {' and no '.join(missing)}; a row needs {', '.join(needed)}.")
+        raise Malformed(f"has no {' and no '.join(missing)}; a row needs {', '.join(needed)}")
     texts = row["generations"] if listed else [row["text"]]
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in [row["prompt"], *texts]):
-        raise UserError(f"{where}: prompt and answers must be text.")
+        raise Malformed("has a prompt or an answer that is no text")
     named = row.get("id" if listed else "prompt_id")  # the id of a plain row may be the answer's
     prompt_id = row["prompt"] if named in (None, "") else str(named)
     finish = row.get("finish") or "stop"
     if finish not in _FINISHES:
-        raise UserError(f"{where} has finish {finish!r}, which is not one of {', '.join(_FINISHES)}.")
-    sample = None if listed else _sample(row.get("sample"), where)
+        raise Malformed(f"has finish {finish!r}, which is not one of {', '.join(_FINISHES)}")
+    sample = None if listed else _sample(row.get("sample"))
     common = [prompt_id, row["prompt"], str(row.get("category") or ""), str(row["model"])]
     return [[*common, sample, text, finish] for text in texts]
 
 
-def _sample(value: Any, where: str) -> int | None:
+def _sample(value: Any) -> int | None:
     if value is None or value == "":
         return None
     try:
         return int(value)
     except (TypeError, ValueError):
-        raise UserError(f"{where} has sample {value!r}, which is no whole number.") from None
+        raise Malformed(f"has sample {value!r}, which is no whole number") from None
 
 
 # ------------------------------------------------------------------------------- MCTB
@@ -147,7 +144,7 @@ def _tables(path: Path) -> list[dict[str, Any]] | None:
 
 def _is_table(table: Any) -> bool:
     models = [value for name, value in table.items() if name != "config"] if isinstance(table, dict) else []
-    return bool(models) and all(isinstance(each, dict) for each in models)
+    return bool(models) and all(isinstance(settings, dict) for settings in models)
 
 
 def _mctb(tables: list[dict[str, Any]], path: Path) -> Iterator[tuple[str, list[Any]]]:
@@ -164,14 +161,14 @@ def _mctb(tables: list[dict[str, Any]], path: Path) -> Iterator[tuple[str, list[
 def _responses(responses: Any, thing: Any, model: str, where: str) -> Iterator[list[Any]]:
     if not isinstance(responses, list):
         raise UserError(f"{where}: responses must be a list.")
-    for place, response in enumerate(responses):
+    for number, response in enumerate(responses):
         if not (isinstance(response, list) and all(isinstance(part, str) for part in response)):
-            raise UserError(f"{where}, response {place + 1} is no list of texts.")
+            raise UserError(f"{where}, response {number + 1} is no list of texts.")
         if thing:
             prompt = f"Name unusual uses for: {thing}"
             yield from ([prompt, prompt, "ideas", model, None, idea, "stop"] for idea in response)
         elif len(response) <= _SENTENCES:
-            prompt = f"Write a story of five sentences (prompt {place % STORY_PROMPTS + 1})"
+            prompt = f"Write a story of five sentences (prompt {number % STORY_PROMPTS + 1})"
             yield [prompt, prompt, "story", model, None, " ".join(response), "stop"]
         else:
-            raise UserError(f"{where}, response {place + 1}: ideas need a config with object_prompt.")
+            raise UserError(f"{where}, response {number + 1}: ideas need a config with object_prompt.")

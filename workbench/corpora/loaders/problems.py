@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.corpora.loaders import rows
+from workbench.corpora.loaders.rows import Malformed
 from workbench.errors import UserError
 
 _QUESTIONS = ("question", "prompt", "problem", "instruction")
@@ -48,10 +49,6 @@ class FileProblem:
         )
 
 
-class _Malformed(Exception):
-    """What is wrong with a row."""
-
-
 def load_problems(spec: str, limit: int | None = None) -> list[FileProblem]:
     """The problems of a file, a folder or a hub data set, in their order.
 
@@ -63,26 +60,20 @@ def load_problems(spec: str, limit: int | None = None) -> list[FileProblem]:
     Raises:
         UserError: nothing there, a kind that is not known, or a malformed row, with its number.
     """
-    if limit is not None and limit < 1:
-        raise UserError(f"The number of problems to load must be 1 or more, not {limit}.")
-    named, colon, rest = spec.partition(":")
-    kind, source = (named.lower(), rest) if colon and named.lower() in KINDS else (None, spec)
+    rows.check_limit(limit, "problems")
+    kind, source = rows.kind_and_source(spec, KINDS)
     problems = []
     for where, row in islice(_rows(source, limit), limit):
-        try:
-            if not isinstance(row, dict):
-                raise _Malformed("is no object with fields")
-            kind = kind or _recognised(row)
-            fields, read = KINDS[kind]
+        with rows.checked(where, row):
+            kind = kind or _recognise(row)
+            fields, parse = KINDS[kind]
             if missing := [name for name in fields if name not in row]:
-                raise _Malformed(f"has no {' and no '.join(missing)}, as {kind} has")
-            question, rationale, gold = read(row)
+                raise Malformed(f"has no {' and no '.join(missing)}, as {kind} has")
+            question, rationale, gold = parse(row)
             if not question:
-                raise _Malformed("has an empty question")
-        except _Malformed as error:
-            raise UserError(f"{where} {error}.") from error
-        own = next((row[name] for name in ("id", "ID", "iIndex") if row.get(name) not in (None, "")), None)
-        problems.append(FileProblem(str(_name(where) if own is None else own), question, rationale, gold))
+                raise Malformed("has an empty question")
+        stated = (row[name] for name in ("id", "ID", "iIndex") if row.get(name) not in (None, ""))
+        problems.append(FileProblem(str(next(stated, _name(where))), question, rationale, gold))
     if not problems:
         raise UserError(f"{source} holds no problem.")
     return problems
@@ -98,14 +89,12 @@ def _rows(source: str, limit: int | None) -> Iterator[tuple[str, Any]]:
 def _xml(path: Path) -> Iterator[tuple[str, Any]]:
     try:
         with rows.opened(path) as file:
-            found = ElementTree.fromstring(file.read()).iter("Problem")
+            problems = ElementTree.fromstring(file.read()).iter("Problem")
     except ElementTree.ParseError as error:
         raise UserError(f"{path} is not XML: {error}.") from error
-    for number, problem in enumerate(found, start=1):
-        yield (
-            f"{path} problem {number}",
-            {**problem.attrib, **{part.tag: part.text or "" for part in problem}},
-        )
+    for number, problem in enumerate(problems, start=1):
+        fields = {part.tag: part.text or "" for part in problem}
+        yield f"{path} problem {number}", {**problem.attrib, **fields}
 
 
 def _name(where: str) -> str:
@@ -114,13 +103,13 @@ def _name(where: str) -> str:
     return f"{Path(path).name.split('.')[0]}:{number}"
 
 
-def _recognised(row: dict[str, Any]) -> str:
+def _recognise(row: dict[str, Any]) -> str:
     for kind, (fields, _) in KINDS.items():
         if fields and set(fields) <= row.keys() and (kind != "gsm8k" or "####" in str(row["answer"])):
             return kind
     if any(name in row for name in _QUESTIONS) and any(name in row for name in _ANSWERS + _GOLDS):
         return "plain"
-    raise _Malformed(
+    raise Malformed(
         f"has no question ({', '.join(_QUESTIONS)}) with an answer ({', '.join(_ANSWERS + _GOLDS)}); "
         f"its fields are: {', '.join(map(str, row)) or 'none'}"
     )
@@ -129,24 +118,24 @@ def _recognised(row: dict[str, Any]) -> str:
 def _gsm8k(row: dict[str, Any]) -> tuple[str, str, str]:
     working, mark, gold = _text(row, "answer").rpartition("####")
     if not mark or not gold.strip():
-        raise _Malformed("has an answer without '####' and a number at its end")
+        raise Malformed("has an answer without '####' and a number at its end")
     return _text(row, "question"), _MARK.sub("", working).strip(), gold.strip()
 
 
 def _svamp(row: dict[str, Any]) -> tuple[str, str, str]:
     gold = _text(row, "Answer")
-    return _joined(row), _equation(_text(row, "Equation"), gold), gold
+    return _body_and_question(row), _equation(_text(row, "Equation"), gold), gold
 
 
 def _asdiv(row: dict[str, Any]) -> tuple[str, str, str]:
     gold = re.sub(r"\s*\([^()]*\)", "", _text(row, "Answer")).strip()
-    return _joined(row), _text(row, "Formula"), gold
+    return _body_and_question(row), _text(row, "Formula"), gold
 
 
 def _multiarith(row: dict[str, Any]) -> tuple[str, str, str]:
     equations, solutions = row["lEquations"], row["lSolutions"]
     if not (isinstance(equations, list) and isinstance(solutions, list) and equations and solutions):
-        raise _Malformed("has no list of equations and solutions")
+        raise Malformed("has no list of equations and solutions")
     gold = _text({"lSolutions": solutions[0]}, "lSolutions")
     return _text(row, "sQuestion"), _equation(str(equations[0]), gold), gold
 
@@ -154,10 +143,10 @@ def _multiarith(row: dict[str, Any]) -> tuple[str, str, str]:
 def _aqua(row: dict[str, Any]) -> tuple[str, str, str]:
     options = row["options"]
     if not (isinstance(options, list) and options and all(isinstance(option, str) for option in options)):
-        raise _Malformed("has no list of options")
+        raise Malformed("has no list of options")
     gold = _text(row, "correct")
     if gold not in {option[:1] for option in options}:
-        raise _Malformed(f"names the option {gold!r}, which it does not have")
+        raise Malformed(f"names the option {gold!r}, which it does not have")
     return f"{_text(row, 'question')} Options: {', '.join(options)}", _text(row, "rationale"), gold
 
 
@@ -166,7 +155,7 @@ def _plain(row: dict[str, Any]) -> tuple[str, str, str]:
     answer = next((name for name in _ANSWERS if name in row), None)
     stated = next((name for name in _GOLDS if name in row), None)
     if answer is None and stated is None:
-        raise _Malformed(f"has no answer: one of {', '.join(_ANSWERS + _GOLDS)}")
+        raise Malformed(f"has no answer: one of {', '.join(_ANSWERS + _GOLDS)}")
     working = _MARK.sub("", _text(row, answer)) if answer else ""
     final = _FINAL.fullmatch(working)
     gold = final[2] if final else working if _SHORT.fullmatch(working) else ""
@@ -178,13 +167,14 @@ def _text(row: dict[str, Any], name: str) -> str:
     """A field as text; of whole numbers without ".0"."""
     value = row.get(name)
     if isinstance(value, float) and math.isfinite(value):
-        value = int(value) if value.is_integer() else value
-    elif not isinstance(value, (str, int)) or isinstance(value, bool):
-        raise _Malformed(f"has no text or number {name!r} but {value!r:.40}")
-    return str(value).encode("utf-8", "replace").decode().strip()
+        return str(int(value) if value.is_integer() else value)
+    text = rows.text_of(value)
+    if text is None:
+        raise Malformed(f"has no text or number {name!r} but {value!r:.40}")
+    return text
 
 
-def _joined(row: dict[str, Any]) -> str:
+def _body_and_question(row: dict[str, Any]) -> str:
     """Body and question; many bodies lack their full stop."""
     body, question = _text(row, "Body"), _text(row, "Question")
     return f"{body}{'' if not body or body[-1] in '.?!,;:' else '.'} {question}".strip()

@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +21,48 @@ FORMATS = (".jsonl", ".json", ".parquet")
 TABLES = (*FORMATS, ".csv")  # where rows have names but no nesting
 _CHUNK = 1 << 20
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+class Malformed(Exception):
+    """What is wrong with a row, said so that it can follow where the row stands: "has no question"."""
+
+
+@contextmanager
+def checked(where: str, row: Any) -> Iterator[dict[str, Any]]:
+    """The fields of a row; a `Malformed` that is raised inside names the row.
+
+    Raises:
+        UserError: the row is no object, or malformed.
+    """
+    try:
+        if not isinstance(row, dict):
+            raise Malformed("is no object with fields")
+        yield row
+    except Malformed as error:
+        raise UserError(f"{where} {error}.") from error
+
+
+def text_of(value: Any) -> str | None:
+    """A text or a whole number as stripped text, lone surrogates replaced; None of anything else."""
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        return None
+    return str(value).encode("utf-8", "replace").decode().strip()
+
+
+def kind_and_source(spec: str, kinds: Container[str]) -> tuple[str | None, str]:
+    """("gsm8k", PATH) of "gsm8k:PATH", (None, PATH) where no kind is named."""
+    kind, colon, source = spec.partition(":")
+    return (kind.lower(), source) if colon and kind.lower() in kinds else (None, spec)
+
+
+def check_limit(limit: int | None, things: str) -> None:
+    """Refuses to load less than one.
+
+    Raises:
+        UserError: the limit is below 1.
+    """
+    if limit is not None and limit < 1:
+        raise UserError(f"The number of {things} to load must be 1 or more, not {limit}.")
 
 
 def of_source(
@@ -156,7 +198,7 @@ def _json_lines(file: IO[str], path: Path) -> Iterator[tuple[str, Any]]:
             try:
                 yield f"{path} line {number}", json.loads(line)
             except (json.JSONDecodeError, RecursionError) as error:
-                raise UserError(f"{path} line {number} is not JSON: {_reason(error)}.") from error
+                raise _not_json(f"{path} line {number}", error) from error
 
 
 def _csv(file: IO[str], path: Path) -> Iterator[tuple[str, Any]]:
@@ -174,14 +216,15 @@ def _json_array(file: IO[str], path: Path) -> Iterator[tuple[str, Any]]:
         rows = json.load(file)
     except (json.JSONDecodeError, RecursionError) as error:
         line = f" line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise UserError(f"{path}{line} is not JSON: {_reason(error)}.") from error
+        raise _not_json(f"{path}{line}", error) from error
     if not isinstance(rows, list):
         raise UserError(f"{path} holds no list of texts but a JSON {type(rows).__name__}.")
     yield from ((f"{path} entry {number}", row) for number, row in enumerate(rows, start=1))
 
 
-def _reason(error: Exception) -> str:
-    return error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+def _not_json(where: str, error: Exception) -> UserError:
+    reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+    return UserError(f"{where} is not JSON: {reason}.")
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, Any]]:

@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 from workbench.corpora.loaders import rows
 from workbench.corpora.loaders.problems import FileProblem
+from workbench.corpora.loaders.rows import Malformed
+from workbench.corpora.problems import Strategy
 from workbench.errors import UserError
-from workbench.measures.answers import lm_eval
 from workbench.measures.answers.grading import grade
 from workbench.measures.vocabulary import words
 
-Strategy = Literal["cot", "l2m", "pot"]
 STRATEGIES: tuple[Strategy, ...] = ("cot", "l2m", "pot")
 
 
@@ -46,16 +46,14 @@ class Rationale:
 
 
 @dataclass(frozen=True)
-class Teacher:
+class TeacherRationales:
     """A teacher's solutions in the order of the files, and how many rows belonged to no problem."""
 
     rationales: list[Rationale]
-    n_foreign: int
+    n_unmatched: int
 
 
-def load_rationales(
-    paths: Sequence[str | Path], problems: Sequence[FileProblem], *, last_number: bool = False
-) -> Teacher:
+def load_rationales(paths: Sequence[str | Path], problems: Sequence[FileProblem]) -> TeacherRationales:
     """Every solution of `problems` in some files or folders, judged against the problem's gold answer.
 
     Of a program the value that the file says it gave is judged; nothing is run here.
@@ -63,43 +61,27 @@ def load_rationales(
     Args:
         paths: files or folders.
         problems: what is to be solved.
-        last_number: judge texts by their last number (lm-eval's flexible rule), as published counts do, and
-            not by their final answer: then "The answer is 10, not 13" is right for 13.
 
     Raises:
         UserError: no such file, a row of another kind (named), an empty solution, or no row that belongs to
             one of the problems.
     """
-    known = {_key(problem.question): problem for problem in problems}
-    found, foreign = [], 0
+    by_question = {_key(problem.question): problem for problem in problems}
+    rationales, n_unmatched = [], 0
     for path in _files(paths):
+        source = path.name.split(".")[0]
         for question, strategy, text, answer in _read(path):
-            problem = known.get(_key(question))
+            problem = by_question.get(_key(question))
             if problem is None:
-                foreign += 1
+                n_unmatched += 1
                 continue
-            lenient = last_number and strategy != "pot"
-            verdict = (
-                lm_eval.judge(text, problem.gold)
-                if lenient
-                else grade(answer, problem.gold, strategy).verdict
-            )
-            found.append(
-                Rationale(
-                    problem.id,
-                    problem.question,
-                    strategy,
-                    text,
-                    problem.gold,
-                    path.name.split(".")[0],
-                    verdict,
-                )
-            )
-    if not found:
+            gold, verdict = problem.gold, grade(answer, problem.gold, strategy).verdict
+            rationales.append(Rationale(problem.id, problem.question, strategy, text, gold, source, verdict))
+    if not rationales:
         raise UserError(
             "No solution in the teacher's files belongs to one of the problems: check both paths."
         )
-    return Teacher(found, foreign)
+    return TeacherRationales(rationales, n_unmatched)
 
 
 def _key(question: str) -> str:
@@ -115,27 +97,30 @@ def _files(paths: Sequence[str | Path]) -> Iterator[Path]:
 
 
 def _read(path: Path) -> Iterator[tuple[str, Strategy, str, Any]]:
-    """(question, strategy, solution, what is judged) of each row."""
-    least_to_most = "BSM" in path.name or "l2m" in path.name.lower()
+    """(question, strategy, solution, what is graded) of each row."""
+    chain: Strategy = "l2m" if "BSM" in path.name or "l2m" in path.name.lower() else "cot"
     for where, row in rows.of_file(path):
-        if not isinstance(row, dict):
-            raise UserError(f"{where} is no object with fields.")
-        if {"passage", "question", "generated"} <= row.keys():
-            text, answer = str((row["generated"] or [""])[0]).strip(), row.get("executed")
-            question, strategy = f"{row['passage']} {row['question']}", "pot"
-        elif {"instruction", "output"} <= row.keys():
-            text = answer = str(row["output"]).strip()
-            question, strategy = str(row["instruction"]), "l2m" if least_to_most else "cot"
-        elif {"question", "strategy", "rationale"} <= row.keys() and row["strategy"] in STRATEGIES:
-            text = str(row["rationale"]).strip()
-            question, strategy, answer = str(row["question"]), row["strategy"], row.get("value", text)
-        elif "demonstration" in row:  # a prompt's header, in files of programs
-            continue
-        else:
-            raise UserError(
-                f"{where} is no solution: it needs instruction and output; passage, question and generated; "
-                "or question, strategy (cot, l2m, pot) and rationale."
-            )
-        if not text:
-            raise UserError(f"{where} has an empty solution: leave the row out.")
-        yield question, strategy, text, answer
+        with rows.checked(where, row):
+            solution = _solution(row, chain)
+            if solution and not solution[2]:
+                raise Malformed("has an empty solution: leave the row out")
+        if solution:
+            yield solution
+
+
+def _solution(row: dict[str, Any], chain: Strategy) -> tuple[str, Strategy, str, Any] | None:
+    if {"passage", "question", "generated"} <= row.keys():
+        text = str((row["generated"] or [""])[0]).strip()
+        return f"{row['passage']} {row['question']}", "pot", text, row.get("executed")
+    if {"instruction", "output"} <= row.keys():
+        text = str(row["output"]).strip()
+        return str(row["instruction"]), chain, text, text
+    if {"question", "strategy", "rationale"} <= row.keys() and row["strategy"] in STRATEGIES:
+        text = str(row["rationale"]).strip()
+        return str(row["question"]), row["strategy"], text, row.get("value", text)
+    if "demonstration" in row:  # a prompt's header, in files of programs
+        return None
+    raise Malformed(
+        "is no solution: it needs instruction and output; passage, question and generated; "
+        "or question, strategy (cot, l2m, pot) and rationale"
+    )

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from workbench.corpora import populations
-from workbench.corpora.loaders.opinions import ANSWER, Question, put
+from workbench.corpora.loaders.opinions import ANSWER, Question, format_question
 from workbench.engine import loading, models
 from workbench.engine.tokens import converses, encode, framed
 from workbench.engine.training.common import TrainConfig
@@ -99,7 +99,9 @@ def lessons(questions: Sequence[Question], n: int, seed: int, drawn: bool = Fals
         del shares[chosen]
         (rejected,) = rng.choices(list(shares), [share + 1e-3 for share in shares.values()])
         order = rng.sample(question.options, len(question.options))
-        found.append(Lesson(put(question.prompt, order, letters=False), f" {chosen}", f" {rejected}"))
+        found.append(
+            Lesson(format_question(question.prompt, order, letters=False), f" {chosen}", f" {rejected}")
+        )
     return found
 
 

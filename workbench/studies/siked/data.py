@@ -237,8 +237,8 @@ def _from_files(params: Any, n: int, asked: int) -> _Read:
     if not all(paths):
         raise UserError(f"{params.teacher!r} names an empty path: write rationales:PATH or rationales:A,B.")
     found = load_rationales(paths, scorable)
-    if found.n_foreign:
-        notes.append(f"solutions of the teacher to other questions: {found.n_foreign:,}")
+    if found.n_unmatched:
+        notes.append(f"solutions of the teacher to other questions: {found.n_unmatched:,}")
     strategies = {each.strategy for each in found.rationales}
     solved = set.intersection(
         *({each.id for each in found.rationales if each.strategy == name} for name in strategies)
