@@ -9,7 +9,7 @@ import base64
 import os
 import struct
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -21,7 +21,7 @@ from workbench.charts import theme
 from workbench.charts.vegalite import plain, specification
 from workbench.sanitize import sanitize
 
-__all__ = ["Chart", "Explorer", "Table", "Texts", "View"]
+__all__ = ["Chart", "Explorer", "MarkedText", "Table", "Texts", "View", "menu"]
 
 MIME = "application/vnd.workbench.view+json"
 VEGALITE = "application/vnd.vegalite.v5+json"  # the newest that JupyterLab 4.6 draws by itself
@@ -140,6 +140,30 @@ class Texts(View):
         return data, metadata
 
 
+class MarkedText:
+    """A text that is put together piece by piece, some pieces marked; `item` is what `Texts` takes."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.marks: list[tuple[int, int, str]] = []
+
+    def add(self, piece: str, kind: str | None = None) -> None:
+        """Append a piece, marked where a kind is given."""
+        if kind is not None:
+            self.marks.append((len(self.text), len(self.text) + len(piece), kind))
+        self.text += piece
+
+    def item(self, label: str) -> dict[str, Any]:
+        """The text under its label."""
+        return {"label": label, "text": self.text, "marks": self.marks}
+
+
+def menu(options: Iterable[str], value: str | None = None) -> ipywidgets.Dropdown:
+    """The different options to choose from, in their order; the first is chosen when `value` is None."""
+    names = list(dict.fromkeys(options))
+    return ipywidgets.Dropdown(options=names, value=next(iter(names), None) if value is None else value)
+
+
 class Explorer:
     """Controls above a view that is drawn again whenever one of them changes.
 
@@ -148,11 +172,15 @@ class Explorer:
 
     Args:
         draw: called with the controls' values by name; returns a Chart, Table or Texts.
-        **controls: ipywidgets with a `value`.
+        **controls: ipywidgets with a `value`, or texts to choose from in a `menu`.
     """
 
-    def __init__(self, draw: Callable[..., View], **controls: ipywidgets.ValueWidget) -> None:
+    def __init__(self, draw: Callable[..., View], **controls: ipywidgets.ValueWidget | Iterable[str]) -> None:
         self.draw = draw
+        controls = {
+            name: control if isinstance(control, ipywidgets.ValueWidget) else menu(control)
+            for name, control in controls.items()
+        }
         self.controls = controls
         self.view = draw(**self._values())
         self.twin = self.view

@@ -1,0 +1,90 @@
+"""The chart of values with their 95 % intervals: a row each, lying, or standing over an axis."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+import altair as alt
+import pandas as pd
+
+from workbench.charts.parts import axis_order, dashed, same_color, tips
+from workbench.charts.theme import INK
+
+
+def intervals(
+    frame: pd.DataFrame,
+    along: str | alt.X | alt.Y,
+    title: str | None,
+    *,
+    names: tuple[str, str, str] = ("value", "low", "high"),
+    form: str = ".3f",
+    tooltip: Sequence[Any] = (),
+    look: Mapping[str, Any] | None = None,
+    order: Iterable[Any] | None = None,
+    step: int = 30,
+    scale: Mapping[str, Any] | None = None,
+    axis: Mapping[str, Any] | None = None,
+    references: Sequence[float] = (),
+    labels: str | None = None,
+    drawn: Literal["rules", "band", "nothing"] = "rules",
+    joined: bool = False,
+) -> alt.LayerChart:
+    """Draw points with their intervals; the chart can be faceted and laid over others.
+
+    A value without an interval (NaN bounds) is a bare point. Groups that `look` tells apart lend their colour
+    to their intervals; give `along` an offset of the same column (`alt.YOffset`) by `look` to set them apart.
+
+    Args:
+        frame: a row a value; the column n, where there is one, goes into the tooltip.
+        along: a column of categories, a row each (the intervals lie), or a position: `alt.Y` of rows or
+            `alt.X`, over which the intervals stand.
+        title: of the axis of values.
+        names: columns of the value, the low bound and the high bound.
+        form: of numbers in tooltips; with % in it the axis is written in percent.
+        tooltip: what a tooltip says before the numbers.
+        look: encodings by group, of `looks`, or of `series` where points are joined.
+        order: of the rows when `along` names a column; as in the frame when None.
+        step: height of a row in pixels.
+        scale: properties of the scale of values.
+        axis: properties of the axis of values.
+        references: values at which a dashed line stands.
+        labels: format of values written beside the points; none when None.
+        drawn: how intervals are drawn.
+        joined: join the points of a group by a line.
+    """
+    position = _rows(frame, along, order) if isinstance(along, str) else along
+    lying, look = isinstance(position, alt.Y), look or {}
+    channel = alt.X if lying else alt.Y
+    at, end = ("x", "x2") if lying else ("y", "y2")
+    percent = {"format": "%"} if "%" in form else {}
+    options = {
+        "title": title,
+        "axis": alt.Axis(**percent | dict(axis or {})),
+        "scale": alt.Scale(**scale or {}),
+    }
+    value, low, high = (f"{name}:Q" for name in names)
+    base = alt.Chart(frame).encode(**{"y" if lying else "x": position})
+    base = base.encode(**{name: look[name] for name in ("xOffset", "yOffset") if name in look})
+    layers = [dashed(frame, **{at: reference}) for reference in references]
+    if drawn != "nothing":
+        bounds = {at: channel(low, **options), end: high}
+        layers.append(_spans(base, drawn, look).encode(**bounds))
+    points = base.mark_line(point=True) if joined else base.mark_point(filled=True, size=80)
+    said = [*tooltip, *tips(form, *names), *(["n"] if "n" in frame else [])]
+    layers.append(points.encode(**{at: channel(value, **options)}, tooltip=said, **look))
+    if labels:
+        text = base.mark_text(dy=-12, fontSize=11, color=INK)
+        layers.append(text.encode(**{at: value}, text=alt.Text(value, format=labels)))
+    chart = alt.layer(*layers)
+    return chart.properties(height=alt.Step(step, **{"for": "position"})) if lying else chart
+
+
+def _rows(frame: pd.DataFrame, column: str, order: Iterable[Any] | None) -> alt.Y:
+    return alt.Y(f"{column}:N", title=None, sort=axis_order(frame[column] if order is None else order))
+
+
+def _spans(base: alt.Chart, drawn: str, look: Mapping[str, Any]) -> alt.Chart:
+    if drawn == "band":
+        spans, channel = base.mark_errorband(), alt.Fill
+    else:
+        spans, channel = base.mark_rule(strokeWidth=2), alt.Stroke
+    return spans.encode(same_color(look, channel)) if "color" in look else spans

@@ -1,0 +1,97 @@
+"""Parts that charts share: looks of groups, tooltips, dashed lines, panels, and cells with numbers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from workbench.charts.theme import MUTED, ON_BRIGHT, ON_DIM
+from workbench.charts.vegalite import plain
+
+
+def axis_order(values: Iterable[Any]) -> list[Any]:
+    """The different values in their order, written as they stand in the chart's data."""
+    return [plain(value) for value in dict.fromkeys(values)]
+
+
+def looks(
+    field: str, title: str | None = None, order: Sequence[str] | None = None, **legend: Any
+) -> dict[str, Any]:
+    """Encodings of points that tell the values of a column apart by colour and shape, with one legend.
+
+    Args:
+        field: name of a nominal column with at most seven values.
+        title: of the legend; none when None.
+        order: of the values; alphabetical when None.
+        **legend: properties of the legend, such as `orient`.
+    """
+    options: dict[str, Any] = {"title": title, "legend": alt.Legend(**legend)}
+    if order is not None:
+        options["scale"] = alt.Scale(domain=[plain(value) for value in order])
+    return {"color": alt.Color(f"{field}:N", **options), "shape": alt.Shape(f"{field}:N", **options)}
+
+
+def same_color(look: Mapping[str, Any], channel: type[alt.Stroke] | type[alt.Fill]) -> Any:
+    """The colours of `looks` or `series` for a stroke or a fill, without a legend of their own."""
+    color = look["color"].to_dict()
+    options = {key: color[key] for key in ("field", "type", "scale") if key in color}
+    if "domain" in options.get("scale", {}):
+        # Vega-Lite would merge equal domains, and drop the legend of both.
+        options["scale"] = {**options["scale"], "domain": [*options["scale"]["domain"], ""]}
+    return channel(**options, legend=None)
+
+
+def tips(form: str, *names: str) -> list[alt.Tooltip]:
+    """Tooltips of numbers in one format."""
+    return [alt.Tooltip(name, format=form) for name in names]
+
+
+def dashed(frame: pd.DataFrame, **position: float) -> alt.Chart:
+    """A dashed line at `x` or `y`; over the frame of the other layers, so that panels can share it."""
+    once = alt.Chart(frame).transform_aggregate(rows="count()")
+    rule = once.mark_rule(strokeDash=[4, 4], color=MUTED)
+    return rule.encode(**{channel: alt.datum(value) for channel, value in position.items()})
+
+
+def panels(
+    chart: alt.Chart | alt.LayerChart,
+    field: str,
+    order: Iterable[Any] | None = None,
+    *,
+    columns: int | None = None,
+    independent: Sequence[str] = (),
+) -> alt.FacetChart:
+    """A panel for each value of a column, side by side.
+
+    Args:
+        chart: of one panel.
+        field: name of the column.
+        order: of the panels; alphabetical when None.
+        columns: panels in one row; all when None.
+        independent: channels with a scale of their own in each panel, such as "y".
+    """
+    sort = None if order is None else axis_order(order)
+    facet = alt.Facet(f"{field}:N", title=None, **({} if sort is None else {"sort": sort}))
+    faceted = chart.facet(facet, **({} if columns is None else {"columns": columns}))
+    return faceted.resolve_scale(**dict.fromkeys(independent, "independent")) if independent else faceted
+
+
+def cells(
+    base: alt.Chart, color: alt.Color, tooltip: Sequence[Any], *, bright: Any, form: str, size: float = 12
+) -> alt.LayerChart:
+    """A heat map with the numbers written into its cells.
+
+    Args:
+        base: with its positions encoded.
+        color: of the cells; its field is what is written.
+        tooltip: of the cells.
+        bright: condition under which a cell is so bright that its number has to be dark.
+        form: of the numbers.
+        size: of the numbers, in pixels.
+    """
+    numbers = base.mark_text(fontSize=size).encode(
+        text=alt.Text(color.shorthand, format=form),
+        color=alt.when(bright).then(alt.value(ON_BRIGHT)).otherwise(alt.value(ON_DIM)),
+    )
+    return base.mark_rect().encode(color=color, tooltip=list(tooltip)) + numbers
