@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
-import ipywidgets
 import pandas as pd
 
-from workbench.charts.theme import INK, ON_BRIGHT, ON_DIM
+from workbench.charts.intervals import intervals
+from workbench.charts.parts import axis_order, cells, looks, panels, tips
+from workbench.charts.theme import INK
 from workbench.charts.view import Chart, Explorer, Table, Texts
 from workbench.corpora.loaders.opinions import Question
 from workbench.studies.pluralism.experiment import ARMS, BEFORE, DPO
@@ -38,14 +39,14 @@ _SHORT = {"equal shares": "equal", "one answer to all": "constant", "half of the
 # ------------------------------------------------------------------------------- people
 def people(task: Task) -> Explorer:
     """What people answer to a question, group by group."""
-    known = _by_prompt(task.questions)
+    questions = _by_prompt(task.questions)
 
     def draw(question: str) -> Chart:
-        asked = known[question]
-        told = {_label(name, each.n): each.dist for name, each in asked.groups.items()}
+        asked = questions[question]
+        groups = {_label(name, group.n): group.dist for name, group in asked.groups.items()}
         rows = [
             (name, option, share, everybody)
-            for name, dist in (told or {"everybody": asked.people.dist}).items()
+            for name, dist in (groups or {"everybody": asked.people.dist}).items()
             for option, share, everybody in zip(asked.options, dist, asked.people.dist, strict=True)
         ]
         frame = pd.DataFrame(rows, columns=["who", "option", "share", "people"])
@@ -55,7 +56,7 @@ def people(task: Task) -> Explorer:
             f"{asked.prompt} Strokes: {_label('everybody', asked.people.n)}; points: each group.",
         )
 
-    return Explorer(draw, question=ipywidgets.Dropdown(options=list(known)))
+    return Explorer(draw, question=questions)
 
 
 def _label(group: str, n: int | None) -> str:
@@ -63,18 +64,19 @@ def _label(group: str, n: int | None) -> str:
 
 
 def _by_prompt(questions: Sequence[Question]) -> dict[str, Question]:
-    return {each.prompt: each for each in questions}
+    return {question.prompt: question for question in questions}
 
 
 # ------------------------------------------------------------------------------- read-outs
 def readouts(table: pd.DataFrame) -> Chart:
     """Distance by read-out, with the baselines. Columns: `pluralism_results.by_readout`."""
     valid = table[table["measure"] == "valid"].set_index("readout")["value"]
-    own = table[table["measure"] == "jsd_nats"]
-    labels = [f"{name}, {valid[name]:.0%} valid" if name in valid else name for name in own["readout"]]
-    lost = ", ".join(name for name in valid.index if name not in set(own["readout"]))
+    shown = table[table["measure"] == "jsd_nats"]
+    labels = [f"{name}, {valid[name]:.0%} valid" if name in valid else name for name in shown["readout"]]
+    lost = ", ".join(name for name in valid.index if name not in set(shown["readout"]))
+    look = looks("kind", None, ["model", "baseline"])
     return Chart(
-        _intervals(own.assign(label=labels), "label", labels, "distance from the people (JSD, nats)", "kind"),
+        _intervals(shown.assign(label=labels), "label", "distance from the people (JSD, nats)", look=look),
         "Distance by read-out",
         "One model before tuning, read in several ways. Valid is the probability of all options together, or "
         "the share of replies that could be read: near 0 the model was not answering, and its distance says "
@@ -99,48 +101,22 @@ def measures(table: pd.DataFrame) -> Table:
     )
 
 
-def _intervals(
-    frame: pd.DataFrame,
-    by: str,
-    order: Sequence[str],
-    title: str,
-    kind: str | None = None,
-    shown: str = ".3f",
-    labels: bool = True,
-) -> alt.LayerChart:
-    """Values with their intervals, a row for each `by`. Columns: by, value, low, high, n, and kind."""
-    y = alt.Y(f"{by}:N", title=None, sort=order)
-    base = alt.Chart(frame, height=alt.Step(36)).encode(y=y if labels else y.axis(None))
-    axis = {"format": shown} if "%" in shown else {}
-    x = alt.X("low:Q", title=title).scale(zero=True).axis(tickCount=4, **axis)
-    rules = base.mark_rule(strokeWidth=2.5).encode(x=x, x2="high:Q")
-    tooltip = [by, *[alt.Tooltip(name, format=".4f") for name in ("value", "low", "high")], "n"]
-    points = base.mark_point(filled=True, size=90).encode(
-        x="value:Q", tooltip=tooltip, **_told(kind, None, ["model", "baseline"])
-    )
-    numbers = base.mark_text(dy=-13, color=INK).encode(x="value:Q", text=alt.Text("value:Q", format=shown))
-    return rules + points + numbers
-
-
-def _told(field: str | None, title: str | None, order: Sequence[str], **legend: Any) -> dict[str, Any]:
-    """Encodings that tell the values of a column apart by colour and shape, with one legend."""
-    if field is None:
-        return {}
-    options = {"title": title, "scale": alt.Scale(domain=order), "legend": alt.Legend(**legend)}
-    return {"color": alt.Color(f"{field}:N", **options), "shape": alt.Shape(f"{field}:N", **options)}
+def _intervals(frame: pd.DataFrame, along: str | alt.Y, title: str, **style: Any) -> alt.LayerChart:
+    style = {"form": ".4f", "labels": ".3f", "scale": {"zero": True}, "axis": {"tickCount": 4}, **style}
+    names = [along if isinstance(along, str) else "arm"]
+    return intervals(frame, along, title, tooltip=names, step=36, **style)
 
 
 # ------------------------------------------------------------------------------- models beside people
 def _options(frame: pd.DataFrame, title: str) -> alt.LayerChart:
     """Shares by option: a point for each `who`, a stroke for people. Columns: who, option, share, people."""
-    order, options = (list(dict.fromkeys(frame[name])) for name in ("who", "option"))
-    y = alt.Y("option:N", title=None, sort=options)
+    y = alt.Y("option:N", title=None, sort=axis_order(frame["option"]))
     base = alt.Chart(frame, width=420, height=alt.Step(34)).encode(y=y)
     strokes = base.mark_tick(thickness=2.5, size=24, color=INK).encode(x="people:Q")
     points = base.mark_point(filled=True, size=90).encode(
         x=alt.X("share:Q", title="share").axis(format="%", tickCount=5).scale(domain=[0, 1]),
-        tooltip=["who", "option", alt.Tooltip("share", format=".1%"), alt.Tooltip("people", format=".1%")],
-        **_told("who", title, order),
+        tooltip=["who", "option", *tips(".1%", "share", "people")],
+        **looks("who", title, list(dict.fromkeys(frame["who"]))),
     )
     return strokes + points
 
@@ -158,12 +134,12 @@ def beside(frame: pd.DataFrame) -> Chart:
         .encode(
             x=alt.X("people:Q", title="people who choose it").axis(**axis).scale(domain=[0, 1]),
             y=alt.Y("model:Q", title="share in the model").axis(**axis).scale(domain=[0, 1]),
-            tooltip=["prompt", "option", *[alt.Tooltip(name, format=".1%") for name in ("people", "model")]],
+            tooltip=["prompt", "option", *tips(".1%", "people", "model")],
         )
     )
     chart = alt.layer(equal, points, data=shown).properties(width=270, height=270)
     return Chart(
-        chart.facet(column=alt.Column("arm:N", title=None, sort=_PAIR)),
+        panels(chart, "arm", _PAIR),
         "Model and people, option by option",
         "A point is an option of a question, mean over repetitions. On the dashed line the model gives it "
         "the share that it has among people; points at the upper and lower edge are a distribution that has "
@@ -173,18 +149,17 @@ def beside(frame: pd.DataFrame) -> Chart:
 
 def compare(frame: pd.DataFrame) -> Explorer:
     """People's answers beside every model's. Columns: `pluralism_results.shares`."""
-    place = {arm: number for number, arm in enumerate(ARMS)}
 
     def draw(question: str) -> Chart:
-        own = frame[frame["prompt"] == question].rename(columns={"arm": "who", "model": "share"})
-        own = own.sort_values("who", key=lambda names: names.map(place), kind="stable")
+        shown = frame[frame["prompt"] == question].rename(columns={"arm": "who", "model": "share"})
+        shown = shown.sort_values("who", key=lambda names: names.map(ARMS.index), kind="stable")
         return Chart(
-            _options(own[["who", "option", "share", "people"]], "model"),
+            _options(shown[["who", "option", "share", "people"]], "model"),
             "One question",
             f"{question} Strokes are the people's shares, points each model's, mean over repetitions.",
         )
 
-    return Explorer(draw, question=ipywidgets.Dropdown(options=list(dict.fromkeys(frame["prompt"]))))
+    return Explorer(draw, question=frame["prompt"])
 
 
 def chances(frame: pd.DataFrame) -> Chart:
@@ -194,12 +169,12 @@ def chances(frame: pd.DataFrame) -> Chart:
     exact = base.mark_tick(thickness=2.5, size=18, color=INK).encode(x="people:Q")
     points = base.mark_point(filled=True, size=70).encode(
         x=alt.X("model:Q", title="share").axis(format="%", values=[0, 0.5, 1]).scale(domain=[0, 1]),
-        tooltip=["id", "option", "arm", *[alt.Tooltip(name, format=".1%") for name in ("people", "model")]],
-        **_told("arm", None, [arm for arm in _PAIR if arm in set(shown["arm"])], orient="bottom"),
+        tooltip=["id", "option", "arm", *tips(".1%", "people", "model")],
+        **looks("arm", None, [arm for arm in _PAIR if arm in set(shown["arm"])], orient="bottom"),
     )
-    ids = alt.Facet("id:N", title=None, sort=list(dict.fromkeys(shown["id"])))
+    chart = panels(exact + points, "id", shown["id"], columns=3, independent=["y"])
     return Chart(
-        (exact + points).facet(ids, columns=3).resolve_scale(y="independent").resolve_axis(x="independent"),
+        chart.resolve_axis(x="independent"),
         "Chances that nobody has an opinion on",
         "Strokes are the exact chances, points the model's shares, mean over repetitions. None was tuned on.",
     )
@@ -224,17 +199,11 @@ def matrix(frame: pd.DataFrame) -> Chart:
         x=alt.X("target:N", title="people of", sort=groups),
         y=alt.Y("prompted:N", title="asked as", sort=[NOBODY, *groups]),
     )
-    cells = base.mark_rect().encode(
-        color=alt.Color("jsd_nats:Q", title="JSD, nats").scale(scheme="viridis", domainMin=0),
-        tooltip=["arm", "prompted", "target", alt.Tooltip("jsd_nats", format=".4f"), "n"],
-    )
+    color = alt.Color("jsd_nats:Q", title="JSD, nats").scale(scheme="viridis", domainMin=0)
+    tooltip = ["arm", "prompted", "target", *tips(".4f", "jsd_nats"), "n"]
     bright = alt.datum.jsd_nats > float(shown["jsd_nats"].max()) / 2
-    numbers = base.mark_text().encode(
-        text=alt.Text("jsd_nats:Q", format=".3f"),
-        color=alt.condition(bright, alt.value(ON_BRIGHT), alt.value(ON_DIM)),
-    )
     return Chart(
-        (cells + numbers).facet(column=alt.Column("arm:N", title=None, sort=_PAIR)),
+        panels(cells(base, color, tooltip, bright=bright, form=".3f"), "arm", _PAIR),
         "Steering matrix",
         "Mean distance of the model, asked as the row says, from the people of the column. A steerable model "
         "has its darkest cells where row and column are one group.",
@@ -261,19 +230,22 @@ def tuning(table: pd.DataFrame) -> Chart:
     """Distance and entropy by model and set of questions. Columns: arm, set, measure, value, low, high, n."""
     arms = [arm for arm in ARMS if arm in set(table["arm"])]
     rows = alt.Row("set:N", title=None, sort=[TUNED, OTHER, CHANCES])
-    named = rows.header(labelAngle=0, labelAlign="left")
-    titles = {
-        "jsd_nats": "distance from the people (JSD, nats)",
-        "entropy_ratio": "entropy, model over people",
-    }
-    sides = []
-    for name, title in titles.items():
-        first, own = not sides, table[table["measure"] == name]
-        chart = _intervals(own, "arm", arms, title, labels=first).properties(width=200)
-        sides.append(chart.facet(row=named if first else rows.header(None)))
+    names = alt.Y("arm:N", title=None, sort=arms)
+
+    def side(measure: str, title: str, y: alt.Y, header: alt.Header | None) -> alt.FacetChart:
+        chart = _intervals(table[table["measure"] == measure], y, title).properties(width=200)
+        return chart.facet(row=rows.header(header))
+
+    distance = side(
+        "jsd_nats",
+        "distance from the people (JSD, nats)",
+        names,
+        alt.Header(labelAngle=0, labelAlign="left"),
+    )
+    entropy = side("entropy_ratio", "entropy, model over people", names.axis(None), None)
     tuned = " Only the first row's questions were tuned on." if TUNED in set(table["set"]) else ""
     return Chart(
-        alt.hconcat(*sides),
+        distance | entropy,
         "Before and after tuning",
         "Left the distance from the people, 0 being theirs; right the entropy, 1 being theirs and 0 a single "
         f"answer. Lines are 95 % intervals over questions with all repetitions.{tuned}",
@@ -291,12 +263,11 @@ def topics(table: pd.DataFrame) -> Table:
 
 def coverage(table: pd.DataFrame, kind: str) -> Chart:
     """Views that the sampled answers hold. Columns: arm, views, value, low, high, expected, n, k."""
-    arms = [arm for arm in ARMS if arm in set(table["arm"])]
-    found = _intervals(table, "arm", arms, kind, shown=".0%").properties(width=240)
-    drawn = alt.Chart(table).mark_tick(thickness=2.5, size=20, color=INK)
-    people = drawn.encode(x="expected:Q", y=alt.Y("arm:N", title=None, sort=arms))
+    names = alt.Y("arm:N", title=None, sort=[arm for arm in ARMS if arm in set(table["arm"])])
+    models = _intervals(table, names, kind, form=".1%", labels=".0%").properties(width=240)
+    people = alt.Chart(table).mark_tick(thickness=2.5, size=20, color=INK).encode(x="expected:Q", y=names)
     return Chart(
-        (found + people).facet(column=alt.Column("views:N", title=None)),
+        panels(models + people, "views"),
         "Overton coverage",
         f"Share of the views on a question that about {table['k'].mean():.0f} sampled answers hold between "
         "them; strokes are what as many people, drawn at random, would hold.",
@@ -305,16 +276,16 @@ def coverage(table: pd.DataFrame, kind: str) -> Chart:
 
 def browser(replies: pd.DataFrame, questions: Sequence[Question]) -> Explorer:
     """Sampled answers to read. Columns: id, replies, seed, arm."""
-    known = _by_prompt(questions)
+    by_prompt = _by_prompt(questions)
 
     def draw(question: str) -> Texts:
-        own = replies[(replies["id"] == known[question].id) & (replies["seed"] == 0)]
-        items = [{"label": row.arm, "text": _counted(row.replies)} for row in own.itertuples()]
+        shown = replies[(replies["id"] == by_prompt[question].id) & (replies["seed"] == 0)]
+        items = [{"label": row.arm, "text": _counted(row.replies)} for row in shown.itertuples()]
         return Texts(
             items, "Answers to read", f"{question} Sampled answers of the first repetition, counted."
         )
 
-    return Explorer(draw, question=ipywidgets.Dropdown(options=list(known)))
+    return Explorer(draw, question=by_prompt)
 
 
 def _counted(replies: Sequence[str]) -> str:
