@@ -8,7 +8,8 @@ import nbformat
 import numpy as np
 import pytest
 
-from workbench.engine.interpretability.interventions import ablate_heads, reference
+from workbench.engine.interpretability.interventions import ablate_heads
+from workbench.engine.interpretability.reference import reference
 from workbench.studies.attention_heads import ablation, data
 
 pytestmark = pytest.mark.browser

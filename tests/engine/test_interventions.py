@@ -24,10 +24,10 @@ from workbench.engine.interpretability.interventions import (
     ablate_heads,
     ablate_neurons,
     freeze_pattern,
-    reference,
     steer_neuron,
 )
 from workbench.engine.interpretability.patching import patched
+from workbench.engine.interpretability.reference import reference
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import encode
 from workbench.errors import UserError

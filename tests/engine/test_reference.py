@@ -6,7 +6,7 @@ import torch
 from families import CONTEXT, LAYERS, texts, tiny
 
 from workbench.engine.interpretability.capture import capture
-from workbench.engine.interpretability.interventions import reference
+from workbench.engine.interpretability.reference import reference
 from workbench.errors import UserError
 
 

@@ -13,7 +13,7 @@ from workbench.corpora import labelled_tokens
 from workbench.engine import models
 from workbench.engine.interpretability.capture import capture
 from workbench.engine.interpretability.interventions import ablate_heads, freeze_pattern
-from workbench.engine.interpretability.interventions import reference as engine_reference
+from workbench.engine.interpretability.reference import reference as engine_reference
 from workbench.engine.training.loss import loss
 from workbench.errors import UserError
 from workbench.studies.attention_heads import ablation, data, head_map, method, name_swap, results

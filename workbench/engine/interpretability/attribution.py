@@ -1,4 +1,4 @@
-"""What a model's parts say in tokens: shares of a difference of logits, and the logits of each layer."""
+"""What a model's parts say in tokens: direct logit attribution, and the logit lens."""
 
 from __future__ import annotations
 
@@ -121,16 +121,14 @@ def _attention(parts: Anatomy, layer: int, heads: Tensor, constant: Tensor, dire
     bias = (constant * weight).sum()
     if getattr(out, "bias", None) is not None:
         bias = bias + out.bias.double() @ direction
-    each = ((heads - constant) * weight).sum(-1)
-    return [
-        *(("head", layer, head, value) for head, value in enumerate(each)),
-        ("attention bias", layer, None, bias),
-    ]
+    shares = ((heads - constant) * weight).sum(-1)
+    rows = [("head", layer, head, share) for head, share in enumerate(shares)]
+    return [*rows, ("attention bias", layer, None, bias)]
 
 
 @torch.inference_mode()
 def logit_lens(model: PreTrainedModel, ids: Sequence[int]) -> Tensor:
-    """What the model would say if it ended at each layer (nostalgebraist 2020, "Interpreting GPT").
+    """Logits that the model would give if it ended at each layer (nostalgebraist 2020, "Interpreting GPT").
 
     The final norm is computed anew for each layer: under the last layer's scale, early layers, whose residual
     streams are shorter, would look undecided.
@@ -147,12 +145,12 @@ def logit_lens(model: PreTrainedModel, ids: Sequence[int]) -> Tensor:
     """
     check_rows(model, [list(map(int, ids))])
     n_layers = anatomy(model).n_layers
-    seen: list[Tensor] = []
+    streams: list[Tensor] = []
 
-    def swap(value: Tensor, place: HookPoint) -> Tensor | None:
+    def swap(value: Tensor, point: HookPoint) -> Tensor | None:
         # One row a layer: the last hook gives each row its layer's stream, and the model goes on from there.
-        seen.append(value[:1])
-        return torch.cat(seen) if place.layer == n_layers else None
+        streams.append(value[:1])
+        return torch.cat(streams) if point.layer == n_layers else None
 
     rows = torch.tensor([list(map(int, ids))], device=model.device).expand(n_layers + 1, -1)
     with hooked(model, {"residual.*": swap}):

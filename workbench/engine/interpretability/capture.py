@@ -42,7 +42,7 @@ class HookPoint:
     Attributes:
         name: such as `head.2`.
         layer: the number in it.
-        positions: `[rows or 1, tokens]`, each token's place in its text, also when decoding with a cache.
+        positions: `[rows or 1, tokens]`, each token's number in its text, also when decoding with a cache.
     """
 
     name: str
@@ -51,7 +51,7 @@ class HookPoint:
 
 
 Hook = Callable[[Tensor, HookPoint], Tensor | None]
-"""Sees a value; a tensor that it returns takes the value's place."""
+"""Sees a value; a tensor that it returns replaces the value."""
 
 
 @contextmanager
@@ -69,52 +69,57 @@ def hooked(model: PreTrainedModel, hooks: Mapping[str, Hook]) -> Iterator[None]:
         UserError: a name that the model does not have, or attention that cannot be read.
     """
     parts = anatomy(model)
-    wanted = _matched(hooks, parts.names())
-    where = _Positions()
+    hooks_by_name = match_names(hooks, parts.names())
+    patterns = {name: matched for name, matched in hooks_by_name.items() if name.startswith("pattern.")}
+    current = _Positions()
     with ExitStack() as stack:
-        stack.callback(model.get_decoder().register_forward_pre_hook(where, with_kwargs=True).remove)
-        patterns = {name: found for name, found in wanted.items() if name.startswith("pattern.")}
-        for name, found in wanted.items():
+        stack.callback(model.get_decoder().register_forward_pre_hook(current, with_kwargs=True).remove)
+        for name, matched in hooks_by_name.items():
             if name not in patterns:
-                through = partial(_through, found, name, where)
-                stack.callback(_put(parts, name, through, where).remove)
+                apply = partial(_apply, matched, name, current)
+                stack.callback(_register(parts, name, apply, current).remove)
         if patterns:
             stack.enter_context(_eager(model))
-            reader = stack.enter_context(_Softmaxes(patterns, where))
+            reader = stack.enter_context(_Softmaxes(patterns, current))
             for layer, module in enumerate(parts.attention):
                 stack.callback(module.register_forward_pre_hook(partial(reader.begin, layer)).remove)
                 stack.callback(module.register_forward_hook(reader.end).remove)
         yield
 
 
-def _matched(hooks: Mapping[str, Hook], names: Sequence[str]) -> dict[str, list[Hook]]:
-    wanted: dict[str, list[Hook]] = {}
+def match_names(hooks: Mapping[str, Any], names: Sequence[str]) -> dict[str, list[Any]]:
+    """The hooks of every name that matches one of their patterns.
+
+    Raises:
+        UserError: a pattern that no name matches.
+    """
+    hooks_by_name: dict[str, list[Any]] = {}
     for pattern, hook in hooks.items():
         matches = [name for name in names if fnmatchcase(name, pattern)]
         if not matches:
             raise UserError(f"The model has no {pattern!r}: there are {names[0]} to {names[-1]}.")
         for name in matches:
-            wanted.setdefault(name, []).append(hook)
-    return wanted
+            hooks_by_name.setdefault(name, []).append(hook)
+    return hooks_by_name
 
 
-def _through(hooks: Sequence[Hook], name: str, where: _Positions, value: Tensor) -> Tensor:
-    place = HookPoint(name, int(name.rpartition(".")[2]), where.positions)
+def _apply(hooks: Sequence[Hook], name: str, current: _Positions, value: Tensor) -> Tensor:
+    point = HookPoint(name, int(name.rpartition(".")[2]), current.positions)
     for hook in hooks:
-        changed = hook(value, place)
+        changed = hook(value, point)
         value = value if changed is None else changed
     return value
 
 
-def _put(parts: Anatomy, name: str, through: Callable[[Tensor], Tensor], where: _Positions) -> Any:
+def _register(parts: Anatomy, name: str, apply: Callable[[Tensor], Tensor], current: _Positions) -> Any:
     """Registers the module hook behind a name; returns its handle."""
     kind, _, number = name.partition(".")
     layer = int(number)
 
     def shaped(value: Tensor) -> Tensor:
-        inner = value.unflatten(0, (-1, where.positions.shape[1])) if value.dim() == 2 else value  # OPT
+        inner = value.unflatten(0, (-1, current.positions.shape[1])) if value.dim() == 2 else value  # OPT
         inner = inner.unflatten(-1, (parts.n_heads, parts.head_dim)) if kind == "head" else inner
-        return through(inner).reshape(value.shape).contiguous()
+        return apply(inner).reshape(value.shape).contiguous()
 
     def before(_module: nn.Module, inputs: tuple, named: dict) -> tuple[tuple, dict]:
         if not inputs:  # some families pass the hidden states by name
@@ -150,15 +155,15 @@ class _Positions:
 class _Softmaxes(TorchFunctionMode):
     """Reads, and may replace, what an attention module's softmax gives: no module of its own computes it."""
 
-    def __init__(self, hooks: Mapping[str, Sequence[Hook]], where: _Positions) -> None:
+    def __init__(self, hooks: Mapping[str, Sequence[Hook]], current: _Positions) -> None:
         super().__init__()
-        self.hooks, self.where, self.name, self.seen = hooks, where, "", Counter()
+        self.hooks, self.current, self.name, self.calls = hooks, current, "", Counter()
 
     def begin(self, layer: int, _module: nn.Module, _inputs: tuple) -> None:
         self.name = f"pattern.{layer}"
 
     def end(self, module: nn.Module, _inputs: tuple, _output: Any) -> None:
-        if self.name in self.hooks and not self.seen[self.name]:
+        if self.name in self.hooks and not self.calls[self.name]:
             raise UserError(f"The attention of {type(module).__name__} cannot be read: it has no softmax.")
         self.name = ""
 
@@ -167,8 +172,8 @@ class _Softmaxes(TorchFunctionMode):
     ) -> Any:
         result = function(*args, **(kwargs or {}))
         if self.name in self.hooks and function is nn.functional.softmax:
-            self.seen[self.name] += 1
-            return _through(self.hooks[self.name], self.name, self.where, result)
+            self.calls[self.name] += 1
+            return _apply(self.hooks[self.name], self.name, self.current, result)
         return result
 
 
@@ -211,8 +216,8 @@ def capture(model: PreTrainedModel, ids: Tensor, wanted: Sequence[str]) -> tuple
     check_rows(model, ids.tolist())
     values: dict[str, Tensor] = {}
 
-    def keep(value: Tensor, place: HookPoint) -> None:
-        values[place.name] = value
+    def keep(value: Tensor, point: HookPoint) -> None:
+        values[point.name] = value
 
     with hooked(model, dict.fromkeys(wanted, keep)):
         logits = model(ids.to(model.device), use_cache=False).logits

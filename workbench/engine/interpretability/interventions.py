@@ -6,7 +6,7 @@ leave the model as it was, also after an exception.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Literal
@@ -17,25 +17,13 @@ from torch import Tensor, nn
 from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import Hook, HookPoint, hooked
 from workbench.engine.interpretability.patching import aligned
-from workbench.engine.interpretability.reference import Reference, reference
+from workbench.engine.interpretability.reference import Reference
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-__all__ = [
-    "How",
-    "Reference",
-    "ValueBias",
-    "ablate_heads",
-    "ablate_neurons",
-    "constants",
-    "freeze_pattern",
-    "reference",
-    "steer_neuron",
-]
-
-How = Literal["zero", "mean", "resample"]
+Ablation = Literal["zero", "mean", "resample"]
 ValueBias = Literal["in head", "folded", "folded with norm"]
 """Whether the constant part of a head's output is the head's own or counts as the attention's bias.
 
@@ -56,7 +44,7 @@ depend on it, and neither do neurons: their LayerNorm's bias acts before the act
 def ablate_heads(
     model: PreTrainedModel,
     heads: Sequence[tuple[int, int]],
-    how: How = "mean",
+    ablation: Ablation = "mean",
     reference: Reference | None = None,
     *,
     value_bias: ValueBias = "in head",
@@ -66,10 +54,10 @@ def ablate_heads(
 
     Args:
         model: any transformers causal language model that `anatomy` can read.
-        heads: (layer, head) of each.
-        how: `zero`; `mean`, the mean at the same position over the reference's texts; `resample`, what the
-            head put out at the same position in one other text of the reference, the same for every row:
-            take the mean over several seeds.
+        heads: as (layer, head).
+        ablation: `zero`; `mean`, the mean at the same position over the reference's texts; `resample`, what
+            the head put out at the same position in one other text of the reference, the same for every
+            row: take the mean over several seeds.
         reference: holds `head.L` of the layers; not for `zero`.
         value_bias: what `zero` leaves; see `ValueBias`.
         seed: which text is resampled.
@@ -79,11 +67,11 @@ def ablate_heads(
     """
     parts = anatomy(model)
     layers = _by_layer(heads, parts.n_layers, parts.n_heads, "head")
-    if how == "zero":
-        tables = {f"head.{layer}": value[None] for layer, value in constants(model, value_bias).items()}
+    if ablation == "zero":
+        tables = {layer: value[None] for layer, value in constants(model, value_bias).items()}
     else:
-        tables = _tables(reference, [f"head.{layer}" for layer in layers], how, seed)
-    with hooked(model, _replacing(model, "head", layers, tables)):
+        tables = _tables(reference, "head", layers, ablation, seed)
+    with hooked(model, _replacements(model, "head", layers, tables)):
         yield
 
 
@@ -91,7 +79,7 @@ def ablate_heads(
 def ablate_neurons(
     model: PreTrainedModel,
     neurons: Sequence[tuple[int, int]],
-    how: How = "mean",
+    ablation: Ablation = "mean",
     reference: Reference | None = None,
     *,
     seed: int = 0,
@@ -102,12 +90,11 @@ def ablate_neurons(
     """
     parts = anatomy(model)
     layers = _by_layer(neurons, parts.n_layers, parts.n_neurons, "neuron")
-    names = [f"neuron.{layer}" for layer in layers]
-    if how == "zero":
-        tables = {name: torch.zeros(1, parts.n_neurons) for name in names}
+    if ablation == "zero":
+        tables = dict.fromkeys(layers, torch.zeros(1, parts.n_neurons))
     else:
-        tables = _tables(reference, names, how, seed)
-    with hooked(model, _replacing(model, "neuron", layers, tables)):
+        tables = _tables(reference, "neuron", layers, ablation, seed)
+    with hooked(model, _replacements(model, "neuron", layers, tables)):
         yield
 
 
@@ -123,26 +110,31 @@ def _by_layer(units: Sequence[tuple[int, int]], n_layers: int, count: int, what:
     return layers
 
 
-def _tables(reference: Reference | None, names: Sequence[str], how: How, seed: int) -> dict[str, Tensor]:
-    if how not in ("mean", "resample"):
-        raise UserError(f"how={how!r} is not one of zero, mean and resample.")
+def _tables(
+    reference: Reference | None, kind: str, layers: Iterable[int], ablation: Ablation, seed: int
+) -> dict[int, Tensor]:
+    if ablation not in ("mean", "resample"):
+        raise UserError(f"ablation={ablation!r} is not one of zero, mean and resample.")
     if reference is None:
-        raise UserError(f"how={how!r} needs a reference: make one with reference(model, rows, names).")
-    return {name: reference.table(name, how, seed) for name in names}
+        raise UserError(
+            f"The ablation {ablation!r} needs a reference: make one with reference(model, rows, names)."
+        )
+    return {layer: reference.table(f"{kind}.{layer}", ablation, seed) for layer in layers}
 
 
-def _replacing(
-    model: PreTrainedModel, kind: str, layers: Mapping[int, list[int]], tables: Mapping[str, Tensor]
+def _replacements(
+    model: PreTrainedModel, kind: str, layers: Mapping[int, list[int]], tables: Mapping[int, Tensor]
 ) -> dict[str, Hook]:
-    def replace(index: list[int], table: Tensor, value: Tensor, place: HookPoint) -> Tensor:
+    """Hooks that replace some units of a layer by the rows of its table `[positions, units, ...]`."""
+
+    def replace(units: list[int], table: Tensor, value: Tensor, point: HookPoint) -> Tensor:
         changed = value.clone()
-        changed[:, :, index] = table[place.positions.clamp(max=len(table) - 1)].to(value)
+        changed[:, :, units] = table[point.positions.clamp(max=len(table) - 1)].to(value)
         return changed
 
-    names = {f"{kind}.{layer}": index for layer, index in layers.items()}
     return {
-        name: partial(replace, index, tables[name][:, index].to(model.device))
-        for name, index in names.items()
+        f"{kind}.{layer}": partial(replace, units, tables[layer][:, units].to(model.device))
+        for layer, units in layers.items()
     }
 
 
@@ -158,22 +150,22 @@ def constants(model: PreTrainedModel, value_bias: ValueBias) -> dict[int, Tensor
         return dict.fromkeys(range(parts.n_layers), torch.zeros(parts.n_heads, parts.head_dim))
     if value_bias not in ("folded", "folded with norm"):
         raise UserError(f"value_bias={value_bias!r} is not one of in head, folded and folded with norm.")
-    found: dict[int, Tensor] = {}
+    values: dict[int, Tensor] = {}
 
     def empty(_module: nn.Module, inputs: tuple, named: dict) -> tuple[tuple, dict]:
         if inputs:
             return (torch.zeros_like(inputs[0]), *inputs[1:]), named
         return inputs, {**named, "hidden_states": torch.zeros_like(named["hidden_states"])}
 
-    def keep(value: Tensor, place: HookPoint) -> None:
-        found[place.layer] = value[0, 0].clone()
+    def keep(value: Tensor, point: HookPoint) -> None:
+        values[point.layer] = value[0, 0].clone()
 
     with ExitStack() as stack:
         for module in parts.attention if value_bias == "folded" else parts.blocks:
             stack.callback(module.register_forward_pre_hook(empty, with_kwargs=True).remove)
         stack.enter_context(hooked(model, {"head.*": keep}))
         model.get_decoder()(torch.zeros(1, 1, dtype=torch.long, device=model.device), use_cache=False)
-    return found
+    return values
 
 
 @contextmanager
@@ -194,12 +186,12 @@ def freeze_pattern(model: PreTrainedModel, patterns: Mapping[tuple[int, int], Te
         if pattern.dim() != 2 or pattern.shape[0] != pattern.shape[1]:
             raise UserError(f"The pattern of head {key} must be [tokens, tokens], not {list(pattern.shape)}.")
 
-    def freeze(value: Tensor, place: HookPoint) -> Tensor:
+    def freeze(value: Tensor, point: HookPoint) -> Tensor:
         changed = value.clone()
-        for head in layers[place.layer]:
-            frozen = patterns[place.layer, head].to(value)[None]
-            here = (place.positions < frozen.shape[1])[..., None]
-            changed[:, head] = torch.where(here, aligned(frozen, place.positions, value), value[:, head])
+        for head in layers[point.layer]:
+            frozen = patterns[point.layer, head].to(value)[None]
+            inside = (point.positions < frozen.shape[1])[..., None]
+            changed[:, head] = torch.where(inside, aligned(frozen, point.positions, value), value[:, head])
         return changed
 
     with hooked(model, {f"pattern.{layer}": freeze for layer in layers}):
@@ -215,9 +207,9 @@ def steer_neuron(
     Args:
         model: any transformers causal language model that `anatomy` can read.
         layer: of the neuron.
-        neuron: its place in the layer.
+        neuron: its number in the layer.
         value: a number for all positions, or a tensor that fits `[rows, tokens]`.
-        add: to what the neuron computes, in place of replacing it.
+        add: add to what the neuron computes instead of replacing it.
 
     Raises:
         UserError: a neuron that does not exist.
@@ -225,7 +217,7 @@ def steer_neuron(
     parts = anatomy(model)
     _by_layer([(layer, neuron)], parts.n_layers, parts.n_neurons, "neuron")
 
-    def steer(current: Tensor, _place: HookPoint) -> Tensor:
+    def steer(current: Tensor, _point: HookPoint) -> Tensor:
         changed = current.clone()
         new = torch.as_tensor(value).to(current)
         changed[..., neuron] = changed[..., neuron] + new if add else new

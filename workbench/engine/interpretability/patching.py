@@ -1,4 +1,4 @@
-"""Which values inside a model an answer hangs on: put them into the run of another text, one at a time."""
+"""Activation patching: which values inside a model carry an answer from one text into the run of another."""
 
 from __future__ import annotations
 
@@ -17,6 +17,71 @@ from workbench.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+Metric = Callable[[Tensor], Tensor]
+"""Logits `[rows, tokens, vocabulary]` in, one number a row out."""
+By = Literal["position", "unit", "both"]
+
+
+@contextmanager
+def patched(
+    model: PreTrainedModel,
+    name: str,
+    value: Tensor,
+    *,
+    positions: Sequence[int] | None = None,
+    units: Sequence[int] | None = None,
+) -> Iterator[None]:
+    """Replaces a running value by a stored one, of another text for instance.
+
+    Args:
+        model: any transformers causal language model that `anatomy` can read.
+        name: such as `residual.3`.
+        value: as `capture` gives it, of 1 row for all or of as many as will run. Tokens beyond its last
+            position keep theirs.
+        positions: of the tokens to patch (of a pattern: those that attend); None for all.
+        units: heads of `head.L` and `pattern.L`, neurons of `neuron.L`, dimensions of the others; None for
+            all.
+
+    Raises:
+        UserError: a name, position or unit that does not exist, or a value of another shape.
+    """
+    pattern = name.startswith("pattern.")
+    axis = 2 if pattern else 1
+    if value.dim() < 3:
+        raise UserError(f"A value {list(value.shape)} does not fit into {name}: give what capture gives.")
+    length, n_units = value.shape[axis], value.shape[3 - axis]
+    # One more than there are: the last stands for all positions beyond.
+    patch_position = torch.zeros(length + 1, dtype=torch.bool, device=model.device)
+    patch_position[_within(positions, length, "position")] = True
+    patch_unit = torch.zeros(n_units, dtype=torch.bool, device=model.device)
+    patch_unit[_within(units, n_units, "unit")] = True
+
+    def put(current: Tensor, point: HookPoint) -> Tensor:
+        stored, running = value.to(current), point.positions
+        if len(stored) not in (1, len(current)) or n_units != current.shape[3 - axis]:
+            raise UserError(f"A value {list(value.shape)} does not fit into {name} {list(current.shape)}.")
+        here = patch_position[running.clamp(max=length)]
+        if pattern:
+            new = torch.stack([aligned(stored[:, h], running, current) for h in range(n_units)], 1)
+            here = here[:, None, :, None] & patch_unit[:, None, None]
+        else:
+            new = stored.expand(len(current), *stored.shape[1:])
+            row = torch.arange(len(current), device=running.device)[:, None]
+            new = new[row, running.clamp(max=length - 1)]
+            here = (here[..., None] & patch_unit).view(*here.shape, n_units, *[1] * (current.dim() - 3))
+        return torch.where(here, new, current)
+
+    with hooked(model, {name: put}):
+        yield
+
+
+def _within(index: Sequence[int] | None, count: int, what: str) -> list[int]:
+    numbers = list(range(count)) if index is None else [int(number) for number in index]
+    outside = [number for number in numbers if not 0 <= number < count]
+    if outside:
+        raise UserError(f"There is no {what} {outside[0]}: they are 0 to {count - 1}.")
+    return numbers
 
 
 def aligned(frozen: Tensor, positions: Tensor, value: Tensor) -> Tensor:
@@ -39,83 +104,14 @@ def aligned(frozen: Tensor, positions: Tensor, value: Tensor) -> Tensor:
     return stored.gather(2, index) * ((column >= 0) & (column <= last))[:, None]
 
 
-@contextmanager
-def patched(
-    model: PreTrainedModel,
-    name: str,
-    value: Tensor,
-    *,
-    positions: Sequence[int] | None = None,
-    units: Sequence[int] | None = None,
-) -> Iterator[None]:
-    """Puts a stored value, of another text for instance, in the place of a running one.
-
-    Args:
-        model: any transformers causal language model that `anatomy` can read.
-        name: such as `residual.3`.
-        value: as `capture` gives it, of 1 row for all or of as many as will run. Tokens beyond its last
-            position keep their own.
-        positions: of the tokens to patch (of a pattern: those that attend); None for all.
-        units: heads of `head.L` and `pattern.L`, neurons of `neuron.L`, dimensions of the others; None for
-            all.
-
-    Raises:
-        UserError: a name, position or unit that does not exist, or a value of another shape.
-    """
-    pattern = name.startswith("pattern.")
-    axis = 2 if pattern else 1
-    if value.dim() < 3:
-        raise UserError(f"A value {list(value.shape)} does not fit into {name}: give what capture gives.")
-    length, n_units = value.shape[axis], value.shape[3 - axis]
-    # One more than there are: the last stands for all positions beyond.
-    wanted = torch.zeros(length + 1, dtype=torch.bool, device=model.device)
-    wanted[_within(positions, length, "position")] = True
-    chosen = torch.zeros(n_units, dtype=torch.bool, device=model.device)
-    chosen[_within(units, n_units, "unit")] = True
-
-    def put(current: Tensor, place: HookPoint) -> Tensor:
-        stored, where = value.to(current), place.positions
-        if len(stored) not in (1, len(current)) or n_units != current.shape[3 - axis]:
-            raise UserError(f"A value {list(value.shape)} does not fit into {name} {list(current.shape)}.")
-        here = wanted[where.clamp(max=length)]
-        if pattern:
-            new = torch.stack([aligned(stored[:, h], where, current) for h in range(n_units)], 1)
-            here = here[:, None, :, None] & chosen[:, None, None]
-        else:
-            new = stored.expand(len(current), *stored.shape[1:])
-            row = torch.arange(len(current), device=where.device)[:, None]
-            new = new[row, where.clamp(max=length - 1)]
-            here = (here[..., None] & chosen).view(*here.shape, n_units, *[1] * (current.dim() - 3))
-        return torch.where(here, new, current)
-
-    with hooked(model, {name: put}):
-        yield
-
-
-def _within(index: Sequence[int] | None, count: int, what: str) -> list[int]:
-    found = list(range(count)) if index is None else [int(one) for one in index]
-    outside = [one for one in found if not 0 <= one < count]
-    if outside:
-        raise UserError(f"There is no {what} {outside[0]}: they are 0 to {count - 1}.")
-    return found
-
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-Metric = Callable[[Tensor], Tensor]
-"""Logits `[rows, tokens, vocabulary]` in, one number a row out."""
-By = Literal["position", "unit", "both"]
-
-
-def logit_difference(token_a: int, token_b: int, position: int = -1) -> Metric:
-    """The metric: how much higher the logit of one token is than that of another after a position."""
-    return lambda logits: logits[:, position, token_a] - logits[:, position, token_b]
+def logit_difference(token_a: int, token_b: int) -> Metric:
+    """The metric logit(token_a) - logit(token_b) after a text's last token."""
+    return lambda logits: logits[:, -1, token_a] - logits[:, -1, token_b]
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What patching does to a metric M, for every place that was patched.
+    """What patching does to a metric M, for every value that was patched.
 
     Attributes:
         effect: (M_patched - M_corrupt) / (M_clean - M_corrupt): 1 where the patch brings the clean answer
@@ -143,7 +139,7 @@ def activation_patching(
     *,
     batch_size: int = 16,
 ) -> Sweep:
-    """Runs the corrupt text with one value of the clean text in it, for every place of a kind.
+    """Effect of running the corrupt text with one value of the clean text in it, for every value of a kind.
 
     Args:
         model: any transformers causal language model that `anatomy` can read.
@@ -164,20 +160,21 @@ def activation_patching(
         _, corrupt_logits = capture(model, ids[1:], [f"{kind}.*"])
         bases = float(metric(logits)[0]), float(metric(corrupt_logits)[0])
         raw = [
-            torch.cat([metric(part) for part in _patched(model, ids[1:], name, value, by, batch_size)])
+            torch.cat([metric(part) for part in _patched_logits(model, ids[1:], name, value, by, batch_size)])
             for name, value in _in_order(values)
         ]
-    shape = _shape(next(iter(values.values())), kind, by)
-    return _sweep(torch.stack(raw).view(-1, *shape).double().cpu().numpy(), *bases)
+    table = torch.stack(raw).double().cpu().numpy()
+    if by == "both":
+        table = table.reshape(len(raw), *_by_unit(kind, next(iter(values.values()))).shape[1:3])
+    return _sweep(table, *bases)
 
 
-def _patched(
+def _patched_logits(
     model: PreTrainedModel, ids: Tensor, name: str, clean: Tensor, by: By, batch_size: int
 ) -> Iterator[Tensor]:
-    """Logits of the corrupt text with the clean value at one place after the other, in batches of rows."""
-    pattern = name.startswith("pattern.")
-    places = clean if pattern else clean.movedim(1, 2)  # [1, units, positions, ...]
-    units, length = places.shape[1:3]
+    """Logits of the corrupt text with one patch after the other, in batches of rows."""
+    kind = name.partition(".")[0]
+    units, length, *inner = _by_unit(kind, clean).shape[1:]
     count = {"position": length, "unit": units, "both": units * length}[by]
     for start in range(0, count, batch_size):
         cell = torch.arange(start, min(start + batch_size, count), device=ids.device)[:, None]
@@ -185,10 +182,9 @@ def _patched(
         position = cell % length == torch.arange(length, device=ids.device)
         unit = unit[:, :, None] | torch.tensor(by == "position", device=ids.device)
         position = position[:, None] | torch.tensor(by == "unit", device=ids.device)
-        here = (unit & position).view(len(cell), units, length, *[1] * (places.dim() - 3))
-        here = here if pattern else here.movedim(1, 2)
+        here = _by_unit(kind, (unit & position).view(len(cell), units, length, *[1] * len(inner)))
 
-        def put(value: Tensor, _place: HookPoint, here: Tensor = here) -> Tensor:
+        def put(value: Tensor, _point: HookPoint, here: Tensor = here) -> Tensor:
             return torch.where(here, clean, value)
 
         with hooked(model, {name: put}):
@@ -198,18 +194,19 @@ def _patched(
 def attribution_patching(
     model: PreTrainedModel, clean: Sequence[int], corrupt: Sequence[int], metric: Metric, kind: str, by: By
 ) -> Sweep:
-    """The same by first order: (a_clean - a_corrupt) dM/da at the corrupt text, for all places at once.
+    """First-order estimate of `activation_patching`: (a_clean - a_corrupt) dM/da at the corrupt text.
 
-    Two forward passes and one backward (Nanda 2023, "Attribution patching"); exact where M is linear in the
-    value. Arguments and errors are those of `activation_patching`; `raw` is M_corrupt plus the estimate.
+    For all values at once, two forward passes and one backward (Nanda 2023, "Attribution patching"); exact
+    where M is linear in the value. Arguments and errors are those of `activation_patching`; `raw` is
+    M_corrupt plus the estimate.
     """
     ids = _pair(model, clean, corrupt, kind, by)
     values, logits = capture(model, ids[:1], [f"{kind}.*"])
     leaves: dict[str, Tensor] = {}
 
-    def keep(value: Tensor, place: HookPoint) -> Tensor:
-        leaves[place.name] = value if value.requires_grad else value.detach().requires_grad_()
-        return leaves[place.name]
+    def keep(value: Tensor, point: HookPoint) -> Tensor:
+        leaves[point.name] = value if value.requires_grad else value.detach().requires_grad_()
+        return leaves[point.name]
 
     with torch.inference_mode(False), torch.enable_grad(), hooked(model, {f"{kind}.*": keep}):
         corrupt_metric = metric(model(ids[1:].clone(), use_cache=False).logits)[0]
@@ -217,8 +214,7 @@ def attribution_patching(
     changes = []
     with torch.no_grad():
         for (name, value), gradient in zip(_in_order(values), gradients, strict=True):
-            change = (value - leaves[name]) * gradient
-            change = change[0] if kind == "pattern" else change[0].movedim(0, 1)  # [units, positions, ...]
+            change = _by_unit(kind, (value - leaves[name]) * gradient)[0]
             change = change.flatten(2).sum(2) if change.dim() > 2 else change
             changes.append({"position": change.sum(0), "unit": change.sum(1), "both": change}[by])
     base = float(corrupt_metric.detach())
@@ -244,11 +240,9 @@ def _in_order(values: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
     return sorted(values.items(), key=lambda item: int(item[0].rpartition(".")[2]))
 
 
-def _shape(value: Tensor, kind: str, by: By) -> tuple[int, ...]:
-    units, length = (
-        (value.shape[1], value.shape[2]) if kind == "pattern" else (value.shape[2], value.shape[1])
-    )
-    return {"position": (length,), "unit": (units,), "both": (units, length)}[by]
+def _by_unit(kind: str, value: Tensor) -> Tensor:
+    """A value as `[rows, units, positions, ...]`, or one of that shape as a value: patterns already are."""
+    return value if kind == "pattern" else value.movedim(1, 2)
 
 
 def _sweep(raw: np.ndarray, clean: float, corrupt: float) -> Sweep:

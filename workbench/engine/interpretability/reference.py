@@ -1,10 +1,9 @@
-"""What values inside a model are over a set of texts, to put in the place of a head or a neuron."""
+"""Mean and resampled values of heads and neurons over a set of texts, for ablations."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor
 
 from workbench.engine.interpretability.anatomy import anatomy
-from workbench.engine.interpretability.capture import HookPoint
+from workbench.engine.interpretability.capture import HookPoint, match_names
 from workbench.engine.interpretability.stream import Batch, stream
 from workbench.errors import UserError
 
@@ -36,14 +35,14 @@ class Reference:
     texts: dict[str, Tensor]
     lengths: list[int]
 
-    def table(self, name: str, how: Literal["mean", "resample"], seed: int = 0) -> Tensor:
-        """The values `[positions + 1, ...]` that take the place of `name`, the last one for all beyond.
+    def table(self, name: str, ablation: Literal["mean", "resample"], seed: int) -> Tensor:
+        """The values `[positions + 1, ...]` that replace those of `name`, the last one for all beyond.
 
         Args:
             name: such as `head.2`.
-            how: `mean`, or `resample`: the values of one text, drawn from those kept, at the same positions;
-                where it ends, those of the next text in the drawn order that is longer, in the end the means'
-                last entry.
+            ablation: `mean`, or `resample`: the values of one text, drawn from those kept, at the same
+                positions; where it ends, those of the next text in the drawn order that is longer, in the
+                end the means' last entry.
             seed: of the order; the same for every name, so that all values are of one text.
 
         Raises:
@@ -51,7 +50,7 @@ class Reference:
         """
         if name not in self.means:
             raise UserError(f"The reference holds no {name!r} but {', '.join(self.means)}: make it anew.")
-        if how == "mean":
+        if ablation == "mean":
             return self.means[name]
         if not self.lengths:
             raise UserError("The reference keeps no text to resample from: make it with keep=8.")
@@ -81,17 +80,15 @@ def reference(
         rows: tokens of each text; other texts than those to be looked at afterwards.
         names: names or patterns of names, of any kind but `pattern`.
         batch_size: texts at a time.
-        least: texts that must reach a position (all of them, if they are fewer) for it to have its own mean.
-        keep: texts whose own values are kept for resampling, drawn at random.
+        least: texts that must reach a position (all of them, if they are fewer) for a mean of that position.
+        keep: texts whose values are kept for resampling, drawn at random.
         seed: of that draw.
 
     Raises:
         UserError: as `stream`; or a pattern of attention is asked for.
     """
-    every = anatomy(model).names()
-    wanted = [name for name in every if any(fnmatchcase(name, pattern) for pattern in names)]
-    unknown = [pattern for pattern in names if not any(fnmatchcase(name, pattern) for name in every)]
-    if any(name.startswith("pattern.") for name in wanted):
+    matched = match_names(dict.fromkeys(names), anatomy(model).names())
+    if any(name.startswith("pattern.") for name in matched):
         raise UserError(
             "A reference has no attention patterns: freeze a pattern with freeze_pattern instead."
         )
@@ -100,18 +97,18 @@ def reference(
     sums: dict[str, Tensor] = {}
     texts: dict[str, Tensor] = {}
 
-    def add(value: Tensor, place: HookPoint, batch: Batch) -> None:
-        if place.name not in sums:
-            sums[place.name] = torch.zeros(longest, *value.shape[2:], dtype=torch.float64)
-            texts[place.name] = torch.zeros(len(drawn), longest, *value.shape[2:], dtype=value.dtype)
+    def add(value: Tensor, point: HookPoint, batch: Batch) -> None:
+        if point.name not in sums:
+            sums[point.name] = torch.zeros(longest, *value.shape[2:], dtype=torch.float64)
+            texts[point.name] = torch.zeros(len(drawn), longest, *value.shape[2:], dtype=value.dtype)
         mask = batch.mask.view(*batch.mask.shape, *[1] * (value.dim() - 2))
-        sums[place.name][: value.shape[1]] += value.masked_fill(~mask, 0).sum(0).cpu()
+        sums[point.name][: value.shape[1]] += value.masked_fill(~mask, 0).sum(0).cpu()
         for row, index in enumerate(batch.index):
             if index in drawn:
                 length = int(batch.lengths[row])
-                texts[place.name][drawn.index(index), :length] = value[row, :length].cpu()
+                texts[point.name][drawn.index(index), :length] = value[row, :length].cpu()
 
-    for _ in stream(model, rows, dict.fromkeys(wanted + unknown, add), batch_size=batch_size):
+    for _ in stream(model, rows, dict.fromkeys(matched, add), batch_size=batch_size):
         pass
     lengths = torch.tensor([len(row) for row in rows])
     means = {name: _means(total, lengths, min(least, len(rows))) for name, total in sums.items()}

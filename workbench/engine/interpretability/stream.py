@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from workbench.engine.interpretability.capture import HookPoint, check_finite, check_rows, hooked
 
@@ -20,7 +21,7 @@ class Batch:
     """Some rows of a corpus, padded on the right, where padding cannot reach what stands before it.
 
     Attributes:
-        index: the rows' places in the corpus.
+        index: number of each row in the corpus.
         ids: tokens `[rows, tokens]`.
         lengths: tokens of each row, `[rows]`.
     """
@@ -63,7 +64,7 @@ def stream(
     check_rows(model, rows)
     current: list[Batch] = []
     bound = {
-        name: lambda value, place, hook=hook: hook(value, place, current[0]) for name, hook in hooks.items()
+        name: lambda value, point, hook=hook: hook(value, point, current[0]) for name, hook in hooks.items()
     }
     order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
     with hooked(model, bound):
@@ -76,8 +77,6 @@ def stream(
 
 
 def _batch(rows: Sequence[Sequence[int]], index: list[int], device: torch.device) -> Batch:
-    lengths = torch.tensor([len(rows[place]) for place in index])
-    ids = torch.zeros(len(index), int(lengths.max()), dtype=torch.long)
-    for row, place in enumerate(index):
-        ids[row, : lengths[row]] = torch.as_tensor(rows[place])
-    return Batch(index, ids.to(device), lengths.to(device))
+    texts = [torch.as_tensor(rows[number], dtype=torch.long) for number in index]
+    lengths = torch.tensor([len(text) for text in texts])
+    return Batch(index, pad_sequence(texts, batch_first=True).to(device), lengths.to(device))

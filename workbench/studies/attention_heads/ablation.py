@@ -11,12 +11,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.labelled_tokens import LabelledTokens
 from workbench.corpora.stories import grade, make_probes
-from workbench.engine.interpretability.interventions import Reference, ablate_heads, reference
+from workbench.engine.interpretability.interventions import ablate_heads
 from workbench.engine.interpretability.patching import (
     activation_patching,
     attribution_patching,
     logit_difference,
 )
+from workbench.engine.interpretability.reference import Reference, reference
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import encode, encode_pairs
 from workbench.engine.training.loss import loss

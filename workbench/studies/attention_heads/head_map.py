@@ -15,7 +15,8 @@ from workbench.charts.atlas import Atlas, Attention, Card, Cell, Strip
 from workbench.corpora.labelled_tokens import guessed, read
 from workbench.corpora.stories import Probe, make_probes
 from workbench.engine.interpretability.capture import capture
-from workbench.engine.interpretability.interventions import Reference, ablate_heads
+from workbench.engine.interpretability.interventions import ablate_heads
+from workbench.engine.interpretability.reference import Reference
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.studies.attention_heads.ablation import token_losses
