@@ -16,11 +16,11 @@ from workbench.errors import UserError
 
 def count(up_to, *, log):
     for number in range(1, up_to + 1):
-        log({"tokens": number, "threads": torch.get_num_threads()})
+        log({"done": number, "number": number, "threads": torch.get_num_threads()})
 
 
 def tell_process(*, log):
-    log({"tokens": 1, "process": os.getpid()})
+    log({"done": 1, "process": os.getpid()})
 
 
 def fail(*, log):
@@ -54,18 +54,16 @@ def gone(process, seconds=10):
 def test_every_row_of_every_task_arrives_in_order(processes):
     rows = []
     tasks = {"a": (3,), "b": (2,), "c": (4,)}
-    run_parallel(
-        count, tasks, total=4, log=lambda name, row: rows.append((name, row["tokens"])), processes=processes
-    )
+    log = lambda name, row: rows.append((name, row["number"]))  # noqa: E731
+    run_parallel(count, tasks, total=9, unit="number", log=log, processes=processes)
     for name, (up_to,) in tasks.items():
-        assert [tokens for task, tokens in rows if task == name] == list(range(1, up_to + 1))
+        assert [number for task, number in rows if task == name] == list(range(1, up_to + 1))
 
 
 def test_a_process_goes_on_with_the_next_task():
     rows = []
-    run_parallel(
-        tell_process, dict.fromkeys("abcde", ()), total=1, log=lambda _, row: rows.append(row), processes=2
-    )
+    log = lambda _, row: rows.append(row)  # noqa: E731
+    run_parallel(tell_process, dict.fromkeys("abcde", ()), total=5, unit="task", log=log, processes=2)
     found = {row["process"] for row in rows}
     assert len(rows) == 5
     assert len(found) <= 2
@@ -76,7 +74,9 @@ def test_the_threads_are_shared_out():
     before, rows = torch.get_num_threads(), []
     torch.set_num_threads(2)
     try:
-        run_parallel(count, {"a": (1,), "b": (1,)}, total=1, log=lambda _, row: rows.append(row), processes=2)
+        run_parallel(
+            count, {"a": (1,), "b": (1,)}, total=2, unit="number", log=lambda _, row: rows.append(row)
+        )
     finally:
         torch.set_num_threads(before)
     assert [row["threads"] for row in rows] == [1, 1]
@@ -85,7 +85,7 @@ def test_the_threads_are_shared_out():
 def test_one_failure_is_raised_here_and_ends_the_others(tmp_path):
     tasks = {"waits": (wait, tmp_path / "note"), "fails": (fail,)}
     with pytest.raises(UserError, match="cannot be trained"):
-        run_parallel(either, tasks, total=1, log=lambda *_: None, processes=2)
+        run_parallel(either, tasks, total=2, unit="task", log=lambda *_: None, processes=2)
     if (tmp_path / "note").exists():
         assert gone(int((tmp_path / "note").read_text()))
 
@@ -96,7 +96,7 @@ def either(work, *arguments, log):
 
 def test_a_process_killed_from_outside_is_one_sentence():
     with pytest.raises(UserError, match="ended from outside"):
-        run_parallel(die, {"a": (), "b": ()}, total=1, log=lambda *_: None, processes=2)
+        run_parallel(die, {"a": (), "b": ()}, total=2, unit="task", log=lambda *_: None, processes=2)
 
 
 def test_when_the_parent_is_killed_the_processes_stop(tmp_path):
@@ -106,7 +106,7 @@ def test_when_the_parent_is_killed_the_processes_stop(tmp_path):
         "from test_parallel import run_parallel, wait\n"
         "if __name__ == '__main__':\n"
         f"    tasks = {{str(i): ({str(tmp_path)!r} + f'/note{{i}}',) for i in range(2)}}\n"
-        "    run_parallel(wait, tasks, total=1, log=print, processes=2)\n"
+        "    run_parallel(wait, tasks, total=2, unit='task', log=print, processes=2)\n"
     )
     parent = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
     notes = [tmp_path / "note0", tmp_path / "note1"]

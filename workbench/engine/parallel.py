@@ -28,34 +28,43 @@ def run_parallel(
     tasks: Mapping[str, tuple[Any, ...]],
     *,
     total: int,
+    unit: str,
+    device: str = "cpu",
+    processes: int | None = None,
     log: Callable[[str, Row], None],
-    processes: int,
-    unit: str = "token",
 ) -> None:
     """Runs `work(*arguments, log=…)` for every task, in processes of their own.
 
     The work keeps what it does by itself and goes on with it when it is called again (as `train.train` does).
-    A process whose parent is gone, killed for instance, ends at once.
+    It reports how far it is with `log({"done": …})`, beside what else it logs. A process whose parent is
+    gone, killed for instance, ends at once.
 
     Args:
-        work: a module's function; raises what this call then raises.
+        work: a module's function, or a `partial` of one; raises what this call then raises.
         tasks: name → arguments, all of which can be pickled; the longest first keeps all processes busy.
-        total: of a task's `tokens`, for the time left.
-        log: called here with a task's name and each row it logs.
-        processes: tasks at a time; 1 runs them in this process.
-        unit: what `total` counts, for the bar.
+        total: what all tasks together have to do, for the time left.
+        unit: what `total` and `done` count.
+        device: where the work is done: on the CPU one task for each thread at a time, elsewhere one alone.
+        processes: tasks at a time instead; 1 runs them in this process.
+        log: called here with a task's name and each row it logs, without `done`.
     """
-    with tqdm(total=total * len(tasks), unit=f" {unit}s", unit_scale=True, desc="train") as bar:
-        seen = dict.fromkeys(tasks, 0)
+    import torch
+
+    if processes is None:
+        processes = min(torch.get_num_threads(), len(tasks)) if device == "cpu" else 1
+    with tqdm(total=total, unit=f" {unit}s", unit_scale=True, desc="train") as bar:
+        done = dict.fromkeys(tasks, 0)
 
         def note(name: str, row: Row) -> None:
-            log(name, row)
-            bar.update(row.get("tokens", 0) - seen[name])
-            seen[name] = row.get("tokens", seen[name])
+            now = row.pop("done", done[name])
+            bar.update(now - done[name])
+            done[name] = now
+            if row:
+                log(name, row)
 
         if processes == 1:
             for name, arguments in tasks.items():
-                work(*arguments, log=lambda row, name=name: note(name, row))
+                work(*arguments, log=lambda row, name=name: note(name, dict(row)))
             return
         for name, row in _rows(work, tasks, processes):
             note(name, row)
@@ -136,8 +145,7 @@ def _child(work: Callable[..., None], line: Connection, queue: Any, threads: int
     try:
         while (task := line.recv()) is not None:
             name, arguments = task
-            log = partial(_told, queue, name)
-            work(*arguments, log=log)
+            work(*arguments, log=partial(_send, queue, name))
             queue.put((name, "done", None))
     except BaseException as error:
         queue.put((name, "failed", _sendable(error)))
@@ -157,7 +165,7 @@ def end_with_parent() -> None:
     Thread(target=wait, daemon=True).start()
 
 
-def _told(queue: Any, name: str, row: Row) -> None:
+def _send(queue: Any, name: str, row: Row) -> None:
     queue.put((name, "row", row))
 
 

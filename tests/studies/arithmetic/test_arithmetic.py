@@ -19,6 +19,7 @@ from workbench.engine.tokens import encode, encode_pairs
 from workbench.errors import UserError
 from workbench.studies.arithmetic import data as arithmetic_data
 from workbench.studies.arithmetic import experiment, results, views
+from workbench.studies.common.arms import arm_folder
 
 SIZES = arithmetic_data.Sizes(
     "tiny:0.1M", 60, 30, task_tokens=4_000, extra_tokens=2_000, batch_size=8, context=112, seeds=1, asked=8,
@@ -63,7 +64,7 @@ def tokenizer(begin):
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory, task, begin):
     folder = tmp_path_factory.mktemp("routes")
-    return folder, experiment.fit_all(folder, begin, settings(), SIZES, task, lambda **_: None)
+    return folder, experiment.train_all(folder, begin, settings(), SIZES, task, lambda **_: None)
 
 
 # ------------------------------------------------------------------------------- what is read and asked
@@ -86,7 +87,7 @@ def test_no_question_is_both_learnt_and_asked(asked):
     (learnt,) = arithmetic_data.task(settings(), many).learnt
     assert len(learnt) == 3_000
     assert not {question for question, _ in learnt} & set(asked["question"])
-    sums = {each.question for each in arithmetic_data.exercises(settings(), SIZES, 0)}
+    sums = {each.question for each in arithmetic_data.exercises(0, SIZES, 0)}
     assert not sums & set(asked["question"])
 
 
@@ -94,7 +95,7 @@ def test_exercises_are_of_the_size_of_word_problems_and_cells_without_any_are_le
     cells = arithmetic_data.cells(SIZES)
     assert Cell("+", (1, 2)) in cells
     assert Cell("*", (2, 2)) not in cells
-    sums = arithmetic_data.exercises(settings(), SIZES, 0)
+    sums = arithmetic_data.exercises(0, SIZES, 0)
     assert max(max(*each.operands, each.answer) for each in sums) <= SIZES.largest
     own = asked[asked["test"] == "arithmetic"]
     assert own["kind"].nunique() == len(cells)
@@ -103,7 +104,7 @@ def test_exercises_are_of_the_size_of_word_problems_and_cells_without_any_are_le
 
 def test_routes_read_as_many_tokens_in_all_or_of_word_problems(tokenizer, task):
     (words,) = task.learnt
-    sums = arithmetic_data.pairs_of(arithmetic_data.exercises(settings(), SIZES, 0))
+    sums = arithmetic_data.pairs_of(arithmetic_data.exercises(0, SIZES, 0))
     found = experiment.routes(words, sums, SIZES, tokenizer)
     assert tuple(found) == experiment.ROUTES
     totals = {route: sum(tokens for _, tokens in stages) for route, stages in found.items()}
@@ -181,17 +182,18 @@ def test_every_route_is_asked_everything_and_a_second_call_trains_nothing(fitted
     folder, (replies, curves) = fitted
     assert replies.groupby("route").size().eq(len(task.asked)).all()
     assert set(replies["route"]) == set(experiment.ROUTES) == set(curves["route"])
-    assert sorted(path.name for path in folder.iterdir()) == sorted(
-        f"{route}-0" for route in experiment.ROUTES
-    )
-    again, _ = experiment.fit_all(folder, "no model is needed", settings(), SIZES, task, lambda **_: None)
+    names = {arm_folder(folder, route, 0).name for route in experiment.ROUTES}
+    assert {path.name for path in (folder / "seed-0").iterdir()} == names
+    for path in (folder / "seed-0").iterdir():
+        assert sorted(file.name for file in path.iterdir()) == ["curve.parquet", "replies.parquet"]
+    again, _ = experiment.train_all(folder, "no model is needed", settings(), SIZES, task, lambda **_: None)
     assert again.equals(replies)
 
 
 def test_a_route_cut_off_in_its_second_stage_goes_on_to_the_same_replies(fitted, begin, task, tmp_path):
     folder, (replies, curves) = fitted
     for route in set(experiment.ROUTES) - {"intermediate"}:
-        shutil.copytree(folder / f"{route}-0", tmp_path / f"{route}-0")
+        shutil.copytree(arm_folder(folder, route, 0), arm_folder(tmp_path, route, 0))
 
     def cut(tokens, **_):
         if tokens > 1.5 * SIZES.extra_tokens:
@@ -199,9 +201,9 @@ def test_a_route_cut_off_in_its_second_stage_goes_on_to_the_same_replies(fitted,
 
     given = (tmp_path, begin, settings(), SIZES, task)
     with pytest.raises(KeyboardInterrupt):
-        experiment.fit_all(*given, cut)
-    assert not (tmp_path / "intermediate-0").exists()
-    again = experiment.fit_all(*given, lambda **_: None)
+        experiment.train_all(*given, cut)
+    assert not arm_folder(tmp_path, "intermediate", 0).exists()
+    again = experiment.train_all(*given, lambda **_: None)
     assert again[0].equals(replies)
     pd.testing.assert_frame_equal(again[1], curves)
 
@@ -216,7 +218,7 @@ def test_weights_of_half_precision_are_learnt_in_full(begin, task, tmp_path, mon
     )
     few = replace(SIZES, task_tokens=1_000, extra_tokens=1_000)
     task = replace(task, asked=task.asked.head(2))
-    experiment.fit_all(tmp_path, begin, settings(model=begin), few, task, lambda **_: None)
+    experiment.train_all(tmp_path, begin, settings(model=begin), few, task, lambda **_: None)
     assert set(seen) == {torch.float32}
 
 
@@ -238,7 +240,7 @@ def test_routes_begin_from_a_given_model_and_a_question_that_fills_its_context_g
     long = task.asked.head(2).assign(question=["one " * 200, "Ben has 2 pens. How many pens?"])
     few, params = replace(SIZES, task_tokens=1_000, extra_tokens=1_000), settings(model=begin)
     task = replace(task, asked=long)
-    replies, _ = experiment.fit_all(tmp_path / "r", begin, params, few, task, lambda **_: None)
+    replies, _ = experiment.train_all(tmp_path / "r", begin, params, few, task, lambda **_: None)
     assert (replies.loc[replies["item"] == 0, "reply"] == "").all()
 
 
@@ -259,7 +261,7 @@ def test_routes_begin_from_folders_of_every_family_and_leave_them_as_they_were(
     few = replace(SIZES, task_tokens=1_000, extra_tokens=1_000)
     task = replace(task, asked=task.asked.groupby("test").head(2))
     begin = experiment.start(None, params, few, task)
-    replies, curves = experiment.fit_all(tmp_path / "r", begin, params, few, task, lambda **_: None)
+    replies, curves = experiment.train_all(tmp_path / "r", begin, params, few, task, lambda **_: None)
     assert len(replies) == len(experiment.ROUTES) * len(task.asked)
     ends = curves.groupby("route")["held_out"].agg(["first", "last"])
     assert (ends["last"] < ends["first"]).all()
@@ -290,7 +292,7 @@ def answers(**wrong):
                     reply = f"2 + {item} = {item + 2 + false}. The answer is {item + 2 + false}."
                     rows.append((route, seed, test, kind, item, "How many?", str(item + 2), reply))
     columns = ["route", "seed", "test", "kind", "item", "question", "gold", "reply"]
-    return results.judged(pd.DataFrame(rows, columns=columns))
+    return results.graded(pd.DataFrame(rows, columns=columns))
 
 
 @pytest.mark.parametrize(
@@ -304,7 +306,7 @@ def answers(**wrong):
     ],
 )
 def test_a_wrong_answer_is_one_of_arithmetic_where_an_equation_is_false(reply, outcome, true, written):
-    row = results.judged(pd.DataFrame({"reply": [reply], "gold": ["7"]})).iloc[0]
+    row = results.graded(pd.DataFrame({"reply": [reply], "gold": ["7"]})).iloc[0]
     assert (row["outcome"], row["true"], row["equations"]) == (outcome, true, written)
     assert row["right"] == (outcome == "right")
 
@@ -335,20 +337,20 @@ def test_right_on_both_twins_needs_both():
 
 
 def test_claims_are_positive_where_arithmetic_helps_and_negative_where_it_hurts():
-    helps = {c["name"]: c for c in results.claims(results.by_repetition(answers(none=4, none_longer=2)))}
-    assert helps["intermediate-word-problems-over-none"]["effect"] == pytest.approx(0.4)
-    assert helps["mixture-word-problems-over-none-longer"]["effect"] == pytest.approx(0.2)
-    assert helps["intermediate-right-on-both-twins-over-none"]["effect"] == pytest.approx(0.4)
-    assert helps["mixture-shrinks-arithmetic-errors"]["effect"] == pytest.approx(0.4)
-    assert all(claim["n"] == 2 and claim["says"] and claim["paper"] for claim in helps.values())
-    hurts = {c["name"]: c for c in results.claims(results.by_repetition(answers(mixture=4)))}
-    assert hurts["mixture-word-problems-over-none"]["effect"] == pytest.approx(-0.4)
-    assert hurts["intermediate-word-problems-over-none"]["effect"] == 0
+    helps = {c.name: c for c in results.claims(results.by_repetition(answers(none=4, none_longer=2)))}
+    assert helps["intermediate-word-problems-over-none"].effect == pytest.approx(0.4)
+    assert helps["mixture-word-problems-over-none-longer"].effect == pytest.approx(0.2)
+    assert helps["intermediate-right-on-both-twins-over-none"].effect == pytest.approx(0.4)
+    assert helps["mixture-shrinks-arithmetic-errors"].effect == pytest.approx(0.4)
+    assert all(claim.n == 2 and claim.says and claim.paper for claim in helps.values())
+    hurts = {c.name: c for c in results.claims(results.by_repetition(answers(mixture=4)))}
+    assert hurts["mixture-word-problems-over-none"].effect == pytest.approx(-0.4)
+    assert hurts["intermediate-word-problems-over-none"].effect == 0
 
 
 def test_without_twins_nothing_is_claimed_of_them():
     frame = answers()
-    names = {c["name"] for c in results.claims(results.by_repetition(frame[frame["test"] != "twins"]))}
+    names = {c.name for c in results.claims(results.by_repetition(frame[frame["test"] != "twins"]))}
     assert not any("twins" in name for name in names)
     assert "mixture-word-problems-over-none" in names
 
@@ -360,7 +362,7 @@ def test_pictures_hold_every_route_and_mark_false_equations(fitted):
         views.by_route(results.summary(results.by_repetition(frame))).record["title"],
         views.errors(results.outcomes(frame)).record["title"],
     ]
-    claimed = {claim["view"] for claim in results.claims(results.by_repetition(frame))}
+    claimed = {claim.view for claim in results.claims(results.by_repetition(frame))}
     assert set(titles) == claimed
     assert views.learning(fitted[1][1]).spec
     explorer = views.replies(frame)

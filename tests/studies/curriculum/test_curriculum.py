@@ -37,7 +37,7 @@ def task(begin):
 @pytest.fixture(scope="module")
 def right(begin, task, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    return folder, experiment.fit_all(folder, begin, PARAMS, [task], lambda **row: None)
+    return folder, experiment.train_all(folder, begin, PARAMS, [task], lambda **row: None)
 
 
 # Facts and walks
@@ -47,7 +47,7 @@ def test_a_question_has_one_answer_and_no_value_is_the_likely_one():
     drawn = facts.draw(400, np.random.default_rng(0))
     assert len({(fact.entity, fact.attribute) for fact in drawn}) == 400
     assert all(fact.value in facts.VALUES[fact.attribute] for fact in drawn)
-    assert facts.guessing(drawn) < 0.3
+    assert facts.majority_accuracy(drawn) < 0.3
     assert len({fact.entity for fact in facts.draw(5000, np.random.default_rng(0))}) > 500
 
 
@@ -221,16 +221,22 @@ def test_every_arm_is_trained_and_asked_and_a_second_call_only_reads(right, begi
     only = ended[(ended["share"] == 0) & (ended["measure"] == "facts")]
     assert (only["value"] == 0).all()  # what was never read is not known
     logged = []
-    again = experiment.fit_all(folder, begin, PARAMS, [task], lambda **row: logged.append(row))
+    again = experiment.train_all(folder, begin, PARAMS, [task], lambda **row: logged.append(row))
     pd.testing.assert_frame_equal(again, frame)
     assert logged == []
+
+
+def trained(folder, arm, task, begin):
+    """The answers of one arm."""
+    experiment.train_arm({"a": arm}, {0: task}, begin, "cpu", folder, "a", 0, log=lambda row: None)
+    return pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("right-*"))])
 
 
 def test_facts_that_are_read_often_are_known(task, tmp_path):
     arm = experiment.Arm(1.0, "shuffled", (1, 32))
     longer = replace(task, sizes=replace(SMALL, updates=60, learning_rate=1e-2))
-    experiment._fit(arm, longer, tmp_path / "arm", "", "cpu", log=lambda row: None)
-    found = experiment._read(tmp_path / "arm", arm, longer).set_index(["update", "measure"])["value"]
+    frame = trained(tmp_path, arm, longer, "")
+    found = frame.set_index(["update", "measure"])["value"]
     assert found[0, "facts"] < 0.3
     assert found[60, "facts"] > 0.9
 
@@ -242,9 +248,8 @@ def test_a_given_model_learns_in_its_own_shape_and_no_shapes_are_compared(begin,
     assert {arm.shape for arm in arms} == {None}
     assert len(arms) == len(data.SHARES) + len(data.ORDERS) - 1
     assert experiment.counts(task, params).empty
-    experiment._fit(arms[2], task, tmp_path / "arm", begin, "cpu", log=lambda row: None)
-    frame = experiment._read(tmp_path / "arm", arms[2], task)
-    assert loading.load(tmp_path / "arm" / "model")[0].config.hidden_size == 16
+    frame = trained(tmp_path, arms[2], task, begin).assign(seed=task.seed)
+    assert loading.load(tmp_path / "model")[0].config.hidden_size == 16
     rows = results.summary(results.at_end(frame).assign(n=1), ["layers", "width", "measure"])
     assert "as given" in json.dumps(views.shapes(rows).spec)
 
@@ -290,11 +295,11 @@ def told(effect):
 
 def test_claims_are_positive_where_the_prediction_holds_and_negative_where_its_reverse_does():
     shaped = replace(SMALL, shapes=((1, 16), (2, 16)))
-    claims = {claim["name"]: claim for claim in results.claims(told(1), shaped)}
+    claims = {claim.name: claim for claim in results.claims(told(1), shaped)}
     assert len(claims) == 9
-    assert all(claim["low"] > 0 for claim in claims.values()), claims
-    assert all(claim["n"] == 4 for claim in claims.values())
-    turned = {claim["name"]: claim["high"] for claim in results.claims(told(-1), shaped)}
+    assert all(claim.low > 0 for claim in claims.values()), claims
+    assert all(claim.n == 4 for claim in claims.values())
+    turned = {claim.name: claim.high for claim in results.claims(told(-1), shaped)}
     assert all(high < 0 for high in turned.values()), turned
 
 

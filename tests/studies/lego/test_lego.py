@@ -34,7 +34,7 @@ def vocabulary(source):
 
 def spelled(tokenizer, drawn, row, copy):
     """The clauses of one copy in words."""
-    n = len(drawn.places)
+    n = len(drawn.answer_positions)
     ids = drawn.ids[row, 1 + 3 * n * copy : 1 + 3 * n * (copy + 1)].reshape(n, 3)
     return [tuple(tokenizer.decode([token]).strip() for token in clause) for clause in ids]
 
@@ -66,7 +66,7 @@ def test_answers_are_read_at_the_last_word_of_each_clause_and_positions_follow_t
     drawn = chains.draw(vocabulary, 5, 6, np.random.default_rng(1))
     for row in range(5):
         said = spelled(tokenizer, drawn, row, 1)
-        assert [tokenizer.decode([drawn.ids[row, at]]).strip() for at in drawn.places] == [c[2] for c in said]
+        assert [tokenizer.decode([drawn.ids[row, at]]).strip() for at in drawn.answer_positions] == [c[2] for c in said]
         by_position = [said[clause] for clause in np.argsort(drawn.positions[row])]
         assert by_position[0][1] in chains.VALUES
         assert all(later[1] == earlier[2] for earlier, later in pairwise(by_position))
@@ -104,19 +104,21 @@ def test_mimicking_brings_the_heads_nearer_to_the_patterns(source, vocabulary):
         assert values["after", "manipulation", layer, 0] > values["before", "manipulation", layer, 0] + 0.1
 
 
-def test_a_training_learns_the_first_position_and_a_finished_one_is_kept(source, tmp_path):
+def test_a_training_learns_the_first_position_and_a_finished_one_is_kept(source, tmp_path, monkeypatch):
     sizes = replace(SMALL, steps=150)
     logged = []
-    arguments = ("scratch", None, source, sizes, 0, tmp_path / "arm")
-    method.fit(*arguments, log=logged.append)
-    fitted, checks = results.load(tmp_path, {"scratch": "arm"})
+    sizes = replace(sizes, depths=())
+    monkeypatch.setattr(method, "ARMS", ("scratch",))
+    arguments = (tmp_path, source, sizes, 0, lambda **row: logged.append(row))
+    method.train_all(*arguments)
+    fitted, checks = results.load(tmp_path, ["scratch"])
     frame = results.accuracies(checks, sizes)
     last = frame[frame["step"] == 150].set_index("position")
     assert last.loc[1, "low"] > 0.6
     assert len(logged) == method.CHECKS
-    written = (tmp_path / "arm" / "checks.npy").stat().st_mtime_ns
-    method.fit(*arguments, log=logged.append)
-    assert (tmp_path / "arm" / "checks.npy").stat().st_mtime_ns == written
+    written = (tmp_path / "scratch" / "checks.npy").stat().st_mtime_ns
+    method.train_all(*arguments)
+    assert (tmp_path / "scratch" / "checks.npy").stat().st_mtime_ns == written
     assert len(logged) == method.CHECKS
     tokenizer = loading.load(source)[1]
     explorer = views.try_chains(fitted, tokenizer, replace(sizes, n=4))
@@ -162,8 +164,8 @@ def test_claims_are_positive_where_the_paper_is_right():
         "1 layer": found([0.9, 0.5, 0.5, 0.5]),
         "2 layers": found([1, 0.95, 0.5, 0.5]),
     }
-    assert all(claim["low"] > 0 for claim in results.claims(published, SMALL))
+    assert all(claim.low > 0 for claim in results.claims(published, SMALL))
     turned = dict(zip(published, reversed(published.values()), strict=True))
-    effects = {claim["name"]: claim["effect"] for claim in results.claims(turned, SMALL)}
+    effects = {claim.name: claim.effect for claim in results.claims(turned, SMALL)}
     assert effects["layers-bound-steps"] < 0
     assert effects["mimicking-speeds-up"] == pytest.approx(0, abs=0.1)

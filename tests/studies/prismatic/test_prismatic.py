@@ -208,9 +208,9 @@ def test_students_that_all_fail_rank_nothing():
 
 
 def test_claims_about_sets_are_positive_where_g_vendi_foretells():
-    claims = {claim["name"]: claim for claim in subsets.claims(tracked())}
-    assert claims["gvendi-tracks-accuracy"]["effect"] == pytest.approx(1)
-    assert claims["gvendi-beats-embeddings"]["low"] > 0
+    claims = {claim.name: claim for claim in subsets.claims(tracked())}
+    assert claims["gvendi-tracks-accuracy"].effect == pytest.approx(1)
+    assert claims["gvendi-beats-embeddings"].low > 0
 
 
 @pytest.mark.parametrize("n_subsets", [1, 5, -2])
@@ -246,7 +246,7 @@ def test_an_answer_is_right_only_as_the_last_sentence_says_it():
     texts = [right[0], right[1].replace("answer is ", "answer is 1"), "no idea"]
 
     class Says:
-        def sample(self, prompts, **_):
+        def sample(self, prompts, params):
             return [[Completion(text, [], [], "stop")] for text in texts]
 
     assert students.is_right(Says(), problems).tolist() == [True, False, False]
@@ -256,11 +256,11 @@ def test_students_are_trained_once_and_the_rest_goes_on(base, tmp_path):
     sets = {
         name: [word_problems.pair(problem) for problem in draw(8, seed)] for seed, name in enumerate("ab")
     }
-    first = students.fit_all(tmp_path / "s", base, {"a": sets["a"]}, COURSE, seed=0)
-    time = (tmp_path / "s" / "a.npz").stat().st_mtime_ns
-    both = students.fit_all(tmp_path / "s", base, sets, COURSE, seed=0)
-    assert (tmp_path / "s" / "a.npz").stat().st_mtime_ns == time
-    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["a.npz", "b.npz"]
+    first = students.train_all(tmp_path / "s", base, {"a": sets["a"]}, COURSE, seed=0)
+    time = (tmp_path / "s" / "a" / "right.parquet").stat().st_mtime_ns
+    both = students.train_all(tmp_path / "s", base, sets, COURSE, seed=0)
+    assert (tmp_path / "s" / "a" / "right.parquet").stat().st_mtime_ns == time
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["a", "b"]
     assert both[both["student"] == "a"].reset_index(drop=True).equals(first)
     assert both.groupby(["student", "kind"]).size().eq(COURSE.asked).all()
 
@@ -313,19 +313,19 @@ def test_claims_about_pools_are_paired_by_seed_and_positive_for_our_arm():
     outcome = pd.DataFrame(rows, columns=["arm", "seed", "accuracy"])
     rounds = outcome.rename(columns={"accuracy": "g_vendi"}).assign(round=1, n=20)
     rounds["g_vendi"] = np.exp(rounds["g_vendi"])
-    claims = {claim["name"]: claim for claim in experiment.claims(outcome, rounds)}
+    claims = {claim.name: claim for claim in experiment.claims(outcome, rounds)}
     for kind in ("prismatic-more-diverse-than", "prismatic-teaches-more-than"):
-        assert claims[f"{kind}-random"]["effect"] == pytest.approx(1)
-        assert claims[f"{kind}-embedding"]["effect"] == pytest.approx(-1)
-        assert claims[f"{kind}-random"]["n"] == 3
+        assert claims[f"{kind}-random"].effect == pytest.approx(1)
+        assert claims[f"{kind}-embedding"].effect == pytest.approx(-1)
+        assert claims[f"{kind}-random"].n == 3
     rounds.loc[0, "n"] = 19  # an arm that stopped early is no comparison
-    short = {claim["name"]: claim for claim in experiment.claims(outcome, rounds)}
-    assert short["prismatic-more-diverse-than-random"]["n"] == 2
-    assert short["prismatic-teaches-more-than-random"]["n"] == 2
+    short = {claim.name: claim for claim in experiment.claims(outcome, rounds)}
+    assert short["prismatic-more-diverse-than-random"].n == 2
+    assert short["prismatic-teaches-more-than-random"].n == 2
     rounds.loc[rounds["arm"] == "random", "n"] = 19
-    none = {claim["name"]: claim for claim in experiment.claims(outcome, rounds)}
-    assert none["prismatic-teaches-more-than-random"]["n"] == 0
-    assert np.isnan(none["prismatic-teaches-more-than-random"]["low"])
+    none = {claim.name: claim for claim in experiment.claims(outcome, rounds)}
+    assert none["prismatic-teaches-more-than-random"].n == 0
+    assert np.isnan(none["prismatic-teaches-more-than-random"].low)
 
 
 def test_an_item_too_long_for_the_proxy_is_cut_and_an_empty_one_is_named(proxy):

@@ -203,10 +203,11 @@ def _holds(cell: arithmetic.Cell, largest: int) -> bool:
         return False
 
 
-def exercises(params: Any, sizes: Sizes, repetition: int) -> list[arithmetic.Exercise]:
+def exercises(seed: int, sizes: Sizes, repetition: int) -> list[arithmetic.Exercise]:
     """The arithmetic that a repetition reads."""
-    seed = params.seed + 1000 * (repetition + 1)
-    return arithmetic.draw(cells(sizes), sizes.exercises, seed, largest=sizes.largest)
+    return arithmetic.draw(
+        cells(sizes), sizes.exercises, seed + 1000 * (repetition + 1), largest=sizes.largest
+    )
 
 
 def pairs_of(drawn: Sequence[arithmetic.Exercise]) -> list[Pair]:

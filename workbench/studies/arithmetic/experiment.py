@@ -6,22 +6,19 @@ times, as real ones are; arithmetic can be written without end. Each route is he
 twice: for as many tokens of them (the paper's comparison), and for as many tokens in all.
 """
 
-import os
 import re
-import shutil
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
+from transformers import PreTrainedModel
 
 from workbench.engine import loading, models
 from workbench.engine.models import context_length
-from workbench.engine.parallel import run_parallel
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import encode, encode_pairs, framed
@@ -29,8 +26,9 @@ from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.lora import Lora
 from workbench.engine.training.train import train
 from workbench.errors import UserError
-from workbench.files import explain_write_error
+from workbench.files import cached_table
 from workbench.studies.arithmetic.data import Pair, Sizes, Task, exercises, pairs_of
+from workbench.studies.common.arms import collect, run_arms
 
 Stage = tuple[list[Pair], int]
 """What is read, and for how many tokens."""
@@ -90,7 +88,7 @@ def start(folder: Path, params: Any, sizes: Sizes, task: Task) -> str:
         return params.model
     if not (folder / "config.json").exists():
         words = task.learnt[0][:_TOKENIZER_TEXTS]
-        sums = pairs_of(exercises(params, sizes, 0)[:_TOKENIZER_TEXTS])
+        sums = pairs_of(exercises(params.seed, sizes, 0)[:_TOKENIZER_TEXTS])
         # Where no digit follows another, no two of them become one token.
         texts = [re.sub(r"(?<=\d)(?=\d)", " ", "".join(pair)) for pair in [*words, *sums]]
         tokenizer = models.train_tokenizer(texts, 768 if params.data == "embedded" else 4096)
@@ -117,23 +115,7 @@ def _asked_of(tokenizer: Any, pairs: Sequence[Pair]) -> list[Pair]:
     return [framed(tokenizer, question, reply) for question, reply in pairs]
 
 
-@dataclass(frozen=True)
-class _Start:
-    """The model that a route begins from, whether its weights are drawn anew, where and how it learns."""
-
-    source: str
-    new: bool
-    device: str
-    lora: Lora | None
-
-    def rate(self, model: Any) -> float:
-        """The highest learning rate: the papers' for given models, more for very small and for new ones."""
-        if self.new or self.lora:
-            return 3e-3 if self.new else 2e-4
-        return 1e-3 if models.count_parameters(model).total < _SMALL else 1e-4
-
-
-def fit_all(
+def train_all(
     folder: Path, begin: str, params: Any, sizes: Sizes, task: Task, log: Callable[..., None]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Trains every route in every repetition, and asks it everything.
@@ -145,89 +127,88 @@ def fit_all(
         Replies, columns route, seed, reply and those of `Task.asked`; and learning curves, columns route,
         seed, tokens, loss, held_out (nats per token of word problems).
     """
-    names = {f"{route}-{seed}": (route, seed) for seed in range(sizes.seeds) for route in ROUTES}
-    waiting = {name: each for name, each in names.items() if not (folder / name).exists()}
-    if waiting:
-        folder.mkdir(parents=True, exist_ok=True)
-        lessons = _lessons(begin, params, sizes, task, {seed for _, seed in waiting.values()})
-        lora = Lora() if params.tuning == "lora" else None
-        first = _Start(begin, params.model == "embedded", loading.pick_device(params.device), lora)
-        tasks = {
-            name: (lessons[seed][route], folder / name, first, sizes, seed, task.asked)
-            for name, (route, seed) in waiting.items()
-        }
-        run_parallel(
-            _teach,
-            tasks,
-            total=sizes.task_tokens + sizes.extra_tokens,
-            log=lambda name, row: log(model=name, **row),
-            processes=min(torch.get_num_threads(), len(tasks)) if first.device == "cpu" else 1,
-        )
-    replies, curves = [], []
-    for name, (route, seed) in names.items():
-        told = pd.read_parquet(folder / name / "replies.parquet")["reply"].to_numpy()
-        replies.append(task.asked.assign(route=route, seed=seed, reply=told))
-        curves.append(pd.read_parquet(folder / name / "curve.parquet").assign(route=route, seed=seed))
-    return pd.concat(replies, ignore_index=True), pd.concat(curves, ignore_index=True)
+    device, seeds = loading.pick_device(params.device), range(sizes.seeds)
+    lora = Lora() if params.tuning == "lora" else None
+    run_arms(
+        folder,
+        ROUTES,
+        seeds,
+        partial(train_arm, begin, params.model == "embedded", lora, params.seed, sizes, task, device),
+        unit="token",
+        total=sizes.task_tokens + sizes.extra_tokens,
+        device=device,
+        log=lambda route, seed, row: log(model=f"{route}-{seed}", **row),
+    )
+    replies = collect(folder, ROUTES, seeds, "replies")
+    asked = pd.concat([task.asked] * (len(ROUTES) * sizes.seeds), ignore_index=True)
+    curves = collect(folder, ROUTES, seeds, "curve").rename(columns={"arm": "route"})
+    return (
+        asked.assign(route=replies["arm"], seed=replies["seed"], reply=replies["reply"]),
+        curves[["tokens", "loss", "held_out", "route", "seed"]],
+    )
 
 
-def _lessons(
-    begin: str, params: Any, sizes: Sizes, task: Task, seeds: set[int]
-) -> dict[int, dict[str, list[Stage]]]:
-    _, tokenizer = loading.load(begin, "cpu")
-    lessons = {}
-    for seed in seeds:
-        sums = pairs_of(exercises(params, sizes, seed))
-        both = (_asked_of(tokenizer, pairs) for pairs in (task.learnt[seed], sums))
-        lessons[seed] = routes(*both, sizes, tokenizer)
-    return lessons
-
-
-def _teach(
-    stages: list[Stage],
-    folder: Path,
-    first: _Start,
+def train_arm(
+    begin: str,
+    new: bool,
+    lora: Lora | None,
+    run_seed: int,
     sizes: Sizes,
+    task: Task,
+    device: str,
+    folder: Path,
+    route: str,
     seed: int,
-    asked: pd.DataFrame,
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
-    place = folder.with_name(f".{folder.name}")
-    model, tokenizer = loading.load(first.source, first.device)
-    model = models.build(model.config, seed).to(first.device) if first.new else model
+    """One route: reads its stages, and is asked everything; the weights of `new` models are drawn anew."""
+    model, tokenizer = loading.load(begin, device)
+    model = models.build(model.config, seed).to(device) if new else model
     model = model.float()  # half-precision weights would lose small steps
-    words = asked[asked["test"] == "words"].groupby("kind").head(_HELD_OUT)
+    words = task.asked[task.asked["test"] == "words"].groupby("kind").head(_HELD_OUT)
     held_out = _asked_of(tokenizer, list(zip(words["question"], " " + words["solution"], strict=True)))
+    sums = pairs_of(exercises(run_seed, sizes, seed))
+    learnt = [_asked_of(tokenizer, pairs) for pairs in (task.learnt[seed], sums)]
     rows, before = [], 0
-    for number, (pairs, tokens) in enumerate(stages):
+    for number, (pairs, tokens) in enumerate(routes(*learnt, sizes, tokenizer)[route]):
         history = train(
             model,
             tokenizer,
             pairs,
             TrainConfig(
                 tokens=tokens,
-                learning_rate=first.rate(model),
-                lora=first.lora,
+                learning_rate=_learning_rate(model, new, lora),
+                lora=lora,
                 seed=zlib.crc32(f"{seed}/{number}".encode()),
                 context=min(sizes.context, context_length(model)),
                 batch_size=sizes.batch_size,
             ),
-            folder=place / str(number),
+            folder=folder / f".{number}",
             held_out=held_out,
-            log=lambda row, before=before: log({**row, "tokens": before + row["tokens"]}),
+            log=lambda row, before=before: log(_moved(row, before)),
         )
-        rows.append(history.frame().assign(tokens=lambda frame, before=before: before + frame["tokens"]))
-        before = int(rows[-1]["tokens"].iloc[-1])
-    curve = pd.concat(rows, ignore_index=True).rename(columns={"held_out_nats": "held_out"})
-    replies = pd.DataFrame({"reply": _replies(model, tokenizer, asked["question"])})
-    with explain_write_error(place):
-        curve[["tokens", "loss", "held_out"]].to_parquet(place / "curve.parquet")
-        replies.to_parquet(place / "replies.parquet")
-    for number in range(len(stages)):
-        shutil.rmtree(place / str(number))
-    os.replace(place, folder)
-    log({"tokens": sizes.task_tokens + sizes.extra_tokens})  # "none" reads less: its share of the bar is done
+        rows += [_moved(row, before) for row in history.rows]
+        before = int(rows[-1]["tokens"])
+    curve = pd.DataFrame(rows).rename(columns={"held_out_nats": "held_out"})
+    cached_table(folder / "curve.parquet", lambda: curve[["tokens", "loss", "held_out"]])
+    cached_table(
+        folder / "replies.parquet",
+        lambda: pd.DataFrame({"reply": _replies(model, tokenizer, task.asked["question"])}),
+    )
+
+
+def _moved(row: dict[str, float], before: int) -> dict[str, float]:
+    """A row of a later stage, in the tokens of all stages."""
+    tokens = before + row["tokens"]
+    return {**row, "tokens": tokens, "done": tokens}
+
+
+def _learning_rate(model: PreTrainedModel, new: bool, lora: Lora | None) -> float:
+    """The highest: the papers' for given models, more for very small and for new ones."""
+    if new or lora:
+        return 3e-3 if new else 2e-4
+    return 1e-3 if models.count_parameters(model).total < _SMALL else 1e-4
 
 
 def _replies(model: Any, tokenizer: Any, questions: Sequence[str]) -> list[str]:

@@ -5,9 +5,9 @@ those that others tried since (arXiv 2509.24356). Breadth is how many facts a mo
 without being told them; depth is after how many steps of a walk it still knows where it is.
 """
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,12 @@ from transformers import PreTrainedModel
 from workbench.corpora import walks
 from workbench.corpora.facts import Fact
 from workbench.engine import loading, models
-from workbench.engine.parallel import run_parallel
 from workbench.engine.tokens import encode_pairs
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.errors import UserError
-from workbench.files import atomic_file
+from workbench.files import cached_table
+from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.curriculum.data import ORDERS, SHARES, Sizes, Task, known, tokenizer_of
 
 CHECKS = 8  # tests while a model learns
@@ -95,9 +95,12 @@ def tasks(begin: str, params: Any, sizes: Sizes) -> list[Task]:
         own_facts = known(params, sizes, seed)
         _check_lengths(own_facts, tokenizer, sizes.context)
         town = walks.town(sizes.places, sizes.ways, np.random.default_rng([params.seed, seed, 3]))
-        own = 1000 * params.seed + seed
-        found.append(Task(own, own_facts, town, words, tokenizer, sizes))
+        found.append(Task(_seed(params, seed), own_facts, town, words, tokenizer, sizes))
     return found
+
+
+def _seed(params: Any, repetition: int) -> int:
+    return 1000 * params.seed + repetition
 
 
 def _check_lengths(facts: list[Fact], tokenizer: Any, context: int) -> None:
@@ -111,7 +114,7 @@ def _check_lengths(facts: list[Fact], tokenizer: Any, context: int) -> None:
 
 
 # ------------------------------------------------------------------------------- training
-def fit_all(
+def train_all(
     folder: Path, begin: str, params: Any, tasks: list[Task], log: Callable[..., None]
 ) -> pd.DataFrame:
     """Trains every arm in every repetition and asks it everything, at the end or all the time.
@@ -123,36 +126,35 @@ def fit_all(
         Columns share, order, layers, width (0 of a given model), seed, update, measure ("facts", or the
         number of steps), value (share of right answers), n (questions).
     """
-    sizes = tasks[0].sizes
-    named = {
-        f"{arm.name}-{seed}": (arm, task) for seed, task in enumerate(tasks) for arm in arms(params, sizes)
-    }
-    waiting = {name: each for name, each in named.items() if not (folder / name).exists()}
-    if waiting:
-        device = loading.pick_device(params.device)
-        run_parallel(
-            _fit,
-            {name: (*each, folder / name, begin, device) for name, each in waiting.items()},
-            total=sizes.updates,
-            log=lambda name, row: log(model=name, **row),
-            processes=min(torch.get_num_threads(), len(waiting)) if device == "cpu" else 1,
-            unit="update",
-        )
-    frames = [_read(folder / name, *each) for name, each in named.items()]
-    return pd.concat(frames, ignore_index=True)
+    sizes, device = tasks[0].sizes, loading.pick_device(params.device)
+    named, seeds = {arm.name: arm for arm in arms(params, sizes)}, {task.seed: task for task in tasks}
+    run_arms(
+        folder,
+        list(named),
+        list(seeds),
+        partial(train_arm, named, seeds, begin, device),
+        unit="update",
+        total=sizes.updates,
+        device=device,
+        log=lambda arm, seed, row: log(model=f"{arm}-{seed}", **row),
+    )
+    return collect(folder, list(named), list(seeds), "right-*").drop(columns="arm")
 
 
-def _fit(
-    arm: Arm,
-    task: Task,
-    folder: Path,
+def train_arm(
+    arms: Mapping[str, Arm],
+    tasks: Mapping[int, Task],
     begin: str,
     device: str,
+    folder: Path,
+    name: str,
+    seed: int,
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
-    place, sizes = folder.with_name(f".{folder.name}"), task.sizes
-    place.mkdir(parents=True, exist_ok=True)
+    """One arm: reads its pages and is asked, at the end or all the time."""
+    arm, task = arms[name], tasks[seed]
+    sizes = task.sizes
     if arm.shape:
         model = _new(arm.shape, len(task.tokenizer), sizes, task.seed).to(device)
     else:
@@ -160,12 +162,15 @@ def _fit(
     often = arm.share == 0.5 and arm.shape in (None, sizes.shapes[0])
     at = {round(sizes.updates * check / CHECKS) for check in (range(1, CHECKS + 1) if often else [CHECKS])}
 
+    def check(step: int) -> None:
+        cached_table(folder / f"right-{step:08}.parquet", lambda: _asked(model, arm, task, step))
+
     def note(row: dict[str, float]) -> None:
         if row["step"] in at:
-            _check(model, task, place / f"{row['step']}.npz")
-        log({**row, "tokens": row["step"]})
+            check(row["step"])
+        log({**row, "done": row["step"]})
 
-    _check(model, task, place / "0.npz")
+    check(0)
     train(
         model,
         task.tokenizer,
@@ -180,17 +185,19 @@ def _fit(
             seed=task.seed,
             checkpoint_every=max(_FEWEST_UPDATES, sizes.updates // 10),
         ),
-        folder=place / "model",
+        folder=folder / "model",
         log=note,
     )
-    os.replace(place, folder)
 
 
 # ------------------------------------------------------------------------------- asking
-def _check(model: PreTrainedModel, task: Task, path: Path) -> None:
-    found = {"facts": facts_right(model, task), "walks": walked(model, task) == task.asked_walks().ends}
-    with atomic_file(path) as new, new.open("wb") as file:
-        np.savez(file, **found)
+def _asked(model: PreTrainedModel, arm: Arm, task: Task, update: int) -> pd.DataFrame:
+    right = walked(model, task) == task.asked_walks().ends
+    measures = {"facts": facts_right(model, task)} | {str(n): column for n, column in enumerate(right.T, 1)}
+    rows = [(update, name, column.mean(), len(column)) for name, column in measures.items()]
+    layers, width = arm.shape or (0, 0)
+    frame = pd.DataFrame(rows, columns=["update", "measure", "value", "n"])
+    return frame.assign(share=arm.share, order=arm.order, layers=layers, width=width)
 
 
 def facts_right(model: PreTrainedModel, task: Task) -> np.ndarray:
@@ -227,21 +234,6 @@ def _most_likely(model: PreTrainedModel, ids: np.ndarray) -> np.ndarray:
     return torch.cat(parts).numpy()
 
 
-def _read(folder: Path, arm: Arm, task: Task) -> pd.DataFrame:
-    rows = []
-    layers, width = arm.shape or (0, 0)
-    for file in folder.glob("*.npz"):
-        with np.load(file) as right:
-            found = {"facts": right["facts"]}
-            found |= {str(step): column for step, column in enumerate(right["walks"].T, 1)}
-        rows += [(int(file.stem), name, each.mean(), len(each)) for name, each in found.items()]
-    frame = pd.DataFrame(rows, columns=["update", "measure", "value", "n"]).sort_values(
-        "update", kind="stable"
-    )
-    about = {"share": arm.share, "order": arm.order, "layers": layers, "width": width, "seed": task.seed}
-    return frame.assign(**about)
-
-
 # ------------------------------------------------------------------------------- shapes and models
 def counts(task: Task, params: Any) -> pd.DataFrame:
     """Parameters of every shape: columns layers, width, non-embedding, embedding."""
@@ -255,9 +247,9 @@ def counts(task: Task, params: Any) -> pd.DataFrame:
 
 def load(folder: Path, params: Any, sizes: Sizes) -> dict[str, PreTrainedModel]:
     """The models of the first repetition, by what they read."""
-    found = {}
+    found, first = {}, _seed(params, 0)
     for arm in arms(params, sizes):
         shape = "" if arm.shape in (None, sizes.shapes[0]) else f", {shaped(arm.shape)}"
         name = f"{arm.share:.0%} facts, {arm.order}{shape}"
-        found[name] = loading.load(folder / f"{arm.name}-0" / "model", "cpu")[0]
+        found[name] = loading.load(arm_folder(folder, arm.name, first) / "model", "cpu")[0]
     return found

@@ -6,8 +6,9 @@ Arms of one shape and tokenizer differ in their first weights alone: random; tho
 equal words, the two kinds of heads that the paper finds in pre-trained models.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,10 @@ from workbench.engine import loading, models
 from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import hooked
 from workbench.engine.models import context_length
-from workbench.engine.parallel import run_parallel
 from workbench.engine.training.common import uses_bf16
 from workbench.errors import UserError
-from workbench.files import atomic_file
+from workbench.files import explain_write_error
+from workbench.studies.common.arms import run_arms
 from workbench.studies.tiny_models import ladder
 
 ARMS = ("scratch", "stories", "mimicking")
@@ -107,32 +108,33 @@ def check(folder: Path, sizes: Sizes) -> PreTrainedTokenizerFast:
 
 
 # ------------------------------------------------------------------------------- training
-def fit_all(folder: Path, source: Path, sizes: Sizes, seed: int, log: Callable[..., None]) -> None:
-    """Trains every arm and depth that is not finished yet, two at a time; each keeps itself in `folder`."""
-    tasks = {arm: (arm, None, source, sizes, seed, folder / arm) for arm in ARMS}
-    depths = {layers(n): ("mimicking", n, source, sizes, seed, folder / f"{n}-layers") for n in sizes.depths}
-    run_parallel(
-        fit,
-        {**tasks, **depths},
+def train_all(folder: Path, source: Path, sizes: Sizes, seed: int, log: Callable[..., None]) -> None:
+    """Trains every arm and depth that is not finished yet, side by side; each keeps itself in `folder`."""
+    shapes = {arm: (arm, None) for arm in ARMS} | {layers(n): ("mimicking", n) for n in sizes.depths}
+    run_arms(
+        folder,
+        list(shapes),
+        None,
+        partial(train_arm, shapes, source, sizes, seed),
+        unit="step",
         total=sizes.steps,
-        log=lambda name, row: log(model=name, **row),
-        processes=min(torch.get_num_threads(), len(tasks) + len(depths)),
+        log=lambda arm, _, row: log(model=arm, **row),
     )
 
 
-def fit(
-    arm: str,
-    n_layers: int | None,
+def train_arm(
+    shapes: Mapping[str, tuple[str, int | None]],
     source: Path,
     sizes: Sizes,
     seed: int,
     folder: Path,
+    name: str,
+    _: None,
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
     """Trains one arm into `folder`; `checks.npy` there holds [checks, strings, positions]: was it right?"""
-    if (folder / "checks.npy").exists():
-        return
+    arm, n_layers = shapes[name]
     story, tokenizer = loading.load(source, "cpu")
     model = story if arm == "stories" else _fresh(story, n_layers, seed)
     vocabulary = words(tokenizer, sizes.n)
@@ -160,10 +162,10 @@ def fit(
         warm.step()
         if step * CHECKS // sizes.steps > (step - 1) * CHECKS // sizes.steps:
             checks.append(right(model, test, vocabulary))
-            log({"tokens": step, "step": step, "loss": loss.item()})
+            log({"done": step, "step": step, "loss": loss.item()})
     loading.save(model, tokenizer, folder)
-    with atomic_file(folder / "checks.npy") as new, new.open("wb") as file:
-        np.save(file, np.array(checks))
+    with explain_write_error(folder):
+        np.save(folder / "checks.npy", np.array(checks))
 
 
 def _fresh(like: PreTrainedModel, n_layers: int | None, seed: int) -> PreTrainedModel:
@@ -175,7 +177,7 @@ def _fresh(like: PreTrainedModel, n_layers: int | None, seed: int) -> PreTrained
 def answers(model: PreTrainedModel, chains: Chains, vocabulary: Words) -> Tensor:
     """Logits of the two values at each clause of the second copy, `[rows, clauses, 2]`."""
     ids = torch.from_numpy(chains.ids)
-    logits = model(ids, use_cache=False, logits_to_keep=torch.from_numpy(chains.places)).logits
+    logits = model(ids, use_cache=False, logits_to_keep=torch.from_numpy(chains.answer_positions)).logits
     return logits[..., vocabulary.values].float()
 
 

@@ -1,18 +1,19 @@
 """From answers to claims: accuracy by position in the chain, heads that associate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from transformers import PreTrainedModel
 
+from workbench.claims import Claim
 from workbench.corpora.lego import Chains, Words, draw
 from workbench.engine import loading
 from workbench.engine.interpretability.capture import capture
 from workbench.measures.statistics import bootstrap_mean, paired_difference, wilson
+from workbench.studies.common.arms import arm_folder
 from workbench.studies.lego.method import CHECKS, Sizes, layers, right
 
 
@@ -34,32 +35,32 @@ def head_scores(fitted: Mapping[str, PreTrainedModel], chains: Chains) -> pd.Dat
             pattern = values[f"pattern.{layer}"]
             has = same.any(-1)[:, None]
             equal = (pattern * same[:, None]).sum(-1).masked_fill(~has, 0).sum(-1) / has.sum(-1)
-            own = (pattern * within).sum(-1)[..., 1:].mean(-1)
-            for score, each in (("association", equal), ("manipulation", own)):
-                for head, column in enumerate(each.T.numpy()):
-                    found = bootstrap_mean(column)
-                    rows.append((name, layer, head, score, found.value, found.low, found.high, found.n))
-    return pd.DataFrame(rows, columns=["model", "layer", "head", "score", "value", "low", "high", "n"])
+            own_clause = (pattern * within).sum(-1)[..., 1:].mean(-1)
+            for score, by_string in (("association", equal), ("manipulation", own_clause)):
+                for head, column in enumerate(by_string.T.numpy()):
+                    row = {"model": name, "layer": layer, "head": head, "score": score}
+                    rows.append({**row, **bootstrap_mean(column).row()})
+    return pd.DataFrame(rows)
 
 
-def load(folder: Path, names: Mapping[str, str]) -> tuple[dict[str, PreTrainedModel], dict[str, np.ndarray]]:
-    """Trained models and their checks by name; `names` gives each one's folder."""
+def load(folder: Path, names: Sequence[str]) -> tuple[dict[str, PreTrainedModel], dict[str, np.ndarray]]:
+    """Trained models and their checks by name."""
+    folders = {name: arm_folder(folder, name) for name in names}
     return (
-        {name: loading.load(folder / inner, "cpu")[0] for name, inner in names.items()},
-        {name: np.load(folder / inner / "checks.npy") for name, inner in names.items()},
+        {name: loading.load(inner, "cpu")[0] for name, inner in folders.items()},
+        {name: np.load(inner / "checks.npy") for name, inner in folders.items()},
     )
 
 
 def accuracies(checks: Mapping[str, np.ndarray], sizes: Sizes) -> pd.DataFrame:
     """Columns model, step, position (from 1), value, low, high, n (strings), with Wilson's intervals."""
     rows = []
-    for name, found in checks.items():
-        for number, correct in enumerate(found, 1):
+    for name, checked in checks.items():
+        for number, correct in enumerate(checked, 1):
             for position, column in enumerate(correct.T, 1):
-                each = wilson(int(column.sum()), len(column))
-                step = number * sizes.steps // CHECKS
-                rows.append((name, step, position, each.value, each.low, each.high, each.n))
-    return pd.DataFrame(rows, columns=["model", "step", "position", "value", "low", "high", "n"])
+                row = {"model": name, "step": number * sizes.steps // CHECKS, "position": position}
+                rows.append({**row, **wilson(int(column.sum()), len(column)).row()})
+    return pd.DataFrame(rows)
 
 
 def broken_links(
@@ -77,19 +78,19 @@ def broken_links(
         chains = draw(vocabulary, sizes.tested, sizes.n, rng, broken=position - 1)
         for name, model in fitted.items():
             correct = right(model, chains, vocabulary)[:, position - 1]
-            each = wilson(int(correct.sum()), len(correct))
-            rows.append((name, position, each.value, each.low, each.high, each.n))
+            share = wilson(int(correct.sum()), len(correct))
+            rows.append({"model": name, "position": position, **share.row()})
     return pd.DataFrame(rows, columns=["model", "position", "value", "low", "high", "n"])
 
 
-def claims(checks: Mapping[str, np.ndarray], sizes: Sizes) -> list[dict[str, Any]]:
-    """What the trainings say, as `run.claim` takes it; intervals are over test strings, one training each."""
+def claims(checks: Mapping[str, np.ndarray], sizes: Sizes) -> list[Claim]:
+    """What the trainings say; intervals are over test strings, one training each."""
     trained = slice(0, sizes.n_train)
-    area = {name: found[:, :, trained].mean((0, 2)) for name, found in checks.items()}
-    last = {name: found[-1] for name, found in checks.items()}
+    area = {name: checked[:, :, trained].mean((0, 2)) for name, checked in checks.items()}
+    last = {name: checked[-1] for name, checked in checks.items()}
     shallow, deep = layers(min(sizes.depths)), layers(max(sizes.depths))
     paper = "Pre-trained models learn the task faster, and mimicking recovers most of it"
-    pairs = [
+    compared = [
         ("mimicking-speeds-up", "Learning curves", paper, area["mimicking"], area["scratch"],
          "Over the whole training, a model that mimicked the two kinds of heads first is right more often on "
          "trained positions than one from scratch."),
@@ -103,11 +104,14 @@ def claims(checks: Mapping[str, np.ndarray], sizes: Sizes) -> list[dict[str, Any
          last[deep][:, trained].mean(1), last[shallow][:, trained].mean(1),
          f"With {deep} more trained positions are right than with {shallow}."),
     ]  # fmt: skip
-    found = []
-    for name, view, said, more, less, says in pairs:
-        effect = paired_difference(more, less)
-        found.append(
-            {"name": name, "says": says, "paper": said, "unit": "share of answers", "view": view,
-             "effect": effect.value, "low": effect.low, "high": effect.high, "n": effect.n}
-        )  # fmt: skip
-    return found
+    return [
+        Claim.of(
+            paired_difference(more, less),
+            name=name,
+            says=says,
+            paper=paper,
+            unit="share of answers",
+            view=view,
+        )
+        for name, view, paper, more, less, says in compared
+    ]

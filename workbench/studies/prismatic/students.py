@@ -4,31 +4,30 @@ The base has read number facts and problems of one step; the sets hold problems 
 student has to learn which steps a text asks for, not how to add. A set is worth its student's accuracy.
 """
 
-import shutil
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from workbench.corpora.problems import Problem, draw
 from workbench.engine import loading
-from workbench.engine.parallel import run_parallel
 from workbench.engine.sampling.sampler import Sampler, SamplingParams, prompt_for
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import framed
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
-from workbench.files import atomic_file
+from workbench.files import cached_table
 from workbench.measures.answers.grading import grade
+from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.common.word_problems import CONTEXT, LARGEST, Pair, StudentConfig, two_steps
 
 # ------------------------------------------------------------------------------- training
 
 
-def fit_all(
+def train_all(
     folder: Path,
     base: str,
     sets: Mapping[str, Sequence[Pair]],
@@ -38,8 +37,8 @@ def fit_all(
 ) -> pd.DataFrame:
     """Trains a student on every set and tests it: columns student, kind, item, right.
 
-    Students are shared out between the processor's cores; each one's answers are kept in `folder` as it ends,
-    so that a killed call goes on.
+    Students are shared out between the processor's cores; the answers of those that have finished stay in
+    `folder`.
 
     Args:
         folder: of the answers.
@@ -49,63 +48,45 @@ def fit_all(
         seed: of the test problems, and with the student's name of the order of its pairs.
         chat: students read and are asked through the base's chat template.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    waiting = [name for name in sets if not (folder / f"{name}.npz").exists()]
-    processes = min(torch.get_num_threads(), len(waiting))
-    if waiting:
-        shares = {f"share-{i}": waiting[i::processes] for i in range(processes)}
-        common = (folder, base, course, seed, chat)
-        tasks = {
-            share: ({name: list(sets[name]) for name in names}, *common) for share, names in shares.items()
-        }
-        total = max(map(len, shares.values()))
-        run_parallel(_teach, tasks, total=total, log=lambda *_: None, processes=processes, unit="student")
-    frames = []
-    for name in sets:
-        shutil.rmtree(folder / f".{name}", ignore_errors=True)  # of one killed when it had its answers
-        with np.load(folder / f"{name}.npz") as found:
-            for kind in found.files:
-                right = found[kind]
-                columns = {"student": name, "kind": kind, "item": range(len(right)), "right": right}
-                frames.append(pd.DataFrame(columns))
-    return pd.concat(frames, ignore_index=True)
+    waiting = {name: list(pairs) for name, pairs in sets.items() if not arm_folder(folder, name).exists()}
+    run_arms(folder, list(sets), None, partial(train_arm, waiting, base, course, seed, chat), unit="student")
+    right = collect(folder, list(sets), None, "right")
+    return right.rename(columns={"arm": "student"})[["student", "kind", "item", "right"]]
 
 
-def _teach(
+def train_arm(
     sets: Mapping[str, list[Pair]],
-    folder: Path,
     base: str,
     course: StudentConfig,
     seed: int,
     chat: bool,
+    folder: Path,
+    name: str,
+    _: None,
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
-    tests = test_problems(course.asked, seed)
-    for number, (name, pairs) in enumerate(sets.items(), 1):
-        model, tokenizer = loading.load(base, "cpu")
-        place = folder / f".{name}"
-        train(
-            model,
-            tokenizer,
-            [framed(tokenizer, *each) for each in pairs] if chat else pairs,
-            TrainConfig(
-                steps=course.steps,
-                batch_size=course.batch_size,
-                context=CONTEXT,
-                learning_rate=2e-3,
-                seed=zlib.crc32(f"{seed}/{name}".encode()),
-                evaluate_every=course.steps,
-                checkpoint_every=course.steps,
-            ),
-            folder=place,
-        )
-        sampler = TransformersSampler(model, tokenizer, batch_size=64)
-        right = {kind: is_right(sampler, problems, chat) for kind, problems in tests.items()}
-        with atomic_file(folder / f"{name}.npz") as new, new.open("wb") as file:
-            np.savez(file, **right)
-        shutil.rmtree(place)
-        log({"tokens": number})
+    """One student: learns its set and is tested."""
+    model, tokenizer = loading.load(base, "cpu")
+    train(
+        model,
+        tokenizer,
+        [framed(tokenizer, *pair) for pair in sets[name]] if chat else sets[name],
+        TrainConfig(
+            steps=course.steps,
+            batch_size=course.batch_size,
+            context=CONTEXT,
+            learning_rate=2e-3,
+            seed=zlib.crc32(f"{seed}/{name}".encode()),
+            evaluate_every=course.steps,
+            checkpoint_every=course.steps,
+        ),
+        folder=folder / ".model",
+    )
+    cached_table(
+        folder / "right.parquet",
+        lambda: _tested(TransformersSampler(model, tokenizer, batch_size=64), course.asked, seed, chat),
+    )
 
 
 # ------------------------------------------------------------------------------- tests
@@ -116,6 +97,15 @@ def test_problems(n: int, seed: int) -> dict[str, list[Problem]]:
         kind: draw(n, seed + place, templates=names, largest=LARGEST)
         for place, (kind, names) in enumerate(kinds.items(), 1)
     }
+
+
+def _tested(sampler: Sampler, n: int, seed: int, chat: bool) -> pd.DataFrame:
+    right = {kind: is_right(sampler, problems, chat) for kind, problems in test_problems(n, seed).items()}
+    frames = [
+        pd.DataFrame({"kind": kind, "item": range(len(found)), "right": found})
+        for kind, found in right.items()
+    ]
+    return pd.concat(frames, ignore_index=True)
 
 
 def is_right(sampler: Sampler, problems: Sequence[Problem], chat: bool = False) -> np.ndarray:

@@ -5,21 +5,21 @@ Eldan & Li 2023, arXiv 2305.07759. Shapes and budgets by profile; the paper's ow
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.loaders.texts import hold_out
 from workbench.engine import loading, models
-from workbench.engine.parallel import run_parallel
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.loss import loss
 from workbench.engine.training.train import train
 from workbench.errors import UserError
+from workbench.studies.common.arms import run_arms
 
 Fitted = Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]]
 
@@ -174,14 +174,18 @@ def fit_ladder(
         log: called with model, step, tokens, loss, … by name.
     """
     device = loading.pick_device(params.device)
-    common = (tokenizer, list(training), list(held_out)[:50], sizes, params.architecture, device, params.seed)
     largest_first = sorted(sizes.rungs, key=lambda rung: -_layers_times_width(rung, params.architecture))
-    run_parallel(
-        fit,
-        {rung.name: (rung, *common, folder / rung.name) for rung in largest_first},
+    rungs = {rung.name: rung for rung in largest_first}
+    common = (rungs, tokenizer, list(training), list(held_out)[:50], sizes, params.architecture, device)
+    run_arms(
+        folder,
+        list(rungs),
+        None,
+        partial(train_arm, *common, params.seed),
+        unit="token",
         total=sizes.tokens,
-        log=lambda name, row: log(model=name, **row),
-        processes=min(torch.get_num_threads(), len(sizes.rungs)) if device == "cpu" else 1,
+        device=device,
+        log=lambda name, _, row: log(model=name, **row),
     )
     return {rung.name: loading.load(folder / rung.name, device) for rung in sizes.rungs}
 
@@ -191,8 +195,8 @@ def _layers_times_width(rung: Rung, architecture: str) -> int:
     return config.num_hidden_layers * config.hidden_size
 
 
-def fit(
-    rung: Rung,
+def train_arm(
+    rungs: Mapping[str, Rung],
     tokenizer: PreTrainedTokenizerFast,
     training: Sequence[str],
     held_out: Sequence[str],
@@ -201,10 +205,13 @@ def fit(
     device: str,
     seed: int,
     folder: Path,
+    name: str,
+    _: None,
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
     """Trains one model of the ladder into `folder`."""
+    rung = rungs[name]
     config = models.config(
         rung.preset,
         vocab_size=len(tokenizer),
@@ -227,7 +234,7 @@ def fit(
         ),
         held_out=held_out,
         folder=folder,
-        log=log,
+        log=lambda row: log({**row, "done": row["tokens"]}),
     )
 
 
