@@ -8,6 +8,7 @@ from lab_project import child, write_notebook
 
 import workbench
 from workbench import files
+from workbench.claims import Claim
 from workbench.lab import history, record
 
 HEAVY = {"torch", "pandas", "papermill", "nbformat", "numpy", "transformers", "altair", "vl_convert"}
@@ -29,7 +30,7 @@ def finished(root, name, **values):
     """A finished run with an executed notebook and a page, made without a kernel."""
     defaults = {"01_rows": {"n": 3, "seed": 0}, "02_read": {"n": 3, "k": 2}}[name]
     run = workbench.start(name, defaults | values)
-    run.claim("grows", says="It grows.", paper="yes", effect=0.2, low=0.1, high=0.3, n=5)
+    run.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5))
     shutil.copy(root / "notebooks" / f"{name}.ipynb", run.folder / "notebook.ipynb")
     run.finish()
     return run.folder
@@ -81,7 +82,7 @@ def test_a_notebook_has_four_names(root, say, asked):
 def modules_of(root, *words):
     """Names of the modules that a command imports, from a process of its own."""
     code = (
-        "import sys, json; from workbench.cli import main\n"
+        "import sys, json; from workbench.cli.app import main\n"
         f"sys.argv = ['workbench', *{list(words)!r}]\n"
         "try: main()\nexcept SystemExit as ended: print(ended.code)\n"
         "print(json.dumps(sorted(sys.modules)))"

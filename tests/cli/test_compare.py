@@ -12,6 +12,7 @@ from lab_project import write_notebook
 
 import workbench
 from workbench import files
+from workbench.claims import Claim
 from workbench.cli import app
 from workbench.errors import UserError
 from workbench.lab import record
@@ -163,7 +164,7 @@ def project(root, monkeypatch, capfd):
                 run.log(model=model, step=step, loss=3 / (step + 1) + values.get("width", 0) / 1000, rate=0.1)
         if table is not None:
             run.table("answers", lambda: table)
-        run.claim("grows", says="It grows.", paper="yes", effect=0.2, low=0.1, high=0.3, n=5)
+        run.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5))
         shutil.copy(root / "notebooks" / f"{notebook}.ipynb", run.folder / "notebook.ipynb")
         run.finish() if done else run.close()
         capfd.readouterr()

@@ -17,6 +17,7 @@ from workbench.lab import history, project, record, sweep
 
 READ = """
 import os, time
+from workbench.claims import Claim
 with open(os.environ["WORK_DONE"], "a") as done:
     done.write(f"{width} {seed}\\n")
 run.log(step=0, loss=9.0, rate=0.1)
@@ -24,7 +25,7 @@ run.log(step=1, loss=float(width * 10 + seed), rate=0.1)
 upstream = run.input("01_rows").table("t", lambda: 1 / 0)
 if width == bad:
     raise ValueError("too wide")
-run.claim("grows", says="It grows.", paper="yes", effect=width, low=width - 1, high=width + 1, n=5)
+run.claim(Claim("grows", "It grows.", "yes", width, width - 1, width + 1, 5))
 """
 MAKE = """
 import os, pandas

@@ -19,11 +19,10 @@ from workbench.measures.similarity import (
     rescaled,
 )
 from workbench.measures.summaries import (
-    averages,
     common_prompts,
-    histogram,
     per_input_and_across,
-    shares_above,
+    summarise,
+    summarise_measures,
 )
 
 
@@ -253,28 +252,29 @@ def test_verbatim_refuses_lengths_that_do_not_fit():
         verbatim(["a", "b"], ["m"], ["q", "q"])
 
 
-def test_averages_draw_prompts(answers):
+def test_summaries_draw_whole_prompts(answers):
     vectors, models, prompts = answers
     frame = repetition(vectors, models, prompts)
-    found = averages(frame).set_index("model")
+    found = summarise(frame, ["model"], "value", "prompt").set_index("model")
     assert found["n"].to_dict() == {"a": 4, "b": 4, "c": 3}
     assert found["value"].to_dict() == pytest.approx(frame.groupby("model")["value"].mean().to_dict())
     assert (found["low"] < found["value"]).all()
     assert (found["value"] < found["high"]).all()
-    pairs = averages(homogeneity(vectors, models, prompts), ["first", "second"])
+    pairs = summarise(homogeneity(vectors, models, prompts), ["first", "second"], "value", "prompt")
     assert len(pairs) == 6
-    nothing = averages(repetition(np.eye(2), ["a", "b"], ["q", "q"]))
+    nothing = summarise(repetition(np.eye(2), ["a", "b"], ["q", "q"]), ["model"], "value", "prompt")
     assert nothing["n"].tolist() == [0, 0]
     assert nothing["value"].isna().all()
 
 
-def test_histograms_and_shares():
-    frame = pd.DataFrame({"model": "m", "prompt": range(6), "value": [-0.1, 0.0, 0.75, 0.8, 1.0, np.nan]})
-    found = histogram(frame)
-    assert found["share"].tolist() == pytest.approx([0.4, 0, 0, 0, 0, 0, 0, 0.2, 0.2, 0.2])
-    shares = shares_above(frame).set_index("above")
-    assert shares["share"].tolist() == pytest.approx([0.6, 0.2, 0.2])
-    assert shares["n"].tolist() == [5, 5, 5]
+def test_a_summary_of_several_measures_leaves_out_those_without_a_value():
+    frame = pd.DataFrame({"m": [*"aabb"], "x": [1.0, 3, 5, 7], "y": [np.nan, np.nan, 1, 1]})
+    found = summarise_measures(frame, ["m"], {"x": "first", "y": "second"})
+    assert found[["m", "measure", "value", "n"]].to_numpy().tolist() == [
+        ["a", "first", 2, 2],
+        ["b", "first", 6, 2],
+        ["b", "second", 1, 2],
+    ]
 
 
 def test_models_with_different_prompt_sets():

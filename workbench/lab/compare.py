@@ -9,9 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from workbench.claims import Claim
 from workbench.errors import UserError
 from workbench.lab.history import all_runs, find_run, state
-from workbench.lab.ledger import Claim, read_claims
+from workbench.lab.ledger import read_claims
 from workbench.lab.project import runs_folder
 from workbench.lab.record import read_run
 from workbench.sanitize import sanitize

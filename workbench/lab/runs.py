@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pydantic import BaseModel
 
-    from workbench.lab.ledger import Claim
+    from workbench.claims import Claim
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -180,35 +180,10 @@ class Run:
             line = json.dumps(files.plain({"time": time.time(), **metrics}), ensure_ascii=False)
             files.append_line(self.folder / "metrics.jsonl", line)
 
-    def claim(
-        self,
-        name: str,
-        *,
-        says: str,
-        paper: str,
-        effect: float,
-        low: float,
-        high: float,
-        n: int,
-        unit: str = "",
-        view: str | None = None,
-    ) -> "Claim":
-        """Enter a claim in the ledger; the verdict follows from the interval.
+    def claim(self, claim: "Claim") -> "Claim":
+        """Enter a claim in the ledger; one of the same name is replaced."""
+        from workbench.lab.ledger import write_claim
 
-        Args:
-            name: Short name; a claim of the same name is replaced.
-            says: The claim in one plain sentence.
-            paper: What the paper reports.
-            effect: Our figure, oriented so that positive means "as the paper says".
-            low: Lower end of the 95 % interval.
-            high: Upper end of the 95 % interval.
-            n: Number of independent items or seeds.
-            unit: Unit of the effect.
-            view: Title of the figure that shows it.
-        """
-        from workbench.lab.ledger import Claim, write_claim
-
-        claim = Claim(name, says, paper, float(effect), float(low), float(high), int(n), unit, view)
         write_claim(self.folder, claim)
         return claim
 

@@ -29,10 +29,6 @@ class Interval:
         """As columns of a table: value, low, high, n."""
         return {"value": self.value, "low": self.low, "high": self.high, "n": self.n}
 
-    def effect(self) -> dict[str, Any]:
-        """As a claim takes it: effect, low, high, n."""
-        return {"effect": self.value, "low": self.low, "high": self.high, "n": self.n}
-
     def __str__(self) -> str:
         return f"{self.value:.3g} [{self.low:.3g}, {self.high:.3g}], n={self.n}"
 

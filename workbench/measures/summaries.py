@@ -1,70 +1,48 @@
-"""Summaries over prompts: the prompt is the unit that is drawn, since answers to one prompt hang together."""
+"""Tables of means with their intervals, over items or over whole groups, such as a prompt's answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from workbench.errors import UserError
-from workbench.measures.statistics import Interval, bootstrap_mean, wilson
+from workbench.measures.statistics import Interval, bootstrap_mean
 
 
-def averages(frame: pd.DataFrame, by: str | Sequence[str] = "model", seed: int = 0) -> pd.DataFrame:
-    """Mean over prompts with a 95 % bootstrap interval over prompts.
-
-    Args:
-        frame: columns prompt and value and those of `by`; as `similarity` returns them. NaN are left out.
-        by: what to average apart: `model`, or `["first", "second"]`, or `nearest`.
-        seed: of the resampling.
-
-    Returns:
-        One row each in the order of the frame: the columns of `by`, then value, low, high, n (prompts). NaN
-        and 0 where no prompt has a value.
-    """
-    names = [by] if isinstance(by, str) else list(by)
-    rows = []
-    for key, part in frame.groupby(names, sort=False):
-        found = _mean(part["value"], part["prompt"], seed)
-        rows.append((*key, found.value, found.low, found.high, found.n))
-    return pd.DataFrame(rows, columns=[*names, "value", "low", "high", "n"])
-
-
-def shares_above(frame: pd.DataFrame, thresholds: Sequence[float] = (0.7, 0.8, 0.9)) -> pd.DataFrame:
-    """Share of a model's prompts whose value lies above each threshold, with Wilson's interval.
-
-    Thresholds belong to an encoder: 0.8 of one is not 0.8 of another (see `similarity.rescaled`).
+def summarise(
+    frame: pd.DataFrame, by: Sequence[str], column: str, groups: str | None = None, n_resamples: int = 2000
+) -> pd.DataFrame:
+    """Mean of a column with a 95 % bootstrap interval, for each value of `by`.
 
     Args:
-        frame: columns model, prompt, value; prompts without a value do not count.
-        thresholds: of the value.
+        frame: one row an item; NaN are left out.
+        by: columns that tell apart what is averaged.
+        column: numbers or booleans.
+        groups: column of labels; items of one group (a prompt's answers) are drawn together.
+        n_resamples: bootstrap samples.
 
     Returns:
-        Columns model, above, share, low, high, n (prompts).
+        One row each in the order of the frame: the columns of `by`, then value, low, high, n (items or
+        groups). NaN and 0 where there is no value.
     """
     rows = []
-    for model, values in frame.dropna(subset="value").groupby("model", sort=False)["value"]:
-        for threshold in thresholds:
-            found = wilson(int((values > threshold).sum()), len(values))
-            rows.append((model, threshold, found.value, found.low, found.high, found.n))
-    return pd.DataFrame(rows, columns=["model", "above", "share", "low", "high", "n"])
+    for key, part in frame.groupby(list(by), sort=False):
+        labels = None if groups is None else part[groups]
+        rows.append(dict(zip(by, key, strict=True)) | _mean(part[column], labels, n_resamples).row())
+    return pd.DataFrame(rows, columns=[*by, "value", "low", "high", "n"])
 
 
-def histogram(frame: pd.DataFrame, bins: int = 10) -> pd.DataFrame:
-    """Shares of a model's prompts in equal bins of [0, 1], the last one closed; below 0 counts in the first.
-
-    Args:
-        frame: columns model, prompt, value; prompts without a value do not count.
-        bins: how many.
-
-    Returns:
-        Columns model, low, high, share.
-    """
-    rows, edges = [], np.linspace(0, 1, bins + 1)
-    for model, values in frame.dropna(subset="value").groupby("model", sort=False)["value"]:
-        counts, _ = np.histogram(np.clip(values, 0, 1), edges)
-        rows += [(model, edges[i], edges[i + 1], counts[i] / len(values)) for i in range(bins)]
-    return pd.DataFrame(rows, columns=["model", "low", "high", "share"])
+def summarise_measures(
+    frame: pd.DataFrame, by: Sequence[str], titles: Mapping[str, str], groups: str | None = None
+) -> pd.DataFrame:
+    """`summarise` of several columns, titled: `by`, measure, value, low, high, n; none without a value."""
+    parts = [
+        summarise(frame.assign(measure=title), [*by, "measure"], column, groups)
+        for column, title in titles.items()
+    ]
+    table = pd.concat(parts).sort_index(kind="stable")  # all measures of one key, then those of the next
+    return table[table["n"] > 0].reset_index(drop=True)
 
 
 def common_prompts(models: Sequence, prompts: Sequence) -> tuple[list, pd.Series]:
@@ -110,8 +88,7 @@ def per_input_and_across(
         across = [_mean_of(measure, square.T) for square in squares]
         difference = np.subtract(across, inputs)
         for name, values in (("per input", inputs), ("across", across), ("across − per input", difference)):
-            found = _mean(values, None, seed)
-            rows.append((model, name, found.value, found.low, found.high, found.n))
+            rows.append({"model": model, "sets": name, **_mean(values, None, seed=seed).row()})
     return pd.DataFrame(rows, columns=["model", "sets", "value", "low", "high", "n"])
 
 
@@ -128,8 +105,8 @@ def _mean_of(measure: Callable[[list[str]], float], sets: np.ndarray) -> float:
     return float(values[~np.isnan(values)].mean()) if not np.isnan(values).all() else float("nan")
 
 
-def _mean(values: ArrayLike, groups: Sequence | None, seed: int) -> Interval:
+def _mean(values: ArrayLike, groups: Sequence | None, n_resamples: int = 2000, seed: int = 0) -> Interval:
     """`bootstrap_mean`, or NaN and 0 where there is nothing to average."""
     if np.isnan(np.asarray(values, dtype=float)).all():
         return Interval(np.nan, np.nan, np.nan, 0)
-    return bootstrap_mean(values, groups=groups, seed=seed)
+    return bootstrap_mean(values, groups=groups, seed=seed, n_resamples=n_resamples)

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from workbench.lab.ledger import OPPOSITE, REPRODUCED, UNRESOLVED, verdict
+from workbench.claims import OPPOSITE, REPRODUCED, UNRESOLVED, verdict
 from workbench.sanitize import sanitize
 
 # Verdict: symbol and class of style.
