@@ -5,18 +5,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from workbench.engine.sampling.sampler import Completion
+from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.errors import UserError
 from workbench.studies.stories import method, results, views
 
 SET = method.simulate(range(340), seed=0)
 
 
-class Echo:
+class Echo(Sampler):
     """A sampler that answers with what it was asked."""
 
-    def sample(self, prompts, *, n=1, max_new_tokens, **settings):
-        return [[Completion(f" {prompt} ", [], [], "stop")] * n for prompt in prompts]
+    def sample(self, prompts, params):
+        return [[Completion(f" {prompt} ", [], [], "stop")] * params.n for prompt in prompts]
 
 
 def test_an_instruction_holds_everything_that_is_asked_and_ends_with_the_reminder():
@@ -74,9 +74,9 @@ def test_gain_is_positive_for_the_more_diverse_set_and_brackets_zero_for_equal_o
     few = [texts[i % 5] for i in range(340)]
     blocks = results.diversity({"many": texts, "few": few, "again": texts[::-1]})
     more = results.gain(blocks, "many", "few", "Vendi score")
-    assert more["low"] > 0
+    assert more.low > 0
     equal = results.gain(blocks, "many", "again", "Vendi score")
-    assert equal["low"] <= 0 <= equal["high"]
+    assert equal.low <= 0 <= equal.high
 
 
 def test_coverage_rises_with_stories_read():

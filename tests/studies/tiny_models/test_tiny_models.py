@@ -93,9 +93,9 @@ def test_copies_are_compared_over_equally_many_words():
 def test_completions_go_on_from_the_same_beginnings_for_every_model(fitted):
     samplers = {name: TransformersSampler(*pair) for name, pair in fitted.items()}
     begun = grading.beginnings(STORIES, 4, 0, {})
-    both = grading.complete(samplers, list(samplers), begun, seed=0, max_new_tokens=8)
+    both = grading.complete(samplers, list(samplers), begun, seed=0, max_tokens=8)
     assert both.groupby("model")["beginning"].apply(list).tolist() == [begun["beginning"].tolist()] * 2
-    one = grading.complete(samplers, ["large"], begun, seed=0, max_new_tokens=8)
+    one = grading.complete(samplers, ["large"], begun, seed=0, max_tokens=8)
     assert one["completion"].tolist() == both[both["model"] == "large"]["completion"].tolist()
 
 
@@ -158,12 +158,12 @@ def test_grammar_first_is_positive_only_when_grammar_is_finished_first():
         return np.clip(rng.normal(mean, 0.05, 80), 0, 1)
 
     early = graded({"s": (near(0.2), near(0.2)), "m": (near(0.9), near(0.4)), "l": (near(0.95), near(0.9))})
-    assert results.later_gain(early, "s", "m", "l")["low"] > 0
+    assert results.later_gain(early, "s", "m", "l").low > 0
     together = graded({"s": (near(0.2), near(0.2)), "m": (near(0.6), near(0.6)), "l": (near(0.9), near(0.9))})
     found = results.later_gain(together, "s", "m", "l")
-    assert found["low"] < 0 < found["high"]
+    assert found.low < 0 < found.high
     late = graded({"s": (near(0.2), near(0.2)), "m": (near(0.4), near(0.9)), "l": (near(0.9), near(0.95))})
-    assert results.later_gain(late, "s", "m", "l")["high"] < 0
+    assert results.later_gain(late, "s", "m", "l").high < 0
 
 
 def test_a_single_model_makes_only_the_claims_it_can():
@@ -171,7 +171,7 @@ def test_a_single_model_makes_only_the_claims_it_can():
     measured = grading.measure(begun.assign(model="given", completion=begun["ending"]), STORIES, exact=True)
     answers = pd.DataFrame(columns=["model", "item", "kind", "name", "right"])
     losses = pd.DataFrame({"model": "given", "item": range(10), "nats_per_token": 1.0, "bits_per_byte": 1.0})
-    assert [claim["name"] for claim in results.claims(measured, answers, losses)] == ["not-copies"]
+    assert [claim.name for claim in results.claims(measured, answers, losses)] == ["not-copies"]
 
 
 def test_grades_of_stories_and_of_questions_stand_side_by_side():

@@ -1,25 +1,23 @@
 """From stories to claims: constraints met, diversity with its baselines, coverage of words."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from workbench.claims import Claim
 from workbench.corpora.stories import grade, words
 from workbench.engine.encoders import embed
 from workbench.errors import UserError
 from workbench.measures import samples
 from workbench.measures.compression import compression_ratio
 from workbench.measures.overlap import distinct, phrase_kernel, self_overlap
-from workbench.measures.statistics import bootstrap_difference, bootstrap_mean, wilson
+from workbench.measures.statistics import Interval, bootstrap_difference, wilson
+from workbench.measures.summaries import summarise_measures
 from workbench.measures.vendi import vendi_from_features, vendi_from_kernel
 from workbench.measures.vocabulary import coverage
 from workbench.measures.vocabulary import words as split_words
 from workbench.studies.stories.method import WORD_LIST
-
-if TYPE_CHECKING:
-    pass
 
 
 def constraints(frame: pd.DataFrame) -> pd.DataFrame:
@@ -31,32 +29,23 @@ def constraints(frame: pd.DataFrame) -> pd.DataFrame:
     Returns:
         columns asked, kind ("word" or "feature"), share, low, high, n.
     """
-    found: dict[tuple[str, str], list[bool]] = {}
+    hits = []
     for row in frame.itertuples():
         tokens = set(split_words(row.story))
         for kind in ("noun", "verb", "adjective"):
             if word := getattr(row, kind):
                 forms = (word, words.past(word)) if kind == "verb" else (word,)
-                hit = any(token.startswith(form) for token in tokens for form in forms)
-                found.setdefault((kind, "word"), []).append(hit)
+                hits.append((kind, "word", any(token.startswith(form) for token in tokens for form in forms)))
         if row.features:
-            there = grade(row.story).features
-            for feature in row.features.split(", "):
-                found.setdefault((feature, "feature"), []).append(feature in there)
+            features = grade(row.story).features
+            hits += [(name, "feature", name in features) for name in row.features.split(", ")]
     rows = []
-    for (asked, kind), hits in found.items():
-        share = wilson(sum(hits), len(hits))
-        rows.append(
-            {
-                "asked": asked,
-                "kind": kind,
-                "share": share.value,
-                "low": share.low,
-                "high": share.high,
-                "n": share.n,
-            }
-        )
-    return pd.DataFrame(rows, columns=["asked", "kind", "share", "low", "high", "n"])
+    table = pd.DataFrame(hits, columns=["asked", "kind", "hit"])
+    for (asked, kind), part in table.groupby(["asked", "kind"], sort=False)["hit"]:
+        share = wilson(int(part.sum()), len(part))
+        rows.append({"asked": asked, "kind": kind, **share.row()})
+    columns = ["asked", "kind", "value", "low", "high", "n"]
+    return pd.DataFrame(rows, columns=columns).rename(columns={"value": "share"})
 
 
 BASELINES = ("one story repeated", "shuffled words")
@@ -142,50 +131,35 @@ def with_baselines(sets: Mapping[str, Sequence[str]], *, seed: int = 0) -> dict[
     }
 
 
-def summarise(blocks: pd.DataFrame) -> pd.DataFrame:
+def summary(blocks: pd.DataFrame) -> pd.DataFrame:
     """Mean and 95 % interval over blocks: columns set, measure, value, low, high, n."""
-    rows = []
-    for name, part in blocks.groupby("set", sort=False):
-        for measure in MEASURES:
-            mean = bootstrap_mean(part[measure])
-            rows.append(
-                {
-                    "set": name,
-                    "measure": measure,
-                    "value": mean.value,
-                    "low": mean.low,
-                    "high": mean.high,
-                    "n": mean.n,
-                }
-            )
-    return pd.DataFrame(rows)
+    return summarise_measures(blocks, ["set"], {measure: measure for measure in MEASURES})
 
 
-def claims(blocks: pd.DataFrame) -> list[dict[str, Any]]:
-    """What conditioning does to diversity, by three measures of different kinds, as `run.claim` takes it."""
+def claims(blocks: pd.DataFrame) -> list[Claim]:
+    """What conditioning does to diversity, by three measures of different kinds."""
     steps = {
         "words": ("words", "none", "Asking for three random words"),
         "features": ("words+features", "words", "Asking for features as well"),
     }
     return [
-        {
-            "name": f"{step}-raise-{measure.replace(' ', '-').lower()}",
-            "says": f"{asking} raises the diversity of stories ({measure}).",
-            "paper": "Random words and features are the source of diversity (no figure given)",
-            "unit": measure,
-            "view": "How diverse is each set?",
-            **gain(blocks, more, less, measure),
-        }
+        Claim.of(
+            gain(blocks, more, less, measure),
+            name=f"{step}-raise-{measure.replace(' ', '-').lower()}",
+            says=f"{asking} raises the diversity of stories ({measure}).",
+            paper="Random words and features are the source of diversity (no figure given)",
+            unit=measure,
+            view="How diverse is each set?",
+        )
         for measure in ("Vendi score", "embedding Vendi", "different word pairs")
         for step, (more, less, asking) in steps.items()
     ]
 
 
-def gain(blocks: pd.DataFrame, more: str, less: str, measure: str) -> dict[str, Any]:
+def gain(blocks: pd.DataFrame, more: str, less: str, measure: str) -> Interval:
     """How much higher a measure is on the blocks of one set than on those of another."""
     value = blocks.set_index("set")[measure]
-    difference = bootstrap_difference(value[more], value[less])
-    return {"effect": difference.value, "low": difference.low, "high": difference.high, "n": difference.n}
+    return bootstrap_difference(value[more], value[less])
 
 
 def coverage_curve(sets: Mapping[str, Sequence[str]], points: int = 12) -> pd.DataFrame:

@@ -6,18 +6,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.measures.statistics import Interval, bootstrap_mean, paired_difference, wilson
+from workbench.claims import Claim
+from workbench.measures.statistics import Interval, paired_difference, wilson
+from workbench.measures.summaries import summarise_measures
 
 
-def summarise(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def summary(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Mean of each column by model with its interval: columns model, measure, value, low, high, n."""
-    rows = []
-    for name, part in frame.groupby("model", sort=False):
-        for column in columns:
-            if part[column].notna().any():
-                mean = bootstrap_mean(part[column])
-                rows.append({"model": name, "measure": column, **_plain(mean)})
-    return pd.DataFrame(rows)
+    return summarise_measures(frame, ["model"], {column: column for column in columns})
 
 
 def grades(measured: pd.DataFrame, answers: pd.DataFrame) -> list[dict[str, Any]]:
@@ -33,17 +29,17 @@ def grades(measured: pd.DataFrame, answers: pd.DataFrame) -> list[dict[str, Any]
 def accuracies(answers: pd.DataFrame, by: str = "kind") -> pd.DataFrame:
     """Accuracy by model and kind or name, with Wilson's interval: model, `by`, value, low, high, n."""
     rows = []
-    for (name, group), part in answers.groupby(["model", by], sort=False):
-        rows.append({"model": name, by: group, **_plain(wilson(int(part["right"].sum()), len(part)))})
+    for (name, group), right in answers.groupby(["model", by], sort=False)["right"]:
+        rows.append({"model": name, by: group, **wilson(int(right.sum()), len(right)).row()})
     return pd.DataFrame(rows)
 
 
-def _plain(interval: Interval) -> dict[str, float]:
-    return {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
+# ------------------------------------------------------------------------------- claims
+_GRADES, _QUESTIONS = "Grades by size", "Facts, reasoning, consistency"  # views
 
 
-def claims(measured: pd.DataFrame, answers: pd.DataFrame, losses: pd.DataFrame) -> list[dict[str, Any]]:
-    """The claims that the models at hand can test, as `run.claim` takes them.
+def claims(measured: pd.DataFrame, answers: pd.DataFrame, losses: pd.DataFrame) -> list[Claim]:
+    """The claims that the models at hand can test.
 
     Intervals are over stories or questions: one model of each kind was trained, so the chance of another
     seed is not in them.
@@ -51,110 +47,108 @@ def claims(measured: pd.DataFrame, answers: pd.DataFrame, losses: pd.DataFrame) 
     names = list(dict.fromkeys(measured["model"]))
     ladder = [name for name in names if name not in ("deep", "wide")]
     small, large = ladder[0], ladder[-1]
-    found = [_not_copies(measured, large)]
+    made = [_not_copies(measured, large)]
     if len(ladder) > 1:
-        found.append(
-            {
-                "name": "size-lowers-loss",
-                "says": f"The {large} model has a lower loss on held-out stories than the {small} model.",
-                "paper": "Loss falls with size",
-                "unit": "nats per token",
-                "view": "Loss on held-out stories",
-                **difference(losses, "nats_per_token", small=large, large=small),
-            }
+        made.append(
+            Claim.of(
+                difference(losses, "nats_per_token", small=large, large=small),
+                name="size-lowers-loss",
+                says=f"The {large} model has a lower loss on held-out stories than the {small} model.",
+                paper="Loss falls with size",
+                unit="nats per token",
+                view="Loss on held-out stories",
+            )
         )
     if len(ladder) > 1 and measured["consistency"].notna().any():
-        found += _size_claims(measured, answers, ladder)
+        made += _size_claims(measured, answers, ladder)
     if {"deep", "wide"} <= set(names) and len(answers):
-        found += _shape_claims(answers)
-    return found
+        made += _shape_claims(answers)
+    return made
 
 
-def _not_copies(measured: pd.DataFrame, model: str, margin: float = 0.05) -> dict[str, Any]:
-    part = measured[measured["model"] == model]
-    room = _effect(paired_difference(part["copied_ending"] + margin, part["copied"]))
-    return {
-        "name": "not-copies",
-        "says": f"Stories of the {model} model come at most {100 * margin:.0f} points closer to a training "
+def _not_copies(measured: pd.DataFrame, model: str, margin: float = 0.05) -> Claim:
+    stories = measured[measured["model"] == model]
+    return Claim.of(
+        paired_difference(stories["copied_ending"] + margin, stories["copied"]),
+        name="not-copies",
+        says=f"Stories of the {model} model come at most {100 * margin:.0f} points closer to a training "
         "story than the true endings do.",
-        "paper": "Generated stories share few word pairs with their closest training story",
-        "unit": "share of word pairs, to the margin",
-        "view": "Are the stories copies?",
-        **room,
-    }
+        paper="Generated stories share few word pairs with their closest training story",
+        unit="share of word pairs, to the margin",
+        view="Are the stories copies?",
+    )
 
 
-def _size_claims(
-    measured: pd.DataFrame, answers: pd.DataFrame, ladder: Sequence[str]
-) -> list[dict[str, Any]]:
+def _size_claims(measured: pd.DataFrame, answers: pd.DataFrame, ladder: Sequence[str]) -> list[Claim]:
     small, middle, large = ladder[0], ladder[-2], ladder[-1]
     return [
-        {
-            "name": "size-brings-consistency",
-            "says": f"Stories of the {large} model are more consistent than those of the {small} model.",
-            "paper": "Consistency rises with size (Figure 4)",
-            "unit": "share of sentences",
-            "view": "Grades by size",
-            **difference(measured, "consistency", small=small, large=large),
-        },
-        {
-            "name": "grammar-comes-first",
-            "says": f"From {middle} to {large}, consistency still makes more of its rise than grammar does.",
-            "paper": "Grammar levels off at a smaller size than consistency (Figure 4)",
-            "unit": "share of the rise",
-            "view": "Grades by size",
-            **later_gain(measured, small, middle, large),
-        },
-        {
-            "name": "reasoning-needs-low-loss",
-            "says": f"The {large} model answers more reasoning questions than the {small} model.",
-            "paper": "Reasoning appears in larger models only (Figures 9-11)",
-            "unit": "share of questions",
-            "view": "Facts, reasoning, consistency",
-            **difference(answers[answers["kind"] == "reasoning"], "right", small=small, large=large),
-        },
+        Claim.of(
+            difference(measured, "consistency", small=small, large=large),
+            name="size-brings-consistency",
+            says=f"Stories of the {large} model are more consistent than those of the {small} model.",
+            paper="Consistency rises with size (Figure 4)",
+            unit="share of sentences",
+            view=_GRADES,
+        ),
+        Claim.of(
+            later_gain(measured, small, middle, large),
+            name="grammar-comes-first",
+            says=f"From {middle} to {large}, consistency still makes more of its rise than grammar does.",
+            paper="Grammar levels off at a smaller size than consistency (Figure 4)",
+            unit="share of the rise",
+            view=_GRADES,
+        ),
+        Claim.of(
+            difference(answers[answers["kind"] == "reasoning"], "right", small=small, large=large),
+            name="reasoning-needs-low-loss",
+            says=f"The {large} model answers more reasoning questions than the {small} model.",
+            paper="Reasoning appears in larger models only (Figures 9-11)",
+            unit="share of questions",
+            view=_QUESTIONS,
+        ),
     ]
 
 
-def _shape_claims(answers: pd.DataFrame) -> list[dict[str, Any]]:
+def _shape_claims(answers: pd.DataFrame) -> list[Claim]:
     return [
-        {
-            "name": "depth-tracks-context",
-            "says": "At one size, the deep model answers more consistency questions than the wide one.",
-            "paper": "Depth matters more for context tracking",
-            "unit": "share of questions",
-            "view": "Facts, reasoning, consistency",
-            **difference(answers[answers["kind"] == "consistency"], "right", small="wide", large="deep"),
-        },
-        {
-            "name": "width-knows-facts",
-            "says": "At one size, the wide model knows more facts than the deep one.",
-            "paper": "Width matters more for facts",
-            "unit": "share of questions",
-            "view": "Facts, reasoning, consistency",
-            **difference(answers[answers["kind"] == "fact"], "right", small="deep", large="wide"),
-        },
+        Claim.of(
+            difference(answers[answers["kind"] == "consistency"], "right", small="wide", large="deep"),
+            name="depth-tracks-context",
+            says="At one size, the deep model answers more consistency questions than the wide one.",
+            paper="Depth matters more for context tracking",
+            unit="share of questions",
+            view=_QUESTIONS,
+        ),
+        Claim.of(
+            difference(answers[answers["kind"] == "fact"], "right", small="deep", large="wide"),
+            name="width-knows-facts",
+            says="At one size, the wide model knows more facts than the deep one.",
+            paper="Width matters more for facts",
+            unit="share of questions",
+            view=_QUESTIONS,
+        ),
     ]
 
 
-def difference(frame: pd.DataFrame, column: str, small: str, large: str) -> dict[str, Any]:
-    """Mean of large − small over the same items, as `run.claim` takes it."""
+def difference(frame: pd.DataFrame, column: str, small: str, large: str) -> Interval:
+    """Mean of large − small over the same items."""
     values = frame.pivot(index="item", columns="model", values=column).astype(float)
-    return _effect(paired_difference(values[large], values[small]))
+    return paired_difference(values[large], values[small])
 
 
-def later_gain(measured: pd.DataFrame, small: str, middle: str, large: str, seed: int = 0) -> dict[str, Any]:
+def later_gain(measured: pd.DataFrame, small: str, middle: str, large: str) -> Interval:
     """How much more of its rise from the smallest size consistency makes after the middle size than grammar.
 
     (large − middle) / (large − small) of consistency minus that of grammar, with a bootstrap over stories
     that draws all three models' grades together. Positive: grammar is nearer its end at the middle size.
     """
+    models = [small, middle, large]
     tables = {
-        column: measured.pivot(index="item", columns="model", values=column)[[small, middle, large]].dropna()
+        column: measured.pivot(index="item", columns="model", values=column)[models].dropna()
         for column in ("consistency", "grammar")
     }
     items = tables["consistency"].index.intersection(tables["grammar"].index)
-    drawn = np.random.default_rng(seed).integers(len(items), size=(2000, len(items)))
+    drawn = np.random.default_rng(0).integers(len(items), size=(2000, len(items)))
 
     def late(column: str, rows: np.ndarray) -> np.ndarray:
         low, mid, high = np.moveaxis(tables[column].loc[items].to_numpy()[rows].mean(axis=-2), -1, 0)
@@ -163,8 +157,4 @@ def later_gain(measured: pd.DataFrame, small: str, middle: str, large: str, seed
     everything = np.arange(len(items))
     effect = float(late("consistency", everything) - late("grammar", everything))
     low, high = np.quantile(late("consistency", drawn) - late("grammar", drawn), [0.025, 0.975])
-    return {"effect": effect, "low": float(low), "high": float(high), "n": len(items)}
-
-
-def _effect(interval: Interval) -> dict[str, Any]:
-    return {"effect": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
+    return Interval(effect, float(low), float(high), len(items))

@@ -8,10 +8,11 @@ from workbench.charts.theme import series
 from workbench.charts.view import Chart, Explorer, Table, Texts, View
 from workbench.corpora.stories import grade
 from workbench.engine.models import count_parameters
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.studies.tiny_models.judge import agreement
 from workbench.studies.tiny_models.ladder import Fitted
-from workbench.studies.tiny_models.results import accuracies, summarise
+from workbench.studies.tiny_models.results import accuracies, summary
 
 _INTERVAL = [alt.Tooltip(name, format=".3f") for name in ("value", "low", "high")]
 
@@ -30,9 +31,9 @@ def loss_view(curves: pd.DataFrame, losses: pd.DataFrame) -> View:
     """Held-out loss while training and at the end; without a training, the figures alone."""
     title = "Loss on held-out stories"
     if curves.empty:
-        final = summarise(losses, ["nats_per_token", "bits_per_byte"])
+        final = summary(losses, ["nats_per_token", "bits_per_byte"])
         return Table(final, title, "Each story is scored by itself; intervals are over stories.")
-    ends = summarise(losses, ["nats_per_token"]).assign(tokens=curves["tokens"].max() * 1.03)
+    ends = summary(losses, ["nats_per_token"]).assign(tokens=curves["tokens"].max() * 1.03)
     lines = (
         alt.Chart(curves[curves["tokens"] > 0])
         .mark_line(point=True)
@@ -67,7 +68,7 @@ ABILITIES = {
 
 def abilities(measured: pd.DataFrame, counts: pd.DataFrame) -> Chart:
     """Grades and overlaps by number of parameters; the pair of shapes stands as single points."""
-    frame = summarise(measured, list(ABILITIES)).merge(counts[["model", "total"]], on="model")
+    frame = summary(measured, list(ABILITIES)).merge(counts[["model", "total"]], on="model")
     frame = frame.assign(measure=frame["measure"].map(ABILITIES))
     shapes = frame["model"].isin(["deep", "wide"])
     x = alt.X("total:Q", title="parameters (log scale)").scale(type="log", nice=False).axis(format="~s")
@@ -93,7 +94,7 @@ def abilities(measured: pd.DataFrame, counts: pd.DataFrame) -> Chart:
 
 def judge_table(judged: pd.DataFrame) -> Table:
     """Scores of the judge by model, and how they agree with exact rules."""
-    scores = summarise(judged, ["grammar", "creativity", "consistency"])
+    scores = summary(judged, ["grammar", "creativity", "consistency"])
     agreed = agreement(judged).assign(model="all", measure=lambda rows: rows["score"] + " ~ " + rows["rule"])
     failed = int((judged["failure"] != "").sum())
     return Table(
@@ -200,7 +201,8 @@ def story_teller(fitted: Fitted, beginning: str, *, exact: bool) -> Explorer:
 
     def draw(model: str, temperature: float, number: int, beginning: str) -> Texts:
         sampler = TransformersSampler(*fitted[model])
-        (reply,) = sampler.sample([beginning], max_new_tokens=180, temperature=temperature, seed=number)[0]
+        params = SamplingParams(max_tokens=180, temperature=temperature, seed=number)
+        (reply,) = sampler.sample([beginning], params)[0]
         items = [{"label": "the beginning", "text": beginning + " …"}, {"label": model, "text": reply.text}]
         sentence = f"{model} goes on at temperature {temperature:g}."
         if exact and (graded := grade(beginning + reply.text, beginning)).sentences:
