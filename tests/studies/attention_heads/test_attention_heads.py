@@ -182,7 +182,7 @@ def test_held_out_measures_are_named_as_they_are_computed():
 
 
 # ------------------------------------------------------------------------------- the study
-STORIES = labelled_tokens.simulated(40, seed=0)
+STORIES = labelled_tokens.simulated_stories(40, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +194,7 @@ def pair():
 
 @pytest.fixture(scope="module")
 def texts(pair):
-    return labelled_tokens.read(*pair, STORIES)
+    return labelled_tokens.label_tokens(*pair, STORIES)
 
 
 @pytest.fixture(scope="module")
@@ -399,13 +399,13 @@ def test_claims_are_positive_where_the_paper_is_right():
 
     as_published = table([0.9, 0.8, 0.1, 0.05], [0.9, 1.0, 2.5, 3.0])
     found = {
-        claim["name"]: claim
+        claim.name: claim
         for claim in results.claims(as_published, as_published, trials(0.3, 0.9), induction(0.8))
     }
-    assert all(claim["effect"] > 0 for claim in found.values())
-    assert found["distance-head"]["effect"] == pytest.approx(0.4)
-    assert found["range-divides-labour"]["effect"] == pytest.approx(0.6, abs=0.02)
-    assert found["two-kinds"]["n"] == 4
+    assert all(claim.effect > 0 for claim in found.values())
+    assert found["distance-head"].effect == pytest.approx(0.4)
+    assert found["range-divides-labour"].effect == pytest.approx(0.6, abs=0.02)
+    assert found["two-kinds"].n == 4
     other = table([0.2, 0.15, 0.1, 0.05], [0.9, 0.8, 0.7, 0.6])
     turned = results.claims(other, other, trials(0.9, 0.3), induction(0.05))
-    assert all(claim["effect"] < 0 for claim in turned)
+    assert all(claim.effect < 0 for claim in turned)

@@ -12,15 +12,16 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.charts.atlas import Atlas, Attention, Card, Cell, Strip
-from workbench.corpora.labelled_tokens import guessed, read
+from workbench.corpora.labelled_tokens import guess_labels, label_tokens
 from workbench.corpora.stories import Probe, make_probes
 from workbench.engine.interpretability.capture import capture
 from workbench.engine.interpretability.interventions import ablate_heads
 from workbench.engine.interpretability.reference import Reference
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.studies.attention_heads.ablation import token_losses
-from workbench.studies.attention_heads.method import CLASSES, classify, wide
+from workbench.studies.attention_heads.method import CLASSES, LIFT, POSITIONAL, SINK, classify, wide
 from workbench.studies.tiny_models.views import objections
 
 FACTS = {  # measure: (name, format)
@@ -55,14 +56,14 @@ class LiveAblation:
 
     def _whole(self, text: str) -> tuple[list[int], list[str], np.ndarray, str]:
         """Tokens, their display strings, the surprise of each, and how the model goes on."""
-        texts = read(self.model, self.tokenizer, guessed([text]))
+        texts = label_tokens(self.model, self.tokenizer, guess_labels([text]))
         if texts.cut:
             raise UserError("The text is longer than the model's context: shorten it.")
         pieces = [*["⟨begin⟩"] * texts.first, *texts.pieces[0]]
         return texts.rows[0], pieces, token_losses(self.model, texts.rows[0]), self._go_on(text)
 
     def _go_on(self, text: str) -> str:
-        return self.sampler.sample([text], max_new_tokens=60, temperature=0)[0][0].text
+        return self.sampler.sample([text], SamplingParams(max_tokens=60, temperature=0))[0][0].text
 
     def without(self, text: str, head: tuple[int, int], how: str) -> tuple[np.ndarray, str]:
         """Surprise of each token and continuation with the head switched off."""
@@ -73,9 +74,9 @@ class LiveAblation:
     def answers(self, head: tuple[int, int], how: str, probes: Sequence[Probe]) -> dict[str, Any]:
         """What the model answers to questions, whole and without the head, as a text with marks."""
         asked = ([probe.beginning for probe in probes], [(probe.right, probe.wrong) for probe in probes])
-        whole = self.sampler.logprobs(*asked)
+        whole = self.sampler.score(*asked)
         with ablate_heads(self.model, [head], how, self.reference):
-            off = self.sampler.logprobs(*asked)
+            off = self.sampler.score(*asked)
         text, marks = "", []
         for probe, scores in zip(probes, zip(whole, off, strict=True), strict=True):
             text += f"… {probe.beginning.rpartition('. ')[2]}"
@@ -155,9 +156,9 @@ def head_map(
         columns=[f"head {head}" for head in range(n_heads)],
         classes=list(CLASSES),
         size_name="loss when off",
-        positional=ipywidgets.FloatSlider(0.5, min=0.05, max=0.95, step=0.05, **slider),
-        lift=ipywidgets.FloatSlider(2.0, min=1.0, max=4.0, step=0.1, **slider),
-        sink=ipywidgets.FloatSlider(0.5, min=0.05, max=0.95, step=0.05, **slider),
+        positional=ipywidgets.FloatSlider(POSITIONAL, min=0.05, max=0.95, step=0.05, **slider),
+        lift=ipywidgets.FloatSlider(LIFT, min=1.0, max=4.0, step=0.1, **slider),
+        sink=ipywidgets.FloatSlider(SINK, min=0.05, max=0.95, step=0.05, **slider),
         off=ipywidgets.Dropdown(options=["mean", "zero", "resample"], value="mean"),
         text=ipywidgets.Textarea(text, continuous_update=False, layout={"width": "480px"}),
     )

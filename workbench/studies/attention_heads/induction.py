@@ -83,10 +83,9 @@ def score_repeats(
     rows = []
     for layer in range(len(values)):
         scores = values[f"pattern.{layer}"][:, :, queries, queries - COPY + 1].mean(-1).cpu().numpy()
-        for head, own in enumerate(scores.T):
-            found = bootstrap_mean(own)
-            rows.append((layer, head, found.value, found.low, found.high, found.n))
-    heads = pd.DataFrame(rows, columns=["layer", "head", "value", "low", "high", "n"])
+        for head, values in enumerate(scores.T):
+            rows.append({"layer": layer, "head": head, **bootstrap_mean(values).row()})
+    heads = pd.DataFrame(rows)
     logprobs = torch.log_softmax(logits[:, :-1].float(), -1).cpu()
     nats = -logprobs.gather(2, ids[:, 1:, None])[..., 0].mean(0).numpy()
     position = np.arange(1, ids.shape[1])

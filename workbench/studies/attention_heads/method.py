@@ -16,7 +16,7 @@ from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import HookPoint
 from workbench.engine.interpretability.stream import Batch, stream
 from workbench.errors import UserError
-from workbench.measures.statistics import Interval, bootstrap_ratios
+from workbench.measures.statistics import bootstrap_ratios
 from workbench.studies.attention_heads.scores import (
     FIRST_ROW,
     HELD_OUT,
@@ -29,6 +29,9 @@ from workbench.studies.attention_heads.scores import (
 )
 
 CLASSES = ("positional", "semantic", "sink", "mixed")
+POSITIONAL, LIFT, SINK = 0.5, 2.0, 0.5  # thresholds of the classes, see `classify`
+ONE_OFFSET = 0.9  # a head is positional too where so many rows attend most to one offset (Voita et al. 2019)
+NOT_POSITIONAL = 0.4  # a head can be semantic below this part of the threshold of positional ones
 INDEX = ["layer", "head"]
 
 
@@ -57,7 +60,7 @@ def measure_heads(
         attention (mean over the first half's queries from `FIRST_ROW` on).
 
     Raises:
-        UserError: fewer than four texts, or none longer than `2 * FIRST_ROW`, or as `engine.interpretability.stream.stream`.
+        UserError: fewer than four texts, or none longer than `2 * FIRST_ROW`, or as `stream`.
     """
     longest = max(map(len, rows), default=0)
     if len(rows) < 4 or longest <= 2 * FIRST_ROW:
@@ -125,34 +128,21 @@ def wide(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def classify(
-    measured: pd.DataFrame,
-    positional: float = 0.5,
-    one_offset: float = 0.9,
-    lift: float = 2.0,
-    sink: float = 0.5,
+    measured: pd.DataFrame, positional: float = POSITIONAL, lift: float = LIFT, sink: float = SINK
 ) -> pd.Series:
     """The class of each head, one of `CLASSES`, by thresholds.
 
     Args:
         measured: one row a head (`wide`).
-        positional: held-out share of variance explained by offset from which a head is positional; below two
-            fifths of it a head can be semantic.
-        one_offset: or the share of its rows with the largest attention at one offset (Voita et al. 2019).
+        positional: held-out share of variance explained by offset from which a head is positional.
         lift: attention to far names, or to far nouns, over chance from which a head is semantic.
         sink: attention to the first token from which it is a sink.
     """
-    is_positional = (measured["positional"] >= positional) | (measured["one_offset"] >= one_offset)
+    is_positional = (measured["positional"] >= positional) | (measured["one_offset"] >= ONE_OFFSET)
     best = measured[["name_lift", "noun_lift"]].max(axis=1)
-    is_semantic = (best >= lift) & (measured["positional"] < 0.4 * positional)
+    is_semantic = (best >= lift) & (measured["positional"] < NOT_POSITIONAL * positional)
     chosen = np.select([is_positional, is_semantic, measured["first_token"] >= sink], CLASSES[:3], CLASSES[3])
     return pd.Series(chosen, index=measured.index)
-
-
-# ------------------------------------------------------------------------------- swapping a name
-
-
-def _columns(interval: Interval) -> tuple[float, float, float, int]:
-    return interval.value, interval.low, interval.high, interval.n
 
 
 # ------------------------------------------------------------------------------- positions by design

@@ -12,8 +12,8 @@ from workbench.corpora.labelled_tokens import LabelledTokens
 from workbench.corpora.stories import words
 from workbench.engine.interpretability.capture import capture
 from workbench.engine.tokens import encode
-from workbench.measures.statistics import bootstrap_mean
-from workbench.studies.attention_heads.method import INDEX, _columns
+from workbench.measures.summaries import summarise
+from workbench.studies.attention_heads.method import INDEX
 
 
 def swap_names(
@@ -49,7 +49,7 @@ def swap_test(
     The correlation, over all pairs of a later token and a token of the name, of the attention before and
     after: 1 for a head that looks at places only. Columns layer, head, value, low, high, n: means over texts.
     """
-    found: dict[tuple[int, int], list[float]] = {}
+    rows = []
     for before, after, places in swap_names(tokenizer, texts.texts, n, seed):
         ids, length = torch.tensor([before, after]), len(before)
         values, _ = capture(model, ids, ["pattern.*"])
@@ -57,10 +57,8 @@ def swap_test(
             both = values[f"pattern.{layer}"][..., places]  # [2, heads, tokens, tokens of the name]
             later = (torch.arange(length)[:, None] > torch.tensor(places)).to(both.device)
             old, new = both[:, :, later].double()
-            for head in range(len(old)):
-                found.setdefault((layer, head), []).append(_correlation(old[head], new[head]))
-    rows = [(*key, *_columns(bootstrap_mean(values))) for key, values in found.items()]
-    return pd.DataFrame(rows, columns=[*INDEX, "value", "low", "high", "n"])
+            rows += [(layer, head, _correlation(old[head], new[head])) for head in range(len(old))]
+    return summarise(pd.DataFrame(rows, columns=[*INDEX, "value"]), INDEX, "value")
 
 
 def _correlation(a: torch.Tensor, b: torch.Tensor) -> float:
