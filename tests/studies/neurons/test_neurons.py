@@ -24,7 +24,7 @@ from workbench.studies.neurons import method, neuron_map, results, search, searc
 
 torch.set_num_threads(1)
 QUESTION = "main character, introduced"
-LABELLED = labelled_tokens.simulated(40, 0)
+LABELLED = labelled_tokens.simulated_stories(40, 0)
 
 
 def tiny(architecture="llama", seed=0, context=256):
@@ -40,7 +40,7 @@ def pair():
 
 @pytest.fixture(scope="module")
 def texts(pair):
-    return labelled_tokens.read(*pair, LABELLED)
+    return labelled_tokens.label_tokens(*pair, LABELLED)
 
 
 # ------------------------------------------------------------------------------- labels
@@ -141,7 +141,7 @@ def test_guessed_labels_of_a_text_that_no_simulator_wrote():
 def test_spans_survive_the_tokenizer(size):
     tokenizer = models.train_tokenizer([text for text, _ in LABELLED], size)
     model = models.build(models.config("tiny:0.1M", len(tokenizer), context=2048), 0)
-    found = labelled_tokens.read(model, tokenizer, LABELLED)
+    found = labelled_tokens.label_tokens(model, tokenizer, LABELLED)
     assert found.rows == [tokenizer(text).input_ids for text, _ in LABELLED]
     for (text, spans), pieces, flags in zip(LABELLED, found.pieces, found.labels, strict=True):
         assert "".join(pieces) == text
@@ -155,8 +155,8 @@ def test_spans_survive_the_tokenizer(size):
 
 def test_texts_longer_than_the_context_are_cut(pair):
     model, tokenizer = tiny(context=32)
-    cut = labelled_tokens.read(model, tokenizer, LABELLED)
-    whole = labelled_tokens.read(*pair, LABELLED)
+    cut = labelled_tokens.label_tokens(model, tokenizer, LABELLED)
+    whole = labelled_tokens.label_tokens(*pair, LABELLED)
     assert cut.cut == len(LABELLED)
     assert {len(row) for row in cut.rows} == {32}
     assert cut.rows[0] == whole.rows[0][:32]
@@ -177,7 +177,7 @@ def cached(model, texts):
 @pytest.mark.parametrize("architecture", ["llama", "gpt-neo"])
 def test_the_stream_finds_what_a_full_cache_holds(architecture):
     model, tokenizer = tiny(architecture)
-    texts = labelled_tokens.read(model, tokenizer, LABELLED)
+    texts = labelled_tokens.label_tokens(model, tokenizer, LABELLED)
     found = method.extremes(model, texts, k=5, batch_size=7)
     contexts, statistics = found.contexts(), found.statistics()
     values = cached(model, texts)
@@ -202,7 +202,7 @@ def test_the_stream_finds_what_a_full_cache_holds(architecture):
 
 
 def test_fewer_texts_than_places_leave_places_empty(pair):
-    few = labelled_tokens.read(*pair, LABELLED[:3])
+    few = labelled_tokens.label_tokens(*pair, LABELLED[:3])
     contexts = method.extremes(pair[0], few, k=10).contexts()
     assert (contexts.groupby(["layer", "neuron", "side"]).size() == 3).all()
 
@@ -466,13 +466,13 @@ def agreeing(early, late):
 
 def test_claims_are_positive_when_the_paper_is_right():
     found = {
-        claim["name"]: claim for claim in results.claims(ladder_of(60, 20), agreeing(10, 60), QUESTION, 20)
+        claim.name: claim for claim in results.claims(ladder_of(60, 20), agreeing(10, 60), QUESTION, 20)
     }
-    assert all(claim["low"] > 0 for claim in found.values())
-    assert found["a-neuron-tells-the-label"]["effect"] == pytest.approx(0.19)
-    assert found["the-neuron-fires-there-only"]["effect"] == pytest.approx(0.4)
-    assert found["smaller-models-are-clearer"]["effect"] == pytest.approx(0.4)
-    assert found["later-layers-agree"]["effect"] == pytest.approx(0.25)
+    assert all(claim.low > 0 for claim in found.values())
+    assert found["a-neuron-tells-the-label"].effect == pytest.approx(0.19)
+    assert found["the-neuron-fires-there-only"].effect == pytest.approx(0.4)
+    assert found["smaller-models-are-clearer"].effect == pytest.approx(0.4)
+    assert found["later-layers-agree"].effect == pytest.approx(0.25)
 
 
 def test_claims_are_negative_when_the_paper_is_wrong():
@@ -481,13 +481,13 @@ def test_claims_are_negative_when_the_paper_is_wrong():
     better = [rows(model, "random direction", [0.999], [0.95]) for model in ("small", "large")]
     better = [frame.assign(draws=[frame["draws"][0] + 0.005]) for frame in better]
     surveyed = pd.concat([surveyed, *better], ignore_index=True)
-    found = {claim["name"]: claim for claim in results.claims(surveyed, agreeing(60, 10), QUESTION, 20)}
-    assert all(claim["high"] < 0 for claim in found.values()), found
+    found = {claim.name: claim for claim in results.claims(surveyed, agreeing(60, 10), QUESTION, 20)}
+    assert all(claim.high < 0 for claim in found.values()), found
 
 
 def test_one_model_makes_no_claim_about_size():
     one = ladder_of(60, 20).query("model == 'small'")
-    names = {claim["name"] for claim in results.claims(one, agreeing(10, 60), QUESTION, 20)}
+    names = {claim.name for claim in results.claims(one, agreeing(10, 60), QUESTION, 20)}
     assert "smaller-models-are-clearer" not in names
 
 
@@ -512,13 +512,13 @@ def test_what_the_user_can_mend_is_one_sentence(pair, texts):
     cases = {
         "no neuron 0 in layer 2": lambda: method.pick(model, 2, None),
         "no neuron 96 in layer 0": lambda: method.pick(model, 0, 96),
-        "empty one": lambda: labelled_tokens.read(model, tokenizer, [("", {})]),
-        "There is no text": lambda: labelled_tokens.read(model, tokenizer, []),
-        "fast one": lambda: labelled_tokens.read(model, slow, LABELLED),
-        "another model": lambda: method.extremes(model, labelled_tokens.read(model, larger, LABELLED)),
+        "empty one": lambda: labelled_tokens.label_tokens(model, tokenizer, [("", {})]),
+        "There is no text": lambda: labelled_tokens.label_tokens(model, tokenizer, []),
+        "fast one": lambda: labelled_tokens.label_tokens(model, slow, LABELLED),
+        "another model": lambda: method.extremes(model, labelled_tokens.label_tokens(model, larger, LABELLED)),
         "weights are broken": lambda: method.extremes(broken, texts),
         "it is no label": lambda: search.check_label(texts, "sarcasm"),
-        "too few tokens": lambda: search.check_label(labelled_tokens.read(*pair, LABELLED[:8]), QUESTION),
+        "too few tokens": lambda: search.check_label(labelled_tokens.label_tokens(*pair, LABELLED[:8]), QUESTION),
         "too few: half": lambda: method.sizes(SimpleNamespace(profile="tiny", n_texts=3)),
         "write some words": lambda: value_vectors.continuations(pair, " ", 0, 0, 1.0, None),
     }
@@ -590,7 +590,7 @@ def test_marked_tokens_in_the_first_neurons_are_the_strongest(pair, texts):
 def test_neurons_without_a_gate_have_no_most_negative_contexts(monkeypatch):
     monkeypatch.setenv("WORKBENCH_HEADLESS", "1")
     pair = tiny("gpt-neo")
-    texts = labelled_tokens.read(*pair, LABELLED)
+    texts = labelled_tokens.label_tokens(*pair, LABELLED)
     found = method.extremes(pair[0], texts)
     own = search.survey(pair[0], texts, seed=0, question="noun", kinds=("neuron",))
     chance = search.chance_of_best(pair[0], texts, seed=0, shuffles=3)

@@ -1,12 +1,10 @@
 """What the neurons of a ladder say about TinyStories' claims: shares by size, and claims with intervals."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from workbench.measures.statistics import bootstrap_difference
+from workbench.claims import Claim
+from workbench.measures.statistics import Interval, bootstrap_difference
 from workbench.studies.neurons.search import DRAWS, INTERPRETABLE, best_labels, champions
 from workbench.studies.neurons.value_vectors import by_chance
 
@@ -36,100 +34,93 @@ def shares(surveyed: pd.DataFrame) -> pd.DataFrame:
     """Share of interpretable units by model and kind: columns model, kind, value, low, high, n (units)."""
     rows = []
     for (model, kind), part in surveyed.groupby(["model", "kind"], sort=False):
-        value, draws = share_draws(part, kind)
-        found = _effect(value, draws, len(part.drop_duplicates(["layer", "unit"])))
-        rows.append((model, kind, *found.values()))
-    return pd.DataFrame(rows, columns=["model", "kind", "value", "low", "high", "n"])
+        share = _interval(*share_draws(part, kind), len(part.drop_duplicates(["layer", "unit"])))
+        rows.append({"model": model, "kind": kind, **share.row()})
+    return pd.DataFrame(rows)
 
 
-def claims(
-    surveyed: pd.DataFrame, agreed: pd.DataFrame, question: str, n_stories: int
-) -> list[dict[str, Any]]:
-    """The claims that the models at hand can test, as `run.claim` takes them.
+def claims(surveyed: pd.DataFrame, agreed: pd.DataFrame, question: str, n_stories: int) -> list[Claim]:
+    """The claims that the models at hand can test.
 
     Args:
-        surveyed: of `neuron_search.survey` for every model (column model, smallest first) and its controls.
-        agreed: of `neuron_writes.agreement`, for the last model.
+        surveyed: of `search.survey` for every model (column model, smallest first) and its controls.
+        agreed: of `value_vectors.agreement`, for the last model.
         question: the label that was searched for.
         n_stories: that confirmed.
     """
     names = list(dict.fromkeys(surveyed["model"]))
     best = champions(surveyed[surveyed["model"] == names[-1]], question)
-    found = [
-        {
-            "name": "a-neuron-tells-the-label",
-            "says": f"A single neuron of the {names[-1]} model tells “{question}” from all else better than "
+    made = [
+        Claim.of(
+            _lead(best, "confirm", "draws", n_stories),
+            name="a-neuron-tells-the-label",
+            says=f"A single neuron of the {names[-1]} model tells “{question}” from all else better than "
             "random directions, an untrained model's neurons and shuffled labels let one expect.",
-            "paper": "One neuron fires where the main character's name comes up first (no figure given)",
-            "unit": "AUC above the best control",
-            "view": "Which neurons answer?",
-            **_lead(best, "confirm", "draws", n_stories),
-        },
-        {
-            "name": "the-neuron-fires-there-only",
-            "says": f"Where that neuron is strongest, “{question}” holds more often than for any control.",
-            "paper": "The neuron's strongest activations are first mentions of the main character",
-            "unit": "share of the strongest tokens above the best control",
-            "view": "Which neurons answer?",
-            **_lead(best, "hits", "hits_draws", n_stories),
-        },
+            paper="One neuron fires where the main character's name comes up first (no figure given)",
+            unit="AUC above the best control",
+            view="Which neurons answer?",
+        ),
+        Claim.of(
+            _lead(best, "hits", "hits_draws", n_stories),
+            name="the-neuron-fires-there-only",
+            says=f"Where that neuron is strongest, “{question}” holds more often than for any control.",
+            paper="The neuron's strongest activations are first mentions of the main character",
+            unit="share of the strongest tokens above the best control",
+            view="Which neurons answer?",
+        ),
     ]
     if len(names) > 1:
-        found.append(_smaller_is_clearer(surveyed, names))
+        made.append(_smaller_is_clearer(surveyed, names[0], names[-1]))
     if agreed["layer"].nunique() > 1:
-        found.append(_later_agrees(agreed, names[-1]))
-    return found
+        made.append(_later_agrees(agreed, names[-1]))
+    return made
 
 
-def _lead(best: pd.DataFrame, column: str, draws: str, n: int) -> dict[str, Any]:
+def _lead(best: pd.DataFrame, column: str, draws: str, n: int) -> Interval:
     """How far the neuron is above the best control, which is found anew in every resample."""
     controls = best.drop(index="neuron")
     value = best.loc["neuron", column] - controls[column].max()
     resampled = best.loc["neuron", draws] - np.stack(controls[draws].tolist()).max(0)
-    return _effect(value, resampled, n)
+    return _interval(value, resampled, n)
 
 
-def _smaller_is_clearer(surveyed: pd.DataFrame, names: Sequence[str]) -> dict[str, Any]:
+def _smaller_is_clearer(surveyed: pd.DataFrame, small: str, large: str) -> Claim:
     excess, draws = [], []
-    n_neurons = len(best_labels(surveyed[surveyed["model"] == names[0]]))
-    for name in (names[0], names[-1]):
+    n_neurons = len(best_labels(surveyed[surveyed["model"] == small]))
+    for name in (small, large):
         part = surveyed[surveyed["model"] == name]
         pairs = [share_draws(part, kind, seed) for seed, kind in enumerate(("neuron", "random direction"))]
         excess.append(pairs[0][0] - pairs[1][0])
         draws.append(pairs[0][1] - pairs[1][1])
-    return {
-        "name": "smaller-models-are-clearer",
-        "says": f"A larger share of neurons is interpretable in the {names[0]} model than in the {names[-1]} "
+    return Claim.of(
+        _interval(excess[0] - excess[1], draws[0] - draws[1], n_neurons),
+        name="smaller-models-are-clearer",
+        says=f"A larger share of neurons is interpretable in the {small} model than in the {large} "
         "model, beyond what random directions give.",
-        "paper": "Neurons of small models have clear roles, those of GPT-2 XL have none (by eye)",
-        "unit": "share of neurons",
-        "view": "How many neurons are interpretable?",
-        **_effect(excess[0] - excess[1], draws[0] - draws[1], n_neurons),
-    }
+        paper="Neurons of small models have clear roles, those of GPT-2 XL have none (by eye)",
+        unit="share of neurons",
+        view="How many neurons are interpretable?",
+    )
 
 
-def _later_agrees(agreed: pd.DataFrame, name: str) -> dict[str, Any]:
+def _later_agrees(agreed: pd.DataFrame, name: str) -> Claim:
     """Agreement above chance in the later half of the layers minus that in the earlier half."""
     chance = agreed.groupby("layer")[["says", "follows"]].apply(by_chance)
     above = agreed["agrees"] - agreed["layer"].map(chance)
     later = agreed["layer"] >= (agreed["layer"].max() + 1) / 2
-    difference = bootstrap_difference(above[later], above[~later])
-    return {
-        "name": "later-layers-agree",
-        "says": f"In the later layers of the {name} model, more neurons raise the token that follows their "
+    return Claim.of(
+        bootstrap_difference(above[later], above[~later]),
+        name="later-layers-agree",
+        says=f"In the later layers of the {name} model, more neurons raise the token that follows their "
         "strongest trigger than in the earlier ones.",
-        "paper": "Agreement is near 0 in the lower layers and rises to a few percent in the upper ones (Geva "
+        paper="Agreement is near 0 in the lower layers and rises to a few percent in the upper ones (Geva "
         "et al. 2020)",
-        "unit": "share of neurons above chance",
-        "view": "Do neurons write what comes next?",
-        "effect": difference.value,
-        "low": difference.low,
-        "high": difference.high,
-        "n": difference.n,
-    }
+        unit="share of neurons above chance",
+        view="Do neurons write what comes next?",
+    )
 
 
-def _effect(value: float, draws: np.ndarray, n: int) -> dict[str, Any]:
+def _interval(value: float, draws: np.ndarray, n: int) -> Interval:
     """A value with the percentile interval of its resamples, widened where it would not hold the value."""
     low, high = np.quantile(draws, [0.025, 0.975])
-    return {"effect": value, "low": min(value, float(low)), "high": max(value, float(high)), "n": n}
+    return Interval(value, min(value, float(low)), max(value, float(high)), n)

@@ -20,6 +20,7 @@ from workbench.engine.interpretability.attribution import logit_lens
 from workbench.engine.interpretability.interventions import ablate_neurons, steer_neuron
 from workbench.engine.interpretability.reference import Reference
 from workbench.engine.interpretability.stream import stream
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.measures.statistics import bootstrap_mean, wilson
@@ -108,8 +109,8 @@ def agreement_by_layer(agreed: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for layer, part in agreed.groupby("layer"):
         share = wilson(int(part["agrees"].sum()), len(part))
-        rows.append((layer, share.value, share.low, share.high, share.n, by_chance(part)))
-    return pd.DataFrame(rows, columns=["layer", "value", "low", "high", "n", "chance"])
+        rows.append({"layer": layer, **share.row(), "chance": by_chance(part)})
+    return pd.DataFrame(rows)
 
 
 def by_chance(agreed: pd.DataFrame) -> float:
@@ -174,7 +175,7 @@ def continuations(
     neuron: int,
     value: float,
     kept: Reference,
-    max_new_tokens: int = 40,
+    max_tokens: int = 40,
 ) -> dict[str, str]:
     """How the model goes on with a beginning, most likely word by word: as it is, neuron off, neuron steered.
 
@@ -186,7 +187,7 @@ def continuations(
     sampler, written = TransformersSampler(*pair), {}
     for how in ("as it is", "off", "steered"):
         with changed(pair[0], layer, neuron, how, value, kept):
-            reply = sampler.sample([beginning], max_new_tokens=max_new_tokens, temperature=0)
+            reply = sampler.sample([beginning], SamplingParams(max_tokens=max_tokens, temperature=0))
         written[how] = reply[0][0].text
     return written
 
@@ -248,5 +249,5 @@ def without(
                 more = np.concatenate(losses(model, texts, which)) - usual
             for where, chosen in (("after the label", flags), ("elsewhere", ~flags)):
                 mean = bootstrap_mean(more[chosen], groups=whose[chosen])
-                rows.append((name, count, where, mean.value, mean.low, mean.high, mean.n))
-    return pd.DataFrame(rows, columns=["neurons", "count", "where", "value", "low", "high", "n"])
+                rows.append({"neurons": name, "count": count, "where": where, **mean.row()})
+    return pd.DataFrame(rows)
