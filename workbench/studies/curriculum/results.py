@@ -1,13 +1,14 @@
 """What 06 finds: accuracies by share, order and shape over repetitions, forgetting, and claims."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from workbench.claims import Claim
 from workbench.corpora.walks import BEGINNING
-from workbench.measures.statistics import Interval, bootstrap_mean
+from workbench.measures.statistics import bootstrap_mean
+from workbench.measures.summaries import summarise
 from workbench.studies.curriculum.data import ORDERS, SHARES, Sizes
 from workbench.studies.curriculum.experiment import shaped
 
@@ -26,10 +27,10 @@ def scores(right: pd.DataFrame) -> pd.DataFrame:
     keys = [*_ARM, "seed", "update"]
     wide = right.pivot(index=keys, columns="measure", values="value")
     steps = sorted((name for name in wide if name != "facts"), key=int)
-    found = pd.DataFrame({"facts": wide["facts"], "walks": wide[steps[BEGINNING - 1 :]].mean(axis=1)})
-    found["mean of the two"] = found.mean(axis=1)
-    found["smaller of the two"] = found[["facts", "walks"]].min(axis=1)
-    return found.melt(ignore_index=False, var_name="score", value_name="value").reset_index()
+    scored = pd.DataFrame({"facts": wide["facts"], "walks": wide[steps[BEGINNING - 1 :]].mean(axis=1)})
+    scored["mean of the two"] = scored.mean(axis=1)
+    scored["smaller of the two"] = scored[["facts", "walks"]].min(axis=1)
+    return scored.melt(ignore_index=False, var_name="score", value_name="value").reset_index()
 
 
 def at_end(frame: pd.DataFrame) -> pd.DataFrame:
@@ -45,45 +46,31 @@ def of_base(frame: pd.DataFrame) -> pd.DataFrame:
 
 def summary(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Means over repetitions: the columns of `by`, value, low, high, n (repetitions)."""
-    rows = []
-    for key, part in frame.groupby(list(by), sort=False):
-        found = bootstrap_mean(part["value"])
-        low, high = np.clip([found.low, found.high], 0, 1)  # they are shares
-        rows.append((*key, found.value, low, high, found.n))
-    return pd.DataFrame(rows, columns=[*by, "value", "low", "high", "n"])
+    table = summarise(frame, by, "value")
+    table[["low", "high"]] = table[["low", "high"]].clip(0, 1)  # they are shares
+    return table
 
 
 # ------------------------------------------------------------------------------- claims
-def claims(found: pd.DataFrame, sizes: Sizes) -> list[dict[str, Any]]:
-    """What the trainings say, as `run.claim` takes it; differences are paired by repetition.
+def claims(scored: pd.DataFrame, sizes: Sizes) -> list[Claim]:
+    """What the trainings say; differences are paired by repetition.
 
     Args:
-        found: of `scores`.
+        scored: of `scores`.
         sizes: names the shapes.
     """
-    base, last = of_base(found), at_end(found)
-    result = [_optimum(of_base(last))]
-    result += _forgetting(base, sizes)
-    result += _orders(of_base(last))
+    base, last = of_base(scored), at_end(scored)
+    made = [_optimum(of_base(last)), *_forgetting(base, sizes), *_orders(of_base(last))]
     shapes = {(row.layers, row.width) for row in last.itertuples()}
-    return result + (_shapes(last, sizes) if len(shapes) > 1 else [])
+    return made + (_shapes(last, sizes) if len(shapes) > 1 else [])
 
 
-def _claim(
-    name: str, says: str, paper: str, view: str, differences: pd.Series | list[float]
-) -> dict[str, Any]:
-    effect: Interval = bootstrap_mean(differences)
-    return {
-        "name": name,
-        "says": says,
-        "paper": paper,
-        "view": view,
-        "unit": "share right",
-        **effect.effect(),
-    }
+def _claim(name: str, says: str, paper: str, view: str, differences: pd.Series | list[float]) -> Claim:
+    estimate = bootstrap_mean(differences)
+    return Claim.of(estimate, name=name, says=says, paper=paper, unit="share right", view=view)
 
 
-def _optimum(last: pd.DataFrame) -> dict[str, Any]:
+def _optimum(last: pd.DataFrame) -> Claim:
     """Both shares are chosen on the other repetitions, so that luck is not taken for an optimum."""
     rows = last[(last["order"] == "shuffled") & (last["score"] == "mean of the two")]
     table = rows.pivot(index="seed", columns="share", values="value")
@@ -101,7 +88,7 @@ def _optimum(last: pd.DataFrame) -> dict[str, Any]:
     )
 
 
-def _forgetting(base: pd.DataFrame, sizes: Sizes) -> list[dict[str, Any]]:
+def _forgetting(base: pd.DataFrame, sizes: Sizes) -> list[Claim]:
     half = base["update"].unique()
     half = half[np.abs(half - sizes.updates / 2).argmin()]
     result = []
@@ -130,7 +117,7 @@ def _forgetting(base: pd.DataFrame, sizes: Sizes) -> list[dict[str, Any]]:
     return result
 
 
-def _orders(last: pd.DataFrame) -> list[dict[str, Any]]:
+def _orders(last: pd.DataFrame) -> list[Claim]:
     rows = last[(last["share"] == 0.5) & (last["score"] == "mean of the two")]
     table = rows.pivot(index="seed", columns="order", values="value")
     walks = last[(last["share"] == 0.5) & (last["score"] == "walks")]
@@ -144,7 +131,7 @@ def _orders(last: pd.DataFrame) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _shapes(last: pd.DataFrame, sizes: Sizes) -> list[dict[str, Any]]:
+def _shapes(last: pd.DataFrame, sizes: Sizes) -> list[Claim]:
     rows = last[(last["share"] == 0.5) & (last["order"] == "shuffled")]
     table = rows.pivot(index="seed", columns=["score", "layers", "width"], values="value")
     deep, wide = max(sizes.shapes), min(sizes.shapes)
