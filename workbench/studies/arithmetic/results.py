@@ -1,13 +1,12 @@
 """What 07 finds in the answers: accuracies, equations inside rationales, kinds of errors, and claims."""
 
-from typing import Any
-
-import numpy as np
 import pandas as pd
 
+from workbench.claims import Claim
 from workbench.measures.answers.equations import equations
 from workbench.measures.answers.grading import grade
 from workbench.measures.statistics import bootstrap_mean
+from workbench.measures.summaries import summarise
 from workbench.studies.arithmetic.experiment import ROUTES
 
 OUTCOMES = ("right", "arithmetic error", "other error", "no answer")
@@ -16,56 +15,54 @@ OUTCOMES = ("right", "arithmetic error", "other error", "no answer")
 KIND = "word problems: "  # in front of a kind, as a measure
 
 
-def judged(replies: pd.DataFrame) -> pd.DataFrame:
+def graded(replies: pd.DataFrame) -> pd.DataFrame:
     """Replies with columns right, outcome (see `OUTCOMES`), equations and true (how many of them)."""
     rows = []
     for reply, gold in zip(replies["reply"], replies["gold"], strict=True):
-        verdict, found = grade(reply, gold).verdict, equations(reply)
-        true = sum(each.true for each in found)
-        outcome = "arithmetic error" if true < len(found) else "other error"
+        verdict, written = grade(reply, gold).verdict, equations(reply)
+        true = sum(equation.true for equation in written)
+        outcome = "arithmetic error" if true < len(written) else "other error"
         outcome = {"correct": "right", "wrong": outcome}.get(verdict, "no answer")
-        rows.append((outcome == "right", outcome, len(found), true))
+        rows.append((outcome == "right", outcome, len(written), true))
     columns = ["right", "outcome", "equations", "true"]
     return replies.join(pd.DataFrame(rows, columns=columns, index=replies.index))
 
 
 def by_cell(answers: pd.DataFrame) -> pd.DataFrame:
     """Arithmetic by cell: columns route, operation, digits, accuracy, low, high, n (exercises)."""
-    own = answers[answers["test"] == "arithmetic"]
-    rows = []
-    for (route, kind), part in own.groupby(["route", "kind"], sort=False):
-        found = bootstrap_mean(part["right"], groups=part["item"].tolist(), n_resamples=500)
-        rows.append((route, *kind.split(" ", 1), found.value, found.low, found.high, found.n))
-    return pd.DataFrame(rows, columns=["route", "operation", "digits", "accuracy", "low", "high", "n"])
+    exercises = answers[answers["test"] == "arithmetic"]
+    parts = exercises["kind"].str.partition(" ")
+    cells = exercises.assign(operation=parts[0], digits=parts[2])
+    table = summarise(cells, ["route", "operation", "digits"], "right", "item", n_resamples=500)
+    return table.rename(columns={"value": "accuracy"})
 
 
 def by_repetition(answers: pd.DataFrame) -> pd.DataFrame:
     """Every measure in every repetition: columns route, seed, measure, value, n (questions or equations)."""
     rows = []
-    for (route, seed), own in answers.groupby(["route", "seed"], sort=False):
-        words = own[own["test"] == "words"]
-        found = {"word problems": words["right"], "arithmetic": own.loc[own["test"] == "arithmetic", "right"]}
-        found |= {KIND + kind: part["right"] for kind, part in words.groupby("kind", sort=False)}
-        found |= {f"{what}s": words["outcome"] == what for what in OUTCOMES[1:3]}
-        twins = own[own["test"] == "twins"].merge(words, on=["kind", "item"])
+    for (route, seed), part in answers.groupby(["route", "seed"], sort=False):
+        words = part[part["test"] == "words"]
+        measures = {
+            "word problems": words["right"],
+            "arithmetic": part.loc[part["test"] == "arithmetic", "right"],
+        }
+        measures |= {KIND + kind: problems["right"] for kind, problems in words.groupby("kind", sort=False)}
+        measures |= {f"{error}s": words["outcome"] == error for error in OUTCOMES[1:3]}
+        twins = part[part["test"] == "twins"].merge(words, on=["kind", "item"])
         if len(twins):
-            found["right on both twins"] = twins["right_x"] & twins["right_y"]
-        rows += [(route, seed, name, values.mean(), len(values)) for name, values in found.items()]
+            measures["right on both twins"] = twins["right_x"] & twins["right_y"]
+        rows += [(route, seed, name, values.mean(), len(values)) for name, values in measures.items()]
         n = words["equations"].sum()
-        rows.append(
-            (route, seed, "equations in rationales", words["true"].sum() / n if n else float("nan"), n)
-        )
+        share = words["true"].sum() / n if n else float("nan")
+        rows.append((route, seed, "equations in rationales", share, n))
     return pd.DataFrame(rows, columns=["route", "seed", "measure", "value", "n"])
 
 
 def summary(repeated: pd.DataFrame) -> pd.DataFrame:
     """Means over repetitions: columns route, measure, value, low, high, n (repetitions)."""
-    rows = []
-    for (route, measure), part in repeated.dropna().groupby(["route", "measure"], sort=False):
-        found = bootstrap_mean(part["value"])
-        low, high = np.clip([found.low, found.high], 0, 1)  # they are shares
-        rows.append((route, measure, found.value, low, high, found.n))
-    return pd.DataFrame(rows, columns=["route", "measure", "value", "low", "high", "n"])
+    table = summarise(repeated.dropna(), ["route", "measure"], "value")
+    table[["low", "high"]] = table[["low", "high"]].clip(0, 1)  # they are shares
+    return table
 
 
 def outcomes(answers: pd.DataFrame) -> pd.DataFrame:
@@ -77,56 +74,46 @@ def outcomes(answers: pd.DataFrame) -> pd.DataFrame:
 
 
 # ------------------------------------------------------------------------------- claims
-def claims(repeated: pd.DataFrame) -> list[dict[str, Any]]:
-    """Both routes against word problems alone, as `run.claim` takes it; paired by repetition."""
+_COSTS = {"none": "as many tokens of word problems", "none, longer": "as many in all"}  # by control
+
+
+def claims(repeated: pd.DataFrame) -> list[Claim]:
+    """Both routes against word problems alone; paired by repetition."""
     raises = "intermediate fine-tuning and mixture both raise reasoning scores"
-    found = []
+    robust = "intermediate fine-tuning makes robust to changed numbers"
+    by_route, by_operation = "Word problems by route", "Arithmetic by operation and digits"
+    compared = []
     for route in ROUTES[2:]:
-        for other, tokens in (
-            ("none", "as many tokens of word problems"),
-            ("none, longer", "as many in all"),
-        ):
-            found.append(
-                _claim(repeated, "word problems", route, other, tokens, raises, "Word problems by route")
-            )
-        found.append(
-            _claim(repeated, "arithmetic", route, "none", "as many tokens of word problems",
-                   "both raise arithmetic scores", "Arithmetic by operation and digits")
-        )  # fmt: skip
+        compared += [("word problems", route, control, raises, by_route) for control in _COSTS]
+        compared.append(("arithmetic", route, "none", "both raise arithmetic scores", by_operation))
     if (repeated["measure"] == "right on both twins").any():
-        for other, tokens in (
-            ("none", "as many tokens of word problems"),
-            ("none, longer", "as many in all"),
-        ):
-            found.append(
-                _claim(repeated, "right on both twins", "intermediate", other, tokens,
-                       "intermediate fine-tuning makes robust to changed numbers", "Word problems by route")
-            )  # fmt: skip
+        compared += [("right on both twins", "intermediate", control, robust, by_route) for control in _COSTS]
     table = repeated.pivot(index="seed", columns=["measure", "route"], values="value")
-    for route in ROUTES[2:]:
-        falls = [table[name, "none"] - table[name, route] for name in ("arithmetic errors", "other errors")]
-        found.append(
-            {
-                "name": f"{route}-shrinks-arithmetic-errors",
-                "says": f"With {route}, errors of arithmetic fall by more than other errors do.",
-                "paper": "better arithmetic is why reasoning improves",
-                "unit": "share of problems",
-                "view": "What goes wrong",
-                **bootstrap_mean(falls[0] - falls[1]).effect(),
-            }
-        )
-    return found
+    made = [_over_control(table, *comparison) for comparison in compared]
+    return made + [_fewer_errors(table, route) for route in ROUTES[2:]]
 
 
-def _claim(
-    repeated: pd.DataFrame, measure: str, route: str, other: str, tokens: str, paper: str, view: str
-) -> dict[str, Any]:
-    table = repeated[repeated["measure"] == measure].pivot(index="seed", columns="route", values="value")
-    return {
-        "name": f"{route}-{measure}-over-{other}".replace(",", "").replace(" ", "-"),
-        "says": f"{measure.capitalize()}: {route} does better than word problems alone, for {tokens}.",
-        "paper": paper if other == "none" else f"{paper} (here also at equal cost)",
-        "unit": "share right",
-        "view": view,
-        **bootstrap_mean(table[route] - table[other]).effect(),
-    }
+def _over_control(
+    table: pd.DataFrame, measure: str, route: str, control: str, paper: str, view: str
+) -> Claim:
+    says = f"{measure.capitalize()}: {route} does better than word problems alone, for {_COSTS[control]}."
+    return Claim.of(
+        bootstrap_mean(table[measure, route] - table[measure, control]),
+        name=f"{route}-{measure}-over-{control}".replace(",", "").replace(" ", "-"),
+        says=says,
+        paper=paper if control == "none" else f"{paper} (here also at equal cost)",
+        unit="share right",
+        view=view,
+    )
+
+
+def _fewer_errors(table: pd.DataFrame, route: str) -> Claim:
+    falls = [table[name, "none"] - table[name, route] for name in ("arithmetic errors", "other errors")]
+    return Claim.of(
+        bootstrap_mean(falls[0] - falls[1]),
+        name=f"{route}-shrinks-arithmetic-errors",
+        says=f"With {route}, errors of arithmetic fall by more than other errors do.",
+        paper="better arithmetic is why reasoning improves",
+        unit="share of problems",
+        view="What goes wrong",
+    )
