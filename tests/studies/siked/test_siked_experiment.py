@@ -180,15 +180,15 @@ def test_claims_are_paired_over_questions_and_positive_where_ours_is_better():
          for item in range(40) for seed in range(2)],
         columns=["arm", "seed", "round", "id", "right"],
     )  # fmt: skip
-    found = {claim["name"]: claim for claim in results.claims(answers, kept_back)}
-    assert found["siked-beats-combined"]["effect"] == pytest.approx(0.5)
-    assert found["siked-beats-combined"]["n"] == 40
-    assert found["combined-beats-single"]["effect"] == pytest.approx(0.25)
-    assert found["teacher-still-helps"]["effect"] == pytest.approx(-0.25)
-    assert found["siked-beats-combined"]["low"] > 0
-    assert found["leaves-one-strategy"]["effect"] == 0
-    assert found["on-policy-beats-off-policy"]["effect"] == pytest.approx(0.1)
-    assert found["gains-wane"]["effect"] == pytest.approx(0.3 - 0.1)
+    found = {claim.name: claim for claim in results.claims(answers, kept_back)}
+    assert found["siked-beats-combined"].effect == pytest.approx(0.5)
+    assert found["siked-beats-combined"].n == 40
+    assert found["combined-beats-single"].effect == pytest.approx(0.25)
+    assert found["teacher-still-helps"].effect == pytest.approx(-0.25)
+    assert found["siked-beats-combined"].low > 0
+    assert found["leaves-one-strategy"].effect == 0
+    assert found["on-policy-beats-off-policy"].effect == pytest.approx(0.1)
+    assert found["gains-wane"].effect == pytest.approx(0.3 - 0.1)
 
 
 def test_a_student_that_spreads_its_answers_has_left_its_favourite_strategy():
@@ -202,8 +202,8 @@ def test_a_student_that_spreads_its_answers_has_left_its_favourite_strategy():
     kept_back = pd.DataFrame(
         {"arm": ["SIKeD", "off-policy"], "seed": 0, "round": 0, "id": "a", "right": True}
     )
-    found = {claim["name"]: claim for claim in results.claims(answers, kept_back)}
-    assert found["leaves-one-strategy"]["effect"] == pytest.approx(0.9 - 0.6)
+    found = {claim.name: claim for claim in results.claims(answers, kept_back)}
+    assert found["leaves-one-strategy"].effect == pytest.approx(0.9 - 0.6)
 
 
 def test_a_biased_student_learns_one_solution_a_question_in_every_round(fitted, tmp_path):

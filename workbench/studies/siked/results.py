@@ -3,23 +3,21 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from workbench.claims import Claim
 from workbench.corpora.loaders.solutions import STRATEGIES
 from workbench.measures.statistics import bootstrap_mean
+from workbench.measures.summaries import summarise
 
 _STEP = re.compile(r"(?:(\w+)\s*=\s*)?\b([\w.]+)\s*(\+|-|\*|//?)\s*([\w.]*\w)")
 
 
 def accuracies(answers: pd.DataFrame) -> pd.DataFrame:
     """Share of right answers, over questions with all seeds: columns arm, kind, value, low, high, n."""
-    rows = []
-    for (arm, kind), part in answers.groupby(["arm", "kind"], sort=False):
-        found = bootstrap_mean(part["verdict"] == "correct", groups=part["item"])
-        rows.append((arm, kind, found.value, found.low, found.high, found.n))
-    return pd.DataFrame(rows, columns=["arm", "kind", "value", "low", "high", "n"])
+    right = answers.assign(right=answers["verdict"] == "correct")
+    return summarise(right, ["arm", "kind"], "right", "item")
 
 
 def verdicts(answers: pd.DataFrame) -> pd.DataFrame:
@@ -126,12 +124,12 @@ def remarks(frame: pd.DataFrame) -> list[str]:
 _MORE = "SIKeD solves more than single strategies and their combination (up to +5 points)"
 
 
-def claims(answers: pd.DataFrame, held_out: pd.DataFrame) -> list[dict[str, Any]]:
-    """The paper's claims as `run.claim` takes them; intervals over questions with all repetitions.
+def claims(answers: pd.DataFrame, held_out: pd.DataFrame) -> list[Claim]:
+    """The paper's claims; intervals over questions with all repetitions.
 
     Args:
-        answers: to the test, of `rounds.fit_all`.
-        held_out: answers to held-out training questions by round, of `rounds.held_out`.
+        answers: to the test, of `experiment.run_arms`.
+        held_out: answers to held-out training questions by round, of `experiment.held_out`.
     """
     right = answers.assign(right=answers["verdict"] == "correct").pivot_table(
         index=["kind", "item", "seed"], columns="arm", values="right", aggfunc="mean"
@@ -146,16 +144,16 @@ def claims(answers: pd.DataFrame, held_out: pd.DataFrame) -> list[dict[str, Any]
          "Learning from itself with the teacher's solutions is better than from itself alone."),
     ]  # fmt: skip
     view = "Right answers by student"
-    found = [_claim(name, says, paper, gain, ["kind", "item"], view) for name, gain, paper, says in compared]
-    return [*found, strategy_collapse_claim(answers), *_of_rounds(held_out)]
+    made = [_claim(name, says, paper, gain, ["kind", "item"], view) for name, gain, paper, says in compared]
+    return [*made, strategy_collapse_claim(answers), *_of_rounds(held_out)]
 
 
-def strategy_collapse_claim(answers: pd.DataFrame) -> dict[str, Any]:
+def strategy_collapse_claim(answers: pd.DataFrame) -> Claim:
     """Whether SIKeD's student keeps less to its commonest strategy than the student of the teacher alone."""
-    own = answers[answers["arm"].isin(["SIKeD", "combined"])]
-    common = own.groupby(["arm", "seed"])["strategy"].agg(lambda names: names.mode().iloc[0])
-    commonest = common.loc[pd.MultiIndex.from_frame(own[["arm", "seed"]])].to_numpy()
-    kept = own.assign(kept=own["strategy"].to_numpy() == commonest).pivot_table(
+    compared = answers[answers["arm"].isin(["SIKeD", "combined"])]
+    common = compared.groupby(["arm", "seed"])["strategy"].agg(lambda names: names.mode().iloc[0])
+    commonest = common.loc[pd.MultiIndex.from_frame(compared[["arm", "seed"]])].to_numpy()
+    kept = compared.assign(kept=compared["strategy"].to_numpy() == commonest).pivot_table(
         index=["kind", "item", "seed"], columns="arm", values="kept", aggfunc="mean"
     )
     says = "After SIKeD the strategy that a student likes best has a smaller share of its answers."
@@ -166,29 +164,27 @@ def strategy_collapse_claim(answers: pd.DataFrame) -> dict[str, Any]:
     )
 
 
-def _of_rounds(held_out: pd.DataFrame) -> list[dict[str, Any]]:
+def _of_rounds(held_out: pd.DataFrame) -> list[Claim]:
     """The newest solutions against the first ones, and whether gains wane; on held-out training questions."""
     right = held_out.pivot_table(
         index=["id", "seed"], columns=["arm", "round"], values="right", aggfunc="mean"
     )
-    ours = right["SIKeD"].ffill(axis=1)  # a student that has stopped stays what it is
-    newest = ours.iloc[:, -1] - right["off-policy"].ffill(axis=1).iloc[:, -1]
+    siked = right["SIKeD"].ffill(axis=1)  # a student that has stopped stays what it is
+    newest = siked.iloc[:, -1] - right["off-policy"].ffill(axis=1).iloc[:, -1]
     says = (
         "After the last round, learning from its newest solutions has been better than from its first ones."
     )
     view = "What each round brings"
-    found = [_claim("on-policy-beats-off-policy", says, "On-policy data matter", newest, ["id"], view)]
-    if len(ours.columns) > 2:
-        waning = (ours.iloc[:, 1] - ours.iloc[:, 0]) - (ours.iloc[:, -1] - ours.iloc[:, -2])
+    made = [_claim("on-policy-beats-off-policy", says, "On-policy data matter", newest, ["id"], view)]
+    if len(siked.columns) > 2:
+        waning = (siked.iloc[:, 1] - siked.iloc[:, 0]) - (siked.iloc[:, -1] - siked.iloc[:, -2])
         says = "The last round brings less than the first one with its own solutions."
-        found.append(_claim("gains-wane", says, "About three rounds suffice", waning, ["id"], view))
-    return found
+        made.append(_claim("gains-wane", says, "About three rounds suffice", waning, ["id"], view))
+    return made
 
 
-def _claim(
-    name: str, says: str, paper: str, gain: pd.Series, items: Sequence[str], view: str
-) -> dict[str, Any]:
+def _claim(name: str, says: str, paper: str, gain: pd.Series, items: Sequence[str], view: str) -> Claim:
     """A difference of shares, positive as the paper has it; `items` are the index levels of a question."""
     groups = gain.index.droplevel([level for level in gain.index.names if level not in items])
-    effect = bootstrap_mean(gain.astype(float), groups=[str(each) for each in groups]).effect()
-    return {"name": name, "says": says, "paper": paper, "unit": "share of questions", "view": view, **effect}
+    estimate = bootstrap_mean(gain.astype(float), groups=[str(item) for item in groups])
+    return Claim.of(estimate, name=name, says=says, paper=paper, unit="share of questions", view=view)
