@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
+from workbench.claims import Claim
 from workbench.corpora.loaders.problems import load_problems
 from workbench.corpora.problems import draw
 from workbench.engine.gradients.kmeans import nearest, spherical_kmeans
@@ -113,9 +114,10 @@ def relative(rounds: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (arm, number), part in rounds.assign(ratio=rounds["g_vendi_equal"] / first).groupby(["arm", "round"]):
         if len(part) == rounds["seed"].nunique():
-            mean = bootstrap_mean(part["ratio"])
-            rows.append((arm, number, int(part["n"].mean()), mean.value, mean.low, mean.high))
-    return pd.DataFrame(rows, columns=["arm", "round", "n", "g_vendi", "low", "high"])
+            row = {"arm": arm, "round": number, **bootstrap_mean(part["ratio"]).row()}
+            rows.append(row | {"n": int(part["n"].mean())})
+    columns = ["arm", "round", "n", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).rename(columns={"value": "g_vendi"})
 
 
 def filled(pools: Mapping[str, Sequence[Item]], proxy: Proxy, params: Any, k: int = 24) -> pd.DataFrame:
@@ -164,8 +166,8 @@ def outcomes(answers: pd.DataFrame, kind: str = "unseen") -> pd.DataFrame:
 
 
 # ------------------------------------------------------------------------------- claims
-def claims(outcome: pd.DataFrame, rounds: pd.DataFrame) -> list[dict[str, Any]]:
-    """Our arm against random growth, and against the same rule driven by text, as `run.claim` takes it.
+def claims(outcome: pd.DataFrame, rounds: pd.DataFrame) -> list[Claim]:
+    """Our arm against random growth, and against the same rule driven by text.
 
     Pools that stopped before they had as many problems as the largest are left out.
     """
@@ -173,35 +175,35 @@ def claims(outcome: pd.DataFrame, rounds: pd.DataFrame) -> list[dict[str, Any]]:
     whole = last[last["n"] == last["n"].max()]
     score = whole.assign(value=np.log(whole["g_vendi"]))
     share = outcome.rename(columns={"accuracy": "value"}).merge(whole[["arm", "seed"]])
-    found = []
+    made = []
     for other, paper in (
         ("random", "Prismatic Synthesis keeps rising where plain generation levels off"),
         ("embedding", "not compared in the paper"),
     ):
-        found += [
-            {
-                "name": f"prismatic-more-diverse-than-{other}",
-                "says": f"Grown by gradients, a pool has a higher G-Vendi at equal size than by {other}.",
-                "paper": paper,
-                "unit": "logarithm of the ratio",
-                "view": "G-Vendi over rounds",
-                **_paired(score, other),
-            },
-            {
-                "name": f"prismatic-teaches-more-than-{other}",
-                "says": "Students of pools grown by gradients solve more problems of unseen kinds than those "
+        made += [
+            Claim.of(
+                _over(score, other),
+                name=f"prismatic-more-diverse-than-{other}",
+                says=f"Grown by gradients, a pool has a higher G-Vendi at equal size than by {other}.",
+                paper=paper,
+                unit="logarithm of the ratio",
+                view="G-Vendi over rounds",
+            ),
+            Claim.of(
+                _over(share, other),
+                name=f"prismatic-teaches-more-than-{other}",
+                says="Students of pools grown by gradients solve more problems of unseen kinds than those "
                 f"of pools grown by {other}.",
-                "paper": paper,
-                "unit": "share of problems",
-                "view": "Accuracy out of distribution by arm",
-                **_paired(share, other),
-            },
+                paper=paper,
+                unit="share of problems",
+                view="Accuracy out of distribution by arm",
+            ),
         ]
-    return found
+    return made
 
 
-def _paired(frame: pd.DataFrame, other: str) -> dict[str, Any]:
+def _over(frame: pd.DataFrame, other: str) -> Interval:
     """`prismatic` minus another arm, paired by seed; NaN where no seed has both."""
     table = frame.pivot(index="seed", columns="arm", values="value").reindex(columns=["prismatic", other])
-    found = (table["prismatic"] - table[other]).dropna()
-    return (bootstrap_mean(found) if len(found) else Interval(np.nan, np.nan, np.nan, 0)).effect()
+    difference = (table["prismatic"] - table[other]).dropna()
+    return bootstrap_mean(difference) if len(difference) else Interval(np.nan, np.nan, np.nan, 0)

@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from math import log2
 from random import Random
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
+from workbench.claims import Claim
 from workbench.corpora.problems import Problem, draw
 from workbench.engine.encoders import embed
 from workbench.measures.statistics import Interval, spearman, wilson
@@ -103,19 +103,21 @@ def against_accuracy(values: pd.DataFrame, answers: pd.DataFrame, kind: str = "u
 
     Adds columns accuracy, low, high, rho, rho_low, rho_high, n (subsets).
     """
-    own = answers[answers["kind"] == kind].groupby("student")["right"]
-    found = {name: wilson(int(right.sum()), len(right)) for name, right in own}
+    answered = answers[answers["kind"] == kind].groupby("student")["right"]
+    shares = {student: wilson(int(right.sum()), len(right)) for student, right in answered}
+    accuracy = [shares[student] for student in values["subset"]]
     frame = values.assign(
-        accuracy=[found[name].value for name in values["subset"]],
-        low=[found[name].low for name in values["subset"]],
-        high=[found[name].high for name in values["subset"]],
+        accuracy=[share.value for share in accuracy],
+        low=[share.low for share in accuracy],
+        high=[share.high for share in accuracy],
     )
-    rho = {name: spearman(part["value"], part["accuracy"]) for name, part in frame.groupby("measure")}
+    by_measure = {name: spearman(part["value"], part["accuracy"]) for name, part in frame.groupby("measure")}
+    rho = [by_measure[name] for name in frame["measure"]]
     return frame.assign(
-        rho=[rho[name].value for name in frame["measure"]],
-        rho_low=[rho[name].low for name in frame["measure"]],
-        rho_high=[rho[name].high for name in frame["measure"]],
-        n=[rho[name].n for name in frame["measure"]],
+        rho=[correlation.value for correlation in rho],
+        rho_low=[correlation.low for correlation in rho],
+        rho_high=[correlation.high for correlation in rho],
+        n=[correlation.n for correlation in rho],
     )
 
 
@@ -127,7 +129,7 @@ def correlations(tracked: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def better_tracked(tracked: pd.DataFrame, first: str, second: str, seed: int = 0) -> Interval:
+def better_tracked(tracked: pd.DataFrame, first: str, second: str) -> Interval:
     """Spearman's ρ of one measure minus that of another, with a bootstrap over the subsets.
 
     NaN where a measure or the accuracy is the same for all.
@@ -136,7 +138,7 @@ def better_tracked(tracked: pd.DataFrame, first: str, second: str, seed: int = 0
     accuracy = tracked.drop_duplicates("subset").set_index("subset")["accuracy"].reindex(table.index)
     columns = np.column_stack([table[first], table[second], accuracy])
     n = len(columns)
-    drawn = np.random.default_rng(seed).integers(n, size=(4000, n))
+    drawn = np.random.default_rng(0).integers(n, size=(4000, n))
     ranks = rankdata(columns[drawn], axis=1)
     found = _rank_difference(ranks)
     found = found[~np.isnan(found)]  # a draw of equal values has no order
@@ -152,27 +154,24 @@ def _rank_difference(ranks: np.ndarray) -> np.ndarray:
     return ((unit[..., 0] - unit[..., 1]) * unit[..., 2]).sum(axis=1)
 
 
-def claims(tracked: pd.DataFrame) -> list[dict[str, Any]]:
-    """What the sets say about the measures, as `run.claim` takes it."""
-    own = tracked[tracked["measure"] == "G-Vendi"].iloc[0]
+def claims(tracked: pd.DataFrame) -> list[Claim]:
+    """What the sets say about the measures."""
+    gvendi = correlations(tracked).set_index("measure").loc["G-Vendi"]
     return [
-        {
-            "name": "gvendi-tracks-accuracy",
-            "says": "Sets with a higher G-Vendi make students that solve more problems of unseen kinds.",
-            "paper": "Spearman about 0.9 over more than 300 trainings",
-            "unit": "Spearman's ρ",
-            "view": "Diversity against accuracy out of distribution",
-            "effect": own["rho"],
-            "low": own["rho_low"],
-            "high": own["rho_high"],
-            "n": int(own["n"]),
-        },
-        {
-            "name": "gvendi-beats-embeddings",
-            "says": "G-Vendi ranks the sets better than the Vendi score of their texts' embeddings does.",
-            "paper": "G-Vendi tracks accuracy better than embedding Vendi",
-            "unit": "difference of Spearman's ρ",
-            "view": "How well each measure ranks the subsets",
-            **better_tracked(tracked, "G-Vendi", "embedding Vendi").effect(),
-        },
+        Claim.of(
+            Interval(gvendi["rho"], gvendi["low"], gvendi["high"], gvendi["n"]),
+            name="gvendi-tracks-accuracy",
+            says="Sets with a higher G-Vendi make students that solve more problems of unseen kinds.",
+            paper="Spearman about 0.9 over more than 300 trainings",
+            unit="Spearman's ρ",
+            view="Diversity against accuracy out of distribution",
+        ),
+        Claim.of(
+            better_tracked(tracked, "G-Vendi", "embedding Vendi"),
+            name="gvendi-beats-embeddings",
+            says="G-Vendi ranks the sets better than the Vendi score of their texts' embeddings does.",
+            paper="G-Vendi tracks accuracy better than embedding Vendi",
+            unit="difference of Spearman's ρ",
+            view="How well each measure ranks the subsets",
+        ),
     ]
