@@ -48,7 +48,7 @@ def test_real_examples_are_even_and_valid():
     found = collapse.examples(54, seed=0)
     assert len(found) == 54
     assert {prompt for prompt, _ in found} == set(asked)
-    assert all(open_ended.judge(asked[prompt], answer).valid for prompt, answer in found)
+    assert all(open_ended.grade(asked[prompt], answer).valid for prompt, answer in found)
 
 
 @pytest.fixture(scope="module")
@@ -77,4 +77,4 @@ def test_chains_share_their_first_generation_and_go_on(base, tmp_path, monkeypat
     curves = collapse.curves(found)
     assert curves["measure"].nunique() >= 4  # two steps teach few models to say two valid things
     views.collapse(curves).bundle()
-    assert [claim["n"] for claim in collapse.claims(found)] == [18, 18]
+    assert [claim.n for claim in collapse.claims(found)] == [18, 18]

@@ -11,6 +11,7 @@ import pytest
 from workbench.corpora import open_ended
 from workbench.corpora.loaders.generations import COLUMNS
 from workbench.engine import loading
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.measures.calibration import calibration
@@ -139,7 +140,7 @@ def test_claims_leave_out_models_that_descend_from_others(answers):
         table.replace({"model": renamed}).assign(model=lambda rows: rows["model"].replace("broken", "west")),
         met.replace({"first": renamed, "second": renamed}),
     )
-    effects = {claim["name"]: claim["effect"] for claim in found}
+    effects = {claim.name: claim.effect for claim in found}
     free = met[(met["first"] != met["second"]) & met["first"].isin(["free-a", "free-b", "broken"])]
     free = free[free["second"].isin(["free-a", "free-b", "broken"])]
     assert effects["models-agree-more-than-chance"] == pytest.approx(free["rescaled"].mean())
@@ -153,7 +154,7 @@ def test_a_teacher_unites_its_students_if_they_agree_more_than_what_they_began_f
         answers, frame=answers.frame.replace({"model": dict(zip(answers.models, names, strict=True))})
     )
     met = method.pairs(own)
-    effects = {each["name"]: each["effect"] for each in method.claims(own, method.cells(own), met)}
+    effects = {each.name: each.effect for each in method.claims(own, method.cells(own), met)}
     before = met[(met["first"] == "south") & (met["second"] == "west")]["same"].mean()
     assert effects["teacher-unites-students"] == pytest.approx(1 - before)  # both students copy one answer
     assert "best-answers-lower-diversity" not in effects
@@ -165,10 +166,10 @@ def test_one_answer_each_leaves_claims_of_agreement_and_none_of_repetition(answe
     first = (frame["sample"] == 0).to_numpy()
     few = replace(answers, frame=frame[first].reset_index(drop=True), vectors=answers.vectors[first])
     found = method.claims(few, method.cells(few), method.pairs(few))
-    assert [each["name"].removeprefix("models-agree-more-than-") for each in found] == [
+    assert [each.name.removeprefix("models-agree-more-than-") for each in found] == [
         "chance", "valid-answers",
     ]  # fmt: skip
-    assert all(np.isfinite(each["effect"]) for each in found)
+    assert all(np.isfinite(each.effect) for each in found)
 
 
 @pytest.mark.parametrize("change", [{"samples": 0}, {"iterations": 1}])
@@ -227,7 +228,7 @@ def test_answers_from_a_file_have_classes_and_no_oracle(tmp_path):
     assert read.frame.groupby("prompt_id")["meaning"].nunique().tolist() == [3, 3]
     table, met = method.cells(read), method.pairs(read)
     (claim,) = method.claims(read, table, met)
-    assert claim["n"] == 2
+    assert claim.n == 2
     prompt_map.explorer(table, met, method.layout(read)).bundle()
     with pytest.raises(UserError, match="either generations, or models"):
         hivemind_data.generations(tmp_path, SIZES, SimpleNamespace(**{**vars(params), "models": "x"}))
@@ -323,7 +324,8 @@ def test_models_are_asked_with_random_numbers_of_their_own(trained):
     assert found.groupby("model").size().tolist() == [72] * 4
     sampler = TransformersSampler(*loading.load(folders["south"], "cpu"))
     asked = hivemind_data.prompts(PARAMS).head(3)
-    first, second = (hivemind_data.ask(sampler, name, asked, 4, PARAMS, 8)["text"].tolist() for name in "ab")
+    params = SamplingParams(n=4, max_tokens=8, temperature=PARAMS.temperature)
+    first, second = (hivemind_data.ask(sampler, name, asked, params, 0)["text"].tolist() for name in "ab")
     assert first != second
 
 
@@ -332,7 +334,7 @@ def test_every_request_has_one_best_answer():
     known = {each.prompt: each for each in hivemind_models.every_request()}
     assert set(pairs) == set(known)
     prompt = "Name a gift for Mia, who likes the garden."
-    meaning = open_ended.judge(known[prompt], pairs[prompt]).meaning
+    meaning = open_ended.grade(known[prompt], pairs[prompt]).meaning
     shares = open_ended.shares(known[prompt])
     assert shares[meaning] > 0.8 * max(shares.values())
 
@@ -353,8 +355,8 @@ def test_the_best_setting_is_as_valid_as_the_usual_one():
     frame = sweep_frame()
     same = pd.Series(0.1, index=[f"p{i}" for i in range(6)])
     best, hot = decoding.claims(frame, same)
-    assert best["effect"] == pytest.approx(0.15 + 0.025 - 0.1)  # temperature 2, where filters keep all valid
-    assert hot["effect"] == pytest.approx(0.15 + 0.025 - 0.1)
+    assert best.effect == pytest.approx(0.15 + 0.025 - 0.1)  # temperature 2, where filters keep all valid
+    assert hot.effect == pytest.approx(0.15 + 0.025 - 0.1)
 
 
 def test_the_sweep_asks_every_model_with_every_setting(trained, tmp_path, monkeypatch):

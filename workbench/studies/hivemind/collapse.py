@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from workbench.claims import Claim
 from workbench.corpora import open_ended
 from workbench.corpora.open_ended_words import KINDS
 from workbench.engine import loading
@@ -30,6 +31,7 @@ from workbench.engine.training.train import train
 from workbench.files import cached_table
 from workbench.measures.equivalence import collision
 from workbench.measures.statistics import bootstrap_mean
+from workbench.measures.summaries import summarise_measures
 from workbench.studies.hivemind.models import CONTEXT, LONGEST, Sizes
 
 REGIMES = ("replace", "accumulate", "accumulate-subsample")
@@ -102,7 +104,7 @@ def gaussian(generations: int, seed: int, examples: int = _DRAWN, chains: int = 
 # ------------------------------------------------------------------------------- trained models
 def requests() -> list[open_ended.Request]:
     """What the models of the chains are asked."""
-    return [open_ended.request(kind, topic, "") for kind in ASKED for topic in KINDS[kind].topics]
+    return [open_ended.make_request(kind, topic, "") for kind in ASKED for topic in KINDS[kind].topics]
 
 
 def chains(folder: Path, base: Path, sizes: Sizes, params: Any) -> pd.DataFrame:
@@ -209,7 +211,7 @@ def _fit(place: Path, base: Path, read: Sequence[Pair], sizes: Sizes, seed: int)
     unread = loss(model, tokenizer, examples(240, 20_000)).nats_per_token
     rows = []
     for one, own in zip(asked, replies, strict=True):
-        found = [open_ended.judge(one, each.text) for each in own]
+        found = [open_ended.grade(one, each.text) for each in own]
         said = pd.Series([each.meaning for each in found if each.valid], dtype=object)
         rare = [name for name, share in open_ended.shares(one, open_ended.LIBRARIES[LIBRARY]).items()
                 if share < RARE]  # fmt: skip
@@ -233,35 +235,31 @@ def _written(model: Path, n: int, seed: int) -> pd.DataFrame:
 # ------------------------------------------------------------------------------- results
 def curves(frame: pd.DataFrame) -> pd.DataFrame:
     """Means over requests and chains: columns regime, generation, measure, value, low, high, n."""
-    names = {
+    titles = {
         "loss": "loss on real answers (nats/token)",
         "meanings": f"different meanings in {_EACH} answers",
         "differ": "chance that two valid answers differ",
         "tail": "rare meanings still said",
         "valid": "valid answers",
     }
-    rows, shown = [], frame.assign(differ=1 - frame["same"])
-    for (regime, generation), part in shown.groupby(["regime", "generation"], sort=False):
-        for name, title in names.items():
-            if part[name].isna().all():  # no two valid answers to any request
-                continue
-            found = bootstrap_mean(part[name], groups=part["prompt_id"])
-            rows.append((regime, generation, title, found.value, found.low, found.high, found.n))
-    return pd.DataFrame(rows, columns=["regime", "generation", "measure", "value", "low", "high", "n"])
+    differing = frame.assign(differ=1 - frame["same"])
+    return summarise_measures(differing, ["regime", "generation"], titles, "prompt_id")
 
 
-def claims(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """That replace collapses and accumulate does not, as `run.claim` takes it; intervals over requests."""
+def claims(frame: pd.DataFrame) -> list[Claim]:
+    """That replace collapses and accumulate does not; intervals over requests."""
     last = frame["generation"].max()
     meanings = frame.groupby(["regime", "generation", "prompt_id"])["meanings"].mean()
     first, unit, view = meanings["replace", 1], "different meanings", "Models that read what models wrote"
     replaced, accumulated = meanings["replace", last], meanings["accumulate", last]
     paper = "Replacing data collapses models; accumulating data does not"
-    said = [
+    compared = [
         ("replace-collapses", f"After {last} generations that replace each other, answers have fewer "
          "different meanings than those of the first.", first - replaced),
         ("accumulate-does-not", f"After {last} generations, answers have more different meanings where data "
          "accumulate than where they are replaced.", accumulated - replaced),
     ]  # fmt: skip
-    return [{"name": name, "says": says, "paper": paper, "unit": unit, "view": view,
-             **bootstrap_mean(values).effect()} for name, says, values in said]  # fmt: skip
+    return [
+        Claim.of(bootstrap_mean(gain), name=name, says=says, paper=paper, unit=unit, view=view)
+        for name, says, gain in compared
+    ]

@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.claims import Claim
 from workbench.corpora import open_ended
 from workbench.engine import loading
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.files import cached_table
 from workbench.measures.equivalence import collision
 from workbench.measures.statistics import bootstrap_mean
-from workbench.measures.summaries import averages
+from workbench.measures.summaries import summarise
 from workbench.studies.hivemind.data import agreement, ask, judged, prompts
 from workbench.studies.hivemind.models import LONGEST, Sizes
 
@@ -64,17 +66,19 @@ def sweep(folder: Path, places: Mapping[str, Path], sizes: Sizes, params: Any) -
 
 def _every_setting(name: str, place: Path, sizes: Sizes, params: Any) -> pd.DataFrame:
     sampler = TransformersSampler(*loading.load(place, params.device), batch_size=512)
-    usual = {"top_p": 1.0, "min_p": 0.0}
     return pd.concat(
         [
             ask(
-                sampler, name, prompts(params), sizes.swept, params, LONGEST,
-                **{**usual, **FILTERS[cut], "temperature": temperature},
+                sampler,
+                name,
+                prompts(params),
+                SamplingParams(n=sizes.swept, max_tokens=LONGEST, temperature=temperature, **FILTERS[cut]),
+                params.seed,
             ).assign(temperature=temperature, cut=cut)
             for temperature, cut in product(TEMPERATURES, FILTERS)
         ],
         ignore_index=True,
-    )  # fmt: skip
+    )
 
 
 def _mean(values: list[float]) -> float:
@@ -96,12 +100,12 @@ def frontier(frame: pd.DataFrame) -> pd.DataFrame:
     n (prompts).
     """
     keys = ["temperature", "cut"]
-    differ = frame.rename(columns={"prompt_id": "prompt"}).assign(value=1 - frame["between"])
-    return averages(differ, keys).merge(frame.groupby(keys, as_index=False)["valid"].mean())
+    differ = summarise(frame.assign(value=1 - frame["between"]), keys, "value", "prompt_id")
+    return differ.merge(frame.groupby(keys, as_index=False)["valid"].mean())
 
 
-def claims(frame: pd.DataFrame, same: pd.Series) -> list[dict[str, Any]]:
-    """Whether decoding removes agreement between models, as `run.claim` takes it; intervals over prompts.
+def claims(frame: pd.DataFrame, same: pd.Series) -> list[Claim]:
+    """Whether decoding removes agreement between models; intervals over prompts.
 
     The best setting is chosen on one half of the prompts and measured on the other, and the other way round.
 
@@ -117,17 +121,27 @@ def claims(frame: pd.DataFrame, same: pd.Series) -> list[dict[str, Any]]:
          for chosen, test in (halves, halves[::-1])]
     )  # fmt: skip
     paper = "min-p at temperature 2 lowers repetition but 61 % of prompts stay above 0.8"
-    common = {"paper": paper, "unit": "chance of one meaning", "view": "What decoding buys"}
+    unit, view = "chance of one meaning", "What decoding buys"
     return [
-        {"name": "decoding-leaves-agreement", **common,
-         "says": "With the most diverse setting whose answers are as often valid as with top-p 0.9 at "
-         "temperature 1, models still agree more than people.",
-         **bootstrap_mean(best - same.reindex(best.index)).effect()},
-        {"name": "min-p-leaves-agreement", **common,
-         "says": "With min-p 0.1 at temperature 2, valid answers of two models mean the same more often than "
-         "people's.",
-         **bootstrap_mean(between[HOT] - same.reindex(between.index)).effect()},
-    ]  # fmt: skip
+        Claim.of(
+            bootstrap_mean(best - same.reindex(best.index)),
+            name="decoding-leaves-agreement",
+            says="With the most diverse setting whose answers are as often valid as with top-p 0.9 at "
+            "temperature 1, models still agree more than people.",
+            paper=paper,
+            unit=unit,
+            view=view,
+        ),
+        Claim.of(
+            bootstrap_mean(between[HOT] - same.reindex(between.index)),
+            name="min-p-leaves-agreement",
+            says="With min-p 0.1 at temperature 2, valid answers of two models mean the same more often than "
+            "people's.",
+            paper=paper,
+            unit=unit,
+            view=view,
+        ),
+    ]
 
 
 def _best(between: pd.DataFrame, valid: pd.DataFrame) -> tuple[float, str]:

@@ -6,18 +6,18 @@ and by classes of meaning, which need no encoder. Intervals are over prompts.
 """
 
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import hypergeom
 
+from workbench.claims import Claim
 from workbench.measures import similarity
 from workbench.measures.equivalence import collision, rarefaction
 from workbench.measures.overlap import verbatim
 from workbench.measures.redundancy import ead, self_bleu
 from workbench.measures.statistics import bootstrap_mean
-from workbench.measures.summaries import averages, per_input_and_across
+from workbench.measures.summaries import per_input_and_across, summarise
 from workbench.studies.hivemind.data import INVALID, PEOPLE, AnswerSet, agreement
 from workbench.studies.hivemind.models import MEMBERS
 
@@ -70,9 +70,10 @@ def _of(counts: pd.Series, prompt: str, model: str) -> pd.Series:
 
 def repetitions(table: pd.DataFrame) -> pd.DataFrame:
     """Rescaled repetition of each model: columns model, value, low, high, n (prompts), valid (share)."""
-    renamed = table.assign(prompt=table["prompt_id"], value=table["rescaled"])
     valid = table.groupby("model")["valid"].mean()
-    return averages(renamed).assign(valid=lambda rows: rows["model"].map(valid))
+    return summarise(table, ["model"], "rescaled", "prompt_id").assign(
+        valid=lambda rows: rows["model"].map(valid)
+    )
 
 
 def mixed(answers: AnswerSet) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -168,8 +169,8 @@ def _principal(vectors: np.ndarray) -> np.ndarray:
 
 
 # ------------------------------------------------------------------------------- claims
-def claims(answers: AnswerSet, table: pd.DataFrame, met: pd.DataFrame) -> list[dict[str, Any]]:
-    """What models share with each other, as `run.claim` takes it; intervals over prompts.
+def claims(answers: AnswerSet, table: pd.DataFrame, met: pd.DataFrame) -> list[Claim]:
+    """What models share with each other; intervals over prompts.
 
     Args:
         answers: what was compared.
@@ -184,27 +185,45 @@ def claims(answers: AnswerSet, table: pd.DataFrame, met: pd.DataFrame) -> list[d
     if met["prompt_id"].nunique() < 2:  # nothing to draw for an interval, and no answers to other prompts
         return []
     by_prompt = between.groupby("prompt_id")[["rescaled", "same"]].mean()
-    found = [
-        ({"name": "models-agree-more-than-chance", "paper": paper, "view": view,
-          "says": f"Answers of {who} are more alike than answers to different prompts.",
-          "unit": "of the way from the random floor to paraphrases"}, by_prompt["rescaled"])
-    ]  # fmt: skip
+    made = _claim(
+        by_prompt["rescaled"],
+        name="models-agree-more-than-chance",
+        says=f"Answers of {who} are more alike than answers to different prompts.",
+        paper=paper,
+        unit="of the way from the random floor to paraphrases",
+        view=view,
+    )
     if answers.n_meanings:
         chance = by_prompt.index.map(lambda prompt: 1 / answers.n_meanings[prompt]).to_numpy()
         people = table[table["model"] == PEOPLE].set_index("prompt_id")["same"]
-        found += [
-            ({"name": "models-agree-more-than-valid-answers", "paper": paper, "view": view,
-              "says": "Answers of models trained apart mean the same more often than random valid answers.",
-              "unit": "chance of one meaning"}, by_prompt["same"] - chance),
-            ({"name": "models-agree-more-than-people", "view": view,
-              "paper": "implied: models converge where people differ",
-              "says": "Answers of models trained apart mean the same more often than people's answers.",
-              "unit": "chance of one meaning"}, by_prompt["same"] - people.reindex(by_prompt.index)),
+        made += [
+            *_claim(
+                by_prompt["same"] - chance,
+                name="models-agree-more-than-valid-answers",
+                says="Answers of models trained apart mean the same more often than random valid answers.",
+                paper=paper,
+                view=view,
+            ),
+            *_claim(
+                by_prompt["same"] - people.reindex(by_prompt.index),
+                name="models-agree-more-than-people",
+                says="Answers of models trained apart mean the same more often than people's answers.",
+                paper="implied: models converge where people differ",
+                view=view,
+            ),
             *_tuning(table),
             *_united(met, view),
-        ]  # fmt: skip
-    # one model, one answer each, or answers that are the same everywhere leave nothing to say
-    return [{**told, **bootstrap_mean(values).effect()} for told, values in found if values.notna().any()]
+        ]
+    return made
+
+
+def _claim(
+    gain: pd.Series, *, name: str, says: str, paper: str, view: str, unit: str = "chance of one meaning"
+) -> list[Claim]:
+    """None where no prompt says anything: one model, one answer each, or the same answer everywhere."""
+    if gain.isna().all():
+        return []
+    return [Claim.of(bootstrap_mean(gain), name=name, says=says, paper=paper, unit=unit, view=view)]
 
 
 def _trained_apart(answers: AnswerSet) -> set[frozenset[str]]:
@@ -214,33 +233,32 @@ def _trained_apart(answers: AnswerSet) -> set[frozenset[str]]:
     return set(map(frozenset, combinations(known, 2)))
 
 
-def _tuning(table: pd.DataFrame) -> list[tuple[dict[str, str], pd.Series]]:
+def _tuning(table: pd.DataFrame) -> list[Claim]:
     """What fine-tuning does to the chance that two answers of a model mean the same."""
     same = table.pivot(index="prompt_id", columns="model", values="same")
-    told = {
+    claimed = {
         "teacher": ("teacher-lowers-diversity", "Fine-tuning on samples of one teacher makes a model's own "
                     "answers mean the same more often.", "aligned models repeat themselves more"),
         "best": ("best-answers-lower-diversity", "Fine-tuning on single best answers makes a model's own "
                  "answers mean the same more often.", "implied: rewards for one preferred answer"),
     }  # fmt: skip
-    found = []
-    for reads, (name, says, paper) in told.items():
-        members = [each for each in MEMBERS if each.reads == reads and each.name in same]
-        if not members:
-            continue
-        rise = pd.concat([same[each.name] - same[each.of] for each in members], axis=1).mean(axis=1)
-        claim = {"name": name, "says": says, "paper": paper, "unit": "chance of one meaning"}
-        found.append(({**claim, "view": "How much each model repeats itself"}, rise))
-    return found
+    made = []
+    for reads, (name, says, paper) in claimed.items():
+        members = [member for member in MEMBERS if member.reads == reads and member.name in same]
+        if members:
+            rises = [same[member.name] - same[member.of] for member in members]
+            rise = pd.concat(rises, axis=1).mean(axis=1)
+            made += _claim(rise, name=name, says=says, paper=paper, view="How much each model repeats itself")
+    return made
 
 
-def _united(met: pd.DataFrame, view: str) -> list[tuple[dict[str, str], pd.Series]]:
+def _united(met: pd.DataFrame, view: str) -> list[Claim]:
     """What one teacher does to the chance that answers of two of its students mean the same."""
     same = {
         frozenset(pair): part.set_index("prompt_id")["same"]
         for pair, part in met.groupby(["first", "second"])
     }
-    students = [each for each in MEMBERS if each.reads == "teacher"]
+    students = [member for member in MEMBERS if member.reads == "teacher"]
     rises = [
         same[frozenset((a.name, b.name))] - same[frozenset((a.of, b.of))]
         for a, b in combinations(students, 2)
@@ -248,11 +266,10 @@ def _united(met: pd.DataFrame, view: str) -> list[tuple[dict[str, str], pd.Serie
     ]
     if not rises:
         return []
-    claim = {
-        "name": "teacher-unites-students",
-        "says": "Fine-tuning on samples of one teacher makes answers of two models mean the same more often.",
-        "paper": "implied: models trained on each other's samples converge",
-        "unit": "chance of one meaning",
-        "view": view,
-    }
-    return [(claim, pd.concat(rises, axis=1).mean(axis=1))]
+    return _claim(
+        pd.concat(rises, axis=1).mean(axis=1),
+        name="teacher-unites-students",
+        says="Fine-tuning on samples of one teacher makes answers of two models mean the same more often.",
+        paper="implied: models trained on each other's samples converge",
+        view=view,
+    )
