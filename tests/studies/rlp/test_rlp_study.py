@@ -36,8 +36,8 @@ def planned(**given):
 def test_a_chain_is_worked_out_and_judged_by_its_last_word():
     chain = Chain(3, ("+4", "*7"), 3)
     assert chain.question == "3 +4 *7 _ ="
-    assert thoughts.worked(chain) == "3 +4 *7 _ = <t> 7 9 </t> 9 ."
-    assert thoughts.read(chain.question) == chain
+    assert thoughts.worked_document(chain) == "3 +4 *7 _ = <t> 7 9 </t> 9 ."
+    assert thoughts.parse_question(chain.question) == chain
     assert chain.right(" 9")
     assert chain.right(" <t> 1 2 </t> 9 .")
     assert not chain.right(" <t> 7 9 </t> 8")
@@ -58,23 +58,23 @@ def test_an_aim_has_many_right_answers_and_each_step_counts():
     assert not aim.right(" +4 8 *7")  # leads there, but 3 + 4 is not 8
     assert not aim.right(" +4 7")
     assert not aim.right(" +4 7 *3")
-    assert thoughts.read(aim.question) is None
+    assert thoughts.parse_question(aim.question) is None
 
 
 def test_documents_as_found_think_half_of_the_time_and_seldom_to_a_purpose():
     rng = np.random.default_rng(0)
     chains = thoughts.draw(2_000, [3], 5, rng)
-    found = [thoughts.found(chain, 0.3, 0.0, rng) for chain in chains]
+    found = [thoughts.raw_document(chain, 0.3, 0.0, rng) for chain in chains]
     thinking = [(chain, text) for chain, text in zip(chains, found, strict=True) if "<t>" in text]
     assert len(thinking) / 2_000 == pytest.approx(0.5, abs=0.05)
-    useful = np.mean([text == thoughts.worked(chain) for chain, text in thinking])
+    useful = np.mean([text == thoughts.worked_document(chain) for chain, text in thinking])
     assert useful == pytest.approx(0.3, abs=0.06)
     assert all(chain.right(text.partition("=")[2]) for chain, text in zip(chains, found, strict=True))
 
 
 def test_the_words_of_the_language_are_tokens():
     tokenizer = word_tokenizer(thoughts.VOCABULARY)
-    text = thoughts.worked(Chain(3, ("+4", "*7"), 3))
+    text = thoughts.worked_document(Chain(3, ("+4", "*7"), 3))
     ids = encode(tokenizer, [text])[0]
     assert len(ids) == 1 + len(text.split())
     assert tokenizer.decode(ids, skip_special_tokens=True) == text
@@ -146,9 +146,9 @@ def test_a_gain_that_one_repetition_lacks_is_not_resolved():
     index = pd.MultiIndex.from_product([range(3), range(200)], names=["seed", "item"])
     gain = pd.Series(np.repeat([0.7, 0.6, 0.1], 200), index)  # each certain, over questions
     claim = results._claim("name", "paper", gain, "view", "says")
-    assert claim["effect"] == pytest.approx(1.4 / 3)
-    assert claim["n"] == 3
-    assert claim["low"] < 0 < claim["high"]
+    assert claim.effect == pytest.approx(1.4 / 3)
+    assert claim.n == 3
+    assert claim.low < 0 < claim.high
 
 
 def test_the_examples_come_out_as_they_do_by_hand():
@@ -196,7 +196,7 @@ def test_a_given_model_and_text_go_through_every_arm(tmp_path):
     assert tables["predictions"].groupby("arm").size().to_dict() == dict.fromkeys(plan.arms, 3)
     assert len(tables["replies"]) == 0
     assert {"step", "thought"} <= set(tables["snapshots"])
-    assert {claim["name"] for claim in results.claims(tables)} == {
+    assert {claim.name for claim in results.claims(tables)} == {
         "rlp-beats-text-at-equal-compute", "rlp-beats-the-same-text", "random-positions-do"
     }  # fmt: skip
     history = experiment.history(tmp_path / "out", plan)

@@ -1,13 +1,13 @@
 """What 11_rlp found: predictions, pass@k, how many answers are left, thoughts, and claims."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from scipy.special import comb
 
+from workbench.claims import Claim
 from workbench.measures.equivalence import rarefaction
-from workbench.measures.statistics import Interval, bootstrap_mean
+from workbench.measures.statistics import bootstrap_mean
+from workbench.measures.summaries import summarise_measures
 from workbench.studies.rlp.plan import ANYWHERE, BASE, BOTH, COMPUTE, GRPO, RLP, TOKENS
 
 # Titles of the pictures that show what is claimed.
@@ -45,23 +45,19 @@ def passes(replies: pd.DataFrame) -> pd.DataFrame:
     shown = replies[replies["arm"].isin(COMPARED)]
     counts = shown.groupby(["kind", "arm", *ITEM], sort=False)["right"].agg(["size", "sum"]).reset_index()
     rows = []
-    for (kind, arm), own in counts.groupby(["kind", "arm"], sort=False):
-        n = int(own["size"].min())
+    for (kind, arm), part in counts.groupby(["kind", "arm"], sort=False):
+        n = int(part["size"].min())
         for k in [2**power for power in range(int(np.log2(n)) + 1)]:
-            values = [pass_at(n, right, k) for right in own["sum"]]
-            rows.append(
-                {"kind": kind, "arm": arm, "k": k, **_row(bootstrap_mean(values, groups=own["item"]))}
-            )
+            values = [pass_at(n, right, k) for right in part["sum"]]
+            mean = bootstrap_mean(values, groups=part["item"])
+            rows.append({"kind": kind, "arm": arm, "k": k, **mean.row()})
     return pd.DataFrame(rows)
 
 
 def predicted(predictions: pd.DataFrame) -> pd.DataFrame:
     """Nats of the true next tokens by arm: columns arm, thought (without, with), value, low, high, n."""
-    return pd.DataFrame([
-        {"arm": arm, "thought": name, **_row(bootstrap_mean(own[column], groups=own["item"]))}
-        for arm, own in predictions.groupby("arm", sort=False)
-        for name, column in (("without a thought", "nats"), ("after a thought", "nats_with"))
-    ])  # fmt: skip
+    titles = {"nats": "without a thought", "nats_with": "after a thought"}
+    return summarise_measures(predictions, ["arm"], titles, "item").rename(columns={"measure": "thought"})
 
 
 def different(replies: pd.DataFrame) -> pd.DataFrame:
@@ -86,13 +82,8 @@ def different(replies: pd.DataFrame) -> pd.DataFrame:
 
 def narrowed(table: pd.DataFrame) -> pd.DataFrame:
     """`different` by arm: columns arm, measure, value, low, high, n (aims)."""
-    names = {"different": "different among four right", "right": "right"}
-    return pd.DataFrame([
-        {"arm": arm, "measure": named, **_row(bootstrap_mean(own[column], groups=own["item"]))}
-        for arm, own in table.groupby("arm", sort=False)
-        for column, named in names.items()
-        if own[column].notna().any()
-    ])  # fmt: skip
+    titles = {"different": "different among four right", "right": "right"}
+    return summarise_measures(table, ["arm"], titles, "item")
 
 
 def table(replies: pd.DataFrame, thought: pd.DataFrame) -> pd.DataFrame:
@@ -112,12 +103,12 @@ def _answers(own: pd.DataFrame) -> float:
     return own.groupby(ITEM)["answer"].nunique().mean()
 
 
-def claims(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
-    """What the papers say, as `run.claim` takes it; intervals are over repetitions (one: over questions)."""
+def claims(tables: dict[str, pd.DataFrame]) -> list[Claim]:
+    """What the papers say; intervals are over repetitions (one: over questions)."""
     predictions, replies = tables["predictions"], tables["replies"]
     nats = _by_arm(predictions.assign(nats=_better(predictions)), "nats")
     paper = "RLP beats continued pre-training"
-    found = [
+    made = [
         _claim("rlp-beats-text-at-equal-compute", paper, nats[COMPUTE] - nats[RLP], PREDICTED,
                "After RLP the next token costs fewer nats than after more text at equal compute."),
         _claim("rlp-beats-the-same-text", paper, nats[TOKENS] - nats[RLP], PREDICTED,
@@ -127,12 +118,12 @@ def claims(tables: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
                "After RLP at random positions the chosen next tokens cost fewer nats than before."),
     ]  # fmt: skip
     if not len(replies):
-        return found
+        return made
     chains, aims = replies[replies["kind"] == "chain"], different(replies)
     right, kinds = _by_arm(chains, "right"), _by_arm(aims, "different")
     narrow = "Reinforcement narrows what a model answers"
     return [
-        *found,
+        *made,
         _claim("grpo-sharpens", "Reinforcement raises pass@1", right[GRPO] - right[BASE], PASSES,
                "After GRPO a reply to a chain is right more often.", "share of replies"),
         _claim("rlp-helps-grpo", "RLP's gains last through later training", right[BOTH] - right[GRPO], PASSES,
@@ -155,14 +146,8 @@ def _by_arm(rows: pd.DataFrame, column: str) -> pd.DataFrame:
     return rows.astype({column: float}).pivot_table(index=ITEM, columns="arm", values=column)
 
 
-def _claim(
-    name: str, paper: str, gain: pd.Series, view: str, says: str, unit: str = "nats"
-) -> dict[str, Any]:
+def _claim(name: str, paper: str, gain: pd.Series, view: str, says: str, unit: str = "nats") -> Claim:
     gain = gain.dropna()
     repeated = gain.groupby("seed").mean()
-    effect = bootstrap_mean(repeated if len(repeated) > 1 else gain).effect()
-    return {"name": name, "says": says, "paper": paper, "unit": unit, "view": view, **effect}
-
-
-def _row(interval: Interval) -> dict[str, float]:
-    return {"value": interval.value, "low": interval.low, "high": interval.high, "n": interval.n}
+    estimate = bootstrap_mean(repeated if len(repeated) > 1 else gain)
+    return Claim.of(estimate, name=name, says=says, paper=paper, unit=unit, view=view)
