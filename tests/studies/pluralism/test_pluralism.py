@@ -10,18 +10,24 @@ import pytest
 import torch
 
 from workbench.corpora import populations
-from workbench.corpora.loaders.opinions import ANSWER, AnswerDistribution, Question, put
+from workbench.corpora.loaders.opinions import ANSWER, AnswerDistribution, Question, format_question
 from workbench.engine import loading, models
 from workbench.engine.entailment import Entailment
-from workbench.engine.sampling.sampler import Completion
+from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.studies.pluralism import elicitation, experiment, method, overton, results, tuning, views
 from workbench.studies.pluralism.experiment import ARMS, BEFORE, DPO
 from workbench.studies.pluralism.method import NOBODY, Task
 
-LUNCH = Question("lunch", "Which lunch?", ("soup", "bread", "fish pie"), AnswerDistribution((0.5, 0.3, 0.2), 100),
-                 {"hill": AnswerDistribution((0.8, 0.1, 0.1), 60), "sea": AnswerDistribution((0.05, 0.6, 0.35), 40)})  # fmt: skip
+LUNCH_GROUPS = {
+    "hill": AnswerDistribution((0.8, 0.1, 0.1), 60),
+    "sea": AnswerDistribution((0.05, 0.6, 0.35), 40),
+}
+LUNCH_OPTIONS = ("soup", "bread", "fish pie")
+LUNCH = Question(
+    "lunch", "Which lunch?", LUNCH_OPTIONS, AnswerDistribution((0.5, 0.3, 0.2), 100), LUNCH_GROUPS
+)
 OFTEN = Question("often", "How often?", ("never", "always"), AnswerDistribution((0.25, 0.75)), ordinal=(0, 1))
 LEVEL = Question("level", "Heads?", ("heads", "tails"), AnswerDistribution((0.5, 0.5)))
 TASK = Task([LUNCH, OFTEN], ["hill", "sea"], "From the {group}: ", "Anybody: ", [])
@@ -30,16 +36,16 @@ PARAMS = {"profile": "tiny", "seed": 0, "model": "embedded", "questions": "embed
           "limit": None, "device": "cpu"}  # fmt: skip
 
 
-class Says:
+class Says(Sampler):
     """A sampler that goes through its replies, whatever the prompt."""
 
     def __init__(self, *texts):
         self.texts, self.prompts = texts, []
 
-    def sample(self, prompts, n=1, **_):
+    def sample(self, prompts, params):
         self.prompts += prompts
-        drawn = iter(self.texts * (1 + n * len(prompts)))
-        return [[Completion(next(drawn), [], [], "stop") for _ in range(n)] for _ in prompts]
+        drawn = iter(self.texts * (1 + params.n * len(prompts)))
+        return [[Completion(next(drawn), [], [], "stop") for _ in range(params.n)] for _ in prompts]
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +63,9 @@ def test_likelihoods_are_those_of_the_model_over_all_rotations(sampler, letters)
     found = elicitation.from_logprobs(sampler, [OFTEN], letters)
     expected, mass = [], []
     for order in (("never", "always"), ("always", "never")):
-        before = sampler.tokenizer(put(OFTEN.prompt, order, letters) + ANSWER, return_tensors="pt")[
-            "input_ids"
-        ]
+        before = sampler.tokenizer(
+            format_question(OFTEN.prompt, order, letters) + ANSWER, return_tensors="pt"
+        )["input_ids"]
         ends = {"never": "AB"[order.index("never")], "always": "AB"[order.index("always")]}
         scores = []
         for option in OFTEN.options:
@@ -198,7 +204,7 @@ def test_claims_of_what_no_question_tells_are_not_made():
     frame = asked(("often", [0.5, 0.5]), ("often", [0.9, 0.1])).assign(arm=[BEFORE, DPO], seed=0)
     found = method.distances(frame, [unanimous]).assign(set=results.TUNED)
     gains = method.steered(method.steering(frame, replace(TASK, groups=[])), ["arm", "seed"])
-    names = [claim["name"] for claim in results.claims(found, gains)]
+    names = [claim.name for claim in results.claims(found, gains)]
     assert names == ["majority-tuning-moves-away"]
 
 
@@ -226,7 +232,7 @@ def test_lessons_prefer_the_majority_and_the_control_draws_as_people_do():
     rows = tuning.lessons([LUNCH, LEVEL], 600, 0)
     assert {row.chosen for row in rows} == {" soup"}
     assert Counter(row.rejected for row in rows)[" bread"] == pytest.approx(360, abs=60)
-    assert {row.prompt for row in rows} > {put(LUNCH.prompt, LUNCH.options, letters=False)}
+    assert {row.prompt for row in rows} > {format_question(LUNCH.prompt, LUNCH.options, letters=False)}
     drawn = Counter(row.chosen for row in tuning.lessons([LUNCH], 600, 0, drawn=True))
     assert [drawn[f" {option}"] / 600 for option in LUNCH.options] == pytest.approx((0.5, 0.3, 0.2), abs=0.06)
     assert all(row.chosen != row.rejected for row in rows)
@@ -304,7 +310,7 @@ def test_results_claims_and_pictures_of_the_arms(made):
     gains = results.steered_by_arm(answers, plan.task)
     claims = results.claims(found, gains)
     assert len(claims) == 8
-    assert all(claim["low"] <= claim["effect"] <= claim["high"] for claim in claims)
+    assert all(claim.low <= claim.effect <= claim.high for claim in claims)
     table = results.by_readout(experiment.read_before(folder, plan), plan)
     unread = table.drop_duplicates("readout").set_index("readout")["unread"]
     assert unread[["texts", "percentages", "equal shares"]].tolist() == [0, 6, 0]
@@ -320,7 +326,7 @@ def test_results_claims_and_pictures_of_the_arms(made):
              views.browser(replies, plan.task.questions)]  # fmt: skip
     titles = {(each.view if hasattr(each, "view") else each).record["title"] for each in drawn}
     assert len(titles) == len(drawn)
-    assert {claim["view"] for claim in claims} <= titles
+    assert {claim.view for claim in claims} <= titles
 
 
 def test_drawn_chances_are_tested_like_dice(made):

@@ -13,13 +13,11 @@ import numpy as np
 import pandas as pd
 
 from workbench.corpora import populations
-from workbench.corpora.loaders import opinions
-from workbench.corpora.loaders.opinions import AnswerDistribution, Question
+from workbench.corpora.loaders.opinions import AnswerDistribution, Question, load_opinions
 from workbench.engine.sampling.sampler import Sampler
-from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.measures import distributions as measures
-from workbench.measures.statistics import bootstrap_mean
+from workbench.measures.summaries import summarise_measures
 from workbench.studies.pluralism import elicitation
 from workbench.studies.pluralism.elicitation import Reading
 
@@ -64,7 +62,7 @@ def task(params: Any, limit: int) -> Task:
         return Task(found, list(populations.VILLAGES), persona, populations.WHO.format(name="Somebody"), [])
     if "{group}" not in params.persona:
         raise UserError("persona must say where the group's name stands: write {group} there.")
-    read = opinions.load(params.questions, limit)
+    read = load_opinions(params.questions, limit)
     groups = sorted({name for each in read.questions for name in each.groups})
     return Task(read.questions, groups, params.persona, "", [str(read)])
 
@@ -122,7 +120,7 @@ def every_readout(sampler: Sampler, k: int, seed: int) -> dict[str, ReadOut]:
     """All that the model allows: of a server's, likelihoods are not known."""
     likelihoods = {"letters": by_letter, "texts": by_text}
     return {
-        **(likelihoods if isinstance(sampler, TransformersSampler) else {}),
+        **(likelihoods if sampler.logprobs else {}),
         f"{k} samples": lambda sampler, asked: elicitation.by_samples(sampler, asked, k, seed)[0],
         "percentages": lambda sampler, asked: elicitation.verbalized(sampler, asked, seed),
     }
@@ -195,13 +193,7 @@ def baselines(questions: Sequence[Question], k: int) -> pd.DataFrame:
 def summary(frame: pd.DataFrame, by: Sequence[str] = ("readout",)) -> pd.DataFrame:
     """Means with intervals over questions: `by`, and columns measure, value, low, high, n."""
     names = [name for name in (*measures.MEASURES, "wasserstein_share", "valid", "order") if name in frame]
-    rows = []
-    for key, part in frame.groupby(list(by), sort=False):
-        for name in names:
-            if part[name].notna().any():
-                found = bootstrap_mean(part[name], groups=part["id"])
-                rows.append((*key, name, found.value, found.low, found.high, found.n))
-    return pd.DataFrame(rows, columns=[*by, "measure", "value", "low", "high", "n"])
+    return summarise_measures(frame, by, {name: name for name in names}, "id")
 
 
 # ------------------------------------------------------------------------------- steering

@@ -92,5 +92,5 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
         for name, suffix in counted.items():
             mean = bootstrap_mean(part[f"covered{suffix}"], groups=part["id"])
             expected, k = part[f"expected{suffix}"].mean(), part["k"].mean()
-            rows.append((arm, name, mean.value, mean.low, mean.high, expected, mean.n, k))
+            rows.append({"arm": arm, "views": name, **mean.row(), "expected": expected, "k": k})
     return pd.DataFrame(rows, columns=["arm", "views", "value", "low", "high", "expected", "n", "k"])

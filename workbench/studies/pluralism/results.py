@@ -1,15 +1,15 @@
 """What came of 12_pluralism: before and after tuning, and the claims."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.stats import chisquare
 
+from workbench.claims import Claim
 from workbench.corpora.loaders.opinions import Question
 from workbench.measures import distributions as measures
-from workbench.measures.statistics import bootstrap_mean
+from workbench.measures.statistics import Interval, bootstrap_mean
 from workbench.studies.pluralism import overton
 from workbench.studies.pluralism.elicitation import option_counts
 from workbench.studies.pluralism.experiment import BEFORE, DPO, DRAWN, SFT, Plan
@@ -131,8 +131,8 @@ def drawn_chances(replies: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def claims(found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[str, Any]]:
-    """As `run.claim` takes them; intervals are over questions, with all seeds of each.
+def claims(found: pd.DataFrame, gains: pd.DataFrame) -> list[Claim]:
+    """What tuning does; intervals are over questions, with all seeds of each.
 
     Args:
         found: `table`.
@@ -160,25 +160,28 @@ def claims(found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[str, Any]]:
         ("tuning-lowers-steering", gains, ("other_nats", "JSD, nats"), BEFORE, DPO, steers, steer,
          "Naming a group instead of another brings the tuned model less far towards it than before."),
     ]  # fmt: skip
-    claimed = [
-        {"name": name, "says": says, "paper": paper, "unit": unit, "view": view,
-         **_paired(rows, measure, more, less)}
+    made = [
+        Claim.of(_paired(rows, measure, more, less), name=name, says=says, paper=paper, unit=unit, view=view)
         for name, rows, (measure, unit), more, less, paper, view, says in compared
         if {more, less} <= set(rows.dropna(subset=measure)["arm"])
-    ]  # fmt: skip
+    ]
     before = gains[gains["arm"] == BEFORE].dropna(subset="other_nats")
     if len(before):
-        claimed.append(
-            {"name": "naming-the-group-helps", "paper": "Prompting as a group brings models nearer to it",
-             "says": "Asked as a member of a group, the model is nearer to it than as one of another group.",
-             "unit": "JSD, nats", "view": steer,
-             **bootstrap_mean(before["other_nats"].astype(float), groups=before["id"]).effect()}
-        )  # fmt: skip
-    return claimed
+        made.append(
+            Claim.of(
+                bootstrap_mean(before["other_nats"].astype(float), groups=before["id"]),
+                name="naming-the-group-helps",
+                says="Asked as a member of a group, the model is nearer to it than as one of another group.",
+                paper="Prompting as a group brings models nearer to it",
+                unit="JSD, nats",
+                view=steer,
+            )
+        )
+    return made
 
 
-def _paired(rows: pd.DataFrame, measure: str, more: str, less: str) -> dict[str, Any]:
+def _paired(rows: pd.DataFrame, measure: str, more: str, less: str) -> Interval:
     """More minus less on the same questions (as the same group) and seeds."""
     keys = [name for name in ("id", "target", "seed") if name in rows]
     wide = rows.pivot_table(index=keys, columns="arm", values=measure)
-    return bootstrap_mean(wide[more] - wide[less], groups=list(wide.index.get_level_values("id"))).effect()
+    return bootstrap_mean(wide[more] - wide[less], groups=list(wide.index.get_level_values("id")))
