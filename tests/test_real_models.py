@@ -11,7 +11,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib import import_module
-from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -26,6 +25,7 @@ from workbench.corpora import lego, walks
 from workbench.corpora.problems import draw
 from workbench.engine import loading
 from workbench.engine.sampling.batching import end_tokens
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import Framed, continued, encode
 from workbench.lab.record import read_run
@@ -194,14 +194,15 @@ def test_settings_in_a_folder_do_not_change_how_it_is_sampled(folders):
     assert model.generation_config.repetition_penalty == 2
     assert end_tokens(model) == {*tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])}
     sampler = TransformersSampler(model, tokenizer)
-    asked = {"prompts": ["Once upon"], "n": 8, "max_new_tokens": 30}
-    drawn, likeliest = sampler.sample(**asked), sampler.sample(**asked, temperature=0)[0][0]
-    (ids,) = encode(tokenizer, asked["prompts"])
+    prompts, params = ["Once upon"], SamplingParams(n=8, max_tokens=30)
+    drawn = sampler.sample(prompts, params)
+    likeliest = sampler.sample(prompts, replace(params, temperature=0))[0][0]
+    (ids,) = encode(tokenizer, prompts)
     by_transformers = model.generate(torch.tensor([ids]), max_new_tokens=30, do_sample=False)
     assert by_transformers[0, len(ids) :].tolist() != likeliest.tokens  # penalised
     ends = model.generation_config.eos_token_id
     model.generation_config = transformers.GenerationConfig(eos_token_id=ends)
-    assert sampler.sample(**asked) == drawn
+    assert sampler.sample(prompts, params) == drawn
     plain = model.generate(torch.tensor([ids]), max_new_tokens=30, do_sample=False, pad_token_id=0)
     assert plain[0, len(ids) :].tolist() == likeliest.tokens
 
@@ -227,17 +228,16 @@ class Notes(TransformersSampler):
         super().__init__(*pair)
         self.prompts = []
 
-    def sample(self, prompts, **options):
+    def sample(self, prompts, params):
         self.prompts += prompts
-        return super().sample(prompts, **{**options, "max_new_tokens": 4})
+        return super().sample(prompts, replace(params, max_tokens=4))
 
 
 def questions_to(sampler):
     """What 01, 10, 09 and a judge ask it."""
     method.ask(sampler, [0], seed=0)
     asked = pd.DataFrame({"prompt_id": ["a"], "prompt": ["Name a toy."], "category": [""]})
-    settings = SimpleNamespace(seed=0, temperature=1.0, top_p=0.9, min_p=0.0)
-    data.ask(sampler, "x", asked, 1, settings, 4)
+    data.ask(sampler, "x", asked, SamplingParams(max_tokens=4, top_p=0.9), 0)
     generators.from_sampler(sampler)(generators.items(draw(2, 0)), 1, 0)
     judge([("Tom had a", " toy.")], sampler)
     return sampler.prompts

@@ -10,6 +10,7 @@ import torch
 
 from tests.benchmarks.side_by_side import compare
 from workbench.engine import models
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 
 TEXT = (
@@ -38,7 +39,7 @@ def main(rounds: int = 5) -> None:
 
     def ours(prompts: list[str], size: int, **settings: float) -> int:
         sampler = TransformersSampler(model, tokenizer, batch_size=size)
-        found = sampler.sample(prompts, max_new_tokens=NEW, **settings)
+        found = sampler.sample(prompts, SamplingParams(max_tokens=NEW, **settings))
         return sum(len(completion.tokens) for row in found for completion in row)
 
     print("64 equal prompts")

@@ -16,7 +16,7 @@ from tests.benchmarks.side_by_side import compare
 from workbench.engine import models
 from workbench.engine.rl.grpo import reinforce
 from workbench.engine.rl.objective import RLConfig, group_advantages
-from workbench.engine.sampling.sampler import Completion
+from workbench.engine.sampling.sampler import Completion, SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.loop import quick_attention
 
@@ -41,7 +41,7 @@ def bare(model: torch.nn.Module, tokenizer: object, prompts: list[str]) -> int:
     with quick_attention(model, NEW):
         for step in range(STEPS):
             asked = [prompts[(step * 8 + place) % len(prompts)] for place in range(8)]
-            found = sampler.sample(asked, n=group, max_new_tokens=NEW, seed=step)
+            found = sampler.sample(asked, SamplingParams(n=group, max_tokens=NEW, seed=step))
             tokens = torch.tensor([each.tokens for row in found for each in row])
             rewards = torch.tensor([[share(each.tokens) for each in row] for row in found])
             advantages = group_advantages(rewards, "group").flatten()

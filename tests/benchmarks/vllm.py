@@ -14,7 +14,7 @@ import torch
 
 from tests.benchmarks.side_by_side import compare
 from workbench.engine import loading, models
-from workbench.engine.sampling.sampler import Sampler
+from workbench.engine.sampling.sampler import Sampler, SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.sampling.vllm_server import VllmServerSampler
 
@@ -28,7 +28,7 @@ def tokens(sampler: Sampler, new: int) -> int:
     """Tokens in `ROWS` rows of at most `new`."""
     words = TEXT.split()
     prompts = [" ".join(words[: 2 + index % 20]) for index in range(ROWS)]
-    found = sampler.sample(prompts, max_new_tokens=new)
+    found = sampler.sample(prompts, SamplingParams(max_tokens=new))
     return sum(len(row.tokens) for (row,) in found)
 
 

@@ -17,8 +17,9 @@ from workbench.corpora.stories.story import story_at
 from workbench.engine import loading, models
 from workbench.engine.gradients.sketch_files import read_sketches
 from workbench.engine.sampling.load import sampler
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.errors import UserError
-from workbench.studies.hivemind.answer_files import Decoding, answer_file, read_answers
+from workbench.studies.hivemind.answer_files import answer_file, read_answers
 
 PROMPTS = [f"{number}: {story_at(number, seed=0).text[:20]}" for number in range(150)]  # three shards
 WORDS = ["--samples", "2", "--max-new-tokens", "8", "--top-p", "0.9", "--seed", "3"]
@@ -41,7 +42,9 @@ def prompts(root):
 def alone(model, folder):
     """The answers that one process gives."""
     asked = [(prompt, prompt, "") for prompt in dict.fromkeys(PROMPTS)]
-    answer_file(sampler(str(model)), str(model), asked, folder, Decoding(2, 8, top_p=0.9, seed=3))
+    answer_file(
+        sampler(str(model)), str(model), asked, folder, SamplingParams(n=2, max_tokens=8, top_p=0.9, seed=3)
+    )
     return read_answers(folder)
 
 
@@ -62,14 +65,14 @@ def test_two_processes_answer_as_one_and_what_is_there_is_not_asked_again(root, 
 
 
 def test_answers_of_another_decoding_model_or_prompts_are_refused_by_name(model, tmp_path):
-    asked, decoding = [("1", "Once", ""), ("2", "There", "")], Decoding(max_new_tokens=2)
+    asked, decoding = [("1", "Once", ""), ("2", "There", "")], SamplingParams(max_tokens=2)
     with pytest.raises(UserError, match="the data is empty"):
         answer_file(sampler(str(model)), "m", [], tmp_path / "none", decoding)
     answer_file(sampler(str(model)), "m", asked, tmp_path / "a", decoding)
     for changed, said in [
         (("n", asked, tmp_path / "a", decoding), "model"),
         (("m", asked[:1], tmp_path / "a", decoding), "prompts"),
-        (("m", asked, tmp_path / "a", Decoding(max_new_tokens=2, temperature=0.5)), "temperature"),
+        (("m", asked, tmp_path / "a", SamplingParams(max_tokens=2, temperature=0.5)), "temperature"),
     ]:
         with pytest.raises(
             UserError, match=f"a holds answers with another {said}: delete it or choose another"

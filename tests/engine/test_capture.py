@@ -12,6 +12,7 @@ from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import capture, hooked
 from workbench.engine.interpretability.stream import stream
 from workbench.engine.sampling import decoding
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import encode
 from workbench.errors import UserError
@@ -141,7 +142,7 @@ def test_hooks_hold_in_sampling_where_the_lean_step_steps_aside(monkeypatch):
     monkeypatch.setattr(decoding.LlamaStep, "__call__", lambda *_: lean.append(1))
     with hooked(model, {"mlp.0": lambda value, _: value}):
         assert not decoding.LlamaStep.fits(model)
-        TransformersSampler(model, tokenizer).sample(["The cat"], max_new_tokens=4)
+        TransformersSampler(model, tokenizer).sample(["The cat"], SamplingParams(max_tokens=4))
     assert not lean
     assert decoding.LlamaStep.fits(model)
 

@@ -20,7 +20,7 @@ from test_train import STORIES, WORDS, assert_close, assert_same, weights
 from workbench.engine import loading, models
 from workbench.engine.rl.grpo import reinforce
 from workbench.engine.rl.objective import Objective, RLConfig, SupervisedTail, group_advantages
-from workbench.engine.sampling.sampler import Completion
+from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.lora import Lora
 from workbench.errors import UserError
@@ -380,11 +380,11 @@ def test_rewards_see_the_rows_and_draws_depend_on_the_seed_alone(tokenizer, tmp_
 # Bad input
 
 
-class Silent:
+class Silent(Sampler):
     """A sampler that says nothing of probabilities."""
 
-    def sample(self, prompts, *, n, **settings):
-        return [[Completion("a", [5, 6], [], "stop")] * n for _ in prompts]
+    def sample(self, prompts, params):
+        return [[Completion("a", [5, 6], [], "stop")] * params.n for _ in prompts]
 
 
 def broken(completions, rows):
@@ -434,15 +434,16 @@ print(json.dumps([world, *(row["reward"] for row in history.rows)]))
 """
 
 
-class Own:
+class Own(Sampler):
     """Draws for a prompt hang on the prompt alone, not on which process asks or what else it asks."""
 
     def __init__(self, tokenizer):
         self.sampler = TransformersSampler(fresh(tokenizer), tokenizer)
 
-    def sample(self, prompts, *, seed, **settings):
+    def sample(self, prompts, params):
         return [
-            self.sampler.sample([each], seed=zlib.crc32(each.encode()), **settings)[0] for each in prompts
+            self.sampler.sample([each], replace(params, seed=zlib.crc32(each.encode())))[0]
+            for each in prompts
         ]
 
 

@@ -28,6 +28,7 @@ from workbench.engine.interpretability.interventions import (
 )
 from workbench.engine.interpretability.patching import patched
 from workbench.engine.interpretability.reference import reference
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import encode
 from workbench.errors import UserError
@@ -183,7 +184,7 @@ def test_interventions_hold_in_sampling_with_a_cache(family, name, tokenizer):
     with INTERVENTIONS[name](model, found):
         wanted = [slow(model, row, 12) for row in rows]
         sampler = TransformersSampler(model, tokenizer, batch_size=2)  # rows of unlike length side by side
-        got = sampler.sample(PROMPTS, max_new_tokens=12, temperature=0)
+        got = sampler.sample(PROMPTS, SamplingParams(max_tokens=12, temperature=0))
     for (completion,), (tokens, logprobs) in zip(got, wanted, strict=True):
         assert completion.tokens == tokens
         np.testing.assert_allclose(completion.logprobs, logprobs, atol=1e-3)

@@ -15,6 +15,7 @@ from test_models import TEXTS
 from workbench.engine import loading, models
 from workbench.engine.sampling import vllm_server
 from workbench.engine.sampling.load import sampler
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 
@@ -81,7 +82,7 @@ class Completions:
             return 400, {"error": {"message": "prompt must not be empty"}}
         names = ("temperature", "top_p", "min_p", "seed")
         settings = {name: body[name] for name in names} | {"stop": body.get("stop", ())}
-        rows = self.sampler.sample(prompts, max_new_tokens=body["max_tokens"], **settings)
+        rows = self.sampler.sample(prompts, SamplingParams(max_tokens=body["max_tokens"], **settings))
         choices = [self.choice(index, row[0]) for index, row in enumerate(rows)]
         return 200, {"object": "text_completion", "choices": choices[::-1]}  # the order is not promised
 
@@ -131,8 +132,10 @@ PROMPTS = ["The cat", "The cat", "A dog ran to"]
 def test_greedy_completions_are_those_of_the_model_itself(local):
     endpoint = Completions(local)
     with serving(endpoint) as url:
-        found = sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, temperature=0)
-    expected = local.sample(PROMPTS, n=2, max_new_tokens=8, temperature=0)
+        found = sampler(f"openai:{url}#tiny").sample(
+            PROMPTS, SamplingParams(n=2, max_tokens=8, temperature=0)
+        )
+    expected = local.sample(PROMPTS, SamplingParams(n=2, max_tokens=8, temperature=0))
     assert [[row.text for row in rows] for rows in found] == [[row.text for row in rows] for rows in expected]
     assert found[2][0].tokens == expected[2][0].tokens
     assert np.allclose(found[2][0].logprobs, expected[2][0].logprobs, atol=1e-5)
@@ -145,9 +148,9 @@ def test_draws_are_fixed_by_the_seed_and_differ_between_equal_prompts_and_sample
     endpoint = Completions(local)
     with serving(endpoint) as url:
         server = sampler(f"openai:{url}#tiny")
-        found = server.sample(PROMPTS, n=2, max_new_tokens=8, seed=3)
-        assert server.sample(PROMPTS, n=2, max_new_tokens=8, seed=3) == found
-        assert server.sample(PROMPTS, n=2, max_new_tokens=8, seed=4) != found
+        found = server.sample(PROMPTS, SamplingParams(n=2, max_tokens=8, seed=3))
+        assert server.sample(PROMPTS, SamplingParams(n=2, max_tokens=8, seed=3)) == found
+        assert server.sample(PROMPTS, SamplingParams(n=2, max_tokens=8, seed=4)) != found
     assert len({row.text for row in found[0] + found[1]}) == 4
 
 
@@ -156,7 +159,9 @@ def test_every_setting_reaches_the_server(local):
     endpoint = Completions(local)
     with serving(endpoint) as url:
         settings = {"temperature": 0.7, "top_p": 0.9, "min_p": 0.05, "stop": ["a", "e"]}
-        ((row,),) = sampler(f"openai:{url}#tiny").sample(["The cat"], max_new_tokens=9, **settings)
+        ((row,),) = sampler(f"openai:{url}#tiny").sample(
+            ["The cat"], SamplingParams(max_tokens=9, **settings)
+        )
     (request,) = endpoint.requests
     assert {name: request[name] for name in settings} == settings
     assert (request["model"], request["max_tokens"]) == ("tiny", 9)
@@ -166,15 +171,15 @@ def test_every_setting_reaches_the_server(local):
 @needs_openai
 def test_a_server_that_takes_one_prompt_and_tells_no_tokens(local):
     with serving(OnePrompt(local)) as url:
-        found = sampler(f"openai:{url}#tiny").sample(PROMPTS, max_new_tokens=8, temperature=0)
-    expected = local.sample(PROMPTS, max_new_tokens=8, temperature=0)
+        found = sampler(f"openai:{url}#tiny").sample(PROMPTS, SamplingParams(max_tokens=8, temperature=0))
+    expected = local.sample(PROMPTS, SamplingParams(max_tokens=8, temperature=0))
     assert [rows[0].text for rows in found] == [rows[0].text for rows in expected]
     assert all(rows[0].tokens == [] and rows[0].logprobs == [] for rows in found)
 
 
 @needs_openai
 def test_no_prompts_ask_for_nothing():
-    assert sampler("openai:http://127.0.0.1:9/v1#tiny").sample([], max_new_tokens=8) == []
+    assert sampler("openai:http://127.0.0.1:9/v1#tiny").sample([], SamplingParams(max_tokens=8)) == []
 
 
 class Dying(Completions):
@@ -189,20 +194,22 @@ class Dying(Completions):
 
 @needs_openai
 def test_a_killed_run_asks_for_nothing_twice(local, tmp_path, monkeypatch):
-    expected = local.sample(PROMPTS, n=2, max_new_tokens=8, temperature=0)
+    expected = local.sample(PROMPTS, SamplingParams(n=2, max_tokens=8, temperature=0))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-key")
     monkeypatch.setenv("WORKBENCH_ANSWERS", str(tmp_path / "answers.jsonl"))
     dying, endpoint = Dying(local), Completions(local)
     with serving(dying) as url, pytest.raises(UserError, match="no more"):
-        sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, seed=3)
+        sampler(f"openai:{url}#tiny").sample(PROMPTS, SamplingParams(n=2, max_tokens=8, seed=3))
     with (tmp_path / "answers.jsonl").open("ab") as file:
         file.write(b'{"key": "torn')
     with serving(endpoint) as url:
-        found = sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, seed=3)
-        again = sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, seed=3)
+        found = sampler(f"openai:{url}#tiny").sample(PROMPTS, SamplingParams(n=2, max_tokens=8, seed=3))
+        again = sampler(f"openai:{url}#tiny").sample(PROMPTS, SamplingParams(n=2, max_tokens=8, seed=3))
         assert len(endpoint.requests) == 3  # of six rows
-        other = sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, seed=4)
-        greedy = sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, temperature=0)
+        other = sampler(f"openai:{url}#tiny").sample(PROMPTS, SamplingParams(n=2, max_tokens=8, seed=4))
+        greedy = sampler(f"openai:{url}#tiny").sample(
+            PROMPTS, SamplingParams(n=2, max_tokens=8, temperature=0)
+        )
     assert found == again
     assert other != found
     assert [[row.tokens for row in rows] for rows in greedy] == [
@@ -211,14 +218,16 @@ def test_a_killed_run_asks_for_nothing_twice(local, tmp_path, monkeypatch):
     assert len(endpoint.requests) == 3 + 6 + 1
     monkeypatch.delenv("WORKBENCH_ANSWERS")
     with serving(Completions(local)) as url:
-        assert sampler(f"openai:{url}#tiny").sample(PROMPTS, n=2, max_new_tokens=8, seed=3) == found
+        assert (
+            sampler(f"openai:{url}#tiny").sample(PROMPTS, SamplingParams(n=2, max_tokens=8, seed=3)) == found
+        )
     assert "secret" not in (tmp_path / "answers.jsonl").read_text()
 
 
 @needs_openai
 def test_a_notebook_opened_by_hand_asks_for_nothing_twice_until_its_run_is_finished(local, run):
     def ask(url):
-        return sampler(f"openai:{url}#tiny").sample(PROMPTS, max_new_tokens=8, seed=3)
+        return sampler(f"openai:{url}#tiny").sample(PROMPTS, SamplingParams(max_tokens=8, seed=3))
 
     endpoint = Completions(local)
     with serving(endpoint) as url:
@@ -242,8 +251,8 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(local, monkeypatch):
 
     with serving(answer) as url:
         server = sampler(f"openai:{url}#tiny")
-        server.sample(["Hi"], max_new_tokens=2)
-        server.sample(["Ho"], max_new_tokens=2)
+        server.sample(["Hi"], SamplingParams(max_tokens=2))
+        server.sample(["Ho"], SamplingParams(max_tokens=2))
     assert (len(asked), len(endpoint.requests)) == (10, 2)
 
 
@@ -261,11 +270,11 @@ def test_a_chat_server_gets_prompts_as_messages_and_whole_conversations():
 
     with serving(answer) as url:
         server = sampler(f"openai-chat:{url}#any/name")
-        (first, second), _ = server.sample(["Hi", "Ho"], n=2, max_new_tokens=5)
+        (first, second), _ = server.sample(["Hi", "Ho"], SamplingParams(n=2, max_tokens=5))
         assert first.text == second.text == "user: Hi (5, 1.0)"
         assert first.finish_reason == "length"
         talk = [{"role": "system", "content": "Be kind"}, {"role": "user", "content": "Hi"}]
-        (reply,) = server.chat([talk], max_new_tokens=7, temperature=0.0)
+        (reply,) = server.reply([talk], SamplingParams(max_tokens=7, temperature=0.0))
         assert reply.text == "system: Be kind | user: Hi (7, 0.0)"
 
 
@@ -282,7 +291,7 @@ def test_openai_itself_is_sent_only_what_it_knows():
         for scheme in ("openai", "openai-chat"):
             server = sampler(f"{scheme}:{url}#tiny")
             server._is_openai = True  # the real address cannot be had here
-            server.sample(["Hi"], max_new_tokens=4)
+            server.sample(["Hi"], SamplingParams(max_tokens=4))
     common = {"model", "temperature", "top_p", "seed"}
     assert set(requests[0]) == common | {"prompt", "max_tokens", "logprobs"}
     assert set(requests[1]) == common | {"messages", "max_completion_tokens"}
@@ -298,7 +307,7 @@ def test_openai_itself_is_sent_only_what_it_knows():
 )
 def test_what_the_server_refuses_is_one_sentence(local, ending, prompt, sentence):
     with serving(Completions(local)) as url, pytest.raises(UserError) as error:
-        sampler(f"openai:{url}{ending}").sample([prompt], max_new_tokens=4)
+        sampler(f"openai:{url}{ending}").sample([prompt], SamplingParams(max_tokens=4))
     assert url in str(error.value)
     assert sentence.partition("(.*")[0] in str(error.value)
     assert sentence.partition("(.*")[2] in str(error.value)
@@ -307,7 +316,7 @@ def test_what_the_server_refuses_is_one_sentence(local, ending, prompt, sentence
 @needs_openai
 def test_a_server_without_this_endpoint_names_the_other_scheme(local):
     with serving(Completions(local)) as url, pytest.raises(UserError, match=f"try openai:{url}#tiny"):
-        sampler(f"openai-chat:{url}#tiny").sample(["Hi"], max_new_tokens=4)
+        sampler(f"openai-chat:{url}#tiny").sample(["Hi"], SamplingParams(max_tokens=4))
 
 
 @needs_openai
@@ -318,7 +327,7 @@ def test_an_address_that_is_no_api_says_so(status):
         serving(lambda path, body: (status, page)) as url,
         pytest.raises(UserError, match="usually ends in /v1"),
     ):
-        sampler(f"openai:{url}#tiny").sample(["Hi"], max_new_tokens=4)
+        sampler(f"openai:{url}#tiny").sample(["Hi"], SamplingParams(max_tokens=4))
 
 
 @needs_openai
@@ -326,7 +335,7 @@ def test_nobody_listens():
     with serving(lambda path, body: (200, {})) as url:
         pass
     with pytest.raises(UserError, match=f"No server can be reached at {url}: start it"):
-        sampler(f"openai:{url}#tiny").sample(["Hi"], max_new_tokens=4)
+        sampler(f"openai:{url}#tiny").sample(["Hi"], SamplingParams(max_tokens=4))
 
 
 @needs_openai
@@ -334,7 +343,7 @@ def test_a_refused_key_is_not_repeated(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret-key")
     refusal = {"error": {"message": "Incorrect API key provided: sk-very-secret-key"}}
     with serving(lambda path, body: (401, refusal)) as url, pytest.raises(UserError) as error:
-        sampler(f"openai:{url}#tiny").sample(["Hi"], max_new_tokens=4)
+        sampler(f"openai:{url}#tiny").sample(["Hi"], SamplingParams(max_tokens=4))
     assert "set OPENAI_API_KEY" in str(error.value)
     assert "secret" not in str(error.value)
 

@@ -9,6 +9,7 @@ from test_models import STORIES260K, TEXTS, needs_stories260k
 
 from workbench.engine import loading, models
 from workbench.engine.sampling import batching, decoding
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 
@@ -52,7 +53,7 @@ def plain(sampler, monkeypatch):
 
 def test_greedy_is_the_same_as_generate(model, tokenizer):
     sampler = TransformersSampler(model, tokenizer, batch_size=3)
-    found = sampler.sample(PROMPTS, max_new_tokens=24, temperature=0)
+    found = sampler.sample(PROMPTS, SamplingParams(max_tokens=24, temperature=0))
     for prompt, (completion,) in zip(PROMPTS, found, strict=True):
         ids = torch.tensor([tokenizer(prompt).input_ids])
         theirs = model.generate(ids, do_sample=False, max_new_tokens=24, pad_token_id=0)[0, ids.shape[1] :]
@@ -65,7 +66,7 @@ def test_local_attention_looks_back_as_far_as_in_the_model(tokenizer):
         block.attn.attention.bias &= ~torch.tril(torch.ones(64, 64, dtype=torch.bool), -8)
     sampler = TransformersSampler(model, tokenizer, batch_size=2)
     for prompt, (completion,) in zip(
-        PROMPTS, sampler.sample(PROMPTS, max_new_tokens=30, temperature=0), strict=True
+        PROMPTS, sampler.sample(PROMPTS, SamplingParams(max_tokens=30, temperature=0)), strict=True
     ):
         ids = torch.tensor([tokenizer(prompt).input_ids])
         theirs = model.generate(ids, do_sample=False, max_new_tokens=30, pad_token_id=0)[0, ids.shape[1] :]
@@ -74,7 +75,7 @@ def test_local_attention_looks_back_as_far_as_in_the_model(tokenizer):
 
 def test_log_probabilities_are_the_models_own(model, tokenizer):
     found = TransformersSampler(model, tokenizer, batch_size=4).sample(
-        PROMPTS, n=2, max_new_tokens=20, temperature=0.7, top_p=0.9, seed=1
+        PROMPTS, SamplingParams(n=2, max_tokens=20, temperature=0.7, top_p=0.9, seed=1)
     )
     for prompt, completions in zip(PROMPTS, found, strict=True):
         before = tokenizer(prompt).input_ids
@@ -86,17 +87,21 @@ def test_log_probabilities_are_the_models_own(model, tokenizer):
 
 
 def test_the_batch_changes_nothing(model, tokenizer):
-    options = {"n": 3, "max_new_tokens": 20, "temperature": 0.9, "seed": 7, "stop": ["e", "."]}
-    one = TransformersSampler(model, tokenizer, batch_size=1).sample(PROMPTS, **options)
+    options = {"n": 3, "max_tokens": 20, "temperature": 0.9, "seed": 7, "stop": ["e", "."]}
+    one = TransformersSampler(model, tokenizer, batch_size=1).sample(PROMPTS, SamplingParams(**options))
     for size in (4, 64):
-        other = TransformersSampler(model, tokenizer, batch_size=size).sample(PROMPTS, **options)
+        other = TransformersSampler(model, tokenizer, batch_size=size).sample(
+            PROMPTS, SamplingParams(**options)
+        )
         assert [[c.tokens for c in row] for row in other] == [[c.tokens for c in row] for row in one]
     assert len({c.text for row in one for c in row}) > 10
 
 
 def test_samples_depend_on_the_seed(model, tokenizer):
     sampler = TransformersSampler(model, tokenizer)
-    a, b, c = (sampler.sample(["The cat"], n=8, max_new_tokens=10, seed=seed) for seed in (0, 0, 1))
+    a, b, c = (
+        sampler.sample(["The cat"], SamplingParams(n=8, max_tokens=10, seed=seed)) for seed in (0, 0, 1)
+    )
     assert a == b
     assert a != c
 
@@ -112,8 +117,8 @@ def test_the_lean_llama_step_equals_the_plain_one(tokenizer, monkeypatch):
     )
     sampler = TransformersSampler(models.build(config, 0), tokenizer, batch_size=4)
     assert decoding.LlamaStep.fits(sampler.model)
-    lean = sampler.sample(PROMPTS, n=2, max_new_tokens=40, seed=3)
-    slow = plain(sampler, monkeypatch).sample(PROMPTS, n=2, max_new_tokens=40, seed=3)
+    lean = sampler.sample(PROMPTS, SamplingParams(n=2, max_tokens=40, seed=3))
+    slow = plain(sampler, monkeypatch).sample(PROMPTS, SamplingParams(n=2, max_tokens=40, seed=3))
     assert [[c.tokens for c in row] for row in lean] == [[c.tokens for c in row] for row in slow]
     np.testing.assert_allclose(lean[0][0].logprobs, slow[0][0].logprobs, atol=1e-4)
 
@@ -155,9 +160,9 @@ def test_tokens_follow_the_distribution_that_transformers_defines(temperature, t
 
 def test_first_tokens_follow_the_models_distribution(model, tokenizer):
     n = 4000
-    found = TransformersSampler(model, tokenizer, batch_size=512).sample(["The cat"], n=n, max_new_tokens=2)[
-        0
-    ]
+    found = TransformersSampler(model, tokenizer, batch_size=512).sample(
+        ["The cat"], SamplingParams(n=n, max_tokens=2)
+    )[0]
     with torch.no_grad():
         exact = (
             model(torch.tensor([tokenizer("The cat").input_ids])).logits[0, -1].softmax(-1).double().numpy()
@@ -169,8 +174,8 @@ def test_first_tokens_follow_the_models_distribution(model, tokenizer):
 
 def test_a_stop_string_ends_the_text_before_it(model, tokenizer):
     sampler = TransformersSampler(model, tokenizer)
-    free = sampler.sample(PROMPTS, n=4, max_new_tokens=30, seed=2)
-    stopped = sampler.sample(PROMPTS, n=4, max_new_tokens=30, seed=2, stop=["a", "he"])
+    free = sampler.sample(PROMPTS, SamplingParams(n=4, max_tokens=30, seed=2))
+    stopped = sampler.sample(PROMPTS, SamplingParams(n=4, max_tokens=30, seed=2, stop=["a", "he"]))
     shortened = 0
     for before, after in zip(chain(*free), chain(*stopped), strict=True):
         ends = [at for at in (before.text.find("a"), before.text.find("he")) if at >= 0]
@@ -184,7 +189,7 @@ def test_a_stop_string_ends_the_text_before_it(model, tokenizer):
 def test_the_end_of_text_token_ends_a_row_and_is_not_shown(tokenizer):
     model = model_of("llama", tokenizer)
     sampler = TransformersSampler(model, tokenizer)
-    found = sampler.sample([""], n=64, max_new_tokens=60, temperature=3.0)[0]
+    found = sampler.sample([""], SamplingParams(n=64, max_tokens=60, temperature=3.0))[0]
     ended = [completion for completion in found if completion.finish_reason == "stop"]
     assert ended
     assert all(completion.tokens[-1] == 0 and 0 not in completion.tokens[:-1] for completion in ended)
@@ -193,18 +198,18 @@ def test_the_end_of_text_token_ends_a_row_and_is_not_shown(tokenizer):
 
 def test_a_row_ends_where_the_context_does(model, tokenizer):
     (completion,) = TransformersSampler(model, tokenizer).sample(
-        ["The cat"], max_new_tokens=500, temperature=0
+        ["The cat"], SamplingParams(max_tokens=500, temperature=0)
     )[0]
     if completion.finish_reason == "length":
         assert len(completion.tokens) == 64 - len(tokenizer("The cat").input_ids)
     with pytest.raises(UserError, match="context"):
-        TransformersSampler(model, tokenizer).sample(["The cat " * 60], max_new_tokens=5)
+        TransformersSampler(model, tokenizer).sample(["The cat " * 60], SamplingParams(max_tokens=5))
 
 
 def test_scores_of_candidates_are_sums_of_token_log_probabilities(model, tokenizer):
     prompts = ["The cat", "A dog ran"]
     completions = [[" sat on the mat.", " ran", " saw a big red ball."], [" to the park"]]
-    found = TransformersSampler(model, tokenizer, batch_size=2).logprobs(prompts, completions)
+    found = TransformersSampler(model, tokenizer, batch_size=2).score(prompts, completions)
     for prompt, texts, scores in zip(prompts, completions, found, strict=True):
         before = tokenizer(prompt).input_ids
         for text, score in zip(texts, scores, strict=True):
@@ -218,16 +223,17 @@ def test_scores_of_candidates_are_sums_of_token_log_probabilities(model, tokeniz
 @pytest.mark.parametrize(
     "options", [{"n": 0}, {"temperature": -1}, {"top_p": 0}, {"min_p": 2}, {"stop": [""]}]
 )
-def test_settings_out_of_range_are_the_users_mistake(tokenizer, options):
-    sampler = TransformersSampler(model_of("llama", tokenizer), tokenizer)
+def test_settings_out_of_range_are_the_users_mistake(options):
     with pytest.raises(UserError):
-        sampler.sample(["The cat"], max_new_tokens=4, **options)
+        SamplingParams(max_tokens=4, **options)
 
 
 @needs_stories260k
 def test_stories260k_writes_its_published_text():
     model, tokenizer = loading.load(STORIES260K, device="cpu")
-    (completion,) = TransformersSampler(model, tokenizer).sample([""], max_new_tokens=200, temperature=0)[0]
+    (completion,) = TransformersSampler(model, tokenizer).sample(
+        [""], SamplingParams(max_tokens=200, temperature=0)
+    )[0]
     assert completion.text.startswith(
         "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. "
         "One day, she saw a big, red ball. She wanted to play with it, but it was too high."

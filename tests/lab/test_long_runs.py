@@ -63,9 +63,9 @@ class Noting:
             load(module)
             sample = module.TransformersSampler.sample
 
-            def noted(self, prompts, **settings):
-                found = sample(self, prompts, **settings)
-                key = zlib.crc32(repr((list(prompts), sorted(settings.items()), found)).encode())
+            def noted(self, prompts, params):
+                found = sample(self, prompts, params)
+                key = zlib.crc32(repr((list(prompts), params, found)).encode())
                 with open(os.environ["CHAIN_ASKED"], "a") as file:
                     file.write(f"{key:08x}\\n")
                 return found

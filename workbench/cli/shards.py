@@ -17,7 +17,7 @@ from workbench.cli.options import Address, Cpus, Engine, EngineOption, Gpus, Job
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
-    from workbench.studies.hivemind.answer_files import Decoding
+    from workbench.engine.sampling.sampler import SamplingParams
 
 Work = Callable[..., None]
 Folder = Annotated[Path, typer.Argument(help="Where the shards are kept; what is there is not made again.")]
@@ -75,12 +75,15 @@ def generate(
 
     The answers also stand together in answers.jsonl, which 10_hivemind takes as `generations`.
     """
+    from workbench.engine.sampling.sampler import SamplingParams
     from workbench.files import explain_write_error
-    from workbench.studies.hivemind.answer_files import SHARD, Decoding, read_answers
+    from workbench.studies.hivemind.answer_files import SHARD, read_answers
 
     n = len(_prompts(prompts))
-    decoding = Decoding(samples, max_new_tokens, temperature, top_p, min_p, seed)
-    arguments = (prompts, model, folder, decoding, device)
+    sampling = SamplingParams(
+        n=samples, max_tokens=max_new_tokens, temperature=temperature, top_p=top_p, min_p=min_p, seed=seed
+    )
+    arguments = (prompts, model, folder, sampling, device)
     _share_out(_generate, arguments, folder, -(-n // SHARD), engine, jobs, address, cpus, gpus)
     path, answers = folder / "answers.jsonl", read_answers(folder)
     with explain_write_error(path):
@@ -110,11 +113,13 @@ def _prompts(prompts: str) -> list[tuple[str, str, str]]:
     return list(asked.itertuples(index=False, name=None))
 
 
-def _generate(prompts: str, model: str, folder: Path, decoding: "Decoding", device: str, part: Any) -> None:
+def _generate(
+    prompts: str, model: str, folder: Path, sampling: "SamplingParams", device: str, part: Any
+) -> None:
     from workbench.engine.sampling.load import sampler
     from workbench.studies.hivemind.answer_files import answer_file
 
-    answer_file(sampler(model, device), model, _prompts(prompts), folder, decoding, part)
+    answer_file(sampler(model, device), model, _prompts(prompts), folder, sampling, part)
 
 
 # ------------------------------------------------------------------------------- sharing out

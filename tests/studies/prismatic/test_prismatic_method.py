@@ -11,7 +11,7 @@ from workbench.corpora import problems
 from workbench.engine import models
 from workbench.engine.gradients.kmeans import spherical_kmeans
 from workbench.engine.gradients.per_example import sketch
-from workbench.engine.sampling.sampler import Completion
+from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.measures.vendi import vendi_from_features
@@ -375,16 +375,16 @@ def test_gradients_of_a_model_drive_the_loop_and_are_taken_once_an_item(drawn):
 
 
 # ------------------------------------------------------------------------------- a sampler as generator
-class Scripted:
+class Scripted(Sampler):
     """A sampler that answers requests for problems and for solutions from two lists, in turn."""
 
     def __init__(self, written, solved, ended="stop"):
         self.written, self.solved, self.ended, self.prompts = written, solved, ended, []
 
-    def sample(self, prompts, *, n=1, **_settings):
+    def sample(self, prompts, params):
         self.prompts += prompts
         lines = iter(self.written if all(each.endswith("Problem:") for each in prompts) else self.solved)
-        return [[Completion(next(lines), [], [], self.ended) for _ in range(n)] for _ in prompts]
+        return [[Completion(next(lines), [], [], self.ended) for _ in range(params.n)] for _ in prompts]
 
 
 ASKED = "Ann has 3 pens and buys 4 more pens. How many pens has she?"
@@ -427,7 +427,7 @@ def test_an_untrained_model_as_sampler_brings_nothing_in_and_breaks_nothing(draw
     tokenizer = models.train_tokenizer([each.problem for each in drawn], 400)
     config = models.config("tiny:0.1M", len(tokenizer), context=512)
     sampler = TransformersSampler(models.build(config, 0), tokenizer)
-    generate = generators.from_sampler(sampler, shots=2, max_new_tokens=24)
+    generate = generators.from_sampler(sampler, shots=2, max_tokens=24)
     grown, decisions, rounds = grow("prismatic", drawn, generate, method.by_ngrams, Growth(100, per_round=6))
     assert grown == drawn
     assert len(decisions) == 6

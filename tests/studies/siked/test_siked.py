@@ -5,7 +5,7 @@ import pytest
 
 from workbench.corpora.problems import draw
 from workbench.engine import loading, models
-from workbench.engine.sampling.sampler import Completion
+from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.studies.siked import method
 from workbench.studies.siked.mixing import first_correct
@@ -16,18 +16,19 @@ QUESTIONS = [Question(each.id, each.question, str(each.answer)) for each in PROB
 LESSON = method.DistillConfig(
     epochs=0.2, round_epochs=0.1, rounds=2, samples=2, batch_size=2, context=192, least_gain=-1
 )
+PARAMS = SamplingParams(max_tokens=96)
 TOKENIZER = models.train_tokenizer([each.question for each in PROBLEMS], 300)
 
 
-class Says:
+class Says(Sampler):
     """A sampler that writes what it is told to, whatever the prompt."""
 
     def __init__(self, *texts):
         self.texts, self.prompts = texts, []
 
-    def sample(self, prompts, n=1, **_):
+    def sample(self, prompts, params):
         self.prompts += prompts
-        return [[Completion(text, [], [], "stop") for text in self.texts[:n]] for _ in prompts]
+        return [[Completion(text, [], [], "stop") for text in self.texts[: params.n]] for _ in prompts]
 
 
 def test_the_solver_teaches_every_strategy_and_each_of_its_solutions_is_right():
@@ -43,14 +44,14 @@ def test_what_the_solver_writes_is_judged_right_and_a_twin_wrong(strategy):
     for problem, question in zip(PROBLEMS, QUESTIONS, strict=True):
         right, tag = problem.rationale(strategy), f"[{strategy}] "
         wrong = right + "\nans = 999" if strategy == "pot" else right.replace("answer is", "answer is 9")
-        found = solve(Says(tag + right, tag + wrong), [question], "x", n=2)
+        found = solve(Says(tag + right, tag + wrong), [question], "x", SamplingParams(max_tokens=96, n=2))
         assert [each.verdict for each in found] == ["correct", "wrong"]
         assert {each.strategy for each in found} == {strategy}
 
 
 def test_a_forced_strategy_is_written_into_the_prompt_and_kept_out_of_the_solution():
     sampler = Says(" 1 + 1 = 2. The answer is 2.")
-    (found,) = solve(sampler, [Question("a", "How many?", "2")], "x", strategy="cot")
+    (found,) = solve(sampler, [Question("a", "How many?", "2")], "x", PARAMS, "cot")
     assert sampler.prompts == ["How many? [cot]"]
     assert (found.text, found.verdict) == ("1 + 1 = 2. The answer is 2.", "correct")
 
@@ -68,7 +69,7 @@ def test_a_forced_strategy_is_written_into_the_prompt_and_kept_out_of_the_soluti
     ],
 )
 def test_every_kind_of_solution_has_its_verdict(text, strategy, verdict):
-    (found,) = solve(Says(text), [Question("a", "How many?", "2")], "x")
+    (found,) = solve(Says(text), [Question("a", "How many?", "2")], "x", PARAMS)
     assert (found.strategy, found.verdict) == (strategy, verdict)
 
 
@@ -120,7 +121,7 @@ def test_a_question_that_fills_the_context_is_unparsed_and_the_others_are_asked(
     sampler = TransformersSampler(*loading.load(base[0], "cpu"))
     long = Question("long", "How many? " * 100, "2")
     for strategy, name in ((None, "none"), ("pot", "pot")):
-        found = solve(sampler, [long, *QUESTIONS[:2]], "x", strategy=strategy, n=2, max_new_tokens=4)
+        found = solve(sampler, [long, *QUESTIONS[:2]], "x", SamplingParams(max_tokens=4, n=2), strategy)
         assert [each.id for each in found] == [each.id for each in (long, *QUESTIONS[:2]) for _ in range(2)]
         assert [(each.text, each.strategy, each.verdict) for each in found[:2]] == [
             ("", name, "unparsed")

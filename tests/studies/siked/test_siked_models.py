@@ -9,6 +9,7 @@ from families import OTHERS, with_chat
 
 from workbench.corpora.problems import draw
 from workbench.engine import loading, models
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.loss import loss
 from workbench.studies.siked import method
@@ -76,17 +77,17 @@ def test_a_round_goes_on_from_the_merged_model_or_restarts_from_the_base(tmp_pat
 class Notes(TransformersSampler):
     """Remembers what it was asked."""
 
-    def sample(self, prompts, **options):
+    def sample(self, prompts, params):
         self.prompts = prompts
-        return super().sample(prompts, **options)
+        return super().sample(prompts, params)
 
 
 def test_an_instruct_model_is_asked_as_it_is_taught(tmp_path):
     sampler = Notes(*loading.load(folder_of("Qwen2", tmp_path / "m"), "cpu"))
-    method.solve(sampler, QUESTIONS[:1], "x", max_new_tokens=2)
+    method.solve(sampler, QUESTIONS[:1], "x", SamplingParams(max_tokens=2))
     asked = f"<|im_start|>user\n{QUESTIONS[0].text}<|im_end|>\n<|im_start|>assistant\n"
     assert sampler.prompts == [asked]
-    method.solve(sampler, QUESTIONS[:1], "x", strategy="pot", max_new_tokens=2)
+    method.solve(sampler, QUESTIONS[:1], "x", SamplingParams(max_tokens=2), "pot")
     assert sampler.prompts == [asked + "[pot]"]
     rows = TEACHER[TEACHER["question"] == QUESTIONS[0].text]
     for (prompt, reply), row in zip(method.pairs(rows, sampler.tokenizer), rows.itertuples(), strict=True):

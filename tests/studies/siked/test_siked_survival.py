@@ -26,10 +26,10 @@ def learn(folder, base, asked):
     """Teaches the student; what it was asked is noted in the file `asked` when it has answered."""
     sample = TransformersSampler.sample
 
-    def noted(self, prompts, **settings):
-        found = sample(self, prompts, **settings)
+    def noted(self, prompts, params):
+        found = sample(self, prompts, params)
         with open(asked, "a") as file:
-            file.write(f"{len(prompts)} questions {prompts[0][-6:]!r} seed {settings['seed']}\n")
+            file.write(f"{len(prompts)} questions {prompts[0][-6:]!r} seed {params.seed}\n")
         return found
 
     TransformersSampler.sample = noted
@@ -57,7 +57,7 @@ def dies(what, when):
 
 DEATHS = {  # in the middle of a strategy, between writing and renaming, before a round's training, after it
     "least to most, round 1": lambda: dies(
-        (TransformersSampler, "sample"), lambda self, prompts, **_: prompts[0].endswith("[l2m]")
+        (TransformersSampler, "sample"), lambda self, prompts, params: prompts[0].endswith("[l2m]")
     ),
     "rename, round 1": lambda: dies(
         (Path, "replace"), lambda path, to: to.name == "pot-000000.parquet" and "round-1" in str(to)

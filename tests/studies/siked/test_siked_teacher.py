@@ -10,7 +10,7 @@ from repository import DATA
 from workbench.corpora.problems import draw
 from workbench.engine import loading, models
 from workbench.engine.sampling import load
-from workbench.engine.sampling.sampler import Completion
+from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import Framed
 from workbench.errors import UserError
@@ -26,15 +26,15 @@ ANSWERS = {each.question: each for each in draw(300, 7)}
 QUESTIONS = [Question(each.id, text, str(each.answer)) for text, each in ANSWERS.items()]
 
 
-class Solver:
+class Solver(Sampler):
     """A sampler that reads the prompt and solves its last problem as the prompt's strategy wants it."""
 
     def __init__(self, wrong=(), finish="stop", fenced=False):
         self.wrong, self.finish, self.fenced, self.calls = wrong, finish, fenced, []
 
-    def sample(self, prompts, *, n, stop, seed, **_):
-        self.calls.append((len(prompts), seed))
-        return [[self._reply(prompt) for _ in range(n)] for prompt in prompts]
+    def sample(self, prompts, params):
+        self.calls.append((len(prompts), params.seed))
+        return [[self._reply(prompt) for _ in range(params.n)] for prompt in prompts]
 
     def _reply(self, prompt):
         (strategy,) = (name for name, asked in teacher.ASKED.items() if prompt.startswith(asked))
@@ -162,7 +162,7 @@ def test_a_models_folder_teaches_and_a_short_context_is_one_sentence(tmp_path):
         model = models.build(models.config("tiny:0.1M", vocab_size=len(tokenizer), context=context), 0)
         loading.save(model, tokenizer, tmp_path / name)
     asking = (QUESTIONS[:2], tmp_path / "kept")
-    found = teacher.solutions(f"transformers:{tmp_path / 'long'}", *asking, samples=2, max_new_tokens=8)
+    found = teacher.solutions(f"transformers:{tmp_path / 'long'}", *asking, samples=2, max_tokens=8)
     assert [each.strategy for each in found] == 4 * ["cot"] + 4 * ["l2m"] + 4 * ["pot"]
     with pytest.raises(UserError, match="context of 64"):
         teacher.solutions(f"transformers:{tmp_path / 'short'}", QUESTIONS[:2], tmp_path / "none")
@@ -179,9 +179,9 @@ def test_an_instruct_model_is_shown_the_solved_problems_in_a_users_message(tmp_p
     monkeypatch.setattr(
         TransformersSampler,
         "sample",
-        lambda self, prompts, **how: seen.extend(prompts) or sample(self, prompts, **how),
+        lambda self, prompts, params: seen.extend(prompts) or sample(self, prompts, params),
     )
-    teacher.solutions(str(tmp_path / "chat"), QUESTIONS[:1], tmp_path / "kept", samples=1, max_new_tokens=2)
+    teacher.solutions(str(tmp_path / "chat"), QUESTIONS[:1], tmp_path / "kept", samples=1, max_tokens=2)
     shown = teacher.prompt("cot", QUESTIONS[0].text)
     assert seen[0] == f"<|im_start|>user\n{shown}<|im_end|>\n<|im_start|>assistant\n"
     assert isinstance(seen[0], Framed)  # so that its marks are tokens

@@ -7,6 +7,7 @@ import pytest
 from test_openai_sampler import needs_openai, serving
 
 from workbench.corpora.stories import write_stories
+from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.studies.tiny_models.judge import agreement, judge, rules
 from workbench.studies.tiny_models.judge_replies import read_verdict
 
@@ -136,16 +137,14 @@ def test_an_instruct_story_is_graded_by_its_instruction_and_plot():
     assert "***" not in json.dumps(replies.requests)
 
 
-class Echo:
-    """A plain sampler: it has no `chat`, so the judge writes a dialogue for it to continue."""
+class Echo(Sampler):
+    """A plain sampler: it is no chat, so the judge writes a dialogue for it to continue."""
 
     def __init__(self):
         self.prompts = []
 
-    def sample(self, prompts, *, stop, **settings):
-        from workbench.engine.sampling.sampler import Completion
-
-        assert stop == ["\nQuestion:"]
+    def sample(self, prompts, params):
+        assert params.stop == ["\nQuestion:"]
         self.prompts += prompts
         return [[Completion(f" {GOOD}", [], [], "stop")] for _ in prompts]
 

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from trl import GRPOTrainer
 
 from workbench.engine.rl.objective import Objective, RLConfig, Row, SupervisedTail, group_advantages
-from workbench.engine.sampling.sampler import Completion, Sampler
+from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams
 from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.training.checkpoints import WholeCheckpoints
 from workbench.errors import UserError
@@ -73,11 +73,13 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
         policy, place = self.policy, (self.args.seed, self.state.global_step, self.args.process_index)
         found = self.sampler.sample(
             prompts,
-            n=policy.group,
-            max_new_tokens=policy.max_new_tokens,
-            temperature=policy.temperature,
-            stop=policy.stop,
-            seed=int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]),
+            SamplingParams(
+                n=policy.group,
+                max_tokens=policy.max_new_tokens,
+                temperature=policy.temperature,
+                stop=policy.stop,
+                seed=int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]),
+            ),
         )
         completions = [each for group in found for each in group]
         if any(len(each.tokens) != len(each.logprobs) or not each.tokens for each in completions):

@@ -6,13 +6,14 @@ import difflib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from workbench.engine.sampling.response_cache import ResponseCache, request_key
-from workbench.engine.sampling.sampler import Completion
+from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams
 from workbench.errors import UserError
 
 RETRIES = 2, 6  # before and after it has answered once, with pauses that grow from half a second to eight
@@ -25,7 +26,7 @@ Job = tuple[Any, Settings]  # a prompt or conversation, and how to go on with it
 Message = dict[str, str]  # {"role": "user" | "assistant" | "system", "content": text}
 
 
-class _Server:
+class _Server(Sampler):
     """Address, model and client; every failure becomes one sentence.
 
     The key, where the server wants one, is read from `OPENAI_API_KEY` and written nowhere.
@@ -154,38 +155,20 @@ class ServerSampler(_Server):
     with `--generation-config vllm`.
     """
 
-    def sample(
-        self,
-        prompts: Sequence[str],
-        *,
-        n: int = 1,
-        max_new_tokens: int,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        stop: Sequence[str] = (),
-        seed: int = 0,
-    ) -> list[list[Completion]]:
+    def sample(self, prompts: Sequence[str], params: SamplingParams) -> list[list[Completion]]:
         """See `Sampler.sample`; vLLM refuses empty prompts, and more tokens than its context holds.
 
         Raises:
             UserError: the server cannot be reached, does not know the model, or refuses the request.
         """
-        settings = {"temperature": temperature, "top_p": top_p, "max_tokens": max_new_tokens, "logprobs": 1}
-        settings |= {"stop": list(stop)} if stop else {}
-        extra = {"min_p": min_p} if min_p else {}
+        settings = _settings(params) | {"max_tokens": params.max_tokens, "logprobs": 1}
         if not self._is_openai:  # said even when off: llama.cpp cuts by default
-            extra |= {"min_p": min_p, "top_k": -1, "return_token_ids": True}
-        settings["extra_body"] = extra
-        if temperature == 0:
-            jobs = [(prompt, settings | {"seed": seed}) for prompt in prompts]
-            return [[row] * n for row in self._rows(jobs, self._complete, PROMPTS_PER_REQUEST)]
-        jobs = [
-            (prompt, settings | {"seed": row_seed(seed, i, j)})
-            for i, prompt in enumerate(prompts)
-            for j in range(n)
-        ]
-        return _by_prompt(self._rows(jobs, self._complete), n)
+            settings["extra_body"] = {"min_p": params.min_p, "top_k": -1, "return_token_ids": True}
+        settings.setdefault("extra_body", {})
+        if params.temperature == 0:
+            jobs = [(prompt, settings | {"seed": params.seed}) for prompt in prompts]
+            return [[row] * params.n for row in self._rows(jobs, self._complete, PROMPTS_PER_REQUEST)]
+        return by_prompt(self._rows(_jobs(prompts, settings, params), self._complete), params.n)
 
     def _complete(self, prompts: list[Any], settings: Settings) -> list[Completion]:
         """One completion of each prompt, in one request if the server takes several prompts."""
@@ -215,63 +198,55 @@ class ServerSampler(_Server):
 class ChatSampler(_Server):
     """Replies from a server that converses (`/chat/completions`), without tokens or log-probabilities."""
 
-    def sample(
-        self,
-        prompts: Sequence[str],
-        *,
-        n: int = 1,
-        max_new_tokens: int,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        stop: Sequence[str] = (),
-        seed: int = 0,
-    ) -> list[list[Completion]]:
-        """`n` replies to each prompt, sent as a user's message; see `Sampler.sample`.
+    chat = True
+
+    def sample(self, prompts: Sequence[str], params: SamplingParams) -> list[list[Completion]]:
+        """`params.n` replies to each prompt, sent as a user's message; see `Sampler.sample`.
 
         Raises:
             UserError: the server cannot be reached, does not know the model, or refuses the request.
         """
-        settings: Settings = {"temperature": temperature, "top_p": top_p}
-        settings |= {"stop": list(stop)} if stop else {}
-        settings |= {"extra_body": {"min_p": min_p}} if min_p else {}
-        jobs = [
-            ([{"role": "user", "content": prompt}], settings | {"seed": row_seed(seed, i, j)})
-            for i, prompt in enumerate(prompts)
-            for j in range(n)
-        ]
-        return _by_prompt(self._replies(jobs, max_new_tokens), n)
+        conversations = [[{"role": "user", "content": prompt}] for prompt in prompts]
+        return by_prompt(self._replies(conversations, _settings(params), params), params.n)
 
-    def chat(
-        self,
-        conversations: Sequence[Sequence[Message]],
-        *,
-        max_new_tokens: int,
-        temperature: float = 1.0,
-        seed: int = 0,
-    ) -> list[Completion]:
-        """The assistant's next message in each conversation.
+    def reply(self, conversations: Sequence[Sequence[Message]], params: SamplingParams) -> list[Completion]:
+        """The assistant's next message in each conversation; of `params`, max_tokens, temperature and seed.
 
         Raises:
             UserError: as in `sample`.
         """
-        settings = {"temperature": temperature}
-        jobs = [
-            (list(messages), settings | {"seed": row_seed(seed, i, 0)})
-            for i, messages in enumerate(conversations)
-        ]
-        return self._replies(jobs, max_new_tokens)
+        # Not more, since answers that runs have kept are found by their settings.
+        settings, params = {"temperature": params.temperature}, replace(params, n=1)
+        return self._replies([list(messages) for messages in conversations], settings, params)
 
-    def _replies(self, jobs: Sequence[Job], max_new_tokens: int) -> list[Completion]:
+    def _replies(
+        self, conversations: Sequence[list[Message]], settings: Settings, params: SamplingParams
+    ) -> list[Completion]:
         longest = "max_completion_tokens" if self._is_openai else "max_tokens"
-        return self._rows(
-            [(messages, settings | {longest: max_new_tokens}) for messages, settings in jobs], self._reply
-        )
+        settings = settings | {longest: params.max_tokens}
+        return self._rows(_jobs(conversations, settings, params), self._reply)
 
     def _reply(self, conversations: list[list[Message]], settings: Settings) -> list[Completion]:
         (messages,) = conversations
         choice = self._ask(self._client.chat.completions.create, messages=messages, **settings).choices[0]
         return [Completion(choice.message.content or "", [], [], _finish_reason(choice))]
+
+
+def _settings(params: SamplingParams) -> Settings:
+    """What every server is told; what is off goes unsaid."""
+    params.check_order()
+    settings: Settings = {"temperature": params.temperature, "top_p": params.top_p}
+    settings |= {"stop": list(params.stop)} if params.stop else {}
+    return settings | ({"extra_body": {"min_p": params.min_p}} if params.min_p else {})
+
+
+def _jobs(prompts: Sequence[Any], settings: Settings, params: SamplingParams) -> list[Job]:
+    """Each prompt `params.n` times, with the seed of its row."""
+    return [
+        (prompt, settings | {"seed": row_seed(params.seed, i, j)})
+        for i, prompt in enumerate(prompts)
+        for j in range(params.n)
+    ]
 
 
 def row_seed(seed: int, prompt: int, sample: int) -> int:
@@ -287,7 +262,8 @@ def _completion(choice: Any) -> Completion:
     return Completion(choice.text, list(tokens), logprobs, _finish_reason(choice))
 
 
-def _by_prompt(rows: list[Completion], n: int) -> list[list[Completion]]:
+def by_prompt(rows: list[Completion], n: int) -> list[list[Completion]]:
+    """Rows in groups of `n`."""
     return [rows[begin : begin + n] for begin in range(0, len(rows), n)]
 
 

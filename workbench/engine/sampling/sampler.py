@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from workbench.engine.tokens import framed
+from workbench.engine.tokens import encode, framed
+from workbench.errors import UserError
 
 if TYPE_CHECKING:
-    pass
+    from transformers import PreTrainedTokenizerFast
 
 
 @dataclass(frozen=True)
@@ -30,43 +31,86 @@ class Completion:
     finish_reason: Literal["stop", "length"]
 
 
-class Sampler(Protocol):
-    """Anything that completes prompts."""
+@dataclass(frozen=True, kw_only=True)
+class SamplingParams:
+    """How completions are drawn, by vLLM's names.
 
-    def sample(
-        self,
-        prompts: Sequence[str],
-        *,
-        n: int = 1,
-        max_new_tokens: int,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        stop: Sequence[str] = (),
-        seed: int = 0,
-    ) -> list[list[Completion]]:
-        """`n` completions of each prompt.
+    Attributes:
+        max_tokens: longest completion.
+        n: completions of each prompt.
+        temperature: 0 takes the most likely token.
+        top_p: draw from the smallest set of tokens that holds this share of the probability.
+        min_p: leave out tokens less likely than this share of the most likely one.
+        stop: strings before which a completion ends.
+        seed: fixes every draw.
+        filter_first: apply top_p and min_p before the temperature, so that no heat lets in what is unlikely
+            at temperature 1. Elsewhere, as in transformers and vLLM, the temperature comes first; servers
+            know no other order.
 
-        Args:
-            prompts: texts to continue.
-            n: completions of each.
-            max_new_tokens: longest completion, in tokens.
-            temperature: 0 takes the most likely token.
-            top_p: draw from the smallest set of tokens that holds this share of the probability.
-            min_p: leave out tokens less likely than this share of the most likely one.
-            stop: strings before which a completion ends.
-            seed: fixes every draw.
+    Raises:
+        UserError: a value is out of range.
+    """
+
+    max_tokens: int
+    n: int = 1
+    temperature: float = 1.0
+    top_p: float = 1.0
+    min_p: float = 0.0
+    stop: Sequence[str] = ()
+    seed: int = 0
+    filter_first: bool = False
+
+    def __post_init__(self) -> None:
+        in_range = 0 < self.top_p <= 1 and 0 <= self.min_p <= 1 and self.temperature >= 0
+        if not in_range or min(self.n, self.max_tokens) < 1:
+            raise UserError(
+                "Sampling needs n and max_tokens >= 1, temperature >= 0, 0 < top_p <= 1, 0 <= min_p <= 1."
+            )
+        if not all(self.stop):
+            raise UserError("A stop string must not be empty.")
+
+    def check_order(self) -> None:
+        """For samplers that apply the temperature first.
+
+        Raises:
+            UserError: `filter_first` is set.
         """
+        if self.filter_first:
+            raise UserError("Only the transformers sampler filters before the temperature.")
+
+
+class Sampler(Protocol):
+    """Anything that completes prompts.
+
+    Attributes:
+        tokenizer: of the model; None where only the server cuts prompts into tokens.
+        context: tokens that a prompt and its completion may have together; None where nobody knows.
+        chat: whether the model converses: it is an instruct model, or a server's chat.
+        logprobs: whether it can score given completions: it then has `score`, as `TransformersSampler`.
+    """
+
+    tokenizer: PreTrainedTokenizerFast | None = None
+    context: int | None = None
+    chat: bool = False
+    logprobs: bool = False
+
+    def sample(self, prompts: Sequence[str], params: SamplingParams) -> list[list[Completion]]:
+        """`params.n` completions of each prompt."""
         ...
 
 
 def prompt_for(sampler: Sampler, question: str, reply: str = "") -> str:
     """A sampler's prompt for a question, through the chat template of an instruct model.
 
-    The reply begins with `reply`, as in `tokens.framed`. A sampler without `tokenizer`, a server's, has the
-    frame of its own model.
+    The reply begins with `reply`, as in `tokens.framed`. A server without tokenizer frames what it is sent.
     """
-    tokenizer = getattr(sampler, "tokenizer", None)
-    if tokenizer is not None:
-        question, reply = framed(tokenizer, question, reply)
+    if sampler.tokenizer is not None:
+        question, reply = framed(sampler.tokenizer, question, reply)
     return question + reply
+
+
+def fits(sampler: Sampler, prompt: str, more: int = 1) -> bool:
+    """Whether a prompt leaves `more` tokens of the context; true where nobody knows the context."""
+    if sampler.tokenizer is None or sampler.context is None:
+        return True
+    return len(encode(sampler.tokenizer, [prompt])[0]) + more <= sampler.context

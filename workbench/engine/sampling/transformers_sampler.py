@@ -11,87 +11,70 @@ from torch import Tensor
 
 from workbench.engine.models import context_length
 from workbench.engine.sampling.batching import ContinuousBatch
-from workbench.engine.sampling.sampler import Completion, Sampler
+from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams
 from workbench.engine.sampling.scoring import _first_token, prompt_tokens, token_logprobs
-from workbench.engine.tokens import encode, encode_pairs
+from workbench.engine.tokens import converses, encode_pairs
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 
-class TransformersSampler:
+class TransformersSampler(Sampler):
     """Samples from any transformers causal language model.
 
     The tokens of prompt i, sample j come from a random stream of (seed, i, j) alone, so that neither the
     batch size nor the other rows change them, except where floating-point rounding does.
     """
 
+    logprobs = True
+
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, batch_size: int = 64
     ) -> None:
         """`batch_size` rows are decoded at a time; a row that ends makes room for the next."""
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
+        self.context = context_length(model)
+        self.chat = converses(tokenizer)
         self._stops: dict[tuple[str, ...], Tensor] = {}
 
     @torch.inference_mode()
-    def sample(
-        self,
-        prompts: Sequence[str],
-        *,
-        n: int = 1,
-        max_new_tokens: int,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        stop: Sequence[str] = (),
-        seed: int = 0,
-        filter_first: bool = False,
-    ) -> list[list[Completion]]:
+    def sample(self, prompts: Sequence[str], params: SamplingParams) -> list[list[Completion]]:
         """See `Sampler.sample`; a row also ends (`length`) where the model's context does.
 
-        As in transformers and vLLM the temperature comes before top_p and min_p; `filter_first` turns that
-        around, so that no heat lets in what is unlikely at temperature 1.
-
         Raises:
-            UserError: a setting is out of range, or a prompt is empty or fills the context.
+            UserError: a prompt is empty, where the tokenizer has no token to begin with, or fills the context.
         """
-        if n < 1 or max_new_tokens < 1 or temperature < 0 or not 0 < top_p <= 1 or not 0 <= min_p <= 1:
-            raise UserError(
-                "Sampling needs n and max_new_tokens >= 1, temperature >= 0, 0 < top_p <= 1, 0 <= min_p <= 1."
-            )
         if not len(prompts):
             return []
-        if not all(stop):
-            raise UserError("A stop string must not be empty.")
+        n, stop = params.n, params.stop
         ids = prompt_tokens(self.tokenizer, prompts)
         batch = ContinuousBatch(
             self.model,
             ids,
-            limits=self._limits(ids, max_new_tokens),
+            limits=self._limits(ids, params.max_tokens),
             n=n,
             size=self.batch_size,
-            seed=seed,
+            seed=params.seed,
             may_end=self._may_end(stop),
             ends=lambda prompt, tokens: self._stop_at(prompt, tokens, stop) is not None,
         )
         was_training = self.model.training
         self.model.eval()
         try:
-            rows = batch.run(temperature, top_p, min_p, filter_first)
+            rows = batch.run(params.temperature, params.top_p, params.min_p, params.filter_first)
         finally:
             self.model.train(was_training)
         done = [self._completion(ids[index // n], *row, stop) for index, row in enumerate(rows)]
         return [done[begin : begin + n] for begin in range(0, len(done), n)]
 
-    def _limits(self, ids: list[list[int]], max_new_tokens: int) -> list[int]:
-        context = context_length(self.model)
+    def _limits(self, ids: list[list[int]], max_tokens: int) -> list[int]:
         longest = max(map(len, ids))
-        if longest >= context:
+        if longest >= self.context:
             raise UserError(
-                f"A prompt of {longest} tokens leaves no room in the model's context of {context}."
+                f"A prompt of {longest} tokens leaves no room in the model's context of {self.context}."
             )
-        return [min(max_new_tokens, context - len(row)) for row in ids]
+        return [min(max_tokens, self.context - len(row)) for row in ids]
 
     def _text(self, prompt: list[int], tokens: list[int]) -> str:
         # Decoded behind the prompt's last token, because some tokenizers drop the first space of a text.
@@ -132,7 +115,7 @@ class TransformersSampler:
         return self._stops[key]
 
     @torch.inference_mode()
-    def logprobs(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> list[np.ndarray]:
+    def score(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> list[np.ndarray]:
         """Natural log-probability of whole completions, for forced choice.
 
         Args:
@@ -160,11 +143,3 @@ class TransformersSampler:
         for part, values in token_logprobs(self.model, rows, self.batch_size):
             sums[part] = [row.sum() for row in values]
         return np.split(sums, np.cumsum(counts)[:-1]) if counts else []
-
-
-def fits(sampler: Sampler, prompt: str, more: int = 1) -> bool:
-    """Whether a prompt leaves `more` tokens of the model's context; of a server's model nobody knows."""
-    if not isinstance(sampler, TransformersSampler):
-        return True
-    context = context_length(sampler.model)
-    return len(encode(sampler.tokenizer, [prompt])[0]) + more <= context

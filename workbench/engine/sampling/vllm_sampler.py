@@ -1,4 +1,4 @@
-"""vLLM within this process, behind the samplers' one signature."""
+"""vLLM within this process, as a sampler."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from workbench.engine.loading import check
-from workbench.engine.sampling.openai_sampler import row_seed
-from workbench.engine.sampling.sampler import Completion
+from workbench.engine.sampling.openai_sampler import by_prompt, row_seed
+from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams
 from workbench.engine.sampling.vllm_server import VllmServerSampler, fitting
+from workbench.engine.tokens import converses
 from workbench.errors import UserError
 
 
-class VllmSampler:
+class VllmSampler(Sampler):
     """Samples with the vLLM of this environment, as `VllmServerSampler` does with another one's."""
 
     determinism = VllmServerSampler.determinism
@@ -38,50 +39,41 @@ class VllmSampler:
         except (OSError, RuntimeError, ValueError) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
             raise UserError(f"vLLM cannot run this model, so take transformers:{model}: {first}.") from error
+        self.context = self._llm.model_config.max_model_len
+        self.chat = converses(self.tokenizer)
 
-    def sample(
-        self,
-        prompts: Sequence[str],
-        *,
-        n: int = 1,
-        max_new_tokens: int,
-        temperature: float = 1.0,
-        top_p: float = 1.0,
-        min_p: float = 0.0,
-        stop: Sequence[str] = (),
-        seed: int = 0,
-    ) -> list[list[Completion]]:
+    def sample(self, prompts: Sequence[str], params: SamplingParams) -> list[list[Completion]]:
         """See `Sampler.sample`; each row has its own seed, so that equal prompts get different draws.
 
         Raises:
-            UserError: a setting is out of range, or a prompt fills the context.
+            UserError: a prompt fills the context, or vLLM refuses a setting.
         """
-        from vllm import SamplingParams
+        import vllm
         from vllm.exceptions import VLLMValidationError
 
         if not len(prompts):
             return []
-        ids, rooms = fitting(self.tokenizer, prompts, self._llm.model_config.max_model_len)
-        places = [(i, j) for i in range(len(prompts)) for j in range(n)]
+        params.check_order()
+        ids, rooms = fitting(self.tokenizer, prompts, self.context)
+        rows = [(i, j) for i in range(len(prompts)) for j in range(params.n)]
         try:
             settings = [
-                SamplingParams(
-                    max_tokens=min(max_new_tokens, rooms[i]),
-                    temperature=temperature,
-                    top_p=top_p,
-                    min_p=min_p,
-                    stop=list(stop),
-                    seed=row_seed(seed, i, j),
+                vllm.SamplingParams(
+                    max_tokens=min(params.max_tokens, rooms[i]),
+                    temperature=params.temperature,
+                    top_p=params.top_p,
+                    min_p=params.min_p,
+                    stop=list(params.stop),
+                    seed=row_seed(params.seed, i, j),
                     logprobs=0,
                 )
-                for i, j in places
+                for i, j in rows
             ]
-            inputs = [{"prompt_token_ids": ids[i]} for i, _ in places]
+            inputs = [{"prompt_token_ids": ids[i]} for i, _ in rows]
             outputs = self._llm.generate(inputs, settings, use_tqdm=False)
         except (ValueError, VLLMValidationError) as error:
             raise UserError(f"vLLM refuses the request: {str(error).splitlines()[0]}") from error
-        rows = [_from_vllm(output.outputs[0]) for output in outputs]
-        return [rows[begin : begin + n] for begin in range(0, len(rows), n)]
+        return by_prompt([_from_vllm(output.outputs[0]) for output in outputs], params.n)
 
 
 def _from_vllm(row: Any) -> Completion:

@@ -26,6 +26,7 @@ from workbench.engine.loading import check, hub_answers
 from workbench.engine.sampling.openai_sampler import ServerSampler, Settings
 from workbench.engine.sampling.sampler import Completion
 from workbench.engine.sampling.scoring import prompt_tokens
+from workbench.engine.tokens import converses
 from workbench.errors import UserError
 from workbench.files import stamp, write_json
 
@@ -77,7 +78,7 @@ class VllmServerSampler(ServerSampler):
         super().__init__(server.url, server.model, server.key)
         _, self.tokenizer = check(model)
         (served,) = _ask(server, "models")["data"]
-        self._context = served["max_model_len"]
+        self.context, self.chat = served["max_model_len"], converses(self.tokenizer)
 
     def _explain(self, error: Exception) -> str:
         log = _place(self.model) / "log.txt"
@@ -86,7 +87,7 @@ class VllmServerSampler(ServerSampler):
         return f"vLLM has ended: {_why(log)} (its log: {log}); run again to start it and go on."
 
     def _complete(self, prompts: list[str], settings: Settings) -> list[Completion]:
-        ids, rooms = fitting(self.tokenizer, prompts, self._context)
+        ids, rooms = fitting(self.tokenizer, prompts, self.context)
         room = min(rooms)
         if room >= settings["max_tokens"]:
             return super()._complete(ids, settings)

@@ -18,6 +18,7 @@ from workbench.engine.interpretability.patching import (
     logit_difference,
 )
 from workbench.engine.interpretability.reference import Reference, reference
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import encode, encode_pairs
 from workbench.engine.training.loss import loss
@@ -72,9 +73,10 @@ class AblationEval:
             nats = loss(self.model, self.tokenizer, self.scored)
             sampler = TransformersSampler(self.model, self.tokenizer)
             written = sampler.sample(
-                self.begun["beginning"].tolist(), max_new_tokens=100, temperature=0.5, seed=self.seed
+                self.begun["beginning"].tolist(),
+                SamplingParams(max_tokens=100, temperature=0.5, seed=self.seed),
             )
-            answers = sampler.logprobs(
+            answers = sampler.score(
                 [p.beginning for p in self.probes], [(p.right, p.wrong) for p in self.probes]
             )
         per_token = nats.nats * len(self.scored) / nats.n_tokens  # so that the mean is the loss per token

@@ -1,7 +1,6 @@
 """Answers of one model to many prompts: in shards, gone on with after a kill, shared by processes."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pandas as pd
 
 from workbench import shards
 from workbench.corpora.loaders.generations import COLUMNS
-from workbench.engine.sampling.sampler import Sampler
+from workbench.engine.sampling.sampler import Sampler, SamplingParams
 from workbench.files import cached_table, stamp
 from workbench.studies.hivemind.data import ask
 
@@ -18,33 +17,12 @@ Prompt = tuple[str, str, str]
 """Id, prompt, category."""
 
 
-@dataclass(frozen=True)
-class Decoding:
-    """How answers are drawn.
-
-    Attributes:
-        samples: answers to each prompt.
-        max_new_tokens: longest answer.
-        temperature: 0 takes the most likely token.
-        top_p: share of the probability that is drawn from.
-        min_p: least probability that is drawn, as a share of the most likely token's.
-        seed: of all draws. Shards have draws of their own, whichever process makes them.
-    """
-
-    samples: int = 1
-    max_new_tokens: int = 256
-    temperature: float = 1.0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    seed: int | str = 0
-
-
 def answer_file(
     sampler: Sampler,
     name: str,
     prompts: Iterable[Prompt],
     folder: Path,
-    decoding: Decoding,
+    sampling: SamplingParams,
     part: shards.Part = (0, 1),
 ) -> None:
     """Has a model answer prompts into `folder`; a call that was cut off goes on when repeated.
@@ -54,7 +32,7 @@ def answer_file(
         name: of the model (`samplers.sampler`), in the answers and for the draws: each model has its own.
         prompts: read once.
         folder: of the shards; several processes may write to one.
-        decoding: how answers are drawn.
+        sampling: how answers are drawn. Shards have draws of their own, whichever process makes them.
         part: of the shards, for this process.
 
     Raises:
@@ -62,15 +40,22 @@ def answer_file(
             be written.
     """
     asked, place = list(prompts), Path(name.partition(":")[2] or name).expanduser()
-    manifest = {"model": name} | asdict(decoding)
+    manifest = {
+        "model": name,
+        "samples": sampling.n,
+        "max_new_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "min_p": sampling.min_p,
+        "seed": sampling.seed,
+    }
     manifest["files of the model"] = shards.digest(stamp(place)) if place.is_dir() else ""
     manifest["prompts"] = shards.digest(*("\n".join(each) for each in asked))
     shards.open_folder(folder, manifest, "answers")
-    for number, shard in shards.own_shards(folder, asked, SHARD, part):
+    for number, shard in shards.assigned_shards(folder, asked, SHARD, part):
         rows = pd.DataFrame(shard, columns=COLUMNS[:3])
-        own = replace(decoding, seed=f"{decoding.seed}/{number}")
-        make = partial(ask, sampler, name, rows, own.samples, own, own.max_new_tokens)
-        cached_table(_path(folder, number), make)
+        seed = f"{sampling.seed}/{number}"
+        cached_table(_path(folder, number), partial(ask, sampler, name, rows, sampling, seed))
 
 
 def read_answers(folder: Path) -> pd.DataFrame:

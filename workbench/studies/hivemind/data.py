@@ -6,7 +6,7 @@ two ends: answers to different prompts, and answers that say the same in other w
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ import pandas as pd
 
 from workbench.corpora import open_ended
 from workbench.corpora.loaders import rows
-from workbench.corpora.loaders.generations import COLUMNS, load_generations, usable
+from workbench.corpora.loaders.generations import COLUMNS, load_generations, usable_answers
 from workbench.engine import loading
 from workbench.engine.encoders import encode
 from workbench.engine.sampling.load import sampler
-from workbench.engine.sampling.sampler import Sampler, prompt_for
+from workbench.engine.sampling.sampler import Sampler, SamplingParams, prompt_for
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.files import cached_table
@@ -95,17 +95,23 @@ def generations(folder: Path, sizes: Sizes, params: Any) -> pd.DataFrame:
         if own
         else _named([spec.strip() for spec in params.models.split(",") if spec.strip()])
     )
+    sampling = SamplingParams(
+        n=sizes.samples,
+        max_tokens=LONGEST if own else _LONG,
+        temperature=params.temperature,
+        top_p=params.top_p,
+        min_p=params.min_p,
+    )
     frames = []
     for number, (name, place) in enumerate(places.items()):
         frames.append(
             cached_table(
                 folder / f"answers-{number}.parquet",
                 lambda name=name, place=place: ask(
-                    _opened(place, own, params.device), name, asked, sizes.samples, params,
-                    LONGEST if own else _LONG,
+                    _opened(place, own, params.device), name, asked, sampling, params.seed
                 ),
             )
-        )  # fmt: skip
+        )
     return pd.concat(frames, ignore_index=True)
 
 
@@ -154,19 +160,15 @@ def prompts(params: Any) -> pd.DataFrame:
 
 
 def ask(
-    sampler: Sampler, name: str, asked: pd.DataFrame, n: int, params: Any, longest: int, **other: Any
+    sampler: Sampler, name: str, asked: pd.DataFrame, sampling: SamplingParams, seed: int | str
 ) -> pd.DataFrame:
-    """`n` answers of one model to each prompt, with the decoding of params: the columns of `generations`.
+    """Answers of one model to each prompt: the columns of `generations`.
 
-    Each model has random numbers of its own: with common ones, models that are alike would draw alike.
+    Each model has random numbers of its own, from `seed` and its name: with common ones, models that are
+    alike would draw alike.
     """
-    replies = sampler.sample(
-        [prompt_for(sampler, prompt) for prompt in asked["prompt"]],
-        n=n,
-        max_new_tokens=longest,
-        **{"temperature": params.temperature, "top_p": params.top_p, "min_p": params.min_p, **other},
-        seed=zlib.crc32(f"{params.seed}/{name}".encode()),
-    )
+    prompts = [prompt_for(sampler, prompt) for prompt in asked["prompt"]]
+    replies = sampler.sample(prompts, replace(sampling, seed=zlib.crc32(f"{seed}/{name}".encode())))
     found = [
         (row.prompt_id, row.prompt, row.category, name, number, each.text.strip(), each.finish_reason)
         for row, own in zip(asked.itertuples(), replies, strict=True)
@@ -182,7 +184,7 @@ def answers(found: pd.DataFrame, sizes: Sizes, params: Any) -> AnswerSet:
     Answers from outside have no oracle: they are all valid, and their classes are those of `rouge_same`
     over all models; where there are more than `sizes.samples` of a model to a prompt, so many are drawn.
     """
-    frame, notes = usable(found)
+    frame, notes = usable_answers(found)
     requests = {each.id: each for each in open_ended.requests(params.seed)}
     if is_embedded(params):
         people = _people(list(requests.values()), sizes.samples, params.seed)
@@ -216,7 +218,7 @@ def answers(found: pd.DataFrame, sizes: Sizes, params: Any) -> AnswerSet:
 def judged(frame: pd.DataFrame, requests: Mapping[str, open_ended.Request]) -> pd.DataFrame:
     """Answers to embedded requests with the oracle's verdict: adds valid and meaning."""
     found = [
-        open_ended.judge(requests[prompt], text)
+        open_ended.grade(requests[prompt], text)
         for prompt, text in zip(frame["prompt_id"], frame["text"], strict=True)
     ]
     return frame.assign(

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.labelled_tokens import LabelledTokens
-from workbench.engine.interpretability.anatomy import anatomy
+from workbench.engine.interpretability.anatomy import anatomy, read_norm
 from workbench.engine.interpretability.attribution import logit_lens
 from workbench.engine.interpretability.interventions import ablate_neurons, steer_neuron
 from workbench.engine.interpretability.reference import Reference
@@ -41,7 +41,8 @@ def writes(model: PreTrainedModel, k: int = 6) -> pd.DataFrame:
         of 1 and a residual stream whose root mean square is 1).
     """
     parts = anatomy(model)
-    gain, centres = _gain(parts.norm, parts.hidden_size)
+    like = next(parts.norm.parameters(), torch.ones(1)).new_ones(parts.hidden_size)
+    gain, _, centres = read_norm(parts.norm, like)
     unembedding = parts.unembedding.weight.float()
     frames = []
     for layer, down in enumerate(parts.down):
@@ -50,22 +51,11 @@ def writes(model: PreTrainedModel, k: int = 6) -> pd.DataFrame:
         values = values - values.mean(1, keepdim=True) if centres else values
         step = max(1, _ENTRIES // len(unembedding))
         for start in range(0, len(values), step):
-            logits = (values[start : start + step] * gain) @ unembedding.T
+            logits = (values[start : start + step] * gain.float()) @ unembedding.T
             for side, sign in (("top", 1), ("bottom", -1)):
                 best, tokens = (sign * logits).topk(k)
                 frames.append(_long(layer, start, side, tokens.cpu().numpy(), sign * best.cpu().numpy()))
     return pd.concat(frames, ignore_index=True)
-
-
-def _gain(norm: nn.Module, width: int) -> tuple[Tensor, bool]:
-    """The norm's gain, and whether it centres: read off its answers, as families write norms differently."""
-    like = next(norm.parameters(), torch.ones(1))
-    ones = torch.ones(width, dtype=like.dtype, device=like.device)
-    signs = ones.clone()
-    signs[1::2] = -1
-    bias = norm(torch.zeros_like(ones))
-    gain = (norm(signs) - bias) * signs
-    return gain.float(), bool((norm(ones) - bias).abs().max() < 0.01 * gain.abs().max())
 
 
 def _long(layer: int, start: int, side: str, tokens: np.ndarray, logits: np.ndarray) -> pd.DataFrame:

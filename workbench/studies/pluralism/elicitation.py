@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workbench.corpora.loaders.opinions import ANSWER, LETTERS, Question, put
-from workbench.engine.sampling.sampler import Sampler, prompt_for
-from workbench.engine.sampling.transformers_sampler import TransformersSampler, fits
+from workbench.corpora.loaders.opinions import ANSWER, LETTERS, Question, format_question
+from workbench.engine.sampling.sampler import Sampler, SamplingParams, fits, prompt_for
+from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.measures.distributions import stack
 
 HUNDRED = "\nOf 100 people, how many choose each? Write one line for each, its text, a colon and the number."
@@ -55,9 +55,9 @@ def from_logprobs(sampler: TransformersSampler, questions: Sequence[Question], l
     for question in questions:
         for order in rotations(len(question.options)):
             shown = [question.options[place] for place in order]
-            prompts.append(prompt_for(sampler, put(question.prompt, shown, letters), ANSWER))
+            prompts.append(prompt_for(sampler, format_question(question.prompt, shown, letters), ANSWER))
             candidates.append([f" {each}" for each in (LETTERS[: len(shown)] if letters else shown)])
-    scores = iter(sampler.logprobs(prompts, candidates))
+    scores = iter(sampler.score(prompts, candidates))
     shares, masses, spreads = [], [], []
     for question in questions:
         orders = rotations(len(question.options))
@@ -82,7 +82,8 @@ def by_samples(
         own = [place for place, question in enumerate(questions) if len(question.options) == size]
         prompts = [prompt for place in own for prompt in _listed(sampler, questions[place])]
         drawn = sampler.sample(
-            prompts, n=math.ceil(k / size), max_new_tokens=longest // 2 + 8, stop=["\n"], seed=seed
+            prompts,
+            SamplingParams(n=math.ceil(k / size), max_tokens=longest // 2 + 8, stop=["\n"], seed=seed),
         )
         for number, completions in enumerate(drawn):
             replies[own[number // size]] += [each.text for each in completions]
@@ -100,7 +101,7 @@ def verbalized(sampler: Sampler, questions: Sequence[Question], seed: int = 0) -
     A reply is read if it gives every option a number and they sum to 95 to 105.
     """
     prompts = [prompt for question in questions for prompt in _listed(sampler, question, HUNDRED)]
-    drawn = iter(sampler.sample(prompts, max_new_tokens=100, temperature=0, seed=seed))
+    drawn = iter(sampler.sample(prompts, SamplingParams(max_tokens=100, temperature=0, seed=seed)))
     shares, valid = [], []
     for question in questions:
         read = [percentages(next(drawn)[0].text, question.options) for _ in question.options]
@@ -140,14 +141,14 @@ def percentages(reply: str, options: Sequence[str]) -> np.ndarray | None:
 
 def readable(sampler: Sampler, question: Question, more: int = 64) -> bool:
     """Whether a question with its options leaves `more` tokens of the model's context for an answer."""
-    text = put(question.prompt, question.options, False) + HUNDRED
+    text = format_question(question.prompt, question.options, False) + HUNDRED
     return fits(sampler, prompt_for(sampler, text, ANSWER) + max(question.options, key=len), more)
 
 
 def _listed(sampler: Sampler, question: Question, more: str = "") -> list[str]:
     """The question with its options in every rotation, without letters."""
     orders = [[question.options[place] for place in order] for order in rotations(len(question.options))]
-    texts = [put(question.prompt, order, letters=False) + more for order in orders]
+    texts = [format_question(question.prompt, order, letters=False) + more for order in orders]
     return [prompt_for(sampler, text, ANSWER) for text in texts]
 
 

@@ -1,22 +1,19 @@
 """The models of 12_pluralism: before, tuned by preferences, and two controls; all are asked everything."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from workbench.corpora import populations
-from workbench.corpora.loaders.opinions import Question
-from workbench.engine.parallel import run_parallel
 from workbench.engine.sampling import load
 from workbench.engine.sampling.sampler import Sampler
-from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.files import cached_table
+from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.pluralism import method
 from workbench.studies.pluralism.elicitation import by_samples, readable
 from workbench.studies.pluralism.method import NOBODY, Task, ask
@@ -80,7 +77,7 @@ def plan(params: Any) -> Plan:
     task = method.task(params, chosen.questions)
     if not embedded:
         sampler = load.sampler(params.model, params.device)
-        if params.tune and not isinstance(sampler, TransformersSampler):
+        if params.tune and not sampler.logprobs:
             raise UserError(f"{params.model} cannot be tuned from here: set tune to False, or give a folder.")
         task = _fitting(task, sampler)
     if not (embedded or params.tune):
@@ -103,10 +100,10 @@ def _fitting(task: Task, sampler: Sampler) -> Task:
 
 
 def source(folder: Path, plan: Plan, arm: str = BEFORE, seed: int = 0) -> str:
-    """Where the model of an arm is, once `fit_all` has made it."""
+    """Where the model of an arm is, once `train_all` has made it."""
     if arm == BEFORE:
         return str(folder / f"seed-{seed}" / "base") if plan.model == "embedded" else plan.model
-    return str(folder / f"seed-{seed}" / _name(arm))
+    return str(arm_folder(folder, arm, seed) / "model")
 
 
 def read_before(folder: Path, plan: Plan) -> pd.DataFrame:
@@ -115,7 +112,7 @@ def read_before(folder: Path, plan: Plan) -> pd.DataFrame:
     return ask(sampler, plan.task, method.every_readout(sampler, plan.sizes.samples, plan.seed))
 
 
-def fit_all(folder: Path, plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
+def train_all(folder: Path, plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every model of every seed, and what it answers.
 
     Seeds are shared out between the processor's cores; what is done stays in `folder`.
@@ -124,58 +121,47 @@ def fit_all(folder: Path, plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
         Distributions, with the columns of `pluralism.ask`, seed and arm; and sampled replies: columns id,
         replies (list), seed, arm.
     """
-    tasks = {f"seed-{seed}": (folder / f"seed-{seed}", plan, seed) for seed in range(plan.sizes.seeds)}
-    last = f"{_name(plan.arms[-1])}-replies.parquet"
-    waiting = {name: each for name, each in tasks.items() if not (each[0] / last).exists()}
-    if waiting:
-        processes = min(torch.get_num_threads(), len(waiting)) if plan.model == "embedded" else 1
-        run_parallel(
-            _seed, waiting, total=len(plan.arms), log=lambda *_: None, processes=processes, unit="model"
-        )
-    return _collected(folder, plan, "answers"), _collected(folder, plan, "replies")
+    seeds = range(plan.sizes.seeds)
+    run_arms(
+        folder,
+        plan.arms,
+        seeds,
+        partial(train_arm, plan, folder),
+        unit="model",
+        together=plan.arms,
+        processes=None if plan.model == "embedded" else 1,
+    )
+    return collect(folder, plan.arms, seeds, "answers"), collect(folder, plan.arms, seeds, "replies")
 
 
-def _collected(folder: Path, plan: Plan, what: str) -> pd.DataFrame:
-    frames = [
-        pd.read_parquet(folder / f"seed-{seed}" / f"{_name(arm)}-{what}.parquet").assign(seed=seed, arm=arm)
-        for seed in range(plan.sizes.seeds)
-        for arm in plan.arms
-    ]
-    return pd.concat(frames, ignore_index=True)
-
-
-def _name(arm: str) -> str:
-    return arm.replace(" ", "-")
-
-
-def _seed(
-    folder: Path,
+def train_arm(
     plan: Plan,
+    root: Path,
+    folder: Path,
+    arm: str,
     seed: int,
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
-    if plan.model == "embedded":
-        pretrain(folder / "base", plan.sizes, plan.seed, plan.seed + seed)
+    """One arm: is tuned, if it is, and answers; the model before all tuning is in `root`."""
+    before = source(root, plan, BEFORE, seed)
+    if arm != BEFORE:
+        _tune(folder / "model", before, plan, arm, seed)
+    elif plan.model == "embedded":
+        pretrain(Path(before), plan.sizes, plan.seed, plan.seed + seed)
+    model = before if arm == BEFORE else str(folder / "model")
+    cached_table(folder / "answers.parquet", partial(_answers, model, plan, seed))
+    cached_table(folder / "replies.parquet", partial(_replies, model, plan, seed))
+
+
+def _tune(folder: Path, before: str, plan: Plan, arm: str, seed: int) -> None:
     questions = lesson_questions(plan.task, plan.tuned, plan.seed, plan.model == "embedded")
-    for number, arm in enumerate(plan.arms, 1):
-        if arm != BEFORE:
-            _tune(folder, plan, questions, arm, seed)
-        where = source(folder.parent, plan, arm, seed)
-        asking = partial(_answers, where, plan, seed)
-        cached_table(folder / f"{_name(arm)}-answers.parquet", asking)
-        cached_table(folder / f"{_name(arm)}-replies.parquet", partial(_replies, where, plan, seed))
-        log({"tokens": number})
-
-
-def _tune(folder: Path, plan: Plan, questions: Sequence[Question], arm: str, seed: int) -> None:
-    before, place = source(folder.parent, plan, BEFORE, seed), folder / _name(arm)
     n = plan.sizes.pairs * plan.sizes.tuning_steps
     rows = lessons(questions, n, plan.seed + seed, drawn=arm == DRAWN)
     if arm == DPO:
-        prefer(place, before, rows, plan.sizes, plan.beta, seed, plan.device)
+        prefer(folder, before, rows, plan.sizes, plan.beta, seed, plan.device)
     else:
-        imitate(place, before, rows, plan.sizes, seed, plan.device)
+        imitate(folder, before, rows, plan.sizes, seed, plan.device)
 
 
 def _answers(where: str, plan: Plan, seed: int) -> pd.DataFrame:

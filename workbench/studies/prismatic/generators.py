@@ -7,15 +7,14 @@ nothing but whether a problem could be read. Candidate i of a call depends on th
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
 from workbench.corpora import problems
 from workbench.corpora.problems import Problem
-from workbench.engine.sampling.sampler import Completion, Sampler, prompt_for
-from workbench.engine.sampling.transformers_sampler import fits
+from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, fits, prompt_for
 from workbench.errors import UserError
 from workbench.measures.answers.grading import extract
 
@@ -174,8 +173,7 @@ def from_sampler(
     *,
     shots: int = 4,
     attempts: int = 3,
-    max_new_tokens: int = 256,
-    temperature: float = 1.0,
+    max_tokens: int = 256,
 ) -> Generate:
     """A generator that shows a sampler a few problems and asks for another, and then for solutions.
 
@@ -186,8 +184,7 @@ def from_sampler(
         sampler: any; a model that only continues text and one that chats both know what to do.
         shots: examples in a prompt, fewer when there are fewer.
         attempts: solutions of each problem.
-        max_new_tokens: longest problem, and longest solution.
-        temperature: of both, as `Sampler.sample` takes it.
+        max_tokens: longest problem, and longest solution.
 
     Raises:
         UserError: no shots or attempts.
@@ -195,14 +192,14 @@ def from_sampler(
     _check_attempts(attempts)
     if shots < 1:
         raise UserError(f"A prompt has to show something: choose shots of 1 or more, not {shots}.")
-    drawing = {"max_new_tokens": max_new_tokens, "temperature": temperature}
+    params = SamplingParams(max_tokens=max_tokens, stop=_NEXT)
 
     def generate(seeds: Sequence[Item], n: int, seed: int) -> list[Candidate]:
         streams = (np.random.default_rng([seed, index]) for index in range(n if seeds else 0))
         size = min(shots, len(seeds))
         shown = [[seeds[at] for at in rng.choice(len(seeds), size, replace=False)] for rng in streams]
         prompts = [prompt_for(sampler, _ask_problem(each)) for each in shown]
-        written = sampler.sample(prompts, stop=_NEXT, seed=seed, **drawing)
+        written = sampler.sample(prompts, replace(params, seed=seed))
         texts = [_read_problem(completion) for (completion,) in written]
         found = {
             index: prompt_for(sampler, _ask_solution(shown[index], text))
@@ -212,7 +209,7 @@ def from_sampler(
         # A problem that is too long to be asked back is as if it could not be read.
         found = {index: prompt for index, prompt in found.items() if fits(sampler, prompt)}
         prompts = list(found.values())
-        solved = sampler.sample(prompts, n=attempts, stop=_NEXT, seed=seed + 1, **drawing)
+        solved = sampler.sample(prompts, replace(params, n=attempts, seed=seed + 1))
         candidates = [Candidate(each.text, "sampler", readable=False) for (each,) in written]
         for index, completions in zip(found, solved, strict=True):
             solutions = tuple(each.text.strip() for each in completions)

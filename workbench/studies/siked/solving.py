@@ -16,8 +16,7 @@ import pandas as pd
 
 from workbench import sandbox
 from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, Strategy
-from workbench.engine.sampling.sampler import Sampler, prompt_for
-from workbench.engine.sampling.transformers_sampler import fits
+from workbench.engine.sampling.sampler import Sampler, SamplingParams, fits, prompt_for
 from workbench.files import cached_table
 from workbench.measures.answers.grading import grade
 
@@ -38,13 +37,8 @@ def solve(
     sampler: Sampler,
     questions: Sequence[Question],
     source: str,
-    *,
+    params: SamplingParams,
     strategy: Strategy | None = None,
-    n: int = 1,
-    temperature: float = 0.7,
-    top_p: float = 0.95,
-    seed: int = 0,
-    max_new_tokens: int = 96,
 ) -> list[Rationale]:
     """Solutions by a student, judged; programs run in the sandbox.
 
@@ -52,34 +46,23 @@ def solve(
         sampler: the student.
         questions: to solve.
         source: the student's name in the record.
+        params: how solutions are drawn.
         strategy: its tag is written for the student; None lets it choose.
-        n: solutions of each question.
-        temperature: 0 takes the most likely solution.
-        top_p: as `Sampler.sample`.
-        seed: of the draws.
-        max_new_tokens: longest solution.
 
     Returns:
-        `n` for each question, in order. A solution without one of the three tags is `unparsed`, of strategy
+        `params.n` for each question, in order. A solution without one of the three tags is `unparsed`, of strategy
         "none"; so is the empty one of a question that fills the student's context. A program that did not
         run for lack of a sandbox is `not run`.
     """
     tag = f" [{strategy}]" if strategy else ""
     prompts = [prompt_for(sampler, question.text, tag) for question in questions]
     short = [at for at, prompt in enumerate(prompts) if fits(sampler, prompt)]
-    replies = sampler.sample(
-        [prompts[at] for at in short],
-        n=n,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        top_p=top_p,
-        seed=seed,
-    )
+    replies = sampler.sample([prompts[at] for at in short], params)
     texts = {at: [reply.text for reply in own] for at, own in zip(short, replies, strict=True)}
     written = [
         (question, *_tagged(tag + text))
         for at, question in enumerate(questions)
-        for text in texts.get(at, [""] * n)
+        for text in texts.get(at, [""] * params.n)
     ]
     return judged(written, source)
 

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, Strategy
 from workbench.corpora.problems import draw
 from workbench.engine.sampling import load
-from workbench.engine.sampling.sampler import Completion, prompt_for
+from workbench.engine.sampling.sampler import Completion, SamplingParams, prompt_for
 from workbench.studies.siked.solving import Question, judged, solve_in_chunks
 
 SHOTS = 8
@@ -39,7 +39,7 @@ def solutions(
     *,
     samples: int = 10,
     seed: int = 0,
-    max_new_tokens: int = 512,
+    max_tokens: int = 512,
     device: str = "auto",
 ) -> list[Rationale]:
     """What a sampler writes for each question in each strategy, judged; programs run in the sandbox.
@@ -53,7 +53,7 @@ def solutions(
         folder: of what was written, see `solving.in_pieces`.
         samples: solutions of each question and strategy.
         seed: of the draws.
-        max_new_tokens: longest solution.
+        max_tokens: longest solution.
         device: of a transformers model.
 
     Returns:
@@ -62,6 +62,7 @@ def solutions(
     Raises:
         UserError: as `samplers.sampler` and `Sampler.sample`; a prompt is about 1,000 tokens long.
     """
+    params = SamplingParams(n=samples, max_tokens=max_tokens, temperature=0.7, top_p=0.95, stop=_NEXT)
     loaded = cache(partial(load.sampler, spec, device))
     with tqdm(total=len(STRATEGIES) * len(questions), unit=" questions", desc="teacher") as bar:
 
@@ -69,12 +70,7 @@ def solutions(
             teacher = loaded()
             replies = teacher.sample(
                 [prompt_for(teacher, prompt(strategy, question.text)) for question in open_ones],
-                n=samples,
-                max_new_tokens=max_new_tokens,
-                temperature=0.7,
-                top_p=0.95,
-                stop=_NEXT,
-                seed=seed,
+                replace(params, seed=seed),
             )
             bar.update(len(open_ones))
             return _judged(strategy, open_ones, replies, spec)

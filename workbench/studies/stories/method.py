@@ -86,16 +86,14 @@ def ask(
     *,
     seed: int,
     condition: str = "words+features",
-    max_new_tokens: int = 400,
 ) -> pd.DataFrame:
     """Stories of a language model under the same conditions as `simulate`."""
-    from workbench.engine.sampling.sampler import prompt_for
+    from workbench.engine.sampling.sampler import SamplingParams, prompt_for
 
     drawn = [draw_condition(Random(f"{seed}/{condition}/{index}"), condition) for index in indices]
     prompts = [prompt_for(sampler, instruction(wanted, features)) for wanted, features in drawn]
-    replies = sampler.sample(
-        prompts, max_new_tokens=max_new_tokens, seed=seed + (indices[0] if len(indices) else 0)
-    )
+    first = indices[0] if len(indices) else 0
+    replies = sampler.sample(prompts, SamplingParams(max_tokens=400, seed=seed + first))
     return pd.DataFrame(
         [
             {

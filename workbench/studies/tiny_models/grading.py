@@ -13,7 +13,7 @@ import pandas as pd
 from workbench.corpora.stories import grade, make_probes
 from workbench.engine.models import context_length
 from workbench.engine.sampling.load import sampler
-from workbench.engine.sampling.sampler import Sampler
+from workbench.engine.sampling.sampler import Sampler, SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.measures.overlap import longest_copies, max_overlap, novelty, share_found
@@ -53,14 +53,13 @@ def complete(
     names: Sequence[str],
     begun: pd.DataFrame,
     seed: int,
-    temperature: float = 0.5,
-    max_new_tokens: int = 200,
+    max_tokens: int = 200,
 ) -> pd.DataFrame:
     """How the named models go on: `begun` once for each, with columns model and completion."""
     frames = []
     for name in names:
         replies = samplers[name].sample(
-            begun["beginning"].tolist(), max_new_tokens=max_new_tokens, temperature=temperature, seed=seed
+            begun["beginning"].tolist(), SamplingParams(max_tokens=max_tokens, temperature=0.5, seed=seed)
         )
         frames.append(begun.assign(model=name, completion=[reply[0].text for reply in replies]))
     return pd.concat(frames, ignore_index=True)
@@ -113,12 +112,10 @@ def _equally_long(one: str, other: str) -> tuple[str, str]:
     return " ".join(first[:length]), " ".join(second[:length])
 
 
-def greedy_texts(fitted: Fitted, max_new_tokens: int = 200) -> pd.DataFrame:
+def greedy_texts(fitted: Fitted) -> pd.DataFrame:
     """What each model writes from nothing, always taking the most likely token: columns model, text."""
-    texts = [
-        TransformersSampler(*pair).sample([""], max_new_tokens=max_new_tokens, temperature=0)[0][0].text
-        for pair in fitted.values()
-    ]
+    likeliest = SamplingParams(max_tokens=200, temperature=0)
+    texts = [TransformersSampler(*pair).sample([""], likeliest)[0][0].text for pair in fitted.values()]
     return pd.DataFrame({"model": list(fitted), "text": texts})
 
 
@@ -134,7 +131,7 @@ def ask_probes(samplers: Mapping[str, TransformersSampler], n: int, seed: int) -
     """Forced choice on n probes of each name: columns model, item, kind, name, right."""
     rows, probes = [], make_probes(n, seed=seed)
     for model, source in samplers.items():
-        scores = source.logprobs([p.beginning for p in probes], [(p.right, p.wrong) for p in probes])
+        scores = source.score([p.beginning for p in probes], [(p.right, p.wrong) for p in probes])
         for item, (probe, (right, wrong)) in enumerate(zip(probes, scores, strict=True)):
             rows.append((model, item, probe.kind, probe.name, bool(right > wrong)))
     return pd.DataFrame(rows, columns=["model", "item", "kind", "name", "right"])

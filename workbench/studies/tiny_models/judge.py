@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,8 @@ import pandas as pd
 
 from workbench.corpora.stories import words
 from workbench.corpora.stories.grammar import sentences
-from workbench.engine.tokens import chat_prompt, converses
+from workbench.engine.sampling.sampler import SamplingParams
+from workbench.engine.tokens import chat_prompt
 from workbench.measures.overlap import kgrams
 from workbench.measures.statistics import spearman
 from workbench.studies.tiny_models.judge_replies import MAKES_SENSE, read_verdict
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from workbench.engine.sampling.openai_sampler import Message
     from workbench.engine.sampling.sampler import Completion, Sampler
 
-MAX_NEW_TOKENS = 600  # of each reply
+MAX_TOKENS = 600  # of each reply
 
 ASSESS_COMPLETION = """\
 A student was given the beginning of a children's story and had to complete it. Below, the mark *** stands
@@ -96,7 +98,7 @@ def judge(
     for (beginning, completion), assessment, grading in zip(stories, assessments, gradings, strict=True):
         verdict, problems = read_verdict(grading.text, scores, plot_makes_sense=not instruct)
         if problems and grading.finish_reason == "length":
-            problems = [*problems, f"the reply was cut at {MAX_NEW_TOKENS} tokens"]
+            problems = [*problems, f"the reply was cut at {MAX_TOKENS} tokens"]
         row = {"beginning": beginning, "completion": completion}
         row |= {"assessment": assessment.text, "grading": grading.text}
         rows.append(row | verdict | {"failure": "; ".join(problems)})
@@ -126,21 +128,19 @@ def _message(role: str, content: str) -> Message:
 def _reply(
     sampler: Sampler, conversations: list[list[Message]], temperature: float, seed: int
 ) -> list[Completion]:
-    settings = {"max_new_tokens": MAX_NEW_TOKENS, "temperature": temperature, "seed": seed}
-    chat = getattr(sampler, "chat", None)
-    if chat is not None:
-        return chat(conversations, **settings)
-    tokenizer = getattr(sampler, "tokenizer", None)
-    if tokenizer is not None and converses(tokenizer):
-        prompts = [chat_prompt(tokenizer, messages) for messages in conversations]
-        return [row[0] for row in sampler.sample(prompts, **settings)]
+    params = SamplingParams(max_tokens=MAX_TOKENS, temperature=temperature, seed=seed)
+    if sampler.chat and sampler.tokenizer is None:
+        return sampler.reply(conversations, params)
+    if sampler.chat:
+        prompts = [chat_prompt(sampler.tokenizer, messages) for messages in conversations]
+        return [row[0] for row in sampler.sample(prompts, params)]
     speaker = {"user": "Question", "assistant": "Answer"}
     dialogues = [
         "".join(f"{speaker[message['role']]}: {message['content'].strip()}\n\n" for message in messages)
         + "Answer:"
         for messages in conversations
     ]
-    return [row[0] for row in sampler.sample(dialogues, stop=["\nQuestion:"], **settings)]
+    return [row[0] for row in sampler.sample(dialogues, replace(params, stop=["\nQuestion:"]))]
 
 
 def rules(beginning: str, completion: str) -> dict[str, float]:
