@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from workbench.errors import UserError
 
@@ -88,6 +89,19 @@ def anatomy(model: PreTrainedModel) -> Anatomy:
         n_neurons=_n_inputs(down[0]),
         hidden_size=model.config.hidden_size,
     )
+
+
+def read_norm(norm: nn.Module, like: Tensor) -> tuple[Tensor, Tensor, bool]:
+    """Gain and bias `[width]` of a norm, and whether it centres, for values that are `like` `[width]`.
+
+    The gain is read off the norm's answer to +1, -1, +1, ..., whose mean is 0 and whose variance 1, because
+    families write their norms differently (Gemma's gain is 1 + weight).
+    """
+    bias = norm(torch.zeros_like(like))
+    signs = torch.ones_like(like)
+    signs[1::2] = -1
+    gain = (norm(signs) - bias) * signs
+    return gain, bias, bool((norm(torch.ones_like(like)) - bias).abs().max() < 1e-2 * gain.abs().max())
 
 
 def _blocks(model: PreTrainedModel) -> nn.ModuleList:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from workbench.engine.interpretability.anatomy import Anatomy, anatomy
+from workbench.engine.interpretability.anatomy import Anatomy, anatomy, read_norm
 from workbench.engine.interpretability.capture import HookPoint, capture, check_rows, hooked
 from workbench.engine.interpretability.interventions import ValueBias, constants
 from workbench.errors import UserError
@@ -85,15 +85,8 @@ def direct_logit_attribution(
 def _frozen(norm: nn.Module, value: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
     """`direction` behind a norm as a direction before it, with the norm's scale at `value` held; and the part
     of the norm's bias.
-
-    The gain is read off the norm's answer to +1, -1, +1, ..., whose mean is 0 and whose variance 1, because
-    families write their norms differently (Gemma's gain is 1 + weight).
     """
-    bias = norm(torch.zeros_like(value))
-    signs = torch.ones_like(value)
-    signs[1::2] = -1
-    gain = (norm(signs) - bias) * signs
-    centres = bool((norm(torch.ones_like(value)) - bias).abs().max() < 1e-2 * gain.abs().max())
+    gain, bias, centres = read_norm(norm, value)
     centred = value - value.mean() if centres else value
     scaled, seen = (centred * gain).double(), (norm(value) - bias).double()
     before = direction.double() * gain.double() * (scaled @ seen) / (scaled @ scaled)
