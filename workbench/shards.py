@@ -1,4 +1,4 @@
-"""A folder of numbered shards that several processes fill, each shard whole or not there.
+"""A folder of numbered shards that several processes fill, every shard whole or not there.
 
 `manifest.json` says what the shards depend on; `total.json` is there once a process has seen everything that
 was to be cut into shards.
@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 
 
 def open_folder(folder: Path, manifest: dict[str, Any], what: str) -> None:
-    """Note what the shards depend on, or hold it against what those in the folder were made with.
+    """Note what the shards depend on, or compare it with what those in the folder were made with.
 
     Args:
         folder: of the shards.
@@ -48,10 +48,10 @@ def open_folder(folder: Path, manifest: dict[str, Any], what: str) -> None:
         )
 
 
-def own_shards(
+def assigned_shards(
     folder: Path, items: Iterable[Item], size: int, part: Part
 ) -> Iterator[tuple[int, list[Item]]]:
-    """(number, items) of the shards that this process is to see to; all items are read, and then counted.
+    """(number, items) of the shards that this process makes; all items are read, and then counted.
 
     Raises:
         UserError: there are no items, or the folder cannot be written.
@@ -77,8 +77,6 @@ def n_shards(folder: Path) -> int:
 
 
 def digest(*parts: str) -> str:
-    """Of texts, in their order."""
-    joined = hashlib.sha256()
-    for part in parts:
-        joined.update(f"{len(part)}:{part}".encode(errors="surrogatepass"))
-    return joined.hexdigest()[:16]
+    """A short hash of texts in their order."""
+    joined = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(joined.encode(errors="surrogatepass")).hexdigest()[:16]

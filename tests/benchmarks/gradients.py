@@ -16,9 +16,10 @@ import torch.nn.functional as F
 from sklearn.metrics import adjusted_rand_score
 
 from tests.benchmarks.side_by_side import compare
+from tests.engine.dense_gradients import full_gradient
 from workbench.engine import models
 from workbench.engine.gradients.kmeans import spherical_kmeans
-from workbench.engine.gradients.per_example import full_gradient, read
+from workbench.engine.gradients.per_example import read
 from workbench.engine.gradients.reader import Reader, frozen
 from workbench.measures.vendi import vendi_from_features
 

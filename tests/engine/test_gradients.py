@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from dense_gradients import dense_sketch, full_gradient
 from families import FAMILIES, fresh, hooks_of, texts, tiny
 from test_models import TEXTS
 
 from workbench.engine import models
-from workbench.engine.gradients.per_example import dense_sketch, fold, full_gradient, prepare, read, sketch
+from workbench.engine.gradients.per_example import fold, prepare, read, sketch
 from workbench.engine.gradients.reader import Reader, frozen
 from workbench.errors import UserError
 

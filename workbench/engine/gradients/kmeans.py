@@ -45,8 +45,9 @@ def spherical_kmeans(
     """Clusters of vectors by direction.
 
     Each step assigns vectors to the nearest centroid and moves centroids to the normalised sum of their
-    members; it ends early once no label changes. An empty cluster takes the vector that fits its own worst.
-    Labels are the nearest centroids, but for copies of a vector shared out where k exceeds the distinct ones.
+    members; it ends early once no label changes. An empty cluster takes the vector that fits its cluster
+    worst. Labels are the nearest centroids, but for copies of a vector shared out where k exceeds the
+    distinct ones.
 
     Args:
         vectors: shape (n, d); rows are scaled to unit length here.
@@ -72,7 +73,7 @@ def spherical_kmeans(
     centroids = (
         _in_batches(rows, k, batch, iterations, rng) if batch < n else _lloyd(rows, k, iterations, rng)
     )
-    labels, similarity = _settle(rows, centroids)
+    labels, similarity = _assign_all(rows, centroids)
     return Clusters(centroids.numpy(), labels.numpy(), similarity.numpy())
 
 
@@ -99,10 +100,10 @@ def _unit(vectors: ArrayLike) -> torch.Tensor:
         raise ValueError(f"vectors must be a table with rows and columns, not of shape {tuple(rows.shape)}")
     lengths = torch.linalg.vector_norm(rows, dim=1)
     for wrong, what in ((~lengths.isfinite(), "hold NaN or infinity"), (lengths == 0, "are zero")):
-        if wrong.any():
-            at = wrong.nonzero()[:, 0].tolist()
-            more = f" and {len(at) - 5} more" if len(at) > 5 else ""
-            raise ValueError(f"vectors {', '.join(map(str, at[:5]))}{more} {what}: they have no direction")
+        if rows_wrong := wrong.nonzero()[:, 0].tolist():
+            more = f" and {len(rows_wrong) - 5} more" if len(rows_wrong) > 5 else ""
+            listed = ", ".join(map(str, rows_wrong[:5]))
+            raise ValueError(f"vectors {listed}{more} {what}: they have no direction")
     return rows.div_(lengths[:, None])
 
 
@@ -112,8 +113,8 @@ def _assign(rows: torch.Tensor, centroids: torch.Tensor) -> tuple[torch.Tensor, 
     return torch.cat(labels), torch.cat(similarity)
 
 
-def _settle(rows: torch.Tensor, centroids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Assigns; an empty cluster takes the vector farthest from its centroid among those with company."""
+def _assign_all(rows: torch.Tensor, centroids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Nearest centroids; an empty cluster takes the vector farthest from its centroid that is not alone."""
     labels, similarity = _assign(rows, centroids)
     sizes = labels.bincount(minlength=len(centroids))
     empty = (sizes == 0).nonzero()[:, 0].tolist()
@@ -137,10 +138,10 @@ def move(centroids: torch.Tensor, sums: torch.Tensor) -> None:
 
 
 def _lloyd(rows: torch.Tensor, k: int, iterations: int, rng: np.random.Generator) -> torch.Tensor:
-    centroids = _spread(rows, k, rng)
+    centroids = _seed_centroids(rows, k, rng)
     before = None
     for _ in range(iterations):
-        labels, _ = _settle(rows, centroids)
+        labels, _ = _assign_all(rows, centroids)
         if before is not None and torch.equal(labels, before):
             break
         move(centroids, torch.zeros_like(centroids).index_add_(0, labels, rows))
@@ -158,13 +159,13 @@ def _in_batches(
             order = torch.cat([order, torch.from_numpy(rng.permutation(len(rows)))])
         part, order = rows[order[:batch]], order[batch:]
         if centroids is None:
-            centroids = _spread(part, k, rng)
+            centroids = _seed_centroids(part, k, rng)
         labels, _ = _assign(part, centroids)  # a cluster without members here may have some elsewhere
         move(centroids, sums.index_add_(0, labels, part))
     return centroids
 
 
-def _spread(rows: torch.Tensor, k: int, rng: np.random.Generator) -> torch.Tensor:
+def _seed_centroids(rows: torch.Tensor, k: int, rng: np.random.Generator) -> torch.Tensor:
     """Greedy k-means++: draws by distance from those chosen; of a few draws keeps the most helpful."""
     chosen = [int(rng.integers(len(rows)))]
     distance = _steps(rows, chosen)[0]

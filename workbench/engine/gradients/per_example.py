@@ -1,8 +1,4 @@
-"""Sketched gradients of single examples, for transformers' causal language models.
-
-Read in batches of like length, each with one backward pass (`gradient_reader`); and one by one, as a
-reference.
-"""
+"""Sketched gradients of single examples, read in batches of like length with one backward pass each."""
 
 from __future__ import annotations
 
@@ -11,9 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from workbench.engine.gradients.reader import Reader, Row, frozen
 from workbench.engine.gradients.sketches import Method
@@ -57,7 +50,7 @@ def sketch(
     batch_tokens: int = 2048,
     ids: Sequence[str] | None = None,
 ) -> Sketches:
-    """Gradients of −log P(completion | prompt) over all weights, as G-Vendi compares them.
+    """Sketched gradients of −log P(completion | prompt) over all weights, as G-Vendi compares them.
 
     Jung et al. 2025, arXiv 2505.20161, section 2.1. The loss is the mean over the completion's tokens and
     the end-of-text token behind it; the model is in evaluation mode.
@@ -73,7 +66,7 @@ def sketch(
             where the prompt alone fills the context, its beginning too, down to half the context.
         chat: write each pair in the tokenizer's chat template, a completion without spaces around it.
         batch_tokens: tokens of a batch, padding included.
-        ids: names of the examples in errors; their places, counted from 0, when None.
+        ids: names of the examples in errors; their numbers, counted from 0, when None.
 
     Raises:
         UserError: an empty completion, an example beyond the context, a gradient that is zero or not finite,
@@ -93,13 +86,13 @@ def read(
     norms, losses = np.zeros(len(rows)), np.zeros(len(rows))
     with frozen(model):
         for part in batches(rows, batch_tokens, model.config.vocab_size):
-            found, loss = reader.read([rows[index] for index in part])
-            lengths = found.norm(dim=1)
-            for place, index in enumerate(part):
-                if not 0 < lengths[place] < float("inf"):
-                    what = "zero" if lengths[place] == 0 else "not finite"
+            sketched, loss = reader.read([rows[index] for index in part])
+            lengths = sketched.norm(dim=1)
+            for index, length in zip(part, lengths.tolist(), strict=True):
+                if not 0 < length < float("inf"):
+                    what = "zero" if length == 0 else "not finite"
                     raise UserError(f"The gradient of example {ids[index]} is {what}: leave it out.")
-            vectors[part] = (found / lengths[:, None]).cpu().numpy()
+            vectors[part] = (sketched / lengths[:, None]).cpu().numpy()
             norms[part], losses[part] = lengths.cpu().numpy(), loss.cpu().numpy()
     n_tokens = np.array([len(tokens) - prompt for tokens, prompt in rows])
     return Sketches(vectors, norms, losses, n_tokens, n_truncated)
@@ -143,17 +136,16 @@ def prepare(
             raise UserError(f"Example {index} has an empty completion, and so no gradient: leave it out.")
         if not prompt:
             raise UserError(f"Example {index} has an empty prompt: give it at least a word.")
-        if len(prompt + completion + end) > context:
+        if (length := len(prompt + completion + end)) > context:
             if not truncate:
                 raise UserError(
-                    f"Example {index} has {len(prompt + completion + end)} tokens, more than the model's "
-                    f"context of {context}: set truncate=True, or leave it out."
+                    f"Example {index} has {length} tokens, more than the model's context of {context}: "
+                    "set truncate=True, or leave it out."
                 )
             n_truncated += 1
             if len(prompt) >= context:
                 prompt = prompt[-(context // 2) :]
-        row = (prompt + completion + end)[:context]
-        rows.append((row, len(prompt)))
+        rows.append(((prompt + completion + end)[:context], len(prompt)))
     return rows, n_truncated
 
 
@@ -164,11 +156,11 @@ def _chat_pairs(
         raise UserError("The tokenizer has no chat template: set chat=False, or choose an instruct model.")
     pairs = []
     for prompt, completion in examples:
-        asked = [{"role": "user", "content": prompt}]
+        question = [{"role": "user", "content": prompt}]
         # The space that parts a completion from its prompt would be the template's to write.
-        told = [*asked, {"role": "assistant", "content": completion.strip()}]
-        before = tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
-        both = tokenizer.apply_chat_template(told, return_dict=False)
+        answered = [*question, {"role": "assistant", "content": completion.strip()}]
+        before = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_dict=False)
+        both = tokenizer.apply_chat_template(answered, return_dict=False)
         # Some templates open a reply that is there in another way than one that is asked for.
         same = [a == b for a, b in zip(before, both, strict=False)]
         shared = same.index(False) if False in same else len(same)
@@ -184,37 +176,3 @@ def batches(rows: Sequence[Row], batch_tokens: int, vocab_size: int) -> Iterator
         size = max(1, most // len(rows[order[-1]][0]))
         yield order[-size:]
         del order[-size:]
-
-
-def dense_sketch(
-    model: PreTrainedModel, rows: Sequence[Row], dimension: int = 1024, seed: int = 0, together: int = 32
-) -> np.ndarray:
-    """The published projection, as a reference: one backward pass an example, a dense Rademacher matrix.
-
-    Jung et al. 2025, section 2.1. The matrix `[d, weights]` of ±1/√d is drawn anew in blocks for every
-    `together` examples, whose gradients are held in full.
-
-    Returns:
-        `[rows, d]` float32, not scaled.
-    """
-    vectors = np.zeros((len(rows), dimension), dtype=np.float32)
-    for first in range(0, len(rows), together):
-        full = torch.stack([full_gradient(model, row) for row in rows[first : first + together]])
-        generator = torch.Generator().manual_seed(seed)
-        total = torch.zeros(len(full), dimension)
-        for block in full.split(1 << 16, dim=1):
-            signs = 2.0 * torch.randint(0, 2, (block.shape[1], dimension), generator=generator) - 1
-            total += block @ signs
-        vectors[first : first + together] = (total / dimension**0.5).numpy()
-    return vectors
-
-
-def full_gradient(model: PreTrainedModel, row: Row) -> Tensor:
-    """One example's gradient by autograd, `[weights]` float32, in the order of `named_parameters`."""
-    tokens, prompt = row
-    ids = torch.tensor([tokens], device=model.device)
-    with torch.enable_grad():
-        logits = model(ids, use_cache=False).logits[0, prompt - 1 : -1].float()
-        loss = F.cross_entropy(logits, ids[0, prompt:])
-        grads = torch.autograd.grad(loss, list(model.parameters()))
-    return torch.cat([grad.flatten().float().cpu() for grad in grads])

@@ -1,6 +1,6 @@
-"""Reads the gradients of single examples from one batched backward pass.
+"""Gradients of single examples from one batched backward pass.
 
-Every use of a weight in the forward pass is watched; when the loss's gradient reaches that place in the
+Every use of a weight in the forward pass is watched; when the loss's gradient reaches that use in the
 backward pass, each example's share of the weight's gradient goes into a `Sketch`, and nothing else is kept:
 no gradient is stored, and autograd computes none for the weights. A weight that is used in another way than
 by a linear layer, an embedding or a norm is refused by name.
@@ -60,7 +60,7 @@ class Reader(TorchFunctionMode):
         self.model = model
         self.into = Sketch({name: w.shape for name, w in weights.items()}, dimension, seed, method)
         self.names = {id(weight): name for name, weight in weights.items()}
-        self.norms = _own_norms(model, self.names)
+        self.norms = _custom_norms(model, self.names)
         self.examples = 0
         self.rows: tuple[int, ...] = ()  # that a table of all examples' tokens can have
         self.uses: dict[Callable, Callable] = {
@@ -80,9 +80,9 @@ class Reader(TorchFunctionMode):
         # Padding stands on the right, where no earlier token sees it, and has no loss.
         ids = torch.zeros(len(rows), longest, dtype=torch.long)
         targets = torch.full((len(rows), longest), IGNORED)
-        for place, (tokens, prompt) in enumerate(rows):
-            ids[place, : len(tokens)] = torch.tensor(tokens)
-            targets[place, prompt - 1 : len(tokens) - 1] = ids[place, prompt : len(tokens)]
+        for row, (tokens, prompt) in enumerate(rows):
+            ids[row, : len(tokens)] = torch.tensor(tokens)
+            targets[row, prompt - 1 : len(tokens) - 1] = ids[row, prompt : len(tokens)]
         kept = longest - (shortest - 1)  # before the first completion no logits are needed
         targets = targets[:, longest - kept :].to(device)
         self.examples = len(rows)
@@ -105,7 +105,7 @@ class Reader(TorchFunctionMode):
         kwargs = kwargs or {}
         used = [self.names[id(given)] for given in (*args, *kwargs.values()) if id(given) in self.names]
         if used and function is F.embedding:
-            args = (self._each(args[0]), *args[1:])
+            args = (self._repeated(args[0]), *args[1:])
         result = function(*args, **kwargs)
         if used and isinstance(result, Tensor) and result.is_floating_point():
             if function not in self.uses:
@@ -116,8 +116,8 @@ class Reader(TorchFunctionMode):
             self.uses[function](result, *args, **kwargs)
         return result
 
-    def _each(self, ids: Tensor) -> Tensor:
-        """Positions that all examples share, once for each."""
+    def _repeated(self, ids: Tensor) -> Tensor:
+        """Positions that all examples share, repeated for every example."""
         return ids.expand(self.examples, -1) if ids.dim() == 2 and len(ids) == 1 else ids
 
     def _tokens(self, values: Tensor) -> Tensor:
@@ -176,8 +176,8 @@ class Reader(TorchFunctionMode):
 
         def read(out: Tensor) -> None:
             if name := self.names.get(id(weight)):
-                each = out * F.layer_norm(x, shape, None, None, eps)
-                self.into.add(name, self._tokens(each).sum(1, dtype=torch.float32))
+                products = out * F.layer_norm(x, shape, None, None, eps)
+                self.into.add(name, self._tokens(products).sum(1, dtype=torch.float32))
             if name := self.names.get(id(bias)):
                 self.into.add(name, self._tokens(out).sum(1, dtype=torch.float32))
 
@@ -185,21 +185,21 @@ class Reader(TorchFunctionMode):
 
     @contextmanager
     def _norms_apart(self) -> Iterator[None]:
-        """Norms of a family's own make get a copy of their weight for each example: autograd parts them."""
+        """Custom norms get a copy of their weight for every example: autograd keeps these gradients apart."""
         kept: dict[nn.Module, Any] = {}
 
         def before(module: nn.Module, inputs: tuple) -> None:
             kept[module] = module._parameters
             module._parameters = {}
-            for own, (name, weight) in self.norms[module].items():
+            for attribute, (name, weight) in self.norms[module].items():
                 copies = weight.expand(self.examples, *[1] * (inputs[0].dim() - 2), -1).requires_grad_()
                 copies.register_hook(lambda grad, name=name: self.into.add(name, grad.flatten(1)))
-                setattr(module, own, copies)
+                setattr(module, attribute, copies)
 
         def after(module: nn.Module, *_: Any) -> None:
             module._parameters = kept.pop(module)
-            for own in self.norms[module]:
-                module.__dict__.pop(own, None)
+            for attribute in self.norms[module]:
+                module.__dict__.pop(attribute, None)
 
         with ExitStack() as stack:
             for module in self.norms:
@@ -212,14 +212,14 @@ class Reader(TorchFunctionMode):
                     after(module)
 
 
-def _own_norms(
+def _custom_norms(
     model: PreTrainedModel, names: dict[int, str]
 ) -> dict[nn.Module, dict[str, tuple[str, Tensor]]]:
-    """Modules of a family's own make that hold nothing but vectors: each vector's attribute, name, values."""
-    known, found = (nn.Linear, nn.Embedding, nn.LayerNorm, nn.RMSNorm), {}
+    """Modules that are not torch's and hold nothing but vectors: the names and values of their attributes."""
+    torchs, norms = (nn.Linear, nn.Embedding, nn.LayerNorm, nn.RMSNorm), {}
     for module in model.modules():
-        own = dict(module.named_parameters(recurse=False))
-        alone = own and not isinstance(module, known) and next(module.children(), None) is None
-        if alone and all(weight.dim() == 1 for weight in own.values()):
-            found[module] = {name: (names[id(weight)], weight.detach()) for name, weight in own.items()}
-    return found
+        weights = dict(module.named_parameters(recurse=False))
+        leaf = weights and not isinstance(module, torchs) and next(module.children(), None) is None
+        if leaf and all(weight.dim() == 1 for weight in weights.values()):
+            norms[module] = {name: (names[id(weight)], weight.detach()) for name, weight in weights.items()}
+    return norms

@@ -1,4 +1,4 @@
-"""Gradient sketches of a corpus of any size: in shards, taken up again after a kill, shared by processes.
+"""Gradient sketches of a corpus of any size in shards, which several processes fill and a kill leaves whole.
 
 A folder of `shards` holds a safetensors file for every `SHARD` examples in their order, with the vectors as
 float16.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from workbench.engine.gradients.per_example import Sketches, prepare, read
 from workbench.engine.gradients.reader import Reader
 from workbench.engine.gradients.sketches import Method
 from workbench.errors import UserError
+from workbench.files import atomic_write
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -71,14 +71,14 @@ def sketch_file(
     shards.open_folder(folder, manifest, "sketches")
     reader = Reader(model, dimension, seed, method)
     read_once = tqdm(examples, desc="gradients", unit=" examples")
-    for number, shard in shards.own_shards(folder, read_once, SHARD, part):
+    for number, shard in shards.assigned_shards(folder, read_once, SHARD, part):
         path, digest = _path(folder, number), shards.digest(*(text for example in shard for text in example))
-        if not _whole(path, digest):
+        if not _is_written(path, digest):
             ids = [name for name, _, _ in shard]
             pairs = [(prompt, completion) for _, prompt, completion in shard]
             rows, n_truncated = prepare(model, tokenizer, pairs, ids, truncate=truncate, chat=chat)
-            found = read(reader, rows, ids, n_truncated, batch_tokens)
-            _write(path, found, {"examples": digest, "ids": json.dumps(ids)})
+            sketches = read(reader, rows, ids, n_truncated, batch_tokens)
+            _write(path, sketches, {"examples": digest, "ids": json.dumps(ids)})
 
 
 def read_sketches(folder: str | Path) -> tuple[list[str], Sketches]:
@@ -87,32 +87,15 @@ def read_sketches(folder: str | Path) -> tuple[list[str], Sketches]:
     Raises:
         UserError: shards are missing or broken.
     """
-    found = list(_shards(Path(folder)))
+    all_notes, all_tensors = zip(*_shards(Path(folder)), strict=True)
     columns = {
-        name: np.concatenate([tensors[name].numpy() for _, tensors in found])
+        name: np.concatenate([tensors[name].numpy() for tensors in all_tensors])
         for name in ("vectors", "norms", "losses", "n_tokens")
     }
-    columns["vectors"] = _unit(columns["vectors"])
-    ids = [name for notes, _ in found for name in json.loads(notes["ids"])]
-    return ids, Sketches(**columns, n_truncated=sum(int(notes["n_truncated"]) for notes, _ in found))
-
-
-def covariance(folder: str | Path) -> tuple[np.ndarray, int]:
-    """Second moment Σ u uᵀ / n of the unit vectors, `[d, d]` float64, and n; one shard is held at a time.
-
-    Raises:
-        UserError: shards are missing or broken.
-    """
-    total, n = 0.0, 0
-    for _, tensors in _shards(Path(folder)):
-        rows = _unit(tensors["vectors"].numpy()).astype(np.float64)
-        total, n = total + rows.T @ rows, n + len(rows)
-    return total / n, n
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    rows = vectors.astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    vectors = columns["vectors"].astype(np.float32)
+    columns["vectors"] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    ids = [name for notes in all_notes for name in json.loads(notes["ids"])]
+    return ids, Sketches(**columns, n_truncated=sum(int(notes["n_truncated"]) for notes in all_notes))
 
 
 def _path(folder: Path, number: int) -> Path:
@@ -124,10 +107,10 @@ def _shards(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, torch.Tens
     if not n_shards:
         raise UserError(f"{folder} holds no finished sketches: run sketch_file to its end.")
     for number in range(n_shards):
-        found = _read(_path(folder, number))
-        if found is None:
+        shard = _read(_path(folder, number))
+        if shard is None:
             raise UserError(f"{_path(folder, number)} is missing or broken: run sketch_file again.")
-        yield found
+        yield shard
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]] | None:
@@ -144,29 +127,24 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]] | None:
     return (notes, tensors) if notes and "examples" in notes else None
 
 
-def _whole(path: Path, digest: str) -> bool:
-    found = _read(path)
-    if found is not None and found[0]["examples"] != digest:
+def _is_written(path: Path, digest: str) -> bool:
+    shard = _read(path)
+    if shard is not None and shard[0]["examples"] != digest:
         raise UserError(f"{path} was made from other examples: choose another folder or delete this one.")
-    return found is not None
+    return shard is not None
 
 
-def _write(path: Path, found: Sketches, notes: dict[str, str]) -> None:
-    from safetensors.torch import save_file
+def _write(path: Path, sketches: Sketches, notes: dict[str, str]) -> None:
+    from safetensors.torch import save
 
-    arrays = {"vectors": found.vectors.astype(np.float16), "norms": found.norms, "losses": found.losses}
+    arrays = {
+        "vectors": sketches.vectors.astype(np.float16),
+        "norms": sketches.norms,
+        "losses": sketches.losses,
+        "n_tokens": sketches.n_tokens,
+    }
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
-    tensors["n_tokens"] = torch.from_numpy(found.n_tokens)
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        save_file(tensors, new, {**notes, "n_truncated": str(found.n_truncated)})
-        new.replace(path)
-    except Exception as error:  # safetensors has its own class for a full disk
-        raise UserError(
-            f"{path} could not be written ({error}): make room and run again to go on."
-        ) from error
-    finally:
-        new.unlink(missing_ok=True)
+    atomic_write(path, save(tensors, {**notes, "n_truncated": str(sketches.n_truncated)}))
 
 
 def _model_digest(model: PreTrainedModel) -> str:

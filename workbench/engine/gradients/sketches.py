@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import Literal
 
 import torch
@@ -41,12 +42,8 @@ class Sketch:
             raise UserError(f"The dimension of a sketch must be 1 or more, not {dimension}.")
         self.dimension, self.seed, self.method = dimension, seed, method
         self.shapes = dict(shapes)
-        self.starts: dict[str, int] = {}
-        at = 0
-        for name, shape in self.shapes.items():
-            self.starts[name] = at
-            at += shape.numel()
-        self.n_weights = at
+        sizes = (shape.numel() for shape in shapes.values())
+        self.starts = dict(zip(shapes, accumulate(sizes, initial=0), strict=False))
         self._signs: dict[str, Tensor] = {}
         self.rows = torch.zeros(0)
 
@@ -68,10 +65,7 @@ class Sketch:
         """
         outputs, inputs = out.shape[2], into.shape[2]
         if self.method == "kronecker":
-            out, into = self._narrow(name, "outputs", out), self._narrow(name, "inputs", into)
-            small = torch.bmm(out.transpose(1, 2), into).flatten(1)
-            signs = self._sign(f"{name} narrow", small.shape[1], small.device)
-            self._deal(small, signs, self.starts[name])
+            self._deal_narrow(name, self._narrow(name, "outputs", out), self._narrow(name, "inputs", into))
             return
         signs = self._sign(name, outputs * inputs, out.device)
         step = max(1, _PIECE // (len(out) * inputs))
@@ -92,14 +86,16 @@ class Sketch:
         if self.method == "kronecker":
             ones = self._axis(name, "outputs", n_rows, out.device)
             narrow = self._narrow(name, "inputs", out)
-            small = torch.bmm(ones[ids].transpose(1, 2).to(narrow.dtype), narrow).flatten(1)
-            signs = self._sign(f"{name} narrow", small.shape[1], small.device)
-            self._deal(small, signs, self.starts[name])
+            self._deal_narrow(name, ones[ids].to(narrow.dtype), narrow)
             return
         signs = self._sign(name, n_rows * width, out.device).view(n_rows, width)
         column = torch.arange(width, device=out.device)
         bucket = (self.starts[name] + ids[..., None] * width + column) % self.dimension
         self.rows.scatter_add_(1, bucket.flatten(1), (out.float() * signs[ids]).flatten(1))
+
+    def _deal_narrow(self, name: str, out: Tensor, into: Tensor) -> None:
+        small = torch.bmm(out.transpose(1, 2), into).flatten(1)
+        self._deal(small, self._sign(f"{name} narrow", small.shape[1], small.device), self.starts[name])
 
     def _deal(self, values: Tensor, signs: Tensor, start: int) -> None:
         """Entry i, with its sign, into bucket (start + i) mod d."""
@@ -116,9 +112,9 @@ class Sketch:
 
     def _narrow(self, name: str, side: str, values: Tensor) -> Tensor:
         size = values.shape[2]
-        return (
-            values if size <= RANK else values @ self._axis(name, side, size, values.device).to(values.dtype)
-        )
+        if size <= RANK:
+            return values
+        return values @ self._axis(name, side, size, values.device).to(values.dtype)
 
     def _axis(self, name: str, side: str, size: int, device: torch.device) -> Tensor:
         """One side's projection `[size, RANK]`, or the identity of a side that is narrow already."""
