@@ -50,7 +50,7 @@ def test_lying_intervals_are_rows_in_the_order_of_the_frame():
 def test_standing_intervals_lie_along_an_axis_and_may_be_joined():
     frame = grid(arm=["a", "b"], round=[1, 2, 3])
     chart = intervals(
-        frame, alt.X("round:Q", title="round"), "score", look=series("arm", "grown by"), joined=True
+        frame, alt.X("round:Q", title="round"), "score", look=series("arm", "grown by"), mark="line"
     )
     spec = drawn(chart)
     rule, line = layer(spec, "rule"), layer(spec, "line")
@@ -62,12 +62,12 @@ def test_standing_intervals_lie_along_an_axis_and_may_be_joined():
 
 def test_a_band_stands_in_the_colours_of_its_lines():
     frame = grid(arm=["a", "b"], share=[0.0, 0.5, 1.0])
-    spec = drawn(intervals(frame, alt.X("share:Q"), "score", look=series("arm"), joined=True, drawn="band"))
+    spec = drawn(intervals(frame, alt.X("share:Q"), "score", look=series("arm"), mark="line", drawn="band"))
     assert layer(spec, "errorband")["fill"]["field"] == "arm"
 
 
 def test_intervals_may_be_left_to_the_tooltips():
-    spec = drawn(intervals(grid(arm=["a"], k=[1, 2]), alt.X("k:Q"), "score", joined=True, drawn="nothing"))
+    spec = drawn(intervals(grid(arm=["a"], k=[1, 2]), alt.X("k:Q"), "score", mark="line", drawn="nothing"))
     assert [each["mark"]["type"] for each in spec["layer"]] == ["line"]
 
 

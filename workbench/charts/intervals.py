@@ -17,7 +17,7 @@ def intervals(
     *,
     names: tuple[str, str, str] = ("value", "low", "high"),
     form: str = ".3f",
-    tooltip: Sequence[Any] = (),
+    tooltip: Sequence[Any] | None = None,
     look: Mapping[str, Any] | None = None,
     order: Iterable[Any] | None = None,
     step: int = 30,
@@ -26,7 +26,7 @@ def intervals(
     references: Sequence[float] = (),
     labels: str | None = None,
     drawn: Literal["rules", "band", "nothing"] = "rules",
-    joined: bool = False,
+    mark: Literal["point", "line", "tick"] = "point",
 ) -> alt.LayerChart:
     """Draw points with their intervals; the chart can be faceted and laid over others.
 
@@ -40,8 +40,8 @@ def intervals(
         title: of the axis of values.
         names: columns of the value, the low bound and the high bound.
         form: of numbers in tooltips; with % in it the axis is written in percent.
-        tooltip: what a tooltip says before the numbers.
-        look: encodings by group, of `looks`, or of `series` where points are joined.
+        tooltip: what a tooltip says before the numbers; the position and the group when None.
+        look: encodings by group, of `looks`, or of `series` for lines.
         order: of the rows when `along` names a column; as in the frame when None.
         step: height of a row in pixels.
         scale: properties of the scale of values.
@@ -49,7 +49,7 @@ def intervals(
         references: values at which a dashed line stands.
         labels: format of values written beside the points; none when None.
         drawn: how intervals are drawn.
-        joined: join the points of a group by a line.
+        mark: how values are drawn; a line joins the points of a group.
     """
     position = _rows(frame, along, order) if isinstance(along, str) else along
     lying, look = isinstance(position, alt.Y), look or {}
@@ -68,11 +68,13 @@ def intervals(
     if drawn != "nothing":
         bounds = {at: channel(low, **options), end: high}
         layers.append(_spans(base, drawn, look).encode(**bounds))
-    points = base.mark_line(point=True) if joined else base.mark_point(filled=True, size=80)
+    if tooltip is None:
+        known = (position, look.get("color"))
+        tooltip = [encoding.shorthand.partition(":")[0] for encoding in known if encoding is not None]
     said = [*tooltip, *tips(form, *names), *(["n"] if "n" in frame else [])]
-    layers.append(points.encode(**{at: channel(value, **options)}, tooltip=said, **look))
+    layers.append(_values(base, mark).encode(**{at: channel(value, **options)}, tooltip=said, **look))
     if labels:
-        text = base.mark_text(dy=-12, fontSize=11, color=INK)
+        text = base.mark_text(dy=-16 if mark == "tick" else -12, fontSize=11, color=INK)
         layers.append(text.encode(**{at: value}, text=alt.Text(value, format=labels)))
     chart = alt.layer(*layers)
     return chart.properties(height=alt.Step(step, **{"for": "position"})) if lying else chart
@@ -86,5 +88,11 @@ def _spans(base: alt.Chart, drawn: str, look: Mapping[str, Any]) -> alt.Chart:
     if drawn == "band":
         spans, channel = base.mark_errorband(), alt.Fill
     else:
-        spans, channel = base.mark_rule(strokeWidth=2), alt.Stroke
+        spans, channel = base.mark_rule(strokeWidth=2, opacity=0.65), alt.Stroke
     return spans.encode(same_color(look, channel)) if "color" in look else spans
+
+
+def _values(base: alt.Chart, mark: str) -> alt.Chart:
+    if mark == "tick":
+        return base.mark_tick(thickness=3, size=22, color=INK)
+    return base.mark_line(point=True) if mark == "line" else base.mark_point(filled=True, size=80)

@@ -4,12 +4,13 @@ import re
 from difflib import SequenceMatcher
 
 import altair as alt
-import ipywidgets
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from workbench.charts.theme import INK, MUTED, ON_BRIGHT, SHAPES, series
+from workbench.charts.intervals import intervals
+from workbench.charts.parts import axis_order, looks, panels, tips
+from workbench.charts.theme import MUTED, ON_BRIGHT, series
 from workbench.charts.view import Chart, Explorer, Table, Texts
 from workbench.sanitize import sanitize
 
@@ -24,10 +25,9 @@ _ROWS = 40  # of a heat map; more clusters are averaged in neighbouring ranks
 
 def card(frame: pd.DataFrame) -> Table:
     """The score and what stands around it. Columns: measure, value, low, high, note."""
-    shown = frame.assign(value=frame["value"].map("{:.4g}".format), interval=[
-        "" if np.isnan(low) else f"{low:.4g} to {high:.4g}"
-        for low, high in zip(frame["low"], frame["high"], strict=True)
-    ])  # fmt: skip
+    bounds = zip(frame["low"], frame["high"], strict=True)
+    written = ["" if np.isnan(low) else f"{low:.4g} to {high:.4g}" for low, high in bounds]
+    shown = frame.assign(value=frame["value"].map("{:.4g}".format), interval=written)
     return Table(
         shown[["measure", "value", "interval", "note"]],
         "How diverse the examples are",
@@ -43,9 +43,8 @@ def tracks(frame: pd.DataFrame) -> Chart:
     drawn), n_templates; where there, rho, rho_low, rho_high go above the panel.
     """
     limits = [frame["low"].min(), frame["high"].max()]
-    sizes = sorted(
-        {frame["n_templates"].min(), int(frame["n_templates"].median()), frame["n_templates"].max()}
-    )
+    counts = frame["n_templates"]
+    sizes = sorted({counts.min(), int(counts.median()), counts.max()})
     panels = [_panel(rows, name, limits, sizes) for name, rows in frame.groupby("measure", sort=False)]
     return Chart(
         alt.concat(*panels, columns=2, spacing={"row": 26, "column": 34}),
@@ -60,39 +59,28 @@ def _panel(rows: pd.DataFrame, measure: str, limits: list[float], sizes: list[in
     if "rho" in rows:
         title += f": ρ = {_signed(first.rho)} [{_signed(first.rho_low)}, {_signed(first.rho_high)}]"
     unit = f" ({UNITS[measure]})" if measure in UNITS else ""
-    base = alt.Chart(rows, width=300, height=200).encode(
-        x=alt.X("value:Q", title=f"{measure}{unit}").scale(zero=False, padding=12).axis(tickCount=5)
+    size = alt.Size("n_templates:Q", title="templates").scale(range=[30, 160])
+    legend = {"values": sizes, "symbolFillColor": MUTED, "symbolStrokeColor": MUTED}
+    chart = intervals(
+        rows,
+        alt.X("value:Q", title=f"{measure}{unit}").scale(zero=False, padding=12).axis(tickCount=5),
+        "OOD accuracy",
+        names=("accuracy", "low", "high"),
+        form=".1%",
+        tooltip=["subset", "vocabulary", "n_templates", *tips(".4g", "value")],
+        look={**looks("vocabulary", "how drawn"), "size": size.legend(**legend)},
+        scale={"domain": limits, "nice": True},
     )
-    bars = base.mark_rule(opacity=0.35).encode(y="low:Q", y2="high:Q")
-    points = base.mark_point(filled=True).encode(
-        y=alt.Y("accuracy:Q", title="OOD accuracy").scale(domain=limits, nice=True).axis(format="%"),
-        color=alt.Color("vocabulary:N", title="how drawn"),
-        shape=alt.Shape("vocabulary:N", title="how drawn").scale(range=SHAPES),
-        size=alt.Size("n_templates:Q", title="templates").scale(range=[30, 160])
-        .legend(values=sizes, symbolFillColor=MUTED, symbolStrokeColor=MUTED),
-        tooltip=["subset", "vocabulary", "n_templates", alt.Tooltip("value", format=".4g"),
-                 *_tips(".1%", "accuracy", "low", "high")],
-    )  # fmt: skip
     heading = alt.TitleParams(sanitize(title), fontSize=12.5, offset=6, anchor="start")
-    return (bars + points).properties(title=heading)
+    return chart.properties(width=300, height=200, title=heading)
 
 
 def correlations(frame: pd.DataFrame) -> Chart:
     """Rank correlation of each measure with accuracy. Columns: measure, rho, low, high, n."""
-    rows = frame.assign(shown=frame["rho"].map(_signed)).sort_values("rho", ascending=False)
-    order = [sanitize(name) for name in rows["measure"]]
-    base = alt.Chart(rows, height=46 * len(rows)).encode(y=alt.Y("measure:N", title=None, sort=order))
-    rules = base.mark_rule(strokeWidth=2.5).encode(
-        x=alt.X("low:Q", title="Spearman's ρ with OOD accuracy").scale(domain=[-1, 1]), x2="high:Q"
-    )
-    points = base.mark_point(filled=True, size=110).encode(
-        x="rho:Q", tooltip=["measure", *_tips(".3f", "rho", "low", "high"),
-                            "n"],
-    )  # fmt: skip
-    numbers = base.mark_text(dy=-13).encode(x="rho:Q", text="shown:N")
-    zero = alt.Chart(rows).mark_rule(strokeDash=[4, 4]).encode(x=alt.datum(0))
+    ranked, rho = frame.sort_values("rho", ascending=False), ("rho", "low", "high")
+    style = {"step": 46, "scale": {"domain": [-1, 1]}, "references": [0], "labels": "+.2f"}
     return Chart(
-        zero + rules + points + numbers,
+        intervals(ranked, "measure", "Spearman's ρ with OOD accuracy", names=rho, **style),
         "How well each measure ranks the subsets",
         f"Dots are rank correlations over {frame['n'].max()} subsets, lines their 95 % intervals; "
         "where one crosses the dashed line at zero, the measure is not told apart from chance.",
@@ -107,19 +95,14 @@ def dimensions(frame: pd.DataFrame) -> Chart:
         bound = frame.dropna(subset=[column]).drop_duplicates("dimension")
         bounds = pd.concat([bounds, bound.assign(line=name, value=bound[column])[columns]])
     limits = [0.8 * bounds["value"].min(), 1.2 * bounds["value"].max()]
-    chart = (
-        alt.Chart(bounds)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("dimension:Q", title="dimension of the sketch")
-            .scale(type="log", base=2, nice=False)
-            .axis(values=sorted(frame["dimension"].unique()), format="d"),
-            y=alt.Y("value:Q", title="effective number of gradients").scale(
-                type="log", domain=limits, nice=False
-            ),
-            tooltip=["line", "dimension", alt.Tooltip("value", format=".4g")],
-            **series("line", "score"),
-        )
+    x = alt.X("dimension:Q", title="dimension of the sketch").scale(type="log", base=2, nice=False)
+    y = alt.Y("value:Q", title="effective number of gradients")
+    chart = alt.Chart(bounds).mark_line(point=True)
+    chart = chart.encode(
+        x=x.axis(values=sorted(frame["dimension"].unique()), format="d"),
+        y=y.scale(type="log", domain=limits, nice=False),
+        tooltip=["line", "dimension", *tips(".4g", "value")],
+        **series("line", "score"),
     )
     return Chart(
         chart,
@@ -135,23 +118,13 @@ def growth(frame: pd.DataFrame) -> Chart:
     arms = list(dict.fromkeys(frame["arm"]))
     # Arms stand a little beside each other, or their intervals would hide each other.
     beside = 0.06 * (frame["arm"].map(arms.index) - (len(arms) - 1) / 2)
-    base = alt.Chart(frame.assign(x=frame["round"] + beside)).encode(
-        x=alt.X("x:Q", title="round")
-        .scale(nice=False, padding=14)
-        .axis(tickMinStep=1, format="d", grid=False)
-    )
-    bars = base.mark_rule(strokeWidth=1.5).encode(
-        y=alt.Y("low:Q", title="G-Vendi, first pool = 1").scale(zero=False),
-        y2="high:Q",
-        stroke=alt.Stroke("arm:N", legend=None),
-    )
-    lines = base.mark_line(point=True).encode(
-        y=alt.Y("g_vendi:Q"),
-        tooltip=["arm", "round", "n", *_tips(".2f", "g_vendi", "low", "high")],
-        **series("arm", "grown by"),
-    )
+    x = alt.X("x:Q", title="round").scale(nice=False, padding=14)
+    x = x.axis(tickMinStep=1, format="d", grid=False)
+    names, look = ("g_vendi", "low", "high"), series("arm", "grown by")
+    style = {"form": ".2f", "tooltip": ["arm", "round"], "scale": {"zero": False}, "mark": "line"}
+    shown = frame.assign(x=frame["round"] + beside)
     return Chart(
-        bars + lines,
+        intervals(shown, x, "G-Vendi, first pool = 1", names=names, look=look, **style),
         "G-Vendi over rounds",
         "Each line is a way to take new examples into pools that start alike; all are scored at the size of "
         "the first pool, and relative to it. Bars are 95 % intervals over repetitions, moved aside a little.",
@@ -166,18 +139,14 @@ def cluster_growth(frame: pd.DataFrame) -> Chart:
     shown = frame.assign(place=(frame["cluster"].map(rank) - 1) * rows // len(rank) + 1)
     shown = shown.groupby(["arm", "round", "place"], as_index=False)["size"].mean()
     title = "cluster" if rows == len(rank) else f"{len(rank)} clusters in {rows} groups"
-    cells = (
-        alt.Chart(shown, height=alt.Step(max(8, 240 // rows)))
-        .mark_rect()
-        .encode(
-            x=alt.X("round:O", title="round"),
-            y=alt.Y("place:O", title=f"{title}, sparsest first"),
-            color=alt.Color("size:Q", title="examples").scale(type="sqrt"),
-            tooltip=["arm", "round", alt.Tooltip("place", title="rank"), alt.Tooltip("size", format=".1f")],
-        )
+    chart = alt.Chart(shown, height=alt.Step(max(8, 240 // rows))).encode(
+        x=alt.X("round:O", title="round"),
+        y=alt.Y("place:O", title=f"{title}, sparsest first"),
+        color=alt.Color("size:Q", title="examples").scale(type="sqrt"),
+        tooltip=["arm", "round", alt.Tooltip("place", title="rank"), *tips(".1f", "size")],
     )
     return Chart(
-        _across(cells, frame),
+        _across(chart.mark_rect(), frame),
         "Which clusters grow",
         "A row is a cluster, sorted by its size in the first round; bright cells hold many examples. "
         "Where sparse clusters are sought, the top rows brighten.",
@@ -188,12 +157,10 @@ def decisions(frame: pd.DataFrame) -> Chart:
     """What became of the candidates, by round and arm. Columns: arm, round, reason, count."""
     totals = frame.groupby("reason")["count"].sum().sort_values(ascending=False)
     order = sorted(totals.index, key=lambda reason: reason != "accepted")
-    number = {reason: place for place, reason in enumerate(order, 1)}
-    rows = frame.assign(number=frame["reason"].map(number))
-    digit, highest = rows["number"].astype(str), rows.groupby(["arm", "round"])["count"].sum().max()
-    rows = rows.assign(
-        named=digit + " " + rows["reason"], digit=digit.where(rows["count"] > 0.06 * highest, "")
-    )
+    number = frame["reason"].map(order.index) + 1
+    digit, highest = number.astype(str), frame.groupby(["arm", "round"])["count"].sum().max()
+    shown = digit.where(frame["count"] > 0.06 * highest, "")
+    rows = frame.assign(number=number, named=digit + " " + frame["reason"], digit=shown)
     base = alt.Chart(rows, height=240).encode(x=alt.X("round:O", title="round"), order="number:Q")
     bars = base.mark_bar().encode(
         y=alt.Y("count:Q", title="candidates").stack("zero"),
@@ -216,115 +183,98 @@ def examples(frame: pd.DataFrame) -> Explorer:
 
     Columns: arm, round, id, problem, source, decision, reason, cluster, similarity.
     """
-
     # One reason, such as a lot, may let one candidate in and turn another down.
     alike = frame["decision"] == frame["reason"]
     frame = frame.assign(what=frame["decision"].where(alike, frame["decision"] + ": " + frame["reason"]))
 
     def draw(arm: str, reason: str) -> Texts:
-        own = frame[frame["arm"] == arm]
+        of_arm = frame[frame["arm"] == arm]
         if reason == "all":
-            shown = own.groupby("what", sort=False).head(1)
+            shown = of_arm.groupby("what", sort=False).head(1)
         else:
-            shown = own[own["what"] == reason].head(6)
-        found = "no candidate" if shown.empty else f"{len(shown)} of {len(own):,} candidates"
+            shown = of_arm[of_arm["what"] == reason].head(6)
+        count = "no candidate" if shown.empty else f"{len(shown)} of {len(of_arm):,} candidates"
         return Texts(
             [{"label": _decided(row), "text": row.problem} for row in shown.itertuples()],
             "Candidates and what was decided",
-            f"Arm {arm}, reason {reason}: {found}. Above each text the decision, its reason, the nearest "
+            f"Arm {arm}, reason {reason}: {count}. Above each text the decision, its reason, the nearest "
             "cluster and the cosine to it.",
         )
 
-    return Explorer(
-        draw,
-        arm=ipywidgets.Dropdown(options=list(dict.fromkeys(frame["arm"]))),
-        reason=ipywidgets.Dropdown(options=["all", *sorted(set(frame["what"]))]),
-    )
+    return Explorer(draw, arm=frame["arm"], reason=["all", *sorted(set(frame["what"]))])
 
 
 def _decided(row: tuple) -> str:
     # Turned down before any gradient was taken: no cluster.
-    place = f", cluster {int(row.cluster)}, cosine {row.similarity:.2f}" if row.cluster >= 0 else ""
-    return f"{row.what} (round {row.round}, {row.source}{place})"
+    nearest = f", cluster {int(row.cluster)}, cosine {row.similarity:.2f}" if row.cluster >= 0 else ""
+    return f"{row.what} (round {row.round}, {row.source}{nearest})"
 
 
 def pairs(frame: pd.DataFrame) -> Texts:
     """Pairs of examples that teach nearly the same, a card a pair. Columns: text_a, text_b, cosine."""
     return Texts(
-        [_pair(place, row) for place, row in enumerate(frame.itertuples(), 1)],
+        [_pair(number, row) for number, row in enumerate(frame.itertuples(), 1)],
         "The most redundant pairs",
         "Each card holds two examples, one above the other, whose gradients point almost the same way; "
         "marked are the runs of words that both share. The cosine of equal directions is 1.",
     )
 
 
-def _pair(place: int, row: tuple) -> dict[str, object]:
-    upper, lower = ([(each.start(), each.end()) for each in re.finditer(r"\S+", text)]
-                    for text in (row.text_a, row.text_b))  # fmt: skip
-    spelled = ([text[start:end].strip(".,;:?!").lower() for start, end in spans]
-               for text, spans in ((row.text_a, upper), (row.text_b, lower)))  # fmt: skip
+def _pair(number: int, row: tuple) -> dict[str, object]:
+    texts = (row.text_a, row.text_b)
+    upper, lower = ([word.span() for word in re.finditer(r"\S+", text)] for text in texts)
+    spelled = [
+        [text[start:end].strip(".,;:?!").lower() for start, end in spans]
+        for text, spans in zip(texts, (upper, lower), strict=True)
+    ]
     shift, marks = len(row.text_a) + 2, []
     for run in SequenceMatcher(None, *spelled, autojunk=False).get_matching_blocks()[:-1]:
         marks.append((upper[run.a][0], upper[run.a + run.size - 1][1], "in both"))
         marks.append((shift + lower[run.b][0], shift + lower[run.b + run.size - 1][1], "in both"))
-    text = f"{row.text_a}\n\n{row.text_b}"
-    return {"label": f"pair {place}, cosine {row.cosine:.3f}", "text": text, "marks": marks}
+    return {"label": f"pair {number}, cosine {row.cosine:.3f}", "text": "\n\n".join(texts), "marks": marks}
 
 
 def outcome(frame: pd.DataFrame) -> Chart:
     """Accuracy out of distribution by arm, a dot a seed. Columns: arm, seed, accuracy, n."""
-    rows = pd.DataFrame([_mean(arm, own) for arm, own in frame.groupby("arm", sort=False)])
-    order = [sanitize(arm) for arm in rows.sort_values("accuracy", ascending=False)["arm"]]
-    y = alt.Y("arm:N", title=None, sort=order)
-    dots = alt.Chart(frame, height=46 * len(rows)).mark_point(filled=True, size=80, opacity=0.7).encode(
-        x=alt.X("accuracy:Q", title="OOD accuracy").scale(zero=False).axis(format="%", tickCount=6), y=y,
-        tooltip=["arm", "seed", alt.Tooltip("accuracy", format=".1%"), "n"],
-    )  # fmt: skip
-    means = alt.Chart(rows).encode(y=y)
+    means = pd.DataFrame([_mean(arm, rows) for arm, rows in frame.groupby("arm", sort=False)])
+    best_first = means.sort_values("accuracy", ascending=False)["arm"]
+    y = alt.Y("arm:N", title=None, sort=axis_order(best_first))
+    dots = alt.Chart(frame).mark_point(filled=True, size=80, opacity=0.7)
+    dots = dots.encode(x="accuracy:Q", y=y, tooltip=["arm", "seed", *tips(".1%", "accuracy"), "n"])
+    names, style = ("accuracy", "low", "high"), {"form": ".1%", "labels": ".1%", "mark": "tick"}
+    chart = intervals(means, y, "OOD accuracy", names=names, step=46, scale={"zero": False}, **style)
     return Chart(
-        means.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q") + dots
-        + means.mark_tick(thickness=3, size=22, color=INK).encode(x="accuracy:Q")
-        + means.mark_text(dy=-16).encode(x="accuracy:Q", text="shown:N"),
+        chart + dots,
         "Accuracy out of distribution by arm",
         "A dot is a model of one seed, the tick their mean, the line its 95 % interval over seeds "
         "(Student's t).",
-    )  # fmt: skip
+    )
 
 
-def _mean(arm: str, own: pd.DataFrame) -> dict[str, object]:
-    mean, n = own["accuracy"].mean(), len(own)
-    half = stats.t.ppf(0.975, n - 1) * own["accuracy"].std() / np.sqrt(n) if n > 1 else np.nan
-    return {"arm": arm, "accuracy": mean, "low": mean - half, "high": mean + half, "shown": f"{mean:.1%}"}
+def _mean(arm: str, rows: pd.DataFrame) -> dict[str, object]:
+    mean, n = rows["accuracy"].mean(), len(rows)
+    half = stats.t.ppf(0.975, n - 1) * rows["accuracy"].std() / np.sqrt(n) if n > 1 else np.nan
+    return {"arm": arm, "accuracy": mean, "low": mean - half, "high": mean + half}
 
 
 def contributions(frame: pd.DataFrame) -> Table:
     """The examples that add most and least to the score. Columns: text, template, contribution (nats)."""
     ordered = frame.sort_values("contribution", ascending=False, kind="stable").reset_index(drop=True)
     shown = ordered if len(ordered) <= 10 else pd.concat([ordered.head(5), ordered.tail(5)])
-    table = pd.DataFrame(
-        {
-            "rank": shown.index + 1,
-            "contribution (nats)": shown["contribution"].round(3),
-            "template": shown["template"],
-            "text": shown["text"],
-        }
-    )
+    table = shown.assign(rank=shown.index + 1, contribution=shown["contribution"].round(3))
+    table = table[["rank", "contribution", "template", "text"]]
     return Table(
-        table,
+        table.rename(columns={"contribution": "contribution (nats)"}),
         "What adds most and least",
         f"−uᵀ log(S) u of the five highest and the five lowest of {len(frame):,} examples; the mean of "
         "all of them is the logarithm of G-Vendi.",
     )
 
 
-def _tips(form: str, *names: str) -> list[alt.Tooltip]:
-    return [alt.Tooltip(name, format=form) for name in names]
-
-
 def _across(chart: alt.Chart | alt.LayerChart, frame: pd.DataFrame) -> alt.FacetChart:
     """A panel an arm, all in one row as wide as a page."""
     step = max(8, 520 // (frame["arm"].nunique() * frame["round"].nunique()))
-    return chart.properties(width=alt.Step(step)).facet(column=alt.Column("arm:N", title=None), spacing=10)
+    return panels(chart.properties(width=alt.Step(step)), "arm").properties(spacing=10)
 
 
 def _signed(value: float) -> str:
