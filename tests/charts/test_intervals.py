@@ -107,7 +107,7 @@ def test_a_value_without_an_interval_is_a_bare_point(along, interval):
 def test_a_frame_without_any_interval_or_count_is_drawn():
     frame = grid(arm=["a", "b"]).assign(low=np.nan, high=np.nan).drop(columns="n")
     tooltip = layer(drawn(intervals(frame, "arm", "score")), "point")["tooltip"]
-    assert [tip["field"] for tip in tooltip] == ["value", "low", "high"]
+    assert [tip["field"] for tip in tooltip] == ["arm", "value", "low", "high"]
 
 
 def test_hostile_names_are_escaped_alike_in_the_order_and_in_the_rows():

@@ -4,12 +4,12 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from workbench.charts.intervals import intervals
+from workbench.charts.parts import cells, looks, panels, tips
 from workbench.charts.theme import INK, MUTED, PALETTE, series
 from workbench.charts.view import Chart, Table, Texts
 from workbench.studies.hivemind.data import PEOPLE
 from workbench.studies.hivemind.method import POOLED
-
-_TIPS = [alt.Tooltip(name, format=".2f") for name in ("value", "low", "high")]
 
 
 def models(frame: pd.DataFrame) -> Table:
@@ -24,47 +24,37 @@ def models(frame: pd.DataFrame) -> Table:
 
 def sample(frame: pd.DataFrame, prompt: str) -> Texts:
     """A few answers of every model to one prompt. Columns prompt_id, prompt, model, text, valid."""
-    own = frame[frame["prompt_id"] == prompt]
+    shown = frame[frame["prompt_id"] == prompt]
     cards = [
         {
             "label": name,
-            "text": "\n".join(("" if row.valid else "✗ ") + row.text for row in part.itertuples()),
+            "text": "\n".join(("" if row.valid else "✗ ") + row.text for row in part.head(3).itertuples()),
         }
-        for name, part in own.groupby("model", sort=False)
-        for part in [part.head(3)]
+        for name, part in shown.groupby("model", sort=False)
     ]
     return Texts(
         cards,
-        own["prompt"].iloc[0],
+        shown["prompt"].iloc[0],
         "The first three answers of each; ✗ marks what the oracle does not accept.",
     )
 
 
 def repetition(frame: pd.DataFrame) -> Chart:
     """Rescaled repetition of each model. Columns model, value, low, high, n, valid."""
+    shown = frame.assign(who=["people" if name == PEOPLE else "model" for name in frame["model"]])
+    shown = shown.dropna(subset="value")
     order = frame.sort_values("value", ascending=False)["model"].tolist()
-    shown = frame.assign(who=["people" if each == PEOPLE else "model" for each in frame["model"]])
-    base = alt.Chart(shown.dropna(subset="value"), height=30 * len(shown)).encode(
-        y=alt.Y("model:N", title=None).scale(domain=order)
-    )
-    ends = alt.Chart(pd.DataFrame({"x": [0, 1]})).mark_rule(strokeDash=[4, 4], color=MUTED).encode(x="x:Q")
-    rules = base.mark_rule(strokeWidth=2.5).encode(
-        x=alt.X("low:Q", title="repetition (0: answers to other prompts, 1: paraphrases)").scale(
-            domain=[np.nanmin([0, *frame["low"]]), np.nanmax([1, *frame["high"]])]
-        ),
-        x2="high:Q",
-    )
-    dots = base.mark_point(filled=True, size=95).encode(
-        x="value:Q",
-        shape=alt.Shape("who:N", legend=None),
-        color=alt.Color("who:N", legend=None),
-        tooltip=["model", *_TIPS, "n", alt.Tooltip("valid", format=".0%")],
-    )
-    said = base.mark_text(align="left", dx=10, color=MUTED).encode(x="high:Q", text="said:N")
-    said = said.transform_calculate(said="format(datum.valid, '.0%') + ' valid'")
-    judged = PEOPLE in set(frame["model"])  # answers from elsewhere have no oracle
+    y = alt.Y("model:N", title=None).scale(domain=order)
+    title = "repetition (0: answers to other prompts, 1: paraphrases)"
+    limits = [np.nanmin([0, *frame["low"]]), np.nanmax([1, *frame["high"]])]
+    look = {"color": alt.Color("who:N", legend=None), "shape": alt.Shape("who:N", legend=None)}
+    style = {"form": ".2f", "tooltip": ["model", *tips(".0%", "valid")], "references": [0, 1]}
+    chart = intervals(shown, y, title, look=look, scale={"domain": limits}, **style)
+    if PEOPLE in set(frame["model"]):  # answers from elsewhere have no oracle
+        share = alt.Chart(shown).transform_calculate(said="format(datum.valid, '.0%') + ' valid'")
+        chart += share.mark_text(align="left", dx=10, color=MUTED).encode(x="high:Q", y=y, text="said:N")
     return Chart(
-        ends + rules + dots + said if judged else ends + rules + dots,
+        chart,
         "How much each model repeats itself",
         "Dots are mean cosines between a model's answers to one prompt, rescaled between two measured ends; "
         "beyond 1 answers are more alike than paraphrases. Lines are 95 % intervals over prompts.",
@@ -79,19 +69,12 @@ def agreement(frame: pd.DataFrame, order: list[str], field: str = "same") -> Cha
         x=alt.X("first:N", title=None, sort=order).axis(labelAngle=-35, labelOverlap=False, labelLimit=140),
         y=alt.Y("second:N", title=None, sort=order).axis(labelLimit=140),
     )
-    cells = base.mark_rect().encode(
-        color=alt.Color(f"{field}:Q", title=title).legend(
-            orient="bottom", gradientLength=220, titleLimit=400
-        ),
-        tooltip=["first", "second", alt.Tooltip(field, format=".2f")],
-    )
+    color = alt.Color(f"{field}:Q", title=title)
+    color = color.legend(orient="bottom", gradientLength=220, titleLimit=400)
     middle = float(np.nan_to_num((means[field].min() + means[field].max()) / 2))
-    numbers = base.mark_text(fontSize=11).encode(
-        text=alt.Text(f"{field}:Q", format=".2f"),
-        color=alt.when(alt.datum[field] > middle).then(alt.value("#111111")).otherwise(alt.value("#ffffff")),
-    )
+    bright = alt.datum[field] > middle
     return Chart(
-        cells + numbers,
+        cells(base, color, ["first", "second", *tips(".2f", field)], bright=bright, form=".2f", size=11),
         "Which models answer alike",
         "Each cell is a pair of models, averaged over prompts; the diagonal is a model with itself, without "
         "comparing an answer to itself. Where the square is even, it hardly matters whom one asks.",
@@ -108,21 +91,18 @@ def mixing(frame: pd.DataFrame, baselines: pd.DataFrame) -> Chart:
     """Top-N source mixing. Columns prompt, nearest, value; and nearest, exchangeable, separated."""
     x = alt.X("nearest:O", title="nearest answers looked at (N)")
     jitter = frame.groupby("nearest").cumcount() * 0.618 % 1  # dots beside each other, in no order
-    dots = (
-        alt.Chart(frame.assign(jitter=jitter))
-        .mark_point(filled=True, size=26, opacity=0.35, color=PALETTE[0])
-        .encode(x=x, xOffset=alt.XOffset("jitter:Q").scale(domain=[-1.5, 2.5]),
-                y=alt.Y("value:Q", title="different models among them"),
-                tooltip=["prompt", "nearest", alt.Tooltip("value", format=".2f")])
-    )  # fmt: skip
+    dots = alt.Chart(frame.assign(jitter=jitter)).mark_point(size=26, opacity=0.35, color=PALETTE[0])
+    dots = dots.encode(
+        x=x,
+        xOffset=alt.XOffset("jitter:Q").scale(domain=[-1.5, 2.5]),
+        y=alt.Y("value:Q", title="different models among them"),
+        tooltip=["prompt", "nearest", *tips(".2f", "value")],
+    )
     means = frame.groupby("nearest", as_index=False)["value"].mean().assign(what="measured, mean")
     ends = baselines.melt("nearest", ["exchangeable", "separated"], "what", "value")
-    lines = (
-        alt.Chart(pd.concat([means, ends]))
-        .mark_line(point=True)
-        .encode(x=x, y="value:Q", tooltip=["what", "nearest", alt.Tooltip("value", format=".2f")],
-                **series("what", "models that are"))
-    )  # fmt: skip
+    lines = alt.Chart(pd.concat([means, ends])).mark_line(point=True)
+    tooltip = ["what", "nearest", *tips(".2f", "value")]
+    lines = lines.encode(x=x, y="value:Q", tooltip=tooltip, **series("what", "models that are"))
     return Chart(
         dots + lines,
         "How many models stand among the nearest answers",
@@ -135,30 +115,23 @@ def rarefied(frame: pd.DataFrame) -> Chart:
     """Expected different valid meanings among k answers. Columns model, k, value."""
     kinds = {PEOPLE: "people", POOLED: POOLED}
     shown = frame.assign(kind=frame["model"].map(kinds).fillna("one model"))
-    lines = (
-        alt.Chart(shown, width=480, height=330)
-        .mark_line()
-        .encode(
-            x=alt.X("k:Q", title="answers drawn (k)").axis(tickMinStep=1),
-            y=alt.Y("value:Q", title="different valid meanings expected"),
-            detail="model:N",
-            tooltip=["model", "k", alt.Tooltip("value", format=".2f")],
-            color=alt.Color("kind:N", legend=None),
-            strokeDash=alt.StrokeDash("kind:N", legend=None),
-        )
+    lines = alt.Chart(shown, width=480, height=330).mark_line()
+    lines = lines.encode(
+        x=alt.X("k:Q", title="answers drawn (k)").axis(tickMinStep=1),
+        y=alt.Y("value:Q", title="different valid meanings expected"),
+        detail="model:N",
+        tooltip=["model", "k", *tips(".2f", "value")],
+        color=alt.Color("kind:N", legend=None),
+        strokeDash=alt.StrokeDash("kind:N", legend=None),
     )
     ends = shown.loc[shown.groupby("model")["k"].idxmax()].sort_values("value", ascending=False)
     gap = (frame["value"].max() - frame["value"].min()) / 19  # names must not stand in each other
-    places = ends["value"].tolist()
-    for i in range(1, len(places)):
-        places[i] = min(places[i], places[i - 1] - gap)
-    names = (
-        alt.Chart(ends.assign(place=places))
-        .mark_text(align="left", dx=8, color=INK, fontSize=11)
-        .encode(x="k:Q", y="place:Q", text="model:N")
-    )
+    heights = ends["value"].tolist()
+    for i in range(1, len(heights)):
+        heights[i] = min(heights[i], heights[i - 1] - gap)
+    names = alt.Chart(ends.assign(place=heights)).mark_text(align="left", dx=8, color=INK, fontSize=11)
     return Chart(
-        lines + names,
+        lines + names.encode(x="k:Q", y="place:Q", text="model:N"),
         "How many different answers one gets by asking again",
         "Curves are means over prompts of the expected number of different valid meanings among k answers; "
         "one that flattens has little more to say. If models were different sources, all of them together "
@@ -189,19 +162,11 @@ def spelled(frame: pd.DataFrame) -> Table:
 def wording(frame: pd.DataFrame) -> Chart:
     """Diversity of wording within and across prompts. Columns measure, model, sets, value, low, high, n."""
     shown = frame[frame["sets"].isin(["per input", "across"])]
-    order = list(dict.fromkeys(shown["model"]))
-    base = alt.Chart(shown, width=240, height=26 * len(order)).encode(
-        y=alt.Y("model:N", title=None, sort=order)
-    )
-    dots = base.mark_point(filled=True, size=70).encode(
-        x=alt.X("value:Q", title="diversity of wording").scale(domain=[0, 1]),
-        color=alt.Color("sets:N", title="answers").legend(orient="bottom"),
-        shape=alt.Shape("sets:N", title="answers"),
-        tooltip=["measure", "model", "sets", *_TIPS, "n"],
-    )
-    rules = base.mark_rule().encode(x="low:Q", x2="high:Q")
+    look = looks("sets", "answers", orient="bottom")
+    style = {"form": ".2f", "tooltip": ["measure", "model", "sets"], "step": 26, "scale": {"domain": [0, 1]}}
+    chart = intervals(shown, "model", "diversity of wording", look=look, **style)
     return Chart(
-        (rules + dots).facet(column=alt.Column("measure:N", title=None)),
+        panels(chart.properties(width=240), "measure"),
         "Within a prompt and across prompts",
         "Sets of equal size: answers to one prompt (per input), or one answer to each of several prompts "
         "(across). Tuning that narrows a model shows in the first and hardly in the second.",
@@ -214,21 +179,16 @@ def decoding(frame: pd.DataFrame, same: float) -> Chart:
     `same` is the chance that two people's answers mean the same.
     """
     shown = frame.dropna(subset="value").assign(label=lambda rows: rows["temperature"].map("{:g}".format))
-    line = (
-        alt.Chart(pd.DataFrame({"y": [1 - same]})).mark_rule(strokeDash=[4, 4], color=MUTED).encode(y="y:Q")
-    )
-    base = alt.Chart(shown, width=470, height=340).encode(
-        x=alt.X("valid:Q", title="valid answers").axis(format="%").scale(nice=False, padding=18),
-        y=alt.Y("value:Q", title="chance that two models' valid answers differ").scale(zero=False),
-    )
-    path = base.mark_line(point=alt.OverlayMarkDef(size=70)).encode(
-        order="temperature:Q",
-        tooltip=["cut", "temperature", alt.Tooltip("valid", format=".0%"), *_TIPS, "n"],
-        **series("cut", "kept in"),
-    )
-    numbers = base.mark_text(dy=-11, fontSize=10, color=MUTED).encode(text="label:N")
+    x = alt.X("valid:Q", title="valid answers").axis(format="%").scale(nice=False, padding=18)
+    title = "chance that two models' valid answers differ"
+    look = {**series("cut", "kept in"), "order": alt.Order("temperature:Q")}
+    tooltip = ["cut", "temperature", *tips(".0%", "valid")]
+    style = {"form": ".2f", "scale": {"zero": False}, "drawn": "nothing", "mark": "line"}
+    path = intervals(shown, x, title, look=look, tooltip=tooltip, references=[1 - same], **style)
+    numbers = alt.Chart(shown).mark_text(dy=-11, fontSize=10, color=MUTED)
+    numbers = numbers.encode(x=x, y="value:Q", text="label:N")
     return Chart(
-        line + path + numbers,
+        (path + numbers).properties(width=470, height=340),
         "What decoding buys",
         "Each line is a filter, its points are temperatures (the small numbers). To the right answers are "
         "more often valid, upward two models agree less; dashed: how often two people's answers differ.",
@@ -237,22 +197,16 @@ def decoding(frame: pd.DataFrame, same: float) -> Chart:
 
 def drift(frame: pd.DataFrame) -> Chart:
     """Simulated frequency tables and their laws. Columns regime, generation, value, law."""
-    base = alt.Chart(frame, width=470, height=280).encode(
-        x=alt.X("generation:Q", title="generation").axis(tickMinStep=1)
-    )
+    x = alt.X("generation:Q", title="generation").axis(tickMinStep=1)
+    base = alt.Chart(frame, width=470, height=280).encode(x=x)
     dots = base.mark_point(filled=True, size=34).encode(
         y=alt.Y("value:Q", title="variety, first generation = 1").scale(zero=False),
-        color=alt.Color("regime:N", title="training data"),
-        shape=alt.Shape("regime:N", title="training data"),
-        tooltip=["regime", "generation", *(alt.Tooltip(name, format=".4f") for name in ("value", "law"))],
+        tooltip=["regime", "generation", *tips(".4f", "value", "law")],
+        **looks("regime", "training data"),
     )
-    lines = (
-        base.transform_filter("isValid(datum.law)")
-        .mark_line(strokeWidth=1.4, color=MUTED)
-        .encode(y="law:Q", detail="regime:N")
-    )
+    lines = base.transform_filter("isValid(datum.law)").mark_line(strokeWidth=1.4, color=MUTED)
     return Chart(
-        lines + dots,
+        lines.encode(y="law:Q", detail="regime:N") + dots,
         "Frequency tables that read what frequency tables wrote",
         "Dots are means over simulated chains, lines the exact laws; accumulate-subsample has none here. "
         "Variety is the chance that two draws from a table of 50 examples differ, and the variance of normal "
@@ -262,17 +216,12 @@ def drift(frame: pd.DataFrame) -> Chart:
 
 def collapse(frame: pd.DataFrame) -> Chart:
     """Trained generations. Columns regime, generation, measure, value, low, high, n."""
-    base = alt.Chart(frame, width=230, height=170).encode(x=alt.X("generation:O", title="generation"))
-    bars = base.mark_rule(opacity=0.5).encode(
-        y=alt.Y("low:Q", title=None), y2="high:Q", stroke=alt.Stroke("regime:N", legend=None)
-    )
-    lines = base.mark_line(point=True).encode(
-        y=alt.Y("value:Q", title=None).scale(zero=False),
-        tooltip=["regime", "generation", "measure", *_TIPS, "n"],
-        **series("regime", "training data"),
-    )
+    x, look = alt.X("generation:O", title="generation"), series("regime", "training data")
+    style = {"form": ".2f", "scale": {"zero": False}, "mark": "line"}
+    chart = intervals(frame, x, None, tooltip=["regime", "generation", "measure"], look=look, **style)
+    chart = chart.properties(width=230, height=170)
     return Chart(
-        (bars + lines).facet(alt.Facet("measure:N", title=None), columns=2).resolve_scale(y="independent"),
+        panels(chart, "measure", columns=2, independent=["y"]),
         "Models that read what models wrote",
         "Generation 1 reads what people wrote. Then data are replaced by the last generation's, gathered, or "
         "drawn from all that was gathered. Bars are 95 % intervals over requests.",
@@ -286,18 +235,13 @@ def evaluators(frame: pd.DataFrame) -> Chart:
     part = part.assign(at=part["at"].fillna(1))  # all
     long = part.melt(["scorer", "at", "n", "low", "high"], list(names), "line", "correlation")
     long["line"] = long["line"].map(names)
-    base = alt.Chart(long, width=270, height=230).encode(
-        x=alt.X("at:O", title="items, the most disputed", sort="descending").axis(format=".0%", labelAngle=0)
-    )
-    lines = base.mark_line(point=True).encode(
-        y=alt.Y("correlation:Q", title="Spearman correlation"),
-        tooltip=["scorer", "line", "n", alt.Tooltip("correlation", format=".2f")],
-        **series("line"),
-    )
-    bars = base.transform_filter(alt.datum.line == "measured").mark_rule(opacity=0.5)
-    lines += bars.encode(y="low:Q", y2="high:Q", stroke=alt.value(PALETTE[2]))
+    long.loc[long["line"] != "measured", ["low", "high"]] = np.nan
+    x = alt.X("at:O", title="items, the most disputed", sort="descending").axis(format=".0%", labelAngle=0)
+    style = {"form": ".2f", "tooltip": ["scorer", "line"], "mark": "line"}
+    values = ("correlation", "low", "high")
+    chart = intervals(long, x, "Spearman correlation", names=values, look=series("line"), **style)
     return Chart(
-        lines.facet(column=alt.Column("scorer:N", title=None)),
+        panels(chart.properties(width=270, height=230), "scorer"),
         "Do scores follow people where people disagree?",
         "From left to right: all items and ever fewer, more disputed ones; bars are 95 % intervals over "
         "prompts (or items without one). What falls with the control falls because mean ratings vary less, "
