@@ -37,7 +37,7 @@ def reward(completions: list[Completion], rows: list[dict]) -> list[float]:
 def bare(model: torch.nn.Module, tokenizer: object, prompts: list[str]) -> int:
     """The shortest correct loop: prompts of one length, so that nothing is padded."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=POLICY.learning_rate, weight_decay=0.0, fused=True)
-    sampler, group = TransformersSampler(model, tokenizer), POLICY.group
+    sampler, group = TransformersSampler(model, tokenizer), POLICY.group_size
     with quick_attention(model, NEW):
         for step in range(STEPS):
             asked = [prompts[(step * 8 + place) % len(prompts)] for place in range(8)]
@@ -70,9 +70,9 @@ def theirs(model: torch.nn.Module, tokenizer: object, prompts: list[str]) -> int
         arguments = GRPOConfig(
             folder,
             max_steps=STEPS,
-            per_device_train_batch_size=8 * POLICY.group,
+            per_device_train_batch_size=8 * POLICY.group_size,
             learning_rate=POLICY.learning_rate,
-            num_generations=POLICY.group,
+            num_generations=POLICY.group_size,
             max_completion_length=NEW,
             loss_type="dapo",
             optim="adamw_torch_fused",
@@ -105,7 +105,7 @@ def main(rounds: int = 3) -> None:
     length = min(len(tokenizer(each).input_ids) for each in prompts)
     prompts = [tokenizer.decode(tokenizer(each).input_ids[1:length]) for each in prompts]
     threads = torch.get_num_threads()
-    print(f"{STEPS} steps of {8 * POLICY.group} completions of {NEW} tokens, {threads} thread(s)")
+    print(f"{STEPS} steps of {8 * POLICY.group_size} completions of {NEW} tokens, {threads} thread(s)")
     size = len(tokenizer)
     tokenizer.add_special_tokens({"eos_token": "<never>"})  # trl ends texts there, but no model writes it
 

@@ -28,7 +28,7 @@ from workbench.errors import UserError
 ROWS = [{"prompt": f"The {a} saw", "word": a} for a in WORDS] + [
     {"prompt": "The cat and the dog", "word": ""}
 ]
-SMALL = RLConfig(group=4, prompts_per_step=4, max_new_tokens=6, learning_rate=3e-3)
+SMALL = RLConfig(group_size=4, prompts_per_step=4, max_new_tokens=6, learning_rate=3e-3)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -53,8 +53,8 @@ def thirds(completions, rows):
     return [np.mean([token % 3 == 0 for token in each.tokens]) for each in completions]
 
 
-def changed(policy=SMALL, **settings):
-    return replace(policy, **settings)
+def changed(config=SMALL, **settings):
+    return replace(config, **settings)
 
 
 # Advantages
@@ -200,13 +200,13 @@ def test_losses_and_gradients_are_those_of_the_papers(trainer, loss, level, beta
 class Counting(Objective):
     """An objective with everything it may have: a state, something taught, and a metric."""
 
-    taught_weight = 0.5
+    aux_loss_weight = 0.5
 
     def __init__(self, taught):
         super().__init__(thirds)
         self.steps, self.tokens = torch.zeros(()), taught
 
-    def taught(self, completions, rows):
+    def supervised_tails(self, completions, rows):
         return [SupervisedTail(self.tokens[:1], self.tokens[1:])] * len(rows)
 
     def after_step(self):
@@ -215,10 +215,10 @@ class Counting(Objective):
     def metrics(self):
         return {"seen": float(self.steps)}
 
-    def state(self):
+    def state_dict(self):
         return {"steps": self.steps}
 
-    def load(self, state):
+    def load_state_dict(self, state):
         self.steps = state["steps"]
 
 
@@ -257,13 +257,13 @@ def test_rewards_rise_and_the_folder_loads_and_is_not_trained_again(tokenizer, t
 
 @pytest.mark.parametrize("lora", [None, Lora(4, 8)], ids=["all weights", "LoRA"])
 def test_a_training_cut_off_twice_ends_with_the_same_bytes(tokenizer, tmp_path, lora):
-    policy = changed(updates=2, kl=0.1, reference_every=None if lora else 4)
+    config = changed(num_iterations=2, kl=0.1, reference_every=None if lora else 4)
     options = {"steps": 11, "checkpoint_every": 4, "lora": lora, "seed": 3}
     whole, again = fresh(tokenizer), fresh(tokenizer)
 
     def go(model, place, **more):
         return reinforce(
-            model, tokenizer, ROWS, Counting([5, 9, 7]), policy, folder=tmp_path / place, **options | more
+            model, tokenizer, ROWS, Counting([5, 9, 7]), config, folder=tmp_path / place, **options | more
         )
 
     expected = go(whole, "a")
@@ -295,14 +295,14 @@ def test_a_training_cut_off_twice_ends_with_the_same_bytes(tokenizer, tmp_path, 
 
 def test_passes_of_four_rows_learn_what_one_of_sixteen_does(tokenizer, tmp_path):
     one, four = fresh(tokenizer), fresh(tokenizer)
-    policy = changed(loss="dapo", temperature=0.8)
+    config = changed(loss="dapo", temperature=0.8)
     for model, size in ((one, 16), (four, 4)):
         reinforce(
             model,
             tokenizer,
             ROWS,
             Counting([5, 9]),
-            policy,
+            config,
             steps=3,
             folder=tmp_path / f"{size}",
             batch_size=size,
@@ -323,15 +323,15 @@ def test_taught_tokens_add_their_loss_at_temperature_one(trainer, tokenizer):
     """And leave the policy's loss, which does not see them, as it was."""
     model, taught, losses = trainer.model, [5, 9, 7], []
     trainer.loss_type, trainer.importance_sampling_level, trainer.beta = "dapo", "token", 0.0
-    policy = changed(temperature=0.7, prompts_per_step=1)
-    before = trainer.policy, trainer.temperature, trainer.objective
-    trainer.policy, trainer.temperature, trainer.examples = policy, 0.7, ROWS
+    config = changed(temperature=0.7, prompts_per_step=1)
+    before = trainer.config, trainer.temperature, trainer.objective
+    trainer.config, trainer.temperature, trainer.examples = config, 0.7, ROWS
     for objective in (Objective(thirds), Counting(taught)):
         trainer.objective = objective
         with torch.no_grad():
             batch = trainer._generate_and_score_completions([0] * 4)
             losses.append(trainer.compute_loss(model, batch).item())
-    trainer.policy, trainer.temperature, trainer.objective = before
+    trainer.config, trainer.temperature, trainer.objective = before
     nats = []
     for row in range(4):
         drawn = batch["completion_ids"][row, : batch["tool_mask"][row].sum()]
@@ -377,6 +377,14 @@ def test_rewards_see_the_rows_and_draws_depend_on_the_seed_alone(tokenizer, tmp_
     assert [text for _, text in seen["a"][0]] != [text for _, text in seen["a"][1]]
 
 
+def test_settings_in_folders_keep_their_first_names():
+    assert list(SMALL.saved()) == [
+        "group", "prompts_per_step", "max_new_tokens", "temperature", "stop", "learning_rate", "loss",
+        "scale", "clip_low", "clip_high", "updates", "level", "kl", "reference_every",
+    ]  # fmt: skip
+    assert (SMALL.saved()["group"], SMALL.saved()["stop"]) == (4, [])
+
+
 # Bad input
 
 
@@ -397,12 +405,12 @@ def broken(completions, rows):
         ({"rows": []}, "no rows"),
         ({"rows": [{"question": "?"}]}, "needs a prompt"),
         ({"rows": [{"prompt": "cat " * 40}]}, "no room"),
-        ({"policy": changed(group=1)}, "group=1"),
-        ({"policy": changed(temperature=0.0)}, "temperature"),
-        ({"policy": changed(scale="some")}, "scale"),
-        ({"policy": changed(loss="best")}, "loss"),
-        ({"policy": changed(reference_every=5)}, "kl"),
-        ({"policy": changed(kl=0.1, reference_every=5), "lora": Lora(2, 4)}, "reference_every"),
+        ({"config": changed(group_size=1)}, "group_size=1"),
+        ({"config": changed(temperature=0.0)}, "temperature"),
+        ({"config": changed(scale="some")}, "scale"),
+        ({"config": changed(loss="best")}, "loss"),
+        ({"config": changed(reference_every=5)}, "kl"),
+        ({"config": changed(kl=0.1, reference_every=5), "lora": Lora(2, 4)}, "reference_every"),
         ({"batch_size": 3}, "must divide"),
         ({"steps": 0}, "at least 1"),
         ({"sampler": Silent()}, "log-probabilities"),
@@ -413,7 +421,7 @@ def broken(completions, rows):
     ],
 )
 def test_what_a_user_can_mend_is_one_sentence(tokenizer, tmp_path, change, says):
-    options = {"rows": ROWS, "reward": thirds, "policy": SMALL, "steps": 1, "folder": tmp_path / "m"} | change
+    options = {"rows": ROWS, "reward": thirds, "config": SMALL, "steps": 1, "folder": tmp_path / "m"} | change
     with pytest.raises(UserError, match=says) as caught:
         reinforce(fresh(tokenizer), tokenizer, **options)
     assert "\n" not in str(caught.value)

@@ -22,7 +22,7 @@ from workbench.studies.rlp.positions import positions
 
 PLACES = [(story[: story.index(" saw")], story[story.index(" saw") :]) for story in STORIES[:20]]
 THINKING = Thinking(max_tokens=4, horizon=2)
-POLICY = RLConfig(group=4, prompts_per_step=4, learning_rate=1e-3)
+POLICY = RLConfig(group_size=4, prompts_per_step=4, learning_rate=1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_average_follows_its_closed_form_and_comes_and_goes(tokenizer):
 
 def trained(tokenizer, folder, steps=6, **settings):
     model = fresh(tokenizer)
-    options = {"thinking": THINKING, "policy": POLICY, "steps": steps, "folder": folder} | settings
+    options = {"thinking": THINKING, "config": POLICY, "steps": steps, "folder": folder} | settings
     return model, rlp(model, tokenizer, PLACES, **options)
 
 
@@ -220,7 +220,7 @@ def test_what_is_too_short_is_counted_or_the_users_mistake(tokenizer, tmp_path, 
     with caplog.at_level(logging.WARNING):
         assert len(rows_of(tokenizer, [PLACES[0], ("The cat", " saw")], far)) == 1
     assert "1 of 2 positions" in caplog.text
-    start = partial(rlp, fresh(tokenizer), tokenizer, steps=1, folder=tmp_path / "m", policy=POLICY)
+    start = partial(rlp, fresh(tokenizer), tokenizer, steps=1, folder=tmp_path / "m", config=POLICY)
     for given, thinking, says in (
         ([("The cat", " saw")], far, "horizon"),
         (PLACES, Thinking(max_tokens=60), "context"),

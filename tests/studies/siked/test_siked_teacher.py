@@ -1,6 +1,7 @@
 """A sampler as teacher: prompts, solutions judged and kept, nothing asked twice, failures said."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +17,7 @@ from workbench.engine.tokens import Framed
 from workbench.errors import UserError
 from workbench.measures.answers.grading import extract
 from workbench.studies.common.word_problems import StudentConfig
-from workbench.studies.siked import data, experiment, method, teacher
+from workbench.studies.siked import data, method, teacher
 from workbench.studies.siked.data import kinds, task
 from workbench.studies.siked.solving import Question
 
@@ -150,7 +151,7 @@ def test_a_file_is_shuffled_split_and_its_repeats_and_namings_are_left_out(tmp_p
     with pytest.raises(UserError, match="0 to be asked"):
         task(
             settings(data=str(tmp_path / "data.jsonl")),
-            experiment.replace(SIZES, train=50),
+            replace(SIZES, train=50),
             tmp_path / "more",
         )
 
@@ -192,7 +193,7 @@ def test_real_solutions_teach_what_they_all_solve_and_leave_the_rest_for_the_tes
     names = ("SVAMP_llama_level3_ranked.json", "0_SVAMP_chatgpt_level3BSM.json", "svamp_pot_codex.jsonl")
     paths = ",".join(str(REAL / "rationales" / name) for name in names)
     given = settings(data=f"svamp:{REAL / 'svamp' / 'SVAMP.json'}", teacher=f"rationales:{paths}")
-    large = experiment.replace(SIZES, train=900, held_out=100, asked=900)
+    large = replace(SIZES, train=900, held_out=100, asked=900)
     found = task(given, large, tmp_path)  # of the programs, 300 are of test questions and teach nothing
     counts = (len(found.train), len(found.held_out), len(found.tests["the others"]))
     assert sum(counts) == 1000

@@ -32,7 +32,7 @@ def reinforce(
     tokenizer: PreTrainedTokenizerFast,
     rows: Sequence[Row],
     reward: Reward | Objective,
-    policy: RLConfig,
+    config: RLConfig,
     *,
     steps: int,
     folder: str | Path,
@@ -57,7 +57,7 @@ def reinforce(
         rows: each with a `prompt` and whatever the reward wants to know; every pass is shuffled anew.
         reward: of completions and their rows (a row comes as often as it has completions), one number each;
             or an `Objective`, which can do more.
-        policy: see `Policy`.
+        config: see `RLConfig`.
         steps: optimizer steps.
         folder: checkpoints while it trains, the model at the end.
         seed: of the order of the rows and of all draws.
@@ -76,8 +76,8 @@ def reinforce(
         standard deviation within groups), degenerate_groups (share whose rewards are all equal, which teach
         nothing), length (mean tokens), truncated (share cut at their longest), entropy (nats per token),
         clipped (share of tokens whose ratio is), moved (nats per token between the policy that drew and the
-        one that learns: rounding alone where updates=1), kl (from the reference, where `policy.kl` asks for
-        it), seconds, and the objective's own.
+        one that learns: rounding alone where num_iterations=1), kl (from the reference, where `config.kl`
+        asks for it), seconds, and the objective's own.
 
     Raises:
         UserError: settings contradict each other, rewards are not numbers or not one a completion, a prompt
@@ -86,17 +86,17 @@ def reinforce(
     folder = Path(folder)
     recover_folder(folder)
     objective = reward if isinstance(reward, Objective) else Objective(reward)
-    _check(rows, policy, lora, steps, batch_size)
+    _check(rows, config, lora, steps, batch_size)
     _check_prompts(model, tokenizer, rows)
     settings = {
         "model": describe(model) | {"weights": fingerprint(model)},
         "rows": _digest(rows),
         "steps": steps,
-        "batch_size": batch_size or policy.group * policy.prompts_per_step // world_size(),
+        "batch_size": batch_size or config.group_size * config.prompts_per_step // world_size(),
         "precision": "bf16" if uses_bf16(model, precision) else "fp32",
         "lora": asdict(lora) if lora else None,
         "seed": seed,
-        **asdict(policy) | {"stop": list(policy.stop)},
+        **config.saved(),
         **objective.settings,
     }
     past = load_if_finished(folder, settings, model)
@@ -105,7 +105,7 @@ def reinforce(
     from workbench.engine.rl.loop import run
 
     every = checkpoint_every or max(1, steps // 10)
-    return run(model, tokenizer, rows, objective, policy, sampler, folder, settings, every, log, stop, lora)
+    return run(model, tokenizer, rows, objective, config, sampler, folder, settings, every, log, stop, lora)
 
 
 def _digest(rows: Sequence[Row]) -> str:
@@ -114,31 +114,33 @@ def _digest(rows: Sequence[Row]) -> str:
 
 
 def _check(
-    rows: Sequence[Row], policy: RLConfig, lora: Lora | None, steps: int, batch_size: int | None
+    rows: Sequence[Row], config: RLConfig, lora: Lora | None, steps: int, batch_size: int | None
 ) -> None:
     if not len(rows):
         raise UserError("There are no rows to draw prompts from.")
     if not all(isinstance(row.get("prompt"), str) for row in rows):
         raise UserError("Every row needs a prompt, which is a text.")
-    if policy.group < 2:
-        raise UserError(f"group={policy.group}: a completion is judged against others, so give 2 or more.")
-    if min(steps, policy.updates, policy.prompts_per_step, policy.max_new_tokens) < 1:
-        raise UserError("steps, updates, prompts_per_step and max_new_tokens must be at least 1.")
-    if policy.temperature <= 0:
-        raise UserError("Learning from draws needs a temperature above 0.")
-    if policy.scale not in ("group", "batch", "none"):
-        raise UserError(f"scale={policy.scale!r} is not one of group, batch and none.")
-    if policy.loss not in get_args(Loss):
-        raise UserError(f"loss={policy.loss!r} is not one of {', '.join(get_args(Loss))}.")
-    if policy.reference_every is not None and lora:
-        raise UserError("reference_every needs weights of its own: train all weights, without lora.")
-    if policy.reference_every is not None and not policy.kl:
-        raise UserError("reference_every renews a reference that only kl > 0 looks at.")
-    if policy.prompts_per_step % world_size():
+    if config.group_size < 2:
         raise UserError(
-            f"prompts_per_step={policy.prompts_per_step} must be divisible by the {world_size()} processes."
+            f"group_size={config.group_size}: a completion is judged against others, so give 2 or more."
         )
-    size = policy.group * policy.prompts_per_step // world_size()
+    if min(steps, config.num_iterations, config.prompts_per_step, config.max_new_tokens) < 1:
+        raise UserError("steps, num_iterations, prompts_per_step and max_new_tokens must be at least 1.")
+    if config.temperature <= 0:
+        raise UserError("Learning from draws needs a temperature above 0.")
+    if config.scale not in ("group", "batch", "none"):
+        raise UserError(f"scale={config.scale!r} is not one of group, batch and none.")
+    if config.loss not in get_args(Loss):
+        raise UserError(f"loss={config.loss!r} is not one of {', '.join(get_args(Loss))}.")
+    if config.reference_every is not None and lora:
+        raise UserError("reference_every needs weights of its own: train all weights, without lora.")
+    if config.reference_every is not None and not config.kl:
+        raise UserError("reference_every renews a reference that only kl > 0 looks at.")
+    if config.prompts_per_step % world_size():
+        raise UserError(
+            f"prompts_per_step={config.prompts_per_step} must be divisible by the {world_size()} processes."
+        )
+    size = config.group_size * config.prompts_per_step // world_size()
     if size % (batch_size or size):
         raise UserError(f"batch_size={batch_size} must divide the {size} completions of a process.")
 

@@ -27,7 +27,7 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
 
     def __init__(
         self,
-        policy: RLConfig,
+        config: RLConfig,
         objective: Objective,
         sampler: Sampler,
         examples: Sequence[Row],
@@ -36,7 +36,7 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
         **options: Any,
     ) -> None:
         super().__init__(reward_funcs=_unused, **options)
-        self.policy, self.objective, self.sampler, self.examples = policy, objective, sampler, examples
+        self.config, self.objective, self.sampler, self.examples = config, objective, sampler, examples
         self.folder, self.rows = folder, rows
         self.noted: dict[str, float] = {}
 
@@ -53,11 +53,13 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
         """A batch as `_compute_loss` wants it, from row numbers, each as often as it has completions."""
         rows = [self.examples[index] for index in inputs]
         with torch.no_grad(), evaluating(self.model):
-            completions = self._sample([row["prompt"] for row in rows[:: self.policy.group]])
-            rewards = self._rewards(completions, rows).view(-1, self.policy.group)
-            taught = self.objective.taught(completions, rows) if self.objective.taught_weight else None
-            batch = self._tensors(completions, rows, taught)
-            if self.policy.temperature != 1 and self.policy.updates > 1:
+            completions = self._sample([row["prompt"] for row in rows[:: self.config.group_size]])
+            rewards = self._rewards(completions, rows).view(-1, self.config.group_size)
+            tails = (
+                self.objective.supervised_tails(completions, rows) if self.objective.aux_loss_weight else None
+            )
+            batch = self._tensors(completions, rows, tails)
+            if self.config.temperature != 1 and self.config.num_iterations > 1:
                 batch["old_per_token_logps"] = self._logps(self.model, batch)
             if self.beta:
                 batch["ref_per_token_logps"] = self._reference_logps(batch)
@@ -70,15 +72,15 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
 
     def _sample(self, prompts: list[str]) -> list[Completion]:
         """`group` completions of each prompt, in order; the draws depend on seed and step alone."""
-        policy, place = self.policy, (self.args.seed, self.state.global_step, self.args.process_index)
+        config, seeds = self.config, (self.args.seed, self.state.global_step, self.args.process_index)
         found = self.sampler.sample(
             prompts,
             SamplingParams(
-                n=policy.group,
-                max_tokens=policy.max_new_tokens,
-                temperature=policy.temperature,
-                stop=policy.stop,
-                seed=int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]),
+                n=config.group_size,
+                max_tokens=config.max_new_tokens,
+                temperature=config.temperature,
+                stop=config.stop,
+                seed=int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0]),
             ),
         )
         completions = [each for group in found for each in group]
@@ -112,20 +114,20 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
         return rewards
 
     def _advantages(self, rewards: Tensor) -> Tensor:
-        if self.policy.scale != "batch":
-            return group_advantages(rewards, self.policy.scale)
+        if self.config.scale != "batch":
+            return group_advantages(rewards, self.config.scale)
         everywhere = self.accelerator.gather(rewards.float().to(self.args.device))
         return group_advantages(rewards) / (everywhere.std().cpu() + 1e-4)
 
     def _tensors(
-        self, completions: list[Completion], rows: list[Row], taught: list[SupervisedTail] | None
+        self, completions: list[Completion], rows: list[Row], tails: list[SupervisedTail] | None
     ) -> dict[str, Tensor]:
         """Prompts padded on the left, what follows on the right; only drawn tokens are in `tool_mask`."""
-        group = self.policy.group
+        group = self.config.group_size
         prompts = prompt_tokens(self.processing_class, [row["prompt"] for row in rows[::group]])
         prompts = [ids for ids in prompts for _ in range(group)]
-        after = taught or [SupervisedTail([], [])] * len(rows)
-        full = [c.tokens + t.read + t.learnt for c, t in zip(completions, after, strict=True)]
+        after = tails or [SupervisedTail([], [])] * len(rows)
+        full = [c.tokens + tail.context + tail.target for c, tail in zip(completions, after, strict=True)]
         drawn = [len(each.tokens) for each in completions]
         batch = {
             "prompt_ids": _pad(prompts, "left"),
@@ -133,17 +135,17 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
             "completion_ids": _pad(full),
             "completion_mask": _pad([[1] * len(ids) for ids in full]),
         }
-        if taught:
+        if tails:
             batch["tool_mask"] = _pad(
                 [[1] * n + [0] * (len(ids) - n) for n, ids in zip(drawn, full, strict=True)]
             )
-            batch["taught_mask"] = _pad(
+            batch["tail_mask"] = _pad(
                 [
-                    [0] * (len(ids) - len(t.learnt)) + [1] * len(t.learnt)
-                    for ids, t in zip(full, taught, strict=True)
+                    [0] * (len(ids) - len(tail.target)) + [1] * len(tail.target)
+                    for ids, tail in zip(full, tails, strict=True)
                 ]
             )
-        if self.policy.temperature == 1:
+        if self.config.temperature == 1:
             logps = [
                 [*c.logprobs, *[0.0] * (len(ids) - n)]
                 for c, ids, n in zip(completions, full, drawn, strict=True)
@@ -207,7 +209,7 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
                 ).logits
             wanted = input_ids[part, -logits_to_keep:, None]
             logits = logits[:, :-1].float()
-            if self.temperature != 1 and self.objective.taught_weight:
+            if self.temperature != 1 and self.objective.aux_loss_weight:
                 plain.append(logits.gather(2, wanted)[..., 0] - logits.logsumexp(-1))
             logits = logits / self.temperature if self.temperature != 1 else logits
             total = logits.logsumexp(-1)
@@ -233,13 +235,13 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
             drawn = inputs.get("tool_mask", inputs["completion_mask"]).bool()
             by = (self.logps.detach() - inputs["old_per_token_logps"])[drawn]
             self._metrics["train"]["moved"].append((by.expm1() - by).mean().item())
-        if "taught_mask" in inputs:
-            nats = -(self.untempered * inputs["taught_mask"]).sum() / len(self.untempered)
-            loss = loss + self.objective.taught_weight * nats / self.current_gradient_accumulation_steps
+        if "tail_mask" in inputs:
+            nats = -(self.untempered * inputs["tail_mask"]).sum() / len(self.untempered)
+            loss = loss + self.objective.aux_loss_weight * nats / self.current_gradient_accumulation_steps
         return loss
 
     def keep(self, place: Path) -> None:
-        state = {"objective": self.objective.state()}
+        state = {"objective": self.objective.state_dict()}
         if self.ref_model is not None:
             state["reference"] = self.ref_model.state_dict()
         torch.save(state, place / STATE)
@@ -249,7 +251,7 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
     ) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
         state = torch.load(Path(resume_from_checkpoint) / STATE, map_location=self.args.device)
-        self.objective.load(state["objective"])
+        self.objective.load_state_dict(state["objective"])
         if self.ref_model is not None:
             self.ref_model.load_state_dict(state["reference"])
 

@@ -59,17 +59,17 @@ class _Watch(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         trainer, step = self.trainer, state.global_step
-        policy, last = trainer.policy, step == state.max_steps
+        config, last = trainer.config, step == state.max_steps
         trainer.objective.after_step()
-        if policy.reference_every and step % policy.reference_every == 0:
+        if config.reference_every and step % config.reference_every == 0:
             trainer.ref_model.load_state_dict(trainer.model.state_dict())
         self._row(step, state.num_input_tokens_seen)
         self.bar.update()
         self.wants_stop = anywhere(trainer, self.wants_stop or bool(self.stop and self.stop()))
         # In between, completions that are still learnt from would be missing from a checkpoint.
-        between = step % policy.updates != 0
+        between = step % config.num_iterations != 0
         control.should_training_stop = last or (self.wants_stop and not between)
-        due = step // self.every > (step - policy.updates) // self.every
+        due = step // self.every > (step - config.num_iterations) // self.every
         control.should_save = not last and not between and (self.wants_stop or due)
 
     def _row(self, step: int, tokens: int) -> None:
@@ -90,7 +90,7 @@ def run(
     tokenizer: PreTrainedTokenizerFast,
     examples: Sequence[Row],
     objective: Objective,
-    policy: RLConfig,
+    config: RLConfig,
     sampler: Sampler | None,
     folder: Path,
     settings: dict[str, Any],
@@ -100,11 +100,11 @@ def run(
     lora: Lora | None,
 ) -> History:
     """Train from the newest whole checkpoint in `folder`, or the start; `every`: steps to a checkpoint."""
-    arguments = _arguments(folder, settings, policy, model)
+    arguments = _arguments(folder, settings, config, model)
     checkpoint, rows = latest_checkpoint(folder)
     main = arguments.process_index == 0
     quiet = not main or os.environ.get("TQDM_DISABLE") == "1"  # tqdm itself reads it only when imported
-    reference = _reference(model, policy, lora)
+    reference = _reference(model, config, lora)
     with (
         tqdm(total=settings["steps"], unit="step", desc="reinforce", disable=quiet) as bar,
         adapted(model, lora, settings["seed"]) as learner,
@@ -112,7 +112,7 @@ def run(
     ):
         watch = _Watch(every, bar, log, stop)
         trainer = PolicyTrainer(
-            policy,
+            config,
             objective,
             sampler or TransformersSampler(model, tokenizer, settings["batch_size"]),
             examples,
@@ -125,15 +125,15 @@ def run(
             callbacks=[watch],
         )
         trainer.remove_callback(PrinterCallback)
-        prompts = -(-settings["steps"] // policy.updates) * policy.prompts_per_step
+        prompts = -(-settings["steps"] // config.num_iterations) * config.prompts_per_step
         trainer.train_dataset = Order(len(examples), prompts, settings["seed"])
         trainer.takes_positions = supports_position_ids(model)
-        trainer.beta, trainer.ref_model = policy.kl, reference
+        trainer.beta, trainer.ref_model = config.kl, reference
         watch.trainer = trainer
         if main:
             write_start(folder, settings)
         asked = prompt_tokens(tokenizer, [row["prompt"] for row in examples])
-        with quick_attention(model, max(map(len, asked)) + policy.max_new_tokens):
+        with quick_attention(model, max(map(len, asked)) + config.max_new_tokens):
             trainer.train(resume_from_checkpoint=checkpoint)
         finished = trainer.state.global_step == settings["steps"]
         if finished and lora:
@@ -154,9 +154,9 @@ def _warn(rows: list[dict[str, float]]) -> None:
         logger.warning("No completion ever ended by itself: raise max_new_tokens or teach the model to end.")
 
 
-def _reference(model: PreTrainedModel, policy: RLConfig, lora: Lora | None) -> PreTrainedModel | None:
+def _reference(model: PreTrainedModel, config: RLConfig, lora: Lora | None) -> PreTrainedModel | None:
     """The model at the start; not as trl gets it, which loads it again from where the name says."""
-    if not policy.kl or lora:
+    if not config.kl or lora:
         return None
     return copy.deepcopy(model).eval().requires_grad_(False)
 
@@ -175,27 +175,27 @@ def _as_it_was(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> It
 
 
 def _arguments(
-    folder: Path, settings: dict[str, Any], policy: RLConfig, model: PreTrainedModel
+    folder: Path, settings: dict[str, Any], config: RLConfig, model: PreTrainedModel
 ) -> GRPOConfig:
-    rows = policy.prompts_per_step * policy.group // world_size()
+    rows = config.prompts_per_step * config.group_size // world_size()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # trl sets it by its older name
         arguments = GRPOConfig(
             **common(folder, settings["steps"], settings["seed"], model),
             per_device_train_batch_size=settings["batch_size"],
             gradient_accumulation_steps=rows // settings["batch_size"],
-            learning_rate=policy.learning_rate,
+            learning_rate=config.learning_rate,
             lr_scheduler_type="constant",
             bf16=settings["precision"] == "bf16",
             gradient_checkpointing=False,
-            num_generations=policy.group,
-            max_completion_length=policy.max_new_tokens,
-            temperature=policy.temperature,
-            loss_type=policy.loss,
-            epsilon=policy.clip_low,
-            epsilon_high=policy.clip_high,
-            num_iterations=policy.updates,
-            importance_sampling_level=policy.level,
+            num_generations=config.group_size,
+            max_completion_length=config.max_new_tokens,
+            temperature=config.temperature,
+            loss_type=config.loss,
+            epsilon=config.clip_low,
+            epsilon_high=config.clip_high,
+            num_iterations=config.num_iterations,
+            importance_sampling_level=config.importance_level,
             shuffle_dataset=False,
         )
     return on_one_gpu(arguments)

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
 from workbench.engine.sampling.sampler import Completion
 
-if TYPE_CHECKING:
-    pass
-
-
 Loss = Literal["grpo", "dapo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo"]
-
-
 Scale = Literal["group", "batch", "none"]
-
-
 Row = dict[str, Any]
-
-
 Reward = Callable[[list[Completion], list[Row]], Sequence[float]]
 
 
@@ -31,7 +21,7 @@ class RLConfig:
     """How completions are drawn, and how a step learns from them.
 
     Attributes:
-        group: completions of each prompt, at least 2: each is judged against the others.
+        group_size: completions of each prompt, at least 2: each is judged against the others.
         prompts_per_step: prompts drawn at a time, over all processes.
         max_new_tokens: longest completion.
         temperature: of the draws, and of the policy that is trained.
@@ -42,14 +32,15 @@ class RLConfig:
         scale: what advantages are divided by: the standard deviation of the group, of the batch, or nothing.
         clip_low: a ratio of probabilities below 1 - clip_low no longer counts.
         clip_high: nor does one above 1 + clip_high; for `cispo` it is the largest ratio itself (5, say).
-        updates: optimizer steps on the same completions.
-        level: ratios of single tokens, or of whole completions (GSPO, Zheng et al. 2025, arXiv 2507.18071).
+        num_iterations: optimizer steps on the same completions.
+        importance_level: ratios of single tokens, or of whole completions (GSPO, Zheng et al. 2025, arXiv
+            2507.18071).
         kl: weight of the divergence from the reference: the model as it was at the start.
         reference_every: steps after which the reference becomes the model as it is (ProRL, Liu et al. 2025,
             arXiv 2505.24864, section 3); None for never.
     """
 
-    group: int = 8
+    group_size: int = 8
     prompts_per_step: int = 32
     max_new_tokens: int = 64
     temperature: float = 1.0
@@ -59,18 +50,24 @@ class RLConfig:
     scale: Scale = "group"
     clip_low: float = 0.2
     clip_high: float = 0.2
-    updates: int = 1
-    level: Literal["token", "sequence"] = "token"
+    num_iterations: int = 1
+    importance_level: Literal["token", "sequence"] = "token"
     kl: float = 0.0
     reference_every: int | None = None
+
+    def saved(self) -> dict[str, Any]:
+        """As JSON, under the keys that folders of trainings have always had."""
+        keys = {"group_size": "group", "num_iterations": "updates", "importance_level": "level"}
+        values = asdict(self) | {"stop": list(self.stop)}
+        return {keys.get(name, name): value for name, value in values.items()}
 
 
 @dataclass(frozen=True)
 class SupervisedTail:
-    """What follows a completion and is learnt by its likelihood: tokens only read, then tokens learnt."""
+    """What follows a completion: tokens that are only read, then tokens whose likelihood is learnt."""
 
-    read: list[int]
-    learnt: list[int]
+    context: list[int]
+    target: list[int]
 
 
 class Objective:
@@ -78,11 +75,11 @@ class Objective:
 
     Attributes:
         settings: what a training that goes on has to share with the one before (JSON).
-        taught_weight: of the mean loss, in nats, of what `taught` returns.
+        aux_loss_weight: of the mean loss, in nats, of what `supervised_tails` returns.
     """
 
     settings: ClassVar[dict[str, Any]] = {}
-    taught_weight = 0.0
+    aux_loss_weight = 0.0
 
     def __init__(self, reward: Reward | None = None) -> None:
         self._reward = reward
@@ -92,10 +89,10 @@ class Objective:
         return self._reward(completions, rows)
 
     def advantages(self, rewards: Tensor) -> Tensor | None:
-        """Advantages in place of those of `Policy.scale`, from rewards `[prompts, group]`."""
+        """Advantages in place of those of `RLConfig.scale`, from rewards `[prompts, group_size]`."""
         return None
 
-    def taught(self, completions: list[Completion], rows: list[Row]) -> list[SupervisedTail] | None:
+    def supervised_tails(self, completions: list[Completion], rows: list[Row]) -> list[SupervisedTail] | None:
         """What follows each completion."""
         return None
 
@@ -106,23 +103,23 @@ class Objective:
         """What to log of the step, beside what always is."""
         return {}
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         """What a checkpoint has to hold."""
         return {}
 
-    def load(self, state: dict[str, Tensor]) -> None:
-        """Take up what `state` returned."""
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take up what `state_dict` returned."""
 
 
 def group_advantages(rewards: Tensor, scale: Scale = "none") -> Tensor:
     """Rewards against the mean of their group, divided by a standard deviation (with 1e-4, as in trl).
 
     Args:
-        rewards: `[prompts, group]`.
-        scale: see `Policy.scale`.
+        rewards: `[prompts, group_size]`.
+        scale: see `RLConfig.scale`.
 
     Returns:
-        `[prompts, group]`; each group's sum is zero.
+        `[prompts, group_size]`; each group's sum is zero.
     """
     centred = rewards - rewards.mean(1, keepdim=True)
     if scale == "group":

@@ -43,7 +43,7 @@ class TransformersSampler(Sampler):
         """See `Sampler.sample`; a row also ends (`length`) where the model's context does.
 
         Raises:
-            UserError: a prompt is empty, where the tokenizer has no token to begin with, or fills the context.
+            UserError: a prompt fills the context, or is empty and the tokenizer knows no beginning of text.
         """
         if not len(prompts):
             return []

@@ -63,11 +63,11 @@ def averages(folder: Path, plan: Plan, steps: int = 12) -> pd.DataFrame:
     model, tokenizer = loading.load(base, plan.device)
     places = plan.source.chosen(8 * steps, plan.seed, model, tokenizer)
     begin = parameters_to_vector(model.parameters()).detach()
-    policy, rows, firsts = replace(plan.policy, prompts_per_step=8), [], {}
+    config, rows, firsts = replace(plan.config, prompts_per_step=8), [], {}
     for baseline, decay in AVERAGES:
         model, tokenizer = loading.load(base, plan.device)
         place = folder / "averages" / f"{baseline}-{decay}"
-        rlp(model, tokenizer, places, plan.thinking, policy, steps=steps, folder=place, decay=decay,
+        rlp(model, tokenizer, places, plan.thinking, config, steps=steps, folder=place, decay=decay,
             baseline=baseline, seed=plan.seed)  # fmt: skip
         weights = parameters_to_vector(model.parameters()).detach()
         first = firsts.setdefault(baseline, weights)

@@ -70,7 +70,7 @@ class InformationGain(Objective):
         """See `rlp`."""
         super().__init__()
         self.model, self.thinking, self.batch_size = model, thinking, batch_size or 256
-        self.baseline, self.kind, self.taught_weight = baseline, reward, next_token_weight
+        self.baseline, self.kind, self.aux_loss_weight = baseline, reward, next_token_weight
         self.average = WeightEMA(model, decay)
         self.closing = continued(tokenizer, thinking.closing)
         self.opening = continued(tokenizer, thinking.opening)
@@ -132,7 +132,7 @@ class InformationGain(Objective):
             return rewards
         return group_advantages(rewards) * (rewards.shape[1] / (rewards.shape[1] - 1))
 
-    def taught(self, completions: list[Completion], rows: list[Row]) -> list[SupervisedTail]:
+    def supervised_tails(self, completions: list[Completion], rows: list[Row]) -> list[SupervisedTail]:
         return [
             SupervisedTail(self.close(each), row["target"])
             for each, row in zip(completions, rows, strict=True)
@@ -144,10 +144,10 @@ class InformationGain(Objective):
     def metrics(self) -> dict[str, float]:
         return {name: float(value) for name, value in self.found.items()}
 
-    def state(self) -> dict[str, Tensor]:
+    def state_dict(self) -> dict[str, Tensor]:
         return self.average.weights
 
-    def load(self, state: dict[str, Tensor]) -> None:
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
         self.average.weights = state
 
 
@@ -156,7 +156,7 @@ def rlp(
     tokenizer: PreTrainedTokenizerFast,
     positions: Sequence[Position],
     thinking: Thinking,
-    policy: RLConfig,
+    config: RLConfig,
     *,
     steps: int,
     folder: str | Path,
@@ -181,7 +181,7 @@ def rlp(
         tokenizer: saved beside it.
         positions: (document up to a token, document from it on); see `rlp_positions.positions`.
         thinking: the marks of a thought, its length, and the tokens that it has to predict.
-        policy: its stop and max_new_tokens are those of `thinking`, and its scale is not looked at.
+        config: its stop and max_new_tokens are those of `thinking`, and its scale is not looked at.
         steps: optimizer steps.
         folder: see `reinforce`.
         decay: of the average of the weights, after each optimizer step.
@@ -219,13 +219,13 @@ def rlp(
         batch_size=batch_size,
     )
     objective.check(rows)
-    policy = replace(policy, max_new_tokens=thinking.max_tokens, stop=(thinking.closing,))
+    config = replace(config, max_new_tokens=thinking.max_tokens, stop=(thinking.closing,))
     return reinforce(
         model,
         tokenizer,
         rows,
         objective,
-        policy,
+        config,
         steps=steps,
         folder=folder,
         batch_size=batch_size,

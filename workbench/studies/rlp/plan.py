@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.corpora import thoughts
-from workbench.corpora.loaders.texts import load_texts
+from workbench.corpora.loaders.texts import load_corpus
 from workbench.engine import loading
 from workbench.engine.rl.objective import RLConfig
 from workbench.engine.training.lora import Lora
@@ -60,7 +60,7 @@ class Plan:
     sizes: Sizes
     source: Embedded | FileTexts
     thinking: Thinking
-    policy: RLConfig
+    config: RLConfig
     next_token_weight: float
     baseline: str
     model: str
@@ -76,13 +76,18 @@ class Plan:
         return (BASE, TOKENS, RLP, COMPUTE, PURE, RPT, ANYWHERE, *checked)
 
     def base(self, folder: Path) -> str | Path:
-        """Where the base of a repetition is, whose folder this is."""
+        """Where the base of a repetition is; the folder is that of its beginning."""
         return folder / BASE if self.model == "embedded" else self.model
+
+    @property
+    def seeds(self) -> range:
+        """Of the repetitions."""
+        return range(self.seed, self.seed + self.sizes.seeds)
 
     @property
     def rows(self) -> int:
         """Rows of a step on more text."""
-        return self.sizes.language.rows if self.model == "embedded" else self.policy.prompts_per_step
+        return self.sizes.language.rows if self.model == "embedded" else self.config.prompts_per_step
 
     @property
     def context(self) -> int:
@@ -115,15 +120,15 @@ def plan(params: Any) -> Plan:
     else:
         loading.check(params.model)
         thinking = Thinking(f"\n<{params.tag}>", f"</{params.tag}>\n", params.thought_tokens, params.horizon)
-        texts = load_texts(params.text)
+        texts = load_corpus(params.text).texts
         source = FileTexts.of(texts, thinking, params.seed)
-    policy = RLConfig(
-        group=params.group,
+    config = RLConfig(
+        group_size=params.group,
         prompts_per_step=sizes.prompts,
         temperature=params.temperature,
         learning_rate=sizes.learning_rate,
         loss=params.loss,
     )
     lora = Lora() if params.tuning == "lora" else None
-    return Plan(sizes, source, thinking, policy, params.next_token_weight, params.baseline,
+    return Plan(sizes, source, thinking, config, params.next_token_weight, params.baseline,
                 params.model, lora, params.batch_size, params.device, params.seed)  # fmt: skip

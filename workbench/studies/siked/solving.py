@@ -50,9 +50,9 @@ def solve(
         strategy: its tag is written for the student; None lets it choose.
 
     Returns:
-        `params.n` for each question, in order. A solution without one of the three tags is `unparsed`, of strategy
-        "none"; so is the empty one of a question that fills the student's context. A program that did not
-        run for lack of a sandbox is `not run`.
+        `params.n` for each question, in order. A solution without one of the three tags is `unparsed`, of
+        strategy "none"; so is the empty one of a question that fills the student's context. A program that
+        did not run for lack of a sandbox is `not run`.
     """
     tag = f" [{strategy}]" if strategy else ""
     prompts = [prompt_for(sampler, question.text, tag) for question in questions]
