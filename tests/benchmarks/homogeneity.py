@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tests.benchmarks.side_by_side import compare
-from workbench.measures.redundancy import ead, ngram_diversity, self_bleu, self_repetition
+from workbench.measures.redundancy import ead, self_bleu
 from workbench.measures.similarity import floor, homogeneity, mixing, repetition
 
 MODELS, PROMPTS, ANSWERS, DIMENSION = 25, 100, 50, 384
@@ -21,9 +21,7 @@ NEAREST = (5, 10, 25, 50)
 FEW = 2  # prompts that the loop gets
 SIZES = (1_000, 10_000, 100_000)
 MEASURES: dict[str, Callable[[list[str]], float]] = {
-    "n-gram diversity": ngram_diversity,
     "expectation-adjusted distinct": ead,
-    "self-repetition": self_repetition,
     "self-BLEU": self_bleu,
 }
 

@@ -120,25 +120,20 @@ def test_sentence_transformers_missing_says_what_to_install(monkeypatch):
 
 
 def test_compression_falls_with_diversity():
-    for method in ("zlib", "lzma"):
-        floor, text, ceiling = (
-            compression_ratio(sample, method) for sample in (duplicates(TEXTS), TEXTS, random_words(TEXTS))
-        )
-        assert floor > text > ceiling > 1
+    floor, text, ceiling = map(compression_ratio, (duplicates(TEXTS), TEXTS, random_words(TEXTS)))
+    assert floor > text > ceiling > 1
 
 
 def test_compression_of_noise_is_one():
     noise = "".join(chr(c) for c in np.random.default_rng(0).integers(0x4E00, 0x9FFF, 20_000))
     assert compression_ratio([noise]) < 1.8  # three bytes that carry 14.3 bits: at most 1.68
     repeated_far_apart = [noise, "x" * 40_000, noise]
-    assert compression_ratio(repeated_far_apart, "lzma") > 1.3 * compression_ratio(repeated_far_apart, "zlib")
+    assert compression_ratio(repeated_far_apart) > 1.3 * compression_ratio([noise, "x" * 40_000])
 
 
 def test_compression_refuses():
     with pytest.raises(ValueError, match="not empty"):
         compression_ratio([""])
-    with pytest.raises(ValueError, match="zip"):
-        compression_ratio(["a"], "zip")
 
 
 def test_blocks_are_disjoint_and_of_one_size():

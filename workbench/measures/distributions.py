@@ -117,7 +117,7 @@ def uniform(like: ArrayLike) -> np.ndarray:
     return np.where(there, 1 / there.sum(-1, keepdims=True), np.nan)
 
 
-def best_constant(p: ArrayLike, steps: int = 500) -> np.ndarray:
+def best_constant(p: ArrayLike) -> np.ndarray:
     """The one distribution `[options]` whose mean JSD to all items is least.
 
     Where its slope vanishes, it is the normalised geometric mean of its midpoints with the items; repeating
@@ -125,22 +125,19 @@ def best_constant(p: ArrayLike, steps: int = 500) -> np.ndarray:
 
     Args:
         p: `[items, options]`, all with the same options.
-        steps: repetitions.
     """
     items, _, there = _pair(p, p)
     if not there.all():
         raise ValueError("one answer to all items needs items with the same options")
     best = items.mean(0)
-    for _ in range(steps):
+    for _ in range(500):
         logs = np.log(np.where(best > 0, (items + best) / 2, 1)).mean(0)
         best = np.where(best > 0, np.exp(logs), 0)
         best /= best.sum()
     return best
 
 
-def noise_floor(
-    p: ArrayLike, n: ArrayLike, distance: Distance = jsd_nats, seed: int = 0, draws: int = 200
-) -> np.ndarray:
+def noise_floor(p: ArrayLike, n: ArrayLike, distance: Distance = jsd_nats) -> np.ndarray:
     """Distance between two halves of the people who were asked: the noise in their answers.
 
     Both halves are drawn from the observed shares (multinomial), so it is an estimate; a model that knew the
@@ -150,24 +147,23 @@ def noise_floor(
         p: `[items, options]`.
         n: people behind each item; NaN, or fewer than 2, gives NaN.
         distance: as in `MEASURES`.
-        seed: of the draws.
-        draws: pairs of halves; the mean over them is returned, `[items]`.
+
+    Returns:
+        `[items]`, the mean over 200 pairs of halves.
     """
-    half, rng = np.asarray(n, dtype=float) // 2, np.random.default_rng(seed)
-    found = distance(_drawn(p, half, rng, draws), _drawn(p, half, rng, draws)).mean(0)
-    return np.where(half >= 1, found, np.nan)
+    half, rng = np.asarray(n, dtype=float) // 2, np.random.default_rng(0)
+    noise = distance(_drawn(p, half, rng), _drawn(p, half, rng)).mean(0)
+    return np.where(half >= 1, noise, np.nan)
 
 
-def sampling_floor(
-    p: ArrayLike, n: ArrayLike, distance: Distance = jsd_nats, seed: int = 0, draws: int = 200
-) -> np.ndarray:
+def sampling_floor(p: ArrayLike, n: ArrayLike, distance: Distance = jsd_nats) -> np.ndarray:
     """Distance of n answers drawn from `p` from `p` itself: what as many samples of a perfect model have.
 
     Args as of `noise_floor`.
     """
     number = np.asarray(n, dtype=float)
-    found = distance(_drawn(p, number, np.random.default_rng(seed), draws), p).mean(0)
-    return np.where(number >= 1, found, np.nan)
+    noise = distance(_drawn(p, number, np.random.default_rng(0)), p).mean(0)
+    return np.where(number >= 1, noise, np.nan)
 
 
 def rescaled(values: ArrayLike, guessing: ArrayLike) -> float:
@@ -178,7 +174,7 @@ def rescaled(values: ArrayLike, guessing: ArrayLike) -> float:
     return float(100 * (1 - np.nanmean(values) / np.nanmean(guessing)))
 
 
-def _drawn(p: ArrayLike, n: np.ndarray, rng: np.random.Generator, draws: int) -> np.ndarray:
+def _drawn(p: ArrayLike, n: np.ndarray, rng: np.random.Generator, draws: int = 200) -> np.ndarray:
     """Shares among n (at least one) people drawn from p, `[draws, items, options]`."""
     shares, _, there = _pair(p, p)
     asked = np.broadcast_to(np.where(n >= 1, n, 1).astype(int), len(shares))

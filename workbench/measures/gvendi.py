@@ -52,7 +52,7 @@ def cross_sketch(first: ArrayLike, second: ArrayLike) -> float:
     return float(len(a) ** 2 / np.sum((a.T @ b) ** 2))
 
 
-def vendi_interval(features: ArrayLike, order: float = 1.0, seed: int = 0) -> Interval:
+def vendi_interval(features: ArrayLike, seed: int = 0) -> Interval:
     """Vendi score with a 95 % interval for what other n items of the same source would score on average.
 
     The items are split at random into halves A and B, many times. log VS(A) − log VS(B) has twice the
@@ -62,7 +62,6 @@ def vendi_interval(features: ArrayLike, order: float = 1.0, seed: int = 0) -> In
 
     Args:
         features: shape (n, d).
-        order: q ≥ 0, `math.inf` included.
         seed: of the splits.
 
     Returns:
@@ -72,29 +71,25 @@ def vendi_interval(features: ArrayLike, order: float = 1.0, seed: int = 0) -> In
         ValueError: as `vendi_from_features`.
     """
     rows = np.asarray(features)
-    score, n = vendi_from_features(rows, order), len(rows)
+    score, n = vendi_from_features(rows), len(rows)
     if n < 4:
         return Interval(score, float("nan"), float("nan"), n)
     rng = np.random.default_rng(seed)
     splits = [np.split(rng.permutation(n), [n // 2]) for _ in range(_SPLITS)]
-    logs = np.log([[vendi_from_features(rows[half], order) for half in split] for split in splits])
+    logs = np.log([[vendi_from_features(rows[half]) for half in split] for split in splits])
     error = np.sqrt(np.mean((logs[:, 0] - logs[:, 1]) ** 2)) / 2
     reach = np.exp(stats.norm.ppf(0.975) * error)
     return Interval(score, float(score / reach), float(score * reach), n)
 
 
-def contributions(features: ArrayLike, reference: ArrayLike | None = None) -> np.ndarray:
-    """Surprisal −uᵀ log(S) u of each unit row u, in nats; S the second moment of all, or of a reference.
+def contributions(features: ArrayLike) -> np.ndarray:
+    """Surprisal −uᵀ log(S) u of each unit row u, in nats; S is the second moment of all.
 
-    Without a reference the mean is the entropy log VS_1, and an item's contribution minus one is the
-    derivative of the entropy by its weight (arXiv 2606.15216).
-
-    Against a reference of m items, no direction weighs less than 1 / (m + 1), the share a new item would have
-    of the set it joins. What the reference never points at is so worth log(m + 1), the most there is.
+    The mean is the entropy log VS_1, and an item's contribution minus one is the derivative of the entropy by
+    its weight (arXiv 2606.15216).
 
     Args:
         features: shape (n, d).
-        reference: shape (m, d), the pool that new items are held against.
 
     Returns:
         Shape (n,).
@@ -103,10 +98,7 @@ def contributions(features: ArrayLike, reference: ArrayLike | None = None) -> np
         ValueError: rows that `vendi_from_features` refuses.
     """
     rows = unit_rows(features)
-    if reference is not None:
-        shares, directions = np.linalg.eigh(second_moment(reference))
-        shares = np.maximum(shares, 1 / (len(np.asarray(reference)) + 1))
-    elif rows.shape[1] < len(rows):
+    if rows.shape[1] < len(rows):
         shares, directions = np.linalg.eigh(second_moment(rows))
     else:  # S = Uᵀ U / n has the right singular vectors of U for directions
         _, singular, right = np.linalg.svd(rows, full_matrices=False)

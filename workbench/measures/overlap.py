@@ -42,13 +42,6 @@ def share_found(first: str, second: str, k: int = 2) -> float:
     return sum(gram in known for gram in grams) / len(grams) if grams else float("nan")
 
 
-def f_overlap(first: str, second: str, k: int = 2) -> float:
-    """R_k(first, second): harmonic mean of `share_found` both ways; 0 when nothing is shared."""
-    precision, recall = share_found(first, second, k), share_found(second, first, k)
-    total = precision + recall
-    return 2 * precision * recall / total if total else total
-
-
 def max_overlap(texts: Sequence[str], corpus: Sequence[str], k: int = 2) -> Nearest:
     """h_i = max_j R_{k,p}(T_i, S_j): how much of each text one single corpus text holds.
 
@@ -60,7 +53,10 @@ def max_overlap(texts: Sequence[str], corpus: Sequence[str], k: int = 2) -> Near
 
 
 def self_overlap(texts: Sequence[str], k: int = 2) -> Nearest:
-    """r_i = max_{j≠i} R_k(T_i, T_j): how close each text comes to another one of its own set (F measure)."""
+    """r_i = max_{j≠i} R_k(T_i, T_j): how close each text comes to another one of its set.
+
+    R_k is the harmonic mean of `share_found` both ways, 0 where nothing is shared.
+    """
     grams = number_grams(number_words(texts), k)
     shares, presence = shares_of(grams), presence_of(grams)
     best, index = np.full(len(texts), np.nan), np.full(len(texts), -1)

@@ -1,22 +1,14 @@
 """How much a set of texts repeats itself (Shaib et al. 2024, arXiv 2403.00553, compares these measures).
 
-k-grams do not cross from text to text. All but `homogenization` take time linear in the text. Most depend on
-how much text they see, so compare sets of equal size (`samples`), and on texts' lengths: ratios favour short
-ones.
+k-grams do not cross from text to text, and time is linear in the text. Measures depend on how much text they
+see, so compare sets of equal size (`samples`), and on texts' lengths: ratios favour short ones.
 """
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.measures.ngrams import Grams, counts_of, grams_up_to, number_grams, number_words
-from workbench.measures.vocabulary import words
-
-
-def ngram_diversity(texts: Sequence[str], longest: int = 4) -> float:
-    """Sum of distinct-k for k = 1 to `longest`, at most `longest`; NaN where no text has so many words."""
-    return float(sum(types / total for types, total in _sizes(texts, longest)))
+from workbench.measures.ngrams import Grams, counts_of, grams_up_to, number_words
 
 
 def ead(texts: Sequence[str], vocabulary: int = 50_257, longest: int = 5) -> float:
@@ -43,21 +35,7 @@ def ead(texts: Sequence[str], vocabulary: int = 50_257, longest: int = 5) -> flo
     return float(np.mean(values))
 
 
-def self_repetition(texts: Sequence[str], k: int = 4) -> float:
-    """Mean over texts of ln(1 + how often the text's different k-grams occur in the other texts).
-
-    Salkar et al. 2022 (arXiv 2210.08145). Texts without k words are left out; NaN below two texts.
-    """
-    counts = counts_of(number_grams(number_words(texts), k))
-    present = counts.sign()
-    held = np.diff(counts.indptr) > 0
-    if held.sum() < 2:
-        return float("nan")
-    elsewhere = present @ counts.sum(axis=0) - counts.sum(axis=1)
-    return float(np.log1p(elsewhere[held]).mean())
-
-
-def self_bleu(texts: Sequence[str], longest: int = 4) -> float:
+def self_bleu(texts: Sequence[str]) -> float:
     """Mean BLEU of each text against all the others, 0 to 1 (Zhu et al. 2018, arXiv 1802.01886).
 
     Sentence BLEU as sacrebleu computes it of these words (exponential smoothing, effective order), but in
@@ -73,7 +51,7 @@ def self_bleu(texts: Sequence[str], longest: int = 4) -> float:
         return float("nan")
     logs, orders = np.zeros(len(lengths)), np.zeros(len(lengths))
     misses, hits = np.zeros(len(lengths)), np.zeros(len(lengths), dtype=bool)
-    for k, grams in enumerate(grams_up_to(numbered, longest), 1):
+    for k, grams in enumerate(grams_up_to(numbered, 4), 1):
         total, matched = np.maximum(lengths - k + 1, 0), _clipped(grams)
         some = total > 0
         misses += some & (matched == 0)
@@ -84,19 +62,6 @@ def self_bleu(texts: Sequence[str], longest: int = 4) -> float:
     brevity = np.minimum(0, 1 - _closest_others(lengths[held]) / lengths[held])
     scores = np.exp(brevity + logs[held] / orders[held])
     return float((scores * hits[held]).mean())
-
-
-def rouge_l(first: str, second: str) -> float:
-    """ROUGE-L F of two texts: their longest common subsequence over the mean of their lengths, in words."""
-    a, b = words(first), words(second)
-    return 2 * _common_subsequence(a, b) / (len(a) + len(b)) if a and b else 0.0
-
-
-def homogenization(texts: Sequence[str]) -> float:
-    """Mean `rouge_l` over pairs of different texts; NaN below two texts. Time grows with the pairs."""
-    if len(texts) < 2:
-        return float("nan")
-    return float(np.mean([rouge_l(a, b) for a, b in itertools.combinations(texts, 2)]))
 
 
 def _sizes(texts: Sequence[str], longest: int) -> list[tuple[int, float]]:
@@ -126,16 +91,3 @@ def _closest_others(lengths: np.ndarray) -> np.ndarray:
     found = np.empty(len(lengths))
     found[order] = nearest
     return found
-
-
-def _common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
-    """Length, with one bit a word of `a` (Hyyrö 2004)."""
-    places: dict[str, int] = {}
-    for i, word in enumerate(a):
-        places[word] = places.get(word, 0) | 1 << i
-    full = (1 << len(a)) - 1
-    free = full
-    for word in b:
-        shared = free & places.get(word, 0)
-        free = ((free + shared) | (free - shared)) & full
-    return len(a) - free.bit_count()

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 _FEWEST_ALIKE = 6  # five of one sign out of five come by chance in more than 5 % of cases (2 / 2**5)
+_DRAWS = 2000  # bootstrap samples
 _CHUNK = 4_000_000  # resampled items held at once, so that long arrays do not fill the memory
 
 
@@ -34,7 +35,7 @@ class Interval:
 
 
 def bootstrap_mean(
-    values: ArrayLike, *, groups: Sequence | None = None, seed: int = 0, n_resamples: int = 2000
+    values: ArrayLike, *, groups: Sequence | None = None, seed: int = 0, n_resamples: int = _DRAWS
 ) -> Interval:
     """Mean with a bootstrap interval over items, or over whole groups (cluster bootstrap).
 
@@ -53,22 +54,20 @@ def bootstrap_mean(
     return _interval(float(sums.sum() / counts.sum()), means, len(sums))
 
 
-def bootstrap_difference(
-    first: ArrayLike, second: ArrayLike, *, seed: int = 0, n_resamples: int = 2000
-) -> Interval:
+def bootstrap_difference(first: ArrayLike, second: ArrayLike) -> Interval:
     """mean(first) − mean(second) for two independent sets of items; `n` counts the smaller set.
 
     Raises:
         ValueError: one of the sets holds no value.
     """
     (a, ones_a), (b, ones_b) = _sums(first, None), _sums(second, None)
-    rng = np.random.default_rng(seed)
-    means = _resampled_means(a, ones_a, rng, n_resamples) - _resampled_means(b, ones_b, rng, n_resamples)
+    rng = np.random.default_rng(0)
+    means = _resampled_means(a, ones_a, rng) - _resampled_means(b, ones_b, rng)
     return _interval(float(a.mean() - b.mean()), means, min(len(a), len(b)))
 
 
 def bootstrap_ratios(
-    numerators: ArrayLike, denominators: ArrayLike, *, seed: int = 0, n_resamples: int = 1000
+    numerators: ArrayLike, denominators: ArrayLike, *, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sum of numerators over sum of denominators, for many measures of the same items at once.
 
@@ -76,7 +75,6 @@ def bootstrap_ratios(
         numerators: shape (n, measures).
         denominators: shape (n, measures); 0 where an item says nothing.
         seed: of the resampling; all measures share the items drawn.
-        n_resamples: bootstrap samples.
 
     Returns:
         Values and the bounds of their 95 % intervals, each of shape (measures,); NaN where no item says
@@ -84,22 +82,16 @@ def bootstrap_ratios(
     """
     over, under = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
     n = len(over)
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(float)
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=1000).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
         value = over.sum(0) / under.sum(0)
         resampled = (drawn @ over) / (drawn @ under)
-    found = [_interval(value[i], resampled[:, i], int((under[:, i] != 0).sum())) for i in range(len(value))]
-    return value, np.array([each.low for each in found]), np.array([each.high for each in found])
+    counts = (under != 0).sum(0)
+    intervals = [_interval(value[i], resampled[:, i], int(counts[i])) for i in range(len(value))]
+    return value, np.array([i.low for i in intervals]), np.array([i.high for i in intervals])
 
 
-def paired_difference(
-    first: ArrayLike,
-    second: ArrayLike,
-    *,
-    groups: Sequence | None = None,
-    seed: int = 0,
-    n_resamples: int = 2000,
-) -> Interval:
+def paired_difference(first: ArrayLike, second: ArrayLike) -> Interval:
     """mean(first − second) over the same items in the same order; a pair with a NaN is left out.
 
     Raises:
@@ -108,7 +100,7 @@ def paired_difference(
     a, b = _vector(first), _vector(second)
     if len(a) != len(b):
         raise ValueError(f"pairs need the same items on both sides, not {len(a)} and {len(b)}")
-    return bootstrap_mean(a - b, groups=groups, seed=seed, n_resamples=n_resamples)
+    return bootstrap_mean(a - b)
 
 
 def wilson(successes: int, n: int) -> Interval:
@@ -126,9 +118,7 @@ def wilson(successes: int, n: int) -> Interval:
     return Interval(share, float(max(0.0, centre - half)), float(min(1.0, centre + half)), n)
 
 
-def spearman(
-    x: ArrayLike, y: ArrayLike, *, groups: Sequence | None = None, seed: int = 0, n_resamples: int = 2000
-) -> Interval:
+def spearman(x: ArrayLike, y: ArrayLike, *, groups: Sequence | None = None, seed: int = 0) -> Interval:
     """Spearman's rank correlation (ties get mean ranks) with a bootstrap interval over the pairs.
 
     NaN when one side is constant. With `groups`, shape (n,), labels, pairs of one group are drawn together,
@@ -146,16 +136,13 @@ def spearman(
         raise ValueError(f"a rank correlation needs three pairs, not {len(a)}")
     rng = np.random.default_rng(seed)
     if groups is None:
-        n, places = len(a), _drawn_pairs(len(a), rng, n_resamples)
+        n, draws = len(a), _drawn_pairs(len(a), rng)
     else:
-        n, places = _drawn_groups(np.asarray(groups)[complete], rng, n_resamples)
-    resampled = np.concatenate([rank_correlations(a[drawn], b[drawn]) for drawn in places])
-    found = _interval(float(rank_correlations(a[None], b[None])[0]), resampled, n)
-    return (
-        replace(found, low=max(-1.0, found.low), high=min(1.0, found.high))
-        if found.low <= found.high
-        else found
-    )
+        n, draws = _drawn_groups(np.asarray(groups)[complete], rng)
+    resampled = np.concatenate([rank_correlations(a[drawn], b[drawn]) for drawn in draws])
+    rho = _interval(float(rank_correlations(a[None], b[None])[0]), resampled, n)
+    low, high = np.clip([rho.low, rho.high], -1, 1)
+    return replace(rho, low=float(low), high=float(high))
 
 
 def rank_correlations(x: ArrayLike, y: ArrayLike) -> np.ndarray:
@@ -179,19 +166,19 @@ def _vector(values: ArrayLike) -> np.ndarray:
 def _sums(values: ArrayLike, groups: Sequence | None) -> tuple[np.ndarray, np.ndarray]:
     """Sum and count of each group (each item its own group without labels), NaN dropped."""
     vector = _vector(values)
-    kept = ~np.isnan(vector)
-    if not kept.any():
+    known = ~np.isnan(vector)
+    if not known.any():
         raise ValueError("there is no value to average: the input is empty or all NaN")
     if groups is None:
-        return vector[kept], np.ones(kept.sum())
+        return vector[known], np.ones(known.sum())
     if len(groups) != len(vector):
         raise ValueError(f"{len(groups)} group labels do not fit {len(vector)} values")
-    _, index = np.unique(np.asarray(groups)[kept], return_inverse=True)
-    return np.bincount(index, weights=vector[kept]), np.bincount(index).astype(float)
+    _, index = np.unique(np.asarray(groups)[known], return_inverse=True)
+    return np.bincount(index, weights=vector[known]), np.bincount(index).astype(float)
 
 
 def _resampled_means(
-    sums: np.ndarray, counts: np.ndarray, rng: np.random.Generator, n_resamples: int
+    sums: np.ndarray, counts: np.ndarray, rng: np.random.Generator, n_resamples: int = _DRAWS
 ) -> np.ndarray:
     means = []
     for size in _chunks(n_resamples, len(sums)):
@@ -205,19 +192,17 @@ def _chunks(n_resamples: int, n: int) -> list[int]:
     return [min(step, n_resamples - start) for start in range(0, n_resamples, step)]
 
 
-def _drawn_pairs(n: int, rng: np.random.Generator, n_resamples: int) -> Iterator[np.ndarray]:
-    """Places of resampled pairs, many resamples at a time, [resamples, n]."""
-    for size in _chunks(n_resamples, n):
+def _drawn_pairs(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Indices of resampled pairs, many resamples at a time, [resamples, n]."""
+    for size in _chunks(_DRAWS, n):
         yield rng.integers(n, size=(size, n))
 
 
-def _drawn_groups(
-    groups: np.ndarray, rng: np.random.Generator, n_resamples: int
-) -> tuple[int, Iterator[np.ndarray]]:
-    """How many groups there are, and the places of one resample at a time, [1, pairs of its groups]."""
+def _drawn_groups(groups: np.ndarray, rng: np.random.Generator) -> tuple[int, Iterator[np.ndarray]]:
+    """How many groups there are, and the indices of one resample at a time, [1, pairs of its groups]."""
     _, index = np.unique(groups, return_inverse=True)
     members = np.split(np.argsort(index, kind="stable"), np.cumsum(np.bincount(index))[:-1])
-    draws = rng.integers(len(members), size=(n_resamples, len(members)))
+    draws = rng.integers(len(members), size=(_DRAWS, len(members)))
     return len(members), (np.concatenate([members[i] for i in drawn])[None] for drawn in draws)
 
 

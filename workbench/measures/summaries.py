@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from workbench.errors import UserError
-from workbench.measures.statistics import Interval, bootstrap_mean
+from workbench.measures.statistics import Interval, bootstrap_mean, wilson
 
 
 def summarise(
@@ -30,6 +30,15 @@ def summarise(
     for key, part in frame.groupby(list(by), sort=False):
         labels = None if groups is None else part[groups]
         rows.append(dict(zip(by, key, strict=True)) | _mean(part[column], labels, n_resamples).row())
+    return pd.DataFrame(rows, columns=[*by, "value", "low", "high", "n"])
+
+
+def summarise_shares(frame: pd.DataFrame, by: Sequence[str], column: str) -> pd.DataFrame:
+    """Share of items for which a column is true, with Wilson's interval: `by`, value, low, high, n."""
+    rows = [
+        dict(zip(by, key, strict=True)) | wilson(int(part.sum()), len(part)).row()
+        for key, part in frame.groupby(list(by), sort=False)[column]
+    ]
     return pd.DataFrame(rows, columns=[*by, "value", "low", "high", "n"])
 
 
@@ -63,7 +72,7 @@ def common_prompts(models: Sequence, prompts: Sequence) -> tuple[list, pd.Series
 
 
 def per_input_and_across(
-    frame: pd.DataFrame, measure: Callable[[list[str]], float], size: int = 10, seed: int = 0
+    frame: pd.DataFrame, measure: Callable[[list[str]], float], size: int
 ) -> pd.DataFrame:
     """A measure of a set, on answers to one prompt and on answers to different ones (Kirk et al. 2024).
 
@@ -75,7 +84,6 @@ def per_input_and_across(
         frame: columns model, prompt_id, sample, text.
         measure: of a list of texts; NaN are left out.
         size: texts of a set. Prompts with fewer answers, and those that fill no square, are left out.
-        seed: of the squares and of the resampling.
 
     Returns:
         Columns model, sets ("per input", "across", "across − per input"), value, low, high (95 %, bootstrap
@@ -83,12 +91,12 @@ def per_input_and_across(
     """
     rows = []
     for model, part in frame.groupby("model", sort=False):
-        squares = _squares(part, size, np.random.default_rng(seed))
+        squares = _squares(part, size, np.random.default_rng(0))
         inputs = [_mean_of(measure, square) for square in squares]
         across = [_mean_of(measure, square.T) for square in squares]
         difference = np.subtract(across, inputs)
         for name, values in (("per input", inputs), ("across", across), ("across − per input", difference)):
-            rows.append({"model": model, "sets": name, **_mean(values, None, seed=seed).row()})
+            rows.append({"model": model, "sets": name, **_mean(values, None).row()})
     return pd.DataFrame(rows, columns=["model", "sets", "value", "low", "high", "n"])
 
 
@@ -105,8 +113,8 @@ def _mean_of(measure: Callable[[list[str]], float], sets: np.ndarray) -> float:
     return float(values[~np.isnan(values)].mean()) if not np.isnan(values).all() else float("nan")
 
 
-def _mean(values: ArrayLike, groups: Sequence | None, n_resamples: int = 2000, seed: int = 0) -> Interval:
+def _mean(values: ArrayLike, groups: Sequence | None, n_resamples: int = 2000) -> Interval:
     """`bootstrap_mean`, or NaN and 0 where there is nothing to average."""
     if np.isnan(np.asarray(values, dtype=float)).all():
         return Interval(np.nan, np.nan, np.nan, 0)
-    return bootstrap_mean(values, groups=groups, seed=seed, n_resamples=n_resamples)
+    return bootstrap_mean(values, groups=groups, n_resamples=n_resamples)

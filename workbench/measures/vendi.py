@@ -9,8 +9,7 @@ spectrum but for zeros, and costs n d² + d³. On gradients of a proxy this is G
 `gvendi` says how far that number can be trusted and which examples it comes from.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,8 +17,6 @@ from numpy.typing import ArrayLike
 _TOLERANCE = 1e-5  # by which a matrix in single precision may miss its definition
 _CHUNK = 4096  # rows in double precision held at once
 _LARGE = 500_000  # numbers above which single precision is tried first
-
-Sample = TypeVar("Sample")
 
 
 def vendi_from_features(features: ArrayLike, order: float = 1.0, weights: ArrayLike | None = None) -> float:
@@ -47,17 +44,6 @@ def vendi_from_features(features: ArrayLike, order: float = 1.0, weights: ArrayL
     return vendi_from_eigenvalues(np.linalg.eigvalsh(_gram(rows, scales, float)), order)
 
 
-def vendi_from_samples(
-    samples: Sequence[Sample], similarity: Callable[[Sample, Sample], float], order: float = 1.0
-) -> float:
-    """Vendi score of samples of any kind; `similarity` is asked for all n² pairs, so that asymmetry shows.
-
-    Raises:
-        ValueError: as `vendi_from_kernel`.
-    """
-    return vendi_from_kernel([[similarity(a, b) for b in samples] for a in samples], order)
-
-
 def vendi_from_kernel(kernel: ArrayLike, order: float = 1.0) -> float:
     """Vendi score of a similarity kernel.
 
@@ -68,24 +54,19 @@ def vendi_from_kernel(kernel: ArrayLike, order: float = 1.0) -> float:
     Raises:
         ValueError: the kernel lacks one of these properties; the message names it.
     """
-    similarity = _symmetric(kernel, "kernel")
+    similarity = np.asarray(kernel, dtype=float)
+    if similarity.ndim != 2 or similarity.shape[0] != similarity.shape[1] or similarity.size == 0:
+        raise ValueError(f"a kernel must be a square matrix, not of shape {similarity.shape}")
+    if not np.isfinite(similarity).all():
+        raise ValueError("the kernel holds NaN or infinity")
+    if not np.allclose(similarity, similarity.T, atol=_TOLERANCE):
+        raise ValueError("the kernel is not symmetric")
     if not np.allclose(np.diag(similarity), 1, rtol=0, atol=_TOLERANCE):
         raise ValueError("the kernel's diagonal is not one: each item must be fully similar to itself")
-    return vendi_from_eigenvalues(_positive(similarity / len(similarity), "kernel"), order)
-
-
-def vendi_from_second_moment(matrix: ArrayLike, order: float = 1.0) -> float:
-    """Vendi score of items known by the second moment of their unit vectors alone.
-
-    Args:
-        matrix: shape (d, d), symmetric, positive semi-definite, trace 1; see `second_moment`.
-        order: q ≥ 0, `math.inf` included.
-
-    Raises:
-        ValueError: the matrix lacks one of these properties; the message names it.
-    """
-    moment = _symmetric(matrix, "second moment")
-    return vendi_from_eigenvalues(_positive(moment, "second moment"), order)
+    spectrum = np.linalg.eigvalsh(similarity / len(similarity))
+    if spectrum[0] < -_TOLERANCE:
+        raise ValueError(f"the kernel is not positive semi-definite: eigenvalue {spectrum[0]:.3g}")
+    return vendi_from_eigenvalues(spectrum, order)
 
 
 def vendi_from_eigenvalues(eigenvalues: ArrayLike, order: float = 1.0) -> float:
@@ -185,21 +166,3 @@ def _moment(rows: np.ndarray, scales: np.ndarray, dtype: type) -> np.ndarray:
         part *= factors[start : start + _CHUNK]
         total += part.T @ part
     return total
-
-
-def _symmetric(matrix: ArrayLike, name: str) -> np.ndarray:
-    table = np.asarray(matrix, dtype=float)
-    if table.ndim != 2 or table.shape[0] != table.shape[1] or table.size == 0:
-        raise ValueError(f"a {name} must be a square matrix, not of shape {table.shape}")
-    if not np.isfinite(table).all():
-        raise ValueError(f"the {name} holds NaN or infinity")
-    if not np.allclose(table, table.T, atol=_TOLERANCE):
-        raise ValueError(f"the {name} is not symmetric")
-    return table
-
-
-def _positive(matrix: np.ndarray, name: str) -> np.ndarray:
-    spectrum = np.linalg.eigvalsh(matrix)
-    if spectrum[0] < -_TOLERANCE:
-        raise ValueError(f"the {name} is not positive semi-definite: eigenvalue {spectrum[0]:.3g}")
-    return spectrum

@@ -22,7 +22,8 @@ from workbench.engine.interpretability.stream import stream
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
-from workbench.measures.statistics import bootstrap_mean, wilson
+from workbench.measures.statistics import bootstrap_mean
+from workbench.measures.summaries import summarise_shares
 
 _ENTRIES = 1 << 26  # of neurons times vocabulary held at once
 
@@ -95,11 +96,8 @@ def agreement_by_layer(agreed: pd.DataFrame) -> pd.DataFrame:
 
     Chance is `by_chance` within the layer: frequent tokens agree by chance more often.
     """
-    rows = []
-    for layer, part in agreed.groupby("layer"):
-        share = wilson(int(part["agrees"].sum()), len(part))
-        rows.append({"layer": layer, **share.row(), "chance": by_chance(part)})
-    return pd.DataFrame(rows)
+    table = summarise_shares(agreed.sort_values("layer"), ["layer"], "agrees")
+    return table.assign(chance=[by_chance(part) for _, part in agreed.groupby("layer")])
 
 
 def by_chance(agreed: pd.DataFrame) -> float:

@@ -12,8 +12,8 @@ from workbench.errors import UserError
 from workbench.measures import samples
 from workbench.measures.compression import compression_ratio
 from workbench.measures.overlap import distinct, phrase_kernel, self_overlap
-from workbench.measures.statistics import Interval, bootstrap_difference, wilson
-from workbench.measures.summaries import summarise_measures
+from workbench.measures.statistics import Interval, bootstrap_difference
+from workbench.measures.summaries import summarise_measures, summarise_shares
 from workbench.measures.vendi import vendi_from_features, vendi_from_kernel
 from workbench.measures.vocabulary import coverage
 from workbench.measures.vocabulary import words as split_words
@@ -39,13 +39,8 @@ def constraints(frame: pd.DataFrame) -> pd.DataFrame:
         if row.features:
             features = grade(row.story).features
             hits += [(name, "feature", name in features) for name in row.features.split(", ")]
-    rows = []
-    table = pd.DataFrame(hits, columns=["asked", "kind", "hit"])
-    for (asked, kind), part in table.groupby(["asked", "kind"], sort=False)["hit"]:
-        share = wilson(int(part.sum()), len(part))
-        rows.append({"asked": asked, "kind": kind, **share.row()})
-    columns = ["asked", "kind", "value", "low", "high", "n"]
-    return pd.DataFrame(rows, columns=columns).rename(columns={"value": "share"})
+    table = summarise_shares(pd.DataFrame(hits, columns=["asked", "kind", "hit"]), ["asked", "kind"], "hit")
+    return table.rename(columns={"value": "share"})
 
 
 BASELINES = ("one story repeated", "shuffled words")

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.claims import Claim
-from workbench.measures.statistics import Interval, paired_difference, wilson
-from workbench.measures.summaries import summarise_measures
+from workbench.measures.statistics import Interval, paired_difference
+from workbench.measures.summaries import summarise_measures, summarise_shares
 
 
 def summary(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
@@ -28,10 +28,7 @@ def grades(measured: pd.DataFrame, answers: pd.DataFrame) -> list[dict[str, Any]
 
 def accuracies(answers: pd.DataFrame, by: str = "kind") -> pd.DataFrame:
     """Accuracy by model and kind or name, with Wilson's interval: model, `by`, value, low, high, n."""
-    rows = []
-    for (name, group), right in answers.groupby(["model", by], sort=False)["right"]:
-        rows.append({"model": name, by: group, **wilson(int(right.sum()), len(right)).row()})
-    return pd.DataFrame(rows)
+    return summarise_shares(answers, ["model", by], "right")
 
 
 # ------------------------------------------------------------------------------- claims
