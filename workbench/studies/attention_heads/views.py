@@ -6,54 +6,50 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from workbench.charts.theme import ON_BRIGHT, ON_DIM, series
+from workbench.charts.intervals import intervals
+from workbench.charts.parts import cells, looks, panels, same_color, tips
+from workbench.charts.theme import series
 from workbench.charts.view import Chart, Table
 from workbench.measures.statistics import spearman
 from workbench.studies.attention_heads.method import CLASSES, alibi_slopes, classify, wide
 
 PARTS = ["grammar", "consistency", "facts", "reasoning", "keeping track"]
-_INTERVAL = [alt.Tooltip(name, format=".3f") for name in ("value", "low", "high")]
 
 
 def kinds(table: pd.DataFrame, changed: pd.DataFrame) -> Chart:
     """Every head by what offset explains and by what it gives to names or nouns."""
     frame = wide(table).assign(kind=lambda rows: classify(rows))
     best = frame[["name_lift", "noun_lift"]].idxmax(axis=1)
-    ends = {
-        name: table.pivot(index=["layer", "head"], columns="measure", values=name) for name in ("low", "high")
-    }
-    for name, values in ends.items():
-        frame[f"lift_{name}"] = [values[column].iloc[place] for place, column in enumerate(best)]
+    for name in ("low", "high"):
+        values = table.pivot(index=["layer", "head"], columns="measure", values=name)
+        frame[f"lift_{name}"] = [values[column].iloc[row] for row, column in enumerate(best)]
         frame[f"positional_{name}"] = values["positional"].to_numpy()
     frame["lift"] = frame[["name_lift", "noun_lift"]].max(axis=1)
     frame["seeks"] = best.map({"name_lift": "names", "noun_lift": "nouns"})
-    frame["cell"] = [f"L{row.layer} H{row.head}" for row in frame.itertuples()]
+    frame["cell"] = _cells(frame)
     lost = changed[changed["part"] == "loss"].set_index("condition")["value"]
     frame["lost"] = [lost.get(f"{row.layer}.{row.head}", 0.0) for row in frame.itertuples()]
     columns = ["cell", "kind", "lift", "lift_low", "lift_high", "positional", "positional_low"]
     frame = frame[[*columns, "positional_high", "seeks", "lost"]]
     x = alt.X("positional:Q", title="share explained by offset (held out)").axis(format="%")
-    y = alt.Y("lift:Q", title="attention to far names or nouns (times chance)").scale(zero=False)
-    base = alt.Chart(frame)
-    points = base.mark_point(filled=True, opacity=0.9).encode(
-        x=x,
-        y=y,
-        # All classes, so that each has the colour and shape that it has on the map of heads.
-        color=alt.Color("kind:N", title="class").scale(domain=CLASSES),
-        shape=alt.Shape("kind:N", title="class").scale(domain=CLASSES),
-        size=alt.Size("lost:Q", title="loss when off (nats)").scale(range=[40, 500]),
-        tooltip=[
-            "cell",
-            "kind",
-            "seeks",
-            *[alt.Tooltip(n, format=".3f") for n in ("positional", "lift", "lost")],
-        ],
+    # All classes, so that each has the colour and shape that it has on the map of heads.
+    look = looks("kind", "class", CLASSES)
+    look["size"] = alt.Size("lost:Q", title="loss when off (nats)").scale(range=[40, 500])
+    chart = intervals(
+        frame,
+        x,
+        "attention to far names or nouns (times chance)",
+        names=("lift", "lift_low", "lift_high"),
+        tooltip=["cell", "kind", "seeks", *tips(".3f", "positional", "lost")],
+        look=look,
+        scale={"zero": False},
+        references=[1],
     )
-    upright = base.mark_rule(opacity=0.4).encode(x=x, y="lift_low:Q", y2="lift_high:Q")
-    level = base.mark_rule(opacity=0.4).encode(x="positional_low:Q", x2="positional_high:Q", y=y)
-    chance = alt.Chart(pd.DataFrame({"y": [1.0]})).mark_rule(strokeDash=[4, 4], opacity=0.6).encode(y="y:Q")
+    level = alt.Chart(frame).mark_rule(strokeWidth=2, opacity=0.65)
+    bounds = {"x": "positional_low:Q", "x2": "positional_high:Q"}
+    level = level.encode(same_color(look, alt.Stroke), y="lift:Q", **bounds)
     return Chart(
-        chance + upright + level + points,
+        level + chart,
         "Two kinds of heads?",
         "Each point is a head: further right, the more its attention follows from distance alone; further "
         "up, the more it seeks names or nouns more than eight tokens back. The dashed line is chance; lines "
@@ -97,42 +93,38 @@ def measures_table(table: pd.DataFrame, swapped: pd.DataFrame) -> Table:
     )
 
 
+def _cells(frame: pd.DataFrame) -> list[str]:
+    return [f"L{row.layer} H{row.head}" for row in frame.itertuples()]
+
+
 def offsets(profiles: pd.DataFrame, longest: int = 40) -> Chart:
     """Mean attention by offset, a panel a layer, and ALiBi's fixed slopes beside it."""
     n_heads = int(profiles["head"].max()) + 1
     longest = min(longest, 4500 // len(profiles[["layer", "head"]].drop_duplicates()))  # a chart's limit
     shown = profiles[profiles["offset"] <= longest].copy()
     shown["panel"] = "layer " + shown["layer"].astype(str)
-    away = np.arange(longest + 1)
+    away, design = np.arange(longest + 1), "ALiBi by design"
     designed = [np.exp(-slope * away) for slope in alibi_slopes(n_heads)]
     alibi = pd.concat(
-        pd.DataFrame(
-            {"head": head, "offset": away, "attention": each / each.sum(), "panel": "ALiBi by design"}
-        )
-        for head, each in enumerate(designed)
+        pd.DataFrame({"head": head, "offset": away, "attention": shares / shares.sum(), "panel": design})
+        for head, shares in enumerate(designed)
     )
     frame = pd.concat([shown[alibi.columns], alibi])
     frame = frame[frame["attention"] >= 1e-4]
-    order = [*dict.fromkeys(shown["panel"]), "ALiBi by design"]
     if n_heads > 7:
         look: dict[str, Any] = {"color": alt.Color("head:O", title="head").scale(scheme="viridis")}
     else:
         look = series("head", "head")
         look.pop("shape")
-    chart = (
-        alt.Chart(frame)
-        .mark_line(strokeWidth=1.8)
-        .encode(
-            x=alt.X("offset:Q", title="tokens back"),
-            y=alt.Y("attention:Q", title="mean attention (log)").scale(type="log"),
-            tooltip=["panel", "head", "offset", alt.Tooltip("attention", format=".4f")],
-            **look,
-        )
-        .properties(width=170, height=130)
-        .facet(alt.Facet("panel:N", title=None, sort=order), columns=3)
+    chart = alt.Chart(frame, width=170, height=130).mark_line(strokeWidth=1.8)
+    chart = chart.encode(
+        x=alt.X("offset:Q", title="tokens back"),
+        y=alt.Y("attention:Q", title="mean attention (log)").scale(type="log"),
+        tooltip=["panel", "head", "offset", *tips(".4f", "attention")],
+        **look,
     )
     return Chart(
-        chart,
+        panels(chart, "panel", [*shown["panel"], design], columns=3),
         "Attention by distance",
         "A line is a head: how much it gives to the token so many places back, on average. The last panel is "
         "what ALiBi prescribes for as many heads, were content to play no part: straight lines here.",
@@ -142,26 +134,21 @@ def offsets(profiles: pd.DataFrame, longest: int = 40) -> Chart:
 def without_heads(changed: pd.DataFrame) -> Chart:
     """What each head costs: loss, grammar, consistency."""
     alone = changed[changed["condition"].str.contains(".", regex=False)].copy()
-    alone = alone[alone["part"].isin(["loss", "grammar", "consistency"])]
     alone["cell"] = "L" + alone["condition"].str.replace(".", " H")
     titles = {"loss": "loss (nats per token)", "grammar": "grammar", "consistency": "consistency"}
     order = list(alone.loc[alone["part"] == "loss"].sort_values("value", ascending=False)["cell"])
-    panels = []
-    for number, (part, title) in enumerate(titles.items()):
+    rows, sides = alt.Y("cell:N", sort=order, title=None), []
+    for part, title in titles.items():
         frame = alone[alone["part"] == part]
         if frame.empty:
             continue
-        y = alt.Y("cell:N", sort=order, title=None, axis=alt.Axis() if number == 0 else None)
-        base = alt.Chart(frame).encode(y=y)
-        x = alt.X("value:Q", title=f"change in {title}").axis(
-            format="" if part == "loss" else "%", tickCount=4
-        )
-        zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(opacity=0.5).encode(x="x:Q")
-        points = base.mark_point(filled=True, size=45).encode(x=x, tooltip=["cell", "part", *_INTERVAL, "n"])
-        lines = base.mark_rule().encode(x="low:Q", x2="high:Q")
-        panels.append((zero + lines + points).properties(width=150, height=max(120, 15 * len(order))))
+        y = rows if part == "loss" else rows.axis(None)
+        style = {"tooltip": ["cell", "part"], "axis": {"tickCount": 4}, "references": [0]}
+        form = ".3f" if part == "loss" else ".1%"
+        chart = intervals(frame, y, f"change in {title}", form=form, **style)
+        sides.append(chart.properties(width=150, height=max(120, 15 * len(order))))
     return Chart(
-        alt.hconcat(*panels, spacing=24),
+        alt.hconcat(*sides, spacing=24),
         "The model without one head",
         "Each head in turn puts out its mean in place of what it reads; heads in order of the loss that this "
         "costs. Lines are 95 % intervals over the same texts with and without the head.",
@@ -171,20 +158,11 @@ def without_heads(changed: pd.DataFrame) -> Chart:
 def ranges(changed: pd.DataFrame) -> Chart:
     """The quarter of heads of shortest and of longest range, switched off together."""
     frame = changed[changed["condition"].str.contains("range") & changed["part"].isin(PARTS)]
-    encoding = series("condition", "off: the quarter of")
-    base = alt.Chart(frame).encode(
-        y=alt.Y("part:N", sort=PARTS, title=None), yOffset=alt.YOffset("condition:N")
-    )
-    points = base.mark_point(filled=True, size=80).encode(
-        x=alt.X("value:Q", title="change in share of sentences or answers").axis(format="%"),
-        color=encoding["color"].legend(alt.Legend(symbolType="circle")),
-        shape=encoding["shape"],
-        tooltip=["condition", "part", *_INTERVAL, "n"],
-    )
-    lines = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", color="condition:N")
-    zero = alt.Chart(pd.DataFrame({"x": [0]})).mark_rule(opacity=0.5).encode(x="x:Q")
+    look = {**looks("condition", "off: the quarter of"), "yOffset": alt.YOffset("condition:N")}
+    title = "change in share of sentences or answers"
+    chart = intervals(frame, "part", title, form=".1%", look=look, order=PARTS, references=[0])
     return Chart(
-        (zero + lines + points).properties(height=220),
+        chart.properties(height=220),
         "Short range, long range",
         "Two quarters of the heads, by the mean distance they look back, are switched off together. Grammar "
         "and consistency by the exact grader, answers by forced choice; lines are 95 % intervals.",
@@ -193,35 +171,20 @@ def ranges(changed: pd.DataFrame) -> Chart:
 
 def induction(heads: pd.DataFrame, losses: pd.DataFrame) -> Chart:
     """Attention to what followed, head by head, and loss over two copies, of both models."""
-    heads = heads.assign(cell=lambda rows: [f"L{row.layer} H{row.head}" for row in rows.itertuples()])
-    encoding = series("model", "model")
-    points = (
-        alt.Chart(heads)
-        .mark_point(filled=True, size=60)
-        .encode(
-            x=alt.X("value:Q", title="attention to what followed").scale(domain=[0, 1]).axis(format="%"),
-            y=alt.Y("cell:N", title=None),
-            color=alt.Color("model:N", legend=None),
-            shape=alt.Shape("model:N", legend=None),
-            tooltip=["model", "cell", *_INTERVAL, "n"],
-        )
-        .properties(width=230)
+    frame = heads.assign(cell=_cells(heads)).sort_values("cell")
+    look = {"color": alt.Color("model:N", legend=None), "shape": alt.Shape("model:N", legend=None)}
+    style = {"tooltip": ["model", "cell"], "scale": {"domain": [0, 1]}, "drawn": "nothing"}
+    points = intervals(frame, "cell", "attention to what followed", form=".1%", look=look, **style)
+    lines = alt.Chart(losses, width=330).mark_line(point=True)
+    lines = lines.encode(
+        x=alt.X("position:Q", title="position in two copies of random tokens"),
+        y=alt.Y("share:Q", title="loss (share of the first copy's mean)").axis(format="%"),
+        tooltip=["model", "position", "copy", *tips(".2f", "nats")],
+        **series("model", "model"),
     )
-    lines = (
-        alt.Chart(losses)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("position:Q", title="position in two copies of random tokens"),
-            y=alt.Y("share:Q", title="loss (share of the first copy's mean)").axis(format="%"),
-            tooltip=["model", "position", "copy", alt.Tooltip("nats", format=".2f")],
-            **encoding,
-        )
-        .properties(width=330)
-    )
+    apart = dict.fromkeys(("color", "shape", "strokeDash"), "independent")
     return Chart(
-        alt.hconcat(points, lines, spacing=30).resolve_scale(
-            color="independent", shape="independent", strokeDash="independent"
-        ),
+        alt.hconcat(points.properties(width=230), lines, spacing=30).resolve_scale(**apart),
         "Induction heads",
         "Random tokens come twice. An induction head looks from a token to what followed the same token "
         "before; with it, the second copy costs little. The model trained on repeats shows how that looks.",
@@ -230,27 +193,20 @@ def induction(heads: pd.DataFrame, losses: pd.DataFrame) -> Chart:
 
 def patches(patched: pd.DataFrame) -> Chart:
     """How far each head's output from one prompt carries its answer into another."""
-    frame = patched.assign(shown=lambda rows: rows["value"].map("{:.2f}".format))
-    base = alt.Chart(frame).encode(
+    base = alt.Chart(patched, width=alt.Step(64), height=alt.Step(36)).encode(
         x=alt.X("head:O", title="head").axis(labelAngle=0), y=alt.Y("layer:O", title="layer")
     )
     rho = spearman(patched["value"], patched["first_order"]).value
-    limit = float(max(1.0, frame["value"].abs().max()))
-    cells = base.mark_rect().encode(
-        color=alt.Color("value:Q", title="effect").scale(scheme="purpleorange", domain=[-limit, limit]),
-        tooltip=["layer", "head", *_INTERVAL, alt.Tooltip("first_order", format=".3f"), "n"],
-    )
-    strong = abs(alt.datum.value) > 0.6 * limit
-    numbers = base.mark_text().encode(
-        text="shown:N", color=alt.condition(strong, alt.value(ON_DIM), alt.value(ON_BRIGHT))
-    )
-    clean, corrupt = frame[["clean", "corrupt"]].iloc[0]
+    limit = float(max(1.0, patched["value"].abs().max()))
+    color = alt.Color("value:Q", title="effect").scale(scheme="purpleorange", domain=[-limit, limit])
+    tooltip = ["layer", "head", *tips(".3f", "value", "low", "high", "first_order"), "n"]
+    clean, corrupt = patched[["clean", "corrupt"]].iloc[0]
     return Chart(
-        (cells + numbers).properties(width=alt.Step(64), height=alt.Step(36)),
+        cells(base, color, tooltip, bright=abs(alt.datum.value) <= 0.6 * limit, form=".2f"),
         "Which heads carry the answer",
         f"Two children put two things into two boxes; one is opened. Each head's output from the prompt with "
         f"the things exchanged is put into the other: 1 brings the other answer, 0 changes nothing. Over "
-        f"{frame['n'].iloc[0]} pairs the logits of the two answers differ by {clean:+.2f} before and "
+        f"{patched['n'].iloc[0]} pairs the logits of the two answers differ by {clean:+.2f} before and "
         f"{corrupt:+.2f} after the exchange. First-order attribution patching ranks the heads alike to "
         f"{rho:.2f} (Spearman).",
     )
