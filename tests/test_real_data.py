@@ -9,7 +9,7 @@ import pytest
 from repository import DATA, ROOT
 
 from workbench.corpora import labelled_tokens
-from workbench.corpora.loaders.texts import load_texts
+from workbench.corpora.loaders.texts import load_corpus
 from workbench.engine import loading
 from workbench.studies.attention_heads import data, method
 from workbench.studies.attention_heads import induction as attention_heads_induction
@@ -58,8 +58,8 @@ def test_a_real_checkpoint_writes_its_published_story_and_has_its_published_loss
 
 def test_the_real_checkpoint_has_local_and_broad_heads_and_no_induction_head():
     model, tokenizer = loading.load(REAL / "models" / "stories260K" / "hf")
-    stories = load_texts(str(REAL / "tinystories" / "v2_train_head_10k_lines.txt"))[:60]
-    texts = labelled_tokens.read(model, tokenizer, labelled_tokens.guessed(stories))
+    stories = load_corpus(str(REAL / "tinystories" / "v2_train_head_10k_lines.txt")).texts[:60]
+    texts = labelled_tokens.label_tokens(model, tokenizer, labelled_tokens.guess_labels(stories))
     table, _ = method.measure_heads(model, texts.rows, data.flags(texts))
     wide = method.wide(table)
     local, broad = wide[wide["distance"] < 5], wide[wide["distance"] > 25]

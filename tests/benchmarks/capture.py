@@ -61,7 +61,7 @@ def main() -> None:
 
 def untrained(folder: str, n_stories: int) -> str:
     """A 1M Llama with random weights, and a tokenizer of the stories."""
-    texts = [text for text, _ in labelled_tokens.simulated(n_stories, 0)]
+    texts = [text for text, _ in labelled_tokens.simulated_stories(n_stories, 0)]
     tokenizer = models.train_tokenizer(texts)
     loading.save(models.build(models.config("tiny:1M", len(tokenizer)), 0), tokenizer, f"{folder}/model")
     return f"{folder}/model"
@@ -94,7 +94,7 @@ def compare(work: str, given: argparse.Namespace, model: str) -> None:
 def measure(work: str, side: str, folder: str, n_stories: int) -> dict[str, float]:
     """One side's processor seconds, mebibytes above the model, and a number that must agree."""
     model, tokenizer = loading.load(folder, device="cpu")
-    texts = labelled_tokens.read(model, tokenizer, labelled_tokens.simulated(n_stories, 0))
+    texts = labelled_tokens.label_tokens(model, tokenizer, labelled_tokens.simulated_stories(n_stories, 0))
     read = stream if side == OURS else their_stream(work, side, folder, model)
     method.stream = neurons_method.stream = read  # the measures are the same: only their reader is not
     if side == DEFINED:

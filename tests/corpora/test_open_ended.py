@@ -5,16 +5,16 @@ from collections import Counter
 import pytest
 
 from workbench.corpora import open_ended
-from workbench.corpora.open_ended import judge, request
+from workbench.corpora.open_ended import grade, make_request
 
 REQUESTS = open_ended.requests(0)
-GIFT = request("gift", "the garden", "Mia")
+GIFT = make_request("gift", "the garden", "Mia")
 
 
 @pytest.mark.parametrize("asked", REQUESTS, ids=lambda asked: asked.id)
 def test_every_answer_is_valid_and_read_back_to_what_was_meant(asked):
     for answer in open_ended.answers(asked, 40, seed=3):
-        found = judge(asked, answer.text)
+        found = grade(asked, answer.text)
         assert (found.valid, found.meaning) == (True, answer.meaning), answer.text
         assert found.meaning in open_ended.meanings(asked)
         assert 7 <= len(answer.text.split()) <= 25
@@ -23,7 +23,7 @@ def test_every_answer_is_valid_and_read_back_to_what_was_meant(asked):
 def test_paraphrases_mean_the_same_and_mostly_differ_in_words():
     pairs = open_ended.paraphrases(GIFT, 50, seed=0)
     for first, second in pairs:
-        assert judge(GIFT, first).meaning == judge(GIFT, second).meaning != ""
+        assert grade(GIFT, first).meaning == grade(GIFT, second).meaning != ""
     assert sum(first == second for first, second in pairs) < 5
 
 
@@ -48,20 +48,20 @@ def test_paraphrases_mean_the_same_and_mostly_differ_in_words():
     ],
 )
 def test_the_oracle_says_what_is_wrong(text, why):
-    found = judge(GIFT, text)
-    assert (found.valid, found.why) == (not why, why)
+    found = grade(GIFT, text)
+    assert (found.valid, found.reason) == (not why, why)
 
 
 def test_an_answer_to_one_request_does_not_fit_another_topic():
-    moon, wind = request("likeness", "the moon", ""), request("likeness", "the wind", "")
+    moon, wind = make_request("likeness", "the moon", ""), make_request("likeness", "the wind", "")
     text = "The moon is a shiny coin that looks cold and shy."
-    assert judge(moon, text).meaning == "coin"
-    assert judge(wind, text).why == "does not fit the request"
+    assert grade(moon, text).meaning == "coin"
+    assert grade(wind, text).reason == "does not fit the request"
 
 
 def test_a_story_means_its_place_and_what_happens():
-    asked = request("story", "a lost kite", "")
-    found = judge(asked, "Long ago, Lily came upon a lost kite on the hill. It could talk.")
+    asked = make_request("story", "a lost kite", "")
+    found = grade(asked, "Long ago, Lily came upon a lost kite on the hill. It could talk.")
     assert found.meaning == "on the hill / could talk"
     assert len(open_ended.meanings(asked)) == 100
 
@@ -87,7 +87,7 @@ def test_a_library_can_be_drawn_again_and_holds_valid_answers():
     found = open_ended.library("north", 50, seed=1)
     assert found == open_ended.library("north", 50, seed=1)
     assert found != open_ended.library("south", 50, seed=1)
-    known = {each.prompt: each for each in
-             (request(kind, topic, name) for kind, own in open_ended.KINDS.items() for topic in own.topics
-              for name in open_ended.NAMES)}  # fmt: skip
-    assert all(answer.startswith(" ") and judge(known[prompt], answer).valid for prompt, answer in found)
+    topics = [(name, topic) for name, kind in open_ended.KINDS.items() for topic in kind.topics]
+    asked = [make_request(kind, topic, name) for kind, topic in topics for name in open_ended.NAMES]
+    known = {request.prompt: request for request in asked}
+    assert all(answer.startswith(" ") and grade(known[prompt], answer).valid for prompt, answer in found)

@@ -25,7 +25,7 @@ def test_every_story_is_perfect_for_the_grader():
     for story in STORIES:
         graded = grade(story.text)
         assert graded.grammar == graded.consistency == 1, story.text
-        assert len(graded.sentences) == len(story.told)
+        assert len(graded.sentences) == len(story.sentences)
         assert not set("{}[]|") & set(story.text)  # a slot or variation that was not filled
 
 
@@ -57,7 +57,10 @@ def test_no_two_stories_are_equal_and_plots_are_many():
 
 
 def _skeleton(story):
-    return tuple((t.event, *(v for s, v in sorted(t.slots.items()) if s not in "abct")) for t in story.told)
+    return tuple(
+        (sentence.event, *(word for slot, word in sorted(sentence.slots.items()) if slot not in "abct"))
+        for sentence in story.sentences
+    )
 
 
 def test_same_seed_same_stories_and_index_does_not_matter():
@@ -135,7 +138,7 @@ def test_shuffled_sentences_are_grammatical_but_not_consistent():
     random = Random(0)
     consistency = []
     for story in STORIES[:100]:
-        sentences = [told.text for told in story.told]
+        sentences = [sentence.text for sentence in story.sentences]
         random.shuffle(sentences)
         graded = grade(" ".join(sentences))
         assert graded.grammar == 1

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from repository import DATA
 
-from workbench.corpora.loaders.texts import hold_out, load_corpus, load_texts
+from workbench.corpora.loaders.texts import hold_out, load_corpus
 from workbench.errors import UserError
 
 REAL = DATA
@@ -17,6 +17,10 @@ def write(path, content):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return str(path)
+
+
+def load_texts(source, **options):
+    return load_corpus(source, **options).texts
 
 
 def refusal(source, **options):

@@ -1,12 +1,14 @@
 """Facts to know by heart: who has which pet, colour, toy; drawn at random, or read from a file."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
-from workbench.corpora.loaders.rows import TABLES, of_source
+from workbench.corpora.loaders.rows import TABLES, Malformed, checked, of_source
 from workbench.corpora.stories.words import BOYS, GIRLS
 from workbench.errors import UserError
 
@@ -45,11 +47,11 @@ def draw(n: int, rng: np.random.Generator) -> list[Fact]:
         ValueError: more facts than there are names and attributes.
     """
     entities = [f"{first} and {second}" for first, second in combinations([*GIRLS, *BOYS], 2)]
-    asked = [(entity, attribute) for entity in entities for attribute in VALUES]
-    if n > len(asked):
-        raise ValueError(f"there are {len(asked)} facts, not {n}")
-    chosen = [asked[place] for place in rng.permutation(len(asked))[:n]]
-    return [Fact(entity, about, str(rng.choice(VALUES[about]))) for entity, about in chosen]
+    questions = [(entity, attribute) for entity in entities for attribute in VALUES]
+    if n > len(questions):
+        raise ValueError(f"there are {len(questions)} facts, not {n}")
+    chosen = [questions[index] for index in rng.permutation(len(questions))[:n]]
+    return [Fact(entity, attribute, str(rng.choice(VALUES[attribute]))) for entity, attribute in chosen]
 
 
 def load(source: str) -> list[Fact]:
@@ -61,7 +63,8 @@ def load(source: str) -> list[Fact]:
     """
     known: dict[tuple[str, str], Fact] = {}
     for where, row in of_source(source, formats=TABLES):
-        fact = _fact(where, row)
+        with checked(where, row):
+            fact = _fact(row)
         other = known.setdefault((fact.entity, fact.attribute), fact)
         if other.value != fact.value:
             raise UserError(
@@ -75,18 +78,16 @@ def load(source: str) -> list[Fact]:
     return list(known.values())
 
 
-def guessing(facts: Sequence[Fact]) -> float:
+def majority_accuracy(facts: Sequence[Fact]) -> float:
     """Share of facts that are right when every question of an attribute gets its most frequent value."""
-    counts: dict[str, dict[str, int]] = {}
-    for fact in facts:
-        own = counts.setdefault(fact.attribute, {})
-        own[fact.value] = own.get(fact.value, 0) + 1
-    return sum(max(own.values()) for own in counts.values()) / len(facts)
+    most_frequent: dict[str, int] = {}
+    for (attribute, _), count in Counter((fact.attribute, fact.value) for fact in facts).items():
+        most_frequent[attribute] = max(count, most_frequent.get(attribute, 0))
+    return sum(most_frequent.values()) / len(facts)
 
 
-def _fact(where: str, row: object) -> Fact:
-    entries = [row.get(name) for name in _FIELDS] if isinstance(row, dict) else []
-    texts = [" ".join(str(entry).split()) for entry in entries if entry is not None]
+def _fact(row: dict[str, Any]) -> Fact:
+    texts = [" ".join(str(row[name]).split()) for name in _FIELDS if row.get(name) is not None]
     if len(texts) < len(_FIELDS) or not all(texts):
-        raise UserError(f"{where} needs a text in each of {', '.join(_FIELDS)}.")
+        raise Malformed(f"needs a text in each of {', '.join(_FIELDS)}")
     return Fact(*texts)

@@ -1,4 +1,4 @@
-"""Texts cut into a model's tokens, with labels of what stands where."""
+"""Texts in a model's tokens, each token with its labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ FRESH = 1_000_000  # stories from this number on: the corpus of 01_stories never
 
 @dataclass(frozen=True)
 class LabelledTokens:
-    """Texts as a model reads them.
+    """Texts in a model's tokens, and the labels of every token.
 
     Attributes:
         texts: as far as they fit into the context.
@@ -27,7 +27,7 @@ class LabelledTokens:
         labels: bool `[tokens, labels]` for the same tokens.
         names: of the labels.
         first: 1 if rows start with a beginning-of-text token, else 0.
-        cut: number of texts that were longer than the context.
+        cut: how many texts were longer than the context.
     """
 
     texts: list[str]
@@ -42,21 +42,21 @@ class LabelledTokens:
         return len(self.rows)
 
 
-def simulated(n: int, seed: int) -> list[tuple[str, Spans]]:
+def simulated_stories(n: int, seed: int) -> list[tuple[str, Spans]]:
     """n stories that no model was trained on, with their exact labels."""
     stories = (story_at(FRESH + index, seed=seed) for index in range(n))
     return [(story.text, label(story)) for story in stories]
 
 
-def guessed(texts: Sequence[str]) -> list[tuple[str, Spans]]:
-    """Other texts with guessed labels."""
+def guess_labels(texts: Sequence[str]) -> list[tuple[str, Spans]]:
+    """Any other texts, with labels guessed from spelling and word lists."""
     return [(text, guess(text)) for text in texts]
 
 
-def read(
+def label_tokens(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, labelled: Sequence[tuple[str, Spans]]
 ) -> LabelledTokens:
-    """Texts and labels in tokens: a token has a label if it holds a character of one of its spans.
+    """Texts with labelled spans, in tokens: a token has a label if it holds a character of one of its spans.
 
     Raises:
         UserError: no text, an empty one, a tokenizer that cannot say where its tokens lie, or that gives
@@ -68,18 +68,19 @@ def read(
     if not tokenizer.is_fast:
         raise UserError("The tokenizer cannot say where its tokens lie: load the fast one (tokenizer.json).")
     first = int(tokenizer.bos_token_id is not None)
-    room = context_length(model) - first
+    n_tokens = context_length(model) - first
     options = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
     offsets = tokenizer(texts, return_offsets_mapping=True, **options)["offset_mapping"]
-    rows = encode(tokenizer, texts)
+    n_cut = sum(len(ends) > n_tokens for ends in offsets)
+    offsets = [ends[:n_tokens] for ends in offsets]
     return LabelledTokens(
-        [text[: at[:room][-1][1]] for text, at in zip(texts, offsets, strict=True)],
-        [row[: room + first] for row in rows],
-        [_pieces(text, at[:room]) for text, at in zip(texts, offsets, strict=True)],
-        [_in_tokens(spans, np.array(at[:room])) for (_, spans), at in zip(labelled, offsets, strict=True)],
+        [text[: ends[-1][1]] for text, ends in zip(texts, offsets, strict=True)],
+        [row[: n_tokens + first] for row in encode(tokenizer, texts)],
+        [_pieces(text, ends) for text, ends in zip(texts, offsets, strict=True)],
+        [_in_tokens(spans, np.array(ends)) for (_, spans), ends in zip(labelled, offsets, strict=True)],
         list(LABELS),
         first,
-        sum(len(at) > room for at in offsets),
+        n_cut,
     )
 
 

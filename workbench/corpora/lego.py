@@ -40,13 +40,13 @@ class Chains:
 
     Attributes:
         ids: tokens `[rows, tokens]`: the beginning, then all clauses twice.
-        places: where the answer for each clause of the second copy is read, `[clauses]`.
+        answer_positions: where the answer for each clause of the second copy is read, `[clauses]`.
         positions: the chain position of each of those clauses, from 0, `[rows, clauses]`.
         values: what is true of it, an index into `VALUES`, `[rows, clauses]`.
     """
 
     ids: np.ndarray
-    places: np.ndarray
+    answer_positions: np.ndarray
     positions: np.ndarray
     values: np.ndarray
 
@@ -62,7 +62,7 @@ def words(tokenizer: "PreTrainedTokenizerFast", n: int) -> Words:
         ids = continued(tokenizer, f" {word}")
         return ids[0] if len(ids) == 1 else None
 
-    names = [found for name in BOYS + GIRLS if (found := token(name)) is not None][:26]
+    names = [single for name in BOYS + GIRLS if (single := token(name)) is not None][:26]
     fixed = [token(word) for word in OPERATIONS + VALUES]
     if n < 2 or n + 1 > len(names) or None in fixed:
         raise UserError(
@@ -95,5 +95,5 @@ def draw(words: Words, rows: int, n: int, rng: np.random.Generator, broken: int 
     orders = [np.argsort(rng.random((rows, n)), 1) for _ in range(2)]
     copies = [np.take_along_axis(clauses, order[:, :, None], 1).reshape(rows, -1) for order in orders]
     ids = np.concatenate([np.full((rows, 1), words.begin), *copies], 1)
-    places = 1 + 3 * n + 3 * np.arange(n) + 2
-    return Chains(ids, places, orders[1], np.take_along_axis(value, orders[1], 1))
+    answer_positions = 1 + 3 * n + 3 * np.arange(n) + 2
+    return Chains(ids, answer_positions, orders[1], np.take_along_axis(value, orders[1], 1))

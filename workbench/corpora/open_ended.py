@@ -2,7 +2,7 @@
 
 A request has one of six kinds and a topic ("Name a gift for Mia, who likes the garden."). What an answer
 *means* is the option it takes (what is given, who lives there, what happened); style, looks and company are
-wording. So equivalence classes are known, not measured: answers of one meaning are paraphrases, and `judge`
+wording. So equivalence classes are known, not measured: answers of one meaning are paraphrases, and `grade`
 reads the meaning back from any text, or says why it is no answer.
 
 Twelve people answer. All find the options that stand first more fitting (weights 1/rank, as words are in
@@ -29,7 +29,7 @@ LIBRARIES = {"north": range(6), "south": range(4, 10), "west": (8, 9, 10, 11, 0,
 NAMES = GIRLS[:4] + BOYS[:4]
 TASTE = 1.0  # standard deviation of a person's taste, in logarithms of weight
 
-Why = Literal["", "not well formed", "not in the world", "does not fit the request"]
+Reason = Literal["", "not well formed", "not in the world", "does not fit the request"]
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -54,16 +54,16 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """Whether an answer is valid; `why` not, or else its `meaning` (one of `meanings`)."""
+class Grade:
+    """Whether an answer is valid; `reason` why not, or else its `meaning` (one of `meanings`)."""
 
     valid: bool
-    why: Why
+    reason: Reason
     meaning: str
 
 
 # ------------------------------------------------------------------------------- asking
-def request(kind: str, topic: str, name: str) -> Request:
+def make_request(kind: str, topic: str, name: str) -> Request:
     """One request; the name counts only where the kind speaks of somebody."""
     asks = KINDS[kind].asks
     name = name if "{name}" in asks else ""
@@ -74,66 +74,66 @@ def request(kind: str, topic: str, name: str) -> Request:
 def requests(seed: int = 0) -> list[Request]:
     """A request for each topic of each kind, 36 in all; names are drawn."""
     rng = Random(f"requests/{seed}")
-    return [request(kind, topic, rng.choice(NAMES)) for kind in KINDS for topic in KINDS[kind].topics]
+    return [make_request(kind, topic, rng.choice(NAMES)) for kind in KINDS for topic in KINDS[kind].topics]
 
 
-def meanings(asked: Request) -> list[str]:
+def meanings(request: Request) -> list[str]:
     """All that a valid answer can mean: one option, or one of each part."""
-    return [" / ".join(parts) for parts in product(*_options(asked))]
+    return [" / ".join(parts) for parts in product(*_options(request))]
 
 
-def _options(asked: Request) -> list[tuple[str, ...]]:
-    kind = KINDS[asked.kind]
-    return [kind.topics[asked.topic], *kind.also]
+def _options(request: Request) -> list[tuple[str, ...]]:
+    kind = KINDS[request.kind]
+    return [kind.topics[request.topic], *kind.also]
 
 
 # ------------------------------------------------------------------------------- answering
-def answers(asked: Request, n: int, seed: int, people: Sequence[int] = range(PEOPLE)) -> list[Answer]:
+def answers(request: Request, n: int, seed: int, people: Sequence[int] = range(PEOPLE)) -> list[Answer]:
     """`n` answers, each by one of the people, drawn evenly."""
-    found = []
+    drawn = []
     for number in range(n):
-        rng = Random(f"{seed}/{asked.id}/{number}")
+        rng = Random(f"{seed}/{request.id}/{number}")
         person = rng.choice(people)
         parts = [
-            rng.choices(options, _taste(person, f"{asked.kind}/{asked.topic}/{place}", len(options)))[0]
-            for place, options in enumerate(_options(asked))
+            rng.choices(options, _taste(person, f"{request.kind}/{request.topic}/{part}", len(options)))[0]
+            for part, options in enumerate(_options(request))
         ]
-        found.append(Answer(_worded(asked, parts, person, rng), " / ".join(parts), person))
-    return found
+        drawn.append(Answer(_worded(request, parts, person, rng), " / ".join(parts), person))
+    return drawn
 
 
-def shares(asked: Request, people: Sequence[int] = range(PEOPLE)) -> dict[str, float]:
+def shares(request: Request, people: Sequence[int] = range(PEOPLE)) -> dict[str, float]:
     """Exact probability of each meaning in `answers`."""
-    parts = _options(asked)
-    tastes = [[_taste(each, f"{asked.kind}/{asked.topic}/{place}", len(options))
-               for place, options in enumerate(parts)] for each in people]  # fmt: skip
-    found = dict.fromkeys(meanings(asked), 0.0)
-    for own in tastes:
-        for meaning, weights in zip(found, product(*own), strict=True):
-            found[meaning] += prod(weights) / prod(map(sum, own)) / len(people)
-    return found
+    parts = _options(request)
+    total = dict.fromkeys(meanings(request), 0.0)
+    for person in people:
+        tastes = [_taste(person, f"{request.kind}/{request.topic}/{part}", len(options))
+                  for part, options in enumerate(parts)]  # fmt: skip
+        for meaning, weights in zip(total, product(*tastes), strict=True):
+            total[meaning] += prod(weights) / prod(map(sum, tastes)) / len(people)
+    return total
 
 
 def library(name: str, n: int, seed: int) -> list[tuple[str, str]]:
     """`n` requests with an answer each, as people of a library wrote them: (prompt, " " + answer)."""
     rng = Random(f"library/{name}/{seed}")
-    found = []
+    pairs = []
     for number in range(n):
         kind = rng.choice(list(KINDS))
-        asked = request(kind, rng.choice(list(KINDS[kind].topics)), rng.choice(NAMES))
-        (answer,) = answers(asked, 1, rng.randrange(2**31) + number, LIBRARIES[name])
-        found.append((asked.prompt, " " + answer.text))
-    return found
+        request = make_request(kind, rng.choice(list(KINDS[kind].topics)), rng.choice(NAMES))
+        (answer,) = answers(request, 1, rng.randrange(2**31) + number, LIBRARIES[name])
+        pairs.append((request.prompt, " " + answer.text))
+    return pairs
 
 
-def paraphrases(asked: Request, n: int, seed: int) -> list[tuple[str, str]]:
+def paraphrases(request: Request, n: int, seed: int) -> list[tuple[str, str]]:
     """`n` pairs of answers by two people that mean the same: the ceiling of every similarity."""
-    found = []
-    for number, answer in enumerate(answers(asked, n, seed)):
-        rng = Random(f"{seed}/{asked.id}/{number}/again")
+    pairs = []
+    for number, answer in enumerate(answers(request, n, seed)):
+        rng = Random(f"{seed}/{request.id}/{number}/again")
         other = (answer.person + 1 + rng.randrange(PEOPLE - 1)) % PEOPLE
-        found.append((answer.text, _worded(asked, answer.meaning.split(" / "), other, rng)))
-    return found
+        pairs.append((answer.text, _worded(request, answer.meaning.split(" / "), other, rng)))
+    return pairs
 
 
 @cache
@@ -143,54 +143,51 @@ def _taste(person: int, what: str, count: int) -> tuple[float, ...]:
     return tuple(rng.lognormvariate(0, TASTE) / rank for rank in range(1, count + 1))
 
 
-def _worded(asked: Request, parts: Sequence[str], person: int, rng: Random) -> str:
-    says = KINDS[asked.kind].says
-    style = rng.choices(says, _taste(person, f"{asked.kind}/style", len(says)))[0]
+def _worded(request: Request, parts: Sequence[str], person: int, rng: Random) -> str:
+    says = KINDS[request.kind].says
+    style = rng.choices(says, _taste(person, f"{request.kind}/style", len(says)))[0]
     wording = {slot: rng.choice(FILLERS[slot]) for slot in _SLOT.findall(style) if slot in FILLERS}
     wording["look"] = rng.choice(FILLERS["look"])
-    return _written(asked, style, parts, wording)
+    return _written(request, style, parts, wording)
 
 
-def _written(asked: Request, style: str, parts: Sequence[str], wording: dict[str, str]) -> str:
+def _written(request: Request, style: str, parts: Sequence[str], wording: dict[str, str]) -> str:
     """The answer in full; its first letter is a capital."""
-    pronouns = PRONOUNS[GENDER[asked.name]] if asked.name else PRONOUNS["n"]
-    about = {"name": asked.name, "topic": asked.topic, **pronouns}
+    pronouns = PRONOUNS[GENDER[request.name]] if request.name else PRONOUNS["n"]
+    about = {"name": request.name, "topic": request.topic, **pronouns}
     option, *also = (part.format(**about) for part in parts)
     thing = article(f"{wording['look']} {option}")
     text = style.format(option=option, thing=thing, also=also[0] if also else "", **about, **wording)
     return text[0].upper() + text[1:]
 
 
-# ------------------------------------------------------------------------------- judging
-def judge(asked: Request, text: str) -> Judgement:
+# ------------------------------------------------------------------------------- grading
+def grade(request: Request, text: str) -> Grade:
     """What a text means as an answer, or why it is none.
 
     It is *well formed* when it has the shape of one of the kind's styles, *in the world* when each of its
     words stands where such a word can stand, and *fits* when the option is one for this topic, and name,
     pronouns and articles agree. Words beyond the grammar, however fine, count as not well formed.
     """
-    kind, text = KINDS[asked.kind], text.strip()
-    why: Why = "not well formed"
+    kind, text = KINDS[request.kind], text.strip()
+    reason: Reason = "not well formed"
     for style in kind.says:
-        if match := _strict(asked.kind, style).fullmatch(_lowered(text)):
-            return _fitting(asked, style, text, match)
+        if match := _strict(request.kind, style).fullmatch(_lowered(text)):
+            return _fitting(request, style, text, match)
         if _loose(style).fullmatch(_lowered(text)):
-            why = "not in the world"
-    return Judgement(False, why, "")
+            reason = "not in the world"
+    return Grade(False, reason, "")
 
 
-def _fitting(asked: Request, style: str, text: str, match: re.Match[str]) -> Judgement:
+def _fitting(request: Request, style: str, text: str, match: re.Match[str]) -> Grade:
     """Writes the answer again from what was read; only a fitting one comes out the same."""
-    read = match.groupdict()
-    options = _options(asked)
-    parts = [_dictionary(values).get(read[slot]) for slot, values in zip(_PARTS, options, strict=False)]
-    wording = {"look": "", **{slot: value for slot, value in read.items() if slot in FILLERS}}
-    if None in parts or _written(asked, style, parts, wording) != text:
-        return Judgement(False, "does not fit the request", "")
-    return Judgement(True, "", " / ".join(parts))
-
-
-_PARTS = ("option", "also")
+    slots = match.groupdict()
+    options = zip(("option", "also"), _options(request), strict=False)
+    parts = [_dictionary(values).get(slots[slot]) for slot, values in options]
+    wording = {"look": "", **{slot: value for slot, value in slots.items() if slot in FILLERS}}
+    if None in parts or _written(request, style, parts, wording) != text:
+        return Grade(False, "does not fit the request", "")
+    return Grade(True, "", " / ".join(parts))
 
 
 def _lowered(text: str) -> str:
@@ -232,8 +229,8 @@ def _pattern(style: str, part: Callable[[str], str]) -> re.Pattern[str]:
 def _world(kind: Kind) -> dict[str, list[str]]:
     """Everything that can stand in a slot of a kind's styles, whatever the request."""
     forms = {slot: [forms[slot] for forms in PRONOUNS.values()] for slot in PRONOUNS["f"]}
-    options = [option for each in kind.topics.values() for option in _dictionary(each)]
-    also = [option for each in kind.also for option in _dictionary(each)]
+    options = [option for listed in kind.topics.values() for option in _dictionary(listed)]
+    also = [option for listed in kind.also for option in _dictionary(listed)]
     return {**FILLERS, **forms, "name": NAMES, "topic": list(kind.topics), "option": options, "also": also}
 
 

@@ -9,8 +9,9 @@ with the value between them.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -38,11 +39,7 @@ class Chain:
     @property
     def values(self) -> tuple[int, ...]:
         """The value after each operation."""
-        values, value = [], self.start
-        for operation in self.operations:
-            value = apply(value, operation)
-            values.append(value)
-        return tuple(values)
+        return tuple(accumulate(self.operations, apply, initial=self.start))[1:]
 
     @property
     def question(self) -> str:
@@ -87,13 +84,13 @@ class Aim:
         return words[1] == str(between) and apply(between, words[2]) == self.goal
 
 
-def read(question: str) -> Chain | None:
+def parse_question(question: str) -> Chain | None:
     """The chain that a question is about; None if it is about something else."""
-    found = re.fullmatch(r"(\d)((?: [+*]\d)+)((?: _)*) =", question)
-    if not found:
+    match = re.fullmatch(r"(\d)((?: [+*]\d)+)((?: _)*) =", question)
+    if not match:
         return None
-    operations = tuple(found[2].split())
-    return Chain(int(found[1]), operations, len(operations) + len(found[3]) // 2)
+    operations = tuple(match[2].split())
+    return Chain(int(match[1]), operations, len(operations) + len(match[3]) // 2)
 
 
 def draw(n: int, lengths: Sequence[int], slots: int, rng: np.random.Generator) -> list[Chain]:
@@ -104,18 +101,18 @@ def draw(n: int, lengths: Sequence[int], slots: int, rng: np.random.Generator) -
     ]
 
 
-def aims() -> list[Aim]:
+def all_aims() -> list[Aim]:
     """Every start with every goal."""
     return [Aim(start, goal) for start in range(MODULUS) for goal in range(MODULUS)]
 
 
-def worked(chain: Chain) -> str:
+def worked_document(chain: Chain) -> str:
     """The document that thinks usefully and answers."""
-    return f"{chain.question}{OPENING}{chain.thought}{CLOSING}{chain.answer}"
+    return _document(chain, chain.values)
 
 
-def found(chain: Chain, useful: float, noise: float, rng: np.random.Generator) -> str:
-    """A document as one finds it: half answer at once, the others after a thought.
+def raw_document(chain: Chain, useful: float, noise: float, rng: np.random.Generator) -> str:
+    """A document as it comes, unfiltered: half answer at once, the others after a thought.
 
     Args:
         chain: what it is about.
@@ -126,13 +123,17 @@ def found(chain: Chain, useful: float, noise: float, rng: np.random.Generator) -
     if rng.random() < 0.5:
         return chain.question + chain.answer
     if rng.random() >= useful:
-        thought = "".join(f" {operation}" for operation in rng.permutation(chain.operations))
-        return f"{chain.question}{OPENING}{thought}{CLOSING}{chain.answer}"
+        return _document(chain, rng.permutation(chain.operations))
     values = [int(rng.integers(MODULUS)) if rng.random() < noise else value for value in chain.values]
-    return f"{chain.question}{OPENING}{''.join(f' {value}' for value in values)}{CLOSING}{chain.answer}"
+    return _document(chain, values)
 
 
-def made(rng: np.random.Generator) -> str:
+def _document(chain: Chain, thought: Iterable[object]) -> str:
+    words = "".join(f" {word}" for word in thought)
+    return f"{chain.question}{OPENING}{words}{CLOSING}{chain.answer}"
+
+
+def aim_document(rng: np.random.Generator) -> str:
     """A document of the second kind: two random operations."""
     start, (first, second) = int(rng.integers(MODULUS)), rng.choice(OPERATIONS, 2)
     between = apply(start, first)

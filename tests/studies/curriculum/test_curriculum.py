@@ -97,7 +97,7 @@ def test_facts_of_a_file_are_read_whatever_the_format(tmp_path):
     [
         ([{"entity": "A", "attribute": "b"}], "line 1 needs a text in each of entity, attribute, value"),
         ([{"entity": "A", "attribute": "b", "value": " "}], "line 1 needs"),
-        (["A"], "line 1 needs"),
+        (["A"], "line 1 is no object with fields"),
         ([{"entity": "A", "attribute": "b", "value": v} for v in "cd"], "line 2: A's b is d, and c"),
         ([{"entity": "A", "attribute": "b", "value": 1}] * 30, "holds 1 facts: give 20"),
         ([{"entity": f"A{i}", "attribute": "b", "value": 1} for i in range(30)], "one value"),
@@ -319,7 +319,7 @@ def test_luck_is_not_taken_for_an_optimum():
             for share in data.SHARES
             for seed in range(5)
         ]
-        effects.append(results._optimum(pd.DataFrame(rows))["effect"])
+        effects.append(results._optimum(pd.DataFrame(rows)).effect)
     assert abs(np.mean(effects)) < 2.5 * np.std(effects) / np.sqrt(60)
 
 

@@ -192,7 +192,7 @@ def test_a_given_model_and_text_go_through_every_arm(tmp_path):
         repetitions=1, batch_size=16,
     )  # fmt: skip
     plan = replace(plan, sizes=replace(plan.sizes, tested=3))
-    tables = experiment.fit_all(tmp_path / "out", plan, lambda **row: None)
+    tables = experiment.train_all(tmp_path / "out", plan, lambda **row: None)
     assert tables["predictions"].groupby("arm").size().to_dict() == dict.fromkeys(plan.arms, 3)
     assert len(tables["replies"]) == 0
     assert {"step", "thought"} <= set(tables["snapshots"])

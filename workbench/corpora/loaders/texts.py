@@ -6,8 +6,8 @@ what was noticed is said in `Corpus.notes`. Every fault of the input ends as one
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,19 +32,12 @@ class Corpus:
     texts: list[str]
     source: str
     digest: str
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
 
     def __str__(self) -> str:
         return "; ".join(
             [f"{len(self.texts):,} texts from {self.source} (digest {self.digest})", *self.notes]
         )
-
-
-def load_texts(
-    source: str, *, field: str | None = None, limit: int | None = None, separator: str = END_OF_TEXT
-) -> list[str]:
-    """The texts of `load_corpus` alone."""
-    return load_corpus(source, field=field, limit=limit, separator=separator).texts
 
 
 def load_corpus(
@@ -65,8 +58,7 @@ def load_corpus(
     Raises:
         UserError: nothing there, a wrong or broken format, no text in it, or the hub out of reach.
     """
-    if limit is not None and limit < 1:
-        raise UserError(f"The number of texts to load must be 1 or more, not {limit}.")
+    rows.check_limit(limit, "texts")
     kept: dict[str, None] = {}
     repeated = unfinished = 0
     for text, finished in _read(source, field, _SEPARATORS.get(separator, separator), limit):
@@ -81,7 +73,8 @@ def load_corpus(
                 break
     if not kept:
         raise UserError(f"{source} holds no text.")
-    return _corpus(list(kept), source, repeated, unfinished)
+    digest = hashlib.sha256("\0".join(kept).encode()).hexdigest()[:12]
+    return Corpus(list(kept), source, digest, _notes(kept, repeated, unfinished))
 
 
 def hold_out(texts: Sequence[str], share: float, seed: int = 0) -> tuple[list[str], list[str]]:
@@ -107,9 +100,8 @@ def _position(text: str, seed: int) -> float:
     return int.from_bytes(hashlib.sha256(content).digest()[:8]) / 2**64
 
 
-def _corpus(texts: list[str], source: str, repeated: int, unfinished: int) -> Corpus:
-    digest = hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
-    artefacts = [found for text in texts if (found := _ARTEFACT.search(text))]
+def _notes(texts: Iterable[str], repeated: int, unfinished: int) -> list[str]:
+    artefacts = [artefact for text in texts if (artefact := _ARTEFACT.search(text))]
     notes = []
     if repeated:
         notes.append(f"{repeated:,} repeated texts dropped")
@@ -119,7 +111,7 @@ def _corpus(texts: list[str], source: str, repeated: int, unfinished: int) -> Co
         notes.append(
             f"{len(artefacts):,} texts hold encoding artefacts such as {artefacts[0][0]!r}, kept as they are"
         )
-    return Corpus(texts, source, digest, notes)
+    return notes
 
 
 def _read(source: str, field: str | None, separator: str, limit: int | None) -> Iterator[tuple[str, bool]]:

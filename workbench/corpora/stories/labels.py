@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from workbench.corpora.stories import words
 from workbench.corpora.stories.events import EVENTS
 from workbench.corpora.stories.story import Story
-from workbench.corpora.stories.writer import Told
+from workbench.corpora.stories.writer import Sentence
 
 Spans = dict[str, list[tuple[int, int]]]
 
@@ -97,33 +97,35 @@ def label(story: Story) -> Spans:
         For every name in `LABELS` the (start, end) of its characters in `story.text`, in order.
     """
     found = {**{name: [] for name in LABELS}, **_by_spelling(story.text)}
-    hero = story.told[0].slots["a"]
+    hero = story.sentences[0].slots["a"]
     seen: set[str] = set()
     end = 0
-    for number, told in enumerate(story.told):
-        start = story.text.index(told.text, end)
-        end = start + len(told.text)
-        for match, slot, last in _words(told):
-            for role in _roles(told, match, slot, last, hero, seen):
+    for number, sentence in enumerate(story.sentences):
+        start = story.text.index(sentence.text, end)
+        end = start + len(sentence.text)
+        for match, slot, last in _words(sentence):
+            for role in _roles(sentence, match, slot, last, hero, seen):
                 found[role].append((start + match.start(), start + match.end()))
-        if number and _unhappy(story.told[number - 1].state, hero):
+        if number and _unhappy(story.sentences[number - 1].state, hero):
             found["main character unhappy"].append((start, end))
     return found
 
 
-def _words(told: Told) -> Iterator[tuple[re.Match[str], str, bool]]:
+def _words(sentence: Sentence) -> Iterator[tuple[re.Match[str], str, bool]]:
     """Every word of a sentence, the slot that it fills ("": a fixed word), and whether it ends the slot."""
-    pattern = next(p for p in EVENTS[told.event].patterns if p.read(told.text))
-    reading = pattern.expression.fullmatch(told.text)
+    pattern = next(p for p in EVENTS[sentence.event].patterns if p.read(sentence.text))
+    reading = pattern.expression.fullmatch(sentence.text)
     filled = [(*reading.span(group), group[0]) for group in reading.groupdict()]
-    for match in _WORD.finditer(told.text):
+    for match in _WORD.finditer(sentence.text):
         slot, end = next(
             (s, end) for start, end, s in [*filled, (0, 1 << 30, "")] if start <= match.start() < end
         )
         yield match, slot, match.end() == end
 
 
-def _roles(told: Told, match: re.Match[str], slot: str, last: bool, hero: str, seen: set[str]) -> list[str]:
+def _roles(
+    sentence: Sentence, match: re.Match[str], slot: str, last: bool, hero: str, seen: set[str]
+) -> list[str]:
     """What one word is; `seen` gathers the names and things that came up."""
     word = match.group()
     if word in words.GENDER:
@@ -136,7 +138,7 @@ def _roles(told: Told, match: re.Match[str], slot: str, last: bool, hero: str, s
         return ["noun", "new thing"] if new else ["noun"]
     if slot in _ROLES:
         return list(_ROLES[slot]) if last else []
-    return [*_fixed(told.text, match), *(["place"] if told.event == "errand" and slot == "o" else [])]
+    return [*_fixed(sentence.text, match), *(["place"] if sentence.event == "errand" and slot == "o" else [])]
 
 
 def _mention(name: str, main: str, seen: set[str]) -> str:

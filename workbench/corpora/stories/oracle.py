@@ -17,7 +17,7 @@ PATTERNS = [pattern for event in EVENTS.values() for pattern in event.patterns]
 
 
 @dataclass(frozen=True)
-class Sentence:
+class GradedSentence:
     """One sentence of a graded story: its span, the event it tells (None: not read) and what is wrong."""
 
     start: int
@@ -37,7 +37,7 @@ class Grade:
         consistency: share of the sentences read that could happen, 0 to 1; NaN when none was read.
     """
 
-    sentences: tuple[Sentence, ...]
+    sentences: tuple[GradedSentence, ...]
     features: frozenset[str]
 
     @property
@@ -108,7 +108,7 @@ def grade(text: str, beginning: str = "") -> Grade:
             violations += (Violation("repeat", "it was said before"),)
         said.add(sentence)
         if end > len(beginning.rstrip()):
-            graded.append(Sentence(start, end, reading.event if reading else None, violations))
+            graded.append(GradedSentence(start, end, reading.event if reading else None, violations))
             features |= {EVENTS[reading.event].feature} if reading else set()
             features |= {"dialogue"} if '"' in sentence else set()
     return Grade(tuple(graded), frozenset(features - {""}))

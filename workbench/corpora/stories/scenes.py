@@ -150,7 +150,7 @@ def after(t: Writer, c: Cast) -> None:
     if t.misses("adjective", words.DAYS):
         t.say("goes_on_day", a=c.hero, p=c.place, d=t.choose(words.DAYS, kind="adjective"))
     if "foreshadowing" in t.outside:
-        if not any(told.event == "clouds" for told in t.told):
+        if not any(sentence.event == "clouds" for sentence in t.sentences):
             t.say("clouds")
         t.say("rains")
     if "plot twist" in t.outside and "bad ending" not in t.features:
@@ -169,7 +169,7 @@ def end(t: Writer, c: Cast) -> None:
     themes = [theme for theme in MORALS if theme in t.world.done]
     if "moral value" in t.features and themes:
         t.say("learns", a=c.hero, o=MORALS[t.random.choice(themes)])
-    if "dialogue" in t.features and not any('"' in told.text for told in t.told):
+    if "dialogue" in t.features and not any('"' in sentence.text for sentence in t.sentences):
         t.say("speaks", a=c.hero)
     hero, friend = t.world.people[c.hero], t.world.people.get(c.friend)
     if bad:

@@ -7,7 +7,7 @@ from random import Random
 from typing import Literal
 
 from workbench.corpora.stories import plots, scenes, words  # noqa: F401  plots register themselves
-from workbench.corpora.stories.writer import FEATURES, Told, Writer
+from workbench.corpora.stories.writer import FEATURES, Sentence, Writer
 from workbench.errors import UserError
 
 Condition = Literal["none", "words", "words+features"]
@@ -41,7 +41,7 @@ class Story:
         words: the noun, verb and adjective asked for (empty: none were).
         features: the story features asked for; all are there.
         summary: one sentence.
-        told: each sentence with its event, who and what takes part, and the world after it.
+        sentences: in order, with its event, who and what takes part, and the world after it.
     """
 
     text: str
@@ -49,7 +49,7 @@ class Story:
     words: Mapping[str, str]
     features: tuple[str, ...]
     summary: str
-    told: tuple[Told, ...]
+    sentences: tuple[Sentence, ...]
 
 
 def write_story(
@@ -83,7 +83,7 @@ def write_story(
     scenes.after(writer, cast)
     scenes.end(writer, cast)
     ordered = tuple(feature for feature in FEATURES if feature in features)
-    return Story(writer.text(), plot, wanted, ordered, summary, tuple(writer.told))
+    return Story(writer.text(), plot, wanted, ordered, summary, tuple(writer.sentences))
 
 
 def draw_condition(random: Random, condition: Condition) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -14,8 +14,8 @@ FEATURES = ("dialogue", "plot twist", "bad ending", "moral value", "foreshadowin
 
 
 @dataclass(frozen=True)
-class Told:
-    """A sentence as told: its event, what fills its slots, and what is true after it."""
+class Sentence:
+    """A sentence of a story: its event, what fills its slots, and what is true after it."""
 
     text: str
     event: str
@@ -32,7 +32,7 @@ class Writer:
     features: frozenset[str] = frozenset()
     outside: frozenset[str] = frozenset()  # those that the plot does not bring by itself
     world: World = field(default_factory=World)
-    told: list[Told] = field(default_factory=list)
+    sentences: list[Sentence] = field(default_factory=list)
     paragraphs: list[list[str]] = field(default_factory=lambda: [[]])
     used: set[str] = field(default_factory=set)
     looks: dict[str, str] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Writer:
         patterns = (spoken if talks else silent) or patterns
         for _ in range(20):
             sentence = self._written(self.random.choice(patterns), slots)
-            if all(sentence != told.text for told in self.told):
+            if all(sentence != earlier.text for earlier in self.sentences):
                 break
         reading = read(sentence)
         if reading is None or reading.event != event:
@@ -56,7 +56,7 @@ class Writer:
             )
         if violations := happen(self.world, reading):
             raise RuntimeError(f"'{sentence}': {violations[0].what}")
-        self.told.append(Told(sentence, event, slots, self.world.state()))
+        self.sentences.append(Sentence(sentence, event, slots, self.world.state()))
         self.paragraphs[-1].append(sentence)
 
     def paragraph(self) -> None:
@@ -84,7 +84,7 @@ class Writer:
         if form in ("she", "her"):
             return PRONOUNS[gender][form]
         alone = sum(words.GENDER[other] == gender for other in present) == 1
-        just_named = self.paragraphs[-1] and name in self.told[-1].slots.values()
+        just_named = self.paragraphs[-1] and name in self.sentences[-1].slots.values()
         clear = alone and just_named and self.world.salient.get(gender) == name
         if form != "name" and clear and self.random.random() < 0.4:
             return PRONOUNS[gender]["obj" if form == "obj" else "she"]

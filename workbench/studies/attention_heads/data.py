@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from workbench.corpora.labelled_tokens import LabelledTokens, guessed, read, simulated
+from workbench.corpora.labelled_tokens import LabelledTokens, guess_labels, label_tokens, simulated_stories
 from workbench.engine import loading
 from workbench.errors import UserError
 from workbench.studies.tiny_models import ladder
@@ -90,15 +90,15 @@ def read_texts(
         UserError: there are too few texts.
     """
     if params.data == "embedded":
-        labelled = simulated(2 * sizes.texts, params.seed)
+        labelled = simulated_stories(2 * sizes.texts, params.seed)
     else:
         given = not ladder.is_ladder(params.model)
-        labelled = guessed(ladder.split(stories, params.seed, given=given)[1][: 2 * sizes.texts])
+        labelled = guess_labels(ladder.split(stories, params.seed, given=given)[1][: 2 * sizes.texts])
     if len(labelled) < 16:
         raise UserError(
             f"Measuring heads needs 16 held-out texts, and there are {len(labelled)}: give more data."
         )
-    texts = read(model, tokenizer, labelled)
+    texts = label_tokens(model, tokenizer, labelled)
     flagged, middle = flags(texts), min(sizes.texts, len(texts) // 2)
     corpora = [(texts.rows[a:b], flagged[a:b]) for a, b in ((0, middle // 2), (middle // 2, middle))]
     return texts, *corpora, texts.rows[middle:]

@@ -14,7 +14,7 @@ import pandas as pd
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from workbench.corpora.labelled_tokens import LabelledTokens, read
+from workbench.corpora.labelled_tokens import LabelledTokens, label_tokens
 from workbench.corpora.stories.labels import Spans
 from workbench.engine import models
 from workbench.engine.interpretability.anatomy import anatomy
@@ -179,7 +179,7 @@ def survey_all(
     frames = []
     for name in names:
         model, tokenizer = fitted[name]
-        texts, options = read(model, tokenizer, labelled), {"seed": seed, "question": question}
+        texts, options = label_tokens(model, tokenizer, labelled), {"seed": seed, "question": question}
         own = survey(model, texts, **options)
         raw = survey(untrained(model, seed), texts, kinds=("neuron",), **options)
         frames += [own.assign(model=name), raw.assign(model=name, kind="untrained neuron")]

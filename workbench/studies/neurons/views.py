@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerFast
 
 from workbench.charts.theme import ON_BRIGHT, ON_DIM
 from workbench.charts.view import Chart, Texts
-from workbench.corpora.labelled_tokens import LabelledTokens as Read
+from workbench.corpora.labelled_tokens import LabelledTokens
 from workbench.corpora.stories.labels import Spans
 from workbench.studies.neurons.value_vectors import agreement_by_layer, token_text
 
@@ -42,7 +42,7 @@ def labelled_stories(labelled: Sequence[tuple[str, Spans]], n: int = 2) -> Texts
     )
 
 
-def first_neurons(contexts: pd.DataFrame, texts: Read, layer: int, neurons: Sequence[int]) -> Texts:
+def first_neurons(contexts: pd.DataFrame, texts: LabelledTokens, layer: int, neurons: Sequence[int]) -> Texts:
     """The strongest contexts of a few neurons, one line each, the token marked."""
     items = []
     for neuron in neurons:
@@ -62,7 +62,7 @@ def _negative(contexts: pd.DataFrame) -> bool:
     return bool((contexts["activation"] < -0.3).any())
 
 
-def _lines(rows: pd.DataFrame, texts: Read) -> dict[str, Any]:
+def _lines(rows: pd.DataFrame, texts: LabelledTokens) -> dict[str, Any]:
     text, marks = "", []
     for row in rows.itertuples():
         pieces = [piece.replace("\n", " ") for piece in texts.pieces[row.text]]

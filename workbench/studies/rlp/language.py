@@ -65,7 +65,7 @@ def imitate(folder: Path, language: Language, seed: int) -> None:
     )
     model = models.build(shape, seed)
     for (name, share_made), steps in zip(STAGES.items(), (language.worked, language.found), strict=True):
-        write = thoughts.worked if name == "worked" else _as_found(rng)
+        write = thoughts.worked_document if name == "worked" else _as_found(rng)
         train(
             model,
             tokenizer,
@@ -82,14 +82,14 @@ def imitate(folder: Path, language: Language, seed: int) -> None:
 
 
 def _as_found(rng: np.random.Generator) -> Callable[[Chain], str]:
-    return lambda chain: thoughts.found(chain, USEFUL, NOISE, rng)
+    return lambda chain: thoughts.raw_document(chain, USEFUL, NOISE, rng)
 
 
 def _documents(
     language: Language, n: int, write: Callable[[Chain], str], share_made: float, rng: np.random.Generator
 ) -> list[str]:
     chains = iter(thoughts.draw(n, range(1, language.slots + 1), language.slots, rng))
-    return [thoughts.made(rng) if rng.random() < share_made else write(next(chains)) for _ in range(n)]
+    return [thoughts.aim_document(rng) if rng.random() < share_made else write(next(chains)) for _ in range(n)]
 
 
 def longest(slots: int) -> int:

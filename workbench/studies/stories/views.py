@@ -47,12 +47,12 @@ def _marks(text: str, wanted: list[str]) -> list[tuple[int, int, str]]:
 def world_table(story: Story) -> Table:
     """What is true after each sentence of a story."""
     rows = []
-    for told in story.told:
-        people, things = told.state["people"], told.state["things"]
+    for sentence in story.sentences:
+        people, things = sentence.state["people"], sentence.state["things"]
         rows.append(
             {
-                "sentence": told.text,
-                "event": told.event.replace("_", " "),
+                "sentence": sentence.text,
+                "event": sentence.event.replace("_", " "),
                 "who holds what": "; ".join(f"{t['holder']}: {t['noun']}" for t in things if t["holder"]),
                 "what is wrong": "; ".join(
                     f"{t['noun']} {' '.join(t['state'])}" for t in things if t["state"]
