@@ -20,21 +20,19 @@ class WeightEMA:
         self.model, self.decay, self.weights = model, decay, {}
 
     def _learning(self) -> dict[str, Tensor]:
-        return {name: each for name, each in self.model.named_parameters() if each.requires_grad}
+        return {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
 
     def begin(self) -> None:
         """Copy the weights, the first time."""
-        self.weights = self.weights or {
-            name: each.detach().clone() for name, each in self._learning().items()
-        }
+        if not self.weights:
+            self.weights = {name: weight.detach().clone() for name, weight in self._learning().items()}
 
     @torch.no_grad()
     def update(self) -> None:
         """Take one step towards the weights as they are."""
         now = self._learning()
-        torch._foreach_lerp_(
-            list(self.weights.values()), [now[name] for name in self.weights], 1 - self.decay
-        )
+        targets = [now[name] for name in self.weights]
+        torch._foreach_lerp_(list(self.weights.values()), targets, 1 - self.decay)
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -47,5 +45,5 @@ class WeightEMA:
 
     def _swap(self) -> None:
         now = self._learning()
-        for name, mine in self.weights.items():
-            now[name].data, mine.data = mine.data, now[name].data
+        for name, average in self.weights.items():
+            now[name].data, average.data = average.data, now[name].data

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from trl import GRPOTrainer
@@ -38,7 +39,7 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
         super().__init__(reward_funcs=_unused, **options)
         self.config, self.objective, self.sampler, self.examples = config, objective, sampler, examples
         self.folder, self.rows = folder, rows
-        self.noted: dict[str, float] = {}
+        self.metrics_of_step: dict[str, float] = {}
 
     def _send_telemetry(self) -> None:
         """Nothing leaves the machine."""
@@ -71,9 +72,9 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
         return batch
 
     def _sample(self, prompts: list[str]) -> list[Completion]:
-        """`group` completions of each prompt, in order; the draws depend on seed and step alone."""
+        """`group_size` completions of each prompt, in order; the draws depend on seed and step alone."""
         config, seeds = self.config, (self.args.seed, self.state.global_step, self.args.process_index)
-        found = self.sampler.sample(
+        groups = self.sampler.sample(
             prompts,
             SamplingParams(
                 n=config.group_size,
@@ -83,8 +84,8 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
                 seed=int(np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0]),
             ),
         )
-        completions = [each for group in found for each in group]
-        if any(len(each.tokens) != len(each.logprobs) or not each.tokens for each in completions):
+        completions = [completion for group in groups for completion in group]
+        if any(len(c.tokens) != len(c.logprobs) or not c.tokens for c in completions):
             raise UserError(
                 "The sampler returns no tokens with their log-probabilities, which learning needs: "
                 "choose one that does."
@@ -94,8 +95,8 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
     def _rewards(self, completions: list[Completion], rows: list[Row]) -> Tensor:
         name = getattr(self.objective._reward, "__name__", type(self.objective).__name__)
         try:
-            found = self.objective.reward(completions, rows)
-            rewards = torch.as_tensor(found, dtype=torch.float64).cpu()
+            rewards = self.objective.reward(completions, rows)
+            rewards = torch.as_tensor(rewards, dtype=torch.float64).cpu()
         except UserError:
             raise
         except Exception as error:
@@ -127,49 +128,41 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
         prompts = prompt_tokens(self.processing_class, [row["prompt"] for row in rows[::group]])
         prompts = [ids for ids in prompts for _ in range(group)]
         after = tails or [SupervisedTail([], [])] * len(rows)
-        full = [c.tokens + tail.context + tail.target for c, tail in zip(completions, after, strict=True)]
-        drawn = [len(each.tokens) for each in completions]
+        ids = [c.tokens + tail.context + tail.target for c, tail in zip(completions, after, strict=True)]
+        lengths = [len(completion.tokens) for completion in completions]
         batch = {
-            "prompt_ids": _pad(prompts, "left"),
-            "prompt_mask": _pad([[1] * len(ids) for ids in prompts], "left"),
-            "completion_ids": _pad(full),
-            "completion_mask": _pad([[1] * len(ids) for ids in full]),
+            "prompt_ids": _pad(prompts, side="left"),
+            "prompt_mask": _pad([[1] * len(row) for row in prompts], side="left"),
+            "completion_ids": _pad(ids),
+            "completion_mask": _pad([[1] * len(row) for row in ids]),
         }
+        width = batch["completion_ids"].shape[1]
         if tails:
-            batch["tool_mask"] = _pad(
-                [[1] * n + [0] * (len(ids) - n) for n, ids in zip(drawn, full, strict=True)]
-            )
-            batch["tail_mask"] = _pad(
-                [
-                    [0] * (len(ids) - len(tail.target)) + [1] * len(tail.target)
-                    for ids, tail in zip(full, tails, strict=True)
-                ]
-            )
+            counts = [len(tail.target) for tail in tails]
+            targets = [[0] * (len(row) - n) + [1] * n for row, n in zip(ids, counts, strict=True)]
+            batch["tool_mask"] = _pad([[1] * length for length in lengths], width)
+            batch["tail_mask"] = _pad(targets)
         if self.config.temperature == 1:
-            logps = [
-                [*c.logprobs, *[0.0] * (len(ids) - n)]
-                for c, ids, n in zip(completions, full, drawn, strict=True)
-            ]
-            batch["old_per_token_logps"] = _pad(logps)
+            batch["old_per_token_logps"] = _pad([completion.logprobs for completion in completions], width)
         batch = {name: value.to(self.args.device) for name, value in batch.items()}
-        count = torch.tensor(sum(drawn), device=self.args.device)
+        count = torch.tensor(sum(lengths), device=self.args.device)
         batch["num_items_in_batch"] = self.accelerator.gather(count).sum()
         return batch
 
     def _note(self, rewards: Tensor, completions: list[Completion], batch: dict[str, Tensor]) -> None:
-        lengths = [len(each.tokens) for each in completions]
-        found = {
+        lengths = [len(completion.tokens) for completion in completions]
+        metrics = {
             "reward": rewards.mean().item(),
             "reward_spread": rewards.std(1).mean().item(),
             "degenerate_groups": (rewards == rewards[:, :1]).all(1).double().mean().item(),
             "length": float(np.mean(lengths)),
-            "truncated": float(np.mean([each.finish_reason == "length" for each in completions])),
+            "truncated": float(np.mean([c.finish_reason == "length" for c in completions])),
         } | self.objective.metrics()
         read = int(batch["prompt_mask"].sum()) + sum(lengths)
-        values = torch.tensor([*found.values(), read], dtype=torch.float64, device=self.args.device)
+        values = torch.tensor([*metrics.values(), read], dtype=torch.float64, device=self.args.device)
         *means, read = self.accelerator.reduce(values, "mean").tolist()
         self.state.num_input_tokens_seen += round(read * self.args.world_size)
-        self.noted = dict(zip(found, means, strict=True))
+        self.metrics_of_step = dict(zip(metrics, means, strict=True))
 
     def _logps(self, model: torch.nn.Module, batch: dict[str, Tensor]) -> Tensor:
         ids, mask = (
@@ -240,11 +233,11 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
             loss = loss + self.objective.aux_loss_weight * nats / self.current_gradient_accumulation_steps
         return loss
 
-    def keep(self, place: Path) -> None:
+    def keep(self, folder: Path) -> None:
         state = {"objective": self.objective.state_dict()}
         if self.ref_model is not None:
             state["reference"] = self.ref_model.state_dict()
-        torch.save(state, place / STATE)
+        torch.save(state, folder / STATE)
 
     def _load_from_checkpoint(
         self, resume_from_checkpoint: str, model: torch.nn.Module | None = None
@@ -256,8 +249,10 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
             self.ref_model.load_state_dict(state["reference"])
 
 
-def _pad(rows: list[list[Any]], side: str = "right") -> Tensor:
-    return pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_side=side)
+def _pad(rows: list[list[Any]], width: int = 0, side: str = "right") -> Tensor:
+    """Rows filled with zeros to the longest one, and on the right to at least `width`."""
+    padded = pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_side=side)
+    return F.pad(padded, (0, max(0, width - padded.shape[1])))
 
 
 def _unused(**_: Any) -> None:

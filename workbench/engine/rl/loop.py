@@ -74,10 +74,10 @@ class _Watch(TrainerCallback):
 
     def _row(self, step: int, tokens: int) -> None:
         trainer, now = self.trainer, time.perf_counter()
-        row = {"step": step, "tokens": tokens, **trainer.noted}
-        found = trainer._metrics["train"]
-        row |= {ours: float(np.mean(found[theirs])) for ours, theirs in MEASURED.items() if found.get(theirs)}
-        found.clear()
+        row = {"step": step, "tokens": tokens, **trainer.metrics_of_step}
+        logged = trainer._metrics["train"]
+        row |= {ours: float(np.mean(logged[name])) for ours, name in MEASURED.items() if logged.get(name)}
+        logged.clear()
         row["seconds"], self.since = now - self.since, now
         trainer.rows.append(row)
         if self.log and trainer.is_world_process_zero():

@@ -93,26 +93,25 @@ class ContinuousBatch:
         prompts = sorted({row // self.n for row in rows})
         lengths = torch.tensor([len(self.ids[prompt]) for prompt in prompts])
         ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long)
-        for place, prompt in enumerate(prompts):
-            ids[place, : lengths[place]] = torch.tensor(self.ids[prompt])
+        for index, prompt in enumerate(prompts):
+            ids[index, : lengths[index]] = torch.tensor(self.ids[prompt])
         device = self.row.device
         logits, read = prefill(self.model, ids.to(device), lengths.to(device))
-        place = torch.tensor([prompts.index(row // self.n) for row in rows], device=device)
+        source = torch.tensor([prompts.index(row // self.n) for row in rows], device=device)
         read = self.step.adopt(read)
         if self.store is None:
             layers, two, _, heads, _, dim = read.shape
             most = layers * two * self.size * heads * dim * (self.widest + GROWTH)
             self.memory, self.spare = read.new_empty(most), read.new_empty(most)
             self.store = self.step.room(self.memory, layers, two, self.size, heads, self.column + GROWTH, dim)
-        own = lengths.to(device)[place]
-        for length in own.unique().tolist():
-            here = own == length
-            self.store[:, :, slots[here], :, self.column - length : self.column] = read[
-                :, :, place[here], :, :length
-            ]
+        length_of_row = lengths.to(device)[source]
+        for length in length_of_row.unique().tolist():
+            same = length_of_row == length
+            prompt_store = read[:, :, source[same], :, :length]
+            self.store[:, :, slots[same], :, self.column - length : self.column] = prompt_store
         self.row[slots] = torch.tensor(rows, device=device)
-        self.start[slots] = self.column - own
-        self._accept(slots, logits[place], settings)
+        self.start[slots] = self.column - length_of_row
+        self._accept(slots, logits[source], settings)
 
     def _advance(self, settings: tuple[float, ...]) -> None:
         first = int(self.start.min())
@@ -142,11 +141,10 @@ class ContinuousBatch:
         self.last[slots] = token
         ended = torch.isin(token, self.eos)
         if self.may_end is not None:
-            for place in torch.nonzero(self.may_end[token] & (row < self.count))[:, 0].tolist():
-                index = int(row[place])
-                ended[place] |= self.ends(
-                    self.ids[index // self.n], self.tokens[index, : age[place] + 1].tolist()
-                )
+            for slot in torch.nonzero(self.may_end[token] & (row < self.count))[:, 0].tolist():
+                index = int(row[slot])
+                drawn = self.tokens[index, : age[slot] + 1].tolist()
+                ended[slot] |= self.ends(self.ids[index // self.n], drawn)
         self.ended[row] = ended
         done = ended | (age + 1 >= self.limit[row]) | (row == self.count)
         self.row[slots] = row.masked_fill(done, self.count)
@@ -233,8 +231,8 @@ def uniforms(prompts: int, n: int, length: int, seed: int) -> Tensor:
 
 def end_tokens(model: PreTrainedModel) -> set[int]:
     """The tokens after which the model's own settings say that a text is over."""
-    found: set[int] = set()
+    tokens: set[int] = set()
     for settings in (model.config, model.generation_config):
         ends = settings.eos_token_id
-        found |= set(ends) if isinstance(ends, list) else {ends} - {None}
-    return found
+        tokens |= set(ends) if isinstance(ends, list) else {ends} - {None}
+    return tokens

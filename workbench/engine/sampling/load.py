@@ -47,9 +47,9 @@ def sampler(spec: str, device: str = "auto") -> Sampler:
     return TransformersSampler(*load(rest, device))
 
 
-def _announced(found: ServerSampler | ChatSampler | VllmSampler, spec: str) -> Sampler:
-    print(f"{spec}: {found.determinism}")
-    return found
+def _announced(source: ServerSampler | ChatSampler | VllmSampler, spec: str) -> Sampler:
+    print(f"{spec}: {source.determinism}")
+    return source
 
 
 def _unknown(spec: str, scheme: str) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from workbench.engine.sampling.response_cache import ResponseCache, request_key
-from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams
+from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, by_prompt
 from workbench.errors import UserError
 
 RETRIES = 2, 6  # before and after it has answered once, with pauses that grow from half a second to eight
@@ -59,13 +59,15 @@ class _Server(Sampler):
         self.url, self.model = url, model
         # OpenAI refuses settings that it does not know, and has a name of its own for the longest answer.
         self._is_openai = parts.hostname.endswith(".openai.com")
-        key = (
-            key or os.environ.get("OPENAI_API_KEY") or "none"
-        )  # the client insists on one, local servers do not
         self._client = openai.OpenAI(
-            base_url=url, api_key=key, timeout=openai.Timeout(TIMEOUT, connect=10.0), max_retries=RETRIES[0]
+            base_url=url,
+            api_key=key
+            or os.environ.get("OPENAI_API_KEY")
+            or "none",  # local servers want none, the client does
+            timeout=openai.Timeout(TIMEOUT, connect=10.0),
+            max_retries=RETRIES[0],
         )
-        self._answers = ResponseCache()
+        self._cache = ResponseCache()
 
     def _ask(self, create: Callable[..., Any], **request: Any) -> Any:
         import openai
@@ -94,19 +96,20 @@ class _Server(Sampler):
         """
         # by type too, since a `Framed` prompt has other tokens than the same text
         keys = [request_key(type(self).__name__, self.model, type(job[0]).__name__, *job) for job in jobs]
-        found = {key: self._answers.get(key) for key in keys}
-        left = [at for at, key in enumerate(keys) if found[key] is None]
+        completions = {key: self._cache.get(key) for key in keys}
+        open_jobs = [index for index, key in enumerate(keys) if completions[key] is None]
 
-        def work(part: list[int]) -> dict[str, Completion]:
-            rows = ask([jobs[at][0] for at in part], jobs[part[0]][1])
-            told = {keys[at]: row for at, row in zip(part, rows, strict=True)}
-            self._answers.keep(told)
-            return told
+        def request(part: list[int]) -> dict[str, Completion]:
+            rows = ask([jobs[index][0] for index in part], jobs[part[0]][1])
+            answered = {keys[index]: row for index, row in zip(part, rows, strict=True)}
+            self._cache.keep(answered)
+            return answered
 
+        parts = [open_jobs[begin : begin + size] for begin in range(0, len(open_jobs), size)]
         with ThreadPoolExecutor(CONCURRENCY) as pool:  # an error leaves out what has not begun
-            for told in pool.map(work, [left[at : at + size] for at in range(0, len(left), size)]):
-                found |= told
-        return [found[key] for key in keys]
+            for answered in pool.map(request, parts):
+                completions |= answered
+        return [completions[key] for key in keys]
 
     def _explain(self, error: Exception) -> str:
         import openai
@@ -174,21 +177,16 @@ class ServerSampler(_Server):
         """One completion of each prompt, in one request if the server takes several prompts."""
         import openai
 
-        choices = []
+        choices, prompt = [], prompts if len(prompts) > 1 else prompts[0]
         try:
-            answer = self._ask(
-                self._client.completions.create,
-                prompt=prompts if len(prompts) > 1 else prompts[0],
-                **settings,
-            )
-            choices = sorted(answer.choices, key=lambda choice: choice.index)
+            choices = self._ask(self._client.completions.create, prompt=prompt, **settings).choices
         except UserError as error:
             # a server that takes one prompt a request says so with one of these
             refused = isinstance(error.__cause__, openai.BadRequestError | openai.UnprocessableEntityError)
             if not refused or len(prompts) == 1:
                 raise
         if len(choices) == len(prompts):
-            return [_completion(choice) for choice in choices]
+            return [_completion(choice) for choice in sorted(choices, key=lambda choice: choice.index)]
         if len(prompts) == 1:
             raise UserError(f"{self.url} gave {len(choices)} completions where one was asked for.")
         # Not its own method, which a subclass may have given texts where these are tokens.
@@ -256,15 +254,10 @@ def row_seed(seed: int, prompt: int, sample: int) -> int:
 
 
 def _completion(choice: Any) -> Completion:
-    tokens = getattr(choice, "token_ids", None) or []
-    told = choice.logprobs.token_logprobs if choice.logprobs else None
-    logprobs = [float("nan") if value is None else float(value) for value in told or []]
-    return Completion(choice.text, list(tokens), logprobs, _finish_reason(choice))
-
-
-def by_prompt(rows: list[Completion], n: int) -> list[list[Completion]]:
-    """Rows in groups of `n`."""
-    return [rows[begin : begin + n] for begin in range(0, len(rows), n)]
+    tokens = list(getattr(choice, "token_ids", None) or [])
+    values = choice.logprobs.token_logprobs if choice.logprobs else None
+    logprobs = [float("nan") if value is None else float(value) for value in values or []]
+    return Completion(choice.text, tokens, logprobs, _finish_reason(choice))
 
 
 def _finish_reason(choice: Any) -> Any:

@@ -22,27 +22,27 @@ def request_key(*parts: Any) -> str:
 class ResponseCache:
     """Completions by the key of their request, in the file that `workbench.start` puts in WORKBENCH_ANSWERS.
 
-    Where no run was started (in a script) nothing is kept. Only places are held in memory.
+    Where no run was started (in a script) nothing is kept. Only offsets are held in memory.
     """
 
     def __init__(self) -> None:
         """Reads what is there; a line that a kill cut short counts as not there."""
         path = os.environ.get("WORKBENCH_ANSWERS")
         self._path = Path(path) if path else None
-        self._places: dict[str, int] = {}
+        self._offsets: dict[str, int] = {}
         if self._path and self._path.exists():
-            place = 0
+            offset = 0
             for line in self._path.open("rb"):
                 if line.endswith(b"}}\n") and line.startswith(b'{"key": "'):
-                    self._places[line[9:41].decode()] = place
-                place += len(line)
+                    self._offsets[line[9:41].decode()] = offset
+                offset += len(line)
 
     def get(self, key: str) -> Completion | None:
         """The completion of a request, if it was kept."""
-        if key not in self._places or not self._path:
+        if key not in self._offsets or not self._path:
             return None
         with self._path.open("rb") as file:
-            file.seek(self._places[key])
+            file.seek(self._offsets[key])
             return Completion(**json.loads(file.readline())["completion"])
 
     def keep(self, rows: Mapping[str, Completion]) -> None:

@@ -99,6 +99,11 @@ class Sampler(Protocol):
         ...
 
 
+def by_prompt(rows: Sequence[Completion], n: int) -> list[list[Completion]]:
+    """Completions in a row as `sample` returns them, `n` of each prompt."""
+    return [list(rows[begin : begin + n]) for begin in range(0, len(rows), n)]
+
+
 def prompt_for(sampler: Sampler, question: str, reply: str = "") -> str:
     """A sampler's prompt for a question, through the chat template of an instruct model.
 

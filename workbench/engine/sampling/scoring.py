@@ -34,18 +34,18 @@ def token_logprobs(
         size = max(1, min(batch_size, (1 << 27) // (longest * model.config.vocab_size)))
         part, order = order[-size:], order[:-size]
         ids = torch.zeros(len(part), longest, dtype=torch.long)
-        for place, index in enumerate(part):
+        for number, index in enumerate(part):
             row = torch.tensor(rows[index][0] + rows[index][1])
-            ids[place, : len(row)] = row  # zeros on the right cannot reach back to what is scored
+            ids[number, : len(row)] = row  # zeros on the right cannot reach back to what is scored
         ids = ids.to(model.device)
         first = min(len(rows[index][0]) for index in part) - 1  # of small models, logits are the dearest part
         logits = model(ids[:, :-1], use_cache=False, logits_to_keep=longest - 1 - first).logits.float()
         picked = logits.gather(2, ids[:, first + 1 :, None])[..., 0] - logits.logsumexp(-1)
         picked = picked.double().cpu().numpy()
         values = []
-        for place, index in enumerate(part):
+        for number, index in enumerate(part):
             before, scored = map(len, rows[index])
-            values.append(picked[place, before - 1 - first : before - 1 - first + scored])
+            values.append(picked[number, before - 1 - first : before - 1 - first + scored])
         yield part, values
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from workbench.engine.models import context_length
 from workbench.engine.sampling.batching import ContinuousBatch
-from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams
+from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, by_prompt
 from workbench.engine.sampling.scoring import _first_token, prompt_tokens, token_logprobs
 from workbench.engine.tokens import converses, encode_pairs
 from workbench.errors import UserError
@@ -65,8 +65,7 @@ class TransformersSampler(Sampler):
             rows = batch.run(params.temperature, params.top_p, params.min_p, params.filter_first)
         finally:
             self.model.train(was_training)
-        done = [self._completion(ids[index // n], *row, stop) for index, row in enumerate(rows)]
-        return [done[begin : begin + n] for begin in range(0, len(done), n)]
+        return by_prompt([self._completion(ids[at // n], *row, stop) for at, row in enumerate(rows)], n)
 
     def _limits(self, ids: list[list[int]], max_tokens: int) -> list[int]:
         longest = max(map(len, ids))
@@ -105,11 +104,9 @@ class TransformersSampler(Sampler):
             flags = torch.zeros(size, dtype=torch.bool)
             last = {text[-1] for text in stop}
             for token in range(len(self.tokenizer)):
-                # One token's text may be part of a character, and decoding may strip the word mark: look at
-                # both.
-                text = self.tokenizer.decode([token]) + str(
-                    self.tokenizer.convert_ids_to_tokens(token)
-                ).replace("▁", " ")
+                # One token's text may be part of a character, and decoding may strip the word mark.
+                piece = str(self.tokenizer.convert_ids_to_tokens(token)).replace("▁", " ")
+                text = self.tokenizer.decode([token]) + piece
                 flags[token] = "\ufffd" in text or not last.isdisjoint(text)
             self._stops[key] = flags.to(self.model.device)
         return self._stops[key]

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 
 
-def watch(place: Path, patience: float) -> None:
+def watch(folder: Path, patience: float) -> None:
     """End this process group when the users' lock has been free for `patience` seconds."""
-    with (place / "users").open("a") as users:
+    with (folder / "users").open("a") as users:
         last_used = time.monotonic()
         while True:
             time.sleep(0.5)
@@ -28,7 +28,7 @@ def watch(place: Path, patience: float) -> None:
             if time.monotonic() - last_used >= patience:
                 break  # with the lock: who comes now waits until this process is gone
             fcntl.lockf(users, fcntl.LOCK_UN)
-        (place / "server.json").unlink(missing_ok=True)
+        (folder / "server.json").unlink(missing_ok=True)
         os.killpg(0, signal.SIGTERM)
         time.sleep(20)
         os.killpg(0, signal.SIGKILL)

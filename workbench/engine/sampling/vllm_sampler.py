@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from workbench.engine.loading import check
-from workbench.engine.sampling.openai_sampler import by_prompt, row_seed
-from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams
+from workbench.engine.sampling.openai_sampler import row_seed
+from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, by_prompt
 from workbench.engine.sampling.vllm_server import VllmServerSampler, fitting
 from workbench.engine.tokens import converses
 from workbench.errors import UserError

