@@ -1,13 +1,12 @@
 """Pictures of 08_siked: who solves what, what rounds bring, which strategy is chosen, and solutions."""
 
-from collections.abc import Sequence
-
 import altair as alt
-import ipywidgets
 import pandas as pd
 
+from workbench.charts.intervals import intervals
+from workbench.charts.parts import panels, tips
 from workbench.charts.theme import INK, series
-from workbench.charts.view import Chart, Explorer, Table, Texts
+from workbench.charts.view import Chart, Explorer, Table, Texts, menu
 
 _NAMES = {
     "cot": "chain of thought",
@@ -19,11 +18,10 @@ _NAMES = {
 
 def sample(rows: pd.DataFrame) -> Texts:
     """One question in all three strategies. Columns: id, question, strategy, text."""
-    own = rows[rows["id"] == rows["id"].iloc[0]]
-    items = [{"label": "question", "text": own["question"].iloc[0]}]
-    items += [
-        {"label": _NAMES[row.strategy], "text": f"[{row.strategy}] {row.text}"} for row in own.itertuples()
-    ]
+    shown = rows[rows["id"] == rows["id"].iloc[0]]
+    items = [{"label": "question", "text": shown["question"].iloc[0]}]
+    for row in shown.itertuples():
+        items.append({"label": _NAMES[row.strategy], "text": f"[{row.strategy}] {row.text}"})
     return Texts(
         items,
         "One question, three ways to solve it",
@@ -33,20 +31,9 @@ def sample(rows: pd.DataFrame) -> Texts:
 
 def accuracy(frame: pd.DataFrame) -> Chart:
     """Right answers by student. Columns: arm, kind, value, low, high, n."""
-    order = list(dict.fromkeys(frame["arm"]))
-    base = alt.Chart(frame, height=34 * len(order), width=250).encode(
-        y=alt.Y("arm:N", title=None, sort=order)
-    )
-    rules = base.mark_rule(strokeWidth=2.5).encode(
-        x=alt.X("low:Q", title="right answers").axis(format="%"), x2="high:Q"
-    )
-    points = base.mark_point(filled=True, size=90).encode(
-        x="value:Q",
-        tooltip=["arm", "kind", *[alt.Tooltip(name, format=".1%") for name in ("value", "low", "high")], "n"],
-    )
-    numbers = base.mark_text(dy=-12, color=INK).encode(x="value:Q", text=alt.Text("value:Q", format=".0%"))
+    style = {"form": ".1%", "tooltip": ["arm", "kind"], "step": 34, "labels": ".0%"}
     return Chart(
-        (rules + points + numbers).facet(column=alt.Column("kind:N", title=None)),
+        panels(intervals(frame, "arm", "right answers", **style).properties(width=250), "kind"),
         "Right answers by student",
         "Dots are shares of right answers to test questions, lines 95 % intervals over questions with all "
         "repetitions. Compare students within a panel: all began from one base and went through their "
@@ -56,20 +43,15 @@ def accuracy(frame: pd.DataFrame) -> Chart:
 
 def rounds(frame: pd.DataFrame) -> Chart:
     """Accuracy on held-out training questions, alpha and KL by round. Columns: arm, round, value, measure."""
-    lines = (
-        alt.Chart(frame, width=185, height=190)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("round:O", title="round"),
-            y=alt.Y("value:Q", title=None),
-            tooltip=["arm", "round", "measure", alt.Tooltip("value", format=".3f")],
-            **series("arm", "student"),
-        )
-        .facet(alt.Facet("measure:N", title=None, sort=list(dict.fromkeys(frame["measure"]))), columns=3)
-        .resolve_scale(y="independent")
+    lines = alt.Chart(frame, width=185, height=190).mark_line(point=True)
+    lines = lines.encode(
+        x=alt.X("round:O", title="round"),
+        y=alt.Y("value:Q", title=None),
+        tooltip=["arm", "round", "measure", *tips(".3f", "value")],
+        **series("arm", "student"),
     )
     return Chart(
-        lines,
+        panels(lines, "measure", frame["measure"], columns=3, independent=["y"]),
         "What each round brings",
         "Means over repetitions. Alpha is the teacher's share of what is learnt; KL, in nats, is how far the "
         "mixture's strategies are from those that the student chooses; right answers to held-out training "
@@ -80,19 +62,15 @@ def rounds(frame: pd.DataFrame) -> Chart:
 def strategies(frame: pd.DataFrame) -> Chart:
     """Which strategy the students choose. Columns: arm, round, strategy, share."""
     shown = frame.assign(strategy=frame["strategy"].map(_NAMES))
-    bars = (
-        alt.Chart(shown, width=alt.Step(24), height=170)
-        .mark_bar()
-        .encode(
-            x=alt.X("round:O", title="round"),
-            y=alt.Y("share:Q", title="chosen for held-out questions").axis(format="%"),
-            color=alt.Color("strategy:N", title="strategy").legend(orient="bottom"),
-            tooltip=["arm", "round", "strategy", alt.Tooltip("share", format=".1%")],
-        )
-        .facet(column=alt.Column("arm:N", title=None, sort=list(dict.fromkeys(frame["arm"]))), spacing=12)
+    bars = alt.Chart(shown, width=alt.Step(24), height=170).mark_bar()
+    bars = bars.encode(
+        x=alt.X("round:O", title="round"),
+        y=alt.Y("share:Q", title="chosen for held-out questions").axis(format="%"),
+        color=alt.Color("strategy:N", title="strategy").legend(orient="bottom"),
+        tooltip=["arm", "round", "strategy", *tips(".1%", "share")],
     )
     return Chart(
-        bars,
+        panels(bars, "arm", frame["arm"]).properties(spacing=12),
         "Which strategy a student chooses",
         "The tag that each student writes first when nobody forces it, by round; a single colour is a "
         "student that has given up all strategies but one. Means over repetitions, each of which may settle "
@@ -127,18 +105,13 @@ def solved(frame: pd.DataFrame) -> Chart:
 
 def same_steps(frame: pd.DataFrame) -> Chart:
     """Whether own solutions take the teacher's steps. Columns: round, strategy, share, n."""
-    shown = frame.assign(strategy=frame["strategy"].map(_NAMES))
-    lines = (
-        alt.Chart(shown, width=400, height=190)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("round:O", title="round in which they are learnt"),
-            y=alt.Y("share:Q", title="own right solutions with the teacher's steps")
-            .axis(format="%")
-            .scale(domain=[0, 1]),
-            tooltip=["strategy", "round", alt.Tooltip("share", format=".1%"), "n"],
-            **series("strategy", "strategy"),
-        )
+    lines = alt.Chart(frame.assign(strategy=frame["strategy"].map(_NAMES)), width=400, height=190)
+    y = alt.Y("share:Q", title="own right solutions with the teacher's steps")
+    lines = lines.mark_line(point=True).encode(
+        x=alt.X("round:O", title="round in which they are learnt"),
+        y=y.axis(format="%").scale(domain=[0, 1]),
+        tooltip=["strategy", "round", *tips(".1%", "share"), "n"],
+        **series("strategy", "strategy"),
     )
     return Chart(
         lines,
@@ -152,24 +125,20 @@ def browser(answers: pd.DataFrame) -> Explorer:
     """Solutions to read. Columns: arm, kind, question, strategy, text, verdict."""
 
     def draw(student: str, verdict: str, strategy: str) -> Texts:
-        own = answers[answers["arm"] == student]
-        for name, wanted in (("verdict", verdict), ("strategy", strategy)):
-            own = own if wanted == "all" else own[own[name] == wanted]
-        shown = own.drop_duplicates("question").head(6)
-        found = f"{len(own):,} such answers, {len(shown)} of them below" if len(own) else "no such answer"
-        return Texts(
-            [{"label": f"{row.verdict}, {row.strategy}, {row.kind}", "text": f"{row.question}\n\n{row.text}"}
-             for row in shown.itertuples()],
-            "Solutions to read",
-            f"{student}: {found}.",
-        )  # fmt: skip
+        chosen = answers[answers["arm"] == student]
+        for column, value in (("verdict", verdict), ("strategy", strategy)):
+            chosen = chosen if value == "all" else chosen[chosen[column] == value]
+        shown = chosen.drop_duplicates("question").head(6)
+        count = f"{len(chosen):,} such answers, {len(shown)} of them below"
+        items = [
+            {"label": f"{row.verdict}, {row.strategy}, {row.kind}", "text": f"{row.question}\n\n{row.text}"}
+            for row in shown.itertuples()
+        ]
+        return Texts(items, "Solutions to read", f"{student}: {count if items else 'no such answer'}.")
 
-    def menu(name: str) -> ipywidgets.Dropdown:
-        return ipywidgets.Dropdown(options=["all", *_known(answers[name])])
-
-    student = ipywidgets.Dropdown(options=_known(answers["arm"]), value="SIKeD")
-    return Explorer(draw, student=student, verdict=menu("verdict"), strategy=menu("strategy"))
-
-
-def _known(values: pd.Series) -> Sequence[str]:
-    return list(dict.fromkeys(values))
+    return Explorer(
+        draw,
+        student=menu(answers["arm"], "SIKeD"),
+        verdict=["all", *answers["verdict"]],
+        strategy=["all", *answers["strategy"]],
+    )
