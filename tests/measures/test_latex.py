@@ -17,18 +17,18 @@ def test_formulas_are_compared_by_math_verify_off_the_main_thread():
         (r"\boxed{\frac{1}{2}}", "0.5", "correct"), ("12", r"\sqrt{3}", "unparsed"),
         (r"\boxed{__import__('os').abort()}", "5", "unparsed"), (r"\boxed{5}", r"\frac{", "unscorable"),
     ]  # fmt: skip
-    judged = []
+    grades = []
     given, golds, verdicts = map(list, zip(*cases, strict=True))
-    thread = threading.Thread(target=lambda: judged.extend(latex.judge_latex(given, golds)))
+    thread = threading.Thread(target=lambda: grades.extend(latex.grade_latex(given, golds)))
     thread.start()
     thread.join()
-    assert [judgement.verdict for judgement in judged] == verdicts
+    assert [grade.verdict for grade in grades] == verdicts
 
 
 def test_words_and_dates_are_not_computed():
     texts = ["The answer is likely five.", "The answer is 2021-05-01.", "The answer is 5 or 6."]
-    judged = latex.judge_latex(texts, ["5", "2015", "5"], "cot")
-    assert [judgement.verdict for judgement in judged] == ["unparsed"] * 3
+    grades = latex.grade_latex(texts, ["5", "2015", "5"], "cot")
+    assert [grade.verdict for grade in grades] == ["unparsed"] * 3
 
 
 def test_a_comparison_that_does_not_end_costs_itself_only():
@@ -53,4 +53,4 @@ def test_without_math_verify_the_user_is_told_what_to_install(monkeypatch, tmp_p
     monkeypatch.setattr(latex.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install math-verify"):
         latex.compare([("1", "1")])
-    assert latex.judge_latex([r"\boxed{5}"], ["5"])[0].verdict == "correct"  # plain numbers need none
+    assert latex.grade_latex([r"\boxed{5}"], ["5"])[0].verdict == "correct"  # plain numbers need none

@@ -153,7 +153,7 @@ def test_the_real_teachers_solutions_come_to_the_published_counts():
     teacher = load_rationales(paths, problems)
     assert (len(problems), teacher.n_unmatched) == (700, 299)
     by_last_number = [  # the published counts' rule: "The answer is 10, not 13" is right for 13
-        row if row.strategy == "pot" else replace(row, verdict=lm_eval.judge(row.text, row.gold))
+        row if row.strategy == "pot" else replace(row, verdict=lm_eval.grade(row.text, row.gold))
         for row in teacher.rationales
     ]
     found = first_correct(by_last_number, "teacher")

@@ -1,4 +1,4 @@
-"""Whether a solution's final answer is right: read exactly, by the rule of its strategy, and judged.
+"""Whether a solution's final answer is right: read exactly, by the rule of its format, and graded.
 
 Nothing is rounded and no floats are compared: 8.5 is not 9, 0 is a number, and 5.000000000000002, which a
 program prints for 5, differs from it by float noise only. What cannot be read is counted, never guessed:
@@ -6,18 +6,14 @@ an answer is *correct*, *wrong* or *unparsed*; a gold that is no number makes it
 """
 
 import re
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
 from workbench.measures.answers.numerals import Number, from_program, numbers_in, plain, whole_number
-from workbench.measures.statistics import Interval, wilson
 
 AnswerFormat = Literal["cot", "l2m", "pot", "gsm8k", "boxed"]
 Verdict = Literal["correct", "wrong", "unparsed", "unscorable"]
-VERDICTS: tuple[Verdict, ...] = ("correct", "wrong", "unparsed", "unscorable")
 
 _LAST = 20_000  # characters that are read; a final answer stands at the end
 _ENDED = re.compile(r"</s>|<eos>|<\|(?:im_end|eot_id|end_of_text|endoftext)\|>")
@@ -41,13 +37,13 @@ class Answer:
     Attributes:
         number: None where it is no number, or more than one.
         text: as written, from the marker on.
-        how: where it was found: after a "marker" ("The answer is", "Final answer:", "####"), "boxed", the
+        source: where it was found: after a "marker" ("The answer is", "Final answer:", "####"), "boxed", the
             "last number" of a text without a marker, a "program"'s value; or "nothing" was found.
     """
 
     number: Number | None
     text: str = ""
-    how: Literal["marker", "boxed", "last number", "program", "nothing"] = "nothing"
+    source: Literal["marker", "boxed", "last number", "program", "nothing"] = "nothing"
 
 
 @dataclass(frozen=True)
@@ -58,36 +54,37 @@ class Grade:
     answer: Answer
 
 
-def extract(given: object, strategy: AnswerFormat = "cot") -> Answer:
+def extract(given: object, answer_format: AnswerFormat = "cot") -> Answer:
     """The final answer of a solution.
 
     Args:
         given: the completion; for "pot" the value that its program computed (number, text, list of one).
-        strategy: "cot" (chain of thought) and "l2m" (least to most) take what follows the last marker, so
-            that a correction counts and a recited example does not; of an equation the right side; without
-            a marker the text's last number. "cot" stops where the model goes on to a question of its own.
-            "gsm8k" takes what follows the last "####", "boxed" the last `\\boxed{…}`, neither anything else.
+        answer_format: "cot" (chain of thought) and "l2m" (least to most) take what follows the last marker,
+            so that a correction counts and a recited example does not; of an equation the right side;
+            without a marker the text's last number. "cot" stops where the model goes on to a question of
+            its own. "gsm8k" takes what follows the last "####", "boxed" the last `\\boxed{…}`, neither
+            anything else.
 
     Raises:
-        ValueError: another strategy.
+        ValueError: another format.
     """
-    if strategy == "pot":
+    if answer_format == "pot":
         number = from_program(given)
         return Answer(number, str(given)[:200] if number else type(given).__name__, "program")
-    if strategy not in ("cot", "l2m", "gsm8k", "boxed"):
-        raise ValueError(f"the strategy must be cot, l2m, pot, gsm8k or boxed, not {strategy!r}")
+    if answer_format not in ("cot", "l2m", "gsm8k", "boxed"):
+        raise ValueError(f"the format must be cot, l2m, pot, gsm8k or boxed, not {answer_format!r}")
     text = _ENDED.split(str(given), maxsplit=1)[0]
-    if strategy == "cot":
+    if answer_format == "cot":
         text = _NEXT_QUESTION.split(text, maxsplit=1)[0]
     text = _CALCULATOR.sub("", text[-_LAST:])
-    marks = [mark for mark in _MARKER.finditer(text) if _counts(mark[0], strategy)]
+    marks = [mark for mark in _MARKER.finditer(text) if _counts(mark[0], answer_format)]
     if marks:
         return _after(text[marks[-1].end() :], boxed=marks[-1][0].startswith("\\"))
-    found = list(numbers_in(text)) if strategy in ("cot", "l2m") else []
-    return Answer(found[-1].number, found[-1].text, "last number") if found else Answer(None)
+    numbers = list(numbers_in(text)) if answer_format in ("cot", "l2m") else []
+    return Answer(numbers[-1].number, numbers[-1].text, "last number") if numbers else Answer(None)
 
 
-def grade(given: object, gold: str | int | float | Fraction, strategy: AnswerFormat = "cot") -> Grade:
+def grade(given: object, gold: str | int | float | Fraction, answer_format: AnswerFormat = "cot") -> Grade:
     """The verdict on one solution, exact.
 
     "25%" is right for 25 and for 0.25, "5 million" for 5 and for 5,000,000; units do not count. A gold of one
@@ -96,9 +93,9 @@ def grade(given: object, gold: str | int | float | Fraction, strategy: AnswerFor
     Args:
         given: see `extract`.
         gold: the right answer; of a whole solution what follows "####", or is boxed.
-        strategy: see `extract`.
+        answer_format: see `extract`.
     """
-    answer = extract(given, strategy)
+    answer = extract(given, answer_format)
     if isinstance(gold, str) and (choice := re.fullmatch(r"\s*\(?([A-E])\)?\s*", gold)):
         letter = _CHOICE.match(plain(answer.text))
         return Grade(_verdict(letter and letter[1] == choice[1]), answer)
@@ -115,31 +112,15 @@ def read_gold(gold: str | int | float | Fraction) -> Number | None:
     return extract(gold, "boxed").number if "\\boxed" in gold else whole_number(gold.rpartition("####")[2])
 
 
-def tally(judgements: Iterable[Grade]) -> dict[Verdict, int]:
-    """How many judgements there are of each verdict, all four."""
-    counts = Counter(judgement.verdict for judgement in judgements)
-    return {verdict: counts[verdict] for verdict in VERDICTS}
-
-
-def accuracy(judgements: Iterable[Grade]) -> Interval:
-    """Share of correct answers among the scorable items, Wilson interval; an unparsed one is not right.
-
-    Raises:
-        ValueError: no item is scorable.
-    """
-    counts = tally(judgements)
-    return wilson(counts["correct"], sum(counts.values()) - counts["unscorable"])
-
-
 def _verdict(same: object) -> Verdict:
     return "unparsed" if same is None else "correct" if same else "wrong"
 
 
-def _counts(mark: str, strategy: AnswerFormat) -> bool:
-    """Whether a marker is one of the strategy's."""
-    if strategy == "gsm8k":
+def _counts(mark: str, answer_format: AnswerFormat) -> bool:
+    """Whether a marker is one of the format's."""
+    if answer_format == "gsm8k":
         return mark == "####"
-    return strategy != "boxed" or mark.startswith("\\")
+    return answer_format != "boxed" or mark.startswith("\\")
 
 
 def _after(rest: str, boxed: bool) -> Answer:
@@ -157,11 +138,11 @@ def _after(rest: str, boxed: bool) -> Answer:
 
 def _first(text: str) -> tuple[Number | None, bool]:
     """The first number of a text, None where it begins a list; and whether it begins an expression."""
-    found = next(numbers_in(text), None)
-    if found is None or re.match("(?i)not ", text):
+    first = next(numbers_in(text), None)
+    if first is None or re.match("(?i)not ", text):
         return None, False
-    number = None if _ANOTHER.match(text, found.end) else found.number
-    return number, bool(_OPERATION.match(text, found.end))
+    number = None if _ANOTHER.match(text, first.end) else first.number
+    return number, bool(_OPERATION.match(text, first.end))
 
 
 def _braced(text: str) -> str:
@@ -170,8 +151,8 @@ def _braced(text: str) -> str:
     if not text.startswith("{"):
         return text.split(maxsplit=1)[0].rstrip(".$") if text else ""
     depth = 0
-    for place, letter in enumerate(text):
+    for index, letter in enumerate(text):
         depth += (letter == "{") - (letter == "}")
         if not depth:
-            return text[1:place]
+            return text[1:index]
     return text[1:]

@@ -29,15 +29,15 @@ _START = 60.0  # seconds for a worker to come up on a busy machine
 _LONGEST = 2000  # characters of an answer; longer ones are no answers
 
 
-def judge_latex(
+def grade_latex(
     given: Sequence[str],
     golds: Sequence[str],
-    strategy: AnswerFormat = "boxed",
+    answer_format: AnswerFormat = "boxed",
     *,
     seconds: float = 5.0,
     processes: int = 2,
 ) -> list[Grade]:
-    """`answers.judge` for each, and math-verify where the gold is no plain number or the answer a formula.
+    """`grading.grade` for each, and math-verify where the gold is no plain number or the answer a formula.
 
     An answer is unparsed when it cannot be read, takes too long, or ends the worker; an item is unscorable
     when math-verify cannot read its gold either.
@@ -45,29 +45,30 @@ def judge_latex(
     Args:
         given: completions.
         golds: right answers, in LaTeX or plain.
-        strategy: where the answer stands; see `answers.extract`.
+        answer_format: where the answer stands; see `grading.extract`.
         seconds: for one comparison, at most 60.
         processes: workers.
 
     Raises:
         UserError: math-verify is needed and is not installed.
     """
-    judged = [grade(text, gold, strategy) for text, gold in zip(given, golds, strict=True)]
-    open_ = [
-        place
-        for place, judgement in enumerate(judged)
-        if judgement.verdict == "unscorable"
-        or (judgement.verdict == "unparsed" and _formula(judgement.answer.text))
+    grades = [grade(text, gold, answer_format) for text, gold in zip(given, golds, strict=True)]
+    unsettled = [
+        index
+        for index, item in enumerate(grades)
+        if item.verdict == "unscorable" or (item.verdict == "unparsed" and _formula(item.answer.text))
     ]
     outcomes = compare(
-        [(_inside(golds[place]), _inside(judged[place].answer.text)) for place in open_], seconds, processes
+        [(_inside(golds[index]), _inside(grades[index].answer.text)) for index in unsettled],
+        seconds,
+        processes,
     )
-    for place, outcome in zip(open_, outcomes, strict=True):
+    for index, outcome in zip(unsettled, outcomes, strict=True):
         verdict = {"same": "correct", "different": "wrong"}.get(outcome, "unparsed")
-        if outcome == "gold" and read_gold(golds[place]) is None:
+        if outcome == "gold" and read_gold(golds[index]) is None:
             verdict = "unscorable"
-        judged[place] = Grade(verdict, judged[place].answer)
-    return judged
+        grades[index] = Grade(verdict, grades[index].answer)
+    return grades
 
 
 def _formula(text: str) -> bool:

@@ -1,6 +1,6 @@
 """The answer rules of lm-evaluation-harness for GSM8K (version 3), to print beside ours: texts, not values.
 
-Known to differ from `answers.judge`: "flexible" finds "$29.00" wrong for 29, reads "2/3" as 3, and takes the
+Known to differ from `grading.grade`: "flexible" finds "$29.00" wrong for 29, reads "2/3" as 3, and takes the
 text's last number whatever it is about; "strict" takes the first "####", also of a recited example.
 """
 
@@ -26,13 +26,13 @@ def extracted(completion: str, rule: Rule) -> str | None:
     """
     if rule not in _PATTERNS:
         raise ValueError(f"the rule must be {', '.join(_PATTERNS)}, not {rule!r}")
-    found = _PATTERNS[rule].findall(completion)
-    if not found:
+    matches = _PATTERNS[rule].findall(completion)
+    if not matches:
         return None
-    return found[-1] if rule == "flexible" else found[0]
+    return matches[-1] if rule == "flexible" else matches[0]
 
 
-def judge(completion: str, gold: str, rule: Rule = "flexible") -> Verdict:
+def grade(completion: str, gold: str, rule: Rule = "flexible") -> Verdict:
     """The verdict of a rule: equal texts once "$", ",", case, a last "." and all up to "#### " are gone.
 
     Args:

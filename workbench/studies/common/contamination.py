@@ -17,5 +17,5 @@ def contamination_report(asked: Collection[str], learnt: Collection[str]) -> str
     shared, alike = contamination(list(asked), list(learnt), GRAMS)
     if shared:
         raise UserError(f"Training and test share {shared} questions: take them out of one of the two.")
-    found = f"{alike:,} of {len(asked):,} test questions share {GRAMS} words in a row with training"
-    return f"{found}, as variants of one question do" if alike else found
+    sentence = f"{alike:,} of {len(asked):,} test questions share {GRAMS} words in a row with training"
+    return f"{sentence}, as variants of one question do" if alike else sentence

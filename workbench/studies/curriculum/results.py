@@ -12,7 +12,6 @@ from workbench.measures.summaries import summarise
 from workbench.studies.curriculum.data import ORDERS, SHARES, Sizes
 from workbench.studies.curriculum.experiment import shaped
 
-SCORES = ("facts", "walks", "mean of the two", "smaller of the two")
 _ARM = ["share", "order", "layers", "width"]
 _MIXTURES, _FORGETTING, _ORDERS, _SHAPES = (
     "Facts or walks?", "What is forgotten", "Orders at the end", "Wide or deep?",

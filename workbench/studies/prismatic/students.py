@@ -112,5 +112,5 @@ def is_right(sampler: Sampler, problems: Sequence[Problem], chat: bool = False) 
     """Whether the most likely solution of each problem says the right answer, bool `[problems]`."""
     prompts = [prompt_for(sampler, each.question) if chat else each.question for each in problems]
     replies = sampler.sample(prompts, SamplingParams(max_tokens=60, temperature=0))
-    judged = [grade(reply[0].text, p.answer) for reply, p in zip(replies, problems, strict=True)]
-    return np.array([each.verdict == "correct" and each.answer.how == "marker" for each in judged])
+    grades = [grade(reply[0].text, p.answer) for reply, p in zip(replies, problems, strict=True)]
+    return np.array([item.verdict == "correct" and item.answer.source == "marker" for item in grades])
