@@ -16,38 +16,38 @@ from workbench.corpora.stories.writer import Sentence
 
 Spans = dict[str, list[tuple[int, int]]]
 
-LABELS = {
-    "main character, introduced": "the main character's name where it comes up first",
-    "main character, again": "the main character's name everywhere else",
-    "other character, introduced": "anybody else's name where it comes up first",
-    "other character, again": "anybody else's name everywhere else",
-    "subject pronoun": "she, he, they, I, we",
-    "verb": "every verb but be, have, do, can and will",
-    "adjective": "how somebody or something is",
-    "feeling": "happy, sad, proud, afraid, …",
-    "noun": "every noun that is no name",
-    "new thing": "a thing of the story where it comes up first",
-    "place": "where somebody goes or is: the park, the zoo",
-    "speech": "all between quotation marks",
-    "first word of speech": "the first word behind a quotation mark",
-    "first word of a sentence": "the first word of every sentence, spoken ones too",
-    "end of a sentence": ". ! ?",
-    "main character unhappy": "sentences told while the main character is unhappy",
+_LABELS = {
+    "characters": {
+        "main character, introduced": "the main character's name where it comes up first",
+        "main character, again": "the main character's name everywhere else",
+        "other character, introduced": "anybody else's name where it comes up first",
+        "other character, again": "anybody else's name everywhere else",
+        "subject pronoun": "she, he, they, I, we",
+    },
+    "kinds of words": {
+        "verb": "every verb but be, have, do, can and will",
+        "adjective": "how somebody or something is",
+        "feeling": "happy, sad, proud, afraid, …",
+        "noun": "every noun that is no name",
+    },
+    "things and places": {
+        "new thing": "a thing of the story where it comes up first",
+        "place": "where somebody goes or is: the park, the zoo",
+    },
+    "speech": {
+        "speech": "all between quotation marks",
+        "first word of speech": "the first word behind a quotation mark",
+    },
+    "sentences": {
+        "first word of a sentence": "the first word of every sentence, spoken ones too",
+        "end of a sentence": ". ! ?",
+    },
+    "mood": {
+        "main character unhappy": "sentences told while the main character is unhappy",
+    },
 }
-GROUPS = {
-    "characters": (
-        "main character, introduced",
-        "main character, again",
-        "other character, introduced",
-        "other character, again",
-        "subject pronoun",
-    ),
-    "kinds of words": ("verb", "adjective", "feeling", "noun"),
-    "things and places": ("new thing", "place"),
-    "speech": ("speech", "first word of speech"),
-    "sentences": ("first word of a sentence", "end of a sentence"),
-    "mood": ("main character unhappy",),
-}
+LABELS = {name: meaning for labels in _LABELS.values() for name, meaning in labels.items()}
+GROUPS = {group: tuple(labels) for group, labels in _LABELS.items()}
 
 
 def _set(text: str) -> frozenset[str]:
@@ -96,7 +96,7 @@ def label(story: Story) -> Spans:
     Returns:
         For every name in `LABELS` the (start, end) of its characters in `story.text`, in order.
     """
-    found = {**{name: [] for name in LABELS}, **_by_spelling(story.text)}
+    spans = {**{name: [] for name in LABELS}, **_by_spelling(story.text)}
     hero = story.sentences[0].slots["a"]
     seen: set[str] = set()
     end = 0
@@ -105,10 +105,10 @@ def label(story: Story) -> Spans:
         end = start + len(sentence.text)
         for match, slot, last in _words(sentence):
             for role in _roles(sentence, match, slot, last, hero, seen):
-                found[role].append((start + match.start(), start + match.end()))
+                spans[role].append((start + match.start(), start + match.end()))
         if number and _unhappy(story.sentences[number - 1].state, hero):
-            found["main character unhappy"].append((start, end))
-    return found
+            spans["main character unhappy"].append((start, end))
+    return spans
 
 
 def _words(sentence: Sentence) -> Iterator[tuple[re.Match[str], str, bool]]:
@@ -187,21 +187,21 @@ def guess(text: str) -> Spans:
     the name that comes most often is the main character's. Nouns, verbs and adjectives are those words that
     `words` lists as that alone. "main character unhappy" cannot be guessed and stays empty.
     """
-    found = {**{name: [] for name in LABELS}, **_by_spelling(text)}
-    first = {start for start, _ in found["first word of a sentence"]}
+    spans = {**{name: [] for name in LABELS}, **_by_spelling(text)}
+    first = {start for start, _ in spans["first word of a sentence"]}
     names = _names(text, first)
     main = Counter(match.group() for match in _WORD.finditer(text) if match.group() in names).most_common(1)
     seen: set[str] = set()
     for match in _WORD.finditer(text):
         word = match.group()
         if word in names:
-            found[_mention(word, main[0][0], seen)].append(match.span())
+            spans[_mention(word, main[0][0], seen)].append(match.span())
         for role in _LISTED.get(word.lower(), ()) if word not in names else ():
-            found[role].append(match.span())
+            spans[role].append(match.span())
             if role == "noun" and word.lower() not in seen:
                 seen.add(word.lower())
-                found["new thing"].append(match.span())
-    return found
+                spans["new thing"].append(match.span())
+    return spans
 
 
 def _names(text: str, first: set[int]) -> set[str]:

@@ -12,22 +12,12 @@ from workbench.errors import UserError
 
 Condition = Literal["none", "words", "words+features"]
 WORDS = {
-    "noun": list(
-        dict.fromkeys(
-            words.TOYS
-            + words.TREASURES
-            + words.FOODS
-            + words.ANIMALS
-            + words.CONTAINERS
-            + words.FURNITURE
-            + words.OUTSIDE
-            + words.TOOLS
-            + words.CLOTHES
-            + words.PEOPLE
-        )
-    ),
-    "verb": list(dict.fromkeys(words.ACTIVITIES + words.HANDLING)),
-    "adjective": list(dict.fromkeys(words.LOOKS + words.TRAITS + words.DAYS + words.FEELINGS)),
+    kind: list(dict.fromkeys(options))
+    for kind, options in {
+        "noun": words.THINGS,
+        "verb": words.ACTIVITIES + words.HANDLING,
+        "adjective": words.LOOKS + words.TRAITS + words.DAYS + words.FEELINGS,
+    }.items()
 }
 
 
@@ -72,9 +62,8 @@ def write_story(
     """
     wanted = dict(wanted or {})
     _check(wanted, features, plot)
-    plot = (
-        plot or random.choices(list(scenes.PLOTS), [1 / (rank + 10) for rank in range(len(scenes.PLOTS))])[0]
-    )
+    weights = [1 / (rank + 10) for rank in range(len(scenes.PLOTS))]
+    plot = plot or random.choices(list(scenes.PLOTS), weights)[0]
     asked = frozenset(features)
     writer, cast = Writer(random, wanted, asked, scenes.outside(plot, asked)), scenes.cast(random)
     scenes.begin(writer, cast)
@@ -82,17 +71,21 @@ def write_story(
     summary = scenes.PLOTS[plot](writer, cast)
     scenes.after(writer, cast)
     scenes.end(writer, cast)
-    ordered = tuple(feature for feature in FEATURES if feature in features)
-    return Story(writer.text(), plot, wanted, ordered, summary, tuple(writer.sentences))
+    return Story(writer.text(), plot, wanted, _in_order(features), summary, tuple(writer.sentences))
 
 
 def draw_condition(random: Random, condition: Condition) -> tuple[dict[str, str], tuple[str, ...]]:
     """Three random words and a random subset of features, as the TinyStories recipe has it."""
-    wanted = {} if condition == "none" else {kind: random.choice(options) for kind, options in WORDS.items()}
-    features = (
-        random.sample(FEATURES, random.choice([0, 1, 1, 2, 3])) if condition == "words+features" else []
-    )
-    return wanted, tuple(feature for feature in FEATURES if feature in features)
+    wanted, features = {}, []
+    if condition != "none":
+        wanted = {kind: random.choice(options) for kind, options in WORDS.items()}
+    if condition == "words+features":
+        features = random.sample(FEATURES, random.choice([0, 1, 1, 2, 3]))
+    return wanted, _in_order(features)
+
+
+def _in_order(features: Collection[str]) -> tuple[str, ...]:
+    return tuple(feature for feature in FEATURES if feature in features)
 
 
 def story_at(index: int, *, seed: int, condition: Condition = "words+features") -> Story:

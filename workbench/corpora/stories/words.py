@@ -4,6 +4,11 @@ About 1,500 words, written for this project. Within a class the everyday words s
 them, as speech does (`Story` conditions can ask for any word).
 """
 
+
+def _pairs(text: str) -> dict[str, str]:
+    return dict(pair.split(":") for pair in text.split())
+
+
 # ---------------------------------------------------------------- who
 GIRLS = """Lily Anna Mia Sue Lucy Emma Zoe Ella Rosie Molly Sara Nina Ruby Clara Ivy Daisy Nora Amy Bella
 Hanna Kate Leah Alice Eve""".split()
@@ -23,30 +28,13 @@ GENDER = {
 KINDS = {"girl": "f", "boy": "m"}
 
 # what an animal eats and says: facts that a story must not get wrong
-ANIMAL_FOOD = {
-    "dog": "bone",
-    "cat": "fish",
-    "rabbit": "carrot",
-    "mouse": "cheese",
-    "monkey": "banana",
-    "bird": "seed",
-    "squirrel": "nut",
-    "bear": "honey",
-    "cow": "grass",
-    "panda": "leaf",
-}
-ANIMAL_SOUND = {
-    "dog": "Woof",
-    "cat": "Meow",
-    "cow": "Moo",
-    "duck": "Quack",
-    "sheep": "Baa",
-    "bird": "Tweet",
-    "mouse": "Squeak",
-    "frog": "Ribbit",
-    "lion": "Roar",
-    "pig": "Oink",
-}
+ANIMAL_FOOD = _pairs(
+    """dog:bone cat:fish rabbit:carrot mouse:cheese monkey:banana bird:seed squirrel:nut bear:honey cow:grass
+    panda:leaf"""
+)
+ANIMAL_SOUND = _pairs(
+    """dog:Woof cat:Meow cow:Moo duck:Quack sheep:Baa bird:Tweet mouse:Squeak frog:Ribbit lion:Roar pig:Oink"""
+)
 ANIMALS = """dog cat rabbit mouse monkey bird squirrel bear cow panda duck sheep frog lion pig horse fox owl goat hen
 kitten puppy turtle snail bee ant fish butterfly ladybug hamster parrot donkey deer elephant giraffe
 zebra tiger camel kangaroo koala penguin seal whale dolphin shark crab lobster octopus swan goose
@@ -107,6 +95,7 @@ towel soap bubble garbage trash newspaper magazine calendar ticket envelope pack
 snowflake raindrop lightning earthquake volcano planet sky ocean wave sand mud stone pebble seashell
 seaweed coral anchor sail paddle oar""".split()
 
+THINGS = TOYS + TREASURES + FOODS + ANIMALS + CONTAINERS + FURNITURE + OUTSIDE + TOOLS + CLOTHES + PEOPLE
 NOUNS = list(
     dict.fromkeys(
         TOYS + TREASURES + FOODS + list(ANIMALS) + CONTAINERS + FURNITURE + OUTSIDE + TOOLS + CLOTHES
@@ -200,12 +189,11 @@ wrestle yawn yell zip zoom hide show trade borrow lend return save collect gathe
 unload hook pin mend fix repair use throw bury unlock lock point protect drop""".split()
 VERBS = list(dict.fromkeys(ACTIVITIES + HANDLING + MORE_VERBS))
 
-_IRREGULAR_PAST = dict(
-    pair.split(":")
-    for pair in """run:ran sing:sang swim:swam draw:drew read:read ride:rode build:built dig:dug spin:spun swing:swung
+_IRREGULAR_PAST = _pairs(
+    """run:ran sing:sang swim:swam draw:drew read:read ride:rode build:built dig:dug spin:spun swing:swung
 slide:slid write:wrote sew:sewed weave:wove think:thought hold:held shake:shook throw:threw catch:caught
 bend:bent hide:hid lend:lent keep:kept choose:chose hang:hung dream:dreamed learn:learned stick:stuck
-show:showed tie:tied untie:untied""".split()
+show:showed tie:tied untie:untied"""
 )
 _DOUBLED = frozenset(
     """knit skip hop hug drop grab pat rub tap scrub wrap unwrap flip drag tug pin jog nap chat hum step stop
