@@ -16,8 +16,9 @@ from workbench.engine.entailment import Entailment
 from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
+from workbench.studies.common.arms import arm_folder
 from workbench.studies.pluralism import elicitation, experiment, method, overton, results, tuning, views
-from workbench.studies.pluralism.experiment import ARMS, BEFORE, DPO
+from workbench.studies.pluralism.experiment import ARMS, BEFORE, DPO, DRAWN
 from workbench.studies.pluralism.method import NOBODY, Task
 
 LUNCH_GROUPS = {
@@ -275,7 +276,7 @@ def made(tmp_path_factory):
     chosen = experiment.plan(SimpleNamespace(**PARAMS))
     sizes = replace(chosen.sizes, preset="tiny:0.1M", steps=4, tuning_steps=2, seeds=1, samples=6)
     small = replace(chosen, sizes=sizes, task=replace(chosen.task, questions=chosen.task.questions[:6]))
-    return folder, small, experiment.fit_all(folder, small)
+    return folder, small, experiment.train_all(folder, small)
 
 
 def test_every_arm_answers_everything_as_everybody(made):
@@ -294,11 +295,13 @@ def test_every_arm_answers_everything_as_everybody(made):
 
 def test_what_was_made_stays_and_what_is_missing_is_made_again(made):
     folder, plan, (answers, _) = made
-    weights = folder / "seed-0" / "DPO-majority" / "model.safetensors"
+    weights = folder / "seed-0" / "DPO-majority" / "model" / "model.safetensors"
     made_at = weights.stat().st_mtime_ns
-    (folder / "seed-0" / "DPO-majority-answers.parquet").unlink()
-    (folder / "seed-0" / "SFT-drawn-replies.parquet").unlink()
-    again, _ = experiment.fit_all(folder, plan)
+    for arm, table in ((DPO, "answers"), (DRAWN, "replies")):  # as if killed before they were whole
+        whole = arm_folder(folder, arm, 0)
+        (whole / f"{table}.parquet").unlink()
+        whole.rename(whole.with_name(f".{whole.name}"))
+    again, _ = experiment.train_all(folder, plan)
     pd.testing.assert_frame_equal(again, answers)
     assert weights.stat().st_mtime_ns == made_at
 
@@ -369,7 +372,7 @@ def test_questions_that_do_not_fit_are_left_out_and_told(sampler, tmp_path):
     assert [each.id for each in plan.task.questions] == ["a"]
     assert "1 questions are longer" in plan.task.notes[-1]
     assert plan.arms == (BEFORE,)
-    answers, replies = experiment.fit_all(tmp_path / "made", plan)
+    answers, replies = experiment.train_all(tmp_path / "made", plan)
     found = results.table(answers, plan)
     assert results.claims(found, results.steered_by_arm(answers, plan.task)) == []
     assert set(replies["id"]) == {"a", *(each.id for each in plan.chances.questions)}

@@ -94,7 +94,7 @@ def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("siked")
     base = experiment.base(folder / "base", SIZES, settings(), lambda **_: None)
     task = task_of(settings())
-    answers = experiment.fit_all(folder / "students", base, task, SIZES, settings())
+    answers = experiment.train_all(folder / "students", base, task, SIZES, settings())
     return folder / "students", base, task, answers
 
 
@@ -103,7 +103,7 @@ def test_every_student_of_every_seed_answers_every_question_once(fitted):
     counts = answers.groupby(["seed", "arm", "kind"]).size()
     assert (counts == 8).all()
     assert len(counts) == 2 * len(experiment.arms(settings(), task)) * 2
-    again = experiment.fit_all(folder, base, task, SIZES, settings())
+    again = experiment.train_all(folder, base, task, SIZES, settings())
     assert again.equals(answers)
     told = experiment.rounds(folder, task, SIZES, settings())
     first = told[(told["round"] == 0) & told["arm"].isin(["combined", "SIKeD", "off-policy", "self only"])]
@@ -209,7 +209,7 @@ def test_a_student_that_spreads_its_answers_has_left_its_favourite_strategy():
 def test_a_biased_student_learns_one_solution_a_question_in_every_round(fitted, tmp_path):
     _, base, task, _ = fitted
     sizes, given = replace(SIZES, seeds=1), settings(bias="pot", mixture="teacher-only")
-    experiment.fit_all(tmp_path, base, task, sizes, given)
+    experiment.train_all(tmp_path, base, task, sizes, given)
     told = experiment.rounds(tmp_path, task, sizes, given)
     several = told[~told["arm"].isin(["cot", "l2m", "pot"])]
     assert (several["n_all"] <= len(task.train)).all()

@@ -16,13 +16,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from workbench.claims import Claim
 from workbench.corpora import open_ended
 from workbench.corpora.open_ended_words import KINDS
 from workbench.engine import loading
-from workbench.engine.parallel import run_parallel
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.common import TrainConfig
@@ -32,10 +30,12 @@ from workbench.files import cached_table
 from workbench.measures.equivalence import collision
 from workbench.measures.statistics import bootstrap_mean
 from workbench.measures.summaries import summarise_measures
+from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.hivemind.models import CONTEXT, LONGEST, Sizes
 
 REGIMES = ("replace", "accumulate", "accumulate-subsample")
 NORMAL = "replace, normal distributions"
+REAL = "real"  # what the first generation of every chain reads
 BASE, LIBRARY = "south", "west"  # the model that every generation begins from, and the real data of the first
 ASKED = ("dweller", "likeness", "story")  # kinds without names: few examples are many for each request
 RARE = 0.03  # real share of a meaning below which it is in the tail
@@ -117,51 +117,39 @@ def chains(folder: Path, base: Path, sizes: Sizes, params: Any) -> pd.DataFrame:
         that nobody read), and by request prompt_id: valid, same, meanings (of `_EACH` answers), tail (share
         of the rare real meanings that are still said).
     """
-    tasks = {
-        f"{chain}-{regime}": (folder / f"chain-{chain}", regime, base, sizes, params.seed + chain)
-        for chain in range(sizes.chains)
+    numbers = range(sizes.chains)
+    train_chain = partial(train_arm, folder, base, sizes, params.seed)
+    run_arms(folder, [REAL], numbers, train_chain, unit="generation")
+    run_arms(folder, REGIMES, numbers, train_chain, unit="generation", total=sizes.generations - 1)
+    frames = [
+        collect(folder, [REAL, regime], [chain], "measured").assign(chain=chain, regime=regime)
+        for chain in numbers
         for regime in REGIMES
-    }
-    firsts = {f"{chain}-real": (folder / f"chain-{chain}", "real", base, sizes, params.seed + chain)
-              for chain in range(sizes.chains)}  # fmt: skip
-    for some, total in ((firsts, 1), (tasks, sizes.generations - 1)):
-        waiting = {name: task for name, task in some.items() if not _measured(*task[:2], sizes).exists()}
-        if waiting:
-            processes = min(torch.get_num_threads(), len(waiting))
-            run_parallel(
-                _run, waiting, total=total, log=lambda *_: None, processes=processes, unit="generation"
-            )
-    frames = []
-    for name, task in tasks.items():
-        real = pd.read_parquet(_measured(task[0], "real", sizes))
-        frame = pd.concat([real, pd.read_parquet(_measured(*task[:2], sizes))])
-        frames.append(frame.assign(chain=int(name.split("-")[0]), regime=task[1]))
-    return pd.concat(frames, ignore_index=True)
+    ]
+    return pd.concat(frames, ignore_index=True).drop(columns=["seed", "arm"])
 
 
-def _measured(folder: Path, regime: str, sizes: Sizes) -> Path:
-    last = 1 if regime == "real" else sizes.generations
-    return folder / regime / f"measured-{last}.parquet"
-
-
-def _run(
-    folder: Path,
-    regime: str,
+def train_arm(
+    root: Path,
     base: Path,
     sizes: Sizes,
-    seed: int,
+    first_seed: int,
+    folder: Path,
+    regime: str,
+    chain: int,
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
-    """All generations of one chain; `real` is the first generation of all."""
+    """All generations of one regime in one chain; `REAL` is the first generation of all."""
+    seed = first_seed + chain
     real = examples(sizes.chain_pairs, seed)
-    pool, before = list(real), folder / "real" / "model-1"
+    pool, before = list(real), arm_folder(root, REAL, chain) / "model-1"
     frames = []
-    for generation in [1] if regime == "real" else range(2, sizes.generations + 1):
-        place = folder / regime / f"model-{generation}"
-        if regime != "real":
+    for generation in [1] if regime == REAL else range(2, sizes.generations + 1):
+        model = folder / f"model-{generation}"
+        if regime != REAL:
             written = cached_table(
-                folder / regime / f"written-{generation}.parquet",
+                folder / f"written-{generation}.parquet",
                 partial(_written, before, sizes.chain_pairs, seed + generation),
             )
             new = list(zip(written["prompt"], written["answer"], strict=True))
@@ -170,10 +158,10 @@ def _run(
         if regime == "accumulate-subsample":
             rng = np.random.default_rng([seed, generation])
             read = [pool[at] for at in rng.choice(len(pool), sizes.chain_pairs, replace=False)]
-        frames.append(_fit(place, base, read, sizes, seed + generation).assign(generation=generation))
-        before = place
-        log({"tokens": len(frames)})
-    cached_table(_measured(folder, regime, sizes), lambda: pd.concat(frames, ignore_index=True))
+        frames.append(_fit(model, base, read, sizes, seed + generation).assign(generation=generation))
+        before = model
+        log({"done": len(frames)})
+    cached_table(folder / "measured.parquet", lambda: pd.concat(frames, ignore_index=True))
 
 
 def examples(n: int, seed: int) -> list[Pair]:

@@ -6,25 +6,25 @@ best answer to each request, as tuning for a preferred answer does.
 """
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-import torch
+from transformers import PreTrainedTokenizerFast
 
 from workbench.corpora import open_ended
 from workbench.corpora.open_ended_words import KINDS
 from workbench.engine import loading, models
-from workbench.engine.parallel import run_parallel
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.errors import UserError
 from workbench.files import cached_table
+from workbench.studies.common.arms import run_arms
 
 CONTEXT = 96
 VOCABULARY = 1024
@@ -147,67 +147,58 @@ def train_all(folder: Path, sizes: Sizes, params: Any) -> dict[str, Path]:
     Returns:
         Folders by name.
     """
-    folders = {each.name: folder / each.name for each in sizes.members}
-    first = [each for each in sizes.members if not each.of]
-    rest = [each for each in sizes.members if each.of]
-    _side_by_side(first, folder, [], sizes, params)
-    taught = (
+    members = {member.name: member for member in sizes.members}
+    folders = {name: folder / name for name in members}
+    if all(path.exists() for path in folders.values()):
+        return folders
+    tokenizer = models.train_tokenizer(_everything(sizes.pairs, params.seed), VOCABULARY)
+    train_member = partial(train_arm, members, folder, tokenizer, sizes, params.seed)
+    rest = [name for name, member in members.items() if member.of]
+    run_arms(folder, [name for name in members if name not in rest], None, train_member, unit="model")
+    if rest:
         cached_table(folder / "taught.parquet", partial(_taught, folders[TEACHER], params.seed))
-        if rest
-        else None
-    )
-    pairs = [] if taught is None else list(zip(taught["prompt"], taught["answer"], strict=True))
-    _side_by_side(rest, folder, pairs, sizes, params)
+        run_arms(folder, rest, None, train_member, unit="model")
     return folders
 
 
-def _side_by_side(
-    members: Sequence[Member], folder: Path, taught: list[Pair], sizes: Sizes, params: Any
-) -> None:
-    waiting = [each for each in members if not (folder / each.name / "model.safetensors").exists()]
-    if not waiting:
-        return
-    processes = min(torch.get_num_threads(), len(waiting))
-    shares = {f"share-{i}": waiting[i::processes] for i in range(processes)}
-    tasks = {name: (share, folder, taught, sizes, params.seed) for name, share in shares.items()}
-    total = max(map(len, shares.values()))
-    run_parallel(_train, tasks, total=total, log=lambda *_: None, processes=processes, unit="model")
-
-
-def _train(
-    members: Sequence[Member],
-    folder: Path,
-    taught: Sequence[Pair],
+def train_arm(
+    members: Mapping[str, Member],
+    root: Path,
+    tokenizer: PreTrainedTokenizerFast,
     sizes: Sizes,
     seed: int,
+    folder: Path,
+    name: str,
+    _: None,
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
-    tokenizer = models.train_tokenizer(_everything(sizes.pairs, seed), VOCABULARY)
-    for number, member in enumerate(members, 1):
-        if member.of:
-            model, _ = loading.load(folder / member.of, "cpu")
-            examples = list(taught) if member.reads == "teacher" else best_answers()
-        else:
-            config = models.config(member.preset, vocab_size=len(tokenizer), context=CONTEXT)
-            model = models.build(config, _own(seed, member))
-            examples = open_ended.library(member.library, sizes.pairs, seed)
-        steps = sizes.more_steps if member.of else sizes.steps
-        train(
-            model,
-            tokenizer,
-            examples,
-            TrainConfig(
-                steps=steps,
-                batch_size=sizes.batch_size,
-                context=CONTEXT,
-                learning_rate=2e-3 if member.of else 5e-3,
-                seed=_own(seed, member),
-                checkpoint_every=steps,
-            ),
-            folder=folder / member.name,
-        )
-        log({"tokens": number})
+    """One member; where it goes on from another, that one and the teacher's samples are in `root`."""
+    member = members[name]
+    if member.of:
+        model, _ = loading.load(root / member.of, "cpu")
+        taught = pd.read_parquet(root / "taught.parquet")
+        samples = list(zip(taught["prompt"], taught["answer"], strict=True))
+        examples = samples if member.reads == "teacher" else best_answers()
+    else:
+        config = models.config(member.preset, vocab_size=len(tokenizer), context=CONTEXT)
+        model = models.build(config, _own(seed, member))
+        examples = open_ended.library(member.library, sizes.pairs, seed)
+    steps = sizes.more_steps if member.of else sizes.steps
+    train(
+        model,
+        tokenizer,
+        examples,
+        TrainConfig(
+            steps=steps,
+            batch_size=sizes.batch_size,
+            context=CONTEXT,
+            learning_rate=2e-3 if member.of else 5e-3,
+            seed=_own(seed, member),
+            checkpoint_every=steps,
+        ),
+        folder=folder,
+    )
 
 
 def _everything(n: int, seed: int) -> list[str]:
@@ -223,7 +214,7 @@ def _own(seed: int, member: Member) -> int:
 def every_request() -> list[open_ended.Request]:
     """Each topic of each kind with each name: what students are taught on."""
     found = [
-        open_ended.request(kind, topic, name)
+        open_ended.make_request(kind, topic, name)
         for kind in KINDS
         for topic in KINDS[kind].topics
         for name in open_ended.NAMES

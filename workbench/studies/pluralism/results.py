@@ -21,12 +21,12 @@ TUNED, OTHER, CHANCES = "tuned questions", "other questions", "chances"
 def table(answers: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """Distances of every model from everybody when nobody is named: `distances` of it, and column set."""
     asked = answers[answers["prompted"] == NOBODY]
-    found = distances(asked, [*plan.task.questions, *plan.chances.questions])
-    return found.assign(set=_sets(found["id"], plan.task.questions, plan.tuned))
+    measured = distances(asked, [*plan.task.questions, *plan.chances.questions])
+    return measured.assign(set=_sets(measured["id"], plan.task.questions, plan.tuned))
 
 
 def _sets(ids: pd.Series, questions: Sequence[Question], tuned: set[str]) -> list[str]:
-    known = {each.id: TUNED if each.id in tuned else OTHER for each in questions}
+    known = {question.id: TUNED if question.id in tuned else OTHER for question in questions}
     return [known.get(name, CHANCES) for name in ids]
 
 
@@ -38,48 +38,48 @@ def by_readout(asked: pd.DataFrame, plan: Plan) -> pd.DataFrame:
         (questions without an answer that could be read). simbench_score has no interval: it is a ratio.
     """
     questions = plan.task.questions
-    ours, guesses = distances(asked, questions), baselines(questions, plan.sizes.samples)
-    found = pd.concat([ours.assign(kind="model").drop(columns=["valid", "order"]),
+    measured, guesses = distances(asked, questions), baselines(questions, plan.sizes.samples)
+    compared = pd.concat([measured.assign(kind="model").drop(columns=["valid", "order"]),
                        guesses.assign(kind="baseline")])  # fmt: skip
     by = ["readout", "kind"]
-    table = pd.concat([summary(found, by), summary(asked.assign(kind="model"), by)], ignore_index=True)
+    table = pd.concat([summary(compared, by), summary(asked.assign(kind="model"), by)], ignore_index=True)
     guessing = guesses[guesses["readout"] == "equal shares"].set_index("id")["total_variation"]
-    for (readout, kind), part in found.groupby(by, sort=False):
+    for (readout, kind), part in compared.groupby(by, sort=False):
         score = measures.rescaled(part["total_variation"], guessing[part["id"]])  # on the questions it read
         table.loc[len(table)] = [readout, kind, "simbench_score", score, np.nan, np.nan, len(part)]
     unread = asked["shares"].isna().groupby(asked["readout"]).sum()
     return table.assign(unread=table["readout"].map(unread).fillna(0).astype(int))
 
 
-def by_topic(found: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+def by_topic(measured: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """Mean JSD (nats) of every model and of equal shares: columns topic, questions, and one for each."""
     equal = baselines(plan.task.questions, 1)
     equal = equal[equal["readout"] == "equal shares"].assign(arm="equal shares")
-    both = pd.concat([found[found["set"] != CHANCES], equal])
+    both = pd.concat([measured[measured["set"] != CHANCES], equal])
     wide = both.pivot_table(index="topic", columns="arm", values="jsd_nats", sort=False)
     n = both.groupby("topic", sort=False)["id"].nunique().rename("questions")
     return pd.concat([n, wide], axis=1).reset_index()
 
 
-def before_and_after(found: pd.DataFrame) -> pd.DataFrame:
+def before_and_after(measured: pd.DataFrame) -> pd.DataFrame:
     """Means by arm and set of questions, over all seeds: `summary` of it."""
-    return summary(found, ["arm", "set"])
+    return summary(measured, ["arm", "set"])
 
 
 def steered_by_arm(answers: pd.DataFrame, task: Task) -> pd.DataFrame:
     """What naming the group changes, for every model: `steered` of it by arm and seed."""
-    asked = answers[answers["id"].isin({each.id for each in task.questions})]
+    asked = answers[answers["id"].isin({question.id for question in task.questions})]
     return steered(steering(asked, task), ["arm", "seed"])
 
 
 def shares(answers: pd.DataFrame, questions: Sequence[Question]) -> pd.DataFrame:
     """Every option's share: columns arm, id, prompt, option, people, model (mean over seeds)."""
-    known = {each.id: each for each in questions}
+    known = {question.id: question for question in questions}
     asked = answers[(answers["prompted"] == NOBODY) & answers["id"].isin(known) & answers["shares"].notna()]
     rows = [
-        (row.arm, row.id, known[row.id].prompt, option, known[row.id].people.dist[place], row.shares[place])
+        (row.arm, row.id, known[row.id].prompt, option, known[row.id].people.dist[index], row.shares[index])
         for row in asked.itertuples()
-        for place, option in enumerate(known[row.id].options)
+        for index, option in enumerate(known[row.id].options)
     ]
     frame = pd.DataFrame(rows, columns=["arm", "id", "prompt", "option", "people", "model"])
     return (
@@ -91,8 +91,8 @@ def matrix(answers: pd.DataFrame, task: Task) -> pd.DataFrame:
     """Mean distance of every model asked as one group from the answers of another: columns arm, prompted,
     target, jsd_nats, n (questions).
     """
-    found = steering(answers[answers["id"].isin({each.id for each in task.questions})], task)
-    by = found.groupby(["arm", "prompted", "target"], sort=False)
+    steered_rows = steering(answers[answers["id"].isin({question.id for question in task.questions})], task)
+    by = steered_rows.groupby(["arm", "prompted", "target"], sort=False)
     return by.agg(jsd_nats=("jsd_nats", "mean"), n=("id", "nunique")).reset_index()
 
 
@@ -100,14 +100,14 @@ def covered(replies: pd.DataFrame, task: Task, holds: overton.Holds) -> pd.DataF
     """Which views every model's sampled replies hold: `overton.coverage`, with columns arm and seed.
 
     Args:
-        replies: of `pluralism_arms.fit_all`.
+        replies: of `experiment.train_all`.
         task: its questions.
         holds: `overton.by_entailment` or `overton.by_embedding`.
     """
-    known = {each.id: each for each in task.questions}
-    own = replies[replies["id"].isin(known)]
-    found = overton.coverage([known[name] for name in own["id"]], own["replies"].tolist(), holds)
-    return found.assign(arm=own["arm"].tolist(), seed=own["seed"].tolist())
+    known = {question.id: question for question in task.questions}
+    asked = replies[replies["id"].isin(known)]
+    coverage = overton.coverage([known[name] for name in asked["id"]], asked["replies"].tolist(), holds)
+    return coverage.assign(arm=asked["arm"].tolist(), seed=asked["seed"].tolist())
 
 
 def drawn_chances(replies: pd.DataFrame, plan: Plan) -> pd.DataFrame:
@@ -120,7 +120,7 @@ def drawn_chances(replies: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     rows = []
     for question in plan.chances.questions:
         for arm, part in replies[replies["id"] == question.id].groupby("arm", sort=False):
-            texts = [text for own in part["replies"] for text in own]
+            texts = [text for sampled in part["replies"] for text in sampled]
             counts = option_counts(texts, question.options)
             total = counts.sum()
             expected = np.array(question.people.dist) * total
@@ -131,11 +131,11 @@ def drawn_chances(replies: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=names)
 
 
-def claims(found: pd.DataFrame, gains: pd.DataFrame) -> list[Claim]:
+def claims(measured: pd.DataFrame, gains: pd.DataFrame) -> list[Claim]:
     """What tuning does; intervals are over questions, with all seeds of each.
 
     Args:
-        found: `table`.
+        measured: `table`.
         gains: `steered_by_arm`; empty where the questions have no groups.
     """
     aligned = "Aligned models are further (JS) from people's answers than their base models"
@@ -143,7 +143,7 @@ def claims(found: pd.DataFrame, gains: pd.DataFrame) -> list[Claim]:
     sharper = "Preference tuning sharpens a model's distribution"
     distance, entropy = ("jsd_nats", "JSD, nats"), ("entropy_ratio", "entropy, model over people")
     tuning, steer = "Before and after tuning", "Steering matrix"
-    tuned, other = (found[found["set"] == name] for name in (TUNED, OTHER))
+    tuned, other = (measured[measured["set"] == name] for name in (TUNED, OTHER))
     compared = [
         ("majority-tuning-moves-away", tuned, distance, DPO, BEFORE, aligned, tuning,
          "Tuning to the majority's answer moves the model away from the people."),

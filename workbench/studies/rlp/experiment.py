@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora import thoughts
 from workbench.engine import loading
-from workbench.engine.parallel import run_parallel
 from workbench.engine.rl.grpo import reinforce
 from workbench.engine.sampling.sampler import Completion, SamplingParams
 from workbench.engine.sampling.scoring import prompt_tokens
@@ -24,6 +22,7 @@ from workbench.engine.training.checkpoints import SETTINGS
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.files import cached_table
+from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.rlp import language
 from workbench.studies.rlp.data import HELD_OUT, Embedded
 from workbench.studies.rlp.method import InformationGain, Position, Thinking, rlp, rows_of, score
@@ -33,9 +32,10 @@ LEARNT = 3  # passes that reading a token to learn from it costs: forward once, 
 DRAWN = 5  # a drawn one: as it is drawn, as it is scored, and as it is learnt from
 SNAPSHOTS, LOOKED_AT = 8, 6  # how often thoughts are looked at in a training, and at how many places
 TABLES = ("predictions", "replies", "thought")
+START = "start"  # folder of what the arms of a repetition begin with
 
 
-def fit_all(folder: Path, plan: Plan, log: Callable[..., None]) -> dict[str, pd.DataFrame]:
+def train_all(folder: Path, plan: Plan, log: Callable[..., None]) -> dict[str, pd.DataFrame]:
     """Trains and asks every arm in every repetition; what is done stays in `folder`, a killed run goes on.
 
     Args:
@@ -47,80 +47,67 @@ def fit_all(folder: Path, plan: Plan, log: Callable[..., None]) -> dict[str, pd.
         Tables with the columns arm and seed: `predictions` (see `predictions`), `replies` and `thought` (see
         `rlp_task.ask`; free, and with a thought asked for), `snapshots` (step, before, thought, after).
     """
-    seeds = range(plan.seed, plan.seed + plan.sizes.seeds)
-    run_parallel(
-        _repetition,
-        {str(seed): (folder / f"seed-{seed}", plan, seed) for seed in seeds},
-        total=len(plan.arms),
-        log=lambda seed, row: log(seed=int(seed), **row) if "step" in row else None,
-        processes=min(torch.get_num_threads(), len(seeds)) if plan.model == "embedded" else 1,
-        unit="arm",
+    run_arms(
+        folder,
+        plan.arms,
+        plan.seeds,
+        partial(train_arm, plan, folder),
+        together=plan.arms,
+        processes=None if plan.model == "embedded" else 1,
+        log=lambda arm, seed, row: log(arm=arm, seed=seed, **row),
     )
-    found = {table: _collected(folder, plan, seeds, table) for table in TABLES}
-    return found | {
-        "snapshots": _collected(folder, plan, seeds, "thoughts-*").sort_values("step", kind="stable")
-    }
+    tables = {table: _collected(folder, plan, table) for table in TABLES}
+    return tables | {"snapshots": _collected(folder, plan, "thoughts-*").sort_values("step", kind="stable")}
 
 
 def prepare(folder: Path, plan: Plan) -> Path:
-    """The folder of the first repetition, with its base in it."""
+    """The folder of the first repetition's beginning, with its base in it."""
+    start = arm_folder(folder, START, plan.seed)
     if plan.model == "embedded":
-        language.imitate(folder / f"seed-{plan.seed}", plan.sizes.language, plan.seed)
-    return folder / f"seed-{plan.seed}"
+        language.imitate(start, plan.sizes.language, plan.seed)
+    return start
 
 
 def history(folder: Path, plan: Plan) -> pd.DataFrame:
-    """What the reinforcements of `fit_all` have logged: the columns of `rlp` and `reinforce`, arm, seed."""
+    """What the reinforcements of `train_all` have logged: the columns of `rlp` and `reinforce`, arm, seed."""
     frames = [
-        pd.DataFrame(_rows(folder / f"seed-{seed}" / _name(arm))).assign(arm=arm, seed=seed)
-        for seed in range(plan.seed, plan.seed + plan.sizes.seeds)
+        pd.DataFrame(_rows(folder, arm, seed)).assign(arm=arm, seed=seed)
+        for seed in plan.seeds
         for arm in plan.arms
         if arm not in (BASE, TOKENS, COMPUTE)
     ]
     return pd.concat(frames, ignore_index=True)
 
 
-def _collected(folder: Path, plan: Plan, seeds: Sequence[int], table: str) -> pd.DataFrame:
-    frames = [
-        pd.read_parquet(place).assign(arm=arm, seed=seed)
-        for seed in seeds
-        for arm in plan.arms
-        for place in sorted((folder / f"seed-{seed}").glob(_place(folder, arm, table).name))
-    ]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+def _collected(folder: Path, plan: Plan, table: str) -> pd.DataFrame:
+    frame = collect(folder, plan.arms, plan.seeds, table)
+    return frame.reindex(columns=[*(name for name in frame if name != "seed"), "seed"])
 
 
-def _place(folder: Path, arm: str, table: str) -> Path:
-    return folder / f"{_name(arm)}-{table}.parquet"
+def train_arm(
+    plan: Plan, root: Path, folder: Path, arm: str, seed: int, *, log: Callable[[dict], None]
+) -> None:
+    """One arm: learns from its beginning, which is in `root`, and is asked."""
+    start = arm_folder(root, START, seed)
+    if arm == BASE and plan.model == "embedded":
+        language.imitate(start, plan.sizes.language, seed)
+    chosen = cached_table(start / "positions.parquet", partial(_chosen, start, plan))
+    places = list(chosen.itertuples(index=False, name=None))
+    begin = arm_folder(root, RLP, seed) / "model" if arm == BOTH else plan.base(start)
+    model, tokenizer = loading.load(begin, plan.device)
+    _train(root, folder, plan, arm, seed, model, tokenizer, places, log)
+    _ask(folder, plan, model, tokenizer, places)
 
 
-def _name(arm: str) -> str:
-    return arm.replace(",", "").replace(" ", "-")
-
-
-def _repetition(folder: Path, plan: Plan, seed: int, *, log: Callable[[dict], None]) -> None:
-    if plan.model == "embedded":
-        language.imitate(folder, plan.sizes.language, seed)
-    # Chosen by the base, so that all arms are asked at the same places.
-    places = plan.source.chosen(plan.sizes.tested, HELD_OUT, *loading.load(plan.base(folder), plan.device))
-    for number, arm in enumerate(plan.arms, 1):
-        if not _place(folder, arm, TABLES[0]).exists():
-            model, tokenizer = loading.load(_beginning(folder, plan, arm), plan.device)
-            tell = partial(_tell, log, arm, number - 1)
-            _train(folder, plan, arm, seed, model, tokenizer, places, tell)
-            _ask(folder, plan, arm, model, tokenizer, places)
-        log({"tokens": number})
-
-
-def _tell(log: Callable[[dict], None], arm: str, done: int, row: dict[str, float]) -> None:
-    log({**row, "arm": arm, "read": row["tokens"], "tokens": done})  # the bar above counts arms by that name
-
-
-def _beginning(folder: Path, plan: Plan, arm: str) -> str | Path:
-    return folder / _name(RLP) if arm == BOTH else plan.base(folder)
+def _chosen(start: Path, plan: Plan) -> pd.DataFrame:
+    """Where all arms are asked: chosen by the base."""
+    model, tokenizer = loading.load(plan.base(start), plan.device)
+    places = plan.source.chosen(plan.sizes.tested, HELD_OUT, model, tokenizer)
+    return pd.DataFrame(places, columns=["before", "after"])
 
 
 def _train(
+    root: Path,
     folder: Path,
     plan: Plan,
     arm: str,
@@ -132,7 +119,7 @@ def _train(
 ) -> None:
     """Trains the model in place; the base stays as it is."""
     sizes, source = plan.sizes, plan.source
-    common = {"folder": folder / _name(arm), "seed": seed, "lora": plan.lora}
+    common = {"folder": folder / "model", "seed": seed, "lora": plan.lora}
     watching = {"log": lambda row: (log(row), _snapshot(folder, plan, arm, model, tokenizer, places, row))}
     n = sizes.rlp * sizes.prompts
     if arm in (RLP, PURE, RPT, ANYWHERE):
@@ -142,7 +129,7 @@ def _train(
             tokenizer,
             choose(n, seed, model, tokenizer),
             plan.thinking,
-            plan.policy,
+            plan.config,
             steps=sizes.rlp,
             next_token_weight=plan.next_token_weight if arm in (RLP, RPT) else 0.0,
             baseline=plan.baseline,
@@ -153,12 +140,12 @@ def _train(
         )
     elif arm in (GRPO, BOTH):
         rows = [{"prompt": item.question, "item": item} for item in source.items(n // 2, seed)]
-        policy = replace(plan.policy, max_new_tokens=language.longest(source.slots), stop=(thoughts.END,))
-        reinforce(model, tokenizer, rows, verified, policy, steps=sizes.grpo, **watching, **common)
+        config = replace(plan.config, max_new_tokens=language.longest(source.slots), stop=(thoughts.END,))
+        reinforce(model, tokenizer, rows, verified, config, steps=sizes.grpo, **watching, **common)
     elif arm in (TOKENS, COMPUTE):
         texts, length = source.documents(n, seed), {"epochs": 1}
         if arm == COMPUTE:
-            tokens = int(_rows(folder / _name(RLP))[-1]["tokens"]) * DRAWN // LEARNT
+            tokens = int(_rows(root, RLP, seed)[-1]["tokens"]) * DRAWN // LEARNT
             mean = np.mean([len(ids) + 1 for ids in encode(tokenizer, texts)])
             texts, length = source.documents(int(tokens / mean) + 1, seed), {"tokens": tokens}
         config = TrainConfig(
@@ -169,7 +156,7 @@ def _train(
             lora=plan.lora,
             seed=seed,
         )
-        train(model, tokenizer, texts, config, folder=folder / _name(arm), log=log)
+        train(model, tokenizer, texts, config, folder=folder / "model", log=log)
 
 
 def verified(completions: Sequence[Completion], rows: Sequence[dict[str, Any]]) -> list[float]:
@@ -177,9 +164,9 @@ def verified(completions: Sequence[Completion], rows: Sequence[dict[str, Any]]) 
     return [float(row["item"].right(each.text)) for each, row in zip(completions, rows, strict=True)]
 
 
-def _rows(folder: Path) -> list[dict[str, float]]:
-    """What a finished training has logged."""
-    return json.loads((folder / SETTINGS).read_text())["rows"]
+def _rows(folder: Path, arm: str, seed: int) -> list[dict[str, float]]:
+    """What the training of an arm that has finished has logged."""
+    return json.loads((arm_folder(folder, arm, seed) / "model" / SETTINGS).read_text())["rows"]
 
 
 # --------------------------------------------------------------------------------- asking
@@ -209,13 +196,12 @@ def _snapshot(
             "after": [after for _, after in places[:LOOKED_AT]],
         })  # fmt: skip
 
-    cached_table(_place(folder, arm, f"thoughts-{step}"), think)
+    cached_table(folder / f"thoughts-{step}.parquet", think)
 
 
 def _ask(
     folder: Path,
     plan: Plan,
-    arm: str,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     places: Sequence[Position],
@@ -224,11 +210,11 @@ def _ask(
     if isinstance(plan.source, Embedded):
         chains, aims = plan.source.asked(sizes.tested)
         free = [asking(chains, draws=sizes.draws), asking(aims, draws=2 * sizes.draws)]
-        cached_table(_place(folder, arm, "replies"), lambda: pd.concat(free, ignore_index=True))
+        cached_table(folder / "replies.parquet", lambda: pd.concat(free, ignore_index=True))
         thought = asking(chains, draws=sizes.draws, thinking=True)
-        cached_table(_place(folder, arm, "thought"), lambda: thought)
+        cached_table(folder / "thought.parquet", lambda: thought)
     found = predictions(model, tokenizer, places, plan.thinking, draws=sizes.draws, seed=plan.seed)
-    cached_table(_place(folder, arm, TABLES[0]), lambda: found)
+    cached_table(folder / "predictions.parquet", lambda: found)
 
 
 def predictions(

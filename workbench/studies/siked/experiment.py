@@ -8,21 +8,20 @@ only` without the teacher's.
 
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from workbench.corpora.loaders.solutions import STRATEGIES
 from workbench.corpora.problems import Problem
 from workbench.engine import loading
-from workbench.engine.parallel import run_parallel
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.files import atomic_folder, cached_table
 from workbench.studies.common import word_problems
+from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.siked import data, method
 from workbench.studies.siked.data import Sizes, Task
 from workbench.studies.siked.method import DistillConfig
@@ -60,38 +59,28 @@ def base(folder: Path, sizes: Sizes, params: Any, log: Callable[..., None]) -> s
     return word_problems.base(folder, sizes.course, params, log, told, data.kinds(of_base=True))
 
 
-def fit_all(folder: Path, base: str, task: Task, sizes: Sizes, params: Any) -> pd.DataFrame:
+def train_all(folder: Path, base: str, task: Task, sizes: Sizes, params: Any) -> pd.DataFrame:
     """Teaches every student of every seed, and asks it the test: columns seed, arm, kind, item, strategy,
     text, verdict.
 
     On the CPU they are shared out between its cores; what is done stays in `folder`.
     """
-    learners = arms(params, task)
-    device = loading.pick_device(params.device)
-    common = (base, task, sizes, params.bias, device)
-    singly = {arm: how for arm, how in learners.items() if "only" in how}
-    several = {arm: how for arm, how in learners.items() if "only" not in how}
-    tasks = {}
-    for group, own in (("several", several), ("single", singly)):
-        for seed in range(sizes.seeds):
-            place = folder / f"seed-{seed}"
-            if not (place / _name(list(own)[-1]) / "test.parquet").exists():
-                tasks[f"{group}-{seed}"] = (place, *common, own, params.seed + seed)
-    if tasks:
-        run_parallel(
-            _teach,
-            tasks,
-            total=len(several),
-            log=lambda *_: None,
-            processes=min(torch.get_num_threads(), len(tasks)) if device == "cpu" else 1,
-            unit="student",
-        )
-    return _collected(folder, "test", sizes, learners)
+    learners, device = arms(params, task), loading.pick_device(params.device)
+    run_arms(
+        folder,
+        list(learners),
+        range(sizes.seeds),
+        partial(train_arm, learners, base, task, sizes, params.bias, params.seed, device),
+        unit="student",
+        together=[arm for arm in learners if arm in ("combined", *SHARED)],
+        device=device,
+    )
+    return collect(folder, list(learners), range(sizes.seeds), "test")
 
 
 def rounds(folder: Path, task: Task, sizes: Sizes, params: Any) -> pd.DataFrame:
     """The rounds of every student and seed: the columns of `siked.Learnt`, and arm and seed."""
-    return _collected(folder, "rounds", sizes, arms(params, task))
+    return collect(folder, list(arms(params, task)), range(sizes.seeds), "rounds")
 
 
 def held_out(folder: Path, told: pd.DataFrame) -> pd.DataFrame:
@@ -100,58 +89,42 @@ def held_out(folder: Path, told: pd.DataFrame) -> pd.DataFrame:
     """
     frames = []
     for row in told[["seed", "arm", "round"]].itertuples(index=False):
-        path = folder / f"seed-{row.seed}" / _name(row.arm) / f"round-{row.round}" / "held_out.parquet"
+        path = arm_folder(folder, row.arm, row.seed) / f"round-{row.round}" / "held_out.parquet"
         if path.exists():  # a round in which nothing was learnt has none
             found = pd.read_parquet(path, columns=["id", "verdict"])
             frames.append(found.assign(right=found["verdict"] == "correct", **row._asdict()))
     return pd.concat(frames, ignore_index=True).drop(columns="verdict")
 
 
-def _collected(folder: Path, name: str, sizes: Sizes, learners: Iterable[str]) -> pd.DataFrame:
-    """One table of each student and seed, put together."""
-    frames = [
-        pd.read_parquet(folder / f"seed-{seed}" / _name(arm) / f"{name}.parquet").assign(seed=seed, arm=arm)
-        for seed in range(sizes.seeds)
-        for arm in learners
-    ]
-    return pd.concat(frames, ignore_index=True)
-
-
-def _name(arm: str) -> str:
-    return arm.replace(" ", "-")
-
-
-def _teach(
-    folder: Path,
+def train_arm(
+    arms: Mapping[str, dict[str, Any]],
     base: str,
     task: Task,
     sizes: Sizes,
     bias: str,
+    first_seed: int,
     device: str,
-    arms: Mapping[str, dict[str, Any]],
+    folder: Path,
+    arm: str,
     seed: int,
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
-    for number, (arm, settings) in enumerate(arms.items(), 1):
-        place, settings = folder / _name(arm), dict(settings)
-        if (place / "test.parquet").exists():
-            log({"tokens": number})
-            continue
-        rows = task.teacher
-        if only := settings.pop("only", None):
-            rows = rows[rows["strategy"] == only]
-        elif bias != "none":
-            settings["priority"] = [bias, *(name for name in STRATEGIES if name != bias)]
-        for other, part in SHARED.get(arm, {}).items():
-            if (folder / other / part).exists() and not (place / part).exists():
-                with atomic_folder(place / part) as new:
-                    shutil.copytree(folder / other / part, new, dirs_exist_ok=True)
-        given = (base, rows, task.train, task.held_out, sizes.lesson)
-        learnt = method.distill(place, *given, device=device, seed=seed, **settings)
-        cached_table(place / "rounds.parquet", lambda found=learnt.rounds: found)
-        cached_table(place / "test.parquet", partial(_asked, learnt.folder, task.tests, sizes.lesson, device))
-        log({"tokens": number})
+    """One student: takes over what another has begun with, learns, and is asked the test."""
+    settings, rows = dict(arms[arm]), task.teacher
+    if only := settings.pop("only", None):
+        rows = rows[rows["strategy"] == only]
+    elif bias != "none":
+        settings["priority"] = [bias, *(name for name in STRATEGIES if name != bias)]
+    for other, part in SHARED.get(arm, {}).items():
+        shared = folder.with_name(other) / part
+        if shared.exists() and not (folder / part).exists():
+            with atomic_folder(folder / part) as new:
+                shutil.copytree(shared, new, dirs_exist_ok=True)
+    given = (base, rows, task.train, task.held_out, sizes.lesson)
+    learnt = method.distill(folder, *given, device=device, seed=first_seed + seed, **settings)
+    cached_table(folder / "rounds.parquet", lambda: learnt.rounds)
+    cached_table(folder / "test.parquet", lambda: _asked(learnt.folder, task.tests, sizes.lesson, device))
 
 
 def _asked(

@@ -32,7 +32,7 @@ def shares(frame: pd.DataFrame) -> pd.DataFrame:
     """
     rows, names = [], [*STRATEGIES, "none"]
     for name in names:
-        chosen = frame[[f"chose_{each}" for each in names]].sum(axis=1)
+        chosen = frame[[f"chose_{strategy}" for strategy in names]].sum(axis=1)
         rows.append(frame[["arm", "round"]].assign(strategy=name, share=frame[f"chose_{name}"] / chosen))
     return pd.concat(rows).groupby(["arm", "round", "strategy"], sort=False)["share"].mean().reset_index()
 
@@ -50,14 +50,14 @@ def solved(folder: Path) -> pd.DataFrame:
     return by.value_counts().rename_axis("solved_by").rename("questions").reset_index()
 
 
-def same_steps(folder: Path, told: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
+def same_steps(folder: Path, rounds: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
     """SIKeD's own right solutions that calculate what the teacher's does, in order.
 
     Others may be other ways, or right by luck: the check of answers, all that the method has, passes both.
 
     Args:
-        folder: of `rounds.fit_all`.
-        told: of `rounds.rounds`.
+        folder: of `experiment.train_all`.
+        rounds: of `experiment.rounds`.
         teacher: the task's.
 
     Returns:
@@ -65,30 +65,30 @@ def same_steps(folder: Path, told: pd.DataFrame, teacher: pd.DataFrame) -> pd.Da
     """
     known = {(row.id, row.strategy): _steps(row.text) for row in teacher.itertuples()}
     frames = []
-    for row in told[told["arm"] == "SIKeD"].itertuples():
+    for row in rounds[rounds["arm"] == "SIKeD"].itertuples():
         path = folder / f"seed-{row.seed}" / "SIKeD" / f"round-{row.round}" / "wrote"
         if path.exists():
             frames.append(pd.read_parquet(path).assign(round=row.round, seed=row.seed))
     if not frames:
         return pd.DataFrame(columns=["round", "strategy", "share", "n"])
     wrote = pd.concat(frames, ignore_index=True)
-    own = wrote[wrote["verdict"] == "correct"].drop_duplicates(["seed", "round", "id", "strategy"])
-    own = own[[key in known for key in zip(own["id"], own["strategy"], strict=True)]]
-    same = [_steps(row.text) == known[row.id, row.strategy] for row in own.itertuples()]
-    found = own.assign(same=same).groupby(["round", "strategy"])["same"].agg(["mean", "size"])
-    return found.rename(columns={"mean": "share", "size": "n"}).reset_index()
+    right = wrote[wrote["verdict"] == "correct"].drop_duplicates(["seed", "round", "id", "strategy"])
+    right = right[[key in known for key in zip(right["id"], right["strategy"], strict=True)]]
+    same = [_steps(row.text) == known[row.id, row.strategy] for row in right.itertuples()]
+    shares = right.assign(same=same).groupby(["round", "strategy"])["same"].agg(["mean", "size"])
+    return shares.rename(columns={"mean": "share", "size": "n"}).reset_index()
 
 
 def _steps(text: str) -> list[tuple[str, ...]]:
     """The calculations of a solution, `7 - 2` or `left = 7 - a`, with earlier results by their place."""
-    places: dict[str, str] = {}
-    found = []
+    earlier: dict[str, str] = {}
+    steps = []
     for name, left, sign, right in _STEP.findall(text):
-        operands = [places.get(operand, operand) for operand in (left, right)]
-        found.append((sign[0], *(sorted(operands) if sign[0] in "+*" else operands)))
+        operands = [earlier.get(operand, operand) for operand in (left, right)]
+        steps.append((sign[0], *(sorted(operands) if sign[0] in "+*" else operands)))
         if name:
-            places[name] = f"step {len(found)}"
-    return found
+            earlier[name] = f"step {len(steps)}"
+    return steps
 
 
 def progress(frame: pd.DataFrame) -> pd.DataFrame:
@@ -99,25 +99,25 @@ def progress(frame: pd.DataFrame) -> pd.DataFrame:
         "divergence": "KL, mixture from student",
         **{f"alpha_{name}": f"alpha, {name}" for name in STRATEGIES},
     }
-    own = frame[~frame["arm"].isin(STRATEGIES)].rename(columns=names)
-    long = own.melt(["arm", "round"], list(names.values()), "measure", "value")
+    several = frame[~frame["arm"].isin(STRATEGIES)].rename(columns=names)
+    long = several.melt(["arm", "round"], list(names.values()), "measure", "value")
     return long.groupby(["arm", "round", "measure"], sort=False)["value"].mean().reset_index()
 
 
 def remarks(frame: pd.DataFrame) -> list[str]:
     """Strategies in which a student learnt no solution of its own, by round, or that it never chose."""
     several = frame[~frame["arm"].isin(STRATEGIES)]
-    found = []
+    sentences = []
     for (arm, number), part in several[several["round"] > 0].groupby(["arm", "round"], sort=False):
-        own = {name: part[f"n_{name}"] * (1 - part[f"alpha_{name}"].fillna(1)) for name in STRATEGIES}
-        times = {name: (own[name] < 0.5).sum() for name in STRATEGIES}
+        learnt = {name: part[f"n_{name}"] * (1 - part[f"alpha_{name}"].fillna(1)) for name in STRATEGIES}
+        times = {name: (learnt[name] < 0.5).sum() for name in STRATEGIES}
         silent = [f"{name} ({n} of {len(part)} repetitions)" for name, n in times.items() if n]
         if arm != "combined" and silent:
-            found.append(f"{arm}, round {number}: learnt no solution of its own in {', '.join(silent)}")
+            sentences.append(f"{arm}, round {number}: learnt no solution of its own in {', '.join(silent)}")
     for arm, part in several[several["chosen"]].groupby("arm", sort=False):
         if never := [name for name in STRATEGIES if (part[f"chose_{name}"] == 0).all()]:
-            found.append(f"{arm}: never chose {', '.join(never)} by itself in the end")
-    return found
+            sentences.append(f"{arm}: never chose {', '.join(never)} by itself in the end")
+    return sentences
 
 
 # ------------------------------------------------------------------------------- claims
