@@ -88,9 +88,9 @@ def compare(
     from workbench.cli import compare as _compare
     from workbench.cli import compare_page
 
-    found = _compare.compare(first, second, [name.strip() for name in item.split(",") if name.strip()])
-    page = compare_page.write(found, out_file or reports_folder() / compare_page.page_name(found))
-    _compare.show(found, out)
+    comparison = _compare.compare(first, second, [name.strip() for name in item.split(",") if name.strip()])
+    page = compare_page.write(comparison, out_file or reports_folder() / compare_page.page_name(comparison))
+    _compare.show(comparison, out)
     out.print(Text.assemble("\nPage: ", (short_path(page), "bold")), soft_wrap=True)
 
 

@@ -76,13 +76,13 @@ def _tables(
             for side in (a, b)
         ]
         columns = list(next(iter(sides[0].values())))
-        own = list(items) if set(items) <= set(columns) else []
-        used = used or bool(own)
-        if not own and not paired.item_columns(columns):
+        columns_given = list(items) if set(items) <= set(columns) else []
+        used = used or bool(columns_given)
+        if not columns_given and not paired.item_columns(columns):
             without.append(name)
             continue
         try:
-            table = paired.compare(*sides, own)
+            table = paired.compare(*sides, columns_given)
         except UserError as error:
             refused[name] = str(error)
             continue
@@ -116,33 +116,33 @@ def last_values(curves: pd.DataFrame) -> pd.DataFrame:
     return order.merge(means.reindex(columns=["A", "B"]).reset_index(), on=["metric", "series"])
 
 
-def show(found: Comparison, console: Console) -> None:
+def show(comparison: Comparison, console: Console) -> None:
     """Print what differs."""
-    for run in _runs(found):
+    for run in described_runs(comparison):
         line = Text.assemble((f"{run['run']:3}", "bold"), f"{run['notebook']}/{run['key']}")
         console.print(line.append(f"  {run['set']}", style="dim"), soft_wrap=True)
-    rows = lab.parameters(found.first, found.second)
+    rows = lab.parameters(comparison.first, comparison.second)
     _print(console, "Parameters that differ" if rows else "No parameter differs", ["A", "B"], rows)
-    if code := lab.code(found.first, found.second):
+    if code := lab.code(comparison.first, comparison.second):
         console.print(Text(f"  Code that differs: {', '.join(code)}", style="dim"))
-    if ends := _ends(found):
+    if ends := last_rows(comparison):
         _print(console, "Last logged values", ["A", "B", "B − A"], ends)
-    if found.same:
-        console.print(Text(f"  Alike at every step: {sanitize(', '.join(found.same))}", style="dim"))
-    for name, table in found.tables.items():
-        shown = _table(table)
+    if comparison.same:
+        console.print(Text(f"  Alike at every step: {sanitize(', '.join(comparison.same))}", style="dim"))
+    for name, table in comparison.tables.items():
+        shown = table_rows(table)
         rows = [[row["heading"]] if "heading" in row else row["cells"] for row in shown["rows"]]
         title = f"{name}, paired by {' + '.join(table.items)}: {table.n:,} items in common"
         _print(console, title, shown["heads"][1:], rows[:_ROWS])
         more = [f"{len(rows) - _ROWS} more lines on the page."] if len(rows) > _ROWS else []
-        for note in [*more, *_notes(table)]:
+        for note in [*more, *notes_on(table)]:
             console.print(Text(f"  {note}", style="dim"), soft_wrap=True)
-    for name, reason in found.refused.items():
+    for name, reason in comparison.refused.items():
         console.print(Text(f"\n{sanitize(f'{name}: {reason}')}", style="yellow"), soft_wrap=True)
-    if found.without:
+    if comparison.without:
         console.print(
             Text(
-                f"\nNo column names items, or none is measured: {sanitize(', '.join(found.without))}",
+                f"\nNo column names items, or none is measured: {sanitize(', '.join(comparison.without))}",
                 style="dim",
             )
         )
@@ -163,7 +163,7 @@ def _print(console: Console, title: str, heads: list[str], rows: Sequence[Sequen
         console.print(table)
 
 
-def _runs(found: Comparison) -> list[dict[str, str]]:
+def described_runs(comparison: Comparison) -> list[dict[str, str]]:
     return [
         {
             "run": run,
@@ -173,70 +173,70 @@ def _runs(found: Comparison) -> list[dict[str, str]]:
             "set": sanitize("  ".join(f"{name}={record['params'].get(name)}" for name in record["set"]), 300),
             "started": sanitize(record["started"][:16].replace("T", " ")),
         }
-        for side in (found.first, found.second)
+        for side in (comparison.first, comparison.second)
         for run, record in side.records.items()
     ]
 
 
-def _ends(found: Comparison) -> list[tuple[str, ...]]:
-    if found.curves.empty:
+def last_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    if comparison.curves.empty:
         return []
     return [
         (_named(row.metric, row.series), _number(row.A), _number(row.B), claims.number(row.B - row.A))
-        for row in last_values(found.curves).itertuples()
+        for row in last_values(comparison.curves).itertuples()
     ]
 
 
-def _table(table: paired.Compared) -> dict[str, Any]:
+def table_rows(table: paired.Compared) -> dict[str, Any]:
     """Heads and rows of one table; where there are conditions each measure is a heading of its own."""
     rows: list[dict[str, Any]] = []
-    for measure, own in groupby(table.differences, key=lambda each: each.measure):
+    for measure, own in groupby(table.differences, key=lambda difference: difference.measure):
         group = list(own)
-        if any(each.condition for each in group):
+        if any(difference.condition for difference in group):
             rows.append({"heading": sanitize(measure, 200)})
-        pictures = [(each.over_items.value, *_widest(each)) for each in group]
-        reach = _reach(pictures)
-        for each, picture in zip(group, pictures, strict=True):
+        pictures = [(difference.over_items.value, *_widest(difference)) for difference in group]
+        reach = widest_reach(pictures)
+        for difference, picture in zip(group, pictures, strict=True):
             cells = [
-                sanitize(each.condition or measure, 80),
-                _number(each.first),
-                _number(each.second),
-                claims.number(each.over_items.value),
-                *map(_range, _intervals(each).values()),
-                f"{each.over_items.n:,}",
+                sanitize(difference.condition or measure, 80),
+                _number(difference.first),
+                _number(difference.second),
+                claims.number(difference.over_items.value),
+                *map(_range, _intervals(difference).values()),
+                f"{difference.over_items.n:,}",
             ]
             rows.append({"cells": cells, "picture": claims.interval(*picture, reach)})
     names = _intervals(table.differences[0]) if table.differences else ()
     return {"heads": ["", "A", "B", "B − A", *names, "n"], "rows": rows}
 
 
-def _reach(pictures: Sequence[tuple[float, float, float]]) -> float:
+def widest_reach(pictures: Sequence[tuple[float, float, float]]) -> float:
     """The largest number of some intervals, so that they can be drawn on one scale."""
     return max((abs(end) for picture in pictures for end in picture if math.isfinite(end)), default=0.0)
 
 
-def _widest(each: paired.Difference) -> tuple[float, float]:
-    found = max(_intervals(each).values(), key=lambda interval: interval.high - interval.low)
-    return found.low, found.high
+def _widest(difference: paired.Difference) -> tuple[float, float]:
+    widest = max(_intervals(difference).values(), key=lambda interval: interval.high - interval.low)
+    return widest.low, widest.high
 
 
-def _intervals(each: paired.Difference) -> dict[str, Interval]:
-    if each.over_runs is None:
-        return {"95 % interval": each.over_items}
-    return {"95 %, items drawn": each.over_items, "95 %, runs drawn": each.over_runs}
+def _intervals(difference: paired.Difference) -> dict[str, Interval]:
+    if difference.over_runs is None:
+        return {"95 % interval": difference.over_items}
+    return {"95 %, items drawn": difference.over_items, "95 %, runs drawn": difference.over_runs}
 
 
-def _notes(table: paired.Compared) -> list[str]:
+def notes_on(table: paired.Compared) -> list[str]:
     notes = {
         "The same in every item": dict.fromkeys(name.partition(" = ")[0] for name in table.identical),
         "Not in every run, so left out": table.left_out,
         "One value a run": table.labels,
     }
-    said = [f"{start}: {sanitize(', '.join(names), 500)}." for start, names in notes.items() if names]
+    lines = [f"{start}: {sanitize(', '.join(names), 500)}." for start, names in notes.items() if names]
     numbered = (
         "Items are known by their numbers alone: make sure that a number is the same item in every run."
     )
-    return [*said, numbered] if table.numbered else said
+    return [*lines, numbered] if table.numbered else lines
 
 
 def _named(name: str, condition: str) -> str:
@@ -247,7 +247,8 @@ def _number(value: float) -> str:
     return claims.number(value).removeprefix("+")
 
 
-def _range(found: Interval) -> str:
-    if found.low == found.high == 0:
+def _range(interval: Interval) -> str:
+    low, high = interval.low, interval.high
+    if low == high == 0:
         return "alike in every item"
-    return f"{claims.number(found.low)} to {claims.number(found.high)}" if found.low <= found.high else "none"
+    return f"{claims.number(low)} to {claims.number(high)}" if low <= high else "none"

@@ -80,10 +80,10 @@ def report(
     from workbench.lab import history, project
     from workbench.lab.report import publish
 
-    place = project.runs_folder()
+    runs_folder = project.runs_folder()
     folders = [
-        history.find_run(history.executed(place), asked) for asked in runs or ()
-    ] or history.newest_done(place)
+        history.find_run(history.executed(runs_folder), asked) for asked in runs or ()
+    ] or history.newest_done(runs_folder)
     if not folders:
         raise UserError("There is no finished run to report: `workbench run --all` makes them.")
     publish.one_each(folders)
@@ -92,7 +92,7 @@ def report(
     for folder in folders:
         publish.publish(folder, target, again=True)
         out.print(Text(f"✓ {short_path(publish.page_of(folder, target))}"))
-    index = publish.publish_index(target, [*publish.shown_runs(target, place), *folders])
+    index = publish.publish_index(target, [*publish.shown_runs(target, runs_folder), *folders])
     out.print(Text.assemble("\nReport: ", (short_path(index), "bold")), soft_wrap=True)
     if failed:
         raise typer.Exit(1)
@@ -124,8 +124,8 @@ def doctor() -> None:
     checks = examine()
     for check in checks:
         sign = ("✓", "green") if not check.advice else ("✗", "bold red") if check.needed else ("○", "yellow")
-        found = Text(check.found).append(f"\n{check.advice}" if check.advice else "", style="dim")
-        grid.add_row(Text(*sign), Text(check.name, style="bold"), found)
+        finding = Text(check.finding).append(f"\n{check.advice}" if check.advice else "", style="dim")
+        grid.add_row(Text(*sign), Text(check.name, style="bold"), finding)
     out.print(grid)
     if any(check.needed and check.advice for check in checks):
         raise typer.Exit(2)
@@ -141,15 +141,15 @@ def clean(
     from workbench.lab import history, project
 
     runs, reports = project.runs_folder(), reports_folder()
-    found = history.leftovers(runs, reports, older)
-    if not found:
+    reasons = history.leftovers(runs, reports, older)
+    if not reasons:
         out.print("Nothing to clean.")
         return
-    for path, reason in found.items():
+    for path, reason in reasons.items():
         out.print(Text.assemble((f"{reason:12} ", "yellow"), short_path(path)), soft_wrap=True)
-    if yes or typer.confirm(f"Delete these {len(found)}?"):
+    if yes or typer.confirm(f"Delete these {len(reasons)}?"):
         # Somebody may have gone on with one of them while the question stood.
-        gone = found.keys() & history.leftovers(runs, reports, older).keys()
+        gone = reasons.keys() & history.leftovers(runs, reports, older).keys()
         for path in gone:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         out.print(f"Deleted {len(gone)}.")

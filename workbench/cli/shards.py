@@ -76,7 +76,7 @@ def generate(
     The answers also stand together in answers.jsonl, which 10_hivemind takes as `generations`.
     """
     from workbench.engine.sampling.sampler import SamplingParams
-    from workbench.files import explain_write_error
+    from workbench.files import atomic_file
     from workbench.studies.hivemind.answer_files import SHARD, read_answers
 
     n = len(_prompts(prompts))
@@ -86,8 +86,8 @@ def generate(
     arguments = (prompts, model, folder, sampling, device)
     _share_out(_generate, arguments, folder, -(-n // SHARD), engine, jobs, address, cpus, gpus)
     path, answers = folder / "answers.jsonl", read_answers(folder)
-    with explain_write_error(path):
-        answers.to_json(path, orient="records", lines=True, force_ascii=False)
+    with atomic_file(path) as new:
+        answers.to_json(new, orient="records", lines=True, force_ascii=False)
     out.print(f"{len(answers):,} answers to {n:,} prompts: workbench run 10 -p generations={path} ...")
 
 

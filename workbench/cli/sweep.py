@@ -44,8 +44,8 @@ def sweep(
     check_address(address, engine)
     root = project.find_root()
     runs = project.runs_folder(root)
-    found = project.find_notebook(root, notebook)
-    planned = sweeps.plan_sweep(root, runs, found, params.pairs(parameter or []), yes)
+    study = project.find_notebook(root, notebook)
+    planned = sweeps.plan_sweep(root, runs, study, params.pairs(parameter or []), yes)
 
     def finished(job: "Job") -> None:
         out.print(terminal.summary(job), soft_wrap=True)

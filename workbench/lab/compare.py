@@ -43,20 +43,20 @@ def sides(asked: tuple[str, str]) -> tuple[Side, Side]:
     Raises:
         UserError: A run is not there or not finished, or stands on both sides.
     """
-    found = [[folder for term in _terms(side) for folder in _find(term)] for side in asked]
-    everywhere = [folder.resolve() for folders in found for folder in folders]
+    chosen = [[folder for term in _terms(side) for folder in _find(term)] for side in asked]
+    everywhere = [folder.resolve() for folders in chosen for folder in folders]
     for folder in everywhere:
         if everywhere.count(folder) > 1:
-            raise UserError(f"{_said(folder)} is named twice: a run is compared with another one.")
+            raise UserError(f"{_name(folder)} is named twice: a run is compared with another one.")
         if state(folder) != "done":
             record = read_run(folder)
             raise UserError(
-                f"{_said(folder)} is {state(folder)}, and only finished runs are compared: let"
+                f"{_name(folder)} is {state(folder)}, and only finished runs are compared: let"
                 f" `workbench run {record['notebook']}` with its parameters finish it."
             )
     a, b = (
-        Side(name, {name + (str(n) if len(folders) > 1 else ""): each for n, each in enumerate(folders, 1)})
-        for name, folders in zip("AB", found, strict=True)
+        Side(name, {f"{name}{n}" if len(folders) > 1 else name: path for n, path in enumerate(folders, 1)})
+        for name, folders in zip("AB", chosen, strict=True)
     )
     return a, b
 
@@ -87,9 +87,9 @@ def curves(*sides: Side) -> list[dict[str, Any]]:
     A line without a step counts as the next one; of a step logged twice the last line counts. A metric of
     which every run has one series has none: what a run calls its only model is no reason to keep it apart.
     """
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    values: dict[tuple[Any, ...], dict[str, Any]] = {}
     names: dict[tuple[Any, ...], set[str]] = defaultdict(set)
-    for side, run, folder in [(each.name, *pair) for each in sides for pair in each.runs.items()]:
+    for side, run, folder in [(one.name, *pair) for one in sides for pair in one.runs.items()]:
         path = folder / "metrics.jsonl"
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
         for number, line in enumerate(_entries(lines)):
@@ -98,10 +98,10 @@ def curves(*sides: Side) -> list[dict[str, Any]]:
             for metric, value in line.items():
                 if metric not in ("time", "step") and isinstance(value, int | float):
                     row = {"side": side, "run": run, "series": series, "step": step, "metric": metric}
-                    found[tuple(row.values())] = row | {"value": value}
+                    values[tuple(row.values())] = row | {"value": value}
                     names[metric, run].add(series)
-    several = {metric for (metric, _), own in names.items() if len(own) > 1}
-    return [row if row["metric"] in several else row | {"series": ""} for row in found.values()]
+    several = {metric for (metric, _), series in names.items() if len(series) > 1}
+    return [row if row["metric"] in several else row | {"series": ""} for row in values.values()]
 
 
 def tables(first: Side, second: Side) -> list[str]:
@@ -120,8 +120,8 @@ def claims(first: Side, second: Side) -> list[tuple[str, list[tuple[str, Claim]]
     }
     names = list(made[next(iter(first.runs))])
     names = [name for name in names if any(name in made[run] for run in second.runs)]
-    by_run = [(name, [(run, own[name]) for run, own in made.items() if name in own]) for name in names]
-    return [(entries[0][1].says, entries) for _, entries in by_run]
+    by_run = [[(run, of_run[name]) for run, of_run in made.items() if name in of_run] for name in names]
+    return [(entries[0][1].says, entries) for entries in by_run]
 
 
 def _terms(asked: str) -> list[str]:
@@ -141,15 +141,15 @@ def _find(term: str) -> list[Path]:
         return [find_run(known, term)]
     values = dict(pair.split("=", 1) for pair in wanted)
     like = find_run(known, notebook).parent.name
-    found: dict[str, Path] = {}  # of runs alike in all parameters the newest
+    newest: dict[str, Path] = {}  # of runs alike in all parameters the newest
     for folder in known:
         if folder.parent.name == like and state(folder) == "done":
             params = read_run(folder)["params"]
             if all(name in params and _text(params[name]) == text for name, text in values.items()):
-                found.setdefault(json.dumps(params, sort_keys=True), folder)
-    if not found:
+                newest.setdefault(json.dumps(params, sort_keys=True), folder)
+    if not newest:
         raise UserError(f"There is no finished run {term}: `workbench list` shows what is there.")
-    return list(found.values())
+    return list(newest.values())
 
 
 def _differing(first: Side, second: Side, part: str) -> list[Row]:
@@ -169,7 +169,7 @@ def _flat(record: dict[str, Any], part: str) -> dict[str, str]:
     flat = {}
     for name, value in record[part].items():
         if isinstance(value, dict):
-            flat |= {f"{name} · {key}": _text(each) for key, each in value.items()}
+            flat |= {f"{name} · {key}": _text(entry) for key, entry in value.items()}
             continue
         content = record["parts"]["parameters"].get(name) if part == "params" else None
         digest = f" (content {content['sha256'][:8]})" if isinstance(content, dict) else ""
@@ -191,5 +191,5 @@ def _entries(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
             yield entry
 
 
-def _said(folder: Path) -> str:
+def _name(folder: Path) -> str:
     return f"{folder.parent.name}/{folder.name}"

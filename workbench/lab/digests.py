@@ -33,9 +33,9 @@ def digest_path(path: Path) -> str:
     if path.is_file():
         state = path.stat()
         return _digest_file(path.resolve(), state.st_size, state.st_mtime_ns)
-    names = sorted(found for found in path.rglob("*") if found.is_file())
-    names = [found for found in names if not any(p.startswith(".") for p in found.relative_to(path).parts)]
-    return digest(canonical([[found.relative_to(path).as_posix(), digest_path(found)] for found in names]))
+    names = sorted(file for file in path.rglob("*") if file.is_file())
+    names = [file for file in names if not any(p.startswith(".") for p in file.relative_to(path).parts)]
+    return digest(canonical([[file.relative_to(path).as_posix(), digest_path(file)] for file in names]))
 
 
 @lru_cache(maxsize=4096)

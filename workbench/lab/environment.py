@@ -69,19 +69,19 @@ def gpu_name() -> str | None:
     """The first NVIDIA card's name, asked without importing torch; None where there is none."""
     if not shutil.which("nvidia-smi"):
         return None
-    names = _said("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+    names = _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
     return names.splitlines()[0] if names else None
 
 
 def git_commit(root: Path) -> str | None:
     """The commit of the project, with "+changes" when tracked files differ from it; None outside git."""
-    commit = _said("git", "-C", str(root), "rev-parse", "HEAD")
+    commit = _output("git", "-C", str(root), "rev-parse", "HEAD")
     if not commit:
         return None
-    return commit + ("+changes" if _said("git", "-C", str(root), "status", "--porcelain", "-uno") else "")
+    return commit + ("+changes" if _output("git", "-C", str(root), "status", "--porcelain", "-uno") else "")
 
 
-def _said(*command: str) -> str | None:
+def _output(*command: str) -> str | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):

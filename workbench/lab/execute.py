@@ -88,8 +88,8 @@ def jobs_for(
             raise UserError(unknown(name, declared, " + ".join(notebook.name for notebook in notebooks)))
     jobs: dict[Path, Job] = {}
     for notebook in notebooks:
-        own = {name: text for name, text in given.items() if name in notebook.model.model_fields}
-        planned = plan(root, notebook, from_strings(notebook.model, own, notebook.name))
+        declared = {name: text for name, text in given.items() if name in notebook.model.model_fields}
+        planned = plan(root, notebook, from_strings(notebook.model, declared, notebook.name))
         add(jobs, root, runs, planned).force = force
     return list(jobs.values())
 

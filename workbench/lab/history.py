@@ -77,16 +77,16 @@ def leftovers(runs: Path, reports: Path, older: bool) -> dict[Path, str]:
         older: Also the finished runs that a newer run of the same notebook follows.
     """
     keep = {folder.parent.name: folder for folder in reversed(all_runs(runs)) if state(folder) == "done"}
-    found = dict.fromkeys(orphans(reports), "orphaned temporary file")
+    reasons = dict.fromkeys(orphans(reports), "orphaned temporary file")
     for folder in all_runs(runs):
         status = state(folder)
         if status in ("failed", UNFINISHED):
-            found[folder] = f"{status} run"
+            reasons[folder] = f"{status} run"
         elif status == "done" and older and keep.get(folder.parent.name) != folder:
-            found[folder] = "older run"
+            reasons[folder] = "older run"
         elif status == "done":
-            found |= dict.fromkeys(orphans(folder), "orphaned temporary file")
-    return found
+            reasons |= dict.fromkeys(orphans(folder), "orphaned temporary file")
+    return reasons
 
 
 def why(folder: Path, runs: Path) -> tuple[Path | None, list[str]]:
@@ -111,11 +111,11 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
         old, new = before["parts"][part], after["parts"][part]
         for name in sorted({*old, *new}):
             if old.get(name) != new.get(name):
-                lines.append(f"{noun} {name}: {_said(before, old, name)} → {_said(after, new, name)}")
+                lines.append(f"{noun} {name}: {_text(before, old, name)} → {_text(after, new, name)}")
     return lines
 
 
-def _said(record: Mapping[str, Any], part: Mapping[str, Any], name: str) -> str:
+def _text(record: Mapping[str, Any], part: Mapping[str, Any], name: str) -> str:
     if name not in part:
         return "absent"
     value = part[name]

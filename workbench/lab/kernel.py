@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from workbench.errors import UserError
-from workbench.files import atomic_write, encoded, explain_write_error
+from workbench.files import explain_write_error, write_json
 from workbench.lab.digests import strip_credentials
 from workbench.lab.project import Notebook, source_of
 
@@ -81,8 +81,6 @@ def execute(
         UserError: A cell raised one, or the disk is full.
         CellFailed: A cell raised anything else, or its kernel died.
     """
-    from papermill.exceptions import PapermillExecutionError
-
     part, final, native = (
         folder / name for name in (".notebook.part.ipynb", "notebook.ipynb", ".kernel.part.txt")
     )
@@ -95,27 +93,34 @@ def execute(
             manager = _manager(folder, words, progress, threads)
             _run_cells(notebook.path, values, part, root, progress, log, manager)
         except BaseException as error:
+            if keep_earlier:
+                part.unlink(missing_ok=True)
             with suppress(UserError, ValueError):  # a full disk cuts it short; the cell's error says more
-                if keep_earlier:
-                    part.unlink(missing_ok=True)
-                else:
-                    _keep(part, final, root)
-            if isinstance(error, RuntimeError):  # the kernel died, or did not start
+                _keep(part, final, root)
+            if isinstance(error, RuntimeError):
                 words.seek(0)  # a kernel that cannot start says why there and nowhere else
-                log.write(clean(_without_places(words.read(), root)))
-                said = f"The kernel died, often for lack of memory ({error})"
-                raise KernelDied(progress.cell, progress.heading, "", None, said) from None
-            if not isinstance(error, PapermillExecutionError):
-                raise
-            if error.ename == "UserError":
-                raise UserError(clean(error.evalue)) from None
-            said = clean(f"{error.ename}: {error.evalue}")
-            found = re.search(r"Cell In\[\d+\], line (\d+)", clean("\n".join(error.traceback)))
-            line = int(found.group(1)) if found else None
-            raise CellFailed(progress.cell, progress.heading, error.source, line, said) from None
+                log.write(clean(_without_paths(words.read(), root)))
+            raise _failure(error, progress) from None
         finally:
             native.unlink(missing_ok=True)
         _keep(part, final, root)
+
+
+def _failure(error: BaseException, progress: Progress) -> BaseException:
+    """What papermill's error means: a cell that failed, a kernel that died, a user's mistake."""
+    from papermill.exceptions import PapermillExecutionError
+
+    if isinstance(error, RuntimeError):  # the kernel died, or did not start
+        message = f"The kernel died, often for lack of memory ({error})"
+        return KernelDied(progress.cell, progress.heading, "", None, message)
+    if not isinstance(error, PapermillExecutionError):
+        return error
+    if error.ename == "UserError":
+        return UserError(clean(error.evalue))
+    message = clean(f"{error.ename}: {error.evalue}")
+    match = re.search(r"Cell In\[\d+\], line (\d+)", clean("\n".join(error.traceback)))
+    line = int(match.group(1)) if match else None
+    return CellFailed(progress.cell, progress.heading, error.source, line, message)
 
 
 def kill(progress: Progress) -> None:
@@ -173,7 +178,7 @@ class _Stream:
         *lines, self.pending = (self.pending + text).split("\n")
         for line in lines:
             if final := _final(line):
-                self.log.write(clean(_without_places(final, self.root)) + "\n")
+                self.log.write(clean(_without_paths(final, self.root)) + "\n")
         self.pending = self.pending[-4000:]
         for line in (*reversed(lines), self.pending)[::-1]:
             if words := clean(_final(line)).strip():
@@ -229,8 +234,8 @@ def _keep(part: Path, final: Path, root: Path) -> None:
     for cell in notebook["cells"]:
         cell["source"] = strip_credentials(source_of(cell))
         if "outputs" in cell:
-            cell["outputs"] = _told(_merged(cell["outputs"]), root)
-    atomic_write(final, encoded(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"))
+            cell["outputs"] = _clean_outputs(_merged(cell["outputs"]), root)
+    write_json(final, notebook)
 
 
 def _merged(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -245,16 +250,17 @@ def _merged(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return merged
 
 
-def _told(value: Any, root: Path) -> Any:
+def _clean_outputs(value: Any, root: Path) -> Any:
     """Outputs as they may be kept; a progress bar is left in its last state."""
     if isinstance(value, dict):
-        told = {name: _told(entry, root) for name, entry in value.items()}
-        if told.get("output_type") == "stream":
-            told["text"] = "\n".join(_final(line) for line in source_of({"source": told["text"]}).split("\n"))
-        return told
+        cleaned = {name: _clean_outputs(entry, root) for name, entry in value.items()}
+        if cleaned.get("output_type") == "stream":
+            text = source_of({"source": cleaned["text"]})
+            cleaned["text"] = "\n".join(_final(line) for line in text.split("\n"))
+        return cleaned
     if isinstance(value, list):
-        return [_told(entry, root) for entry in value]
-    return strip_credentials(_without_places(value, root)) if isinstance(value, str) else value
+        return [_clean_outputs(entry, root) for entry in value]
+    return strip_credentials(_without_paths(value, root)) if isinstance(value, str) else value
 
 
 def _final(line: str) -> str:
@@ -262,10 +268,10 @@ def _final(line: str) -> str:
     return next((piece for piece in reversed(line.split("\r")) if piece), "")
 
 
-def _without_places(text: str, root: Path) -> str:
-    for place, name in ((root, ""), (Path(sys.prefix), ""), (Path(sys.base_prefix), ""), (Path.home(), "~/")):
-        if place != place.parent:  # a container's home may be /, which stands in every address
-            text = text.replace(f"{place}{os.sep}", name)
+def _without_paths(text: str, root: Path) -> str:
+    for path, name in ((root, ""), (Path(sys.prefix), ""), (Path(sys.base_prefix), ""), (Path.home(), "~/")):
+        if path != path.parent:  # a container's home may be /, which stands in every address
+            text = text.replace(f"{path}{os.sep}", name)
     return text
 
 

@@ -95,16 +95,16 @@ def pairs(texts: Iterable[str]) -> dict[str, str]:
     Raises:
         UserError: One has no "=", or a name stands twice.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for text in texts:
         name, sign, value = text.partition("=")
         name = name.strip()
         if not sign:
             raise UserError(f"-p {text}: write -p name=value.")
-        if name in found:
+        if name in values:
             raise UserError(f"-p {name} is given twice: give it once (a sweep takes -p {name}=A,B).")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def from_strings(model: type[BaseModel], given: Mapping[str, str], notebook: str) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def named_path(model: type[BaseModel], name: str, value: Any) -> tuple[str, str]
         return "", ""
     before, colon, path = value.partition(":")
     candidates = [("", value), (before + colon, path)] if colon else [("", value)]
-    return next((each for each in candidates if each[1] and os.path.exists(each[1])), ("", ""))
+    return next(((kind, path) for kind, path in candidates if path and os.path.exists(path)), ("", ""))
 
 
 def _without_credentials(value: Any) -> Any:
@@ -220,8 +220,8 @@ def _readings(text: str) -> list[Any]:
 
 def _invalid(model: type[BaseModel], name: str, value: Any, problem: str, notebook: str) -> str:
     wanted = (model.model_fields[name].json_schema_extra or {})["declared"]
-    said = problem[0].lower() + problem[1:]
-    return f"{notebook}: {name}={value} does not fit `{name}: {wanted}` ({said})."
+    reason = problem[0].lower() + problem[1:]
+    return f"{notebook}: {name}={value} does not fit `{name}: {wanted}` ({reason})."
 
 
 def _field(line: ast.AnnAssign, comment: str | None, notebook: str) -> tuple[Any, Any]:

@@ -113,9 +113,9 @@ def find_notebook(root: Path, asked: str) -> Notebook:
         lambda path: path.resolve() == as_path or path.stem == asked,
         lambda path: asked in (path.stem.partition("_")[0], path.stem.partition("_")[2]),
     ):
-        found = [path for path in paths if wanted(path)]
-        if len(found) == 1:
-            return read_notebook(found[0])
+        matches = [path for path in paths if wanted(path)]
+        if len(matches) == 1:
+            return read_notebook(matches[0])
     from difflib import get_close_matches
 
     names = [path.stem for path in paths]

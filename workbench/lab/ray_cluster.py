@@ -47,7 +47,7 @@ def ray_session(address: str, slots: int, cpus: int, gpus: float) -> Iterator[in
     if not find_spec("ray"):
         raise UserError("--engine ray needs Ray: pip install 'small-model-workbench[ray]'.")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as place:
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
         if address:
             options: dict[str, Any] = {"address": _reachable(address)}
         else:
@@ -55,15 +55,15 @@ def ray_session(address: str, slots: int, cpus: int, gpus: float) -> Iterator[in
             os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
             os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or a run would see no card
             options = {"address": "local", "num_cpus": slots * cpus, "include_dashboard": False}
-            options |= {"_temp_dir": place, "object_store_memory": 80 * 2**20}
+            options |= {"_temp_dir": folder, "object_store_memory": 80 * 2**20}
         import ray
 
         on_sigterm = signal.getsignal(signal.SIGTERM)
         try:
             _init(options, attempts=1 if address else 2)
         except Exception as error:  # Ray raises many kinds here, bare Exception among them
-            said = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise UserError(f"Ray cannot be used at {address or 'this machine'}: {said}") from None
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise UserError(f"Ray cannot be used at {address or 'this machine'}: {reason}") from None
         try:
             signal.signal(signal.SIGTERM, on_sigterm)
             yield _slots(ray.nodes(), cpus, gpus)
@@ -92,7 +92,7 @@ def run_remote(root: Path, cpus: int, gpus: float, job: Job, stop: threading.Eve
     """
     values = {name: relative(job.plan.params)[name] for name in changed(job.plan.params)}
     arguments = (str(root), str(job.folder), job.plan.notebook.name, values, job.plan.key)
-    ref, future = _submit(_run_there, arguments, cpus, gpus, job.name)
+    ref, future = _submit(_run_job, arguments, cpus, gpus, job.name)
     while not future.done() and not stop.is_set():
         wait([future], timeout=0.5)
     if stop.is_set():
@@ -154,15 +154,15 @@ def _result(future: Future) -> Any:
     try:
         result, mistake = future.result()
     except ray.exceptions.RayError as error:
-        said = str(error).strip().splitlines()[0]
-        raise UserError(f"The cluster lost it twice ({said}): {CONTINUES}.") from None
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"The cluster lost it twice ({reason}): {CONTINUES}.") from None
     if mistake:
         raise UserError(mistake)
     return result
 
 
 def remote_main(
-    place: str, environment: dict[str, str], work: Callable[..., Any], arguments: tuple[Any, ...]
+    folder: str, environment: dict[str, str], work: Callable[..., Any], arguments: tuple[Any, ...]
 ) -> tuple[Any, str | None]:
     """In a worker of the cluster: what the work returns, or the sentence of a mistake."""
     os.environ |= environment
@@ -170,30 +170,30 @@ def remote_main(
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         try:
-            os.chdir(place)
+            os.chdir(folder)
         except OSError as error:
-            raise _unseen(error) from None
+            raise _mismatch(error) from None
         return work(*arguments), None
     except UserError as error:
         return None, str(error)
 
 
-def _run_there(root: str, folder: str, notebook: str, values: dict[str, Any], key: str) -> Outcome:
+def _run_job(root: str, folder: str, name: str, values: dict[str, Any], key: str) -> Outcome:
     try:
-        found = find_notebook(Path(root), notebook)
+        notebook = find_notebook(Path(root), name)
     except UserError as error:
-        raise _unseen(error) from None
-    planned = plan(Path(root), found, values)
+        raise _mismatch(error) from None
+    planned = plan(Path(root), notebook, values)
     if planned.key != key:
         raise UserError(
             f"{platform.node()} has other code or data than this machine: install the same on both."
         )
-    job = Job(planned, Path(folder), [], False, Progress(len(found.code())), retries=1)
+    job = Job(planned, Path(folder), [], False, Progress(len(notebook.code())), retries=1)
     run_jobs([job], Path(root), 1, lambda: None, lambda job: None)
     return job.status, job.error, job.failure
 
 
-def _unseen(error: Exception) -> UserError:
+def _mismatch(error: Exception) -> UserError:
     return UserError(f"{platform.node()} does not see the project as it is here ({error}).")
 
 

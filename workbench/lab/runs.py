@@ -1,15 +1,16 @@
 """A run: a folder that can be copied, moved and read without us, and the object a notebook writes it with."""
 
 import ast
-import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,8 +45,8 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
     from workbench.lab.params import check, unknown
 
     root = find_root()
-    found = find_notebook(root, notebook)
-    model = found.model
+    study = find_notebook(root, notebook)
+    model = study.model
     for name in _injected(namespace):
         if name not in model.model_fields:
             raise UserError(unknown(name, model.model_fields, notebook))
@@ -60,7 +61,7 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
     if headless:
         folder, params = Path(headless), check(model, values, notebook)
     else:
-        planned = plan(root, found, values)
+        planned = plan(root, study, values)
         folder, params = planned.folder(runs_folder(root)), planned.params
     lock = digests.lock(folder, "writer")
     wait_for(lock, folder)
@@ -126,14 +127,10 @@ class Run:
         Raises:
             UserError: It is absent and `make` is not given.
         """
-        import pandas
-
-        path = self._place("tables", name, ".parquet")
-        if not path.exists():
-            if make is None:
-                raise UserError(f"{self!r} has no table {name}: run {self.notebook} again.")
-            _write_table(path, make())
-        return pandas.read_parquet(path)
+        path = self._path("tables", name, ".parquet")
+        if make is None and not path.exists():
+            raise UserError(f"{self!r} has no table {name}: run {self.notebook} again.")
+        return files.cached_table(path, make)
 
     def rows(
         self, name: str, items: Sequence[Any], work: "Callable[[list[Any]], DataFrame]", piece: int = 64
@@ -146,30 +143,15 @@ class Run:
             work: A piece of the items to its rows. Seed it by item: which pieces ran before must not matter.
             piece: Items a piece, the most that a kill can lose.
         """
-        import pandas
-        from tqdm.auto import tqdm
-
-        path = self._place("tables", name, ".parquet")
+        path = self._path("tables", name, ".parquet")
         pieces = path.with_suffix("")
-        if path.exists():
-            _remove(pieces)  # they are there still after a kill at the very end
-            return pandas.read_parquet(path)
-        _same_cut(pieces, {"items": len(items), "piece": piece})
-        starts = range(0, max(len(items), 1), piece)
-        with tqdm(total=len(items), desc=name, unit=" items") as progress:
-            for number, first in enumerate(starts):
-                batch, part = list(items[first : first + piece]), pieces / f"{number:05d}.parquet"
-                if not part.exists():
-                    _write_table(part, work(batch))
-                progress.update(len(batch))
-        parts = [pandas.read_parquet(pieces / f"{number:05d}.parquet") for number in range(len(starts))]
-        _write_table(path, pandas.concat(parts, ignore_index=True))
-        _remove(pieces)
-        return pandas.read_parquet(path)
+        table = files.cached_table(path, lambda: _in_pieces(pieces, items, work, piece))
+        shutil.rmtree(pieces, ignore_errors=True)
+        return table
 
     def artifact(self, name: str) -> Path:
         """The path artifacts/<name>, for whoever writes or reads it there."""
-        return self._place("artifacts", name)
+        return self._path("artifacts", name)
 
     def log(self, **metrics: Any) -> None:
         """Append a line to metrics.jsonl (NaN becomes null); a run that was finished before keeps its record.
@@ -202,7 +184,7 @@ class Run:
             os.environ.pop("WORKBENCH_ANSWERS", None)
             self._lock.release()
 
-    def _place(self, kind: str, name: str, suffix: str = "") -> Path:
+    def _path(self, kind: str, name: str, suffix: str = "") -> Path:
         if not _NAME.fullmatch(name):
             raise UserError(f"{name!r} cannot name a file: use letters, digits, dot, dash and underscore.")
         return self.folder / kind / (name + suffix)
@@ -243,22 +225,21 @@ def _plain_progress() -> None:
     sys.modules["tqdm.autonotebook"] = tqdm.std
 
 
-def _write_table(path: Path, frame: "DataFrame") -> None:
-    data = io.BytesIO()
-    frame.to_parquet(data, index=False)
-    files.atomic_write(path, data.getvalue())
+def _in_pieces(
+    pieces: Path, items: Sequence[Any], work: "Callable[[list[Any]], DataFrame]", piece: int
+) -> "DataFrame":
+    """The rows of all items; each piece is kept, unless it was cut another way: then all start over."""
+    import pandas
+    from tqdm.auto import tqdm
 
-
-def _same_cut(pieces: Path, cut: dict[str, int]) -> None:
-    """Pieces cut another way cannot be continued: start over."""
-    note = pieces / "pieces.json"
-    if note.exists() and files.read_json(note) == cut:
-        return
-    _remove(pieces)
-    files.write_json(note, cut)
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
+    note, cut = pieces / "pieces.json", {"items": len(items), "piece": piece}
+    if not note.exists() or files.read_json(note) != cut:
+        shutil.rmtree(pieces, ignore_errors=True)
+        files.write_json(note, cut)
+    tables = []
+    with tqdm(total=len(items), desc=pieces.name, unit=" items") as progress:
+        for number, first in enumerate(range(0, max(len(items), 1), piece)):
+            batch = list(items[first : first + piece])
+            tables.append(files.cached_table(pieces / f"{number:05d}.parquet", partial(work, batch)))
+            progress.update(len(batch))
+    return pandas.concat(tables, ignore_index=True)

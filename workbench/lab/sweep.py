@@ -82,11 +82,11 @@ def plan_sweep(root: Path, runs: Path, notebook: Notebook, given: Mapping[str, s
         if name not in notebook.model.model_fields:
             raise UserError(unknown(name, notebook.model.model_fields, notebook.name))
     words = {name: _words(notebook, name, text) for name, text in given.items()}
-    count = math.prod(sum(len(word) for word in own) for own in words.values())
+    count = math.prod(sum(len(word) for word in texts) for texts in words.values())
     if count > MANY and not yes:
         raise UserError(f"That is {count:,} runs of {notebook.name}: give --yes if you mean it.")
-    values = {name: _values(notebook, name, own) for name, own in words.items()}
-    varied = [name for name, own in values.items() if len(own) > 1]
+    values = {name: _values(notebook, name, texts) for name, texts in words.items()}
+    varied = [name for name, choices in values.items() if len(choices) > 1]
     jobs: dict[Path, execute.Job] = {}
     points: dict[Path, execute.Job] = {}
     for chosen in itertools.product(*values.values()):
@@ -103,9 +103,11 @@ def results(sweep: Sweep) -> Results:
     """Claims and last logged values of the finished points."""
     claims = {job.folder: _claims(job) for job in sweep.points if job.status in _FINISHED}
     ends = _ends(claims)
-    metrics = list(dict.fromkeys(name for own in ends.values() for name in own))
-    same = [name for name in metrics if len(ends) > 1 and len({own.get(name) for own in ends.values()}) == 1]
-    names = dict.fromkeys(name for own in claims.values() for name in own)
+    metrics = list(dict.fromkeys(name for last in ends.values() for name in last))
+    same = [
+        name for name in metrics if len(ends) > 1 and len({last.get(name) for last in ends.values()}) == 1
+    ]
+    names = dict.fromkeys(name for made in claims.values() for name in made)
     rows = [
         (_point(job, sweep.varied), job, claims.get(job.folder, {}) | ends.get(job.folder, {}))
         for job in sweep.points

@@ -86,20 +86,20 @@ def failure(job: Job, shown: Callable[[Path], str]) -> Panel:
     return Panel(Group(*parts, kept), title=title, title_align="left", border_style="red", padding=(1, 2))
 
 
-def show_results(found: "Results", console: Console) -> None:
+def show_results(results: "Results", console: Console) -> None:
     """Print a line for each point of a sweep, in as many tables as the terminal's width asks for."""
-    for measures in _columns(found, console.width):
+    for measures in _columns(results, console.width):
         table = Table(box=None, header_style="dim", pad_edge=False)
-        for name in (*found.rows[0][0], "key", *measures):
+        for name in (*results.rows[0][0], "key", *measures):
             table.add_column(name, justify="right" if name in measures else "left", no_wrap=True)
-        for point, job, figures in found.rows:
+        for point, job, figures in results.rows:
             sign, style = SIGNS[job.status]
             key = Text.assemble((f"{sign} ", style), job.folder.name[:8])
             table.add_row(*point.values(), key, *(figures.get(name, "") for name in measures))
         console.print()
         console.print(table)
-    notes = ["✓ reproduced  ✕ opposite  ○ not resolved at this scale"] if found.claims else []
-    notes += [f"Alike in all: {', '.join(found.same)}"] if found.same else []
+    notes = ["✓ reproduced  ✕ opposite  ○ not resolved at this scale"] if results.claims else []
+    notes += [f"Alike in all: {', '.join(results.same)}"] if results.same else []
     for note in notes:
         console.print(Text(note, style="dim"), soft_wrap=True)
 
@@ -112,14 +112,15 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _columns(found: "Results", width: int) -> list[list[str]]:
+def _columns(results: "Results", width: int) -> list[list[str]]:
     """The measures, cut where a table with the points before it would be wider than the terminal."""
-    own = [max(len(name), *(len(point[name]) for point, _, _ in found.rows)) + 2 for name in found.rows[0][0]]
+    points = [point for point, _, _ in results.rows]
+    widths = [max(len(name), *(len(point[name]) for point in points)) + 2 for name in points[0]]
     cut: list[list[str]] = [[]]
-    room = width - sum(own) - 12
+    room = width - sum(widths) - 12
     left = room
-    for name in found.measures:
-        wide = max(len(name), *(len(figures.get(name, "")) for _, _, figures in found.rows)) + 2
+    for name in results.measures:
+        wide = max(len(name), *(len(figures.get(name, "")) for _, _, figures in results.rows)) + 2
         if wide > left and cut[-1]:
             cut.append([])
             left = room

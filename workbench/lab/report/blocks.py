@@ -37,20 +37,20 @@ def blocks(notebook: dict[str, Any]) -> tuple[list[Block], list[Heading]]:
         Blocks with a `type` and what that type's template needs; (level, id, text) of every heading.
     """
     new_id = unique_ids()
-    found: list[Block] = []
+    content: list[Block] = []
     headings: list[Heading] = []
     for cell in notebook.get("cells", []):
         source = _joined(cell.get("source", ""))
         if cell.get("cell_type") == "markdown":
             html, own = render(source, new_id)
             headings += own
-            found.append({"type": "prose", "html": html})
+            content.append({"type": "prose", "html": html})
         elif cell.get("cell_type") == "code":
-            found += [_code(source)] if source.strip() else []
-            found += _outputs(cell.get("outputs", []))
-    found = _fold(found)
-    _number(found, new_id)
-    return found, headings
+            content += [_code(source)] if source.strip() else []
+            content += _outputs(cell.get("outputs", []))
+    content = _fold(content)
+    _number(content, new_id)
+    return content, headings
 
 
 def unique_ids() -> Callable[[str], str]:
@@ -87,10 +87,10 @@ def _code(source: str) -> Block:
     return {"type": "code", "html": html, "lines": source.strip().count("\n") + 1}
 
 
-def _fold(found: Iterable[Block]) -> list[Block]:
+def _fold(content: Iterable[Block]) -> list[Block]:
     """Join code with code and output with output; code just before a figure goes below it."""
     folded: list[Block] = []
-    for block in found:
+    for block in content:
         last = folded[-1] if folded else {"type": None}
         if block["type"] == last["type"] == "code":
             last["html"] += Markup("\n") + block["html"]
@@ -107,9 +107,9 @@ def _fold(found: Iterable[Block]) -> list[Block]:
     return [block for block in folded if block.get("text") != ""]
 
 
-def _number(found: list[Block], new_id: Callable[[str], str]) -> None:
+def _number(content: list[Block], new_id: Callable[[str], str]) -> None:
     counts = {"Figure": 0, "Table": 0}
-    for block in found:
+    for block in content:
         if block["type"] in FIGURES:
             label = "Table" if block["type"] == "table" else "Figure"
             counts[label] += 1
@@ -123,16 +123,16 @@ def figure_id(title: str) -> str:
 
 
 def _outputs(outputs: Iterable[dict[str, Any]]) -> list[Block]:
-    found = []
+    shown = []
     for output in outputs:
         kind = output.get("output_type")
         if kind == "stream" and output.get("name") == "stdout":
-            found.append({"type": "text", "stream": True, "text": _joined(output.get("text", ""))})
+            shown.append({"type": "text", "stream": True, "text": _joined(output.get("text", ""))})
         elif kind == "error":
-            found.append(_error(output))
+            shown.append(_error(output))
         elif kind in ("display_data", "execute_result"):
-            found += _display(output.get("data", {}))
-    return found
+            shown += _display(output.get("data", {}))
+    return shown
 
 
 def _display(data: dict[str, Any]) -> list[Block]:

@@ -88,11 +88,11 @@ def write_index(runs: list[Path], out_path: Path) -> Path:
     return out_path
 
 
-def write_comparison(found: dict[str, Any], charts: list[dict[str, Any]], out_path: Path) -> Path:
+def write_comparison(comparison: dict[str, Any], charts: list[dict[str, Any]], out_path: Path) -> Path:
     """Write the page of a comparison.
 
     Args:
-        found: what comparison.jinja shows, as plain values.
+        comparison: what comparison.jinja shows, as plain values.
         charts: mimebundles of the overlaid curves.
         out_path: the HTML file to write.
 
@@ -102,7 +102,9 @@ def write_comparison(found: dict[str, Any], charts: list[dict[str, Any]], out_pa
     outputs = [{"output_type": "display_data", "data": data} for data in charts]
     content, _ = blocks({"cells": [{"cell_type": "code", "outputs": outputs}]})
     types = {block["type"] for block in content}
-    atomic_write(out_path, _render("comparison.jinja", _scripts(types), _style(), content=content, **found))
+    atomic_write(
+        out_path, _render("comparison.jinja", _scripts(types), _style(), content=content, **comparison)
+    )
     return out_path
 
 
