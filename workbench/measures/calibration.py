@@ -37,8 +37,8 @@ def rated_items(ratings: pd.DataFrame) -> pd.DataFrame:
     counts = kept.groupby(["item", "rating"]).size()
     shares = counts / counts.groupby("item").transform("sum")
     bits = -(shares * np.log2(shares)).groupby("item").sum()
-    found = pd.DataFrame({"mean": items.mean(), "entropy": bits.clip(lower=0), "n": items.size()})
-    return found.join(kept.groupby("item")["prompt"].first()) if "prompt" in kept else found
+    rated = pd.DataFrame({"mean": items.mean(), "entropy": bits.clip(lower=0), "n": items.size()})
+    return rated.join(kept.groupby("item")["prompt"].first()) if "prompt" in kept else rated
 
 
 def calibration(
@@ -135,25 +135,25 @@ def _subsets(
     items: pd.DataFrame, alike: Sequence[float], disputed: Sequence[float]
 ) -> list[tuple[str, float, np.ndarray]]:
     means, entropy = items["mean"].to_numpy(), items["entropy"].to_numpy()
-    found = [("all", float("nan"), np.ones(len(items), dtype=bool))]
-    found += [("alike", reach, within_fences(means, reach)) for reach in alike]
+    subsets = [("all", float("nan"), np.ones(len(items), dtype=bool))]
+    subsets += [("alike", reach, within_fences(means, reach)) for reach in alike]
     ranks = stats.rankdata(-entropy, method="ordinal")
-    return found + [("disputed", share, ranks <= round(share * len(items))) for share in disputed]
+    return subsets + [("disputed", share, ranks <= round(share * len(items))) for share in disputed]
 
 
 def _correlation(items: pd.DataFrame, chosen: np.ndarray, draws: int, seed: int) -> dict[str, float]:
     means, scores = items["mean"].to_numpy(), items["score"].to_numpy()
     prompts = items["prompt"][chosen] if "prompt" in items else None
-    found = spearman(scores[chosen], means[chosen], groups=prompts, seed=seed)
+    rho = spearman(scores[chosen], means[chosen], groups=prompts, seed=seed)
     drawn = equal_variance_subsets(means, chosen, draws, seed)
     random = rank_correlations(scores[drawn], means[drawn])
-    extra = found.value - random
+    extra = rho.value - random
     low, high = np.quantile(extra, [0.025, 0.975])
     return {
         "variance": means[chosen].var(),
-        "value": found.value,
-        "low": found.low,
-        "high": found.high,
+        "value": rho.value,
+        "low": rho.low,
+        "high": rho.high,
         "random": random.mean(),
         "extra": extra.mean(),
         "extra_low": low,
@@ -166,25 +166,25 @@ def _halves(ratings: pd.DataFrame, items: pd.Index, splits: int, rng: np.random.
     kept = ratings[ratings["item"].isin(items)]
     number, rating = items.get_indexer(kept["item"]), kept["rating"].to_numpy()
     begin = np.cumsum(np.bincount(number)) - np.bincount(number)
-    found = np.full((splits, 2, len(items)), np.nan)
-    for split in found:
+    halves = np.full((splits, 2, len(items)), np.nan)
+    for split in halves:
         order = np.lexsort((rng.random(len(number)), number))
         second = (np.arange(len(number)) - begin[number[order]]) % 2 == 1
-        for half, own in zip(split, (order[~second], order[second]), strict=True):
-            count = np.bincount(number[own], minlength=len(items))
-            total = np.bincount(number[own], rating[own], minlength=len(items))
+        for half, rows in zip(split, (order[~second], order[second]), strict=True):
+            count = np.bincount(number[rows], minlength=len(items))
+            total = np.bincount(number[rows], rating[rows], minlength=len(items))
             np.divide(total, count, out=half, where=count > 0)
-    return found
+    return halves
 
 
 def _reliability(halves: np.ndarray) -> dict[str, float]:
     whole = ~np.isnan(halves).any(axis=(0, 1))
     if whole.sum() < _LEAST:
         return {}
-    found = rank_correlations(halves[:, 0, whole], halves[:, 1, whole])
-    if np.isnan(found).all():  # every half rates all items alike
+    correlations = rank_correlations(halves[:, 0, whole], halves[:, 1, whole])
+    if np.isnan(correlations).all():  # every half rates all items alike
         return {}
-    halved = max(0.0, float(np.nanmean(found)))
+    halved = max(0.0, float(np.nanmean(correlations)))
     reliability = 2 * halved / (1 + halved)
     return {"reliability": reliability, "ceiling": np.sqrt(reliability)}
 

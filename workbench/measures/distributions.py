@@ -67,13 +67,13 @@ def wasserstein_share(p: ArrayLike, q: ArrayLike, codes: ArrayLike) -> np.ndarra
         codes: places of the options on their scale, `[options]` or `[..., options]`, in any order.
     """
     first, second, there = _pair(p, q)
-    places = np.broadcast_to(np.asarray(codes, dtype=float), first.shape)
-    known = there & ~np.isnan(places)
-    order = np.argsort(np.where(known, places, np.inf), axis=-1)
-    sorted_places = np.take_along_axis(places, order, -1)
+    positions = np.broadcast_to(np.asarray(codes, dtype=float), first.shape)
+    known = there & ~np.isnan(positions)
+    order = np.argsort(np.where(known, positions, np.inf), axis=-1)
+    sorted_positions = np.take_along_axis(positions, order, -1)
     gap = np.take_along_axis(first - second, order, -1).cumsum(-1)
-    work = np.abs(gap[..., :-1]) * np.nan_to_num(np.diff(sorted_places, axis=-1))
-    width = np.where(known, places, -np.inf).max(-1) - np.where(known, places, np.inf).min(-1)
+    work = np.abs(gap[..., :-1]) * np.nan_to_num(np.diff(sorted_positions, axis=-1))
+    width = np.where(known, positions, -np.inf).max(-1) - np.where(known, positions, np.inf).min(-1)
     usable = (known == there).all(-1) & (width > 0)
     return np.where(usable, work.sum(-1) / np.where(usable, width, 1), np.nan)
 
@@ -93,9 +93,9 @@ def entropy_ratio(model: ArrayLike, human: ArrayLike) -> np.ndarray:
 def mode_match(model: ArrayLike, human: ArrayLike) -> np.ndarray:
     """Whether the model's most likely option is a most frequent one; ties in the model count as shares."""
     first, second, there = _pair(model, human)
-    ours = there & np.isclose(first, first.max(-1, keepdims=True), rtol=0, atol=1e-12)
-    theirs = there & np.isclose(second, second.max(-1, keepdims=True), rtol=0, atol=1e-12)
-    return (ours & theirs).sum(-1) / ours.sum(-1)
+    model_modes = there & np.isclose(first, first.max(-1, keepdims=True), rtol=0, atol=1e-12)
+    human_modes = there & np.isclose(second, second.max(-1, keepdims=True), rtol=0, atol=1e-12)
+    return (model_modes & human_modes).sum(-1) / model_modes.sum(-1)
 
 
 MEASURES: dict[str, Distance] = {

@@ -40,8 +40,8 @@ class Grams:
 def number_words(texts: Sequence[str]) -> Words:
     """The words of texts (see `vocabulary.words`)."""
     split = [words(text) for text in texts]
-    lengths = np.array([len(found) for found in split], dtype=np.int64)
-    flat = np.array([word for found in split for word in found], dtype=object)
+    lengths = np.array([len(text_words) for text_words in split], dtype=np.int64)
+    flat = np.array([word for text_words in split for word in text_words], dtype=object)
     row = np.repeat(np.arange(len(texts)), lengths)
     left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(flat))
     return Words(pd.factorize(flat)[0].astype(np.int64), row, left, len(texts))
@@ -55,20 +55,20 @@ def number_grams(texts: Words, k: int) -> Grams:
     """
     if k < 1:
         raise ValueError(f"k-grams need k of 1 or more, not {k}")
-    *_, found = grams_up_to(texts, k)
-    return found
+    *_, grams = grams_up_to(texts, k)
+    return grams
 
 
 def grams_up_to(texts: Words, longest: int) -> Iterator[Grams]:
     """The k-grams of texts for k = 1 to `longest`, each lengthened by a word from the last."""
-    place, gram, n_grams = np.arange(len(texts.word)), texts.word, int(texts.word.max(initial=-1)) + 1
+    start, gram, n_grams = np.arange(len(texts.word)), texts.word, int(texts.word.max(initial=-1)) + 1
     factor = max(n_grams, 1)
     for k in range(1, longest + 1):
-        yield Grams(gram, texts.row[place], texts.n_texts, n_grams)
-        longer = texts.left[place] > k
-        place, gram = place[longer], gram[longer]
+        yield Grams(gram, texts.row[start], texts.n_texts, n_grams)
+        longer = texts.left[start] > k
+        start, gram = start[longer], gram[longer]
         # Numbered anew at each length, so that the products stay within 64 bits.
-        gram, unique = pd.factorize(gram * factor + texts.word[place + k])
+        gram, unique = pd.factorize(gram * factor + texts.word[start + k])
         n_grams = len(unique)
 
 

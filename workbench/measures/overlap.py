@@ -28,8 +28,8 @@ class Nearest:
 
 def kgrams(text: str, k: int) -> list[tuple[str, ...]]:
     """The k-grams of words of one text in order, repeats included."""
-    found = words(text)
-    return list(zip(*(found[i:] for i in range(k)), strict=False))
+    tokens = words(text)
+    return list(zip(*(tokens[i:] for i in range(k)), strict=False))
 
 
 def share_found(first: str, second: str, k: int = 2) -> float:
@@ -76,11 +76,11 @@ def self_overlap(texts: Sequence[str], k: int = 2) -> Nearest:
 def novelty(texts: Sequence[str], corpus: Sequence[str], k: int = 4) -> np.ndarray:
     """Share of each text's k-grams that occur nowhere in the corpus, shape (n,)."""
     grams = number_grams(number_words([*texts, *corpus]), k)
-    own = grams.row < len(texts)
-    unseen = ~np.isin(grams.gram[own], grams.gram[~own])
-    total = np.bincount(grams.row[own], minlength=len(texts))
-    found = np.bincount(grams.row[own], weights=unseen, minlength=len(texts))
-    return np.divide(found, total, out=np.full(len(texts), np.nan), where=total > 0)
+    of_texts = grams.row < len(texts)
+    unseen = ~np.isin(grams.gram[of_texts], grams.gram[~of_texts])
+    total = np.bincount(grams.row[of_texts], minlength=len(texts))
+    new = np.bincount(grams.row[of_texts], weights=unseen, minlength=len(texts))
+    return np.divide(new, total, out=np.full(len(texts), np.nan), where=total > 0)
 
 
 def longest_copies(texts: Sequence[str], corpus: Sequence[str]) -> list[str]:
@@ -91,22 +91,22 @@ def longest_copies(texts: Sequence[str], corpus: Sequence[str]) -> list[str]:
     """
     numbered = number_words([*texts, *corpus])
     tokens, row, left = numbered.word, numbered.row, numbered.left
-    own = row < len(texts)
-    place, gram = np.arange(len(tokens)), tokens.copy()
+    of_texts = row < len(texts)
+    at, gram = np.arange(len(tokens)), tokens.copy()
     length, start = np.zeros(len(texts), dtype=int), np.zeros(len(texts), dtype=int)
     k = 1
     while True:
-        is_own = own[place]
-        both = np.intersect1d(gram[is_own], gram[~is_own])
+        in_text = of_texts[at]
+        both = np.intersect1d(gram[in_text], gram[~in_text])
         kept = np.isin(gram, both)
-        place, gram = place[kept], gram[kept]
-        found = place[own[place]]
-        if not len(found):
+        at, gram = at[kept], gram[kept]
+        copied = at[of_texts[at]]
+        if not len(copied):
             break
-        length[row[found]], start[row[found]] = k, found
-        longer = left[place] > k
-        place, gram = place[longer], gram[longer]
-        gram = pd.factorize(gram * (tokens.max() + 1) + tokens[place + k])[0].astype(np.int64)
+        length[row[copied]], start[row[copied]] = k, copied
+        longer = left[at] > k
+        at, gram = at[longer], gram[longer]
+        gram = pd.factorize(gram * (tokens.max() + 1) + tokens[at + k])[0].astype(np.int64)
         k += 1
     start -= np.searchsorted(row, np.arange(len(texts)))
     return [" ".join(words(text)[i : i + n]) for text, i, n in zip(texts, start, length, strict=True)]
@@ -132,8 +132,8 @@ def verbatim(texts: Sequence[str], models: Sequence, prompts: Sequence, k: int =
     prompt, names = pd.factorize(pd.Index(prompts))
     numbered = number_words(texts)
     grams = number_grams(numbered, k)
-    found = _in_two(prompt[grams.row] * grams.n_grams + grams.gram, model[grams.row])
-    held = pd.Series(found, dtype=float).groupby(grams.row).mean()
+    shared = _in_two(prompt[grams.row] * grams.n_grams + grams.gram, model[grams.row])
+    held = pd.Series(shared, dtype=float).groupby(grams.row).mean()
     return pd.DataFrame(
         {
             "prompt": names,
@@ -154,17 +154,17 @@ def _identical(texts: Sequence[str], model: np.ndarray, prompt: np.ndarray, n_pr
 def _longest_shared(numbered: Words, model: np.ndarray, prompt: np.ndarray, n_prompts: int) -> np.ndarray:
     """Lengthens runs word by word and keeps the places at which two models still agree."""
     word, row, factor = numbered.word, numbered.row, numbered.word.max(initial=0) + 1
-    longest, place, length = np.zeros(n_prompts, dtype=int), np.arange(len(word)), 1
+    longest, at, length = np.zeros(n_prompts, dtype=int), np.arange(len(word)), 1
     gram = prompt[row] * factor + word
     while True:
-        kept = _in_two(gram, model[row[place]])
-        place, gram = place[kept], pd.factorize(gram[kept])[0]
-        if not len(place):
+        kept = _in_two(gram, model[row[at]])
+        at, gram = at[kept], pd.factorize(gram[kept])[0]
+        if not len(at):
             return longest
-        longest[prompt[row[place]]] = length
-        longer = numbered.left[place] > length
-        place, gram = place[longer], gram[longer]
-        gram = gram * factor + word[place + length]
+        longest[prompt[row[at]]] = length
+        longer = numbered.left[at] > length
+        at, gram = at[longer], gram[longer]
+        gram = gram * factor + word[at + length]
         length += 1
 
 
@@ -229,7 +229,7 @@ def _largest(shares: sparse.csr_array, presence: sparse.csr_array) -> Nearest:
     best, index = np.full(n, np.nan), np.full(n, -1)
     if presence.shape[0]:
         for rows in _row_blocks(n, presence.shape[0]):
-            found = (shares[rows] @ presence.T).toarray()
-            best[rows], index[rows] = found.max(axis=1), found.argmax(axis=1)
+            block = (shares[rows] @ presence.T).toarray()
+            best[rows], index[rows] = block.max(axis=1), block.argmax(axis=1)
     has_grams = np.diff(shares.indptr) > 0
     return Nearest(np.where(has_grams, best, np.nan), np.where(has_grams, index, -1))

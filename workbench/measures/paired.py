@@ -101,7 +101,7 @@ def compare(first: Tables, second: Tables, items: Sequence[str] = ()) -> Compare
     measured = [name for name in columns if name not in (*design, *labels)]
     means = {name: _means(frame, runs, items, split, measured) for name, frame in runs.items()}
     conditions = [list(dict.fromkeys(run.index.get_level_values(0))) for run in means.values()]
-    common = [name for name in conditions[0] if all(name in each for each in conditions)]
+    common = [name for name in conditions[0] if all(name in measures for measures in conditions)]
     differences, identical = [], []
     for measure in next(iter(means.values())).columns:
         values = {
@@ -111,10 +111,12 @@ def compare(first: Tables, second: Tables, items: Sequence[str] = ()) -> Compare
             identical.append(measure)
             continue
         differences += [_difference(measure, c, *v) for c, v in values.items() if _has_pair(*v)]
-    left_out = dict.fromkeys(name for each in conditions for name in each if name not in common)
-    said = [f"{name}: {' → '.join(_values(side, name) for side in (first, second))}" for name in labels]
+    left_out = dict.fromkeys(name for measures in conditions for name in measures if name not in common)
+    label_texts = [
+        f"{name}: {' → '.join(_values(side, name) for side in (first, second))}" for name in labels
+    ]
     numbered = all(_is_number(runs, name) for name in items)
-    return Compared(items, len(keys), differences, identical, list(left_out), said, numbered)
+    return Compared(items, len(keys), differences, identical, list(left_out), label_texts, numbered)
 
 
 def _same_items(runs: Tables, items: list[str]) -> pd.Index:
@@ -176,16 +178,16 @@ def _is_design(runs: Tables, items: list[str], name: str) -> bool:
     boolean = any(types.is_bool_dtype(frame[name]) for frame in runs.values())
     if boolean or max(map(len, levels)) > _MOST_LEVELS or _is_label(runs, name):
         return False
-    if _is_number(runs, name) and any(each != levels[0] for each in levels):
+    if _is_number(runs, name) and any(table != levels[0] for table in levels):
         return False
     counts = [
         frame.groupby([*items, name], dropna=False).size().unstack(name, fill_value=0).sort_index()
         for frame in runs.values()
     ]
-    if all((each == each.iloc[0]).all(axis=None) for each in counts):
+    if all((table == table.iloc[0]).all(axis=None) for table in counts):
         return True
     within = ((counts[0] > 0).sum(axis=1) > 1).any()
-    return bool(not _is_number(runs, name) and within and all(each.equals(counts[0]) for each in counts))
+    return bool(not _is_number(runs, name) and within and all(table.equals(counts[0]) for table in counts))
 
 
 def _means(
@@ -197,7 +199,7 @@ def _means(
         if _is_number(runs, name):
             measures[name] = frame[name].astype(float)
             continue
-        kinds = sorted({kind for each in runs.values() for kind in each[name].unique()})
+        kinds = sorted({kind for run in runs.values() for kind in run[name].unique()})
         if len(kinds) <= _MOST_KINDS:
             measures |= {f"{name} = {kind}": (frame[name] == kind).astype(float) for kind in kinds}
     condition = pd.Series("", index=frame.index)

@@ -66,7 +66,7 @@ def self_bleu(texts: Sequence[str]) -> float:
 
 def _sizes(texts: Sequence[str], longest: int) -> list[tuple[int, float]]:
     """Different k-grams, and all of them (NaN for none), for k = 1 to `longest`."""
-    return [(found.n_grams, len(found.gram) or np.nan) for found in grams_up_to(number_words(texts), longest)]
+    return [(grams.n_grams, len(grams.gram) or np.nan) for grams in grams_up_to(number_words(texts), longest)]
 
 
 def _clipped(grams: Grams) -> np.ndarray:
@@ -88,6 +88,6 @@ def _closest_others(lengths: np.ndarray) -> np.ndarray:
     ordered = np.concatenate([[-np.inf], lengths[order], [np.inf]])
     below, above = ordered[:-2], ordered[2:]
     nearest = np.where(ordered[1:-1] - below <= above - ordered[1:-1], below, above)
-    found = np.empty(len(lengths))
-    found[order] = nearest
-    return found
+    closest = np.empty(len(lengths))
+    closest[order] = nearest
+    return closest

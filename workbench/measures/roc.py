@@ -21,21 +21,21 @@ def midranks(values: np.ndarray) -> np.ndarray:
         inside = np.sort(part, axis=1)
         tied = np.zeros(part.shape, dtype=bool)
         np.equal(inside[:, 1:], inside[:, :-1], out=tied[:, 1:])
-        place = np.tile(np.arange(count, dtype=np.float32), (len(part), 1))
-        _level(place, np.flatnonzero(tied))
-        place -= (count - 1) / 2
-        np.put_along_axis(ranks[start : start + _ROWS], np.argsort(part, axis=1), place / count, 1)
+        rank = np.tile(np.arange(count, dtype=np.float32), (len(part), 1))
+        _level(rank, np.flatnonzero(tied))
+        rank -= (count - 1) / 2
+        np.put_along_axis(ranks[start : start + _ROWS], np.argsort(part, axis=1), rank / count, 1)
     return ranks
 
 
-def _level(place: np.ndarray, tied: np.ndarray) -> None:
+def _level(ranks: np.ndarray, tied: np.ndarray) -> None:
     """Gives every run of ties its mean place; `tied` are flat indices of items equal to the one before."""
     if not len(tied):
         return
     begins = np.flatnonzero(np.diff(tied, prepend=-2) != 1)
     sizes = np.diff([*begins, len(tied)])
     first = tied[begins] - 1
-    flat = place.reshape(-1)
+    flat = ranks.reshape(-1)
     middle = flat[first] + sizes.astype(np.float32) / 2
     flat[first] = middle
     flat[tied] = np.repeat(middle, sizes)
@@ -79,11 +79,11 @@ def resampled_aucs(ranks: np.ndarray, mask: np.ndarray, group: np.ndarray, weigh
     )  # ranks 1, 1.5, 2, … doubled
     below = np.empty((len(ranks), inside))
     above = np.empty((len(ranks), count - inside))
-    for row, each in enumerate(twice):
-        table = np.bincount(each[mask], minlength=2 * count + 1)
+    for row, rank in enumerate(twice):
+        table = np.bincount(rank[mask], minlength=2 * count + 1)
         lower = table.cumsum() - (table + 0.0) / 2  # items of the mask below a rank, those on it by half
-        below[row] = (each[mask] / 2 - 0.5 - lower[each[mask]]) / (count - inside)
-        above[row] = 1 - lower[each[~mask]] / inside
+        below[row] = (rank[mask] / 2 - 0.5 - lower[rank[mask]]) / (count - inside)
+        above[row] = 1 - lower[rank[~mask]] / inside
     value = below.mean(1, keepdims=True)
     return _drawn(below, group[mask], weights) + _drawn(above, group[~mask], weights) - value
 

@@ -101,14 +101,14 @@ def mixing(
     sources = pd.factorize(_labels(models)[kept])[0]
     prompt, names = pd.factorize(_labels(prompts))
     members = np.split(np.argsort(prompt[kept], kind="stable"), np.cumsum(np.bincount(prompt[kept]))[:-1])
-    rng, found = np.random.default_rng(seed), np.full((len(names), len(wanted)), np.nan)
-    for number, own in zip(np.unique(prompt[kept]), members[: len(names)], strict=False):
-        found[number] = _distinct_sources(rows[own], sources[own], wanted, rng)
+    rng, values = np.random.default_rng(seed), np.full((len(names), len(wanted)), np.nan)
+    for number, rows_of_prompt in zip(np.unique(prompt[kept]), members[: len(names)], strict=False):
+        values[number] = _distinct_sources(rows[rows_of_prompt], sources[rows_of_prompt], wanted, rng)
     return pd.DataFrame(
         {
             "prompt": np.repeat(names, len(wanted)),
             "nearest": np.tile(wanted, len(names)),
-            "value": found.ravel(),
+            "value": values.ravel(),
         }
     )
 
@@ -127,10 +127,10 @@ def mixing_baselines(counts: Sequence[int], nearest: Sequence[int]) -> pd.DataFr
     pools, wanted = np.asarray(counts, dtype=int), np.asarray(nearest, dtype=int)
     total, others = pools.sum(), pools - np.eye(len(pools), dtype=int)
     asked = np.flatnonzero(pools)  # a model without answers asks for no neighbours
-    mixed = sum(pools[own] * rarefaction(others[own], wanted) for own in asked) / total
-    apart = sum(pools[own] * _fewest(pools, own, wanted) for own in asked) / total
-    apart = np.where(wanted < total, apart, np.nan)
-    return pd.DataFrame({"nearest": wanted, "exchangeable": mixed, "separated": apart})
+    exchangeable = sum(pools[model] * rarefaction(others[model], wanted) for model in asked) / total
+    separated = sum(pools[model] * _fewest(pools, model, wanted) for model in asked) / total
+    separated = np.where(wanted < total, separated, np.nan)
+    return pd.DataFrame({"nearest": wanted, "exchangeable": exchangeable, "separated": separated})
 
 
 def floor(vectors: ArrayLike, prompts: Sequence) -> float:
@@ -185,8 +185,8 @@ def ceiling_of_classes(vectors: ArrayLike, classes: Sequence) -> float:
     number = pd.factorize(_labels(classes))[0][kept]
     total, pairs = 0.0, 0
     for members in np.split(np.argsort(number, kind="stable"), np.cumsum(np.bincount(number))[:-1]):
-        own = rows[members]
-        cosines = (own @ own.T)[np.triu_indices(len(own), 1)]
+        members_rows = rows[members]
+        cosines = (members_rows @ members_rows.T)[np.triu_indices(len(members_rows), 1)]
         other = cosines < 1 - _TIE
         total, pairs = total + cosines[other].sum(), pairs + int(other.sum())
     return float(total / pairs) if pairs else float("nan")
@@ -225,13 +225,15 @@ def _cells(vectors: ArrayLike, models: Sequence, prompts: Sequence) -> _Cells:
     shape = (len(prompt_names), len(model_names))
     cell = prompt * shape[1] + model
     size = shape[0] * shape[1]
-    own = cell[kept]
-    table = sparse.csr_array((np.ones(len(own), rows.dtype), (own, np.arange(len(own)))), (size, len(own)))
+    kept_cell = cell[kept]
+    table = sparse.csr_array(
+        (np.ones(len(kept_cell), rows.dtype), (kept_cell, np.arange(len(kept_cell)))), (size, len(kept_cell))
+    )
     return _Cells(
         model_names,
         prompt_names,
         (table @ rows).astype(float).reshape(*shape, -1),
-        np.bincount(own, minlength=size).reshape(shape),
+        np.bincount(kept_cell, minlength=size).reshape(shape),
         np.bincount(cell, minlength=size).reshape(shape) > 0,
     )
 
@@ -243,8 +245,10 @@ def _labels(labels: Sequence) -> pd.Index:
 def _directions(vectors: ArrayLike, *labels: Sequence) -> tuple[np.ndarray, np.ndarray]:
     """Unit rows, and which rows they are: those that are not zero."""
     table = np.asarray(vectors)
-    if table.ndim != 2 or any(len(each) != len(table) for each in labels):
-        raise ValueError(f"vectors of shape {table.shape} do not fit {[len(each) for each in labels]} labels")
+    if table.ndim != 2 or any(len(names) != len(table) for names in labels):
+        raise ValueError(
+            f"vectors of shape {table.shape} do not fit {[len(names) for names in labels]} labels"
+        )
     lengths = np.linalg.norm(table, axis=1)
     if not np.isfinite(lengths).all():
         raise ValueError(f"row {int(np.argmin(np.isfinite(lengths)))} of the vectors is not finite")
@@ -266,18 +270,18 @@ def _distinct_sources(
     np.fill_diagonal(cosines, -np.inf)
     top = np.argpartition(cosines, n - most, axis=1)[:, n - most :]
     descending = np.argsort(-np.take_along_axis(cosines, top, axis=1), axis=1)
-    found = sources[np.take_along_axis(top, descending, axis=1)]
-    order = np.argsort(found, axis=1, kind="stable")
-    grouped = np.take_along_axis(found, order, axis=1)
-    new = np.ones(found.shape, dtype=bool)
+    neighbours = sources[np.take_along_axis(top, descending, axis=1)]
+    order = np.argsort(neighbours, axis=1, kind="stable")
+    grouped = np.take_along_axis(neighbours, order, axis=1)
+    new = np.ones(neighbours.shape, dtype=bool)
     np.put_along_axis(new, order[:, 1:], grouped[:, 1:] != grouped[:, :-1], axis=1)
     distinct = np.append(np.cumsum(new.mean(axis=0)), np.nan)
     return distinct[np.where(nearest <= most, nearest - 1, -1)]
 
 
-def _fewest(pools: np.ndarray, own: int, nearest: np.ndarray) -> np.ndarray:
+def _fewest(pools: np.ndarray, model: int, nearest: np.ndarray) -> np.ndarray:
     """Fewest models that supply N answers: first the own remaining ones, then the largest other pools."""
-    others = np.sort(np.delete(pools, own))[::-1]
-    remaining = pools[own] - 1
+    others = np.sort(np.delete(pools, model))[::-1]
+    remaining = pools[model] - 1
     reach = np.cumsum(np.append(remaining, others)[0 if remaining > 0 else 1 :])
     return np.searchsorted(reach, nearest) + 1.0

@@ -40,7 +40,7 @@ def equations(text: str) -> list[Equation]:
     commas do not count. What is no arithmetic is passed over.
     """
     plain = re.sub(r"(?<=[\d)\s])[xX](?=[\d(\s])", "*", _CALCULATOR.sub("", text)).translate(_SIGNS)
-    return [found for chain in _CHAIN.findall(plain) if "=" in chain for found in _of_chain(chain)]
+    return [equation for chain in _CHAIN.findall(plain) if "=" in chain for equation in _of_chain(chain)]
 
 
 def _of_chain(chain: str) -> Iterator[Equation]:

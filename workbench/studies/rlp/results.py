@@ -68,11 +68,11 @@ def different(replies: pd.DataFrame) -> pd.DataFrame:
         choices of four right replies; NaN where there are fewer).
     """
 
-    def measure(own: pd.DataFrame) -> pd.Series:
-        counts = own.loc[own["right"], "answer"].value_counts().to_numpy()
+    def measure(replies_to_aim: pd.DataFrame) -> pd.Series:
+        counts = replies_to_aim.loc[replies_to_aim["right"], "answer"].value_counts().to_numpy()
         enough = counts.sum() >= SOME
         return pd.Series({
-            "right": own["right"].mean(),
+            "right": replies_to_aim["right"].mean(),
             "different": float(rarefaction(counts, SOME)) if enough else np.nan,
         })  # fmt: skip
 
@@ -99,8 +99,8 @@ def table(replies: pd.DataFrame, thought: pd.DataFrame) -> pd.DataFrame:
     }).reset_index()  # fmt: skip
 
 
-def _answers(own: pd.DataFrame) -> float:
-    return own.groupby(ITEM)["answer"].nunique().mean()
+def _answers(arm: pd.DataFrame) -> float:
+    return arm.groupby(ITEM)["answer"].nunique().mean()
 
 
 def claims(tables: dict[str, pd.DataFrame]) -> list[Claim]:
