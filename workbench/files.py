@@ -1,4 +1,4 @@
-"""Files and folders that are whole or not there, and text files that survive a kill."""
+"""Write files and folders atomically, cache tables, and append lines that survive a kill."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def explain_write_error(path: Path) -> Iterator[None]:
 # ------------------------------------------------------------------------------- whole or not there
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """A temporary name for a file, which takes the place of `path` when the block ends well.
+    """A temporary name for a file, which replaces `path` when the block ends well.
 
     Several processes or machines may write one file at once: the last one's stays, whole.
 
@@ -94,7 +94,7 @@ def cached_table(path: Path, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
 
 @contextmanager
 def atomic_folder(folder: str | Path) -> Iterator[Path]:
-    """A temporary folder that takes the place of `folder` when the block ends well."""
+    """A temporary folder that replaces `folder` when the block ends well."""
     folder = Path(folder)
     new, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{part}") for part in ("new", "old"))
     try:

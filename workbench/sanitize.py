@@ -1,4 +1,4 @@
-"""Text of models and data sets, made fit to be shown."""
+"""Make the text of models and data sets safe to show: invisible characters become visible."""
 
 import re
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,8 +57,8 @@ def embed(texts: Sequence[str], *, dimensions: int = 128, seed: int = 0) -> np.n
 
     TF-IDF of words and word pairs (hashed, so there is no vocabulary to fit), reduced to `dimensions` by a
     truncated SVD (latent semantic analysis, Deerwester et al. 1990). Weights and axes come from the given
-    texts: **sets that are to be compared go through one call together**. Texts without a word share an axis
-    of their own. d is at most the number of texts plus one.
+    texts: **sets that are to be compared go through one call together**. Texts without a word share one
+    further axis. d is at most the number of texts plus one.
 
     Args:
         texts: at least one.
@@ -117,13 +116,12 @@ def _sentence_vectors(texts: list[str], model: str, device: str) -> np.ndarray:
         raise UserError(
             'A sentence-transformers model needs the extra: pip install "small-model-workbench[embeddings]"'
         ) from None
-    from workbench.engine.loading import hub_answers, pick_device, without_bars
+    from workbench.engine.loading import is_offline, pick_device, without_bars
 
     device = pick_device(device)
-    local = Path(model).exists() or not hub_answers()
     try:
         with without_bars():
-            encoder: Any = SentenceTransformer(model, device=device, local_files_only=local)
+            encoder: Any = SentenceTransformer(model, device=device, local_files_only=is_offline(model))
     except Exception as error:  # the library raises whatever its readers and the hub's client raise
         raise UserError(
             f"The embedding model {model} could not be loaded ({type(error).__name__}): "
@@ -147,10 +145,10 @@ def _hidden_means(texts: list[str], model: str, device: str) -> np.ndarray:
     for batch in _batches([0 if all(marks) else len(marks) for marks in special]):
         ids = _padded([tokens[i] for i in batch], 0, network.device)
         mask = _padded([[1] * len(tokens[i]) for i in batch], 0, network.device)
-        own = 1 - _padded([special[i] for i in batch], 1, network.device).unsqueeze(-1)
+        counted = 1 - _padded([special[i] for i in batch], 1, network.device).unsqueeze(-1)
         with torch.inference_mode():
             states = network.get_decoder()(input_ids=ids, attention_mask=mask, use_cache=False)[0].float()
-        rows[batch] = ((states * own).sum(1) / own.sum(1)).cpu().numpy()
+        rows[batch] = ((states * counted).sum(1) / counted.sum(1)).cpu().numpy()
     return rows
 
 

@@ -1,14 +1,13 @@
-"""Natural-language inference: how surely one text says another, by any model that was trained for it."""
+"""Natural-language inference: the probability that one text entails another."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.engine.loading import hub_answers, pick_device, without_bars
+from workbench.engine.loading import is_offline, pick_device, without_bars
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,15 +20,14 @@ class Entailment:
     def __init__(self, source: str, device: str = "auto") -> None:
         """Args:
         source: a folder or hub id.
-        device: see `models.load`.
+        device: see `loading.load`.
 
         Raises:
             UserError: nothing loadable is there, or it has no label of entailment.
         """
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        local = Path(source).exists() or not hub_answers()
-        options = {"local_files_only": local, "trust_remote_code": False}
+        options = {"local_files_only": is_offline(source), "trust_remote_code": False}
         try:
             with without_bars():
                 self.tokenizer = AutoTokenizer.from_pretrained(source, **options)
@@ -54,7 +52,7 @@ class Entailment:
         """
         import torch
 
-        found = np.zeros(len(premises))
+        scores = np.zeros(len(premises))
         order = np.argsort([len(a) + len(b) for a, b in zip(premises, hypotheses, strict=True)])
         with torch.inference_mode():
             for start in range(0, len(order), batch_size):
@@ -62,5 +60,5 @@ class Entailment:
                 pairs = [premises[i] for i in part], [hypotheses[i] for i in part]
                 inputs = self.tokenizer(*pairs, padding=True, truncation=True, return_tensors="pt")
                 logits = self.model(**inputs.to(self.model.device)).logits.float()
-                found[part] = logits.softmax(-1)[:, self.label].cpu().numpy()
-        return found
+                scores[part] = logits.softmax(-1)[:, self.label].cpu().numpy()
+        return scores

@@ -1,4 +1,4 @@
-"""Models from folders and the hub, checked before they are loaded, and written back whole."""
+"""Load models from folders and the hub, checked beforehand, and save them whole."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def pick_device(device: str) -> str:
 
 
 def _from_pretrained(source: str | Path, device: str | None) -> tuple[Any, Any]:
-    """Model and tokenizer; without a device the configuration in place of the model."""
+    """Model and tokenizer; without a device the configuration instead of the model."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    source, local = _place(str(source))
-    options = {"local_files_only": local or not hub_answers(), "trust_remote_code": False}
+    source = _resolve(str(source))
+    options = {"local_files_only": is_offline(source), "trust_remote_code": False}
     try:
         with without_bars():
             tokenizer = AutoTokenizer.from_pretrained(source, **options)
@@ -87,8 +87,16 @@ def _from_pretrained(source: str | Path, device: str | None) -> tuple[Any, Any]:
     return model, tokenizer
 
 
+def is_offline(source: str) -> bool:
+    """Whether a model is to be loaded without the hub: from a folder, or because the hub does not answer."""
+    return Path(source).exists() or not hub_answers()
+
+
 def hub_answers() -> bool:
-    """One quick question: the hub's own client repeats each of its requests for half a minute."""
+    """Whether the Hugging Face hub can be reached.
+
+    One quick question: the hub's own client repeats each of its requests for half a minute.
+    """
     import httpx
     from huggingface_hub import constants
 
@@ -101,18 +109,18 @@ def hub_answers() -> bool:
     return True
 
 
-def _place(source: str) -> tuple[str, bool]:
-    """A folder's path or a hub id, and whether it is a folder."""
+def _resolve(source: str) -> str:
+    """A folder's path or a hub id."""
     if source.startswith("tiny:"):
         kind = "a shape without weights: train it first" if source in SHAPES else "not a preset"
         raise UserError(f"{source!r} is {kind}{near(source, SHAPES) if source not in SHAPES else ''}.")
     folder = Path(source).expanduser()
     if folder.exists():
         _check_folder(folder)
-        return str(folder), True
+        return str(folder)
     if not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
         raise UserError(f"There is no folder {source!r}.")
-    return source, False
+    return source
 
 
 def _check_folder(folder: Path) -> None:
@@ -130,8 +138,7 @@ def _check_folder(folder: Path) -> None:
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: str | Path) -> None:
-    """Write a folder that `AutoModelForCausalLM` and vLLM load; an older one stays until the new one is
-    whole.
+    """Write a folder that `AutoModelForCausalLM` and vLLM load; an older one stays until it is whole.
 
     Raises:
         UserError: the folder cannot be written (permissions, full disk).

@@ -1,4 +1,4 @@
-"""Small causal language models: presets, tokenizers, loading and saving.
+"""Small causal language models: shapes, random weights, parameter counts, tokenizers.
 
 The presets follow the shapes of TinyStories (Eldan & Li 2023, arXiv:2305.07759, table of released models),
 but each is named after its *total* parameter count at a vocabulary of 2,048 with tied embeddings, which the
@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from workbench.errors import UserError
 
@@ -43,9 +43,6 @@ class Counts:
     embedding: int
     non_embedding: int
 
-    def __str__(self) -> str:
-        return f"{self.total:,} parameters ({self.embedding:,} embedding, {self.non_embedding:,} other)"
-
 
 def context_length(model: PreTrainedModel, default: int = 1 << 30) -> int:
     """The tokens that a model can read at once; `default` where its configuration sets no limit."""
@@ -60,20 +57,22 @@ def config(
     hidden_size: int | None = None,
     context: int = 256,
 ) -> PretrainedConfig:
-    """Shape of a small model with tied embeddings.
+    """Configuration of a small model with tied embeddings.
 
     Args:
         preset: one of `SHAPES`.
         vocab_size: rows of the embedding, at least the tokenizer's length.
         architecture: `llama` (rotary positions), `gpt-neo` (learned positions; every second layer looks back
             256 tokens only, as in TinyStories) or `bloom` (ALiBi).
-        n_layers: depth in place of the preset's.
-        hidden_size: width in place of the preset's; a multiple of 32, or of 8 below 128.
+        n_layers: depth, if not the preset's.
+        hidden_size: width, if not the preset's; a multiple of 32, or of 8 below 128.
         context: longest sequence in tokens.
 
     Raises:
         UserError: there is no such preset or architecture, or no such depth or width.
     """
+    from transformers import BloomConfig, GPTNeoConfig, LlamaConfig
+
     layers, hidden = SHAPES.get(preset, (None, None))
     if layers is None:
         raise UserError(f"There is no preset {preset!r}{near(preset, SHAPES)}.")
@@ -84,57 +83,26 @@ def config(
     if hidden < 1 or hidden % (32 if hidden >= 128 else 8):
         raise UserError(f"hidden_size={hidden} must be a multiple of 32 (of 8 below 128).")
     heads = max(2, hidden // 32)
-    make = {"llama": _llama, "gpt-neo": _gpt_neo, "bloom": _bloom}.get(architecture)
-    if make is None:
+    if architecture not in get_args(Architecture):
         raise UserError(f"There is no architecture {architecture!r}: choose llama, gpt-neo or bloom.")
     # Small init (Nguyen & Salazar 2019, arXiv 1910.05895, section 2.2): the customary 0.02 suits a width of
     # 1000, and from it narrow models lose most of a short training.
-    initial = (2 / (5 * hidden)) ** 0.5
-    common = {"vocab_size": vocab_size, "initializer_range": initial, "bos_token_id": 0, "eos_token_id": 0}
-    return make(layers, hidden, heads, context, pad_token_id=0, **common)
-
-
-def _llama(layers: int, hidden: int, heads: int, context: int, **common: Any) -> PretrainedConfig:
-    from transformers import LlamaConfig
-
+    common = {"vocab_size": vocab_size, "hidden_size": hidden, "initializer_range": (2 / (5 * hidden)) ** 0.5}
+    common |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
+    common |= {"max_position_embeddings": context, "tie_word_embeddings": True}
+    if architecture == "bloom":  # ALiBi has no limit of its own; vLLM and the sampler read the context
+        return BloomConfig(n_layer=layers, n_head=heads, **common)
+    if architecture == "gpt-neo":
+        kinds = [[[kind], 1] for kind in ["global", "local"] * layers]
+        return GPTNeoConfig(
+            num_layers=layers, num_heads=heads, attention_types=kinds[:layers], window_size=256, **common
+        )
     return LlamaConfig(
-        hidden_size=hidden,
         intermediate_size=-(-8 * hidden // 96)
-        * 32,  # 8/3 of the width, so that the gated layer costs as much as 4x
+        * 32,  # 8/3 of the width: three matrices cost as much as two of 4x
         num_hidden_layers=layers,
         num_attention_heads=heads,
         num_key_value_heads=heads,
-        max_position_embeddings=context,
-        tie_word_embeddings=True,
-        **common,
-    )
-
-
-def _gpt_neo(layers: int, hidden: int, heads: int, context: int, **common: Any) -> PretrainedConfig:
-    from transformers import GPTNeoConfig
-
-    kinds = ["global", "local"] * layers
-    return GPTNeoConfig(
-        hidden_size=hidden,
-        num_layers=layers,
-        num_heads=heads,
-        attention_types=[[[kind], 1] for kind in kinds[:layers]],
-        window_size=256,
-        max_position_embeddings=context,
-        tie_word_embeddings=True,
-        **common,
-    )
-
-
-def _bloom(layers: int, hidden: int, heads: int, context: int, **common: Any) -> PretrainedConfig:
-    from transformers import BloomConfig
-
-    return BloomConfig(
-        hidden_size=hidden,
-        n_layer=layers,
-        n_head=heads,
-        max_position_embeddings=context,  # ALiBi has no limit of its own; vLLM and the sampler read this
-        tie_word_embeddings=True,
         **common,
     )
 
@@ -158,7 +126,7 @@ def count_parameters(model: PreTrainedModel) -> Counts:
         embeddings.append(model.get_output_embeddings())
     total = sum(weight.numel() for weight in model.parameters())
     embedding = sum(
-        {id(weight): weight.numel() for part in embeddings for weight in part.parameters()}.values()
+        weight.numel() for weight in {weight for part in embeddings for weight in part.parameters()}
     )
     return Counts(total, embedding, total - embedding)
 
@@ -195,5 +163,6 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> PreTrainedT
 
 
 def near(name: str, names: Iterable[str]) -> str:
+    """The end of a message about a name that is not among `names`: the most similar one, and all of them."""
     close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.0)
     return f": did you mean {close[0]!r}? There are {', '.join(names)}"

@@ -92,13 +92,13 @@ def encode_pairs(
     joint = encode(tokenizer, [prompt + completion for prompt, completion in pairs])
     special = set(tokenizer.all_special_ids)
     result = []
-    for (asked, completion), prompt, both in zip(pairs, prompts, joint, strict=True):
+    for (text, completion), prompt, both in zip(pairs, prompts, joint, strict=True):
+        end = both[len(prompt) :]
         # What a completion spells out is never a special token.
-        spells = isinstance(asked, Framed) and not special.isdisjoint(both[len(prompt) :])
-        if both[: len(prompt)] == prompt and not spells:
-            result.append((prompt, both[len(prompt) :]))
-        else:
-            result.append((prompt, continued(tokenizer, completion)))
+        spells = isinstance(text, Framed) and not special.isdisjoint(end)
+        if both[: len(prompt)] != prompt or spells:
+            end = continued(tokenizer, completion)
+        result.append((prompt, end))
     return result
 
 
@@ -119,7 +119,7 @@ def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
     from transformers import PreTrainedTokenizerFast
 
     names = [END_OF_TEXT, *words]
-    tokenizer = Tokenizer(WordLevel({name: place for place, name in enumerate(names)}, unk_token=names[0]))
+    tokenizer = Tokenizer(WordLevel({name: number for number, name in enumerate(names)}, unk_token=names[0]))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     special = dict.fromkeys(("bos_token", "eos_token", "pad_token"), END_OF_TEXT)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)

@@ -64,13 +64,9 @@ def run(
             break
         tried = TIERS[tier]([programs[index] for index in waiting], seconds, megabytes, seed, workers)
         for index, outcome in zip(waiting, tried, strict=True):
-            outcomes[index] = after(outcomes[index], outcome)
+            first = outcomes[index]
+            if first is not None and outcome.status == "not run":
+                outcome = replace(first, reason=f"{first.reason}; {outcome.reason}")
+            outcomes[index] = outcome
         waiting = [index for index in waiting if outcomes[index].status in ("unsupported", "not run")]
     return outcomes
-
-
-def after(first: Outcome | None, second: Outcome) -> Outcome:
-    """What two tiers together say of one program."""
-    if first is None or second.status != "not run":
-        return second
-    return replace(first, reason=f"{first.reason}; {second.reason}")

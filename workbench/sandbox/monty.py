@@ -117,12 +117,12 @@ def is_unsupported(name: str, text: str, program: str) -> bool:
         return name not in program  # else the program raised it itself
     if name == "ModuleNotFoundError":
         return True
-    if found := re.match(r"cannot import name '(\w+)' from '(\w+)'", text):
-        return hasattr(sys.modules.get(found[2]), found[1])  # imports nothing that a program names
-    if found := re.fullmatch(r"name '(\w+)' is not defined", text):
-        return hasattr(builtins, found[1])
-    if found := re.fullmatch(r"module '(\w+)' has no attribute '(\w+)'", text):
-        return hasattr(sys.modules.get(found[1]), found[2])
-    if found := re.fullmatch(r"'(\w+)' object has no attribute '(\w+)'", text):
-        return hasattr(getattr(builtins, found[1], None), found[2])
+    if match := re.match(r"cannot import name '(\w+)' from '(\w+)'", text):
+        return hasattr(sys.modules.get(match[2]), match[1])  # imports nothing that a program names
+    if match := re.fullmatch(r"name '(\w+)' is not defined", text):
+        return hasattr(builtins, match[1])
+    if match := re.fullmatch(r"module '(\w+)' has no attribute '(\w+)'", text):
+        return hasattr(sys.modules.get(match[1]), match[2])
+    if match := re.fullmatch(r"'(\w+)' object has no attribute '(\w+)'", text):
+        return hasattr(getattr(builtins, match[1], None), match[2])
     return text.endswith("not supported in this environment") or text.startswith("Internal error in monty")

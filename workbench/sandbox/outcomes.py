@@ -61,14 +61,14 @@ def read(shown: str, printed: str) -> Outcome:
     """
     if len(shown) > MAX_ANSWER:
         return Outcome("wrong type", None, printed, f"ans is longer than {MAX_ANSWER:,} characters")
-    found = WRAPPED.fullmatch(shown)
-    text = (found[1] or found[2] or "") if found else shown
+    wrapped = WRAPPED.fullmatch(shown)
+    text = (wrapped[1] or wrapped[2] or "") if wrapped else shown
     if INTEGER.fullmatch(text):
         return Outcome("ok", int(text), printed)
     if DECIMAL.fullmatch(text) and abs(Decimal(text).adjusted()) <= MAX_ANSWER:
         return Outcome("ok", Decimal(text), printed)
-    if found := FRACTION.fullmatch(text):
-        return Outcome("ok", Fraction(int(found[1] or found[3]), int(found[2] or found[4])), printed)
+    if match := FRACTION.fullmatch(text):
+        return Outcome("ok", Fraction(int(match[1] or match[3]), int(match[2] or match[4])), printed)
     if QUOTED.fullmatch(text):
         try:
             # A lone surrogate would break the first file it is written to.

@@ -18,21 +18,12 @@ def command(program: list[str], visible: dict[str, str]) -> list[str]:
         program: command and arguments.
         visible: files and folders it can read besides /usr, and where it finds them.
     """
-    walls = [
-        *(
-            "bwrap",
-            "--unshare-ipc",
-            "--unshare-pid",
-            "--unshare-net",
-            "--unshare-uts",
-            "--unshare-cgroup-try",
-        ),
-        *("--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"),
-        *("--ro-bind", "/usr", "/usr", "--ro-bind-try", "/lib", "/lib", "--ro-bind-try", "/lib64", "/lib64"),
-    ]
     # Root needs no user namespace, and a limit on processes would not hold it: inside.py becomes nobody.
-    walls += (
-        ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if os.getuid() == 0 else ["--unshare-user"]
+    user = "--cap-add CAP_SETUID --cap-add CAP_SETGID" if os.getuid() == 0 else "--unshare-user"
+    walls = shlex.split(
+        "bwrap --unshare-ipc --unshare-pid --unshare-net --unshare-uts --unshare-cgroup-try "
+        "--die-with-parent --new-session --clearenv --cap-drop ALL "
+        f"--ro-bind /usr /usr --ro-bind-try /lib /lib --ro-bind-try /lib64 /lib64 {user}"
     )
     for path, seen_at in visible.items():
         walls += ["--ro-bind", path, seen_at]

@@ -1,1 +1,1 @@
-"""The gradient of every example, sketched, kept and clustered."""
+"""Gradients of single examples: sketch them, keep them in shards, cluster them."""

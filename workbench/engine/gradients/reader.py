@@ -103,7 +103,7 @@ class Reader(TorchFunctionMode):
         self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        used = [self.names[id(given)] for given in (*args, *kwargs.values()) if id(given) in self.names]
+        used = [self.names[id(value)] for value in (*args, *kwargs.values()) if id(value) in self.names]
         if used and function is F.embedding:
             args = (self._repeated(args[0]), *args[1:])
         result = function(*args, **kwargs)
@@ -124,14 +124,11 @@ class Reader(TorchFunctionMode):
         """`[examples, tokens, width]`, whatever a module has folded together."""
         return values.reshape(self.examples, -1, values.shape[-1])
 
-    def _linear(self, result: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> None:
-        self._products(result, weight, bias, x)
-
     def _addmm(self, result: Tensor, bias: Tensor, x: Tensor, weight: Tensor) -> None:
-        self._products(result, weight, bias, x, turned=True)  # GPT-2's Conv1D keeps [inputs, outputs]
+        self._linear(result, x, weight, bias, turned=True)  # GPT-2's Conv1D keeps [inputs, outputs]
 
-    def _products(
-        self, result: Tensor, weight: Tensor, bias: Tensor | None, x: Tensor, turned: bool = False
+    def _linear(
+        self, result: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, turned: bool = False
     ) -> None:
         if x.shape[0] not in (self.rows if x.dim() == 2 else [self.examples]):  # as in a mixture of experts
             name = self.names.get(id(weight)) or self.names[id(bias)]

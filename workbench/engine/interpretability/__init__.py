@@ -1,1 +1,1 @@
-"""A model's inside: read, change, patch, attribute."""
+"""Read, ablate, patch and attribute what a model computes inside."""

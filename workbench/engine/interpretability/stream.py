@@ -1,4 +1,4 @@
-"""Texts through a model batch by batch, with masks, for whatever reads its inside."""
+"""Run a corpus through a model in padded batches, with hooks that read or change its inside."""
 
 from __future__ import annotations
 
