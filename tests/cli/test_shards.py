@@ -141,9 +141,9 @@ SPREAD = """
 import pathlib, sys
 sys.path.insert(0, {tests!r})
 from dying import stays
-from workbench import sharding
+from workbench.cli import shards
 if __name__ == "__main__":
-    sharding._spread_here(stays, [(pathlib.Path("."), (index, 2)) for index in range(2)], lambda: None)
+    shards._spread_here(stays, [(pathlib.Path("."), (index, 2)) for index in range(2)], lambda: None)
 """
 
 
