@@ -88,7 +88,7 @@ def _spans(base: alt.Chart, drawn: str, look: Mapping[str, Any]) -> alt.Chart:
     if drawn == "band":
         spans, channel = base.mark_errorband(), alt.Fill
     else:
-        spans, channel = base.mark_rule(strokeWidth=2, opacity=0.65), alt.Stroke
+        spans, channel = base.mark_rule(strokeWidth=2, opacity=0.65, clip=True), alt.Stroke
     return spans.encode(same_color(look, channel)) if "color" in look else spans
 
 

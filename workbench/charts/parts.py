@@ -77,21 +77,26 @@ def panels(
     return faceted.resolve_scale(**dict.fromkeys(independent, "independent")) if independent else faceted
 
 
-def cells(
-    base: alt.Chart, color: alt.Color, tooltip: Sequence[Any], *, bright: Any, form: str, size: float = 12
+def numbered_cells(
+    base: alt.Chart,
+    color: alt.Color,
+    tooltip: Sequence[Any],
+    *,
+    bright: Any,
+    text: alt.Text,
+    size: float = 12,
 ) -> alt.LayerChart:
-    """A heat map with the numbers written into its cells.
+    """A heat map with numbers or words written into its cells.
 
     Args:
         base: with its positions encoded.
-        color: of the cells; its field is what is written.
+        color: of the cells.
         tooltip: of the cells.
-        bright: condition under which a cell is so bright that its number has to be dark.
-        form: of the numbers.
-        size: of the numbers, in pixels.
+        bright: condition under which a cell is so bright that its text has to be dark.
+        text: what is written.
+        size: of the text in pixels.
     """
-    numbers = base.mark_text(fontSize=size).encode(
-        text=alt.Text(color.shorthand, format=form),
-        color=alt.when(bright).then(alt.value(ON_BRIGHT)).otherwise(alt.value(ON_DIM)),
+    written = base.mark_text(fontSize=size).encode(
+        text=text, color=alt.when(bright).then(alt.value(ON_BRIGHT)).otherwise(alt.value(ON_DIM))
     )
-    return base.mark_rect().encode(color=color, tooltip=list(tooltip)) + numbers
+    return base.mark_rect().encode(color=color, tooltip=list(tooltip)) + written

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.charts.intervals import intervals
-from workbench.charts.parts import cells, looks, panels, same_color, tips
+from workbench.charts.parts import looks, numbered_cells, panels, same_color, tips
 from workbench.charts.theme import series
 from workbench.charts.view import Chart, Table
 from workbench.measures.statistics import spearman
@@ -202,7 +202,13 @@ def patches(patched: pd.DataFrame) -> Chart:
     tooltip = ["layer", "head", *tips(".3f", "value", "low", "high", "first_order"), "n"]
     clean, corrupt = patched[["clean", "corrupt"]].iloc[0]
     return Chart(
-        cells(base, color, tooltip, bright=abs(alt.datum.value) <= 0.6 * limit, form=".2f"),
+        numbered_cells(
+            base,
+            color,
+            tooltip,
+            bright=abs(alt.datum.value) <= 0.6 * limit,
+            text=alt.Text("value:Q", format=".2f"),
+        ),
         "Which heads carry the answer",
         f"Two children put two things into two boxes; one is opened. Each head's output from the prompt with "
         f"the things exchanged is put into the other: 1 brings the other answer, 0 changes nothing. Over "

@@ -7,71 +7,70 @@ import ipywidgets
 import pandas as pd
 from transformers import PreTrainedModel
 
-from workbench.charts.theme import INK, ON_BRIGHT, ON_DIM, series
-from workbench.charts.view import Chart, Explorer, Table, Texts
+from workbench.charts.intervals import intervals
+from workbench.charts.parts import dashed, numbered_cells, panels, tips
+from workbench.charts.theme import series
+from workbench.charts.view import Chart, Explorer, MarkedText, Table, Texts, menu
+from workbench.corpora.facts import Fact
 from workbench.corpora.walks import BEGINNING, PLACES, WAYS
 from workbench.studies.curriculum.data import ORDERS, Task
 from workbench.studies.curriculum.experiment import facts_right, shaped, walked
 
-_INTERVAL = [alt.Tooltip(name, format=".1%") for name in ("value", "low", "high")]
-_SHARE = alt.Axis(format="%")
-
 
 def pages(task: Task) -> Texts:
     """A page of facts and one of walks, as they are read."""
-    facts, walk = task.facts[:5], task.asked_walks()
-    told, marks = "", []
-    for fact in facts:
-        prompt, value = fact.pair()
-        told += prompt
-        marks.append((len(told) + 1, len(told) + len(value), "learnt"))
-        told += value + "\n"
-    gone, places = "", []
+    facts, walks, walk = MarkedText(), MarkedText(), task.asked_walks()
+    for fact in task.facts[:5]:
+        _add_fact(facts, fact, "learnt")
     for row in range(5):
-        gone += PLACES[walk.starts[row]]
+        walks.add(PLACES[walk.starts[row]])
         for way, end in zip(walk.ways[row], walk.ends[row], strict=True):
-            gone += f" {WAYS[way]}"
-            name = f" ({PLACES[end]})"
-            places.append((len(gone) + 2, len(gone) + len(name) - 1, "learnt"))
-            gone += name
-        gone += "\n"
+            _add_step(walks, way, PLACES[end], "learnt")
+        walks.add("\n")
     return Texts(
-        [{"label": "Facts", "text": told, "marks": marks}, {"label": "Walks", "text": gone, "marks": places}],
+        [facts.item("Facts"), walks.item("Walks")],
         "What is read",
         "Marked is what a model has to say itself; the places in brackets are asked for and not shown to it.",
     )
 
 
-def mixtures(found: pd.DataFrame, guessing: float) -> Chart:
+def _add_fact(text: MarkedText, fact: Fact, kind: str) -> None:
+    prompt, value = fact.pair()
+    text.add(prompt + value[:1])
+    text.add(value[1:], kind)
+    text.add("\n")
+
+
+def _add_step(text: MarkedText, way: int, end: str, kind: str) -> None:
+    text.add(f" {WAYS[way]} (")
+    text.add(end, kind)
+    text.add(")")
+
+
+def mixtures(scores: pd.DataFrame, guessing: float) -> Chart:
     """Accuracies by the share of facts. Columns: share, score, value, low, high, n."""
-    joined = found["score"].str.contains("of the two")
-    rows = found.assign(panel=joined.map({False: "each by itself", True: "joined"}))
-    x = alt.X("share:Q", title="share of pages with facts")
-    base = alt.Chart(rows, width=250, height=230).encode(
-        x=x.axis(format="%", values=sorted(found["share"].unique()))
-    )
-    band = base.mark_errorband().encode(
-        y=alt.Y("low:Q", title="right answers"), y2="high:Q", fill=alt.Fill("score:N", legend=None)
-    )
-    lines = base.mark_line(point=True).encode(
-        y=alt.Y("value:Q", title="right answers").axis(_SHARE),
-        tooltip=["share", "score", *_INTERVAL, "n"],
-        **series("score", "accuracy"),
-    )
+    joined = scores["score"].str.contains("of the two")
+    rows = scores.assign(panel=joined.map({False: "each by itself", True: "joined"}))
+    shares = alt.X("share:Q", title="share of pages with facts")
+    shares = shares.axis(format="%", values=sorted(scores["share"].unique()))
     return Chart(
-        (band + lines).facet(alt.Facet("panel:N", title=None), columns=2),
+        panels(_curves(rows, shares, ["share", "score"], 250, 230), "panel", columns=2),
         "Facts or walks?",
         "All models read equally many pages; from left to right more of them hold facts. Bands are 95 % "
         f"intervals over repetitions. Guessing would be right for {guessing:.0%} of facts.",
     )
 
 
-def by_steps(found: pd.DataFrame) -> Chart:
+def _curves(frame: pd.DataFrame, x: alt.X, tooltip: list[str], width: int, height: int) -> alt.LayerChart:
+    style = {"form": ".1%", "drawn": "band", "mark": "line", "look": series("score", "accuracy")}
+    chart = intervals(frame, x, "right answers", tooltip=tooltip, **style)
+    return chart.properties(width=width, height=height)
+
+
+def by_steps(scores: pd.DataFrame) -> Chart:
     """Accuracy after each step by the share of facts. Columns: share, measure, value, low, high, n."""
-    rows = found[found["measure"] != "facts"].assign(
-        share=lambda own: own["share"].map("{:.0%}".format),
-        shown=lambda own: own["value"].map("{:.0%}".format),
-    )
+    rows = scores[scores["measure"] != "facts"]
+    rows = rows.assign(share=rows["share"].map("{:.0%}".format))
     base = alt.Chart(rows, width=alt.Step(64), height=alt.Step(34)).encode(
         x=alt.X("measure:O", title="steps of the walk"),
         y=alt.Y("share:N", title="share of facts", sort=None),
@@ -85,56 +84,32 @@ def by_steps(found: pd.DataFrame) -> Chart:
 
 
 def _cells(base: alt.Chart, names: list[str]) -> alt.LayerChart:
-    blocks = base.mark_rect().encode(
-        color=alt.Color("value:Q", title="right answers").scale(domain=[0, 1]).legend(format="%"),
-        tooltip=[*names, *_INTERVAL, "n"],
+    color = alt.Color("value:Q", title="right answers").scale(domain=[0, 1]).legend(format="%")
+    tooltip = [*names, *tips(".1%", "value", "low", "high"), "n"]
+    return numbered_cells(
+        base, color, tooltip, bright="datum.value > 0.55", text=alt.Text("value:Q", format=".0%")
     )
-    numbers = base.mark_text().encode(
-        text="shown:N", color=alt.condition("datum.value > 0.55", alt.value(ON_BRIGHT), alt.value(ON_DIM))
-    )
-    return blocks + numbers
 
 
-def forgetting(found: pd.DataFrame) -> Chart:
+def forgetting(scores: pd.DataFrame) -> Chart:
     """Accuracies during training, a panel an order. Columns: order, update, score, value, low, high, n."""
-    base = alt.Chart(found, width=98, height=190).encode(
-        x=alt.X("update:Q", title="updates").axis(tickCount=3).scale(nice=False)
-    )
-    band = base.mark_errorband().encode(
-        y=alt.Y("low:Q", title="right answers"), y2="high:Q", fill=alt.Fill("score:N", legend=None)
-    )
-    lines = base.mark_line(point=alt.OverlayMarkDef(size=28)).encode(
-        y=alt.Y("value:Q", title="right answers").axis(_SHARE),
-        tooltip=["order", "update", "score", *_INTERVAL, "n"],
-        **series("score", "accuracy"),
-    )
-    half = (
-        alt.Chart(found)
-        .mark_rule(strokeDash=[4, 4], opacity=0.6)
-        .encode(x=alt.datum(int(found["update"].max()) / 2))
-    )
-    chart = (half + band + lines).facet(alt.Facet("order:N", title=None, sort=list(ORDERS)), columns=5)
+    x = alt.X("update:Q", title="updates").axis(tickCount=3).scale(nice=False)
+    half = dashed(scores, x=int(scores["update"].max()) / 2)
+    chart = half + _curves(scores, x, ["order", "update", "score"], 98, 190)
     return Chart(
-        chart,
+        panels(chart, "order", ORDERS, columns=5),
         "What is forgotten",
         "Accuracy over the updates of the weights. All five read the same pages, half of them facts; the "
         "dashed line is half time, when the sequential orders turn from the one to the other.",
     )
 
 
-def orders(found: pd.DataFrame) -> Chart:
+def orders(scores: pd.DataFrame) -> Chart:
     """Accuracies at the end by order. Columns: order, score, value, low, high, n."""
-    rows = found.assign(shown=found["value"].map("{:.0%}".format))
-    base = alt.Chart(rows, width=240, height=alt.Step(34)).encode(
-        y=alt.Y("order:N", title=None, sort=list(ORDERS))
-    )
-    x = alt.X("value:Q", title="right answers").axis(_SHARE).scale(domain=[0, 1])
-    rules = base.mark_rule(strokeWidth=2.2).encode(x=alt.X("low:Q", title="right answers"), x2="high:Q")
-    points = base.mark_point(filled=True, size=90).encode(x=x, tooltip=["order", "score", *_INTERVAL, "n"])
-    numbers = base.mark_text(dy=-11, fontSize=11, color=INK).encode(x=x, text="shown:N")
-    chart = (rules + points + numbers).facet(alt.Facet("score:N", title=None, sort=None), columns=2)
+    style = {"form": ".1%", "tooltip": ["order", "score"], "scale": {"domain": [0, 1]}, "labels": ".0%"}
+    chart = intervals(scores, "order", "right answers", order=ORDERS, step=34, **style)
     return Chart(
-        chart,
+        panels(chart.properties(width=240), "score", scores["score"], columns=2),
         "Orders at the end",
         "Dots are means over repetitions, lines their 95 % intervals. The pages are the same, so that "
         "differences are due to their order alone.",
@@ -150,17 +125,15 @@ def shape_counts(counts: pd.DataFrame) -> Table:
     )
 
 
-def shapes(found: pd.DataFrame) -> Chart:
+def shapes(scores: pd.DataFrame) -> Chart:
     """Accuracies by shape; 0 layers: as given. Columns: layers, width, measure, value, low, high, n."""
-    pairs = zip(found["layers"], found["width"], strict=True)
+    pairs = zip(scores["layers"], scores["width"], strict=True)
     names = [shaped(pair) if pair[0] else "as given" for pair in pairs]
-    steps = sorted(set(found["measure"]) - {"facts"}, key=int)
-    told = {"facts": "facts"} | {name: f"{name} step{'s' * (name != '1')}" for name in steps}
-    rows = found.assign(
-        shape=names, shown=found["value"].map("{:.0%}".format), asked=found["measure"].map(told)
-    ).sort_values("width")
+    steps = sorted(set(scores["measure"]) - {"facts"}, key=int)
+    asked = {"facts": "facts"} | {name: f"{name} step{'s' * (name != '1')}" for name in steps}
+    rows = scores.assign(shape=names, asked=scores["measure"].map(asked)).sort_values("width")
     base = alt.Chart(rows, width=alt.Step(78), height=alt.Step(38)).encode(
-        x=alt.X("asked:N", title=None, sort=list(told.values())),
+        x=alt.X("asked:N", title=None, sort=list(asked.values())),
         y=alt.Y("shape:N", title="layers × width", sort=None),
     )
     return Chart(
@@ -176,30 +149,23 @@ def try_questions(models: Mapping[str, PreTrainedModel], task: Task) -> Explorer
 
     def show(model: str, number: int) -> Texts:
         asked, said = task.asked_walks(), walked(models[model], task)[number]
-        text, marks = PLACES[asked.starts[number]], []
+        walk, facts = MarkedText(), MarkedText()
+        walk.add(PLACES[asked.starts[number]])
         for way, end, given in zip(asked.ways[number], asked.ends[number], said, strict=True):
-            text += f" {WAYS[way]}"
             name = PLACES[given] if given >= 0 else "?"
-            marks.append((len(text) + 2, len(text) + 2 + len(name), "right" if given == end else "wrong"))
-            text += f" ({name})"
+            _add_step(walk, way, name, "right" if given == end else "wrong")
         right = facts_right(models[model], task)
-        known = int(right.sum())
-        told, fact_marks = "", []
         for fact, knows in list(zip(task.facts, right, strict=False))[8 * number : 8 * number + 8]:
-            prompt, value = fact.pair()
-            told += prompt
-            fact_marks.append((len(told) + 1, len(told) + len(value), "right" if knows else "wrong"))
-            told += value + "\n"
-        good = int((said == asked.ends[number]).sum())
+            _add_fact(facts, fact, "right" if knows else "wrong")
+        good, known = int((said == asked.ends[number]).sum()), int(right.sum())
         return Texts(
-            [{"label": "A walk, and where the model is after each step", "text": text, "marks": marks},
-             {"label": "Facts, and whether it knows them", "text": told, "marks": fact_marks}],
+            [
+                walk.item("A walk, and where the model is after each step"),
+                facts.item("Facts, and whether it knows them"),
+            ],
             "Ask a model",
             f"{model}: {good} of {len(said)} steps right in this walk, {known} of {len(right)} facts known.",
-        )  # fmt: skip
+        )
 
-    return Explorer(
-        show,
-        model=ipywidgets.Dropdown(options=list(models), value="50% facts, shuffled"),
-        number=ipywidgets.IntSlider(0, 0, 20, continuous_update=False),
-    )
+    number = ipywidgets.IntSlider(0, 0, 20, continuous_update=False)
+    return Explorer(show, model=menu(models, "50% facts, shuffled"), number=number)

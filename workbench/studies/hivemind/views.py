@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.charts.intervals import intervals
-from workbench.charts.parts import cells, looks, panels, tips
+from workbench.charts.parts import looks, numbered_cells, panels, tips
 from workbench.charts.theme import INK, MUTED, PALETTE, series
 from workbench.charts.view import Chart, Table, Texts
 from workbench.studies.hivemind.data import PEOPLE
@@ -74,7 +74,14 @@ def agreement(frame: pd.DataFrame, order: list[str], field: str = "same") -> Cha
     middle = float(np.nan_to_num((means[field].min() + means[field].max()) / 2))
     bright = alt.datum[field] > middle
     return Chart(
-        cells(base, color, ["first", "second", *tips(".2f", field)], bright=bright, form=".2f", size=11),
+        numbered_cells(
+            base,
+            color,
+            ["first", "second", *tips(".2f", field)],
+            bright=bright,
+            text=alt.Text(f"{field}:Q", format=".2f"),
+            size=11,
+        ),
         "Which models answer alike",
         "Each cell is a pair of models, averaged over prompts; the diagonal is a model with itself, without "
         "comparing an answer to itself. Where the square is even, it hardly matters whom one asks.",

@@ -1,12 +1,12 @@
 """Pictures of the search in 04_neurons: the best neurons for a label beside what the controls find."""
 
-from typing import Any
-
 import altair as alt
 import numpy as np
 import pandas as pd
 from transformers import PreTrainedTokenizerFast
 
+from workbench.charts.intervals import intervals
+from workbench.charts.parts import axis_order, looks, tips
 from workbench.charts.view import Chart, Table
 from workbench.studies.neurons.search import INTERPRETABLE, champions, ranked
 from workbench.studies.neurons.views import in_a_row
@@ -24,14 +24,18 @@ def search_chart(surveyed: pd.DataFrame, chance: pd.DataFrame, question: str, n:
     frame = frame.drop(columns=["draws", "hits_draws"])
     frame = frame.assign(which=np.where(frame["kind"] == "neuron", "neuron", "control"))
     significant = int((best["p"] <= 0.05).sum())
-    panels = [
-        _dots(frame, "confirm", "low", "high", "AUC on the other half of the stories", [0.5, 1], labels=True),
-        _dots(
-            frame, "hits", "hits_low", "hits_high", "right among the strongest tokens", [0, 1], labels=False
-        ),
-    ]
+    y = alt.Y("name:N", sort=axis_order(frame["name"]), title=None)
+
+    def side(names: tuple[str, str, str], title: str, domain: list[float], y: alt.Y) -> alt.LayerChart:
+        style = {"tooltip": ["name", "fires", *tips(".3f", "select", "p")], "look": looks("which")}
+        chart = intervals(frame, y, title, names=names, step=24, scale={"domain": domain}, **style)
+        return chart.properties(width=260)
+
+    auc = side(("confirm", "low", "high"), "AUC on the other half of the stories", [0.5, 1], y)
+    hits_names = ("hits", "hits_low", "hits_high")
+    hits = side(hits_names, "right among the strongest tokens", [0, 1], y.axis(None))
     return Chart(
-        alt.hconcat(*panels, spacing=24),
+        alt.hconcat(auc, hits, spacing=24),
         "Which neurons answer?",
         f"“{question}”: neurons chosen on half of the stories, measured on the other half; lines are 95 % "
         f"intervals over stories. {significant} of the {len(best)} shown are significant at 5 % after "
@@ -39,58 +43,21 @@ def search_chart(surveyed: pd.DataFrame, chance: pd.DataFrame, question: str, n:
     )
 
 
-def _dots(
-    frame: pd.DataFrame, value: str, low: str, high: str, title: str, domain: list[float], *, labels: bool
-) -> alt.LayerChart:
-    base = alt.Chart(frame).encode(
-        y=alt.Y("name:N", sort=frame["name"].tolist(), title=None, axis=alt.Axis() if labels else None)
-    )
-    rules = base.mark_rule(strokeWidth=2, clip=True).encode(
-        x=alt.X(f"{low}:Q", title=title).scale(domain=domain), x2=f"{high}:Q"
-    )
-    tip = [
-        "name",
-        "fires",
-        *(alt.Tooltip(column, format=".3f") for column in ("select", value, low, high, "p")),
-    ]
-    points = base.mark_point(filled=True, size=80).encode(
-        x=f"{value}:Q",
-        color=alt.Color("which:N", title=None),
-        shape=alt.Shape("which:N", title=None),
-        tooltip=tip,
-    )
-    return (rules + points).properties(width=260, height=24 * len(frame))
-
-
 def labels_chart(surveyed: pd.DataFrame) -> Chart:
     """The best neuron for every label beside the best of every control."""
     labels = list(dict.fromkeys(surveyed["label"]))
     best = pd.concat([champions(surveyed, label).reset_index() for label in labels])
     frame = best[["label", "kind", "layer", "unit", "fires", "confirm", "low", "high"]]
-    base = alt.Chart(frame).encode(
-        y=alt.Y("label:N", sort=labels, title=None).axis(labelLimit=220, grid=True)
-    )
-    tip = ["label", "kind", "layer", "unit", "fires"]
-    tip += [alt.Tooltip(column, format=".3f") for column in ("confirm", "low", "high")]
-    rules = base.mark_rule(strokeWidth=1.5, clip=True).encode(
-        x=alt.X("low:Q", title="AUC on the other half of the stories").scale(domain=[0.45, 1]), x2="high:Q"
-    )
-    points = base.mark_point(filled=True, size=80).encode(x="confirm:Q", tooltip=tip, **_kinds())
+    y = alt.Y("label:N", sort=labels, title=None).axis(labelLimit=220, grid=True)
+    style = {"scale": {"domain": [0.45, 1]}, "tooltip": ["label", "kind", "layer", "unit", "fires"]}
+    title, names = "AUC on the other half of the stories", ("confirm", "low", "high")
+    look = looks("kind", order=KINDS)
     return Chart(
-        (rules + points).properties(height=24 * len(labels), width=420),
+        intervals(frame, y, title, names=names, look=look, step=24, **style).properties(width=420),
         "Which labels have a neuron of their own?",
         "For every label the best neuron and the best of each control, chosen on half of the stories. Where "
         "the random direction is level with the neuron, no neuron stands for the label.",
     )
-
-
-def _kinds() -> dict[str, Any]:
-    """Colour and shape of neurons and controls, in one legend."""
-    scale = alt.Scale(domain=KINDS)
-    return {
-        "color": alt.Color("kind:N", title=None, scale=scale),
-        "shape": alt.Shape("kind:N", title=None, scale=scale),
-    }
 
 
 def best_table(
@@ -128,17 +95,9 @@ def _tokens(
 
 def shares_chart(shares: pd.DataFrame) -> Chart:
     """Share of interpretable units by model and kind."""
-    base = alt.Chart(shares).encode(
-        y=alt.Y("model:N", title=None, sort=list(dict.fromkeys(shares["model"]))),
-        yOffset=alt.YOffset("kind:N", sort=KINDS),
-    )
-    rules = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", title="share of units").axis(format="%"), x2="high:Q"
-    )
-    tip = ["model", "kind", *(alt.Tooltip(name, format=".3f") for name in ("value", "low", "high")), "n"]
-    points = base.mark_point(filled=True, size=80).encode(x="value:Q", tooltip=tip, **_kinds())
+    look = {**looks("kind", order=KINDS), "yOffset": alt.YOffset("kind:N", sort=KINDS)}
     return Chart(
-        (rules + points).properties(height=70 * shares["model"].nunique()),
+        intervals(shares, "model", "share of units", form=".1%", look=look, step=70),
         "How many neurons are interpretable?",
         f"Share of units whose best label, chosen on half of the stories, has an AUC of {INTERPRETABLE} or "
         "more on the other half. Lines are 95 % intervals over stories and units.",

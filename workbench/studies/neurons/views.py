@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from transformers import PreTrainedTokenizerFast
 
-from workbench.charts.theme import ON_BRIGHT, ON_DIM
-from workbench.charts.view import Chart, Texts
+from workbench.charts.intervals import intervals
+from workbench.charts.parts import looks, numbered_cells, panels, tips
+from workbench.charts.view import Chart, MarkedText, Texts
 from workbench.corpora.labelled_tokens import LabelledTokens
 from workbench.corpora.stories.labels import Spans
 from workbench.studies.neurons.value_vectors import agreement_by_layer, token_text
@@ -63,19 +64,19 @@ def _negative(contexts: pd.DataFrame) -> bool:
 
 
 def _lines(rows: pd.DataFrame, texts: LabelledTokens) -> dict[str, Any]:
-    text, marks = "", []
+    lines = MarkedText()
     for row in rows.itertuples():
         pieces = [piece.replace("\n", " ") for piece in texts.pieces[row.text]]
         shown = window(pieces, row.position, BEFORE, AFTER)
-        text += "… " if shown.start else ""
-        text += "".join(pieces[shown.start : row.position]).lstrip(' .!?",')
+        lines.add("… " if shown.start else "")
+        lines.add("".join(pieces[shown.start : row.position]).lstrip(' .!?",'))
         piece = pieces[row.position]
-        piece = piece.lstrip() if text.endswith((" ", "\n")) or not text else piece
-        start = len(text) + (len(piece) - len(piece.lstrip()) if piece.strip() else 0)
-        text += piece
-        marks.append((start, len(text), "strongest token"))
-        text += "".join(pieces[row.position + 1 : shown.stop]) + "\n"
-    return {"text": text.rstrip("\n"), "marks": marks}
+        piece = piece.lstrip() if lines.text.endswith((" ", "\n")) or not lines.text else piece
+        blank = len(piece) - len(piece.lstrip()) if piece.strip() else 0
+        lines.add(piece[:blank])
+        lines.add(piece[blank:], "strongest token")
+        lines.add("".join(pieces[row.position + 1 : shown.stop]) + "\n")
+    return {"text": lines.text.rstrip("\n"), "marks": lines.marks}
 
 
 def window(pieces: Sequence[str], position: int, before: int, after: int) -> slice:
@@ -99,17 +100,11 @@ def in_a_row(tokenizer: PreTrainedTokenizerFast, tokens: Iterable[int]) -> str:
 # ------------------------------------------------------------------------------- writing
 def agreement_chart(agreed: pd.DataFrame) -> Chart:
     """Share of neurons whose favourite token follows their strongest trigger, by layer, and chance."""
-    frame = agreement_by_layer(agreed)
-    x = alt.X("layer:O", title="layer")
-    base = alt.Chart(frame).encode(x=x)
-    tip = ["layer", *(alt.Tooltip(name, format=".3f") for name in ("value", "low", "high", "chance")), "n"]
-    rules = base.mark_rule(strokeWidth=2).encode(
-        y=alt.Y("low:Q", title="share of neurons").axis(format="%"), y2="high:Q"
-    )
-    points = base.mark_point(filled=True, size=80).encode(y="value:Q", tooltip=tip)
-    chance = base.mark_tick(thickness=2, width=36, color="#D55E00").encode(y="chance:Q")
+    frame, x = agreement_by_layer(agreed), alt.X("layer:O", title="layer")
+    chart = intervals(frame, x, "share of neurons", form=".1%", tooltip=["layer", *tips(".1%", "chance")])
+    chance = alt.Chart(frame).mark_tick(thickness=2, width=36, color="#D55E00").encode(x=x, y="chance:Q")
     return Chart(
-        (rules + points + chance).properties(width=70 * len(frame)),
+        (chart + chance).properties(width=70 * len(frame)),
         "Do neurons write what comes next?",
         "Points: share of a layer's neurons whose favourite token is the one that really follows their "
         "strongest trigger, with 95 % intervals. Orange bars: the same with tokens paired at random.",
@@ -124,28 +119,16 @@ def lens_chart(looked: pd.DataFrame) -> Chart:
         read=looked["layer"].map(lambda layer: "answer" if layer == last else f"into layer {layer}"),
         said=looked["says"].str.strip(" ").str.replace("\n", "↵").str.slice(0, 7),
     )
-    order = list(dict.fromkeys(frame["read"]))[::-1]
-    base = alt.Chart(frame).encode(
-        x=alt.X("place:O", title="after the token").axis(
-            labelExpr="slice(datum.label, 4)", labelOverlap=False, labelAngle=-45
-        ),
-        y=alt.Y("read:N", sort=order, title=None),
+    x = alt.X("place:O", title="after the token")
+    base = alt.Chart(frame, width=alt.Step(46), height=alt.Step(28)).encode(
+        x=x.axis(labelExpr="slice(datum.label, 4)", labelOverlap=False, labelAngle=-45),
+        y=alt.Y("read:N", sort=list(dict.fromkeys(frame["read"]))[::-1], title=None),
     )
-    cells = base.mark_rect().encode(
-        color=alt.Color(
-            "probability:Q",
-            title="probability of the right token",
-            legend=alt.Legend(orient="top", gradientLength=160, titleLimit=300),
-        ).scale(domain=[0, 1]),
-        tooltip=["read", "token", "says", alt.Tooltip("probability", format=".3f")],
-    )
-    words = base.mark_text(fontSize=10.5).encode(
-        text="said:N",
-        color=alt.when("datum.probability > 0.55").then(alt.value(ON_BRIGHT)).otherwise(alt.value(ON_DIM)),
-    )
-    step = {"step": 46}
+    color = alt.Color("probability:Q", title="probability of the right token").scale(domain=[0, 1])
+    color = color.legend(orient="top", gradientLength=160, titleLimit=300)
+    tooltip, bright = ["read", "token", "says", *tips(".3f", "probability")], "datum.probability > 0.55"
     return Chart(
-        (cells + words).properties(width=step, height={"step": 28}),
+        numbered_cells(base, color, tooltip, bright=bright, text=alt.Text("said:N"), size=10.5),
         "What each layer would say",
         "The residual stream before each layer, read as if the model ended there: the word in a cell is its "
         "most likely next token, the colour the probability of the one that really follows. The lowest row "
@@ -155,33 +138,13 @@ def lens_chart(looked: pd.DataFrame) -> Chart:
 
 def without_chart(lost: pd.DataFrame, question: str) -> Chart:
     """Loss of the model with neurons switched off, after the label and elsewhere."""
-    frame = lost.assign(
-        group=np.where(lost["neurons"] == "best", "best for the label", "others, same layers")
-    )
-    base = alt.Chart(frame).encode(
-        x=alt.X("count:O", title="neurons switched off"),
-        xOffset=alt.XOffset("group:N"),
-    )
-    rules = base.mark_rule(strokeWidth=2).encode(
-        y=alt.Y("low:Q", title="added loss (nats per token)"), y2="high:Q"
-    )
-    tip = [
-        "group",
-        "where",
-        "count",
-        *(alt.Tooltip(name, format=".4f") for name in ("value", "low", "high")),
-        "n",
-    ]
-    points = base.mark_point(filled=True, size=80).encode(
-        y="value:Q",
-        tooltip=tip,
-        color=alt.Color("group:N", title=None),
-        shape=alt.Shape("group:N", title=None),
-    )
+    groups = np.where(lost["neurons"] == "best", "best for the label", "others, same layers")
+    x, title = alt.X("count:O", title="neurons switched off"), "added loss (nats per token)"
+    look = {**looks("group"), "xOffset": alt.XOffset("group:N")}
+    style = {"form": ".4f", "tooltip": ["group", "where", "count"], "look": look}
+    chart = intervals(lost.assign(group=groups), x, title, **style).properties(width=230, height=220)
     return Chart(
-        (rules + points)
-        .properties(width=230, height=220)
-        .facet(column=alt.Column("where:N", title=None, sort=["after the label", "elsewhere"])),
+        panels(chart, "where", ["after the label", "elsewhere"]),
         "Does the model use them?",
         f"Added loss when the best neurons for “{question}” are held at their means, beside as many others; "
         "lines are 95 % intervals over stories.",

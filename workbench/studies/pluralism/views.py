@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from workbench.charts.intervals import intervals
-from workbench.charts.parts import axis_order, cells, looks, panels, tips
+from workbench.charts.parts import axis_order, looks, numbered_cells, panels, tips
 from workbench.charts.theme import INK
 from workbench.charts.view import Chart, Explorer, Table, Texts
 from workbench.corpora.loaders.opinions import Question
@@ -203,7 +203,11 @@ def matrix(frame: pd.DataFrame) -> Chart:
     tooltip = ["arm", "prompted", "target", *tips(".4f", "jsd_nats"), "n"]
     bright = alt.datum.jsd_nats > float(shown["jsd_nats"].max()) / 2
     return Chart(
-        panels(cells(base, color, tooltip, bright=bright, form=".3f"), "arm", _PAIR),
+        panels(
+            numbered_cells(base, color, tooltip, bright=bright, text=alt.Text("jsd_nats:Q", format=".3f")),
+            "arm",
+            _PAIR,
+        ),
         "Steering matrix",
         "Mean distance of the model, asked as the row says, from the people of the column. A steerable model "
         "has its darkest cells where row and column are one group.",
