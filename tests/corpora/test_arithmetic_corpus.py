@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from workbench.corpora.arithmetic import OPERATIONS, Cell, counts, draw, grid, written
+from workbench.corpora.arithmetic import OPERATIONS, Cell, counts, draw, format_number, grid
 from workbench.corpora.long_arithmetic import steps
 from workbench.errors import UserError
 
@@ -26,7 +26,7 @@ def test_every_equation_is_true_and_the_last_sentence_says_its_result(kind, in_s
         for equation in equations:
             left, right = equation.split(" = ")
             assert exact(left) == exact(right), each
-        assert final == f"The answer is {written(each.answer, kind)}."
+        assert final == f"The answer is {format_number(each.answer, kind)}."
         assert exact(equations[-1].split(" = ")[1]) == each.answer
 
 
@@ -89,9 +89,9 @@ def test_no_number_is_larger_than_the_bound():
 def test_percentages_are_exact():
     for each in draw([Cell("*", (2, 3))], 20, 0, kind="percent"):
         share, whole = each.operands
-        assert each.question == f"What is {written(share * 100)}% of {whole}?"
+        assert each.question == f"What is {format_number(share * 100)}% of {whole}?"
         assert each.answer == share * whole
-        assert Fraction(written(each.answer)) == each.answer
+        assert Fraction(format_number(each.answer)) == each.answer
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_long_arithmetic_goes_as_at_school(operation, left, right, lines):
     ],
 )
 def test_numbers_are_written_exactly(number, kind, text):
-    assert written(Fraction(number), kind) == text
+    assert format_number(Fraction(number), kind) == text
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ class Exercise:
 
 
 @dataclass(frozen=True)
-class _Sum:
+class _Unworded:
     """An exercise before it is worded; `key` is what the split looks at."""
 
     operands: tuple[Fraction, ...]
@@ -120,26 +120,27 @@ def draw(
         rng, seen, tries = random.Random(f"{seed}/{split}/{kind}/{cell}"), set(), _NEW_TRIES
         for _ in range(n):
             for _ in range(tries):
-                found = _sum(cell, rng, split, kind, negative, largest)
-                if found.operands not in seen:
+                unworded = _draw(cell, rng, split, kind, negative, largest)
+                if unworded.operands not in seen:
                     break
             else:
                 tries = 1  # the cell is as good as used up
-            seen.add(found.operands)
-            drawn.append(_worded(cell, found, rng, kind, steps, worded))
+            seen.add(unworded.operands)
+            drawn.append(_worded(cell, unworded, rng, kind, steps, worded))
     random.Random(seed).shuffle(drawn)
     return drawn
 
 
 def counts(exercises: Iterable[Exercise]) -> pd.DataFrame:
     """Exercises by cell: columns operation, digits ("2, 1"), n, different (operands)."""
-    rows = [(each.cell.operation, ", ".join(map(str, each.cell.digits)), each.operands) for each in exercises]
+    cells = ((exercise.cell, exercise.operands) for exercise in exercises)
+    rows = [(cell.operation, ", ".join(map(str, cell.digits)), operands) for cell, operands in cells]
     frame = pd.DataFrame(rows, columns=["operation", "digits", "operands"])
-    found = frame.groupby(["operation", "digits"], sort=True)["operands"]
-    return found.agg(n="size", different="nunique").reset_index()
+    operands = frame.groupby(["operation", "digits"], sort=True)["operands"]
+    return operands.agg(n="size", different="nunique").reset_index()
 
 
-def written(number: Fraction, kind: Kind = "whole") -> str:
+def format_number(number: Fraction, kind: Kind = "whole") -> str:
     """A number as exercises write it: "7"; "2.5" where its decimals end; "7/3", as fractions always are."""
     if number.denominator == 1:
         return str(number.numerator)
@@ -166,24 +167,24 @@ def _check(cell: Cell, kind: Kind) -> None:
         raise UserError("Percentages are exercises of multiplication: leave the other operations out.")
 
 
-def _sum(
+def _draw(
     cell: Cell, rng: random.Random, split: Split, kind: Kind, negative: bool, largest: int | None
-) -> _Sum:
+) -> _Unworded:
     for _ in range(_TRIES):
-        found = (_mixed if cell.operation == "mixed" else _single)(cell, rng, kind, largest)
-        if found is None or (found.answer < 0 and not negative):
+        unworded = (_mixed if cell.operation == "mixed" else _single)(cell, rng, kind, largest)
+        if unworded is None or (unworded.answer < 0 and not negative):
             continue
-        if largest is not None and max(*found.operands, abs(found.answer)) > largest:
+        if largest is not None and max(*unworded.operands, abs(unworded.answer)) > largest:
             continue
-        digest = hashlib.sha256(found.key.encode()).digest()
+        digest = hashlib.sha256(unworded.key.encode()).digest()
         if (int.from_bytes(digest[:4]) % _TEST_SHARE == 0) == (split == "test"):
-            return found
+            return unworded
     raise UserError(
         f"No {split} exercise fits {cell} with kind={kind!r}: leave this cell out, or widen its bounds."
     )
 
 
-def _single(cell: Cell, rng: random.Random, kind: Kind, largest: int | None) -> _Sum | None:
+def _single(cell: Cell, rng: random.Random, kind: Kind, largest: int | None) -> _Unworded | None:
     left, right = (_number(digits, rng, kind, largest) for digits in cell.digits)
     if kind == "percent":
         left, right = left / 100, _number(cell.digits[1], rng, "whole", largest)
@@ -199,13 +200,14 @@ def _single(cell: Cell, rng: random.Random, kind: Kind, largest: int | None) -> 
     ordered = sorted((left, right)) if cell.operation in "+*" else (left, right)
     key = f"{cell.operation} {ordered[0]} {ordered[1]}"
     if kind == "percent":
-        expression = f"{written(right)} * {written(left * 100)} / 100"
+        expression = f"{format_number(right)} * {format_number(left * 100)} / 100"
     else:
         expression = f"{_term(left, kind)} {cell.operation} {_term(right, kind)}"
-    return _Sum((left, right), expression, (f"{expression} = {written(answer, kind)}.",), answer, key)
+    equation = f"{expression} = {format_number(answer, kind)}."
+    return _Unworded((left, right), expression, (equation,), answer, key)
 
 
-def _mixed(cell: Cell, rng: random.Random, kind: Kind, largest: int | None) -> _Sum | None:
+def _mixed(cell: Cell, rng: random.Random, kind: Kind, largest: int | None) -> _Unworded | None:
     """Operands joined pair by pair in random order; whole numbers stay whole, no part falls below zero."""
     operands = tuple(_number(digits, rng, kind, largest) for digits in cell.digits)
     parts = [(number, _term(number, kind), 3) for number in operands]  # value, text, how tightly it binds
@@ -218,13 +220,13 @@ def _mixed(cell: Cell, rng: random.Random, kind: Kind, largest: int | None) -> _
         value = OPERATIONS[sign][0](left, right)
         if (kind == "whole" and value.denominator > 1) or value < 0:
             return None
-        equations.append(f"{_term(left, kind)} {sign} {_term(right, kind)} = {written(value, kind)}.")
+        equations.append(f"{_term(left, kind)} {sign} {_term(right, kind)} = {format_number(value, kind)}.")
         binds = 1 if sign in "+-" else 2
         before = before if tight >= binds else f"({before})"
         after = after if other > binds or (other == binds and sign in "+*" and tight == 3) else f"({after})"
         parts[at : at + 2] = [(value, f"{before} {sign} {after}", binds)]
     answer, expression, _ = parts[0]
-    return _Sum(operands, expression, tuple(equations), answer, expression)
+    return _Unworded(operands, expression, tuple(equations), answer, expression)
 
 
 def _number(digits: int, rng: random.Random, kind: Kind, largest: int | None) -> Fraction:
@@ -240,23 +242,26 @@ def _range(digits: int, largest: int | None) -> tuple[int, int]:
 
 
 def _term(number: Fraction, kind: Kind) -> str:
-    text = written(number, kind)
+    text = format_number(number, kind)
     return f"({text})" if "/" in text else text
 
 
 # ------------------------------------------------------------------------------- words
-def _worded(cell: Cell, found: _Sum, rng: random.Random, kind: Kind, steps: bool, worded: float) -> Exercise:
-    equations = found.equations
+def _worded(
+    cell: Cell, unworded: _Unworded, rng: random.Random, kind: Kind, steps: bool, worded: float
+) -> Exercise:
+    equations = unworded.equations
     if steps and cell.operation != "mixed":
-        left, right = map(int, found.operands)
+        left, right = map(int, unworded.operands)
         equations = (*long_arithmetic.steps(cell.operation, left, right), *equations)
-    question = f"{found.expression} = ?"
+    question = f"{unworded.expression} = ?"
     if cell.operation == "mixed":
-        question = rng.choice(_MIXED).format(e=found.expression) if rng.random() < worded else question
+        question = rng.choice(_MIXED).format(e=unworded.expression) if rng.random() < worded else question
     elif kind == "percent":
-        question = f"What is {written(found.operands[0] * 100)}% of {written(found.operands[1])}?"
+        share, whole = unworded.operands
+        question = f"What is {format_number(share * 100)}% of {format_number(whole)}?"
     elif rng.random() < worded:
-        a, b = (written(number, kind) for number in found.operands)
+        a, b = (format_number(number, kind) for number in unworded.operands)
         question = rng.choice(OPERATIONS[cell.operation][1]).format(a=a, b=b)
-    solution = " ".join([*equations, f"The answer is {written(found.answer, kind)}."])
-    return Exercise(cell, found.operands, question, solution, found.answer)
+    solution = " ".join([*equations, f"The answer is {format_number(unworded.answer, kind)}."])
+    return Exercise(cell, unworded.operands, question, solution, unworded.answer)

@@ -64,17 +64,17 @@ _COLOURS = ("red", "blue", "green")
 def population(seed: int, wording: int = HELD_OUT) -> list[Question]:
     """A question a topic, with the exact shares of each village and of all people.
 
-    What all people tend to is drawn first, each village's own shares around it.
+    What all people tend to is drawn first, the shares of every village around it.
 
     Args:
         seed: of the shares; the same for every wording.
         wording: which of the `WORDINGS`.
     """
     rng = np.random.default_rng([seed, 12])
-    asked = [("things", topic, tuple(words.split())) for topic, words in THINGS.items()]
-    asked += [("habits", topic, SCALE) for topic in HABITS]
-    found = []
-    for kind, topic, options in asked:
+    topics = [("things", topic, tuple(words.split())) for topic, words in THINGS.items()]
+    topics += [("habits", topic, SCALE) for topic in HABITS]
+    questions = []
+    for kind, topic, options in topics:
         leaning = rng.dirichlet(np.full(len(options), 1.5))
         shares = rng.dirichlet(1.5 * leaning + 0.2, size=len(VILLAGES))
         groups = {
@@ -84,8 +84,8 @@ def population(seed: int, wording: int = HELD_OUT) -> list[Question]:
         people = AnswerDistribution(tuple((np.array(list(VILLAGES.values())) @ shares).tolist()), PEOPLE)
         prompt = WORDINGS[kind][wording].format(topic=topic)
         ordinal = (1.0, 2.0, 3.0, 4.0) if kind == "habits" else None
-        found.append(Question(topic, prompt, options, people, groups, ordinal, kind))
-    return found
+        questions.append(Question(topic, prompt, options, people, groups, ordinal, kind))
+    return questions
 
 
 def truths() -> list[Question]:
@@ -98,20 +98,18 @@ def truths() -> list[Question]:
             "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
         ),
     }
-    found = []
+    questions = []
     for name, (prompt, words) in fair.items():
         options = tuple(words.split())
-        found.append(Question(name, prompt, options, AnswerDistribution((1 / len(options),) * len(options))))
+        people = AnswerDistribution((1 / len(options),) * len(options))
+        questions.append(Question(name, prompt, options, people))
     for balls in ((3, 2, 1), (1, 1, 4), (2, 6, 2)):
         held = ", ".join(f"{count} {colour}" for count, colour in zip(balls, _COLOURS, strict=True))
         prompt = f"A ball is drawn from an urn with these: {held}. Which colour is it?"
-        dist = tuple(count / sum(balls) for count in balls)
-        found.append(
-            Question(
-                "urn " + "-".join(map(str, balls)), prompt, _COLOURS, AnswerDistribution(dist), topic="urn"
-            )
-        )
-    return found
+        people = AnswerDistribution(tuple(count / sum(balls) for count in balls))
+        name = "urn " + "-".join(map(str, balls))
+        questions.append(Question(name, prompt, _COLOURS, people, topic="urn"))
+    return questions
 
 
 def draw(questions: Sequence[Question], n: int, seed: int) -> list[tuple[str, str]]:
@@ -120,7 +118,7 @@ def draw(questions: Sequence[Question], n: int, seed: int) -> list[tuple[str, st
     One in three says nothing of the village, and answers as all people do. Options stand in any order, and
     are never lettered: a model that learns from this knows nothing of letters.
     """
-    rng, found = Random(seed), []
+    rng, pairs = Random(seed), []
     for _ in range(n):
         question = rng.choice(questions)
         group = rng.choice(list(question.groups)) if question.groups and rng.random() < 2 / 3 else None
@@ -129,5 +127,5 @@ def draw(questions: Sequence[Question], n: int, seed: int) -> list[tuple[str, st
         dist = question.groups[group].dist if group else question.people.dist
         (answer,) = rng.choices(question.options, dist)
         order = rng.sample(question.options, len(question.options))
-        found.append((format_question(who + question.prompt, order, letters=False) + ANSWER, f" {answer}"))
-    return found
+        pairs.append((format_question(who + question.prompt, order, letters=False) + ANSWER, f" {answer}"))
+    return pairs

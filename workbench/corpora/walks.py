@@ -94,13 +94,13 @@ def words(tokenizer: "PreTrainedTokenizerFast", n_places: int, n_ways: int) -> W
         UserError: one of them is not a single token of this tokenizer.
     """
     needed = [*PLACES[:n_places], *WAYS[:n_ways]]
-    found = [continued(tokenizer, f" {word}") for word in needed]
-    broken = [word for word, ids in zip(needed, found, strict=True) if len(ids) != 1]
+    tokens_of = {word: continued(tokenizer, f" {word}") for word in needed}
+    broken = [word for word, ids in tokens_of.items() if len(ids) != 1]
     if broken:
         raise UserError(
             f"This tokenizer breaks {', '.join(broken)} into pieces, and walks need whole words: "
             "take another model."
         )
-    ids = np.array(found)[:, 0]
+    ids = np.array(list(tokens_of.values()))[:, 0]
     begin = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
     return Words(ids[:n_places], ids[n_places:], begin)

@@ -15,6 +15,7 @@ from workbench.corpora.problems.structures import DeadEnd, Move
 from workbench.corpora.problems.writing import Text, choose_words, write
 from workbench.errors import UserError
 
+_KNOWN = dict.fromkeys([*TRAINING, *OUTSIDE])
 _TRIES = 200  # of an item or a twin, for a question that is new
 _NUMBER_TRIES = 5000  # for numbers that work to the end: of some structures with small bounds, few do
 _FEWEST_WORDS = 3  # some problems speak of three people
@@ -89,9 +90,9 @@ def twin(problem: Problem, seed: int) -> Problem:
     questions, names = ([getattr(step, part) for step in problem.steps] for part in ("question", "name"))
     text = Text(problem.frame, questions, names, problem.n_distractors)
     for _ in range(_TRIES):
-        found = _filled(problem.template, text, problem.largest, rng)
-        if found.rationale() != problem.rationale():
-            return found
+        other = _filled(problem.template, text, problem.largest, rng)
+        if other.rationale() != problem.rationale():
+            return other
     raise UserError(
         f"{problem.question!r} has no twin with numbers up to {problem.largest}: set largest higher."
     )
@@ -99,11 +100,10 @@ def twin(problem: Problem, seed: int) -> Problem:
 
 def _weighted(chosen: Sequence[str] | Mapping[str, float]) -> tuple[list[str], list[float]]:
     """Names and cumulative weights."""
-    known = [*TRAINING, *OUTSIDE]
     names = [chosen] if isinstance(chosen, str) else list(chosen)
     for name in names:
-        if name not in _known():
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0)
+        if name not in _KNOWN:
+            near = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=0)
             raise UserError(f"There is no problem template {name!r}: did you mean {near[0]!r}?")
     weights = [float(chosen[name]) for name in names] if isinstance(chosen, Mapping) else [1.0] * len(names)
     if not names or not all(0 <= weight < float("inf") for weight in weights) or sum(weights) == 0:
@@ -111,14 +111,7 @@ def _weighted(chosen: Sequence[str] | Mapping[str, float]) -> tuple[list[str], l
     return names, list(accumulate(weights))
 
 
-@cache
-def _known() -> frozenset[str]:
-    return frozenset([*TRAINING, *OUTSIDE])
-
-
-@cache
-def _plan(structure: str) -> list[Move]:
-    return structures.plan(structure)
+_plan = cache(structures.plan)
 
 
 def _problem(
@@ -138,12 +131,11 @@ def _filled(template: str, text: Text, largest: int, rng: random.Random) -> Prob
     unneeded = [rng.randint(2, min(largest, _LARGEST_ASIDE)) for _ in range(text.n_distractors)]
     question = text.frame.format(*numbers, *unneeded)
     steps = []
-    for move, asked, name, worked in zip(
-        moves, text.questions, text.names, structures.work(moves, numbers), strict=True
-    ):
-        left, right, result = map(Fraction, worked)
+    worked = structures.work(moves, numbers)
+    for move, sub_question, name, values in zip(moves, text.questions, text.names, worked, strict=True):
+        left, right, result = map(Fraction, values)
         terms = [str(numbers[i]) if i >= 0 else text.names[~i] for i in move.operands]
-        steps.append(Step(asked, left, move.operation, right, result, name, (terms[0], terms[1])))
+        steps.append(Step(sub_question, left, move.operation, right, result, name, (terms[0], terms[1])))
     return Problem(
         id=f"{template}:{hashlib.sha256(question.encode()).hexdigest()[:10]}",
         question=question,

@@ -43,13 +43,13 @@ class Scenario:
 
 
 def _read() -> dict[str, Scenario]:
-    found: dict[str, Scenario] = {}
+    scenarios: dict[str, Scenario] = {}
     for line in files(__package__).joinpath("scenarios.txt").read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
-            scenario = found[line.strip("[]")] = Scenario()
+            scenario = scenarios[line.strip("[]")] = Scenario()
         elif line and not line.startswith("#"):
             _add(scenario, line)
-    return found
+    return scenarios
 
 
 def _add(scenario: Scenario, line: str) -> None:
@@ -93,8 +93,8 @@ def _split() -> tuple[list[str], list[str]]:
     for i, (name, scenario) in enumerate(SCENARIOS.items()):
         for j, structure in enumerate(filter(scenario.tells, STRUCTURES)):
             composed = len(relations(structure)) > 2
-            apart = name == HELD_OUT_SCENARIO or structure == HELD_OUT or (composed and (i + j) % 4 == 0)
-            (held_out if apart else training).append(f"{name}/{structure}")
+            kept = name == HELD_OUT_SCENARIO or structure == HELD_OUT or (composed and (i + j) % 4 == 0)
+            (held_out if kept else training).append(f"{name}/{structure}")
     return training, held_out
 
 

@@ -24,8 +24,8 @@ class Words:
     unit: str
     slots: dict[str, str]
 
-    def at(self, relation: str, owner: int, told: int = 0, before: Sequence[str] = ()) -> dict[str, str]:
-        """All slots of the relation's sentences, after `told` numbers and the relations before."""
+    def at(self, relation: str, owner: int, number: int = 0, before: Sequence[str] = ()) -> dict[str, str]:
+        """All slots of the relation's sentences, from the number of this index on, after the relations before."""
         first = self.owners[owner - 1] if relation in COMPARISONS else self.owners[owner]
         she, her = self.pronouns if owner == 0 else (first, f"{first}'s")
         *others, last = self.owners[: owner + 1]
@@ -37,8 +37,8 @@ class Words:
             "everyone": f"{', '.join(others)} and {last}",
             "then": self.adverbs[len(before) % len(_ADVERBS)],
             "left": " that are left" if "lose" in before else "",
-            "n": f"{{{told}}}",
-            "m": f"{{{told + 1}}}",
+            "n": f"{{{number}}}",
+            "m": f"{{{number + 1}}}",
         }
 
     def variable(self, move: Move) -> str:
@@ -83,35 +83,35 @@ def write(
 ) -> Text:
     """The text of a structure in these words."""
     sentences: list[str] = []
-    questions: dict[str, str] = {}
+    wordings: dict[str, str] = {}
     before: list[str] = []
-    owner, told = -1, 0
+    owner, number = -1, 0
     for relation in relations(structure):
         owner += relation in NEW_OWNER
         if relation in scenario.says:
-            slots = words.at(relation, owner, told, before)
+            slots = words.at(relation, owner, number, before)
             sentences.append(_sentence(rng.choice(scenario.says[relation]), slots))
         if relation in scenario.asks:
-            questions[relation] = rng.choice(scenario.asks[relation])
-        told += count_numbers(relation)
+            wordings[relation] = rng.choice(scenario.asks[relation])
+        number += count_numbers(relation)
         before.append(relation)
     for distractor in range(n_distractors):
-        sentence = _sentence(rng.choice(scenario.says["aside"]), words.at("aside", 0, told + distractor))
+        sentence = _sentence(rng.choice(scenario.says["aside"]), words.at("aside", 0, number + distractor))
         sentences.insert(rng.randint(1, len(sentences)), sentence)
-    asked = _asked(scenario, moves, words, questions)
+    questions = _questions(scenario, moves, words, wordings)
     names = [*(words.variable(move) for move in moves[:-1]), "ans"]
-    return Text(" ".join([*sentences, asked[-1]]), asked, names, n_distractors)
+    return Text(" ".join([*sentences, questions[-1]]), questions, names, n_distractors)
 
 
-def _asked(scenario: Scenario, moves: list[Move], words: Words, questions: dict[str, str]) -> list[str]:
-    asked, summed = [], 1
+def _questions(scenario: Scenario, moves: list[Move], words: Words, wordings: dict[str, str]) -> list[str]:
+    questions, summed = [], 1
     for move in moves:
         owner = move.owner
         if move.relation == "total":
             owner, summed = summed, summed + 1
-        question = scenario.asks["part"][0] if move.named == "added" else questions[move.relation]
-        asked.append(_sentence(question, words.at(move.relation, owner)))
-    return asked
+        wording = scenario.asks["part"][0] if move.named == "added" else wordings[move.relation]
+        questions.append(_sentence(wording, words.at(move.relation, owner)))
+    return questions
 
 
 def _sentence(wording: str, slots: dict[str, str]) -> str:

@@ -47,10 +47,7 @@ def suggests_turns(w: World, c: Somebody) -> None:
     good(w, c, "share")
 
 
-@event(
-    "So {a:name} and {b:name} took turns with the {x}.",
-    "Then {a:name} shared the {x} with {b:name}.",
-)
+@event("So {a:name} and {b:name} took turns with the {x}.", "Then {a:name} shared the {x} with {b:name}.")
 def share(w: World, a: Somebody, b: Somebody, x: Thing) -> None:
     not_alone(w, a, b)
     w.check(x.holder == a.name, "holder", f"{a.name} does not have the {x.noun}")
@@ -97,10 +94,7 @@ def offers(w: World, c: Somebody, x: Thing, y: Thing, a: Somebody | None = None)
     x.holder = y.holder = x.owner = y.owner = c.name
 
 
-@event(
-    '"Which one do you want, {a:name}?" asked {c:name}.',
-    "{c} asked {a:name} to choose one.",
-)
+@event('"Which one do you want, {a:name}?" asked {c:name}.', "{c} asked {a:name} to choose one.")
 def asks_which(w: World, a: Somebody, c: Somebody) -> None:
     not_alone(w, a, c)
 

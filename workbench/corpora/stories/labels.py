@@ -42,9 +42,7 @@ _LABELS = {
         "first word of a sentence": "the first word of every sentence, spoken ones too",
         "end of a sentence": ". ! ?",
     },
-    "mood": {
-        "main character unhappy": "sentences told while the main character is unhappy",
-    },
+    "mood": {"main character unhappy": "sentences told while the main character is unhappy"},
 }
 LABELS = {name: meaning for labels in _LABELS.values() for name, meaning in labels.items()}
 GROUPS = {group: tuple(labels) for group, labels in _LABELS.items()}

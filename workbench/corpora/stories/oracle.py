@@ -1,7 +1,7 @@
 """The exact grader: reads a story sentence by sentence and replays it in a world of its own.
 
 A sentence is grammatical when some event could be said that way; it is consistent when the event could
-happen after all that was told before. Nothing here is learned, so a grade has no judge's opinion in it;
+happen after all sentences before. Nothing here is learned, so a grade has no judge's opinion in it;
 but it knows only the language of `events` and `troubles`: a fine sentence outside it counts as unread.
 """
 
@@ -79,7 +79,7 @@ def happen(world: World, reading: Reading) -> tuple[Violation, ...]:
     return tuple(world.violations[before:])
 
 
-# what one may be afraid of, or be told not to touch, is there without having been introduced
+# what one may be afraid of, or be forbidden to touch, is there without having been introduced
 _NAMES_NEW_THINGS = frozenset({"fears", "forbids", "puts_in"})
 
 

@@ -4,13 +4,13 @@ A plot is a function of a writer and a cast; it returns a one-sentence summary.
 """
 
 from workbench.corpora.stories import words
-from workbench.corpora.stories.scenes import Cast, is_sad, look_in_vain, meet_friend, own, plot, set_out
+from workbench.corpora.stories.scenes import Cast, is_sad, look_in_vain, meet_friend, plot, possess, set_out
 from workbench.corpora.stories.writer import Writer
 
 
 @plot("plot twist", "bad ending", "foreshadowing")
 def lost(t: Writer, c: Cast) -> str:
-    thing = own(t, c.hero, words.TOYS + words.TREASURES)
+    thing = possess(t, c.hero, words.TOYS + words.TREASURES)
     meet_friend(t, c)
     set_out(t, c)
     if "foreshadowing" in t.features:
@@ -37,7 +37,7 @@ def lost(t: Writer, c: Cast) -> str:
 @plot("bad ending", "foreshadowing", "conflict")
 def broken(t: Writer, c: Cast) -> str:
     meet_friend(t, c)
-    thing = own(t, c.friend, words.TOYS + words.TREASURES)
+    thing = possess(t, c.friend, words.TOYS + words.TREASURES)
     if "foreshadowing" in t.features:
         t.say("has_crack", x=thing)
     set_out(t, c, both=True)
@@ -60,7 +60,7 @@ def broken(t: Writer, c: Cast) -> str:
 
 @plot("bad ending", "conflict")
 def sharing(t: Writer, c: Cast) -> str:
-    thing = own(t, c.hero, words.TOYS)
+    thing = possess(t, c.hero, words.TOYS)
     meet_friend(t, c)
     set_out(t, c, both=True)
     t.say("plays_with", a=c.hero, x=thing)
@@ -82,7 +82,7 @@ def sharing(t: Writer, c: Cast) -> str:
 
 @plot("bad ending", "foreshadowing")
 def stuck(t: Writer, c: Cast) -> str:
-    thing = own(t, c.hero, words.STUCK_THINGS)
+    thing = possess(t, c.hero, words.STUCK_THINGS)
     meet_friend(t, c)
     set_out(t, c)
     if "foreshadowing" in t.features:

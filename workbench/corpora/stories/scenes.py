@@ -39,8 +39,8 @@ def plot(*features: str) -> Callable:
 
 def outside(plot: str, features: frozenset[str]) -> frozenset[str]:
     """The features asked for that this plot does not bring; a plot with a bad ending brings no twist."""
-    own = OWN_FEATURES[plot] - ({"plot twist"} if "bad ending" in features else set())
-    return features - own - COMMON_FEATURES
+    brought = OWN_FEATURES[plot] - ({"plot twist"} if "bad ending" in features else set())
+    return features - brought - COMMON_FEATURES
 
 
 def cast(random: Random) -> Cast:
@@ -70,7 +70,7 @@ def begin(t: Writer, c: Cast) -> None:
     if t.misses("adjective", words.FEELINGS):
         t.say("feels", a=c.hero, f=t.choose(words.FEELINGS, kind="adjective"))
     if t.misses("verb", words.HANDLING):
-        own(t, c.hero, words.TREASURES)
+        possess(t, c.hero, words.TREASURES)
     elif t.misses("verb", words.ACTIVITIES) or t.random.random() < 0.6:
         t.say("loves", a=c.hero, v=t.choose(words.ACTIVITIES, kind="verb"))
 
@@ -103,7 +103,7 @@ def see_wanted(t: Writer, c: Cast) -> None:
         t.say("sees", a=c.hero, x=t.thing(words.OUTSIDE + words.NOUNS))
 
 
-def own(t: Writer, who: str, options: list[str]) -> str:
+def possess(t: Writer, who: str, options: list[str]) -> str:
     """Somebody has a thing, and handles it if a verb asks for that."""
     thing = t.thing(options)
     t.say("has", a=who, x=thing)

@@ -64,8 +64,8 @@ def write_story(
     _check(wanted, features, plot)
     weights = [1 / (rank + 10) for rank in range(len(scenes.PLOTS))]
     plot = plot or random.choices(list(scenes.PLOTS), weights)[0]
-    asked = frozenset(features)
-    writer, cast = Writer(random, wanted, asked, scenes.outside(plot, asked)), scenes.cast(random)
+    chosen = frozenset(features)
+    writer, cast = Writer(random, wanted, chosen, scenes.outside(plot, chosen)), scenes.cast(random)
     scenes.begin(writer, cast)
     scenes.before(writer, cast)
     summary = scenes.PLOTS[plot](writer, cast)

@@ -80,11 +80,7 @@ def never_found(w: World, x: Thing) -> None:
 
 
 # ------------------------------------------------------------------------------------- giving
-@event(
-    "{a} gave the {x} [back |]to {b:obj}.",
-    "{a} gave {b:obj} the {x}.",
-    "{a} handed the {x} to {b:obj}.",
-)
+@event("{a} gave the {x} [back |]to {b:obj}.", "{a} gave {b:obj} the {x}.", "{a} handed the {x} to {b:obj}.")
 def gives_to(w: World, a: Somebody, b: Somebody, x: Thing) -> None:
     gives(w, a, b, x)
     good(w, a, "kind", b)

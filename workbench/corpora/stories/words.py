@@ -19,12 +19,7 @@ ANIMAL_NAMES = {
     **dict.fromkeys("Spot Rex Buddy Bingo Fuzz Rusty Pip Bruno".split(), "m"),
     **dict.fromkeys("Kitty Fluffy Dot Honey Pearl Snowy Ginger Coco".split(), "f"),
 }
-GENDER = {
-    **dict.fromkeys(GIRLS, "f"),
-    **dict.fromkeys(BOYS, "m"),
-    **GROWN_UPS,
-    **ANIMAL_NAMES,
-}
+GENDER = {**dict.fromkeys(GIRLS, "f"), **dict.fromkeys(BOYS, "m"), **GROWN_UPS, **ANIMAL_NAMES}
 KINDS = {"girl": "f", "boy": "m"}
 
 # what an animal eats and says: facts that a story must not get wrong

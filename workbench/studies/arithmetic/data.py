@@ -115,7 +115,7 @@ def task(params: Any, sizes: Sizes) -> Task:
     drawn = arithmetic.draw(cells(sizes), sizes.per_cell, params.seed, split="test", largest=sizes.largest)
     for each in {(each.cell, each.operands): each for each in drawn}.values():  # small cells repeat
         kind = f"{each.cell.operation} {', '.join(map(str, each.cell.digits))}"
-        answer = arithmetic.written(each.answer)
+        answer = arithmetic.format_number(each.answer)
         rows.append(("arithmetic", kind, 1, each.question, each.solution, answer))
     frame = pd.DataFrame(rows, columns=["test", "kind", "steps", "question", "solution", "gold"])
     return Task(frame.assign(item=frame.groupby(["test", "kind"]).cumcount()), learnt, notes)
