@@ -59,13 +59,9 @@ class _Server(Sampler):
         self.url, self.model = url, model
         # OpenAI refuses settings that it does not know, and has a name of its own for the longest answer.
         self._is_openai = parts.hostname.endswith(".openai.com")
+        key = key or os.environ.get("OPENAI_API_KEY") or "none"  # which only the client insists on
         self._client = openai.OpenAI(
-            base_url=url,
-            api_key=key
-            or os.environ.get("OPENAI_API_KEY")
-            or "none",  # local servers want none, the client does
-            timeout=openai.Timeout(TIMEOUT, connect=10.0),
-            max_retries=RETRIES[0],
+            base_url=url, api_key=key, timeout=openai.Timeout(TIMEOUT, connect=10.0), max_retries=RETRIES[0]
         )
         self._cache = ResponseCache()
 

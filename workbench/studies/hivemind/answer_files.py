@@ -29,7 +29,7 @@ def answer_file(
 
     Args:
         sampler: the model.
-        name: of the model (`samplers.sampler`), in the answers and for the draws: each model has its own.
+        name: of the model (`load.sampler`), in the answers and for the draws: each model has its own.
         prompts: read once.
         folder: of the shards; several processes may write to one.
         sampling: how answers are drawn. Shards have draws of their own, whichever process makes them.

@@ -107,12 +107,12 @@ def ask(
 
 
 def by_text(sampler: Sampler, questions: Sequence[Question]) -> Reading:
-    """See `pluralism_readouts.by_likelihood`."""
+    """See `elicitation.from_logprobs`."""
     return elicitation.from_logprobs(sampler, questions, letters=False)
 
 
 def by_letter(sampler: Sampler, questions: Sequence[Question]) -> Reading:
-    """See `pluralism_readouts.by_likelihood`."""
+    """See `elicitation.from_logprobs`."""
     return elicitation.from_logprobs(sampler, questions, letters=True)
 
 

@@ -179,7 +179,7 @@ def rlp(
     Args:
         model: its device is where it is trained.
         tokenizer: saved beside it.
-        positions: (document up to a token, document from it on); see `rlp_positions.positions`.
+        positions: (document up to a token, document from it on); see `positions.positions`.
         thinking: the marks of a thought, its length, and the tokens that it has to predict.
         config: its stop and max_new_tokens are those of `thinking`, and its scale is not looked at.
         steps: optimizer steps.

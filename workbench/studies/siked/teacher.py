@@ -48,9 +48,9 @@ def solutions(
     come to its end is `unparsed`.
 
     Args:
-        spec: a sampler's name (`samplers.sampler`), which is loaded only if something is left to ask.
+        spec: a sampler's name (`load.sampler`), which is loaded only if something is left to ask.
         questions: to solve.
-        folder: of what was written, see `solving.in_pieces`.
+        folder: of what was written, see `solve_in_chunks`.
         samples: solutions of each question and strategy.
         seed: of the draws.
         max_tokens: longest solution.
@@ -60,7 +60,7 @@ def solutions(
         `samples` for each strategy and question, with the sampler's name as source.
 
     Raises:
-        UserError: as `samplers.sampler` and `Sampler.sample`; a prompt is about 1,000 tokens long.
+        UserError: as `load.sampler` and `Sampler.sample`; a prompt is about 1,000 tokens long.
     """
     params = SamplingParams(n=samples, max_tokens=max_tokens, temperature=0.7, top_p=0.95, stop=_NEXT)
     loaded = cache(partial(load.sampler, spec, device))
