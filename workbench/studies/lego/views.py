@@ -1,6 +1,7 @@
 """Pictures of 05_lego: accuracy along the chain, learning curves, depth, heads, and chains to try."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import altair as alt
 import ipywidgets
@@ -8,13 +9,12 @@ import numpy as np
 import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from workbench.charts.theme import ON_BRIGHT, ON_DIM, series
-from workbench.charts.view import Chart, Explorer, Texts
+from workbench.charts.intervals import intervals
+from workbench.charts.parts import axis_order, looks, numbered_cells, panels, tips
+from workbench.charts.theme import series
+from workbench.charts.view import Chart, Explorer, MarkedText, Texts, menu
 from workbench.corpora.lego import VALUES, draw, words
 from workbench.studies.lego.method import Sizes, answers
-
-_INTERVAL = [alt.Tooltip(name, format=".3f") for name in ("value", "low", "high")]
-_GUESSING = alt.Chart(pd.DataFrame({"y": [0.5]})).mark_rule(strokeDash=[4, 4], opacity=0.6).encode(y="y:Q")
 
 
 def by_position(frame: pd.DataFrame, sizes: Sizes) -> Chart:
@@ -22,41 +22,29 @@ def by_position(frame: pd.DataFrame, sizes: Sizes) -> Chart:
     last = frame[frame["step"] == frame["step"].max()]
     shade = pd.DataFrame({"start": [0.5], "end": [sizes.n_train + 0.5]})
     trained = alt.Chart(shade).mark_rect(opacity=0.12, color="#888888").encode(x="start:Q", x2="end:Q")
-    base = alt.Chart(last).encode(
-        x=alt.X("position:Q", title="position in the chain (steps to look up)")
-        .scale(domain=[0.5, sizes.n + 0.5])
-        .axis(tickMinStep=1, format="d")
-    )
-    y = alt.Y("value:Q", title="right answers").scale(domain=[0.3, 1]).axis(format="%")
-    lines = base.mark_line(point=True).encode(y=y, tooltip=["model", "position", *_INTERVAL, "n"],
-                                              **series("model", "first weights"))  # fmt: skip
-    bars = base.mark_rule().encode(y="low:Q", y2="high:Q", stroke=alt.Stroke("model:N", legend=None))
+    x = alt.X("position:Q", title="position in the chain (steps to look up)")
+    x = x.scale(domain=[0.5, sizes.n + 0.5]).axis(tickMinStep=1, format="d")
     return Chart(
-        trained + _GUESSING + bars + lines,
+        trained + _right_answers(last, x, references=[0.5]),
         "Accuracy by position",
         "Shaded are the positions that were trained; beyond them the same chain goes on. The dashed line is "
         "guessing; bars are 95 % intervals over strings.",
     )
 
 
+def _right_answers(frame: pd.DataFrame, x: alt.X, **style: Any) -> alt.LayerChart:
+    style = {"form": ".1%", "scale": {"domain": [0.3, 1]}, "mark": "line", **style}
+    return intervals(frame, x, "right answers", look=series("model", "first weights"), **style)
+
+
 def learning(frame: pd.DataFrame, sizes: Sizes) -> Chart:
     """Accuracy over training, a panel for each trained position."""
     shown = frame[frame["position"] <= sizes.n_train].copy()
     shown["panel"] = "position " + shown["position"].astype(str)
-    lines = (
-        alt.Chart(shown)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("step:Q", title="training steps").axis(tickCount=4),
-            y=alt.Y("value:Q", title="right answers").scale(domain=[0.3, 1]).axis(format="%"),
-            tooltip=["model", "step", "position", *_INTERVAL, "n"],
-            **series("model", "first weights"),
-        )
-        .properties(width=170, height=200)
-        .facet(alt.Facet("panel:N", title=None), columns=3)
-    )
+    x = alt.X("step:Q", title="training steps").axis(tickCount=4)
+    lines = _right_answers(shown, x, tooltip=["model", "step", "position"], drawn="nothing")
     return Chart(
-        lines,
+        panels(lines.properties(width=170, height=200), "panel", columns=3),
         "Learning curves",
         "A panel for each trained position: one half is guessing. The arms read the same strings and "
         "differ in their first weights only.",
@@ -65,24 +53,17 @@ def learning(frame: pd.DataFrame, sizes: Sizes) -> Chart:
 
 def depth(frame: pd.DataFrame, sizes: Sizes) -> Chart:
     """Accuracy at the end by number of layers and position."""
-    last = frame[frame["step"] == frame["step"].max()].assign(
-        shown=lambda rows: rows["value"].map("{:.0%}".format)
-    )
+    last = frame[frame["step"] == frame["step"].max()]
     last = last.assign(trained=np.where(last["position"] <= sizes.n_train, "trained", "longer"))
-    base = alt.Chart(last).encode(
+    base = alt.Chart(last, width=alt.Step(64), height=alt.Step(34)).encode(
         x=alt.X("position:O", title="position in the chain").axis(labelAngle=0),
-        y=alt.Y("model:N", title=None, sort=list(dict.fromkeys(last["model"]))),
+        y=alt.Y("model:N", title=None, sort=axis_order(last["model"])),
     )
-    cells = base.mark_rect().encode(
-        color=alt.Color("value:Q", title="right answers").scale(domain=[0.4, 1]),
-        tooltip=["model", "position", "trained", *_INTERVAL, "n"],
-    )
-    bright = alt.datum.value > 0.75
-    numbers = base.mark_text().encode(
-        text="shown:N", color=alt.condition(bright, alt.value(ON_BRIGHT), alt.value(ON_DIM))
-    )
+    color = alt.Color("value:Q", title="right answers").scale(domain=[0.4, 1])
+    tooltip = ["model", "position", "trained", *tips(".1%", "value", "low", "high"), "n"]
+    text = alt.Text("value:Q", format=".0%")
     return Chart(
-        (cells + numbers).properties(width=alt.Step(64), height=alt.Step(34)),
+        numbered_cells(base, color, tooltip, bright=alt.datum.value > 0.75, text=text),
         "Layers and steps",
         f"Models of one width, all after mimicking, at the end of training on the first {sizes.n_train} "
         "positions. A row that ends earlier is a model that cannot look up further.",
@@ -92,40 +73,28 @@ def depth(frame: pd.DataFrame, sizes: Sizes) -> Chart:
 def heads(scores: pd.DataFrame) -> Chart:
     """Association against manipulation, a point a head."""
     wide = scores.pivot(index=["model", "layer", "head"], columns="score", values="value").reset_index()
-    chart = (
-        alt.Chart(wide)
-        .mark_point(filled=True, size=90)
-        .encode(
-            x=alt.X("manipulation:Q", title="attention inside its own clause").axis(format="%"),
-            y=alt.Y("association:Q", title="attention to earlier equal words").axis(format="%"),
-            color=series("model", "first weights")["color"].legend(alt.Legend(symbolType="circle")),
-            shape=series("model")["shape"],
-            tooltip=["model", "layer", "head", alt.Tooltip("association", format=".2f"),
-                     alt.Tooltip("manipulation", format=".2f")],
-        )
-    )  # fmt: skip
+    points = alt.Chart(wide).mark_point(filled=True, size=90)
+    points = points.encode(
+        x=alt.X("manipulation:Q", title="attention inside its own clause").axis(format="%"),
+        y=alt.Y("association:Q", title="attention to earlier equal words").axis(format="%"),
+        tooltip=["model", "layer", "head", *tips(".2f", "association", "manipulation")],
+        **looks("model", "first weights"),
+    )
     return Chart(
-        chart,
+        points,
         "Two jobs for heads",
         "Each point is a head after training. To follow a chain a model has to find the other place where a "
         "name stands (up) and to read the clause around it (right).",
     )
 
 
-def broken(found: pd.DataFrame) -> Chart:
+def broken(answered: pd.DataFrame) -> Chart:
     """What is answered behind a clause that refers to nobody."""
-    base = alt.Chart(found).encode(y=alt.Y("model:N", title=None))
-    points = base.mark_point(filled=True, size=80).encode(
-        x=alt.X("value:Q", title="answers as before").scale(domain=[0, 1]).axis(format="%"),
-        tooltip=["model", "position", *_INTERVAL, "n"],
-    )
-    rules = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
-    half = alt.Chart(found).mark_rule(strokeDash=[4, 4], opacity=0.6).encode(x=alt.datum(0.5))
-    chart = (
-        (half + rules + points).properties(width=200).facet(column=alt.Column("position:N", title="position"))
-    )
+    style = {"form": ".1%", "tooltip": ["model", "position"], "scale": {"domain": [0, 1]}}
+    order = sorted(set(answered["model"]))
+    chart = intervals(answered, "model", "answers as before", order=order, references=[0.5], **style)
     return Chart(
-        chart,
+        chart.properties(width=200).facet(column=alt.Column("position:N", title="position")),
         "Does it look up?",
         "The clause at this position refers to a name that nobody says anything of. At one half the model "
         "has lost the thread, as it should; near 100 % it answers from what else the string holds, "
@@ -142,28 +111,24 @@ def try_chains(
     def show(model: str, number: int) -> Texts:
         chains = draw(vocabulary, 1, sizes.n, np.random.default_rng([number, 9]))
         given = answers(fitted[model], chains, vocabulary).argmax(-1)[0].detach().numpy()
-        start, text, marks = 1 + 3 * sizes.n, "", []
-        order = np.argsort(chains.positions[0])
-        for clause in order:
+        start, chain = 1 + 3 * sizes.n, MarkedText()
+        for clause in np.argsort(chains.positions[0]):
             at = start + 3 * clause
             said = tokenizer.decode(chains.ids[0, at : at + 3]).strip()
             answer, truth = VALUES[given[clause]], VALUES[chains.values[0, clause]]
             position = chains.positions[0, clause] + 1
-            text += f"{position}. {said}: "
-            marks.append((len(text), len(text) + len(answer), "right" if answer == truth else "wrong"))
-            text += answer + ("" if position <= sizes.n_train else "   (longer than trained)") + "\n"
+            chain.add(f"{position}. {said}: ")
+            chain.add(answer, "right" if answer == truth else "wrong")
+            chain.add("\n" if position <= sizes.n_train else "   (longer than trained)\n")
         read = tokenizer.decode(chains.ids[0, 1:start]).strip()
         right = int((given == chains.values[0]).sum())
+        clauses = {"label": "The clauses as the model reads them", "text": read}
         return Texts(
-            [{"label": "The clauses as the model reads them", "text": read},
-             {"label": f"{model}, in the chain's order", "text": text, "marks": marks}],
+            [clauses, chain.item(f"{model}, in the chain's order")],
             "Try a chain",
             f"{model} answers {right} of {sizes.n} clauses rightly. Three words are a clause: "
             "“not Tom Lily” says that Lily is what Tom is not.",
-        )  # fmt: skip
+        )
 
-    return Explorer(
-        show,
-        model=ipywidgets.Dropdown(options=list(fitted), value=list(fitted)[-1]),
-        number=ipywidgets.IntSlider(0, 0, 50, continuous_update=False),
-    )
+    number = ipywidgets.IntSlider(0, 0, 50, continuous_update=False)
+    return Explorer(show, model=menu(fitted, list(fitted)[-1]), number=number)

@@ -6,6 +6,8 @@ import altair as alt
 import ipywidgets
 import pandas as pd
 
+from workbench.charts.intervals import intervals
+from workbench.charts.parts import tips
 from workbench.charts.theme import series
 from workbench.charts.view import Chart, Explorer, Table, Texts
 from workbench.corpora.stories import FEATURES, PLOTS, WORDS, Story, grade, words, write_story
@@ -70,14 +72,11 @@ def world_table(story: Story) -> Table:
 
 def constraint_shares(frame: pd.DataFrame) -> Chart:
     """Share of stories that have what was asked for."""
-    base = alt.Chart(frame).encode(
-        y=alt.Y("asked:N", title=None, sort=None), tooltip=["asked", "share", "low", "high", "n"]
-    )
-    bars = base.mark_bar(height=12).encode(
-        x=alt.X("share:Q", title="share of the stories asked for it").scale(domain=[0, 1]).axis(format="%")
-    )
+    tooltip = ["asked", "share", "low", "high", "n"]
+    base = alt.Chart(frame).encode(y=alt.Y("asked:N", title=None, sort=None), tooltip=tooltip)
+    x = alt.X("share:Q", title="share of the stories asked for it").scale(domain=[0, 1]).axis(format="%")
     return Chart(
-        bars + base.mark_rule().encode(x="low:Q", x2="high:Q"),
+        base.mark_bar(height=12).encode(x=x) + base.mark_rule().encode(x="low:Q", x2="high:Q"),
         "Do the stories keep to what was asked?",
         "One bar for each thing asked for; the line is the 95 % interval over stories.",
     )
@@ -85,24 +84,17 @@ def constraint_shares(frame: pd.DataFrame) -> Chart:
 
 def diversity_chart(summary: pd.DataFrame) -> Chart:
     """Every measure for every set, the baselines in words: drawn, they would press all sets together."""
-    panels = []
+    sides = []
     for measure, meaning in MEASURES.items():
         part = summary[summary["measure"] == measure]
         ends = part.set_index("set")["value"]
         sets = part[~part["set"].isin(BASELINES)]
-        base = alt.Chart(sets).encode(
-            y=alt.Y("set:N", title=None, sort=None),
-            tooltip=["set", *(alt.Tooltip(name, format=".3f") for name in ("value", "low", "high")), "n"],
-        )
-        points = base.mark_point(filled=True, size=70).encode(
-            x=alt.X("value:Q", title=meaning).scale(zero=False)
-        )
-        lines = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
         scale = "; ".join(f"{name}: {ends[name]:.3g}" for name in BASELINES)
         title = alt.TitleParams(measure, subtitle=scale, anchor="start")
-        panels.append((lines + points).properties(title=title, width=520, height=26 * len(sets)))
+        chart = intervals(sets, "set", meaning, step=26, scale={"zero": False})
+        sides.append(chart.properties(title=title, width=520))
     return Chart(
-        alt.vconcat(*panels, spacing=26),
+        alt.vconcat(*sides, spacing=26),
         "How diverse is each set?",
         "Points are means over blocks of equal size, lines 95 % intervals; above each panel the ends of its "
         "scale (shuffled texts share all topics and are no ceiling for the embedding). Higher is more "
@@ -112,18 +104,15 @@ def diversity_chart(summary: pd.DataFrame) -> Chart:
 
 def coverage_chart(curve: pd.DataFrame) -> Chart:
     """Share of the word list met, by number of stories read."""
-    chart = (
-        alt.Chart(curve)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("stories:Q", title="stories read (log scale)").scale(type="log"),
-            y=alt.Y("share:Q", title="share of the listed words met").axis(format="%"),
-            tooltip=["set", "stories", alt.Tooltip("share", format=".1%")],
-            **series("set", "set"),
-        )
+    lines = alt.Chart(curve).mark_line(point=True)
+    lines = lines.encode(
+        x=alt.X("stories:Q", title="stories read (log scale)").scale(type="log"),
+        y=alt.Y("share:Q", title="share of the listed words met").axis(format="%"),
+        tooltip=["set", "stories", *tips(".1%", "share")],
+        **series("set", "set"),
     )
     return Chart(
-        chart,
+        lines,
         "Words met along the way",
         "The steeper a curve, the sooner a reader of these stories meets new words of the list.",
     )
@@ -137,20 +126,21 @@ def story_explorer() -> Explorer:
     ) -> Texts:
         wanted = {"noun": noun, "verb": verb, "adjective": adjective}
         wanted = {kind: word.strip() for kind, word in wanted.items() if word.strip()}
+        plot = None if plot == "any" else plot
         try:
-            story = write_story(
-                Random(number), wanted=wanted, features=features, plot=None if plot == "any" else plot
-            )
+            return _checked(write_story(Random(number), wanted=wanted, features=features, plot=plot))
         except UserError as error:
             return Texts([{"label": "not possible", "text": str(error)}], "Your story", "Choose other words.")
-        return _checked(story)
+
+    def word(kind: str, value: str) -> ipywidgets.Combobox:
+        return ipywidgets.Combobox(value=value, options=WORDS[kind], continuous_update=False)
 
     return Explorer(
         draw,
-        plot=ipywidgets.Dropdown(options=["any", *PLOTS]),
-        noun=ipywidgets.Combobox(value="kite", options=WORDS["noun"], continuous_update=False),
-        verb=ipywidgets.Combobox(value="polish", options=WORDS["verb"], continuous_update=False),
-        adjective=ipywidgets.Combobox(value="shiny", options=WORDS["adjective"], continuous_update=False),
+        plot=["any", *PLOTS],
+        noun=word("noun", "kite"),
+        verb=word("verb", "polish"),
+        adjective=word("adjective", "shiny"),
         features=ipywidgets.SelectMultiple(options=FEATURES, value=("dialogue", "moral value"), rows=6),
         number=ipywidgets.IntSlider(1, 0, 99, continuous_update=False),
     )
@@ -160,12 +150,10 @@ def _checked(story: Story) -> Texts:
     graded, tokens = grade(story.text), set(split_words(story.text))
     held = {word: bool(tokens & {word, words.past(word)}) for word in story.words.values()}
     held |= {feature: feature in graded.features for feature in story.features}
-    marks = (
-        ", ".join(f"{'✓' if holds else '✗'} {what}" for what, holds in held.items())
-        or "nothing was asked for"
-    )
+    kept = ", ".join(f"{'✓' if holds else '✗'} {what}" for what, holds in held.items())
     sentence = (
-        f"{marks}. Grammar {graded.grammar:.0%}, consistency {graded.consistency:.0%} by the exact grader."
+        f"{kept or 'nothing was asked for'}. Grammar {graded.grammar:.0%}, consistency "
+        f"{graded.consistency:.0%} by the exact grader."
     )
     item = {"label": story.plot, "text": story.text, "marks": _marks(story.text, list(story.words.values()))}
     return Texts([item], "Your story", sentence)

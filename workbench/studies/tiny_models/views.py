@@ -4,8 +4,10 @@ import altair as alt
 import ipywidgets
 import pandas as pd
 
+from workbench.charts.intervals import intervals
+from workbench.charts.parts import axis_order, panels, same_color, tips
 from workbench.charts.theme import series
-from workbench.charts.view import Chart, Explorer, Table, Texts, View
+from workbench.charts.view import Chart, Explorer, Table, Texts, View, menu
 from workbench.corpora.stories import grade
 from workbench.engine.models import count_parameters
 from workbench.engine.sampling.sampler import SamplingParams
@@ -13,8 +15,6 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.studies.tiny_models.judge import agreement
 from workbench.studies.tiny_models.ladder import Fitted
 from workbench.studies.tiny_models.results import accuracies, summary
-
-_INTERVAL = [alt.Tooltip(name, format=".3f") for name in ("value", "low", "high")]
 
 
 def parameter_table(frame: pd.DataFrame) -> Table:
@@ -34,21 +34,16 @@ def loss_view(curves: pd.DataFrame, losses: pd.DataFrame) -> View:
         final = summary(losses, ["nats_per_token", "bits_per_byte"])
         return Table(final, title, "Each story is scored by itself; intervals are over stories.")
     ends = summary(losses, ["nats_per_token"]).assign(tokens=curves["tokens"].max() * 1.03)
-    lines = (
-        alt.Chart(curves[curves["tokens"] > 0])
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("tokens:Q", title="tokens read").axis(format="~s"),
-            y=alt.Y("held_out_nats:Q", title="held-out loss (nats per token)").scale(zero=False),
-            tooltip=["model", "tokens", alt.Tooltip("held_out_nats", format=".3f")],
-            **series("model", "model"),
-        )
+    lines = alt.Chart(curves[curves["tokens"] > 0]).mark_line(point=True)
+    look = series("model", "model")
+    lines = lines.encode(
+        x=alt.X("tokens:Q", title="tokens read").axis(format="~s"),
+        y=alt.Y("held_out_nats:Q", title="held-out loss (nats per token)").scale(zero=False),
+        tooltip=["model", "tokens", *tips(".3f", "held_out_nats")],
+        **look,
     )
-    bars = (
-        alt.Chart(ends)
-        .mark_rule(strokeWidth=3)
-        .encode(x="tokens:Q", y="low:Q", y2="high:Q", stroke=alt.Stroke("model:N", legend=None))
-    )
+    bars = alt.Chart(ends).mark_rule(strokeWidth=3)
+    bars = bars.encode(same_color(look, alt.Stroke), x="tokens:Q", y="low:Q", y2="high:Q")
     return Chart(
         lines + bars,
         title,
@@ -67,25 +62,15 @@ ABILITIES = {
 
 
 def abilities(measured: pd.DataFrame, counts: pd.DataFrame) -> Chart:
-    """Grades and overlaps by number of parameters; the pair of shapes stands as single points."""
+    """Grades and overlaps by number of parameters, without the pair of shapes."""
     frame = summary(measured, list(ABILITIES)).merge(counts[["model", "total"]], on="model")
     frame = frame.assign(measure=frame["measure"].map(ABILITIES))
-    shapes = frame["model"].isin(["deep", "wide"])
+    frame = frame[~frame["model"].isin(["deep", "wide"])]
     x = alt.X("total:Q", title="parameters (log scale)").scale(type="log", nice=False).axis(format="~s")
-    y = alt.Y("value:Q", title="mean over held-out stories").scale(domain=[0, 1]).axis(format="%")
-    tooltip = ["model", "measure", *_INTERVAL, "n"]
-    lines = (
-        alt.Chart(frame[~shapes])
-        .mark_line(point=alt.OverlayMarkDef(size=60))
-        .encode(x=x, y=y, tooltip=tooltip, **series("measure", "measure"))
-    )
-    bars = (
-        alt.Chart(frame[~shapes])
-        .mark_rule()
-        .encode(x=x, y="low:Q", y2="high:Q", stroke=alt.Stroke("measure:N", legend=None))
-    )
+    look, scale = series("measure", "measure"), {"domain": [0, 1]}
+    style = {"form": ".1%", "tooltip": ["model", "measure"], "look": look, "scale": scale, "mark": "line"}
     return Chart(
-        lines + bars,
+        intervals(frame, x, "mean over held-out stories", **style),
         "Grades by size",
         "Grammar and consistency: shares of sentences, by the exact grader. Names kept, stories without "
         "a repeated 4-gram, word pairs shared with the true ending need no grader. Lines are 95 % intervals.",
@@ -107,20 +92,10 @@ def judge_table(judged: pd.DataFrame) -> Table:
 
 def accuracy_chart(answers: pd.DataFrame) -> Chart:
     """Accuracy on questions by kind and model, chance at one half."""
-    frame = accuracies(answers)
-    order = list(dict.fromkeys(frame["model"]))
-    base = alt.Chart(frame).encode(y=alt.Y("model:N", title=None, sort=order))
-    points = base.mark_point(filled=True, size=70).encode(
-        x=alt.X("value:Q", title="right answers").scale(domain=[0.2, 1]).axis(format="%"),
-        tooltip=["model", "kind", *_INTERVAL, "n"],
-    )
-    rules = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
-    chance = alt.Chart(frame).mark_rule(strokeDash=[4, 4], opacity=0.6).encode(x=alt.datum(0.5))
-    chart = (chance + rules + points).properties(width=170, height=26 * len(order)).facet(
-        column=alt.Column("kind:N", title=None, sort=["fact", "reasoning", "consistency"])
-    )  # fmt: skip
+    style = {"form": ".1%", "tooltip": ["model", "kind"], "scale": {"domain": [0.2, 1]}, "step": 26}
+    chart = intervals(accuracies(answers), "model", "right answers", references=[0.5], **style)
     return Chart(
-        chart,
+        panels(chart.properties(width=170), "kind", ["fact", "reasoning", "consistency"]),
         "Facts, reasoning, consistency",
         "Two ways to go on, one right; the dashed line is guessing. Points are shares of right answers, "
         "lines 95 % intervals.",
@@ -167,20 +142,15 @@ def greedy(texts: pd.DataFrame) -> Texts:
 
 def copying(measured: pd.DataFrame) -> Chart:
     """How much of a completion stands in one training story, beside the true ending."""
-    own = measured[["model", "copied"]]
-    true = (
-        measured[["copied_ending"]]
-        .rename(columns={"copied_ending": "copied"})
-        .assign(model="the true endings")
-    )
-    frame = pd.concat([own, true.iloc[: measured["item"].nunique()]])
-    order = list(dict.fromkeys(frame["model"]))
-    chart = alt.Chart(frame).mark_boxplot(size=16, outliers={"size": 12, "opacity": 0.5}).encode(
+    endings = pd.DataFrame({"model": "the true endings", "copied": measured["copied_ending"]})
+    frame = pd.concat([measured[["model", "copied"]], endings.iloc[: measured["item"].nunique()]])
+    boxes = alt.Chart(frame, height=alt.Step(30)).mark_boxplot(size=16, outliers={"size": 12, "opacity": 0.5})
+    boxes = boxes.encode(
         x=alt.X("copied:Q", title="largest share of word pairs in one training story").axis(format="%"),
-        y=alt.Y("model:N", title=None, sort=order),
-    ).properties(height=30 * len(order))  # fmt: skip
+        y=alt.Y("model:N", title=None, sort=axis_order(frame["model"])),
+    )
     return Chart(
-        chart,
+        boxes,
         "Are the stories copies?",
         "A box holds the middle half of a model's completions, its line is the median. Copies would stand "
         "near 100 %; the last row is what true endings of the same length share with one.",
@@ -215,7 +185,7 @@ def story_teller(fitted: Fitted, beginning: str, *, exact: bool) -> Explorer:
     largest = max(fitted, key=lambda name: count_parameters(fitted[name][0]).total)
     return Explorer(
         draw,
-        model=ipywidgets.Dropdown(options=list(fitted), value=largest),
+        model=menu(fitted, largest),
         temperature=ipywidgets.FloatSlider(0.5, min=0, max=1.5, step=0.1, continuous_update=False),
         number=ipywidgets.IntSlider(0, 0, 20, continuous_update=False),
         beginning=ipywidgets.Textarea(beginning, continuous_update=False),
