@@ -49,9 +49,11 @@ def tips(form: str, *names: str) -> list[alt.Tooltip]:
 
 def dashed(frame: pd.DataFrame, **position: float) -> alt.Chart:
     """A dashed line at `x` or `y`; over the frame of the other layers, so that panels can share it."""
-    once = alt.Chart(frame).transform_aggregate(rows="count()")
-    rule = once.mark_rule(strokeDash=[4, 4], color=MUTED)
-    return rule.encode(**{channel: alt.datum(value) for channel, value in position.items()})
+    rule = alt.Chart(frame).transform_aggregate(rows="count()").mark_rule(strokeDash=[4, 4], color=MUTED)
+    if "x" in position:
+        return rule.encode(x=alt.datum(position["x"]))
+    # A layer of one value has no grid, and the first layer of a chart decides for all.
+    return rule.encode(y=alt.datum(position["y"], axis=alt.Axis(grid=True)))
 
 
 def panels(
