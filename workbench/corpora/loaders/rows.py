@@ -6,7 +6,6 @@ Every fault of the input ends as one `UserError`, with the line where there is o
 import csv
 import difflib
 import gzip
-import itertools
 import json
 import os
 import re
@@ -231,13 +230,11 @@ def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
     import pyarrow
     import pyarrow.parquet
 
-    numbers = itertools.count(1)
     try:
         _refuse_empty(path)
         with pyarrow.parquet.ParquetFile(path) as table:
-            for batch in table.iter_batches(1024):
-                for row in batch.to_pylist():
-                    yield f"{path} row {next(numbers)}", row
+            rows = (row for batch in table.iter_batches(1024) for row in batch.to_pylist())
+            yield from ((f"{path} row {number}", row) for number, row in enumerate(rows, start=1))
     except pyarrow.ArrowException as error:
         raise UserError(f"{path} is not a readable parquet file: {str(error).splitlines()[0]}") from error
     except OSError as error:

@@ -25,7 +25,7 @@ class Words:
     slots: dict[str, str]
 
     def at(self, relation: str, owner: int, number: int = 0, before: Sequence[str] = ()) -> dict[str, str]:
-        """All slots of the relation's sentences, from the number of this index on, after the relations before."""
+        """All slots of the relation's sentences; `number` is the index of its first number."""
         first = self.owners[owner - 1] if relation in COMPARISONS else self.owners[owner]
         she, her = self.pronouns if owner == 0 else (first, f"{first}'s")
         *others, last = self.owners[: owner + 1]
