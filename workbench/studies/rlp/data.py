@@ -50,7 +50,9 @@ class Embedded:
     def examples(self) -> list[Position]:
         """A few documents as the base reads them."""
         rng = np.random.default_rng(3)
-        texts = [thoughts.raw_document(chain, 1.0, 0.0, rng) for chain in self.chains(4, 0)] + [thoughts.aim_document(rng)]
+        texts = [thoughts.raw_document(chain, 1.0, 0.0, rng) for chain in self.chains(4, 0)] + [
+            thoughts.aim_document(rng)
+        ]
         return [(before + " =", after) for before, _, after in (text.partition(" =") for text in texts)]
 
     def items(self, n: int, seed: int) -> list[Chain | Aim]:
@@ -61,7 +63,9 @@ class Embedded:
 
     def asked(self, n: int) -> tuple[list[Chain], list[Aim]]:
         """`n` chains, and the fifty aims that nothing is rewarded for."""
-        return self.chains(n, HELD_OUT), [aim for aim in thoughts.all_aims() if not (aim.start + aim.goal) % 2]
+        return self.chains(n, HELD_OUT), [
+            aim for aim in thoughts.all_aims() if not (aim.start + aim.goal) % 2
+        ]
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,9 @@ def _documents(
     language: Language, n: int, write: Callable[[Chain], str], share_made: float, rng: np.random.Generator
 ) -> list[str]:
     chains = iter(thoughts.draw(n, range(1, language.slots + 1), language.slots, rng))
-    return [thoughts.aim_document(rng) if rng.random() < share_made else write(next(chains)) for _ in range(n)]
+    return [
+        thoughts.aim_document(rng) if rng.random() < share_made else write(next(chains)) for _ in range(n)
+    ]
 
 
 def longest(slots: int) -> int:
