@@ -12,6 +12,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.charts.atlas import Atlas, Attention, Card, Cell, Strip
+from workbench.charts.view import MarkedText, menu
 from workbench.corpora.labelled_tokens import guess_labels, label_tokens
 from workbench.corpora.stories import Probe, make_probes
 from workbench.engine.interpretability.capture import capture
@@ -65,28 +66,28 @@ class LiveAblation:
     def _go_on(self, text: str) -> str:
         return self.sampler.sample([text], SamplingParams(max_tokens=60, temperature=0))[0][0].text
 
-    def without(self, text: str, head: tuple[int, int], how: str) -> tuple[np.ndarray, str]:
+    def without(self, text: str, head: tuple[int, int], replacement: str) -> tuple[np.ndarray, str]:
         """Surprise of each token and continuation with the head switched off."""
         ids = self.whole(text)[0]
-        with ablate_heads(self.model, [head], how, self.reference):
+        with ablate_heads(self.model, [head], replacement, self.reference):
             return token_losses(self.model, ids), self._go_on(text)
 
-    def answers(self, head: tuple[int, int], how: str, probes: Sequence[Probe]) -> dict[str, Any]:
+    def answers(self, head: tuple[int, int], replacement: str, probes: Sequence[Probe]) -> dict[str, Any]:
         """What the model answers to questions, whole and without the head, as a text with marks."""
         asked = ([probe.beginning for probe in probes], [(probe.right, probe.wrong) for probe in probes])
         whole = self.sampler.score(*asked)
-        with ablate_heads(self.model, [head], how, self.reference):
+        with ablate_heads(self.model, [head], replacement, self.reference):
             off = self.sampler.score(*asked)
-        text, marks = "", []
+        text = MarkedText()
         for probe, scores in zip(probes, zip(whole, off, strict=True), strict=True):
-            text += f"… {probe.beginning.rpartition('. ')[2]}"
+            text.add(f"… {probe.beginning.rpartition('. ')[2]}")
             for (right, wrong), lead in zip(scores, (" ", "\n    off: "), strict=True):
                 chosen, kind = (probe.right, "right") if right > wrong else (probe.wrong, "wrong")
-                text += lead
-                marks.append((len(text), len(text) + len(chosen.strip()), f"{kind} answer"))
-                text += f"{chosen.strip()} (by {abs(right - wrong):.1f} nats)"
-            text += "\n"
-        return {"label": "Questions, whole and with this head off", "text": text, "marks": marks}
+                text.add(lead)
+                text.add(chosen.strip(), f"{kind} answer")
+                text.add(f" (by {abs(right - wrong):.1f} nats)")
+            text.add("\n")
+        return text.item("Questions, whole and with this head off")
 
     def pattern(self, text: str, head: tuple[int, int]) -> np.ndarray:
         """What the head attends to, `[tokens, tokens]`."""
@@ -120,17 +121,17 @@ def head_map(
     n_layers, n_heads = measured["layer"].max() + 1, measured["head"].max() + 1
 
     def cells(positional: float, lift: float, sink: float, off: str, text: str) -> list[Cell]:
-        found = classify(measured, positional=positional, lift=lift, sink=sink)
-        return [_cell(row, kind, lost) for row, kind in zip(measured.itertuples(), found, strict=True)]
+        kinds = classify(measured, positional=positional, lift=lift, sink=sink)
+        return [_cell(row, kind, lost) for row, kind in zip(measured.itertuples(), kinds, strict=True)]
 
     def card(name: str, positional: float, lift: float, sink: float, off: str, text: str) -> Card:
         layer, head = map(int, name.split("."))
-        own = table[(table["layer"] == layer) & (table["head"] == head)].set_index("measure")
+        measures = _of_head(table, layer, head).set_index("measure")
         kind = classify(measured, positional=positional, lift=lift, sink=sink)
         kind = kind[(measured["layer"] == layer) & (measured["head"] == head)].item()
         _, pieces, before, written = surgery.whole(text)
         after, rewritten = surgery.without(text, (layer, head), off)
-        facts = [*_facts(own), *_swap(swapped, layer, head), *_changes(changed, name)]
+        facts = [*_facts(measures), *_swap(swapped, layer, head), *_changes(changed, name)]
         facts.append(("loss of this text, nats", f"{np.nanmean(before):.3f} → {np.nanmean(after):.3f}"))
         return Card(
             title=f"Layer {layer}, head {head}: {kind}",
@@ -159,7 +160,7 @@ def head_map(
         positional=ipywidgets.FloatSlider(POSITIONAL, min=0.05, max=0.95, step=0.05, **slider),
         lift=ipywidgets.FloatSlider(LIFT, min=1.0, max=4.0, step=0.1, **slider),
         sink=ipywidgets.FloatSlider(SINK, min=0.05, max=0.95, step=0.05, **slider),
-        off=ipywidgets.Dropdown(options=["mean", "zero", "resample"], value="mean"),
+        off=menu(["mean", "zero", "resample"]),
         text=ipywidgets.Textarea(text, continuous_update=False, layout={"width": "480px"}),
     )
 
@@ -169,9 +170,8 @@ def _cell(row: Any, kind: str, lost: pd.Series) -> Cell:
     size = max(0.0, lost.get(name, 0.0)) / max(lost.max(), 1e-9)
     tip = f"layer {row.layer}, head {row.head}: {kind}; {row.distance:.1f} tokens back, offset explains "
     tip += f"{row.positional:.0%}, costs {lost.get(name, np.nan):.3f} nats"
-    return Cell(
-        name, row.layer, row.head, f"L{row.layer} H{row.head}", CLASSES.index(kind), min(size, 1), tip
-    )
+    label = f"L{row.layer} H{row.head}"
+    return Cell(name, row.layer, row.head, label, CLASSES.index(kind), min(size, 1), tip)
 
 
 def _continuation(label: str, text: str, written: str, *, exact: bool) -> dict[str, Any]:
@@ -183,27 +183,30 @@ def _continuation(label: str, text: str, written: str, *, exact: bool) -> dict[s
     return {"label": label, "text": shown, "marks": shifted}
 
 
-def _facts(own: pd.DataFrame) -> list[tuple[str, str]]:
+def _of_head(table: pd.DataFrame, layer: int, head: int) -> pd.DataFrame:
+    return table[(table["layer"] == layer) & (table["head"] == head)]
+
+
+def _facts(measures: pd.DataFrame) -> list[tuple[str, str]]:
     written = []
     for measure, (name, form) in FACTS.items():
-        value, low, high = (form.format(own.loc[measure, column]) for column in ("value", "low", "high"))
+        value, low, high = (form.format(measures.loc[measure, column]) for column in ("value", "low", "high"))
         bare = low.rstrip("% tokens")
         written.append((name, f"{value} [{bare}, {high.rstrip('% tokens')}]"))
     return written
 
 
 def _swap(swapped: pd.DataFrame, layer: int, head: int) -> list[tuple[str, str]]:
-    own = swapped[(swapped["layer"] == layer) & (swapped["head"] == head)]
-    return [("alike after a name is swapped", f"r = {own['value'].item():.2f}")] if len(own) else []
+    correlation = _of_head(swapped, layer, head)["value"]
+    return [("alike after a name is swapped", f"r = {value:.2f}") for value in correlation]
 
 
 def _changes(changed: pd.DataFrame, name: str) -> list[tuple[str, str]]:
-    own = changed[changed["condition"] == name]
     rows = []
-    for row in own.itertuples():
+    for row in changed[changed["condition"] == name].itertuples():
         scale, digits, unit = (1, 3, "nats") if row.part == "loss" else (100, 0, "points")
-        numbers = [f"{scale * each:+.{digits}f}" for each in (row.value, row.low, row.high)]
-        numbers = [each.replace("-", "−") for each in numbers]
+        numbers = [f"{scale * number:+.{digits}f}" for number in (row.value, row.low, row.high)]
+        numbers = [number.replace("-", "−") for number in numbers]
         interval = "" if np.isnan(row.low) else f" [{numbers[1]}, {numbers[2]}]"  # of one item there is none
         rows.append((f"off: {row.part}", f"{numbers[0]} {unit}{interval}"))
     return rows

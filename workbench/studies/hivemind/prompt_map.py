@@ -6,12 +6,14 @@ with the words that both share marked. All of it is one Vega-Lite chart, so that
 """
 
 import textwrap
+from collections import Counter
 
 import altair as alt
 import numpy as np
 import pandas as pd
 from scipy.spatial import ConvexHull, QhullError
 
+from workbench.charts.parts import tips
 from workbench.charts.theme import INK, MUTED, PALETTE
 from workbench.charts.vegalite import MAX_ROWS
 from workbench.charts.view import Chart
@@ -28,6 +30,7 @@ _SIGNS = "regexp('[.,;:!?\"()*]', 'g')"
 _CELL = ["model", "rescaled", "same", "valid", "meanings"]
 _PAIR = ["first", "second", "rescaled", "same"]
 _POINT = ["id", "model", "text", "meaning", "x", "y", "partner"]
+_MODELS = {"labelAngle": -45, "orient": "top", "labelOverlap": False, "labelFontSize": 10.5}
 _NO_AXIS = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
 
 
@@ -75,26 +78,26 @@ def _shown(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> li
     order = table.groupby("prompt_id")["same"].mean().sort_values(ascending=False, kind="stable").index
     kept = list(order[np.unique(np.linspace(0, len(order) - 1, PROMPTS).round().astype(int))])
     texts = table.drop_duplicates("prompt_id").set_index("prompt_id")["prompt"]
-    prompts = dict(zip(kept, _labels([texts[each] for each in kept]), strict=True))
+    prompts = dict(zip(kept, _labels([texts[prompt] for prompt in kept]), strict=True))
     models = _short(list(table["model"].unique()))
-    found = []
+    shown = []
     for frame, columns in ((table, _CELL), (pairs, _PAIR), (points, _POINT)):
-        own = frame[frame["prompt_id"].isin(kept)]
-        names = {name: own[name].map(models) for name in ("model", "first", "second") if name in columns}
-        own = own.assign(prompt=own["prompt_id"].map(prompts), **names)[["prompt", *columns]]
-        found.append(own.round(3))  # a report carries every digit
-    rank = {prompt: place for place, prompt in enumerate(prompts.values())}
-    found[0] = found[0].sort_values("prompt", key=lambda prompt: prompt.map(rank), kind="stable")
-    return found
+        part = frame[frame["prompt_id"].isin(kept)]
+        names = {name: part[name].map(models) for name in ("model", "first", "second") if name in columns}
+        part = part.assign(prompt=part["prompt_id"].map(prompts), **names)[["prompt", *columns]]
+        shown.append(part.round(3))  # a report carries every digit
+    rank = list(prompts.values()).index
+    shown[0] = shown[0].sort_values("prompt", key=lambda prompt: prompt.map(rank), kind="stable")
+    return shown
 
 
 def _labels(prompts: list[str]) -> list[str]:
     """Prompts short enough for an axis, each a different one."""
     short = [sanitize(textwrap.shorten(prompt, 46, placeholder="…"), 60) for prompt in prompts]
-    seen: dict[str, int] = {}
-    for place, label in enumerate(short):
-        seen[label] = seen.get(label, 0) + 1
-        short[place] = label if seen[label] == 1 else f"{label} ({seen[label]})"
+    seen = Counter[str]()
+    for number, label in enumerate(short):
+        seen[label] += 1
+        short[number] = label if seen[label] == 1 else f"{label} ({seen[label]})"
     return short
 
 
@@ -111,12 +114,11 @@ def _points(points: pd.DataFrame) -> pd.DataFrame:
     kept = kept.assign(partner=kept["partner"].where(kept["partner"].isin(kept["id"]), kept["id"]))
     sizes = kept[kept["meaning"] != INVALID].groupby("prompt")["meaning"].value_counts()
     rank = sizes.groupby("prompt").rank(method="first", ascending=False)
-    keys = pd.MultiIndex.from_frame(kept[["prompt", "meaning"]])
-    place = rank.reindex(keys).to_numpy()
+    ranks = rank.reindex(pd.MultiIndex.from_frame(kept[["prompt", "meaning"]])).to_numpy()
     return kept.assign(
         text=kept["text"].map(_wrapped),
         meaning=kept["meaning"].str.replace("{her}", "their"),
-        rank=np.where(place <= CLASSES, place, 0).astype(int),
+        rank=np.where(ranks <= CLASSES, ranks, 0).astype(int),
         opens=~kept.duplicated("prompt"),
     )
 
@@ -131,23 +133,18 @@ def _heat(
     table: pd.DataFrame, labels: list[str], models: list[str], asked: alt.Parameter, shades: alt.Scale
 ) -> alt.LayerChart:
     others = [name for name in dict.fromkeys(table["model"]) if name not in models]
-    base = alt.Chart(
-        table, width=alt.Step(min(16, 240 // table["model"].nunique())), height=alt.Step(15)
-    ).encode(
-        x=alt.X("model:N", title=None, sort=[*models, *others]).axis(
-            labelAngle=-45, orient="top", labelOverlap=False, labelFontSize=10.5
-        ),
+    step = min(16, 240 // table["model"].nunique())
+    base = alt.Chart(table, width=alt.Step(step), height=alt.Step(15)).encode(
+        x=alt.X("model:N", title=None, sort=[*models, *others]).axis(**_MODELS),
         y=alt.Y("prompt:N", title=None, sort=labels).axis(labelFontSize=10, labelLimit=190),
     )
+    color = alt.Color("rescaled:Q", title="likeness (1: paraphrases)", scale=shades)
     cells = base.mark_rect(cursor="pointer").encode(
-        color=alt.Color("rescaled:Q", title="likeness (1: paraphrases)", scale=shades).legend(
-            orient="bottom", gradientLength=150, titleLimit=300
-        ),
-        tooltip=["prompt", "model", "meanings",
-                 *(alt.Tooltip(name, format=".2f") for name in ("rescaled", "same", "valid"))],
-    ).add_params(asked)  # fmt: skip
+        color=color.legend(orient="bottom", gradientLength=150, titleLimit=300),
+        tooltip=["prompt", "model", "meanings", *tips(".2f", "rescaled", "same", "valid")],
+    )
     ring = base.mark_rect(fillOpacity=0, stroke=PALETTE[1], strokeWidth=1.8).transform_filter(asked)
-    return cells + ring
+    return cells.add_params(asked) + ring
 
 
 # ------------------------------------------------------------------------------- one prompt
@@ -155,21 +152,14 @@ def _matrix(
     pairs: pd.DataFrame, models: list[str], asked: alt.Parameter, pair: alt.Parameter, shades: alt.Scale
 ) -> alt.Chart:
     step = 205 / max(len(models), 3)
-    base = (
-        alt.Chart(both_ways(pairs))
-        .transform_filter(asked)
-        .encode(
-            x=alt.X("first:N", title=None, sort=models).axis(
-                labelAngle=-45, orient="top", labelOverlap=False, labelFontSize=10.5
-            ),
-            y=alt.Y("second:N", title=None, sort=models).axis(labelLimit=120, labelFontSize=10.5),
-        )
-        .properties(width=alt.Step(step), height=alt.Step(min(step, 19)))
-    )
-    cells = base.mark_rect(cursor="pointer").encode(
+    chart = alt.Chart(both_ways(pairs), width=alt.Step(step), height=alt.Step(min(step, 19)))
+    cells = chart.transform_filter(asked).mark_rect(cursor="pointer")
+    cells = cells.encode(
+        x=alt.X("first:N", title=None, sort=models).axis(**_MODELS),
+        y=alt.Y("second:N", title=None, sort=models).axis(labelLimit=120, labelFontSize=10.5),
         color=alt.Color("rescaled:Q", legend=None, scale=shades),
         opacity=alt.when(pair).then(alt.value(1)).otherwise(alt.value(0.35)),
-        tooltip=["first", "second", alt.Tooltip("rescaled", format=".2f"), alt.Tooltip("same", format=".2f")],
+        tooltip=["first", "second", *tips(".2f", "rescaled", "same")],
     )
     return cells.add_params(pair)
 
@@ -180,14 +170,10 @@ def _cloud(
     x = alt.X("x:Q", title="its answers (principal components)").axis(_NO_AXIS).scale(zero=False, padding=12)
     y = alt.Y("y:Q", title=None).axis(_NO_AXIS).scale(zero=False, padding=12)
     ranks = alt.Scale(domain=range(CLASSES + 1), range=[MUTED, *PALETTE[:CLASSES]])
-    outlines = (
-        alt.Chart(_outlines(rows))
-        .transform_filter(asked)
-        .mark_line(interpolate="linear-closed", filled=True, fillOpacity=0.14)
-        .encode(
-            x=x, y=y, order="corner:Q", detail="meaning:N", fill=alt.Fill("rank:N", scale=ranks, legend=None)
-        )
-    )
+    outlines = alt.Chart(_outlines(rows)).transform_filter(asked)
+    fill = alt.Fill("rank:N", scale=ranks, legend=None)
+    outlines = outlines.mark_line(interpolate="linear-closed", filled=True, fillOpacity=0.14)
+    outlines = outlines.encode(x=x, y=y, order="corner:Q", detail="meaning:N", fill=fill)
     of_pair = "!pair.first || indexof(pair.first, datum.model) >= 0 || indexof(pair.second, datum.model) >= 0"
     base = alt.Chart(rows).transform_filter(asked).encode(x=x, y=y)
     dots = base.mark_point(filled=True, size=55, cursor="pointer").encode(
@@ -196,45 +182,39 @@ def _cloud(
         tooltip=["model", "meaning", "text"],
     )
     ring = base.mark_point(filled=False, size=190, strokeWidth=2.5, color=PALETTE[1]).transform_filter(_READ)
-    names = (
-        alt.Chart(_names(rows))
-        .transform_filter(asked)
-        .mark_text(fontSize=11, fontWeight=600, color=INK, limit=150)
-        .encode(x=x, y=y, text="meaning:N")
-    )
+    names = alt.Chart(_names(rows)).transform_filter(asked)
+    names = names.mark_text(fontSize=11, fontWeight=600, color=INK, limit=150)
+    names = names.encode(x=x, y=y, text="meaning:N")
     # points last: what lies on top takes the clicks
     return (outlines + names + ring + dots.add_params(chosen)).properties(width=260, height=280)
 
 
 def _names(rows: pd.DataFrame) -> pd.DataFrame:
     """Where the names of classes stand: in their middle, one above the other where they would overlap."""
-    middles = (
-        rows[rows["rank"] > 0].groupby(["prompt", "meaning"], sort=False)[["x", "y"]].mean().reset_index()
-    )
-    found = []
-    for _, part in middles.groupby("prompt", sort=False):
-        ordered = part.sort_values("y")
-        every = rows.loc[rows["prompt"] == ordered["prompt"].iloc[0], "y"]
-        gap, places = (every.max() - every.min()) / 18, ordered["y"].tolist()
-        for i in range(1, len(places)):
-            places[i] = max(places[i], places[i - 1] + gap)
-        shift = (sum(places) - ordered["y"].sum()) / len(places)  # as far from the middles up as down
-        found.append(ordered.assign(y=[place - shift for place in places]))
-    return pd.concat(found) if found else middles
+    named = rows[rows["rank"] > 0].groupby(["prompt", "meaning"], sort=False)
+    middles, spread = named[["x", "y"]].mean().reset_index(), []
+    for prompt, part in middles.groupby("prompt", sort=False):
+        ordered, every = part.sort_values("y"), rows.loc[rows["prompt"] == prompt, "y"]
+        gap, heights = (every.max() - every.min()) / 18, ordered["y"].tolist()
+        for i in range(1, len(heights)):
+            heights[i] = max(heights[i], heights[i - 1] + gap)
+        shift = (sum(heights) - ordered["y"].sum()) / len(heights)  # as far from the middles up as down
+        spread.append(ordered.assign(y=[height - shift for height in heights]))
+    return pd.concat(spread) if spread else middles
 
 
 def _outlines(rows: pd.DataFrame) -> pd.DataFrame:
     """Corners of the convex hull of every class that is named and has three places."""
-    found = []
+    outlines = []
     for (prompt, meaning), part in rows[rows["rank"] > 0].groupby(["prompt", "meaning"], sort=False):
-        places = part[["x", "y"]].drop_duplicates().to_numpy()
+        answers = part[["x", "y"]].drop_duplicates().to_numpy()
         try:
-            corners = places[ConvexHull(places).vertices] if len(places) > 2 else []
+            corners = answers[ConvexHull(answers).vertices] if len(answers) > 2 else []
         except QhullError:  # all on one line
             corners = []
         rank = part["rank"].iloc[0]
-        found += [(prompt, meaning, rank, place, *corner) for place, corner in enumerate(corners)]
-    return pd.DataFrame(found, columns=["prompt", "meaning", "rank", "corner", "x", "y"])
+        outlines += [(prompt, meaning, rank, number, *corner) for number, corner in enumerate(corners)]
+    return pd.DataFrame(outlines, columns=["prompt", "meaning", "rank", "corner", "x", "y"])
 
 
 # ------------------------------------------------------------------------------- two answers
@@ -247,25 +227,22 @@ _READ = (
 
 def _read(rows: pd.DataFrame, mine: bool) -> alt.LayerChart:
     """The chosen answer (`mine`) or the one beside it; runs of two and more words of both are marked."""
-    own, other = ("", "2") if mine else ("2", "")
-    found = (
-        alt.Chart(rows)
-        .transform_filter(_READ)
-        .transform_lookup("partner", alt.LookupData(rows, "id", ["text", "model", "meaning"]),
-                          as_=["text2", "model2", "meaning2"])
-        .transform_calculate(
-            head=f"datum.model{own} + ': ' + datum.meaning{own}",
-            there=f"' ' + {_spelled(f'datum.text{other}')} + ' '",
-            line=f"split(datum.text{own}, '\\n')",
-        )
-    )  # fmt: skip
+    this, other = ("", "2") if mine else ("2", "")
+    partner = alt.LookupData(rows, "id", ["text", "model", "meaning"])
+    chosen = alt.Chart(rows).transform_filter(_READ)
+    chosen = chosen.transform_lookup("partner", partner, as_=["text2", "model2", "meaning2"])
+    chosen = chosen.transform_calculate(
+        head=f"datum.model{this} + ': ' + datum.meaning{this}",
+        there=f"' ' + {_spelled(f'datum.text{other}')} + ' '",
+        line=f"split(datum.text{this}, '\\n')",
+    )
     height = 2 + int(rows["text"].str.count("\n").max())
-    words = _words(found).encode(
+    words = _words(chosen).encode(
         x=alt.X("begin:Q").axis(None).scale(domain=[0, _COLUMNS], nice=False),
         y=alt.Y("number:Q").axis(None).scale(domain=[height, 0], nice=False),
     )
     style = {"align": "left", "baseline": "middle"}
-    heading = found.mark_text(**style, fontWeight=600, color=INK, fontSize=12, limit=250).encode(
+    heading = chosen.mark_text(**style, fontWeight=600, color=INK, fontSize=12, limit=250).encode(
         x=alt.value(0), y=alt.value(2), text="head:N"
     )
     marked = words.transform_filter("datum.shared").mark_rule(strokeWidth=2.5, color=PALETTE[1], yOffset=8)
@@ -277,10 +254,10 @@ def _read(rows: pd.DataFrame, mine: bool) -> alt.LayerChart:
     return (heading + marked.encode(x2="stop:Q") + spelled).properties(**size)
 
 
-def _words(found: alt.Chart) -> alt.Chart:
+def _words(chosen: alt.Chart) -> alt.Chart:
     """Every word of the chosen answer: its line, where in it it begins and ends, whether it is shared."""
     return (
-        found.transform_flatten(["line"])
+        chosen.transform_flatten(["line"])
         .transform_window(number="row_number()")
         .transform_calculate(word="split(datum.line, ' ')")
         .transform_flatten(["word"])

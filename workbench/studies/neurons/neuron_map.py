@@ -9,6 +9,7 @@ import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.charts.atlas import Atlas, Card, Cell, Strip
+from workbench.charts.view import menu
 from workbench.corpora.labelled_tokens import LabelledTokens
 from workbench.corpora.stories.labels import GROUPS
 from workbench.engine.interpretability.reference import Reference
@@ -72,7 +73,7 @@ def neuron_map(known: Known, question: str, n: int, number: int, beginning: str)
         columns=[*(str(rank + 1) for rank in range(n)), *SHORT.values(), "№"],
         classes=CLASSES,
         size_name="AUC for the question",
-        question=ipywidgets.Dropdown(options=known.surveyed["label"].unique().tolist(), value=question),
+        question=menu(known.surveyed["label"], question),
         number=ipywidgets.BoundedIntText(number, min=0, max=neurons - 1),
         strength=ipywidgets.FloatSlider(1, min=-2, max=3, step=0.5, continuous_update=False),
         beginning=ipywidgets.Textarea(beginning, continuous_update=False),
@@ -158,13 +159,13 @@ class _Cards:
 
     def _facts(self, layer: int, neuron: int) -> list[tuple[str, str]]:
         moments = self.moments.loc[(layer, neuron)]
+        activation = (
+            f"mean {moments['mean']:.2f}, standard deviation {moments['sd']:.2f}, from "
+            f"{moments['smallest']:.1f} to {moments['largest']:.1f}; above zero at "
+            f"{moments['above_zero']:.0%} of tokens"
+        )
         return [
-            (
-                "activation",
-                f"mean {moments['mean']:.2f}, standard deviation {moments['sd']:.2f}, from "
-                f"{moments['smallest']:.1f} to {moments['largest']:.1f}; above zero at "
-                f"{moments['above_zero']:.0%} of tokens",
-            ),
+            ("activation", activation),
             ("when above zero it raises", self._tokens(layer, neuron, "top")),
             ("and lowers", self._tokens(layer, neuron, "bottom")),
         ]
@@ -177,10 +178,10 @@ class _Cards:
         """Off and turned up, over the first texts: nats a token."""
         model, texts = self.known.pair[0], self.known.texts
         more = []
-        for how in ("off", "steered"):
-            with changed(model, layer, neuron, how, value, self.known.kept):
+        for change in ("off", "steered"):
+            with changed(model, layer, neuron, change, value, self.known.kept):
                 more.append(float((np.concatenate(losses(model, texts, self.read)) - self.usual).mean()))
-        off, held = (f"{each:.4f}".replace("-0.0000", "0.0000") for each in more)
+        off, held = (f"{loss:.4f}".replace("-0.0000", "0.0000") for loss in more)
         return f"{off} nats a token when off, {held} when held at {value:.1f}"
 
     def _strips(self, layer: int, neuron: int) -> list[Strip]:
@@ -199,9 +200,5 @@ class _Cards:
 
     def _texts(self, layer: int, neuron: int, value: float, beginning: str) -> list[dict[str, str]]:
         written = continuations(self.known.pair, beginning, layer, neuron, value, self.known.kept)
-        names = {
-            "as it is": "as it is",
-            "off": "neuron held at its mean",
-            "steered": f"neuron held at {value:.1f}",
-        }
-        return [{"label": names[how], "text": text} for how, text in written.items()]
+        names = {"off": "neuron held at its mean", "steered": f"neuron held at {value:.1f}"}
+        return [{"label": names.get(change, change), "text": text} for change, text in written.items()]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from workbench.charts.parts import tips
 from workbench.charts.theme import INK, MUTED, PALETTE, SHAPES
 from workbench.charts.vegalite import MAX_ROWS
 from workbench.charts.view import WIDGET, Bundle, Chart, Texts
@@ -22,7 +23,7 @@ TITLE = "The map of gradients"
 
 
 def layout(vectors: np.ndarray, seed: int) -> np.ndarray:
-    """Return a place in the plane for each vector, such that vectors of like direction lie together.
+    """Return a point in the plane for each vector, such that vectors of like direction lie together.
 
     UMAP (McInnes et al. 2018) on cosine distance. With 15 vectors or fewer, where it has no neighbourhoods to
     keep, and where umap-learn is not installed (its compiler numba is late for new Pythons), the first two
@@ -48,18 +49,18 @@ def layout(vectors: np.ndarray, seed: int) -> np.ndarray:
     except ImportError:
         return _principal(vectors)
     # One job: with more, UMAP forgets its seed.
-    made = umap.UMAP(n_neighbors=FEWEST, min_dist=0.15, metric="cosine", random_state=seed, n_jobs=1)
+    reducer = umap.UMAP(n_neighbors=FEWEST, min_dist=0.15, metric="cosine", random_state=seed, n_jobs=1)
     with threadpool_limits(1, "openmp"):  # else numba leaves torch with a thread for every core
-        return made.fit_transform(vectors)
+        return reducer.fit_transform(vectors)
 
 
 def _principal(vectors: np.ndarray) -> np.ndarray:
     """The first two principal components of the unit rows, zero where there are fewer."""
     units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     u, s, _ = np.linalg.svd(units - units.mean(0, keepdims=True), full_matrices=False)
-    places = np.zeros((len(vectors), 2), dtype=np.float32)
-    places[:, : min(2, len(s))] = (u * s)[:, :2]
-    return places
+    plane = np.zeros((len(vectors), 2), dtype=np.float32)
+    plane[:, : min(2, len(s))] = (u * s)[:, :2]
+    return plane
 
 
 class LargeMap(Chart):
@@ -102,28 +103,26 @@ def linked_map(points: pd.DataFrame, clusters: pd.DataFrame) -> Chart:
 
 def _picture(points: pd.DataFrame, clusters: pd.DataFrame) -> alt.VConcatChart:
     chosen = int(np.argmax(points["contribution"]))
-    one = {"empty": False, "toggle": False, "clear": False}  # one example is always chosen
-    point = alt.selection_point(
-        name="chosen", fields=["point"], value=[{"point": chosen}], nearest=True, **one
-    )
+    value, one = [{"point": chosen}], {"empty": False, "toggle": False, "clear": False}  # always one chosen
+    point = alt.selection_point(name="chosen", fields=["point"], value=value, nearest=True, **one)
     bar = alt.selection_point(name="picked", fields=["cluster"], toggle=False)
     rows = points.assign(
         point=np.arange(len(points)), shape=_shapes(points, clusters), text=points["text"].map(_wrapped)
     )
     # Legends of their own stand above the cloud; shared ones would go below the texts.
-    own = {"color": "independent", "shape": "independent"}
-    top = alt.hconcat(_cloud(rows, point, bar), _bars(clusters, bar), spacing=24).resolve_legend(**own)
+    apart = {"color": "independent", "shape": "independent"}
+    top = alt.hconcat(_cloud(rows, point, bar), _bars(clusters, bar), spacing=24).resolve_legend(**apart)
     texts = alt.hconcat(*_read(rows, clusters, point), spacing=20)
-    return alt.vconcat(top, texts, spacing=16).resolve_legend(**own)
+    return alt.vconcat(top, texts, spacing=16).resolve_legend(**apart)
 
 
 def _shapes(points: pd.DataFrame, clusters: pd.DataFrame) -> list[str]:
     """Accepted or not; without decisions, how large the example's cluster is among all clusters."""
     if "accepted" in points:
-        return ["accepted" if each else "rejected" for each in points["accepted"]]
-    place = clusters.set_index("cluster")["size"].rank(pct=True)
+        return ["accepted" if accepted else "rejected" for accepted in points["accepted"]]
+    rank = clusters.set_index("cluster")["size"].rank(pct=True)
     names = ["small", "middle", "large"]
-    return [names[min(2, int(3 * (share - 1e-9)))] for share in points["cluster"].map(place)]
+    return [names[min(2, int(3 * (share - 1e-9)))] for share in points["cluster"].map(rank)]
 
 
 def _wrapped(text: str) -> str:
@@ -145,16 +144,16 @@ def _cloud(rows: pd.DataFrame, point: alt.Parameter, bar: alt.Parameter) -> alt.
         x=alt.X("x:Q", title="layout, first axis (no unit)").axis(hidden).scale(zero=False),
         y=alt.Y("y:Q", title="layout, second axis (no unit)").axis(hidden).scale(zero=False),
     )
+    color = alt.Color("contribution:Q", title="adds to the score (nats)")
+    shape = alt.Shape("shape:N", title=None if "accepted" in rows else "cluster").scale(range=SHAPES)
     dots = base.mark_point(filled=True, size=42, stroke=MUTED, strokeWidth=0.4).encode(
-        color=alt.Color("contribution:Q", title="adds to the score (nats)")
-        .legend(orient="top", gradientLength=150),
-        shape=alt.Shape("shape:N", title=None if "accepted" in rows else "cluster").scale(range=SHAPES)
-        .legend(orient="top", symbolFillColor=MUTED, symbolStrokeColor=MUTED),
+        color=color.legend(orient="top", gradientLength=150),
+        shape=shape.legend(orient="top", symbolFillColor=MUTED, symbolStrokeColor=MUTED),
         opacity=alt.when(bar).then(alt.value(0.9)).otherwise(alt.value(0.07)),
         tooltip=alt.value(alt.ExprRef(_TOOLTIP)),
-    ).add_params(point)  # fmt: skip
+    )
     ring = base.mark_point(filled=False, shape="circle", size=190, strokeWidth=2.5, color=PALETTE[1])
-    return (dots + ring.transform_filter(point)).properties(width=440, height=360)
+    return (dots.add_params(point) + ring.transform_filter(point)).properties(width=440, height=360)
 
 
 def _bars(clusters: pd.DataFrame, bar: alt.Parameter) -> alt.LayerChart:
@@ -167,26 +166,21 @@ def _bars(clusters: pd.DataFrame, bar: alt.Parameter) -> alt.LayerChart:
     bars = base.mark_bar(cursor="pointer").encode(
         x=alt.X("size:Q", title="size, and cosine to the centre").axis(tickCount=4),
         opacity=alt.when(bar).then(alt.value(1)).otherwise(alt.value(0.35)),
-        tooltip=["cluster", "size", alt.Tooltip("density", format=".2f"), "exemplar"],
-    ).add_params(bar)  # fmt: skip
-    number = base.mark_text(align="left", dx=4, fontSize=9, color=MUTED).encode(
-        x="size:Q", text=alt.Text("density:Q", format=".2f")
+        tooltip=["cluster", "size", *tips(".2f", "density"), "exemplar"],
     )
-    return (bars + number).properties(width=170, height=360)
+    numbers = base.mark_text(align="left", dx=4, fontSize=9, color=MUTED)
+    numbers = numbers.encode(x="size:Q", text=alt.Text("density:Q", format=".2f"))
+    return (bars.add_params(bar) + numbers).properties(width=170, height=360)
 
 
 def _read(rows: pd.DataFrame, clusters: pd.DataFrame, point: alt.Parameter) -> list[alt.LayerChart]:
     """The chosen example, and beside it the one nearest to the centre of its cluster."""
     centres = clusters[["cluster", "size", "exemplar"]].assign(exemplar=clusters["exemplar"].map(_wrapped))
-    base = (
-        alt.Chart(rows)
-        .transform_filter(point)
-        .transform_lookup("cluster", from_=alt.LookupData(centres, "cluster", ["size", "exemplar"]))
-        .transform_calculate(
-            example="datum.template + ', adds ' + format(datum.contribution, '.2f') + ' nats'",
-            centre="'cluster ' + datum.cluster + ', size ' + datum.size + ', nearest to its centre'",
-        )
-        .encode(x=alt.value(0))
+    lookup = alt.LookupData(centres, "cluster", ["size", "exemplar"])
+    base = alt.Chart(rows).transform_filter(point).transform_lookup("cluster", from_=lookup)
+    base = base.encode(x=alt.value(0)).transform_calculate(
+        example="datum.template + ', adds ' + format(datum.contribution, '.2f') + ' nats'",
+        centre="'cluster ' + datum.cluster + ', size ' + datum.size + ', nearest to its centre'",
     )
     height = 24 + 16 * (1 + max(text.count("\n") for text in [*rows["text"], *centres["exemplar"]]))
     style = {"align": "left", "baseline": "top", "lineBreak": "\n", "limit": 372}
@@ -212,18 +206,16 @@ def _everything(points: pd.DataFrame, clusters: pd.DataFrame) -> ipywidgets.Widg
     frame = points[["x", "y", "contribution"]].reset_index(drop=True)
     scatter = jscatter.Scatter(data=frame, x="x", y="y", color_by="contribution", height=460, axes=False)
     output = ipywidgets.Output()
-    names = [
-        (f"{row.cluster}: {row.size:,} examples, cosine {row.density:.2f}", int(row.cluster))
-        for row in clusters.sort_values("size", ascending=False)[["cluster", "size", "density"]].itertuples()
-    ]
-    menu = ipywidgets.Dropdown(
-        options=[("none", -1), *names], description="cluster", layout={"width": "420px"}
-    )
+    names = [("none", -1)]
+    for row in clusters.sort_values("size", ascending=False)[["cluster", "size", "density"]].itertuples():
+        names.append((f"{row.cluster}: {row.size:,} examples, cosine {row.density:.2f}", int(row.cluster)))
+    menu = ipywidgets.Dropdown(options=names, description="cluster", layout={"width": "420px"})
 
     def read(change: dict[str, Any]) -> None:
-        kept = points.iloc[[int(each) for each in change["new"][:6]]]
-        cards = [{"label": f"cluster {row.cluster}, {row.template}, {row.contribution:.2f} nats",
-                  "text": row.text} for row in kept.itertuples()]  # fmt: skip
+        cards = []
+        for row in points.iloc[[int(number) for number in change["new"][:6]]].itertuples():
+            label = f"cluster {row.cluster}, {row.template}, {row.contribution:.2f} nats"
+            cards.append({"label": label, "text": row.text})
         shown = Texts(cards, f"{len(change['new']):,} chosen", "The first six of them.", limit=800)
         data, metadata = shown.bundle(png=False)
         output.outputs = ({"output_type": "display_data", "data": data, "metadata": metadata},)
@@ -234,5 +226,5 @@ def _everything(points: pd.DataFrame, clusters: pd.DataFrame) -> ipywidgets.Widg
     scatter.widget.observe(read, "selection")
     menu.observe(pick, "value")
     scatter.selection([int(np.argmax(points["contribution"]))])
-    told = f"{len(points):,} examples, bright ones add most: click one, shift and drag, or choose a cluster."
-    return ipywidgets.VBox([ipywidgets.Label(told), menu, scatter.show(), output])
+    hint = f"{len(points):,} examples, bright ones add most: click one, shift and drag, or choose a cluster."
+    return ipywidgets.VBox([ipywidgets.Label(hint), menu, scatter.show(), output])
