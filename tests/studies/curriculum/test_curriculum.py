@@ -228,7 +228,7 @@ def test_every_arm_is_trained_and_asked_and_a_second_call_only_reads(right, begi
 
 def trained(folder, arm, task, begin):
     """The answers of one arm."""
-    experiment.train_arm({"a": arm}, {0: task}, begin, "cpu", folder, "a", 0, log=lambda row: None)
+    experiment.train_arm({"a": arm}, [task], begin, "cpu", folder, "a", 0, log=lambda row: None)
     return pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("right-*"))])
 
 

@@ -112,10 +112,7 @@ class _Watch(TrainerCallback):
     """After each step: the progress bar, the history, held-out loss, checkpoints, and whether to stop."""
 
     def __init__(
-        self,
-        held_out: Callable[[], dict[str, float]] | None,
-        config: TrainConfig,
-        bar: tqdm,
+        self, held_out: Callable[[], dict[str, float]] | None, config: TrainConfig, bar: tqdm
     ) -> None:
         self.held_out, self.config, self.bar = held_out, config, bar
         self.tokens_per_step = config.rows_per_step * config.context
@@ -197,9 +194,7 @@ def run(
             rows,
             model=learner,
             args=arguments,
-            train_dataset=Order(
-                len(blocks.ids), config.steps * config.rows_per_step, config.seed, in_order
-            ),
+            train_dataset=Order(len(blocks.ids), config.steps * config.rows_per_step, config.seed, in_order),
             data_collator=lambda places: _tensors(blocks, places),
             processing_class=tokenizer,
             callbacks=[watch],

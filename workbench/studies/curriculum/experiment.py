@@ -5,7 +5,7 @@ those that others tried since (arXiv 2509.24356). Breadth is how many facts a mo
 without being told them; depth is after how many steps of a walk it still knows where it is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -95,12 +95,8 @@ def tasks(begin: str, params: Any, sizes: Sizes) -> list[Task]:
         own_facts = known(params, sizes, seed)
         _check_lengths(own_facts, tokenizer, sizes.context)
         town = walks.town(sizes.places, sizes.ways, np.random.default_rng([params.seed, seed, 3]))
-        found.append(Task(_seed(params, seed), own_facts, town, words, tokenizer, sizes))
+        found.append(Task(1000 * params.seed + seed, own_facts, town, words, tokenizer, sizes))
     return found
-
-
-def _seed(params: Any, repetition: int) -> int:
-    return 1000 * params.seed + repetition
 
 
 def _check_lengths(facts: list[Fact], tokenizer: Any, context: int) -> None:
@@ -127,33 +123,34 @@ def train_all(
         number of steps), value (share of right answers), n (questions).
     """
     sizes, device = tasks[0].sizes, loading.pick_device(params.device)
-    named, seeds = {arm.name: arm for arm in arms(params, sizes)}, {task.seed: task for task in tasks}
+    named, repetitions = {arm.name: arm for arm in arms(params, sizes)}, range(len(tasks))
     run_arms(
         folder,
         list(named),
-        list(seeds),
-        partial(train_arm, named, seeds, begin, device),
+        repetitions,
+        partial(train_arm, named, tasks, begin, device),
         unit="update",
         total=sizes.updates,
         device=device,
         log=lambda arm, seed, row: log(model=f"{arm}-{seed}", **row),
     )
-    return collect(folder, list(named), list(seeds), "right-*").drop(columns="arm")
+    frame = collect(folder, list(named), repetitions, "right-*").drop(columns="arm")
+    return frame.assign(seed=[tasks[repetition].seed for repetition in frame["seed"]])
 
 
 def train_arm(
     arms: Mapping[str, Arm],
-    tasks: Mapping[int, Task],
+    tasks: Sequence[Task],
     begin: str,
     device: str,
     folder: Path,
     name: str,
-    seed: int,
+    repetition: int,
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
     """One arm: reads its pages and is asked, at the end or all the time."""
-    arm, task = arms[name], tasks[seed]
+    arm, task = arms[name], tasks[repetition]
     sizes = task.sizes
     if arm.shape:
         model = _new(arm.shape, len(task.tokenizer), sizes, task.seed).to(device)
@@ -247,9 +244,9 @@ def counts(task: Task, params: Any) -> pd.DataFrame:
 
 def load(folder: Path, params: Any, sizes: Sizes) -> dict[str, PreTrainedModel]:
     """The models of the first repetition, by what they read."""
-    found, first = {}, _seed(params, 0)
+    found = {}
     for arm in arms(params, sizes):
         shape = "" if arm.shape in (None, sizes.shapes[0]) else f", {shaped(arm.shape)}"
         name = f"{arm.share:.0%} facts, {arm.order}{shape}"
-        found[name] = loading.load(arm_folder(folder, arm.name, first) / "model", "cpu")[0]
+        found[name] = loading.load(arm_folder(folder, arm.name, 0) / "model", "cpu")[0]
     return found

@@ -54,7 +54,7 @@ def train_all(folder: Path, plan: Plan, log: Callable[..., None]) -> dict[str, p
         partial(train_arm, plan, folder),
         together=plan.arms,
         processes=None if plan.model == "embedded" else 1,
-        log=lambda arm, seed, row: log(arm=arm, seed=seed, **row),
+        log=lambda arm, seed, row: log(arm=arm, seed=seed, read=row["tokens"], **row),
     )
     tables = {table: _collected(folder, plan, table) for table in TABLES}
     return tables | {"snapshots": _collected(folder, plan, "thoughts-*").sort_values("step", kind="stable")}
