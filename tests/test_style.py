@@ -10,7 +10,6 @@ from repository import ROOT
 PACKAGE = ROOT / "workbench"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 STUDIES = sorted(path.name for path in (PACKAGE / "studies").iterdir() if (path / "__init__.py").exists())
-WORD_LISTS = {"corpora/stories/words.py", "corpora/open_ended_words.py"}
 LONGEST_FILE = 300  # lines
 MEDIAN_FUNCTION = 15  # lines, without the docstring
 
@@ -39,7 +38,7 @@ def draws(module):
 
 def test_a_file_is_read_in_one_sitting():
     sizes = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
-    long = {name: n for name, n in sizes.items() if n > LONGEST_FILE and name not in WORD_LISTS}
+    long = {name: n for name, n in sizes.items() if n > LONGEST_FILE}
     assert not long
 
 
