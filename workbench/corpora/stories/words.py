@@ -3,20 +3,11 @@
 from importlib.resources import files
 
 
-def _read() -> dict[str, list[str]]:
-    """The lists of words.txt by name; indented lines belong to the name above them."""
-    text = files(__package__).joinpath("words.txt").read_text(encoding="utf-8").partition("\n\n")[2]
-    lists: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        if line.startswith(" "):
-            lists[name] += line.split()
-        else:
-            name = line
-            lists[name] = []
-    return lists
-
-
-_LISTS = _read()
+_TEXT = files(__package__).joinpath("words.txt").read_text(encoding="utf-8").replace("\n    ", " ")
+_LISTS = {
+    name: words.split()
+    for name, words in (line.split(": ", 1) for line in _TEXT.partition("\n\n")[2].splitlines())
+}
 
 
 def _pairs(name: str) -> dict[str, str]:
@@ -28,8 +19,8 @@ GIRLS = _LISTS["girls"]
 BOYS = _LISTS["boys"]
 GROWN_UPS = {"Mom": "f", "Dad": "m", "Grandma": "f", "Grandpa": "m"}
 ANIMAL_NAMES = {
-    **dict.fromkeys("Spot Rex Buddy Bingo Fuzz Rusty Pip Bruno".split(), "m"),
-    **dict.fromkeys("Kitty Fluffy Dot Honey Pearl Snowy Ginger Coco".split(), "f"),
+    **dict.fromkeys(["Spot", "Rex", "Buddy", "Bingo", "Fuzz", "Rusty", "Pip", "Bruno"], "m"),
+    **dict.fromkeys(["Kitty", "Fluffy", "Dot", "Honey", "Pearl", "Snowy", "Ginger", "Coco"], "f"),
 }
 GENDER = {**dict.fromkeys(GIRLS, "f"), **dict.fromkeys(BOYS, "m"), **GROWN_UPS, **ANIMAL_NAMES}
 KINDS = {"girl": "f", "boy": "m"}
