@@ -83,8 +83,8 @@ def score_repeats(
     rows = []
     for layer in range(len(values)):
         scores = values[f"pattern.{layer}"][:, :, queries, queries - COPY + 1].mean(-1).cpu().numpy()
-        for head, values in enumerate(scores.T):
-            rows.append({"layer": layer, "head": head, **bootstrap_mean(values).row()})
+        for head, by_text in enumerate(scores.T):
+            rows.append({"layer": layer, "head": head, **bootstrap_mean(by_text).row()})
     heads = pd.DataFrame(rows)
     logprobs = torch.log_softmax(logits[:, :-1].float(), -1).cpu()
     nats = -logprobs.gather(2, ids[:, 1:, None])[..., 0].mean(0).numpy()
