@@ -1,14 +1,11 @@
 """Options that several commands share: engine, jobs, cluster."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from workbench.errors import UserError
-
-if TYPE_CHECKING:
-    pass
 
 
 class Engine(StrEnum):
@@ -19,17 +16,9 @@ class Engine(StrEnum):
 
 
 EngineOption = Annotated[Engine, typer.Option(help="Processes here, or a Ray cluster.")]
-
-
 Jobs = Annotated[int, typer.Option(min=1, help="Side by side, on this machine.")]
-
-
 Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="The Ray cluster; else one is started here.")]
-
-
 Cpus = Annotated[int, typer.Option(min=1, help="With Ray: processors for each.")]
-
-
 Gpus = Annotated[float, typer.Option(min=0, help="With Ray: graphics cards for each, 0.5 is half.")]
 
 

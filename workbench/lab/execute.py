@@ -19,7 +19,7 @@ from workbench.errors import UserError
 from workbench.lab import digests, record
 from workbench.lab.environment import cores
 from workbench.lab.kernel import CellFailed, KernelDied, Progress, execute, kill
-from workbench.lab.params import changed, from_strings, relative, unknown
+from workbench.lab.params import changed_relative, from_strings, unknown
 from workbench.lab.project import Notebook, Plan, needed, plan
 
 CONTINUES = "the same command continues"
@@ -199,9 +199,16 @@ def _run_locked(job: Job, root: Path, threads: int, stop: threading.Event) -> No
         job.status, job.error = "interrupted", CONTINUES
         return
     job.progress.cell = 0
-    values = {name: relative(job.plan.params)[name] for name in changed(job.plan.params)}
     try:
-        execute(job.plan.notebook, values, job.folder, root, job.progress, threads, job.redraw)
+        execute(
+            job.plan.notebook,
+            changed_relative(job.plan.params),
+            job.folder,
+            root,
+            job.progress,
+            threads,
+            job.redraw,
+        )
         record.note_drawn(job.folder, job.plan.notebook.drawn)
         record.mark(job.folder, "done")
         job.status = "done"

@@ -169,6 +169,12 @@ def changed(params: BaseModel) -> dict[str, Any]:
     return {name: value for name, value in params.model_dump().items() if value != defaults[name]}
 
 
+def changed_relative(params: BaseModel) -> dict[str, Any]:
+    """The parameters that differ from their defaults, with relative paths: what starts the same run again."""
+    values = relative(params)
+    return {name: values[name] for name in changed(params)}
+
+
 def named_path(model: type[BaseModel], name: str, value: Any) -> tuple[str, str]:
     """The file or folder that a text parameter names, if it exists (a Literal never names one).
 

@@ -19,7 +19,7 @@ from workbench.errors import UserError
 from workbench.lab import record
 from workbench.lab.execute import CONTINUES, Job, run_jobs
 from workbench.lab.kernel import CellFailed, Progress
-from workbench.lab.params import changed, relative
+from workbench.lab.params import changed_relative
 from workbench.lab.project import find_notebook, plan
 
 Outcome = tuple[str, str | None, CellFailed | None]
@@ -90,7 +90,7 @@ def run_remote(root: Path, cpus: int, gpus: float, job: Job, stop: threading.Eve
     Raises:
         UserError: What was lost was lost again, or the finished run is not to be seen from here.
     """
-    values = {name: relative(job.plan.params)[name] for name in changed(job.plan.params)}
+    values = changed_relative(job.plan.params)
     arguments = (str(root), str(job.folder), job.plan.notebook.name, values, job.plan.key)
     ref, future = _submit(_run_job, arguments, cpus, gpus, job.name)
     while not future.done() and not stop.is_set():
