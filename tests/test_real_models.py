@@ -55,17 +55,17 @@ SMALL = {  # notebook: what takes the place of what in its study, at profile=tin
             "n": 4, "n_train": 2, "steps": 12, "mimic": 4, "batch": 8, "tested": 40, "depths": (1, 2)
         }
     },
-    "06": {"curriculum.data.SIZES": {"facts": 20, "updates": 16, "batch": 4, "seeds": 2, "asked": 20}},
+    "06": {"curriculum.data.SIZES": {"n_facts": 20, "updates": 16, "batch_size": 4, "seeds": 2, "n_test": 20}},
     "07": {
         "arithmetic.data.SIZES": {
             "problems": 40, "exercises": 10, "task_tokens": 2_500, "extra_tokens": 2_500, "seeds": 1,
             "asked": 4, "per_cell": 1,
         }
     },
-    "08": {"siked.data.SIZES": {"lesson": LESSON, "train": 12, "held_out": 4, "asked": 5, "seeds": 1}},
+    "08": {"siked.data.SIZES": {"lesson": LESSON, "train": 12, "held_out": 4, "n_test": 5, "seeds": 1}},
     "09": {
         "prismatic.data.SIZES": {
-            "course": {"steps": 4, "asked": 5}, "corpus": 60, "subsets": 6, "n": 12, "first": 16,
+            "student": {"steps": 4, "n_test": 5}, "corpus": 60, "subsets": 6, "n": 12, "first": 16,
             "target": 24, "per_round": 12, "seeds": 1,
         }
     },

@@ -27,7 +27,7 @@ from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.lab.environment import cores
 from workbench.studies.common.word_problems import two_steps
-from workbench.studies.siked.solving import Question, judged
+from workbench.studies.siked.solving import Question, verify
 
 QUESTIONS, SAMPLES, NEW, CONTEXT, PART, BATCH = 500, 10, 96, 160, 48, 64
 HOW = {"temperature": 0.7, "top_p": 0.95}
@@ -114,7 +114,7 @@ def judge(problems: dict[str, Problem], parts: list[list[str]], found: list[list
             question = Question(problems[text].id, text, str(problems[text].answer))
             written += [(question, name, solution) for solution in texts]
     begin = time.perf_counter()
-    verdicts = Counter(each.verdict for each in judged(written, "student"))
+    verdicts = Counter(each.verdict for each in verify(written, "student"))
     programs = sum(name == "pot" for _, name, _ in written)
     seconds = time.perf_counter() - begin
     print(f"judging them, {programs:,} programs among them: {seconds:.0f} s; {dict(verdicts)}")

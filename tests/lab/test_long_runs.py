@@ -26,24 +26,24 @@ from workbench.errors import UserError
 from workbench.lab import history, record
 
 SHORTER = {  # a cell behind the first of each notebook, with the sizes that no parameter sets
-    "01_stories": "from workbench.studies import stories\nstories.SIZES['tiny'] = stories.Sizes(400, 200)",
+    "01_stories": "from workbench.studies.stories.method import SIZES, Sizes\nSIZES['tiny'] = Sizes(400, 200)",
     "02_tiny_models": """
 from dataclasses import replace
-from workbench.studies import ladder
+from workbench.studies.tiny_models import ladder
 ladder.SIZES["tiny"] = replace(ladder.SIZES["tiny"], vocab_size=600, beginnings=6, probes=4)""",
     "08_siked": """
 from dataclasses import replace
-from workbench.studies import rounds
-own = rounds.SIZES["tiny"]
-lesson = replace(own.lesson, epochs=1, max_new_tokens=24)
-rounds.SIZES["tiny"] = replace(own, lesson=lesson, train=24, held_out=8, asked=12, seeds=1)""",
+from workbench.studies.siked.data import SIZES
+usual = SIZES["tiny"]
+lesson = replace(usual.lesson, epochs=1, max_new_tokens=24)
+SIZES["tiny"] = replace(usual, lesson=lesson, train=24, held_out=8, n_test=12, seeds=1)""",
     "09_prismatic": """
 from dataclasses import replace
-from workbench.studies import prismatic
-own = prismatic.SIZES["tiny"]
-course = replace(own.course, steps=4, asked=12)
-prismatic.SIZES["tiny"] = replace(
-    own, course=course, corpus=15, n=24, first=16, target=32, per_round=16, seeds=2
+from workbench.studies.prismatic.data import SIZES
+usual = SIZES["tiny"]
+student = replace(usual.student, steps=4, n_test=12)
+SIZES["tiny"] = replace(
+    usual, student=student, corpus=15, n=24, first=16, target=32, per_round=16, seeds=2
 )""",
 }
 CALLS = 2  # of a sampler, at most, for what is kept at once

@@ -103,13 +103,13 @@ def test_a_fixed_alpha_is_met_with_as_many_rows_as_there_are(alpha):
 
 
 @pytest.mark.parametrize(
-    ("how", "alpha", "said"),
+    ("mixture", "alpha", "said"),
     [("fixed-alpha", None, "needs alpha"), ("fixed-alpha", 1.5, "not 1.5"), ("some", None, "choose all"),
      ("all", 0.5, "leave it out")],
 )  # fmt: skip
-def test_a_mixture_that_cannot_be_is_said(how, alpha, said):
+def test_a_mixture_that_cannot_be_is_said(mixture, alpha, said):
     with pytest.raises(UserError, match=said):
-        mix(rows(("a", "cot")), rows(("a", "pot")), how, alpha=alpha)
+        mix(rows(("a", "cot")), rows(("a", "pot")), mixture, alpha=alpha)
 
 
 def test_a_mixture_of_nothing_is_empty_and_keeps_its_columns():

@@ -10,6 +10,7 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.studies.siked import method
 from workbench.studies.siked.mixing import first_correct
 from workbench.studies.siked.solving import Question, solve
+from workbench.studies.siked.teacher import solver_solutions
 
 PROBLEMS = draw(12, 0)
 QUESTIONS = [Question(each.id, each.question, str(each.answer)) for each in PROBLEMS]
@@ -32,9 +33,9 @@ class Says(Sampler):
 
 
 def test_the_solver_teaches_every_strategy_and_each_of_its_solutions_is_right():
-    rows = first_correct(method.solver_solutions(PROBLEMS), "teacher")
+    rows = first_correct(solver_solutions(PROBLEMS), "teacher")
     assert rows.groupby("strategy").size().to_dict() == {"cot": 12, "l2m": 12, "pot": 12}
-    question, solution = method.pairs(rows, TOKENIZER)[0]
+    question, solution = method.training_pairs(rows, TOKENIZER)[0]
     assert question == PROBLEMS[0].question
     assert solution == f" [cot] {PROBLEMS[0].rationale('cot')}"
 
@@ -75,7 +76,7 @@ def test_every_kind_of_solution_has_its_verdict(text, strategy, verdict):
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    teacher = first_correct(method.solver_solutions(PROBLEMS), "teacher")
+    teacher = first_correct(solver_solutions(PROBLEMS), "teacher")
     tokenizer = models.train_tokenizer((teacher["question"] + teacher["text"]).tolist(), 400)
     folder = tmp_path_factory.mktemp("base") / "model"
     model = models.build(models.config("tiny:0.1M", vocab_size=400, context=192), 0)
@@ -83,10 +84,10 @@ def base(tmp_path_factory):
     return str(folder), teacher
 
 
-@pytest.mark.parametrize("how", ["adaptive", "all", "teacher-only"])
-def test_rounds_go_on_where_they_were_cut_and_choose_the_best(base, tmp_path, monkeypatch, how):
+@pytest.mark.parametrize("mixture", ["adaptive", "all", "teacher-only"])
+def test_rounds_go_on_where_they_were_cut_and_choose_the_best(base, tmp_path, monkeypatch, mixture):
     folder, teacher = base
-    arguments = (folder, teacher, QUESTIONS[:8], QUESTIONS[8:], LESSON, how)
+    arguments = (folder, teacher, QUESTIONS[:8], QUESTIONS[8:], LESSON, mixture)
     with monkeypatch.context() as cut:
         cut.setattr(method, "divergence", lambda *_: 1 / 0)  # told of a round when it has ended
         with pytest.raises(ZeroDivisionError):
@@ -99,9 +100,9 @@ def test_rounds_go_on_where_they_were_cut_and_choose_the_best(base, tmp_path, mo
     assert learnt.rounds["chosen"].sum() == 1
     assert learnt.folder.is_dir()
     assert (learnt.rounds["alpha_all"] > 0.7).all()  # an untrained student is right by accident only
-    assert (learnt.rounds["n_all"] == 36).all() or how == "all"
+    assert (learnt.rounds["n_all"] == 36).all() or mixture == "all"
     assert np.isfinite(learnt.rounds["divergence"]).all()
-    assert (tmp_path / "s" / "round-1" / "wrote").exists() == (how != "teacher-only")
+    assert (tmp_path / "s" / "round-1" / "wrote").exists() == (mixture != "teacher-only")
     again = method.distill(tmp_path / "s", *arguments)
     assert again.rounds.equals(learnt.rounds)
 

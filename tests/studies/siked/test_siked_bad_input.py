@@ -8,11 +8,11 @@ import pytest
 from workbench.errors import UserError
 from workbench.studies.siked import data
 from workbench.studies.siked.data import task
-from workbench.studies.siked.solving import Question, judged
+from workbench.studies.siked.solving import Question, verify
 
 GIVEN = {"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", "teacher": "embedded",
-         "mixture": "adaptive", "alpha": None, "iterations": None, "samples": None, "tuning": "full",
-         "restart": "merged", "device": "cpu"}  # fmt: skip
+         "mixture": "adaptive", "alpha": None, "bias": "none", "iterations": None, "samples": None,
+         "tuning": "full", "restart": "merged", "device": "cpu"}  # fmt: skip
 ROWS = [{"question": f"Tom number {n} has {n} balls. How many?", "answer": str(n)} for n in range(1, 21)]
 TAUGHT = [{"instruction": row["question"], "output": f"The answer is {row['answer']}"} for row in ROWS[:12]]
 
@@ -80,7 +80,7 @@ def test_a_mistake_is_one_sentence_before_anything_is_learnt(files, changed, sai
     }
     params = SimpleNamespace(**{**GIVEN, **given})
     with pytest.raises(UserError, match=said) as error:
-        task(params, data.sizes(params), folder / "teacher")
+        task(folder / "teacher", data.plan(params))
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -100,5 +100,5 @@ def test_hostile_programs_of_students_are_unparsed_and_the_others_are_judged():
         "ans = 2": "correct",
     }
     question = Question("a", "How many?", "2")
-    found = judged([(question, "pot", text) for text in programs], "student")
+    found = verify([(question, "pot", text) for text in programs], "student")
     assert [each.verdict for each in found] == list(programs.values())

@@ -11,7 +11,6 @@ import torch
 from workbench.errors import UserError
 from workbench.studies.common.word_problems import StudentConfig
 from workbench.studies.siked import data, experiment, method, results, views
-from workbench.studies.siked.data import task
 from workbench.studies.siked.method import DistillConfig
 
 LESSON = DistillConfig(0.2, 0.1, 1, 2, 4, context=160, least_gain=-1, max_new_tokens=24)
@@ -25,12 +24,16 @@ def settings(**changed):
     return SimpleNamespace(**{**common, **ours, **learning, **changed})
 
 
-def task_of(params, folder=None):
-    return task(params, SIZES, folder)
+def plan(**changed):
+    return replace(data.plan(settings(**changed)), sizes=SIZES)
+
+
+def task_of(folder=None, **changed):
+    return data.task(folder, plan(**changed))
 
 
 def test_an_embedded_task_shares_no_question_and_teaches_each_in_three_ways():
-    task = task_of(settings())
+    task = task_of()
     groups = [task.train, task.held_out, *task.tests.values()]
     texts = [{question.text for question in group} for group in groups]
     assert [len(group) for group in groups] == [14, 4, 8, 8]
@@ -46,8 +49,8 @@ def test_files_are_split_by_what_the_teacher_solved(tmp_path):
         {"instruction": each["question"], "output": f"The answer is {each['answer']}"} for each in problems
     ]
     (tmp_path / "teacher.json").write_text(json.dumps(solved[:12]))
-    given = settings(data=str(tmp_path / "data.jsonl"), teacher=f"rationales:{tmp_path / 'teacher.json'}")
-    task = task_of(given)
+    given = {"data": str(tmp_path / "data.jsonl"), "teacher": f"rationales:{tmp_path / 'teacher.json'}"}
+    task = task_of(**given)
     assert len(task.train) + len(task.held_out) == 12
     assert len(task.tests["the others"]) == 8
     assert task.notes[:2] == [
@@ -55,19 +58,19 @@ def test_files_are_split_by_what_the_teacher_solved(tmp_path):
         "none is right in l2m and pot, so students learn the rest",
     ]
     assert task.notes[2] == "0 of 8 test questions share 10 words in a row with training"
-    assert [name for name in experiment.arms(given, task) if len(name) == 3] == [
+    assert [name for name in experiment.arms(task, plan(**given)) if len(name) == 3] == [
         "cot"
     ]  # the teacher's only one
     (tmp_path / "teacher.json").write_text(json.dumps(solved))
     with pytest.raises(UserError, match="none is left to test on"):
-        task_of(given)
+        task_of(**given)
     with pytest.raises(UserError, match="go together"):
-        task_of(settings(data="x.jsonl"))
+        task_of(data="x.jsonl")
 
 
 @pytest.mark.parametrize("profile", ["tiny", "small", "paper"])
 def test_problems_of_files_have_room_in_every_profile(profile):
-    sizes = data.sizes(settings(profile=profile, data="gsm8k:train.jsonl"))
+    sizes = data.plan(settings(profile=profile, data="gsm8k:train.jsonl")).sizes
     assert sizes.course.context == sizes.lesson.context >= 512
     assert sizes.lesson.max_new_tokens >= 256
     ours = data.SIZES[profile].lesson
@@ -75,9 +78,9 @@ def test_problems_of_files_have_room_in_every_profile(profile):
 
 
 def test_settings_that_cannot_be_are_said():
-    assert data.sizes(settings(iterations=5, samples=7)).lesson.rounds == 5
+    assert data.plan(settings(iterations=5, samples=7)).sizes.lesson.rounds == 5
     with pytest.raises(UserError, match="1 or more"):
-        data.sizes(settings(samples=0))
+        data.plan(settings(samples=0))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -92,9 +95,9 @@ def one_process():
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("siked")
-    base = experiment.base(folder / "base", SIZES, settings(), lambda **_: None)
-    task = task_of(settings())
-    answers = experiment.train_all(folder / "students", base, task, SIZES, settings())
+    base = experiment.base(folder / "base", plan(), lambda **_: None)
+    task = task_of()
+    answers = experiment.train_all(folder / "students", base, task, plan())
     return folder / "students", base, task, answers
 
 
@@ -102,10 +105,10 @@ def test_every_student_of_every_seed_answers_every_question_once(fitted):
     folder, base, task, answers = fitted
     counts = answers.groupby(["seed", "arm", "kind"]).size()
     assert (counts == 8).all()
-    assert len(counts) == 2 * len(experiment.arms(settings(), task)) * 2
-    again = experiment.train_all(folder, base, task, SIZES, settings())
+    assert len(counts) == 2 * len(experiment.arms(task, plan())) * 2
+    again = experiment.train_all(folder, base, task, plan())
     assert again.equals(answers)
-    told = experiment.rounds(folder, task, SIZES, settings())
+    told = experiment.rounds(folder, task, plan())
     first = told[(told["round"] == 0) & told["arm"].isin(["combined", "SIKeD", "off-policy", "self only"])]
     assert first.groupby("seed")["held_out"].nunique().eq(1).all()  # the same model learnt from the teacher
     assert (told.loc[told["arm"] == "pot", "n_cot"] == 0).all()
@@ -149,7 +152,7 @@ def test_steps_are_the_calculations_whatever_they_are_called():
 
 def test_every_picture_draws(fitted):
     folder, _, task, answers = fitted
-    told = experiment.rounds(folder, task, SIZES, settings())
+    told = experiment.rounds(folder, task, plan())
     shown = [
         views.sample(task.teacher),
         views.accuracy(results.accuracies(answers)),
@@ -208,9 +211,9 @@ def test_a_student_that_spreads_its_answers_has_left_its_favourite_strategy():
 
 def test_a_biased_student_learns_one_solution_a_question_in_every_round(fitted, tmp_path):
     _, base, task, _ = fitted
-    sizes, given = replace(SIZES, seeds=1), settings(bias="pot", mixture="teacher-only")
-    experiment.train_all(tmp_path, base, task, sizes, given)
-    told = experiment.rounds(tmp_path, task, sizes, given)
+    biased = replace(plan(bias="pot", mixture="teacher-only"), sizes=replace(SIZES, seeds=1))
+    experiment.train_all(tmp_path, base, task, biased)
+    told = experiment.rounds(tmp_path, task, biased)
     several = told[~told["arm"].isin(["cot", "l2m", "pot"])]
     assert (several["n_all"] <= len(task.train)).all()
     first = several[several["round"] == 0]
@@ -222,7 +225,7 @@ def test_a_biased_student_learns_one_solution_a_question_in_every_round(fitted, 
 @pytest.mark.parametrize("arm", ["SIKeD", "off-policy", "self only"])
 def test_a_student_that_takes_over_what_another_has_begun_ends_as_one_that_does_it_all(fitted, tmp_path, arm):
     folder, base, task, _ = fitted
-    own = experiment.arms(settings(), task)[arm]
+    own = experiment.arms(task, plan())[arm]
     asking = (base, task.teacher, task.train, task.held_out, SIZES.lesson)
     alone = method.distill(tmp_path, *asking, device="cpu", seed=0, **own)
     shared = folder / "seed-0" / arm.replace(" ", "-")

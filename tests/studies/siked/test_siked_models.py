@@ -14,10 +14,11 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.loss import loss
 from workbench.studies.siked import method
 from workbench.studies.siked.mixing import first_correct
+from workbench.studies.siked.teacher import solver_solutions
 
 PROBLEMS = draw(7, 0)
 QUESTIONS = [method.Question(each.id, each.question, str(each.answer)) for each in PROBLEMS]
-TEACHER = first_correct(method.solver_solutions(PROBLEMS[:5]), "teacher")
+TEACHER = first_correct(solver_solutions(PROBLEMS[:5]), "teacher")
 LESSON = method.DistillConfig(
     1, 1, 1, 1, batch_size=2, context=256, learning_rate=2e-2, least_gain=-1, max_new_tokens=12, tuning="lora"
 )
@@ -55,7 +56,7 @@ def test_a_model_folder_of_any_format_goes_through_a_round_with_lora(family, tmp
     assert moved(last, base)
     assert not [name for name in moved(last, base) if "emb" in name or "norm" in name or "wte" in name]
     own, taught = (loading.load(folder, "cpu") for folder in (last, base))
-    pairs = method.pairs(TEACHER, own[1])
+    pairs = method.training_pairs(TEACHER, own[1])
     assert loss(*own, pairs).nats_per_token < loss(*taught, pairs).nats_per_token
     assert own[1].chat_template == taught[1].chat_template
     assert method.distill(*arguments, device="cpu").rounds.equals(learnt.rounds)
@@ -90,6 +91,8 @@ def test_an_instruct_model_is_asked_as_it_is_taught(tmp_path):
     method.solve(sampler, QUESTIONS[:1], "x", SamplingParams(max_tokens=2), "pot")
     assert sampler.prompts == [asked + "[pot]"]
     rows = TEACHER[TEACHER["question"] == QUESTIONS[0].text]
-    for (prompt, reply), row in zip(method.pairs(rows, sampler.tokenizer), rows.itertuples(), strict=True):
+    for (prompt, reply), row in zip(
+        method.training_pairs(rows, sampler.tokenizer), rows.itertuples(), strict=True
+    ):
         assert prompt == asked
         assert reply == f"[{row.strategy}] {row.text}"

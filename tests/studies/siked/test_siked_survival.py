@@ -14,6 +14,7 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.studies.siked import method
 from workbench.studies.siked.mixing import first_correct
 from workbench.studies.siked.solving import Question
+from workbench.studies.siked.teacher import solver_solutions
 
 PROBLEMS = draw(8, 0)
 QUESTIONS = [Question(each.id, each.question, str(each.answer)) for each in PROBLEMS]
@@ -34,7 +35,7 @@ def learn(folder, base, asked):
 
     TransformersSampler.sample = noted
     try:
-        teacher = first_correct(method.solver_solutions(PROBLEMS), "teacher")
+        teacher = first_correct(solver_solutions(PROBLEMS), "teacher")
         return method.distill(
             folder, base, teacher, QUESTIONS[:6], QUESTIONS[6:], LESSON, "adaptive", device="cpu"
         )

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 from families import with_chat
@@ -18,7 +17,7 @@ from workbench.errors import UserError
 from workbench.measures.answers.grading import extract
 from workbench.studies.common.word_problems import StudentConfig
 from workbench.studies.siked import data, method, teacher
-from workbench.studies.siked.data import kinds, task
+from workbench.studies.siked.data import kinds
 from workbench.studies.siked.solving import Question
 
 REAL = DATA / "math"
@@ -59,15 +58,10 @@ def named(monkeypatch):
     return choose
 
 
-def settings(**changed):
-    ours = {
-        "data": "embedded",
-        "model": "embedded",
-        "teacher": "openai:http://x/v1#y",
-        "seed": 0,
-        "device": "cpu",
-    }
-    return SimpleNamespace(**{**ours, **changed})
+def task_of(folder, sizes=SIZES, **changed):
+    given = {"data": "embedded", "model": "embedded", "teacher": "openai:http://x/v1#y", **changed}
+    rest = {"mixture": "adaptive", "alpha": None, "bias": "none", "seed": 0, "device": "cpu"}
+    return data.task(folder, data.Plan(sizes, **given, **rest))
 
 
 def test_a_prompt_shows_the_same_eight_problems_in_every_strategy():
@@ -83,7 +77,7 @@ def test_a_prompt_shows_the_same_eight_problems_in_every_strategy():
     for name in ("cot", "l2m"):
         for (_, _, solution), problem in zip(shown[name], drawn, strict=False):
             found = extract(solution, name)
-            assert (found.how, found.number.value) == ("marker", problem.answer)
+            assert (found.source, found.number.value) == ("marker", problem.answer)
     assert all("ans =" in solution for _, _, solution in shown["pot"][:-1])
     assert all(text.endswith("Problem: How many?\nSolution:") for text in prompts.values())
 
@@ -91,7 +85,7 @@ def test_a_prompt_shows_the_same_eight_problems_in_every_strategy():
 def test_every_strategy_is_asked_judged_and_kept_and_nothing_is_asked_twice(tmp_path, named):
     solver = named(Solver())
     asking = (QUESTIONS[:250], tmp_path)
-    found = teacher.solutions("openai:x", *asking, samples=2)
+    found = teacher.sampled_solutions("openai:x", *asking, samples=2)
     assert {each.verdict for each in found} == {"correct"}
     assert {each.source for each in found} == {"openai:x"}
     assert len(found) == 2 * 3 * 250
@@ -99,21 +93,21 @@ def test_every_strategy_is_asked_judged_and_kept_and_nothing_is_asked_twice(tmp_
     assert len({seed for _, seed in solver.calls}) == 6
     assert not any(each.text != each.text.strip() for each in found)
     (tmp_path / "l2m-000200.parquet").unlink()
-    assert teacher.solutions("openai:x", *asking, samples=2) == found
+    assert teacher.sampled_solutions("openai:x", *asking, samples=2) == found
     assert len(solver.calls) == 7
     named(None)  # which would fail, if it were asked for
-    assert teacher.solutions("openai:x", *asking, samples=2) == found
+    assert teacher.sampled_solutions("openai:x", *asking, samples=2) == found
 
 
 def test_a_program_between_fences_is_taken_out_and_what_was_cut_off_is_not_right(tmp_path, named):
     named(Solver(fenced=True))
-    found = teacher.solutions("x", QUESTIONS[:3], tmp_path / "a", samples=1)
+    found = teacher.sampled_solutions("x", QUESTIONS[:3], tmp_path / "a", samples=1)
     assert [each.text for each in found if each.strategy == "pot"] == [
         each.rationale("pot") for each in list(ANSWERS.values())[:3]
     ]
     assert {each.verdict for each in found} == {"correct"}
     named(Solver(finish="length"))
-    found = teacher.solutions("x", QUESTIONS[:3], tmp_path / "b", samples=1)
+    found = teacher.sampled_solutions("x", QUESTIONS[:3], tmp_path / "b", samples=1)
     assert {each.verdict for each in found} == {"unparsed"}
 
 
@@ -121,7 +115,7 @@ def test_embedded_questions_are_taught_by_a_sampler_and_a_strategy_that_fails_is
     questions = {each.question: each for each in draw(16, 0, templates=kinds(of_base=False), largest=20)}
     ANSWERS.update(questions)
     named(Solver(wrong=("pot",)))
-    given = task(settings(), SIZES, tmp_path)
+    given = task_of(tmp_path)
     assert len(given.train) == 12
     assert given.teacher["strategy"].value_counts().to_dict() == {"cot": 12, "l2m": 12}
     assert given.notes[:2] == [
@@ -130,7 +124,7 @@ def test_embedded_questions_are_taught_by_a_sampler_and_a_strategy_that_fails_is
     ]
     named(Solver(wrong=("cot", "l2m", "pot")))
     with pytest.raises(UserError, match=r"No solution of the teacher's is right \(cot 0 of 24"):
-        task(settings(), SIZES, tmp_path / "again")
+        task_of(tmp_path / "again")
 
 
 def test_a_file_is_shuffled_split_and_its_repeats_and_namings_are_left_out(tmp_path, named):
@@ -139,7 +133,7 @@ def test_a_file_is_shuffled_split_and_its_repeats_and_namings_are_left_out(tmp_p
     rows += [rows[4], {"question": "Who has more?", "answer": "Tom"}]
     (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)))
     named(Solver())
-    given = task(settings(data=str(tmp_path / "data.jsonl")), SIZES, tmp_path / "teacher")
+    given = task_of(tmp_path / "teacher", data=str(tmp_path / "data.jsonl"))
     assert (len(given.train), len(given.held_out), len(given.tests["the others"])) == (12, 4, 5)
     texts = [each.text for each in [*given.train, *given.held_out, *given.tests["the others"]]]
     assert len(set(texts)) == 21
@@ -149,11 +143,7 @@ def test_a_file_is_shuffled_split_and_its_repeats_and_namings_are_left_out(tmp_p
         "questions left out because they stand in the data twice: 1",
     ]
     with pytest.raises(UserError, match="0 to be asked"):
-        task(
-            settings(data=str(tmp_path / "data.jsonl")),
-            replace(SIZES, train=50),
-            tmp_path / "more",
-        )
+        task_of(tmp_path / "more", replace(SIZES, train=50), data=str(tmp_path / "data.jsonl"))
 
 
 def test_a_models_folder_teaches_and_a_short_context_is_one_sentence(tmp_path):
@@ -163,12 +153,12 @@ def test_a_models_folder_teaches_and_a_short_context_is_one_sentence(tmp_path):
         model = models.build(models.config("tiny:0.1M", vocab_size=len(tokenizer), context=context), 0)
         loading.save(model, tokenizer, tmp_path / name)
     asking = (QUESTIONS[:2], tmp_path / "kept")
-    found = teacher.solutions(f"transformers:{tmp_path / 'long'}", *asking, samples=2, max_tokens=8)
+    found = teacher.sampled_solutions(f"transformers:{tmp_path / 'long'}", *asking, samples=2, max_tokens=8)
     assert [each.strategy for each in found] == 4 * ["cot"] + 4 * ["l2m"] + 4 * ["pot"]
     with pytest.raises(UserError, match="context of 64"):
-        teacher.solutions(f"transformers:{tmp_path / 'short'}", QUESTIONS[:2], tmp_path / "none")
+        teacher.sampled_solutions(f"transformers:{tmp_path / 'short'}", QUESTIONS[:2], tmp_path / "none")
     with pytest.raises(UserError, match="did you mean 'transformers'"):
-        teacher.solutions("transformer:x", QUESTIONS[:2], tmp_path / "none")
+        teacher.sampled_solutions("transformer:x", QUESTIONS[:2], tmp_path / "none")
 
 
 def test_an_instruct_model_is_shown_the_solved_problems_in_a_users_message(tmp_path, monkeypatch):
@@ -182,7 +172,9 @@ def test_an_instruct_model_is_shown_the_solved_problems_in_a_users_message(tmp_p
         "sample",
         lambda self, prompts, params: seen.extend(prompts) or sample(self, prompts, params),
     )
-    teacher.solutions(str(tmp_path / "chat"), QUESTIONS[:1], tmp_path / "kept", samples=1, max_tokens=2)
+    teacher.sampled_solutions(
+        str(tmp_path / "chat"), QUESTIONS[:1], tmp_path / "kept", samples=1, max_tokens=2
+    )
     shown = teacher.prompt("cot", QUESTIONS[0].text)
     assert seen[0] == f"<|im_start|>user\n{shown}<|im_end|>\n<|im_start|>assistant\n"
     assert isinstance(seen[0], Framed)  # so that its marks are tokens
@@ -192,13 +184,15 @@ def test_an_instruct_model_is_shown_the_solved_problems_in_a_users_message(tmp_p
 def test_real_solutions_teach_what_they_all_solve_and_leave_the_rest_for_the_test(tmp_path):
     names = ("SVAMP_llama_level3_ranked.json", "0_SVAMP_chatgpt_level3BSM.json", "svamp_pot_codex.jsonl")
     paths = ",".join(str(REAL / "rationales" / name) for name in names)
-    given = settings(data=f"svamp:{REAL / 'svamp' / 'SVAMP.json'}", teacher=f"rationales:{paths}")
-    large = replace(SIZES, train=900, held_out=100, asked=900)
-    found = task(given, large, tmp_path)  # of the programs, 300 are of test questions and teach nothing
+    svamp = f"svamp:{REAL / 'svamp' / 'SVAMP.json'}"
+    large = replace(SIZES, train=900, held_out=100, n_test=900)
+    found = task_of(
+        tmp_path, large, data=svamp, teacher=f"rationales:{paths}"
+    )  # of the programs, 300 are of test questions and teach nothing
     counts = (len(found.train), len(found.held_out), len(found.tests["the others"]))
     assert sum(counts) == 1000
     assert counts[0] + counts[1] == 699
     assert set(found.teacher["id"]) <= {each.id for each in found.train}
     assert found.teacher["strategy"].value_counts().between(480, 600).all()
-    alone = settings(data=given.data, teacher=f"rationales:{REAL / 'rationales' / names[0]}")
-    assert "none is right in l2m and pot, so students learn the rest" in task(alone, large, tmp_path).notes
+    alone = task_of(tmp_path, large, data=svamp, teacher=f"rationales:{REAL / 'rationales' / names[0]}")
+    assert "none is right in l2m and pot, so students learn the rest" in alone.notes

@@ -3,7 +3,7 @@
 import difflib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,10 @@ from workbench.measures.answers.grading import grade
 from workbench.measures.vocabulary import words
 from workbench.studies.common.contamination import contamination_report
 from workbench.studies.common.word_problems import StudentConfig, two_steps
-from workbench.studies.siked import method
-from workbench.studies.siked import teacher as siked_teacher
 from workbench.studies.siked.method import DistillConfig
-from workbench.studies.siked.mixing import check, first_correct
+from workbench.studies.siked.mixing import Mixture, check, first_correct
 from workbench.studies.siked.solving import Question
+from workbench.studies.siked.teacher import sampled_solutions, solver_solutions
 
 
 @dataclass(frozen=True)
@@ -31,11 +30,11 @@ class Sizes:
     """How much is learnt and asked.
 
     Attributes:
-        course: of the base (`students`).
+        course: of the base.
         lesson: of every student.
         train: questions to learn from.
         held_out: training questions that choose the round.
-        asked: test questions of each kind.
+        n_test: test questions of each kind.
         seeds: repetitions.
     """
 
@@ -43,7 +42,7 @@ class Sizes:
     lesson: DistillConfig
     train: int
     held_out: int
-    asked: int
+    n_test: int
     seeds: int
 
 
@@ -53,14 +52,30 @@ FEWEST = 4  # questions to learn from: one of them is held out
 SIZES = {
     "tiny": Sizes(StudentConfig("tiny:0.3M", 800, 0, 16, 0, largest=10, n_words=5),
                   DistillConfig(3, 3, 2, 4, context=160, least_gain=-0.1), 160, 50, 250, 3),
-    "small": Sizes(StudentConfig("tiny:1M", 4_000, 0, 32, 0), DistillConfig(8, 4, 3, 10, 32), 1_000, 200, 1_000, 4),
+    "small": Sizes(StudentConfig("tiny:1M", 4_000, 0, 32, 0), DistillConfig(8, 4, 3, 10, 32),
+                   1_000, 200, 1_000, 4),
     "paper": Sizes(StudentConfig("tiny:28M", 20_000, 0, 64, 0), DistillConfig(3, 3, 4, 10, 8, 1024, 2e-4),
                    6_700, 700, 1_319, 3),
 }  # fmt: skip
 
 
-def sizes(params: Any) -> Sizes:
-    """The profile's sizes; `iterations` and `samples` replace what they name.
+@dataclass(frozen=True)
+class Plan:
+    """What the notebook's parameters of the same names ask for, and the sizes that they choose."""
+
+    sizes: Sizes
+    data: str
+    teacher: str
+    model: str
+    mixture: Mixture
+    alpha: float | None
+    bias: str
+    seed: int
+    device: str
+
+
+def plan(params: Any) -> Plan:
+    """What the parameters ask for: the profile's sizes, with `iterations` and `samples` in their place.
 
     Questions and solutions of files are longer than the grammar's: they get rows of `LONG` tokens or more, as
     many tokens a step, and half of that for a solution.
@@ -68,20 +83,23 @@ def sizes(params: Any) -> Sizes:
     Raises:
         UserError: no iterations or samples, or alpha and mixture do not go together.
     """
-    chosen = SIZES[params.profile]
-    named = {"rounds": params.iterations, "samples": params.samples}
-    given = {name: value for name, value in named.items() if value is not None}
-    if given and min(given.values()) < 1:
+    sizes = SIZES[params.profile]
+    replaced = {"rounds": params.iterations, "samples": params.samples}
+    replaced = {name: value for name, value in replaced.items() if value is not None}
+    if replaced and min(replaced.values()) < 1:
         raise UserError("iterations and samples must be 1 or more.")
     check(params.mixture, params.alpha)
-    course, lesson = chosen.course, chosen.lesson
+    course, lesson = sizes.course, sizes.lesson
     if params.data != "embedded":
         context = max(lesson.context, LONG)
         course = replace(course, context=context)
         batch_size = lesson.batch_size * lesson.context // context
         lesson = replace(lesson, context=context, batch_size=batch_size, max_new_tokens=context // 2)
-    lesson = replace(lesson, tuning=params.tuning, restart=params.restart, **given)
-    return replace(chosen, course=course, lesson=lesson)
+    lesson = replace(lesson, tuning=params.tuning, restart=params.restart, **replaced)
+    names = [field.name for field in fields(Plan)[1:]]
+    return Plan(
+        replace(sizes, course=course, lesson=lesson), **{name: getattr(params, name) for name in names}
+    )
 
 
 @dataclass(frozen=True)
@@ -104,7 +122,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class _Read:
+class _Source:
     """Questions to learn from and to be asked; solutions, or None where a sampler has still to write them."""
 
     questions: list[Question]
@@ -113,54 +131,52 @@ class _Read:
     notes: list[str]
 
 
-def task(params: Any, sizes: Sizes, folder: Path) -> Task:
+def task(folder: Path, plan: Plan) -> Task:
     """Questions and the teacher's solutions: the embedded solver's, those of files, or a sampler's.
 
     Args:
-        params: data, teacher, model and seed.
-        sizes: how many questions, and how often a sampler is asked each.
-        folder: of what a sampler wrote (`teachers.solutions`).
+        folder: of what a sampler wrote (`teacher.sampled_solutions`).
+        plan: where questions and solutions come from, and how many are read.
 
     Raises:
         UserError: data and teacher do not go together, training and test share questions, there are too few,
             no solution of the teacher's is right, or there is no such model (before a teacher is asked).
     """
-    if params.model != "embedded":
-        loading.check(params.model)
-    n = sizes.train + sizes.held_out
-    embedded = params.data == "embedded"
-    read = _embedded(params, n, sizes) if embedded else _from_files(params, n, sizes.asked)
-    n_tests = sum(map(len, read.tests.values()))
-    if len(read.questions) < FEWEST or not n_tests:
+    sizes = plan.sizes
+    if plan.model != "embedded":
+        loading.check(plan.model)
+    source = _embedded(plan) if plan.data == "embedded" else _from_files(plan)
+    test_questions = [question.text for questions in source.tests.values() for question in questions]
+    if len(source.questions) < FEWEST or not test_questions:
         raise UserError(
-            f"There are {len(read.questions)} questions to learn from and {n_tests} to be asked: give data "
-            f"with {FEWEST} or more of the first and one of the second."
+            f"There are {len(source.questions)} questions to learn from and {len(test_questions)} to be "
+            f"asked: give data with {FEWEST} or more of the first and one of the second."
         )
-    asked = [question.text for kind in read.tests.values() for question in kind]
-    compared = contamination_report(asked, [question.text for question in read.questions])
-    n_held = min(sizes.held_out, len(read.questions) // FEWEST)
-    learnt, kept_back = read.questions[: len(read.questions) - n_held], read.questions[-n_held:]
-    found = read.solutions
-    if found is None:
-        asking = {"samples": sizes.lesson.samples, "seed": params.seed, "device": params.device}
-        found = siked_teacher.solutions(params.teacher, learnt, folder, **asking)
-    known = {each.id for each in learnt}
-    found = [each for each in found if each.id in known]
-    notes = [*read.notes, *_told(found), compared]
-    return Task(first_correct(found, "teacher"), learnt, kept_back, read.tests, notes)
+    report = contamination_report(test_questions, [question.text for question in source.questions])
+    n_train = len(source.questions) - min(sizes.held_out, len(source.questions) // FEWEST)
+    train, held_out = source.questions[:n_train], source.questions[n_train:]
+    solutions = source.solutions
+    if solutions is None:
+        solutions = sampled_solutions(
+            plan.teacher, train, folder, samples=sizes.lesson.samples, seed=plan.seed, device=plan.device
+        )
+    ids = {question.id for question in train}
+    solutions = [solution for solution in solutions if solution.id in ids]
+    notes = [*source.notes, *_notes(solutions), report]
+    return Task(first_correct(solutions, "teacher"), train, held_out, source.tests, notes)
 
 
-def _told(found: Sequence[Rationale]) -> list[str]:
+def _notes(solutions: Sequence[Rationale]) -> list[str]:
     """How many of the teacher's solutions are right, and which strategies it cannot teach."""
-    n = Counter(each.strategy for each in found)
-    right = Counter(each.strategy for each in found if each.verdict == "correct")
+    n = Counter(solution.strategy for solution in solutions)
+    right = Counter(solution.strategy for solution in solutions if solution.verdict == "correct")
     counts = ", ".join(f"{name} {right[name]:,} of {n[name]:,}" for name in STRATEGIES)
     if not right:
         raise UserError(f"No solution of the teacher's is right ({counts}): choose another teacher.")
     notes = [f"right solutions of the teacher: {counts}"]
     if missing := [name for name in STRATEGIES if not right[name]]:
         notes.append(f"none is right in {' and '.join(missing)}, so students learn the rest")
-    if idle := sum(each.verdict == "not run" for each in found):
+    if idle := sum(solution.verdict == "not run" for solution in solutions):
         notes.append(f"programs not run because no sandbox works here: {idle:,}")
     return notes
 
@@ -175,81 +191,78 @@ def _in_files(teacher: str) -> bool:
     return False
 
 
-# ------------------------------------------------------------------------------- the grammar
-def kinds(of_base: bool) -> list[str]:
-    """Templates of two steps: those of every third scenario, which the base has read, or the others."""
-    known = set(sorted({_scenario(name) for name in two_steps()})[::3])
-    return [name for name in two_steps() if (_scenario(name) in known) == of_base]
-
-
-def _scenario(template: str) -> str:
-    return template.partition("/")[0]
-
-
-def _embedded(params: Any, n: int, sizes: Sizes) -> _Read:
-    if _in_files(params.teacher):
-        raise UserError(
-            "data and teacher go together: solutions of a file need its questions, such as data=svamp:PATH."
-        )
-    how = {"largest": sizes.course.largest, "n_words": sizes.course.n_words}
-    drawn = draw(n, params.seed, templates=kinds(of_base=False), **how)
-    known = {each.question for each in drawn}
-    asked = {"familiar": kinds(of_base=False), "unseen": two_steps(held_out=True)}
-    tests = {
-        name: [_question(each)
-               for each in draw(2 * sizes.asked, params.seed + 1, templates=names, **how)
-               if each.question not in known][:sizes.asked]
-        for name, names in asked.items()
-    }  # fmt: skip
-    solutions = method.solver_solutions(drawn) if params.teacher == "embedded" else None
-    return _Read([_question(each) for each in drawn], tests, solutions, [])
-
-
 def _question(problem: Problem | FileProblem) -> Question:
     gold = problem.answer if isinstance(problem, Problem) else problem.gold
     return Question(problem.id, problem.question, str(gold))
 
 
+# ------------------------------------------------------------------------------- the grammar
+def kinds(of_base: bool) -> list[str]:
+    """Templates of two steps: those of every third scenario, which the base has read, or the others."""
+    scenario = {name: name.partition("/")[0] for name in two_steps()}
+    of_base_scenarios = set(sorted(set(scenario.values()))[::3])
+    return [name for name in scenario if (scenario[name] in of_base_scenarios) == of_base]
+
+
+def _embedded(plan: Plan) -> _Source:
+    sizes, seed = plan.sizes, plan.seed
+    if _in_files(plan.teacher):
+        raise UserError(
+            "data and teacher go together: solutions of a file need its questions, such as data=svamp:PATH."
+        )
+    language = {"largest": sizes.course.largest, "n_words": sizes.course.n_words}
+    trained = kinds(of_base=False)
+    problems = draw(sizes.train + sizes.held_out, seed, templates=trained, **language)
+    known = {problem.question for problem in problems}
+    tests = {}
+    for kind, names in (("familiar", trained), ("unseen", two_steps(held_out=True))):
+        drawn = draw(2 * sizes.n_test, seed + 1, templates=names, **language)
+        fresh = [_question(problem) for problem in drawn if problem.question not in known]
+        tests[kind] = fresh[: sizes.n_test]
+    solutions = solver_solutions(problems) if plan.teacher == "embedded" else None
+    return _Source([_question(problem) for problem in problems], tests, solutions, [])
+
+
 # ------------------------------------------------------------------------------- files
-def _from_files(params: Any, n: int, asked: int) -> _Read:
+def _from_files(plan: Plan) -> _Source:
     """What the teacher's files solve in each of their strategies is for training, the rest for the test.
 
-    A sampler solves any: then the first `n` of the shuffled questions are for training.
+    A sampler solves any: then the first of the shuffled questions are for training.
     """
-    if params.teacher == "embedded":
+    if plan.teacher == "embedded":
         raise UserError(
             "data and teacher go together: the embedded solver knows only its own questions, so name a "
             "teacher for these, rationales:PATH or a sampler such as transformers:FOLDER."
         )
-    problems = load_problems(params.data)
-    name, times = Counter(each.id for each in problems).most_common(1)[0]
+    n, n_test = plan.sizes.train + plan.sizes.held_out, plan.sizes.n_test
+    problems = load_problems(plan.data)
+    name, times = Counter(problem.id for problem in problems).most_common(1)[0]
     if times > 1:
         raise UserError(f"{times} questions of the data have the id {name!r}: give each its own, or none.")
-    scorable = [each for each in problems if grade("", each.gold).verdict != "unscorable"]
+    scorable = [problem for problem in problems if grade("", problem.gold).verdict != "unscorable"]
     notes = _left_out(len(problems) - len(scorable), "their answer is no number")
-    order = np.random.default_rng(params.seed).permutation(len(scorable))
-    if not _in_files(params.teacher):
-        fresh = {" ".join(words(scorable[at].question)): scorable[at] for at in order}
-        notes += _left_out(len(scorable) - len(fresh), "they stand in the data twice")
-        shuffled = [_question(each) for each in fresh.values()]
-        return _Read(shuffled[:n], {"the others": shuffled[n : n + asked]}, None, notes)
-    paths = params.teacher.removeprefix("rationales:").split(",")
+    shuffled = [scorable[at] for at in np.random.default_rng(plan.seed).permutation(len(scorable))]
+    if not _in_files(plan.teacher):
+        unique = {" ".join(words(problem.question)): _question(problem) for problem in shuffled}
+        notes += _left_out(len(scorable) - len(unique), "they stand in the data twice")
+        questions = list(unique.values())
+        return _Source(questions[:n], {"the others": questions[n : n + n_test]}, None, notes)
+    paths = plan.teacher.removeprefix("rationales:").split(",")
     if not all(paths):
-        raise UserError(f"{params.teacher!r} names an empty path: write rationales:PATH or rationales:A,B.")
-    found = load_rationales(paths, scorable)
-    if found.n_unmatched:
-        notes.append(f"solutions of the teacher to other questions: {found.n_unmatched:,}")
-    strategies = {each.strategy for each in found.rationales}
-    solved = set.intersection(
-        *({each.id for each in found.rationales if each.strategy == name} for name in strategies)
-    )
-    shuffled = [_question(scorable[at]) for at in order]
-    own = [each for each in shuffled if each.id in solved]
-    others = [each for each in shuffled if each.id not in solved]
+        raise UserError(f"{plan.teacher!r} names an empty path: write rationales:PATH or rationales:A,B.")
+    loaded = load_rationales(paths, scorable)
+    if loaded.n_unmatched:
+        notes.append(f"solutions of the teacher to other questions: {loaded.n_unmatched:,}")
+    solved_by: dict[str, set[str]] = {}
+    for solution in loaded.rationales:
+        solved_by.setdefault(solution.strategy, set()).add(solution.id)
+    solved = set.intersection(*solved_by.values())
+    train = [_question(problem) for problem in shuffled if problem.id in solved]
+    others = [_question(problem) for problem in shuffled if problem.id not in solved]
     if not others:
         raise UserError("The teacher solved every problem of the data: none is left to test on.")
-    return _Read(own[:n], {"the others": others[:asked]}, found.rationales, notes)
+    return _Source(train[:n], {"the others": others[:n_test]}, loaded.rationales, notes)
 
 
-def _left_out(n: int, which: str) -> list[str]:
-    return [f"questions left out because {which}: {n:,}"] if n else []
+def _left_out(n: int, reason: str) -> list[str]:
+    return [f"questions left out because {reason}: {n:,}"] if n else []

@@ -9,6 +9,7 @@ only` without the teacher's.
 import shutil
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,8 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.files import atomic_folder, cached_table
 from workbench.studies.common import word_problems
 from workbench.studies.common.arms import arm_folder, collect, run_arms
-from workbench.studies.siked import data, method
-from workbench.studies.siked.data import Sizes, Task
+from workbench.studies.siked import method
+from workbench.studies.siked.data import Plan, Task, kinds
 from workbench.studies.siked.method import DistillConfig
 from workbench.studies.siked.solving import Question
 
@@ -34,76 +35,68 @@ SHARED = {
 }  # what a student need not repeat, as another has begun with the same
 
 
-# ------------------------------------------------------------------------------- the students
-def arms(params: Any, task: Task) -> dict[str, dict[str, Any]]:
-    """Each student's mixture, and which strategies of the teacher's it learns."""
-    known = [name for name in STRATEGIES if name in set(task.teacher["strategy"])]
-    single = {name: {"how": "teacher-only", "only": name} for name in known}
-    ours = {"how": params.mixture, "alpha": params.alpha}
+def arms(task: Task, plan: Plan) -> dict[str, dict[str, Any]]:
+    """Each student's arguments of `method.distill`; `only` names the one strategy that it learns."""
+    siked = {"mixture": plan.mixture, "alpha": plan.alpha}
+    strategies = [name for name in STRATEGIES if name in set(task.teacher["strategy"])]
     return {
-        **single,
-        "combined": {"how": "teacher-only"},
-        "SIKeD": ours,
-        "off-policy": {**ours, "on_policy": False},
-        "self only": {"how": "self-only"},
+        **{name: {"mixture": "teacher-only", "only": name} for name in strategies},
+        "combined": {"mixture": "teacher-only"},
+        "SIKeD": siked,
+        "off-policy": {**siked, "on_policy": False},
+        "self only": {"mixture": "self-only"},
     }
 
 
-def base(folder: Path, sizes: Sizes, params: Any, log: Callable[..., None]) -> str:
+def base(folder: Path, plan: Plan, log: Callable[..., None]) -> str:
     """The model that all students begin from; it has read other problems, in each strategy."""
 
-    def told(problem: Problem) -> str:
+    def format_problem(problem: Problem) -> str:
         strategy = STRATEGIES[zlib.crc32(problem.id.encode()) % len(STRATEGIES)]
         return f"{problem.question} [{strategy}] {problem.rationale(strategy)}"
 
-    return word_problems.base(folder, sizes.course, params, log, told, data.kinds(of_base=True))
+    templates = kinds(of_base=True)
+    return word_problems.base(
+        folder, plan.sizes.course, plan.model, plan.seed, log, format_problem, templates
+    )
 
 
-def train_all(folder: Path, base: str, task: Task, sizes: Sizes, params: Any) -> pd.DataFrame:
+def train_all(folder: Path, base: str, task: Task, plan: Plan) -> pd.DataFrame:
     """Teaches every student of every seed, and asks it the test: columns seed, arm, kind, item, strategy,
     text, verdict.
 
     On the CPU they are shared out between its cores; what is done stays in `folder`.
     """
-    learners, device = arms(params, task), loading.pick_device(params.device)
-    run_arms(
-        folder,
-        list(learners),
-        range(sizes.seeds),
-        partial(train_arm, learners, base, task, sizes, params.bias, params.seed, device),
-        unit="student",
-        together=[arm for arm in learners if arm in ("combined", *SHARED)],
-        device=device,
-    )
-    return collect(folder, list(learners), range(sizes.seeds), "test")
+    students, seeds = list(arms(task, plan)), range(plan.sizes.seeds)
+    device = loading.pick_device(plan.device)
+    train = partial(train_arm, base, task, replace(plan, device=device))
+    together = ["combined", *SHARED]
+    run_arms(folder, students, seeds, train, unit="student", together=together, device=device)
+    return collect(folder, students, seeds, "test")
 
 
-def rounds(folder: Path, task: Task, sizes: Sizes, params: Any) -> pd.DataFrame:
-    """The rounds of every student and seed: the columns of `siked.Learnt`, and arm and seed."""
-    return collect(folder, list(arms(params, task)), range(sizes.seeds), "rounds")
+def rounds(folder: Path, task: Task, plan: Plan) -> pd.DataFrame:
+    """The rounds of every student and seed: the columns of `DistillResult.rounds`, and arm and seed."""
+    return collect(folder, list(arms(task, plan)), range(plan.sizes.seeds), "rounds")
 
 
-def held_out(folder: Path, told: pd.DataFrame) -> pd.DataFrame:
+def held_out(folder: Path, rounds: pd.DataFrame) -> pd.DataFrame:
     """Answers to the held-out training questions in every round of `rounds`: columns seed, arm, round, id,
     right.
     """
     frames = []
-    for row in told[["seed", "arm", "round"]].itertuples(index=False):
+    for row in rounds[["seed", "arm", "round"]].itertuples(index=False):
         path = arm_folder(folder, row.arm, row.seed) / f"round-{row.round}" / "held_out.parquet"
         if path.exists():  # a round in which nothing was learnt has none
-            found = pd.read_parquet(path, columns=["id", "verdict"])
-            frames.append(found.assign(right=found["verdict"] == "correct", **row._asdict()))
+            answers = pd.read_parquet(path, columns=["id", "verdict"])
+            frames.append(answers.assign(right=answers["verdict"] == "correct", **row._asdict()))
     return pd.concat(frames, ignore_index=True).drop(columns="verdict")
 
 
 def train_arm(
-    arms: Mapping[str, dict[str, Any]],
     base: str,
     task: Task,
-    sizes: Sizes,
-    bias: str,
-    first_seed: int,
-    device: str,
+    plan: Plan,
     folder: Path,
     arm: str,
     seed: int,
@@ -111,29 +104,29 @@ def train_arm(
     log: Callable[[dict[str, float]], None],
 ) -> None:
     """One student: takes over what another has begun with, learns, and is asked the test."""
-    settings, rows = dict(arms[arm]), task.teacher
-    if only := settings.pop("only", None):
-        rows = rows[rows["strategy"] == only]
-    elif bias != "none":
-        settings["priority"] = [bias, *(name for name in STRATEGIES if name != bias)]
+    arguments, teacher, config = arms(task, plan)[arm], task.teacher, plan.sizes.lesson
+    if only := arguments.pop("only", None):
+        teacher = teacher[teacher["strategy"] == only]
+    elif plan.bias != "none":
+        arguments["priority"] = [plan.bias, *(name for name in STRATEGIES if name != plan.bias)]
     for other, part in SHARED.get(arm, {}).items():
         shared = folder.with_name(other) / part
         if shared.exists() and not (folder / part).exists():
             with atomic_folder(folder / part) as new:
                 shutil.copytree(shared, new, dirs_exist_ok=True)
-    given = (base, rows, task.train, task.held_out, sizes.lesson)
-    learnt = method.distill(folder, *given, device=device, seed=first_seed + seed, **settings)
-    cached_table(folder / "rounds.parquet", lambda: learnt.rounds)
-    cached_table(folder / "test.parquet", lambda: _asked(learnt.folder, task.tests, sizes.lesson, device))
+    arguments |= {"device": plan.device, "seed": plan.seed + seed}
+    result = method.distill(folder, base, teacher, task.train, task.held_out, config, **arguments)
+    cached_table(folder / "rounds.parquet", lambda: result.rounds)
+    cached_table(folder / "test.parquet", lambda: _test(result.folder, task.tests, config, plan.device))
 
 
-def _asked(
-    folder: Path, tests: Mapping[str, Sequence[Question]], lesson: DistillConfig, device: str
+def _test(
+    folder: Path, tests: Mapping[str, Sequence[Question]], config: DistillConfig, device: str
 ) -> pd.DataFrame:
     sampler = TransformersSampler(*loading.load(folder, device))
     frames = []
     for kind, questions in tests.items():
-        found = method.answers(sampler, questions, lesson)
-        columns = found[["strategy", "text", "verdict"]].assign(kind=kind, item=range(len(found)))
-        frames.append(columns.assign(question=[each.text for each in questions]))
+        answers = method.answer(sampler, questions, config)[["strategy", "text", "verdict"]]
+        texts = [question.text for question in questions]
+        frames.append(answers.assign(kind=kind, item=range(len(answers)), question=texts))
     return pd.concat(frames, ignore_index=True)

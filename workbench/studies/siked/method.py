@@ -1,22 +1,28 @@
-"""SIKeD: a student that learns several strategies from a teacher, then from itself (arXiv 2410.18574).
+"""SIKeD, self-guided iterative knowledge distillation (Adarsh et al. 2024, arXiv 2410.18574, section 3).
 
 A solution begins with the tag of its strategy, so a model first chooses how to solve a problem and then does
-it. After learning from the teacher the student solves the training questions in every strategy, keeps what
-is right, mixes it with the teacher's (`mixing`), learns on, and so forth. The round to stop at is chosen on
-training questions that are held out; the test is touched once.
+it. M_0 is trained on the teacher's correct solutions in every strategy. Then, in rounds t = 1, 2, …:
+
+    sample   K solutions of each training question in each strategy from M_{t-1}
+    verify   the answers, and keep the first correct solution of each question and strategy
+    mix      them with the teacher's; alpha is the teacher's share (`mixing`)
+    train    M_t on the mixture
+
+As published: K = 10 at temperature 0.7 and top-p 0.95, the tag first, the mixtures, the bias towards a
+strategy, and half the learning rate after the first distillation. Different: a round goes on from the last
+weights of the one before, not from one of its checkpoints; the round that counts is chosen on training
+questions that are held out, so that the test is touched once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, Strategy
-from workbench.corpora.problems import Problem
 from workbench.engine import loading
 from workbench.engine.models import context_length
 from workbench.engine.sampling.sampler import Sampler, SamplingParams
@@ -26,7 +32,7 @@ from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.lora import Lora
 from workbench.engine.training.train import train
 from workbench.files import cached_table
-from workbench.studies.siked.mixing import Mix, biased, divergence, first_correct, mix, teacher_share
+from workbench.studies.siked.mixing import Mixture, biased, divergence, first_correct, mix, teacher_share
 from workbench.studies.siked.solving import Question, solve, solve_in_chunks, table
 
 
@@ -62,23 +68,6 @@ class DistillConfig:
     restart: Literal["merged", "base"] = "merged"
 
 
-def solver_solutions(
-    problems: Sequence[Problem], strategies: Sequence[Strategy] = STRATEGIES
-) -> list[Rationale]:
-    """What the embedded solver writes for each problem, in each strategy; all of it is right."""
-    return [
-        Rationale(each.id, each.question, name, each.rationale(name), str(each.answer), "solver", "correct")
-        for each in problems
-        for name in strategies
-    ]
-
-
-def pairs(rows: pd.DataFrame, tokenizer: PreTrainedTokenizerFast) -> list[tuple[str, str]]:
-    """What a student reads: the question, as its model is asked one, then tag and solution."""
-    return [framed(tokenizer, row.question, f" [{row.strategy}] {row.text}") for row in rows.itertuples()]
-
-
-# ------------------------------------------------------------------------------- learning
 @dataclass(frozen=True)
 class DistillResult:
     """What came of one student.
@@ -100,8 +89,8 @@ def distill(
     teacher: pd.DataFrame,
     questions: Sequence[Question],
     held_out: Sequence[Question],
-    lesson: DistillConfig,
-    how: Mix,
+    config: DistillConfig,
+    mixture: Mixture,
     *,
     alpha: float | None = None,
     on_policy: bool = True,
@@ -111,109 +100,120 @@ def distill(
 ) -> DistillResult:
     """Teaches a student in rounds; a call that was cut off goes on in the round where it was.
 
-    The paper's round goes on from one of the checkpoints of the round before; this one from its end.
-
     Args:
         folder: of the rounds' models and of what the student wrote in each.
         base: the model that it begins from.
         teacher: correct solutions (`mixing.first_correct`).
         questions: to be solved by the student in every round.
         held_out: training questions that nothing is learnt from; they choose the round.
-        lesson: how much.
-        how: the mixture; `teacher-only` is the usual distillation, trained for as long.
+        config: how much is learnt and sampled.
+        mixture: `teacher-only` is the usual distillation, trained for as long.
         alpha: for `fixed-alpha`.
         on_policy: each round's own solutions are the newest student's; else always the first one's.
         priority: biased towards the first of these strategies: of each question's solutions one is learnt, of
             the first strategy that has one (paper, "Biasing SIKeD towards a specific strategy").
-        device: see `models.load`.
+        device: see `loading.load`.
         seed: of order and draws.
 
     Raises:
         UserError: the teacher has no solution, or alpha does not suit the mixture.
     """
     rows: list[dict[str, Any]] = []
-    answered = pd.DataFrame()  # the latest round's
-    for number in range(lesson.rounds + 1):
-        place = folder / f"round-{number}"
-        before = str(folder / f"round-{number - 1}" / "model") if number else base
-        start = base if lesson.restart == "base" else before
-        mixed = teacher
-        if number and how != "teacher-only":
-            writer = before if on_policy else str(folder / "round-0" / "model")
-            student = cache(partial(_sampler, writer, device))
-            wrote = solve_in_chunks(
-                place / "wrote", questions, partial(_wrote, student, lesson), 1000 * seed + number
-            )
-            mixed = mix(teacher, first_correct(wrote, "student"), how, alpha=alpha, seed=seed)
-            if mixed.empty:  # nothing of its own is right: it stays what it was
-                rows.append({"round": number, **_state(mixed, answered)})
+    answers = pd.DataFrame()
+    for t in range(config.rounds + 1):
+        round_folder, round_seed = folder / f"round-{t}", 1000 * seed + t
+        previous = str(folder / f"round-{t - 1}" / "model") if t else base
+        training_set = teacher
+        if t and mixture != "teacher-only":
+            writer = previous if on_policy else str(folder / "round-0" / "model")
+            sampled = sample(round_folder / "wrote", writer, questions, config, round_seed, device)
+            student = first_correct(sampled, "student")
+            training_set = mix(teacher, student, mixture, alpha=alpha, seed=seed)
+            if training_set.empty:  # nothing that the student wrote is right: it stays what it was
+                rows.append({"round": t, **_describe(training_set, answers)})
                 break
-        mixed = biased(mixed, priority) if priority else mixed
-        model, tokenizer = _learn(place / "model", start, mixed, lesson, number, seed, device)
-        sampler = TransformersSampler(model, tokenizer)
-        answered = cached_table(place / "held_out.parquet", partial(answers, sampler, held_out, lesson))
-        rows.append({"round": number, **_state(mixed, answered)})
-        gain = rows[-1]["held_out"] - max((row["held_out"] for row in rows[:-1]), default=-1)
-        if gain < lesson.least_gain:
+        if priority:
+            training_set = biased(training_set, priority)
+        start = base if config.restart == "base" else previous
+        model = _train(round_folder / "model", start, training_set, config, t, round_seed, device)
+        answers = cached_table(
+            round_folder / "held_out.parquet", lambda model=model: answer(model, held_out, config)
+        )
+        best_before = max((row["held_out"] for row in rows), default=-1)
+        rows.append({"round": t, **_describe(training_set, answers)})
+        if rows[-1]["held_out"] - best_before < config.least_gain:
             break
-    frame = pd.DataFrame(rows)
-    chosen = int(frame["held_out"].idxmax())
-    return DistillResult(folder / f"round-{chosen}" / "model", frame.assign(chosen=frame["round"] == chosen))
+    rounds = pd.DataFrame(rows)
+    chosen = int(rounds["held_out"].idxmax())
+    return DistillResult(
+        folder / f"round-{chosen}" / "model", rounds.assign(chosen=rounds["round"] == chosen)
+    )
 
 
-def answers(sampler: Sampler, questions: Sequence[Question], lesson: DistillConfig) -> pd.DataFrame:
+def sample(
+    folder: Path, model: str, questions: Sequence[Question], config: DistillConfig, seed: int, device: str
+) -> list[Rationale]:
+    """K verified solutions of each question in each strategy; what `folder` holds is not asked again."""
+    student: Sampler | None = None
+
+    def write(strategy: Strategy, chunk: Sequence[Question], chunk_seed: int) -> list[Rationale]:
+        nonlocal student
+        student = student or TransformersSampler(*loading.load(model, device))
+        params = SamplingParams(
+            n=config.samples, max_tokens=config.max_new_tokens, temperature=0.7, top_p=0.95, seed=chunk_seed
+        )
+        return solve(student, chunk, "student", params, strategy)
+
+    return solve_in_chunks(folder, questions, write, seed)
+
+
+def answer(sampler: Sampler, questions: Sequence[Question], config: DistillConfig) -> pd.DataFrame:
     """The most likely solution of each question, in the strategy that the student chooses: a `table`."""
-    likeliest = SamplingParams(max_tokens=lesson.max_new_tokens, temperature=0)
+    likeliest = SamplingParams(max_tokens=config.max_new_tokens, temperature=0)
     return table(solve(sampler, questions, "student", likeliest))
 
 
-def _sampler(model: str, device: str) -> Sampler:
-    return TransformersSampler(*loading.load(model, device))
+def training_pairs(rows: pd.DataFrame, tokenizer: PreTrainedTokenizerFast) -> list[tuple[str, str]]:
+    """What a student reads: the question, as its model is asked one, then tag and solution."""
+    return [framed(tokenizer, row.question, f" [{row.strategy}] {row.text}") for row in rows.itertuples()]
 
 
-def _wrote(
-    student: Callable[[], Sampler],
-    lesson: DistillConfig,
-    strategy: Strategy,
-    questions: Sequence[Question],
+def _train(
+    folder: Path,
+    start: str,
+    training_set: pd.DataFrame,
+    config: DistillConfig,
+    t: int,
     seed: int,
-) -> list[Rationale]:
-    """What a student writes for some questions in a strategy."""
-    params = SamplingParams(
-        n=lesson.samples, max_tokens=lesson.max_new_tokens, temperature=0.7, top_p=0.95, seed=seed
-    )
-    return solve(student(), questions, "student", params, strategy)
-
-
-def _learn(
-    folder: Path, start: str, mixed: pd.DataFrame, lesson: DistillConfig, number: int, seed: int, device: str
-) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    device: str,
+) -> Sampler:
+    """The student after round t."""
     model, tokenizer = loading.load(start, device)
     train(
         model.float(),
         tokenizer,
-        pairs(mixed, tokenizer),
+        training_pairs(training_set, tokenizer),
         TrainConfig(
-            epochs=lesson.round_epochs if number else lesson.epochs,
-            batch_size=lesson.batch_size,
-            context=min(lesson.context, context_length(model)),
-            learning_rate=lesson.learning_rate / (2 if number else 1),
-            lora=Lora() if lesson.tuning == "lora" else None,
-            seed=1000 * seed + number,
+            epochs=config.round_epochs if t else config.epochs,
+            batch_size=config.batch_size,
+            context=min(config.context, context_length(model)),
+            learning_rate=config.learning_rate / (2 if t else 1),
+            lora=Lora() if config.tuning == "lora" else None,
+            seed=seed,
         ),
         folder=folder,
     )
-    return model, tokenizer
+    return TransformersSampler(model, tokenizer)
 
 
-def _state(mixed: pd.DataFrame, answered: pd.DataFrame) -> dict[str, float]:
+def _describe(training_set: pd.DataFrame, answers: pd.DataFrame) -> dict[str, float]:
     """A round's line: the mixture, and what the student did by itself on the held-out questions."""
-    chose = answered["strategy"].value_counts().to_dict()
-    shares = teacher_share(mixed)
+    chosen = answers["strategy"].value_counts().to_dict()
+    shares = teacher_share(training_set)
     return {
-        "held_out": float((answered["verdict"] == "correct").mean()),
-        "divergence": divergence(mixed, chose),
-        **{f"chose_{name}": chose.get(name, 0) for name in (*STRATEGIES, "none")},
+        "held_out": float((answers["verdict"] == "correct").mean()),
+        "divergence": divergence(training_set, chosen),
+        **{f"chose_{name}": chosen.get(name, 0) for name in (*STRATEGIES, "none")},
         **{f"alpha_{row.strategy}": row.alpha for row in shares.itertuples()},
         **{f"n_{row.strategy}": row.n for row in shares.itertuples()},
     }

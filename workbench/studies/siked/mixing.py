@@ -14,33 +14,38 @@ import pandas as pd
 from workbench.corpora.loaders.solutions import STRATEGIES, Rationale
 from workbench.errors import UserError
 
-Mix = Literal["all", "adaptive", "self-only", "teacher-only", "fixed-alpha"]
+Mixture = Literal["all", "adaptive", "self-only", "teacher-only", "fixed-alpha"]
 COLUMNS = ["id", "strategy", "text", "question", "gold", "source", "origin"]
 
 
-def first_correct(found: Iterable[Rationale], origin: Literal["teacher", "student"]) -> pd.DataFrame:
+def first_correct(solutions: Iterable[Rationale], origin: Literal["teacher", "student"]) -> pd.DataFrame:
     """The first correct solution of each question and strategy: columns `COLUMNS`.
 
     A student's "l2m" solution without a sub-question is off its strategy and left out (paper's code).
     """
     rows = [
-        (each.id, each.strategy, each.text, each.question, each.gold, each.source, origin)
-        for each in found
-        if each.verdict == "correct" and (origin == "teacher" or each.strategy != "l2m" or "?" in each.text)
+        (one.id, one.strategy, one.text, one.question, one.gold, one.source, origin)
+        for one in solutions
+        if one.verdict == "correct" and (origin == "teacher" or one.strategy != "l2m" or "?" in one.text)
     ]
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.drop_duplicates(["id", "strategy"]).reset_index(drop=True)
 
 
 def mix(
-    teacher: pd.DataFrame, student: pd.DataFrame, how: Mix, *, alpha: float | None = None, seed: int = 0
+    teacher: pd.DataFrame,
+    student: pd.DataFrame,
+    mixture: Mixture,
+    *,
+    alpha: float | None = None,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """A round's training rows, teacher's and student's.
 
     Args:
         teacher: from `first_correct`.
         student: from `first_correct`.
-        how: `all` keeps every row of both; `adaptive` a teacher's row only where the student solved the
+        mixture: `all` keeps every row of both; `adaptive` a teacher's row only where the student solved the
             question by no means of that strategy; `fixed-alpha` as many of both, drawn, as give that share.
         alpha: the teacher's share, for `fixed-alpha`.
         seed: of the draw.
@@ -51,30 +56,30 @@ def mix(
     Raises:
         UserError: as `check`.
     """
-    check(how, alpha)
-    if how == "self-only":
+    check(mixture, alpha)
+    if mixture == "self-only":
         teacher = teacher.iloc[:0]
-    elif how == "teacher-only":
+    elif mixture == "teacher-only":
         student = student.iloc[:0]
-    elif how == "adaptive":
+    elif mixture == "adaptive":
         solved = pd.MultiIndex.from_frame(student[["id", "strategy"]])
         teacher = teacher[~pd.MultiIndex.from_frame(teacher[["id", "strategy"]]).isin(solved)]
-    elif how == "fixed-alpha":
+    elif mixture == "fixed-alpha":
         teacher, student = _drawn(teacher, student, alpha, np.random.default_rng(seed))
     return pd.concat([teacher, student], ignore_index=True)
 
 
-def check(how: Mix, alpha: float | None) -> None:
+def check(mixture: Mixture, alpha: float | None) -> None:
     """Whether a mixture and a teacher's share go together.
 
     Raises:
         UserError: there is no such mixture; alpha is missing, out of [0, 1], or given in vain.
     """
-    if how not in get_args(Mix):
-        raise UserError(f"There is no mixture {how!r}: choose {', '.join(get_args(Mix))}.")
-    if how != "fixed-alpha" and alpha is not None:
-        raise UserError(f"alpha is the teacher's share in mixture=fixed-alpha: leave it out with {how}.")
-    if how == "fixed-alpha" and (alpha is None or not 0 <= alpha <= 1):
+    if mixture not in get_args(Mixture):
+        raise UserError(f"There is no mixture {mixture!r}: choose {', '.join(get_args(Mixture))}.")
+    if mixture != "fixed-alpha" and alpha is not None:
+        raise UserError(f"alpha is the teacher's share in mixture=fixed-alpha: leave it out with {mixture}.")
+    if mixture == "fixed-alpha" and (alpha is None or not 0 <= alpha <= 1):
         raise UserError(f"fixed-alpha needs alpha, a share of the teacher between 0 and 1, not {alpha}.")
 
 

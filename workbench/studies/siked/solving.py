@@ -1,6 +1,6 @@
-"""Solutions of word problems: asked of a student, judged, and kept piece by piece.
+"""Solutions of word problems: asked of a student, verified, and kept piece by piece.
 
-Programs run in the sandbox and nowhere else. What was asked and judged is kept by strategy and some
+Programs run in the sandbox and nowhere else. What was asked and verified is kept by strategy and some
 questions at a time, so that a call that was cut off asks only for what it lost.
 """
 
@@ -8,7 +8,6 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -40,7 +39,7 @@ def solve(
     params: SamplingParams,
     strategy: Strategy | None = None,
 ) -> list[Rationale]:
-    """Solutions by a student, judged; programs run in the sandbox.
+    """Solutions by a student, verified; programs run in the sandbox.
 
     Args:
         sampler: the student.
@@ -58,16 +57,16 @@ def solve(
     prompts = [prompt_for(sampler, question.text, tag) for question in questions]
     short = [at for at, prompt in enumerate(prompts) if fits(sampler, prompt)]
     replies = sampler.sample([prompts[at] for at in short], params)
-    texts = {at: [reply.text for reply in own] for at, own in zip(short, replies, strict=True)}
+    texts = {at: [reply.text for reply in group] for at, group in zip(short, replies, strict=True)}
     written = [
         (question, *_tagged(tag + text))
         for at, question in enumerate(questions)
         for text in texts.get(at, [""] * params.n)
     ]
-    return judged(written, source)
+    return verify(written, source)
 
 
-def judged(
+def verify(
     written: Sequence[tuple[Question, Strategy | Literal["none"], str]], source: str
 ) -> list[Rationale]:
     """Solutions with their verdicts; programs run in the sandbox.
@@ -77,14 +76,16 @@ def judged(
         source: who wrote them.
     """
     outcomes = iter(sandbox.run([text for _, strategy, text in written if strategy == "pot"]))
-    found = []
+    solutions = []
     for question, strategy, text in written:
         if strategy == "pot":
             verdict = _of_program(next(outcomes), question.gold)
         else:
             verdict = "unparsed" if strategy == "none" else grade(text, question.gold, strategy).verdict
-        found.append(Rationale(question.id, question.text, strategy, text, question.gold, source, verdict))
-    return found
+        solutions.append(
+            Rationale(question.id, question.text, strategy, text, question.gold, source, verdict)
+        )
+    return solutions
 
 
 def _of_program(outcome: sandbox.Outcome, gold: str) -> str:
@@ -96,13 +97,13 @@ def _of_program(outcome: sandbox.Outcome, gold: str) -> str:
 
 def _tagged(text: str) -> tuple[Strategy | Literal["none"], str]:
     """(strategy, solution) of what was written."""
-    found = _TAGGED.match(text)
-    return (found[1], found[2]) if found and found[1] in STRATEGIES else ("none", text)
+    match = _TAGGED.match(text)
+    return (match[1], match[2]) if match and match[1] in STRATEGIES else ("none", text)
 
 
-def table(found: Sequence[Rationale]) -> pd.DataFrame:
+def table(solutions: Sequence[Rationale]) -> pd.DataFrame:
     """Solutions as a table: columns id, question, strategy, text, gold, source, verdict."""
-    return pd.DataFrame([asdict(each) for each in found])
+    return pd.DataFrame([asdict(solution) for solution in solutions])
 
 
 def solve_in_chunks(
@@ -119,17 +120,14 @@ def solve_in_chunks(
         write: asks for solutions; every piece has a seed of its own.
         seed: of those.
     """
-    found = []
-    for name in STRATEGIES:
-        for at in range(0, len(questions), PIECE):
-            own = zlib.crc32(f"{seed}/{name}/{at}".encode())
-            make = partial(write, name, questions[at : at + PIECE], own)
-            found += rationales(
-                cached_table(folder / f"{name}-{at:06}.parquet", lambda make=make: table(make()))
-            )
-    return found
+    solutions = []
+    for strategy in STRATEGIES:
+        for start in range(0, len(questions), PIECE):
 
+            def make(strategy: Strategy = strategy, start: int = start) -> pd.DataFrame:
+                chunk_seed = zlib.crc32(f"{seed}/{strategy}/{start}".encode())
+                return table(write(strategy, questions[start : start + PIECE], chunk_seed))
 
-def rationales(frame: pd.DataFrame) -> list[Rationale]:
-    """The solutions of a `table`."""
-    return [Rationale(*row) for row in frame.itertuples(index=False)]
+            kept = cached_table(folder / f"{strategy}-{start:06}.parquet", make)
+            solutions += [Rationale(*row) for row in kept.itertuples(index=False)]
+    return solutions

@@ -1,4 +1,4 @@
-"""A sampler as teacher: it is shown worked problems in one strategy and asked for the solution of another.
+"""The teacher: the embedded solver, or a sampler that is shown worked problems and asked for a solution.
 
 The paper's teacher (arXiv 2410.18574) sees eight problems, the same in every strategy, and writes ten
 solutions of each question. Here the embedded solver has worked the eight. What was written is kept piece by
@@ -8,16 +8,16 @@ piece, so that a call that was cut off asks nothing twice.
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, Strategy
-from workbench.corpora.problems import draw
+from workbench.corpora.problems import Problem, draw
 from workbench.engine.sampling import load
 from workbench.engine.sampling.sampler import Completion, SamplingParams, prompt_for
-from workbench.studies.siked.solving import Question, judged, solve_in_chunks
+from workbench.studies.siked.solving import Question, solve_in_chunks, verify
 
 SHOTS = 8
 ASKED = {
@@ -32,7 +32,24 @@ _NEXT = ("\nProblem:", "\nSolution:")  # a model that only continues text goes o
 _FENCED = re.compile(r"```[\w+-]*\n(.*?)(?:```|\Z)", re.DOTALL)
 
 
-def solutions(
+def solver_solutions(problems: Sequence[Problem]) -> list[Rationale]:
+    """What the embedded solver writes for each problem, in each strategy; all of it is right."""
+    return [
+        Rationale(
+            problem.id,
+            problem.question,
+            strategy,
+            problem.rationale(strategy),
+            str(problem.answer),
+            "solver",
+            "correct",
+        )
+        for problem in problems
+        for strategy in STRATEGIES
+    ]
+
+
+def sampled_solutions(
     spec: str,
     questions: Sequence[Question],
     folder: Path,
@@ -42,7 +59,7 @@ def solutions(
     max_tokens: int = 512,
     device: str = "auto",
 ) -> list[Rationale]:
-    """What a sampler writes for each question in each strategy, judged; programs run in the sandbox.
+    """What a sampler writes for each question in each strategy, verified; programs run in the sandbox.
 
     Drawn at temperature 0.7 from the likeliest 95 %, as the paper's students are. A solution that did not
     come to its end is `unparsed`.
@@ -63,17 +80,15 @@ def solutions(
         UserError: as `load.sampler` and `Sampler.sample`; a prompt is about 1,000 tokens long.
     """
     params = SamplingParams(n=samples, max_tokens=max_tokens, temperature=0.7, top_p=0.95, stop=_NEXT)
-    loaded = cache(partial(load.sampler, spec, device))
+    open_teacher = cache(lambda: load.sampler(spec, device))
     with tqdm(total=len(STRATEGIES) * len(questions), unit=" questions", desc="teacher") as bar:
 
-        def write(strategy: Strategy, open_ones: Sequence[Question], seed: int) -> list[Rationale]:
-            teacher = loaded()
-            replies = teacher.sample(
-                [prompt_for(teacher, prompt(strategy, question.text)) for question in open_ones],
-                replace(params, seed=seed),
-            )
-            bar.update(len(open_ones))
-            return _judged(strategy, open_ones, replies, spec)
+        def write(strategy: Strategy, chunk: Sequence[Question], chunk_seed: int) -> list[Rationale]:
+            teacher = open_teacher()
+            prompts = [prompt_for(teacher, prompt(strategy, question.text)) for question in chunk]
+            replies = teacher.sample(prompts, replace(params, seed=chunk_seed))
+            bar.update(len(chunk))
+            return _verified(strategy, chunk, replies, spec)
 
         return solve_in_chunks(folder, questions, write, seed)
 
@@ -81,23 +96,24 @@ def solutions(
 def prompt(strategy: Strategy, question: str) -> str:
     """What the teacher is asked: the strategy in words, `SHOTS` problems solved in it, and the question."""
     shown = "".join(
-        f"Problem: {each.question}\nSolution:\n{each.rationale(strategy)}\n\n" for each in draw(SHOTS, 0)
+        f"Problem: {problem.question}\nSolution:\n{problem.rationale(strategy)}\n\n"
+        for problem in draw(SHOTS, 0)
     )
     return f"{ASKED[strategy]}\n\n{shown}Problem: {question}\nSolution:"
 
 
-def _judged(
+def _verified(
     strategy: Strategy, questions: Sequence[Question], replies: Sequence[Sequence[Completion]], source: str
 ) -> list[Rationale]:
-    flat = [(question, reply) for question, own in zip(questions, replies, strict=True) for reply in own]
-    found = judged([(question, strategy, _read(reply, strategy)) for question, reply in flat], source)
+    flat = [(question, reply) for question, group in zip(questions, replies, strict=True) for reply in group]
+    solutions = verify([(question, strategy, _solution(reply, strategy)) for question, reply in flat], source)
     return [
-        each if reply.finish_reason == "stop" else replace(each, verdict="unparsed")
-        for each, (_, reply) in zip(found, flat, strict=True)
+        solution if reply.finish_reason == "stop" else replace(solution, verdict="unparsed")
+        for solution, (_, reply) in zip(solutions, flat, strict=True)
     ]
 
 
-def _read(reply: Completion, strategy: Strategy) -> str:
+def _solution(reply: Completion, strategy: Strategy) -> str:
     """The solution in a reply; of a program that stands between fences, as chats write it, the program."""
     text = reply.text.encode("utf-8", "replace").decode()  # half a surrogate pair can be no file's text
     fenced = _FENCED.search(text) if strategy == "pot" else None

@@ -43,13 +43,9 @@ def accuracy(frame: pd.DataFrame) -> Chart:
 
 def rounds(frame: pd.DataFrame) -> Chart:
     """Accuracy on held-out training questions, alpha and KL by round. Columns: arm, round, value, measure."""
-    lines = alt.Chart(frame, width=185, height=190).mark_line(point=True)
-    lines = lines.encode(
-        x=alt.X("round:O", title="round"),
-        y=alt.Y("value:Q", title=None),
-        tooltip=["arm", "round", "measure", *tips(".3f", "value")],
-        **series("arm", "student"),
-    )
+    x, tooltip = alt.X("round:O", title="round"), ["arm", "round", "measure"]
+    style = {"names": ["value"], "tooltip": tooltip, "look": series("arm", "student"), "mark": "line"}
+    lines = intervals(frame, x, None, **style).properties(width=185, height=190)
     return Chart(
         panels(lines, "measure", frame["measure"], columns=3, independent=["y"]),
         "What each round brings",
@@ -105,16 +101,12 @@ def solved(frame: pd.DataFrame) -> Chart:
 
 def same_steps(frame: pd.DataFrame) -> Chart:
     """Whether own solutions take the teacher's steps. Columns: round, strategy, share, n."""
-    lines = alt.Chart(frame.assign(strategy=frame["strategy"].map(_NAMES)), width=400, height=190)
-    y = alt.Y("share:Q", title="own right solutions with the teacher's steps")
-    lines = lines.mark_line(point=True).encode(
-        x=alt.X("round:O", title="round in which they are learnt"),
-        y=y.axis(format="%").scale(domain=[0, 1]),
-        tooltip=["strategy", "round", *tips(".1%", "share"), "n"],
-        **series("strategy", "strategy"),
-    )
+    frame, x = frame.assign(strategy=frame["strategy"].map(_NAMES)), "round in which they are learnt"
+    style = {"names": ["share"], "form": ".1%", "scale": {"domain": [0, 1]}, "mark": "line"}
+    title, look = "own right solutions with the teacher's steps", series("strategy", "strategy")
+    lines = intervals(frame, alt.X("round:O", title=x), title, look=look, **style)
     return Chart(
-        lines,
+        lines.properties(width=400, height=190),
         "Right for the right reason?",
         "Of SIKeD's own solutions with the right answer, the share that calculates what the teacher's does, "
         "all repetitions together. The rest are other ways, or luck that the check of answers lets pass.",
