@@ -32,8 +32,8 @@ def drawn(chart):
 
 def layer(spec, mark):
     """The encodings of the layer of this mark."""
-    (found,) = [each["encoding"] for each in spec["layer"] if each["mark"]["type"] == mark]
-    return found
+    (encoding,) = [part["encoding"] for part in spec["layer"] if part["mark"]["type"] == mark]
+    return encoding
 
 
 def test_lying_intervals_are_rows_in_the_order_of_the_frame():
@@ -68,7 +68,13 @@ def test_a_band_stands_in_the_colours_of_its_lines():
 
 def test_intervals_may_be_left_to_the_tooltips():
     spec = drawn(intervals(grid(arm=["a"], k=[1, 2]), alt.X("k:Q"), "score", mark="line", drawn="nothing"))
-    assert [each["mark"]["type"] for each in spec["layer"]] == ["line"]
+    assert [part["mark"]["type"] for part in spec["layer"]] == ["line"]
+
+
+def test_values_alone_are_drawn_without_bounds():
+    frame = grid(arm=["a", "b"], k=[1, 2])[["arm", "k", "value"]]
+    spec = drawn(intervals(frame, alt.X("k:Q"), "score", names=["value"], look=series("arm"), mark="line"))
+    assert [part["mark"]["type"] for part in spec["layer"]] == ["line"]
 
 
 def test_panels_share_one_frame():
@@ -78,7 +84,7 @@ def test_panels_share_one_frame():
     assert spec["facet"]["sort"] == ["hard", "easy"]
     assert spec["resolve"]["scale"] == {"x": "independent"}
     assert len(spec["datasets"]) == 1
-    assert [each["mark"]["type"] for each in spec["spec"]["layer"]] == ["rule", "rule", "point", "text"]
+    assert [part["mark"]["type"] for part in spec["spec"]["layer"]] == ["rule", "rule", "point", "text"]
 
 
 def test_groups_have_one_legend_and_may_stand_aside():

@@ -13,7 +13,7 @@ from example_run import HOSTILE, IMAGE, SCRIPT, facet_chart, grades_chart
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from workbench.charts.theme import series
-from workbench.charts.view import MIME, VEGALITE, WIDGET, Chart, Explorer, Table, Texts
+from workbench.charts.view import MIME, VEGALITE, WIDGET, Chart, Explorer, MarkedText, Table, Texts, menu
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
@@ -181,3 +181,23 @@ def test_papermill_accepts_every_view(tmp_path, monkeypatch):
     outputs = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells[0].outputs
     kinds = [output.data[MIME]["kind"] for output in outputs if "data" in output]
     assert kinds == ["chart", "chart"]
+
+
+def test_a_marked_text_marks_the_pieces_that_have_a_kind():
+    text = MarkedText()
+    for piece, kind in (("Tom ", None), ("kite", "asked for"), (".", None)):
+        text.add(piece, kind)
+    (card,) = Texts([text.item("story")], "T", "S").record["items"]
+    assert card["pieces"] == [("Tom ", None), ("kite", "asked for"), (".", None)]
+
+
+def test_a_menu_offers_different_options_once_and_texts_become_one():
+    assert (menu(["b", "a", "b"]).options, menu(["b", "a"]).value, menu(["b", "a"], "a").value) == (
+        ("b", "a"),
+        "b",
+        "a",
+    )
+    assert menu([]).value is None
+    explorer = Explorer(lambda arm: Texts([], "T", arm), arm=pd.Series(["y", "x", "y"]))
+    assert explorer.controls["arm"].options == ("y", "x")
+    assert explorer.view.record["sentence"] == "y"

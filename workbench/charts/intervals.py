@@ -15,7 +15,7 @@ def intervals(
     along: str | alt.X | alt.Y,
     title: str | None,
     *,
-    names: tuple[str, str, str] = ("value", "low", "high"),
+    names: Sequence[str] = ("value", "low", "high"),
     form: str = ".3f",
     tooltip: Sequence[Any] | None = None,
     look: Mapping[str, Any] | None = None,
@@ -38,7 +38,7 @@ def intervals(
         along: a column of categories, a row each (the intervals lie), or a position: `alt.Y` of rows or
             `alt.X`, over which the intervals stand.
         title: of the axis of values.
-        names: columns of the value, the low bound and the high bound.
+        names: columns of the value, the low bound and the high bound; the value's alone draws no interval.
         form: of numbers in tooltips; with % in it the axis is written in percent.
         tooltip: what a tooltip says before the numbers; the position and the group when None.
         look: encodings by group, of `looks`, or of `series` for lines.
@@ -61,13 +61,13 @@ def intervals(
         "axis": alt.Axis(**percent | dict(axis or {})),
         "scale": alt.Scale(**scale or {}),
     }
-    value, low, high = (f"{name}:Q" for name in names)
+    value, *bounds = (f"{name}:Q" for name in names)
     base = alt.Chart(frame).encode(**{"y" if lying else "x": position})
     base = base.encode(**{name: look[name] for name in ("xOffset", "yOffset") if name in look})
     layers = [dashed(frame, **{at: reference}) for reference in references]
-    if drawn != "nothing":
-        bounds = {at: channel(low, **options), end: high}
-        layers.append(_spans(base, drawn, look).encode(**bounds))
+    if bounds and drawn != "nothing":
+        low, high = bounds
+        layers.append(_spans(base, drawn, look).encode(**{at: channel(low, **options), end: high}))
     if tooltip is None:
         known = (position, look.get("color"))
         tooltip = [encoding.shorthand.partition(":")[0] for encoding in known if encoding is not None]

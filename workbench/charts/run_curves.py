@@ -3,6 +3,7 @@
 import altair as alt
 import pandas as pd
 
+from workbench.charts.parts import panels, tips
 from workbench.charts.theme import series
 from workbench.charts.view import Chart
 
@@ -17,33 +18,30 @@ def curves(frame: pd.DataFrame, metric: str) -> Chart:
         frame: side, run, series, step, value; one row each logged number.
         metric: names the chart; not an axis, where Vega reads backslashes of its own kind.
     """
-    lines = frame.groupby(["run", "series"], sort=False)
-    most = max(_POINTS // lines.ngroups, 2)
-    shown = pd.concat([_thinned(line.sort_values("step"), most) for _, line in lines])
-    panels = frame["series"].nunique()
+    runs = frame.groupby(["run", "series"], sort=False)
+    most = max(_POINTS // runs.ngroups, 2)
+    shown = pd.concat([_thinned(line.sort_values("step"), most) for _, line in runs])
+    count = frame["series"].nunique()
     low, high = frame["value"].min(), frame["value"].max()
     logarithmic = 0 < low * _FALLS < high < low * 1e4  # what falls far would hide how the ends differ
     scale = alt.Scale(type="log", nice=False) if logarithmic else alt.Scale(zero=False)
-    chart = (
-        alt.Chart(shown)
-        .mark_line(opacity=0.85)
-        .encode(
-            x=alt.X("step:Q", title="step"),
-            y=alt.Y("value:Q", title=None if panels > 1 else "value", scale=scale),
-            detail="run:N",
-            tooltip=["run", "series", "step", alt.Tooltip("value", format=".4g")],
-            **{name: channel for name, channel in series("side", "Side").items() if name != "shape"},
-        )
+    look = series("side", "Side")
+    del look["shape"]
+    chart = alt.Chart(shown).mark_line(opacity=0.85)
+    chart = chart.encode(
+        x=alt.X("step:Q", title="step"),
+        y=alt.Y("value:Q", title=None if count > 1 else "value", scale=scale),
+        detail="run:N",
+        tooltip=["run", "series", "step", *tips(".4g", "value")],
+        **look,
     )
-    if panels > 1:
-        chart = chart.properties(width=270, height=170).facet(
-            alt.Facet("series:N", title=None, sort=None), columns=2
-        )
-        chart = chart.resolve_scale(y="independent")
-    each = "one line a run" if frame["run"].nunique() > 2 else "one line a side"
-    where = f" in {panels} panels with a scale of their own each" if panels > 1 else ""
+    if count > 1:
+        chart = chart.properties(width=270, height=170)
+        chart = panels(chart, "series", shown["series"], columns=2, independent=["y"])
+    lines = "one line a run" if frame["run"].nunique() > 2 else "one line a side"
+    apart = f" in {count} panels with a scale of their own each" if count > 1 else ""
     upward = ", logarithmic upward" if logarithmic else ""
-    return Chart(chart, metric, f"As it was logged, {each}{where}{upward}.")
+    return Chart(chart, metric, f"As it was logged, {lines}{apart}{upward}.")
 
 
 def _thinned(line: pd.DataFrame, most: int) -> pd.DataFrame:

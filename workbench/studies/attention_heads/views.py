@@ -175,13 +175,11 @@ def induction(heads: pd.DataFrame, losses: pd.DataFrame) -> Chart:
     look = {"color": alt.Color("model:N", legend=None), "shape": alt.Shape("model:N", legend=None)}
     style = {"tooltip": ["model", "cell"], "scale": {"domain": [0, 1]}, "drawn": "nothing"}
     points = intervals(frame, "cell", "attention to what followed", form=".1%", look=look, **style)
-    lines = alt.Chart(losses, width=330).mark_line(point=True)
-    lines = lines.encode(
-        x=alt.X("position:Q", title="position in two copies of random tokens"),
-        y=alt.Y("share:Q", title="loss (share of the first copy's mean)").axis(format="%"),
-        tooltip=["model", "position", "copy", *tips(".2f", "nats")],
-        **series("model", "model"),
-    )
+    x = alt.X("position:Q", title="position in two copies of random tokens")
+    tooltip = ["model", "position", "copy", *tips(".2f", "nats")]
+    style = {"names": ["share"], "form": ".1%", "tooltip": tooltip, "mark": "line"}
+    title = "loss (share of the first copy's mean)"
+    lines = intervals(losses, x, title, look=series("model", "model"), **style).properties(width=330)
     apart = dict.fromkeys(("color", "shape", "strokeDash"), "independent")
     return Chart(
         alt.hconcat(points.properties(width=230), lines, spacing=30).resolve_scale(**apart),

@@ -14,17 +14,17 @@ from workbench.charts.view import Chart, Explorer, MarkedText, Table, Texts, men
 from workbench.corpora.facts import Fact
 from workbench.corpora.walks import BEGINNING, PLACES, WAYS
 from workbench.studies.curriculum.data import ORDERS, Task
-from workbench.studies.curriculum.experiment import facts_right, shaped, walked
+from workbench.studies.curriculum.experiment import facts_right, places_named, shape_name
 
 
 def pages(task: Task) -> Texts:
     """A page of facts and one of walks, as they are read."""
-    facts, walks, walk = MarkedText(), MarkedText(), task.asked_walks()
+    facts, walks, drawn = MarkedText(), MarkedText(), task.test_walks()
     for fact in task.facts[:5]:
         _add_fact(facts, fact, "learnt")
-    for row in range(5):
-        walks.add(PLACES[walk.starts[row]])
-        for way, end in zip(walk.ways[row], walk.ends[row], strict=True):
+    for start, ways, ends in list(zip(drawn.starts, drawn.ways, drawn.ends, strict=True))[:5]:
+        walks.add(PLACES[start])
+        for way, end in zip(ways, ends, strict=True):
             _add_step(walks, way, PLACES[end], "learnt")
         walks.add("\n")
     return Texts(
@@ -51,8 +51,8 @@ def mixtures(scores: pd.DataFrame, guessing: float) -> Chart:
     """Accuracies by the share of facts. Columns: share, score, value, low, high, n."""
     joined = scores["score"].str.contains("of the two")
     rows = scores.assign(panel=joined.map({False: "each by itself", True: "joined"}))
-    shares = alt.X("share:Q", title="share of pages with facts")
-    shares = shares.axis(format="%", values=sorted(scores["share"].unique()))
+    axis = alt.Axis(format="%", values=sorted(scores["share"].unique()))
+    shares = alt.X("share:Q", title="share of pages with facts", axis=axis)
     return Chart(
         panels(_curves(rows, shares, ["share", "score"], 250, 230), "panel", columns=2),
         "Facts or walks?",
@@ -127,13 +127,13 @@ def shape_counts(counts: pd.DataFrame) -> Table:
 
 def shapes(scores: pd.DataFrame) -> Chart:
     """Accuracies by shape; 0 layers: as given. Columns: layers, width, measure, value, low, high, n."""
-    pairs = zip(scores["layers"], scores["width"], strict=True)
-    names = [shaped(pair) if pair[0] else "as given" for pair in pairs]
+    shapes = zip(scores["layers"], scores["width"], strict=True)
+    names = [shape_name(*shape) if shape[0] else "as given" for shape in shapes]
     steps = sorted(set(scores["measure"]) - {"facts"}, key=int)
-    asked = {"facts": "facts"} | {name: f"{name} step{'s' * (name != '1')}" for name in steps}
-    rows = scores.assign(shape=names, asked=scores["measure"].map(asked)).sort_values("width")
+    titles = {"facts": "facts"} | {name: f"{name} step{'s' * (name != '1')}" for name in steps}
+    rows = scores.assign(shape=names, asked=scores["measure"].map(titles)).sort_values("width")
     base = alt.Chart(rows, width=alt.Step(78), height=alt.Step(38)).encode(
-        x=alt.X("asked:N", title=None, sort=list(asked.values())),
+        x=alt.X("asked:N", title=None, sort=list(titles.values())),
         y=alt.Y("shape:N", title="layers × width", sort=None),
     )
     return Chart(
@@ -148,23 +148,22 @@ def try_questions(models: Mapping[str, PreTrainedModel], task: Task) -> Explorer
     """Choose a model, and see what it says to a walk and which facts it knows."""
 
     def show(model: str, number: int) -> Texts:
-        asked, said = task.asked_walks(), walked(models[model], task)[number]
+        drawn, named = task.test_walks(), places_named(models[model], task)[number]
+        steps_right, known = named == drawn.ends[number], facts_right(models[model], task)
         walk, facts = MarkedText(), MarkedText()
-        walk.add(PLACES[asked.starts[number]])
-        for way, end, given in zip(asked.ways[number], asked.ends[number], said, strict=True):
-            name = PLACES[given] if given >= 0 else "?"
-            _add_step(walk, way, name, "right" if given == end else "wrong")
-        right = facts_right(models[model], task)
-        for fact, knows in list(zip(task.facts, right, strict=False))[8 * number : 8 * number + 8]:
-            _add_fact(facts, fact, "right" if knows else "wrong")
-        good, known = int((said == asked.ends[number]).sum()), int(right.sum())
+        walk.add(PLACES[drawn.starts[number]])
+        for way, place, is_right in zip(drawn.ways[number], named, steps_right, strict=True):
+            _add_step(walk, way, PLACES[place] if place >= 0 else "?", "right" if is_right else "wrong")
+        for fact, is_known in list(zip(task.facts, known, strict=False))[8 * number : 8 * number + 8]:
+            _add_fact(facts, fact, "right" if is_known else "wrong")
         return Texts(
             [
                 walk.item("A walk, and where the model is after each step"),
                 facts.item("Facts, and whether it knows them"),
             ],
             "Ask a model",
-            f"{model}: {good} of {len(said)} steps right in this walk, {known} of {len(right)} facts known.",
+            f"{model}: {steps_right.sum()} of {len(named)} steps right in this walk, {known.sum()} of "
+            f"{len(known)} facts known.",
         )
 
     number = ipywidgets.IntSlider(0, 0, 20, continuous_update=False)

@@ -1,5 +1,7 @@
 """Pictures of 10_hivemind: how alike answers are, within and across models, and what changes it."""
 
+from collections.abc import Sequence
+
 import altair as alt
 import numpy as np
 import pandas as pd
@@ -10,12 +12,20 @@ from workbench.charts.theme import INK, MUTED, PALETTE, series
 from workbench.charts.view import Chart, Table, Texts
 from workbench.studies.hivemind.data import PEOPLE
 from workbench.studies.hivemind.method import POOLED
+from workbench.studies.hivemind.models import TEACHER, Member
 
 
-def models(frame: pd.DataFrame) -> Table:
-    """Who the embedded models are. Columns as `hivemind_models.described` gives them."""
+def models(members: Sequence[Member]) -> Table:
+    """Who the embedded models are."""
+    read = {"teacher": f"samples of {TEACHER}", "best": "one best answer a request"}
+    table = {
+        "model": [member.name for member in members],
+        "shape": [member.preset for member in members],
+        "began from": [member.parent or f"nothing, seed {member.seed}" for member in members],
+        "read": [read.get(member.reads, f"library {member.library}") for member in members],
+    }
     return Table(
-        frame,
+        pd.DataFrame(table),
         "The models",
         "Each line is a model. Five are trained from nothing, apart from each other; three go on from one of "
         "these, on samples of one teacher or on a single best answer to each request.",
@@ -96,20 +106,19 @@ def both_ways(frame: pd.DataFrame) -> pd.DataFrame:
 
 def mixing(frame: pd.DataFrame, baselines: pd.DataFrame) -> Chart:
     """Top-N source mixing. Columns prompt, nearest, value; and nearest, exchangeable, separated."""
-    x = alt.X("nearest:O", title="nearest answers looked at (N)")
+    x, title = alt.X("nearest:O", title="nearest answers looked at (N)"), "different models among them"
     jitter = frame.groupby("nearest").cumcount() * 0.618 % 1  # dots beside each other, in no order
     dots = alt.Chart(frame.assign(jitter=jitter)).mark_point(size=26, opacity=0.35, color=PALETTE[0])
     dots = dots.encode(
         x=x,
         xOffset=alt.XOffset("jitter:Q").scale(domain=[-1.5, 2.5]),
-        y=alt.Y("value:Q", title="different models among them"),
+        y=alt.Y("value:Q", title=title),
         tooltip=["prompt", "nearest", *tips(".2f", "value")],
     )
     means = frame.groupby("nearest", as_index=False)["value"].mean().assign(what="measured, mean")
     ends = baselines.melt("nearest", ["exchangeable", "separated"], "what", "value")
-    lines = alt.Chart(pd.concat([means, ends])).mark_line(point=True)
-    tooltip = ["what", "nearest", *tips(".2f", "value")]
-    lines = lines.encode(x=x, y="value:Q", tooltip=tooltip, **series("what", "models that are"))
+    style = {"names": ["value"], "form": ".2f", "look": series("what", "models that are"), "mark": "line"}
+    lines = intervals(pd.concat([means, ends]), x, title, **style)
     return Chart(
         dots + lines,
         "How many models stand among the nearest answers",
@@ -236,7 +245,7 @@ def collapse(frame: pd.DataFrame) -> Chart:
 
 
 def evaluators(frame: pd.DataFrame) -> Chart:
-    """Scores against ratings on subsets. Columns as `evaluators.followed` gives them."""
+    """Scores against ratings on subsets. Columns of `evaluators.calibrations`."""
     names = {"value": "measured", "random": "control: same size and variance", "ceiling": "ceiling: people"}
     part = frame[(frame["subset"] == "all") | (frame["subset"] == "disputed") & (frame["n"] >= 20)]
     part = part.assign(at=part["at"].fillna(1))  # all

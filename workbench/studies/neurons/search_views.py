@@ -9,31 +9,32 @@ from workbench.charts.intervals import intervals
 from workbench.charts.parts import axis_order, looks, tips
 from workbench.charts.view import Chart, Table
 from workbench.studies.neurons.search import INTERPRETABLE, champions, ranked
-from workbench.studies.neurons.views import in_a_row
+from workbench.studies.neurons.views import tokens_written
 
 KINDS = ["neuron", "random direction", "untrained neuron", "shuffled labels"]
+_SHOWN = 8  # best neurons
 
 
-def search_chart(surveyed: pd.DataFrame, chance: pd.DataFrame, question: str, n: int = 8) -> Chart:
+def search_chart(surveyed: pd.DataFrame, chance: pd.DataFrame, question: str) -> Chart:
     """The best neurons for a label and the best of each control, AUC and hits side by side."""
-    best = ranked(surveyed[surveyed["kind"] == "neuron"], question, chance).head(n)
-    best = best[best["hits"].notna()]
-    names = [f"L{row.layer} N{row.unit}" for row in best.itertuples()]
+    best = ranked(surveyed[surveyed["kind"] == "neuron"], question, chance).head(_SHOWN)
+    best = best.dropna(subset=["hits"])
+    best["name"] = [f"L{row.layer} N{row.unit}" for row in best.itertuples()]
     rivals = champions(surveyed, question).drop(index="neuron").reset_index()
-    frame = pd.concat([best.assign(name=names), rivals.assign(name="best " + rivals["kind"], p=np.nan)])
+    frame = pd.concat([best, rivals.assign(name="best " + rivals["kind"], p=np.nan)])
     frame = frame.drop(columns=["draws", "hits_draws"])
-    frame = frame.assign(which=np.where(frame["kind"] == "neuron", "neuron", "control"))
+    frame["which"] = np.where(frame["kind"] == "neuron", "neuron", "control")
     significant = int((best["p"] <= 0.05).sum())
     y = alt.Y("name:N", sort=axis_order(frame["name"]), title=None)
 
-    def side(names: tuple[str, str, str], title: str, domain: list[float], y: alt.Y) -> alt.LayerChart:
+    def side(title: str, y: alt.Y, names: list[str], domain: list[float]) -> alt.LayerChart:
         style = {"tooltip": ["name", "fires", *tips(".3f", "select", "p")], "look": looks("which")}
         chart = intervals(frame, y, title, names=names, step=24, scale={"domain": domain}, **style)
         return chart.properties(width=260)
 
-    auc = side(("confirm", "low", "high"), "AUC on the other half of the stories", [0.5, 1], y)
-    hits_names = ("hits", "hits_low", "hits_high")
-    hits = side(hits_names, "right among the strongest tokens", [0, 1], y.axis(None))
+    auc = side("AUC on the other half of the stories", y, ["confirm", "low", "high"], [0.5, 1])
+    hits_names = ["hits", "hits_low", "hits_high"]
+    hits = side("right among the strongest tokens", y.axis(None), hits_names, [0, 1])
     return Chart(
         alt.hconcat(auc, hits, spacing=24),
         "Which neurons answer?",
@@ -61,11 +62,7 @@ def labels_chart(surveyed: pd.DataFrame) -> Chart:
 
 
 def best_table(
-    surveyed: pd.DataFrame,
-    written: pd.DataFrame,
-    tokenizer: PreTrainedTokenizerFast,
-    question: str,
-    n: int = 8,
+    surveyed: pd.DataFrame, written: pd.DataFrame, tokenizer: PreTrainedTokenizerFast, question: str
 ) -> Table:
     """What the best neurons for a label write."""
     rows = [
@@ -73,10 +70,10 @@ def best_table(
             "neuron": f"L{row.layer}\u00a0N{row.unit}",
             "AUC": row.confirm,
             "high at the label": "yes" if row.fires == "present" else "no",
-            "raises": _tokens(written, tokenizer, row.layer, row.unit, "top"),
-            "lowers": _tokens(written, tokenizer, row.layer, row.unit, "bottom"),
+            "raises": tokens_written(written, tokenizer, row.layer, row.unit, "top"),
+            "lowers": tokens_written(written, tokenizer, row.layer, row.unit, "bottom"),
         }
-        for row in ranked(surveyed[surveyed["kind"] == "neuron"], question).head(n).itertuples()
+        for row in ranked(surveyed[surveyed["kind"] == "neuron"], question).head(_SHOWN).itertuples()
     ]
     return Table(
         pd.DataFrame(rows),
@@ -84,13 +81,6 @@ def best_table(
         "The tokens whose logits the neuron's value vector raises and lowers most, on the direct path to the "
         "output. A neuron that is low at the label writes the opposite there.",
     )
-
-
-def _tokens(
-    written: pd.DataFrame, tokenizer: PreTrainedTokenizerFast, layer: int, neuron: int, side: str
-) -> str:
-    chosen = written[(written["layer"] == layer) & (written["neuron"] == neuron) & (written["side"] == side)]
-    return in_a_row(tokenizer, chosen["token"])
 
 
 def shares_chart(shares: pd.DataFrame) -> Chart:

@@ -1,7 +1,6 @@
 """Pictures of 04_neurons: labelled stories, top contexts, what neurons write, and what the model loses."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import altair as alt
 import numpy as np
@@ -13,6 +12,7 @@ from workbench.charts.parts import looks, numbered_cells, panels, tips
 from workbench.charts.view import Chart, MarkedText, Texts
 from workbench.corpora.labelled_tokens import LabelledTokens
 from workbench.corpora.stories.labels import Spans
+from workbench.studies.neurons.method import is_gated
 from workbench.studies.neurons.value_vectors import agreement_by_layer, token_text
 
 BEFORE, AFTER = 22, 3  # characters of a line around the strongest token
@@ -26,15 +26,15 @@ SHOWN_LABELS = (
 )
 
 
-def labelled_stories(labelled: Sequence[tuple[str, Spans]], n: int = 2) -> Texts:
-    """The first stories with some of their labels marked."""
+def labelled_stories(labelled: Sequence[tuple[str, Spans]]) -> Texts:
+    """The first two stories with some of their labels marked."""
     items = [
         {
             "label": f"story {number}",
             "text": text,
             "marks": [(*span, name) for name in SHOWN_LABELS for span in spans[name]],
         }
-        for number, (text, spans) in enumerate(labelled[:n])
+        for number, (text, spans) in enumerate(labelled[:2])
     ]
     return Texts(
         items,
@@ -45,12 +45,14 @@ def labelled_stories(labelled: Sequence[tuple[str, Spans]], n: int = 2) -> Texts
 
 def first_neurons(contexts: pd.DataFrame, texts: LabelledTokens, layer: int, neurons: Sequence[int]) -> Texts:
     """The strongest contexts of a few neurons, one line each, the token marked."""
+    sides = {"top": "strongest"} | ({"bottom": "most negative"} if is_gated(contexts) else {})
+    rows = contexts[(contexts["layer"] == layer) & (contexts["rank"] < 6)]
     items = []
     for neuron in neurons:
-        for side, name in (("top", "strongest"), ("bottom", "most negative"))[: 1 + _negative(contexts)]:
-            rows = contexts[(contexts["layer"] == layer) & (contexts["neuron"] == neuron)]
-            rows = rows[(rows["side"] == side) & (rows["rank"] < 6)]
-            items.append({"label": f"L{layer} N{neuron}, {name}", **_lines(rows, texts)})
+        for side, name in sides.items():
+            chosen = rows[(rows["neuron"] == neuron) & (rows["side"] == side)]
+            lines = _lines(texts, chosen["text"], chosen["position"])
+            items.append(lines.item(f"L{layer} N{neuron}, {name}"))
     return Texts(
         items,
         "The first neurons of a layer",
@@ -59,24 +61,20 @@ def first_neurons(contexts: pd.DataFrame, texts: LabelledTokens, layer: int, neu
     )
 
 
-def _negative(contexts: pd.DataFrame) -> bool:
-    return bool((contexts["activation"] < -0.3).any())
-
-
-def _lines(rows: pd.DataFrame, texts: LabelledTokens) -> dict[str, Any]:
+def _lines(texts: LabelledTokens, indices: Iterable[int], positions: Iterable[int]) -> MarkedText:
     lines = MarkedText()
-    for row in rows.itertuples():
-        pieces = [piece.replace("\n", " ") for piece in texts.pieces[row.text]]
-        shown = window(pieces, row.position, BEFORE, AFTER)
-        lines.add("… " if shown.start else "")
-        lines.add("".join(pieces[shown.start : row.position]).lstrip(' .!?",'))
-        piece = pieces[row.position]
+    for index, position in zip(indices, positions, strict=True):
+        pieces = [piece.replace("\n", " ") for piece in texts.pieces[index]]
+        shown = window(pieces, position, BEFORE, AFTER)
+        lines.add("\n" * bool(lines.text) + "… " * bool(shown.start))
+        lines.add("".join(pieces[shown.start : position]).lstrip(' .!?",'))
+        piece = pieces[position]
         piece = piece.lstrip() if lines.text.endswith((" ", "\n")) or not lines.text else piece
         blank = len(piece) - len(piece.lstrip()) if piece.strip() else 0
         lines.add(piece[:blank])
         lines.add(piece[blank:], "strongest token")
-        lines.add("".join(pieces[row.position + 1 : shown.stop]) + "\n")
-    return {"text": lines.text.rstrip("\n"), "marks": lines.marks}
+        lines.add("".join(pieces[position + 1 : shown.stop]))
+    return lines
 
 
 def window(pieces: Sequence[str], position: int, before: int, after: int) -> slice:
@@ -92,9 +90,12 @@ def window(pieces: Sequence[str], position: int, before: int, after: int) -> sli
     return slice(start, stop)
 
 
-def in_a_row(tokenizer: PreTrainedTokenizerFast, tokens: Iterable[int]) -> str:
-    """Tokens with dots between them."""
-    return " · ".join(token_text(tokenizer, token).strip(" ") or "␣" for token in tokens)
+def tokens_written(
+    written: pd.DataFrame, tokenizer: PreTrainedTokenizerFast, layer: int, neuron: int, side: str
+) -> str:
+    """The tokens that a neuron raises (side top) or lowers (bottom), with dots between them."""
+    rows = written[(written["layer"] == layer) & (written["neuron"] == neuron) & (written["side"] == side)]
+    return " · ".join(token_text(tokenizer, token).strip(" ") or "␣" for token in rows["token"].tolist())
 
 
 # ------------------------------------------------------------------------------- writing

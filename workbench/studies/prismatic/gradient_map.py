@@ -8,7 +8,6 @@ import altair as alt
 import ipywidgets
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from workbench.charts.parts import tips
 from workbench.charts.theme import INK, MUTED, PALETTE, SHAPES
@@ -17,50 +16,8 @@ from workbench.charts.view import WIDGET, Bundle, Chart, Texts
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
-FEWEST = 15  # UMAP's own number of neighbours: with fewer examples there is no neighbourhood to keep
 BARS = 40  # of one chart; more could not be hit with a mouse
 TITLE = "The map of gradients"
-
-
-def layout(vectors: np.ndarray, seed: int) -> np.ndarray:
-    """Return a point in the plane for each vector, such that vectors of like direction lie together.
-
-    UMAP (McInnes et al. 2018) on cosine distance. With 15 vectors or fewer, where it has no neighbourhoods to
-    keep, and where umap-learn is not installed (its compiler numba is late for new Pythons), the first two
-    principal components of the directions stand in.
-
-    Args:
-        vectors: shape (n, d), of any length but 0.
-        seed: of UMAP; the same seed gives the same picture on the same machine.
-
-    Returns:
-        Shape (n, 2); the axes have no unit.
-
-    Raises:
-        ValueError: the vectors are not a matrix of finite numbers.
-    """
-    vectors = np.asarray(vectors, dtype=np.float32)
-    if vectors.ndim != 2 or not len(vectors) or not np.isfinite(vectors).all():
-        raise ValueError(f"A layout needs a matrix of finite numbers, not one of shape {vectors.shape}.")
-    if len(vectors) <= FEWEST:
-        return _principal(vectors)
-    try:
-        import umap  # two seconds, so only when a map is drawn
-    except ImportError:
-        return _principal(vectors)
-    # One job: with more, UMAP forgets its seed.
-    reducer = umap.UMAP(n_neighbors=FEWEST, min_dist=0.15, metric="cosine", random_state=seed, n_jobs=1)
-    with threadpool_limits(1, "openmp"):  # else numba leaves torch with a thread for every core
-        return reducer.fit_transform(vectors)
-
-
-def _principal(vectors: np.ndarray) -> np.ndarray:
-    """The first two principal components of the unit rows, zero where there are fewer."""
-    units = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    u, s, _ = np.linalg.svd(units - units.mean(0, keepdims=True), full_matrices=False)
-    plane = np.zeros((len(vectors), 2), dtype=np.float32)
-    plane[:, : min(2, len(s))] = (u * s)[:, :2]
-    return plane
 
 
 class LargeMap(Chart):

@@ -96,16 +96,11 @@ def dimensions(frame: pd.DataFrame) -> Chart:
         bounds = pd.concat([bounds, bound.assign(line=name, value=bound[column])[columns]])
     limits = [0.8 * bounds["value"].min(), 1.2 * bounds["value"].max()]
     x = alt.X("dimension:Q", title="dimension of the sketch").scale(type="log", base=2, nice=False)
-    y = alt.Y("value:Q", title="effective number of gradients")
-    chart = alt.Chart(bounds).mark_line(point=True)
-    chart = chart.encode(
-        x=x.axis(values=sorted(frame["dimension"].unique()), format="d"),
-        y=y.scale(type="log", domain=limits, nice=False),
-        tooltip=["line", "dimension", *tips(".4g", "value")],
-        **series("line", "score"),
-    )
+    x = x.axis(values=sorted(frame["dimension"].unique()), format="d")
+    scale, look = {"type": "log", "domain": limits, "nice": False}, series("line", "score")
+    style = {"names": ["value"], "form": ".4g", "look": look, "scale": scale, "mark": "line"}
     return Chart(
-        chart,
+        intervals(bounds, x, "effective number of gradients", **style),
         "What the dimension of the sketch does to the score",
         "The same examples, sketched to more and more numbers. Few numbers lower G-Vendi; “expected” is what "
         "they would leave of unrelated gradients. The order-2 score of two independent sketches is free of "

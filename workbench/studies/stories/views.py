@@ -7,7 +7,6 @@ import ipywidgets
 import pandas as pd
 
 from workbench.charts.intervals import intervals
-from workbench.charts.parts import tips
 from workbench.charts.theme import series
 from workbench.charts.view import Chart, Explorer, Table, Texts
 from workbench.corpora.stories import FEATURES, PLOTS, WORDS, Story, grade, words, write_story
@@ -104,15 +103,10 @@ def diversity_chart(summary: pd.DataFrame) -> Chart:
 
 def coverage_chart(curve: pd.DataFrame) -> Chart:
     """Share of the word list met, by number of stories read."""
-    lines = alt.Chart(curve).mark_line(point=True)
-    lines = lines.encode(
-        x=alt.X("stories:Q", title="stories read (log scale)").scale(type="log"),
-        y=alt.Y("share:Q", title="share of the listed words met").axis(format="%"),
-        tooltip=["set", "stories", *tips(".1%", "share")],
-        **series("set", "set"),
-    )
+    x = alt.X("stories:Q", title="stories read (log scale)").scale(type="log")
+    style = {"names": ["share"], "form": ".1%", "look": series("set", "set"), "mark": "line"}
     return Chart(
-        lines,
+        intervals(curve, x, "share of the listed words met", **style),
         "Words met along the way",
         "The steeper a curve, the sooner a reader of these stories meets new words of the list.",
     )

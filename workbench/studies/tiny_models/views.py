@@ -5,7 +5,7 @@ import ipywidgets
 import pandas as pd
 
 from workbench.charts.intervals import intervals
-from workbench.charts.parts import axis_order, panels, same_color, tips
+from workbench.charts.parts import axis_order, panels, same_color
 from workbench.charts.theme import series
 from workbench.charts.view import Chart, Explorer, Table, Texts, View, menu
 from workbench.corpora.stories import grade
@@ -34,14 +34,10 @@ def loss_view(curves: pd.DataFrame, losses: pd.DataFrame) -> View:
         final = summary(losses, ["nats_per_token", "bits_per_byte"])
         return Table(final, title, "Each story is scored by itself; intervals are over stories.")
     ends = summary(losses, ["nats_per_token"]).assign(tokens=curves["tokens"].max() * 1.03)
-    lines = alt.Chart(curves[curves["tokens"] > 0]).mark_line(point=True)
-    look = series("model", "model")
-    lines = lines.encode(
-        x=alt.X("tokens:Q", title="tokens read").axis(format="~s"),
-        y=alt.Y("held_out_nats:Q", title="held-out loss (nats per token)").scale(zero=False),
-        tooltip=["model", "tokens", *tips(".3f", "held_out_nats")],
-        **look,
-    )
+    read, look = curves[curves["tokens"] > 0], series("model", "model")
+    x = alt.X("tokens:Q", title="tokens read").axis(format="~s")
+    style = {"names": ["held_out_nats"], "look": look, "scale": {"zero": False}, "mark": "line"}
+    lines = intervals(read, x, "held-out loss (nats per token)", **style)
     bars = alt.Chart(ends).mark_rule(strokeWidth=3)
     bars = bars.encode(same_color(look, alt.Stroke), x="tokens:Q", y="low:Q", y2="high:Q")
     return Chart(
@@ -157,10 +153,10 @@ def copying(measured: pd.DataFrame) -> Chart:
     )
 
 
-def longest_copies(found: pd.DataFrame) -> Table:
+def longest_copies(copies: pd.DataFrame) -> Table:
     """The longest verbatim copies (columns model, words, text)."""
     return Table(
-        found,
+        copies,
         "The longest verbatim copies",
         "Runs of words that a completion has in common with one training story, longest first.",
     )
