@@ -93,9 +93,9 @@ def generate(
 
 # ------------------------------------------------------------------------------- what one process does
 def _problems(data: str) -> Any:
-    from workbench.studies.prismatic import data as prismatic_data
+    from workbench.studies.prismatic.data import read_examples
 
-    return prismatic_data.corpus(SimpleNamespace(data=data), None)
+    return read_examples(data)
 
 
 def _sketch(data: str, model: str, folder: Path, settings: dict[str, Any], device: str, part: Any) -> None:

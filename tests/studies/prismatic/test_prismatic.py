@@ -1,5 +1,6 @@
 """What 09 measures and claims: facts and sets that are what they say, known correlations, students."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,16 +9,18 @@ import pytest
 
 from workbench.corpora.problems import draw, templates
 from workbench.engine import models
+from workbench.engine.loading import load
 from workbench.engine.sampling.sampler import Completion
 from workbench.errors import UserError
 from workbench.measures.statistics import spearman
 from workbench.measures.vendi import vendi_from_features
 from workbench.studies.common import word_problems
-from workbench.studies.prismatic import data, experiment, students, subsets
+from workbench.studies.prismatic import clusters, data, experiment, results, students, subsets
 from workbench.studies.prismatic.generators import Item
+from workbench.studies.prismatic.method import ARMS, Proxy, gradients
 
-COURSE = word_problems.StudentConfig("tiny:0.1M", base_steps=60, steps=2, batch_size=8, asked=6)
-SIZES = data.Sizes(COURSE, corpus=60, subsets=6, n=20, first=12, target=20, per_round=12, seeds=2)
+STUDENT = word_problems.StudentConfig("tiny:0.1M", base_steps=60, steps=2, batch_size=8, n_test=6)
+SIZES = data.Sizes(STUDENT, corpus=60, subsets=6, n=20, first=12, target=20, per_round=12, seeds=2)
 
 
 def settings(**changed):
@@ -29,17 +32,17 @@ def settings(**changed):
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     folder = tmp_path_factory.mktemp("base") / "model"
-    return word_problems.base(folder, COURSE, settings(), lambda **_: None)
+    return word_problems.base(folder, STUDENT, "embedded", 0, lambda **_: None)
 
 
 @pytest.fixture(scope="module")
 def proxy(base):
-    return word_problems.proxy(base, settings())
+    return Proxy(*load(base, "cpu"), dimension=256)
 
 
 # ------------------------------------------------------------------------------- examples and measures
 def test_the_embedded_corpus_is_skewed_and_holds_twins():
-    frame = data.corpus(settings(), SIZES)
+    frame = data.corpus("embedded", SIZES.corpus, 0)
     assert len(frame) == 60
     assert frame["id"].is_unique
     assert set(frame["template"]) <= set(templates())
@@ -53,31 +56,31 @@ def test_the_embedded_corpus_is_skewed_and_holds_twins():
 def test_given_problems_take_the_place_of_embedded_ones(tmp_path):
     path = tmp_path / "some.jsonl"
     path.write_text('{"question": "How many is 2 + 2?", "answer": "2 + 2 = 4\\n#### 4"}\n')
-    frame = data.corpus(settings(data=f"gsm8k:{path}"), SIZES)
+    frame = data.corpus(f"gsm8k:{path}", SIZES.corpus, 0)
     assert frame.iloc[0]["prompt"] == "How many is 2 + 2?"
     assert frame.iloc[0]["completion"].startswith(" 2 + 2 = 4")
     with pytest.raises(UserError):
-        data.corpus(settings(data=str(tmp_path / "none.jsonl")), SIZES)
+        data.corpus(str(tmp_path / "none.jsonl"), SIZES.corpus, 0)
 
 
 def test_an_empty_answer_stays_empty_and_is_refused_by_its_name(proxy, tmp_path):
     path = tmp_path / "some.jsonl"
     path.write_text('{"question": "How many is 2 + 2?", "answer": "4"}\n{"question": "Why?", "answer": ""}\n')
-    frame = data.corpus(settings(data=str(path)), SIZES)
+    frame = data.read_examples(str(path))
     assert frame["completion"].tolist() == [" The answer is 4.", ""]
     with pytest.raises(UserError, match="Example some:2 has an empty completion"):
-        data.gradients(tmp_path / "gradients", proxy, frame, settings())
+        gradients(tmp_path / "gradients", proxy, frame)
 
 
 def test_what_would_fail_after_the_training_of_the_base_is_refused_before():
     for wrong, message in (({"dimension": 0}, "dimension=0"), ({"chat": True}, "no chat template")):
         with pytest.raises(UserError, match=message):
-            data.sizes(settings(**wrong))
+            data.choose_sizes(settings(**wrong))
 
 
 def test_one_example_is_one_cluster():
-    frame = subsets.as_examples(draw(1, 0))
-    points, table = data.clusters(np.ones((1, 4), dtype=np.float32), frame, 0)
+    frame = data.as_examples(draw(1, 0))
+    points, table = clusters.cluster(np.ones((1, 4), dtype=np.float32), frame, 0)
     assert points["cluster"].tolist() == [0]
     assert table["size"].tolist() == [1]
 
@@ -92,8 +95,8 @@ def test_more_kinds_of_problems_raise_g_vendi_and_copies_do_not(proxy):
     kinds = word_problems.two_steps()[::6][:24]
 
     def score(problems):
-        frame = subsets.as_examples(problems)
-        return vendi_from_features(data.sketch(*proxy, subsets.pairs_of(frame), dimension=256).vectors)
+        frame = data.as_examples(problems)
+        return vendi_from_features(proxy.sketch(data.pairs_of(frame)))
 
     one = draw(24, 1, templates=kinds[:1])
     union = [draw(1, seed, templates=[kind])[0] for seed, kind in enumerate(kinds)]
@@ -103,9 +106,9 @@ def test_more_kinds_of_problems_raise_g_vendi_and_copies_do_not(proxy):
 
 
 def test_the_card_holds_the_score_below_its_cap(proxy, tmp_path):
-    examples = data.corpus(settings(), SIZES)
-    vectors, about = data.gradients(tmp_path / "g", proxy, examples, settings())
-    card = data.card(vectors, about, examples).set_index("measure")
+    examples = data.corpus("embedded", SIZES.corpus, 0)
+    vectors, losses = gradients(tmp_path / "g", proxy, examples)
+    card = results.card(vectors, losses, examples).set_index("measure")
     assert (
         1
         < card.loc["G-Vendi", "low"]
@@ -114,12 +117,12 @@ def test_the_card_holds_the_score_below_its_cap(proxy, tmp_path):
     )
     assert card.loc["unrelated gradients would score", "value"] < 60
     assert card.loc["perplexity", "value"] == pytest.approx(
-        np.exp(np.average(about["loss"], weights=about["n_tokens"]))
+        np.exp(np.average(losses["loss"], weights=losses["n_tokens"]))
     )
 
 
 def test_two_sketches_free_the_score_of_order_2_from_the_dimension(proxy):
-    frame = data.by_dimension(proxy, data.corpus(settings(), SIZES), settings())
+    frame = results.by_dimension(proxy, data.corpus("embedded", SIZES.corpus, 0))
     score = frame.pivot(index="dimension", columns="method", values="score")
     assert score.loc[32, "G-Vendi"] < score.loc[128, "G-Vendi"] < score.loc[4096, "G-Vendi"]
     assert score.loc[1024, "order 2, two sketches"] == pytest.approx(score.loc[4096, "order 2"], rel=0.05)
@@ -127,25 +130,25 @@ def test_two_sketches_free_the_score_of_order_2_from_the_dimension(proxy):
 
 
 def test_identical_examples_score_one_and_still_cluster(proxy, tmp_path):
-    examples = data.corpus(settings(), SIZES).head(1)
+    examples = data.corpus("embedded", SIZES.corpus, 0).head(1)
     examples = pd.concat([examples] * 12, ignore_index=True).assign(id=[str(number) for number in range(12)])
-    vectors, about = data.gradients(tmp_path / "g", proxy, examples, settings())
-    assert data.card(vectors, about, examples)["value"][0] == pytest.approx(1, abs=1e-5)
-    points, clusters = data.clusters(vectors, examples, 0, fraction=0.2)
-    assert clusters["size"].sum() == 12
+    vectors, losses = gradients(tmp_path / "g", proxy, examples)
+    assert results.card(vectors, losses, examples)["value"][0] == pytest.approx(1, abs=1e-5)
+    points, table = clusters.cluster(vectors, examples, 0, fraction=0.2)
+    assert table["size"].sum() == 12
     assert points["contribution"].abs().max() < 1e-5
 
 
 def test_points_add_up_to_the_score_and_clusters_to_the_points(proxy, tmp_path):
-    examples = data.corpus(settings(), SIZES)
-    vectors, _ = data.gradients(tmp_path / "g", proxy, examples, settings())
-    points, clusters = data.clusters(vectors, examples, 0, fraction=0.1)
+    examples = data.corpus("embedded", SIZES.corpus, 0)
+    vectors, _ = gradients(tmp_path / "g", proxy, examples)
+    points, table = clusters.cluster(vectors, examples, 0, fraction=0.1)
     assert np.exp(points["contribution"].mean()) == pytest.approx(vendi_from_features(vectors), rel=1e-6)
-    assert clusters["size"].sum() == len(points)
-    assert clusters["density"].between(-1, 1).all()
-    for row in clusters.itertuples():
+    assert table["size"].sum() == len(points)
+    assert table["density"].between(-1, 1).all()
+    for row in table.itertuples():
         assert row.exemplar in set(points.loc[points["cluster"] == row.cluster, "text"])
-    pairs = data.redundant(vectors, examples, 3)
+    pairs = clusters.redundant(vectors, examples, 3)
     assert pairs["cosine"].is_monotonic_decreasing
 
 
@@ -185,7 +188,7 @@ def tracked(n=30, noise=0.0):
         )
         for i, share in enumerate(accuracy)
     ]
-    return subsets.against_accuracy(pd.concat(frames, ignore_index=True), pd.concat(answers))
+    return results.against_accuracy(pd.concat(frames, ignore_index=True), pd.concat(answers))
 
 
 def test_correlations_and_their_difference_are_those_of_scipy():
@@ -193,9 +196,9 @@ def test_correlations_and_their_difference_are_those_of_scipy():
     table = frame.pivot(index="subset", columns="measure", values="value")
     accuracy = frame.drop_duplicates("subset").set_index("subset")["accuracy"].loc[table.index]
     rho = {name: spearman(table[name], accuracy).value for name in table}
-    rows = subsets.correlations(frame).set_index("measure")
+    rows = results.correlations(frame).set_index("measure")
     assert rows.loc["G-Vendi", "rho"] == pytest.approx(rho["G-Vendi"])
-    found = subsets.better_tracked(frame, "G-Vendi", "embedding Vendi")
+    found = results.better_tracked(frame, "G-Vendi", "embedding Vendi")
     assert found.value == pytest.approx(rho["G-Vendi"] - rho["embedding Vendi"])
     assert found.low < found.value < found.high
     assert found.n == 30
@@ -203,12 +206,12 @@ def test_correlations_and_their_difference_are_those_of_scipy():
 
 @pytest.mark.filterwarnings("error")
 def test_students_that_all_fail_rank_nothing():
-    found = subsets.better_tracked(tracked().assign(accuracy=0.0), "G-Vendi", "embedding Vendi")
+    found = results.better_tracked(tracked().assign(accuracy=0.0), "G-Vendi", "embedding Vendi")
     assert np.isnan([found.value, found.low, found.high]).all()
 
 
 def test_claims_about_sets_are_positive_where_g_vendi_foretells():
-    claims = {claim.name: claim for claim in subsets.claims(tracked())}
+    claims = {claim.name: claim for claim in results.subset_claims(tracked())}
     assert claims["gvendi-tracks-accuracy"].effect == pytest.approx(1)
     assert claims["gvendi-beats-embeddings"].low > 0
 
@@ -216,7 +219,7 @@ def test_claims_about_sets_are_positive_where_g_vendi_foretells():
 @pytest.mark.parametrize("n_subsets", [1, 5, -2])
 def test_too_few_sets_for_a_correlation_are_refused(n_subsets):
     with pytest.raises(UserError, match="too few"):
-        data.sizes(settings(n_subsets=n_subsets))
+        data.choose_sizes(settings(n_subsets=n_subsets))
 
 
 # ------------------------------------------------------------------------------- students
@@ -249,52 +252,51 @@ def test_an_answer_is_right_only_as_the_last_sentence_says_it():
         def sample(self, prompts, params):
             return [[Completion(text, [], [], "stop")] for text in texts]
 
-    assert students.is_right(Says(), problems).tolist() == [True, False, False]
+    table = students.grade_student(Says(), {"unseen": problems}, chat=False)
+    assert table["right"].tolist() == [True, False, False]
 
 
 def test_students_are_trained_once_and_the_rest_goes_on(base, tmp_path):
     sets = {
         name: [word_problems.pair(problem) for problem in draw(8, seed)] for seed, name in enumerate("ab")
     }
-    first = students.train_all(tmp_path / "s", base, {"a": sets["a"]}, COURSE, seed=0)
+    first = students.train_students(tmp_path / "s", base, {"a": sets["a"]}, STUDENT, seed=0)
     time = (tmp_path / "s" / "a" / "right.parquet").stat().st_mtime_ns
-    both = students.train_all(tmp_path / "s", base, sets, COURSE, seed=0)
+    both = students.train_students(tmp_path / "s", base, sets, STUDENT, seed=0)
     assert (tmp_path / "s" / "a" / "right.parquet").stat().st_mtime_ns == time
     assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["a", "b"]
     assert both[both["student"] == "a"].reset_index(drop=True).equals(first)
-    assert both.groupby(["student", "kind"]).size().eq(COURSE.asked).all()
+    assert both.groupby(["student", "kind"]).size().eq(STUDENT.n_test).all()
 
 
 def test_a_given_model_is_the_students_base():
-    assert word_problems.base(None, COURSE, settings(model="some/folder"), None) == "some/folder"
+    assert word_problems.base(None, STUDENT, "some/folder", 0, None) == "some/folder"
 
 
 # ------------------------------------------------------------------------------- pools
 def test_pools_of_all_arms_grow_from_one_beginning_and_a_second_call_goes_on(proxy, tmp_path):
-    write = experiment.generator(settings())
-    grown = experiment.grow_all(tmp_path / "p", write, proxy, SIZES, settings())
-    assert set(grown.pools) == {f"{arm}-{seed}" for arm in experiment.ARMS for seed in (0, 1)}
+    generate = experiment.generator("embedded", "cpu")
+    grown = experiment.grow_pools(tmp_path / "p", "embedded", generate, proxy, SIZES, 0)
+    assert set(grown.pools) == {f"{arm}-{seed}" for arm in ARMS for seed in (0, 1)}
     for name, pool in grown.pools.items():
         start = [item for item in pool if item.round == 0]
-        assert start == experiment.beginning(settings(), SIZES.first, int(name[-1]))
-    again = experiment.grow_all(
-        tmp_path / "p", None, None, SIZES, settings()
-    )  # nothing is left to write or read
+        assert start == data.first_pool("embedded", SIZES.first, 0, int(name[-1]))
+    again = experiment.grow_pools(tmp_path / "p", "embedded", None, Proxy(None, None), SIZES, 0)
     assert again.rounds.equals(grown.rounds)
-    counts = experiment.reasons(grown.decisions)
+    counts = results.reasons(grown.decisions)
     assert counts["count"].sum() == len(grown.decisions)
     accepted = counts.loc[counts["reason"] == "accepted", "count"].sum()
     assert accepted == sum(len(pool) - SIZES.first for pool in grown.pools.values())
-    filled = experiment.filled(grown.pools, proxy, settings(), k=4)
+    filled = experiment.cluster_sizes(grown.pools, proxy, 0, k=4)
     last = filled.groupby(["arm", "round"])["size"].sum().groupby("arm").last()
-    assert all(last[arm] == len(grown.pools[f"{arm}-0"]) for arm in experiment.ARMS)
+    assert all(last[arm] == len(grown.pools[f"{arm}-0"]) for arm in ARMS)
 
 
 def test_a_beginning_is_of_few_kinds_and_skewed():
-    counts = pd.Series([item.source for item in experiment.beginning(settings(), 300, 1)]).value_counts()
-    assert len(counts) <= experiment.KINDS
+    counts = pd.Series([item.source for item in data.first_pool("embedded", 300, 0, 1)]).value_counts()
+    assert len(counts) <= data.KINDS
     assert counts.iloc[0] > 3 * counts.iloc[-1]
-    assert experiment.beginning(settings(), 300, 1) != experiment.beginning(settings(), 300, 2)
+    assert data.first_pool("embedded", 300, 0, 1) != data.first_pool("embedded", 300, 0, 2)
 
 
 def test_growth_is_told_relative_to_the_first_pool_where_all_seeds_have_come():
@@ -303,7 +305,7 @@ def test_growth_is_told_relative_to_the_first_pool_where_all_seeds_have_come():
     ]
     rows.append(("prismatic", 0, 2, 50))
     rounds = pd.DataFrame(rows, columns=["arm", "seed", "round", "g_vendi_equal"]).assign(n=5)
-    assert experiment.relative(rounds)["g_vendi"].tolist() == [1, 2]
+    assert results.relative(rounds)["g_vendi"].tolist() == [1, 2]
 
 
 def test_claims_about_pools_are_paired_by_seed_and_positive_for_our_arm():
@@ -313,47 +315,46 @@ def test_claims_about_pools_are_paired_by_seed_and_positive_for_our_arm():
     outcome = pd.DataFrame(rows, columns=["arm", "seed", "accuracy"])
     rounds = outcome.rename(columns={"accuracy": "g_vendi"}).assign(round=1, n=20)
     rounds["g_vendi"] = np.exp(rounds["g_vendi"])
-    claims = {claim.name: claim for claim in experiment.claims(outcome, rounds)}
+    claims = {claim.name: claim for claim in results.pool_claims(outcome, rounds)}
     for kind in ("prismatic-more-diverse-than", "prismatic-teaches-more-than"):
         assert claims[f"{kind}-random"].effect == pytest.approx(1)
         assert claims[f"{kind}-embedding"].effect == pytest.approx(-1)
         assert claims[f"{kind}-random"].n == 3
     rounds.loc[0, "n"] = 19  # an arm that stopped early is no comparison
-    short = {claim.name: claim for claim in experiment.claims(outcome, rounds)}
+    short = {claim.name: claim for claim in results.pool_claims(outcome, rounds)}
     assert short["prismatic-more-diverse-than-random"].n == 2
     assert short["prismatic-teaches-more-than-random"].n == 2
     rounds.loc[rounds["arm"] == "random", "n"] = 19
-    none = {claim.name: claim for claim in experiment.claims(outcome, rounds)}
+    none = {claim.name: claim for claim in results.pool_claims(outcome, rounds)}
     assert none["prismatic-teaches-more-than-random"].n == 0
     assert np.isnan(none["prismatic-teaches-more-than-random"].low)
 
 
 def test_an_item_too_long_for_the_proxy_is_cut_and_an_empty_one_is_named(proxy):
     long = Item("random-3-7", "How many?", "many " * 400, "1", "sampler", 3)
-    assert np.linalg.norm(experiment.gradients_of(proxy, settings())([long])) == pytest.approx(1, abs=1e-5)
+    assert np.linalg.norm(proxy.of_items([long])) == pytest.approx(1, abs=1e-5)
     broken = Item("random-3-8", "", "", "1", "sampler", 3)
     with pytest.raises(UserError, match="Example random-3-8"):
-        experiment.gradients_of(proxy, settings(chat=True))([broken])
+        replace(proxy, chat=True).of_items([broken])
 
 
 def test_a_generator_that_does_not_exist_is_named():
     with pytest.raises(UserError, match="no sampler 'vlm'"):
-        experiment.generator(settings(generator="vlm:x"))
+        experiment.generator("vlm:x", "cpu")
 
 
 def test_a_proxy_of_random_weights_reads_the_same_gradients_on_every_call(proxy, tmp_path):
-    examples = data.corpus(settings(), SIZES).head(10)
-    first, _ = data.gradients(tmp_path / "a", proxy, examples, settings())
-    model, tokenizer = proxy
-    again, _ = data.gradients(tmp_path / "b", (model, tokenizer), examples, settings())
+    examples = data.corpus("embedded", SIZES.corpus, 0).head(10)
+    first, _ = gradients(tmp_path / "a", proxy, examples)
+    again, _ = gradients(tmp_path / "b", replace(proxy), examples)
     assert np.array_equal(first, again)
-    other = models.build(model.config, seed=5)
+    other = models.build(proxy.model.config, seed=5)
     with pytest.raises(UserError, match="another model"):
-        data.gradients(tmp_path / "a", (other, tokenizer), examples, settings())
+        gradients(tmp_path / "a", replace(proxy, model=other), examples)
 
 
 def test_sketches_that_are_not_there_are_refused_before_anything_is_made(tmp_path):
-    assert data.sketch_folder(tmp_path / "own", SimpleNamespace(sketches="here")) == tmp_path / "own"
-    assert data.sketch_folder(tmp_path / "own", SimpleNamespace(sketches=str(tmp_path))) == tmp_path
+    assert data.sketch_folder(tmp_path / "own", "here") == tmp_path / "own"
+    assert data.sketch_folder(tmp_path / "own", str(tmp_path)) == tmp_path
     with pytest.raises(UserError, match=r"no folder .*/none: `workbench sketch` fills one"):
-        data.sketch_folder(tmp_path / "own", SimpleNamespace(sketches=str(tmp_path / "none")))
+        data.sketch_folder(tmp_path / "own", str(tmp_path / "none"))

@@ -15,10 +15,10 @@ from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.measures.vendi import vendi_from_features
-from workbench.studies.prismatic import generators, method
+from workbench.studies.prismatic import generators, method, selection, vectors
 from workbench.studies.prismatic.generators import Candidate, Item
 from workbench.studies.prismatic.method import Growth, grow
-from workbench.studies.prismatic.selection import far, rule, sparse
+from workbench.studies.prismatic.selection import outliers, rule, sparse
 
 torch.set_num_threads(1)
 WORDS = (
@@ -101,12 +101,12 @@ def test_sparse_clusters_are_the_smallest_share_and_their_ties():
     [("abc", []), ("aab", [0, 1]), ("aba", [0, 2]), ("aaa", [0, 1, 2]), ("aabb", []), ("", [])],
 )
 def test_solutions_that_disagree_are_dropped(answers, kept):
-    assert generators.agreeing(list(answers), 2) == kept
+    assert selection.majority(list(answers), 2) == kept
 
 
 def test_attempts_without_an_answer_do_not_agree_with_each_other():
-    assert generators.agreeing([None, None, "7"], 2) == []
-    assert generators.agreeing(["a", "b", "c"], 1) == []  # any threshold: contradictions never all win
+    assert selection.majority([None, None, "7"], 2) == []
+    assert selection.majority(["a", "b", "c"], 1) == []  # any threshold: contradictions never all win
 
 
 def test_growing_where_the_pool_is_thin_raises_g_vendi_above_random_growth_at_equal_size():
@@ -160,8 +160,8 @@ def test_an_outlier_is_farther_from_all_centroids_than_the_pool_is_without_itsel
         usual.append(max(row @ each / np.linalg.norm(each) for each in centroids if each.any()))
     closest = (new @ crowds.centroids.T).max(1)
     for quantile in (0.0, 0.02, 0.5):
-        assert (far(known, crowds, new, quantile) == (closest < np.quantile(usual, quantile))).all()
-    assert far(known, crowds, new, 0.02).sum() > 0
+        assert (outliers(known, crowds, new, quantile) == (closest < np.quantile(usual, quantile))).all()
+    assert outliers(known, crowds, new, 0.02).sum() > 0
 
 
 # ------------------------------------------------------------------------------- gates and log
@@ -315,7 +315,7 @@ def drawn():
 
 def test_the_grammar_imitates_its_examples_by_the_shares_it_states(drawn):
     example = drawn[0]
-    written = generators.embedded(slip=0.0)([example], 1_500, 0)
+    written = generators.from_grammar(slip=0.0)([example], 1_500, 0)
     repeated = [each for each in written if each.problem.endswith(example.problem)]
     fresh = [each for each in written if not each.problem.endswith(example.problem)]
     halves = [len(set(each.source.split("/")) & set(example.source.split("/"))) for each in fresh]
@@ -328,20 +328,20 @@ def test_the_grammar_imitates_its_examples_by_the_shares_it_states(drawn):
 
 
 def test_the_grammars_solver_is_right_but_for_its_slips(drawn):
-    written = generators.embedded(attempts=3, slip=0.2)(drawn, 600, 0)
-    right = {each.problem: each for each in generators.embedded(slip=0.0)(drawn, 600, 0)}
+    written = generators.from_grammar(attempts=3, slip=0.2)(drawn, 600, 0)
+    right = {each.problem: each for each in generators.from_grammar(slip=0.0)(drawn, 600, 0)}
     pairs = [(each, right[each.problem].answers[0]) for each in written]
     wrong = np.mean([answer != truth for each, truth in pairs for answer in each.answers])
     assert wrong == pytest.approx(0.2, abs=0.03)
     kept = [
-        (each, places[0], truth) for each, truth in pairs if (places := generators.agreeing(each.answers, 2))
+        (each, places[0], truth) for each, truth in pairs if (places := selection.majority(each.answers, 2))
     ]
     after = np.mean([each.answers[place] != truth for each, place, truth in kept])
     assert after < 0.05  # the rule mends most, and cannot see two slips that agree
 
 
 def test_a_candidate_of_the_grammar_depends_on_its_place_and_the_seed_alone(drawn):
-    generate = generators.embedded(n_words=6, largest=15)
+    generate = generators.from_grammar(n_words=6, largest=15)
     assert generate(drawn, 30, 4)[:10] == generate(drawn, 10, 4)
     assert generate(drawn, 10, 4) != generate(drawn, 10, 5)
     assert generate([], 10, 0) == []
@@ -350,7 +350,7 @@ def test_a_candidate_of_the_grammar_depends_on_its_place_and_the_seed_alone(draw
 @pytest.mark.parametrize("arm", method.ARMS)
 def test_every_arm_grows_the_grammars_pool(drawn, arm):
     growth = Growth(target=90, per_round=48)
-    grown, decisions, rounds = grow(arm, drawn, generators.embedded(slip=0.2), method.by_ngrams, growth)
+    grown, decisions, rounds = grow(arm, drawn, generators.from_grammar(slip=0.2), vectors.by_ngrams, growth)
     assert len(grown) == 90
     assert {"no agreement", "same text"} <= set(decisions["reason"])
     assert decisions.groupby("round").size().tolist() == rounds["proposed"].tolist()[1:]
@@ -368,7 +368,7 @@ def test_gradients_of_a_model_drive_the_loop_and_are_taken_once_an_item(drawn):
         return sketch(model, tokenizer, pairs, dimension=128).vectors
 
     growth = Growth(target=90, per_round=30, most_rounds=3)
-    grown, decisions, rounds = grow("prismatic", drawn, generators.embedded(), gradients, growth)
+    grown, decisions, rounds = grow("prismatic", drawn, generators.from_grammar(), gradients, growth)
     assert len(asked) == len({(each.problem, each.solution) for each in asked})
     assert rounds["g_vendi"].iloc[-1] == pytest.approx(vendi_from_features(gradients(grown)), rel=1e-3)
     assert decisions["similarity"].between(-1, 1).sum() == (decisions["cluster"] >= 0).sum() > 0
@@ -428,7 +428,7 @@ def test_an_untrained_model_as_sampler_brings_nothing_in_and_breaks_nothing(draw
     config = models.config("tiny:0.1M", len(tokenizer), context=512)
     sampler = TransformersSampler(models.build(config, 0), tokenizer)
     generate = generators.from_sampler(sampler, shots=2, max_tokens=24)
-    grown, decisions, rounds = grow("prismatic", drawn, generate, method.by_ngrams, Growth(100, per_round=6))
+    grown, decisions, rounds = grow("prismatic", drawn, generate, vectors.by_ngrams, Growth(100, per_round=6))
     assert grown == drawn
     assert len(decisions) == 6
     assert set(decisions["reason"]) <= {"not readable", "no agreement"}
@@ -455,8 +455,8 @@ def test_the_answer_is_the_last_number_exactly(solution, answer):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: generators.embedded(attempts=0),
-        lambda: generators.embedded(slip=1.5),
+        lambda: generators.from_grammar(attempts=0),
+        lambda: generators.from_grammar(slip=1.5),
         lambda: generators.from_sampler(None, shots=0),
         lambda: generators.from_sampler(None, attempts=0),
     ],

@@ -12,6 +12,7 @@ from scipy import stats
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 from workbench.studies.prismatic import gradient_map, views
+from workbench.studies.prismatic.clusters import layout
 
 HOSTILE = f"{SCRIPT}{IMAGE}right\u202eto left"
 
@@ -34,22 +35,22 @@ def make_points(n=60, **columns):
 
 def test_a_layout_of_few_vectors_keeps_their_angles():
     vectors = np.array([[1, 0, 0], [5, 0, 0], [0, 2, 0], [0, 3, 0]], dtype=float)
-    places = gradient_map.layout(vectors, seed=0)
+    places = layout(vectors, seed=0).to_numpy()
     assert places.shape == (4, 2)
     np.testing.assert_allclose(places[[0, 2]], places[[1, 3]], atol=1e-6)  # length does not count
     assert np.linalg.norm(places[0] - places[2]) == pytest.approx(np.sqrt(2), abs=1e-5)
-    np.testing.assert_allclose(gradient_map.layout(np.ones((1, 5)), seed=0), [[0, 0]])
+    np.testing.assert_allclose(layout(np.ones((1, 5)), seed=0), [[0, 0]])
 
 
 @pytest.mark.parametrize("vectors", [np.zeros((0, 4)), np.zeros(4), np.full((20, 4), np.nan)])
 def test_a_layout_refuses_what_is_no_matrix_of_numbers(vectors):
     with pytest.raises(ValueError, match="finite numbers"):
-        gradient_map.layout(vectors, seed=0)
+        layout(vectors, seed=0)
 
 
 def test_without_umap_the_layout_still_comes(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
-    places = gradient_map.layout(np.random.default_rng(0).normal(size=(40, 6)), seed=0)
+    places = layout(np.random.default_rng(0).normal(size=(40, 6)), seed=0).to_numpy()
     assert places.shape == (40, 2)
     assert places.std(0).min() > 0
 
@@ -59,10 +60,10 @@ def test_umap_keeps_groups_together_its_seed_and_the_number_of_threads():
     random, threads = np.random.default_rng(0), torch.get_num_threads()
     group = np.repeat(np.arange(3), 20)
     vectors = 4 * np.eye(3, 16)[group] + random.normal(size=(60, 16)) / 2
-    places = gradient_map.layout(vectors, seed=1)
+    places = layout(vectors, seed=1).to_numpy()
     far = np.linalg.norm(places[:, None] - places[None], axis=-1) + 1e9 * np.eye(60)
     assert (group[far.argmin(1)] == group).all()
-    np.testing.assert_array_equal(places, gradient_map.layout(vectors, seed=1))
+    np.testing.assert_array_equal(places, layout(vectors, seed=1))
     assert torch.get_num_threads() == threads
 
 

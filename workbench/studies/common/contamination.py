@@ -1,4 +1,4 @@
-"""Whether questions that are asked were among those that were learnt."""
+"""Whether test questions were among those that a model was trained on."""
 
 from collections.abc import Collection
 
@@ -8,14 +8,14 @@ from workbench.measures.overlap import contamination
 GRAMS = 10  # words in a row that test questions are searched for in training
 
 
-def contamination_report(asked: Collection[str], learnt: Collection[str]) -> str:
-    """How many questions resemble one that is learnt, as a sentence.
+def contamination_report(test: Collection[str], training: Collection[str]) -> str:
+    """How many test questions resemble one of the training questions, as a sentence.
 
     Raises:
-        UserError: one of them is learnt.
+        UserError: both hold the same question.
     """
-    shared, alike = contamination(list(asked), list(learnt), GRAMS)
+    shared, alike = contamination(list(test), list(training), GRAMS)
     if shared:
         raise UserError(f"Training and test share {shared} questions: take them out of one of the two.")
-    sentence = f"{alike:,} of {len(asked):,} test questions share {GRAMS} words in a row with training"
+    sentence = f"{alike:,} of {len(test):,} test questions share {GRAMS} words in a row with training"
     return f"{sentence}, as variants of one question do" if alike else sentence

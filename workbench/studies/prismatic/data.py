@@ -1,42 +1,20 @@
-"""Gradient diversity (Jung et al. 2025, arXiv 2505.20161): what a training set can teach, as one number.
+"""What 09 reads: problems to score, the first pools that grow, and how much of everything there is."""
 
-G-Vendi is the effective number of directions in which the examples of a set would move a small proxy model:
-the Vendi score of their completion-loss gradients. Here it is computed for a set of problems, beside measures
-that look at the text; `subsets` holds all of them against what students learn, `synthesis` grows sets by it.
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.loaders.problems import load_problems
-from workbench.corpora.problems import draw, twin
-from workbench.engine.encoders import embed
-from workbench.engine.gradients.kmeans import spherical_kmeans
-from workbench.engine.gradients.per_example import fold, sketch
-from workbench.engine.gradients.sketch_files import read_sketches, sketch_file
+from workbench.corpora.problems import Problem, draw, twin
 from workbench.errors import UserError
-from workbench.measures.compression import compression_ratio
-from workbench.measures.gvendi import (
-    cap,
-    contributions,
-    cross_sketch,
-    projection_bias,
-    redundant_pairs,
-    vendi_interval,
-)
-from workbench.measures.vendi import vendi_from_features
-from workbench.studies.common.word_problems import LARGEST, StudentConfig, two_steps
-from workbench.studies.prismatic.subsets import as_examples, ngram_entropy, pairs_of, perplexity, texts_of
+from workbench.studies.common.word_problems import LARGEST, Pair, StudentConfig, pair, two_steps
+from workbench.studies.prismatic.generators import Item, answer_in, items
 
-Proxy = tuple[PreTrainedModel, PreTrainedTokenizerFast]
-
-DIMENSIONS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
+KINDS = 16  # of problems in a first pool
 
 
 @dataclass(frozen=True)
@@ -44,7 +22,7 @@ class Sizes:
     """How much is drawn, trained and grown.
 
     Attributes:
-        course: of the base and its students.
+        student: how the base and its students are trained and tested.
         corpus: problems that the score, the map and the clusters are about.
         subsets: training sets of the comparison, of `n` problems each.
         n: problems of a set.
@@ -54,7 +32,7 @@ class Sizes:
         seeds: pools grown by each arm.
     """
 
-    course: StudentConfig
+    student: StudentConfig
     corpus: int
     subsets: int
     n: int
@@ -73,7 +51,7 @@ SIZES = {
 }
 
 
-def sizes(params: Any) -> Sizes:
+def choose_sizes(params: Any) -> Sizes:
     """The profile's sizes; `n_subsets` replaces what it names.
 
     Raises:
@@ -93,142 +71,73 @@ def sizes(params: Any) -> Sizes:
     return replace(chosen, subsets=params.n_subsets)
 
 
-# ------------------------------------------------------------------------------- examples
-def corpus(params: Any, sizes: Sizes) -> pd.DataFrame:
-    """The examples to score: columns id, prompt, completion, template.
-
-    Embedded: problems as a generator left alone would write them, few templates often and many rarely, one in
-    ten a twin of an earlier one with other numbers. Else a file of problems (`corpora.loaders.problems`).
-    """
-    if params.data != "embedded":
-        given = load_problems(params.data)
-        rows = [
-            (each.id, each.question, each.completion and f" {each.completion}", "given") for each in given
-        ]
-        return pd.DataFrame(rows, columns=["id", "prompt", "completion", "template"])
-    names = two_steps()
-    Random(params.seed).shuffle(names)
-    weights = {name: 1 / (place + 3) for place, name in enumerate(names)}
-    drawn = draw(sizes.corpus * 9 // 10, params.seed, templates=weights, largest=LARGEST)
-    again = Random(params.seed + 1).sample(drawn, sizes.corpus - len(drawn))
-    return as_examples([*drawn, *(twin(problem, params.seed) for problem in again)])
-
-
-def gradients(
-    folder: Path, proxy: Proxy, examples: pd.DataFrame, params: Any
-) -> tuple[np.ndarray, pd.DataFrame]:
-    """Unit gradient vectors `[n, d]`, and the columns id, loss (nats per token), norm, n_tokens.
-
-    Kept in `folder`, where a call that was cut off goes on.
-    """
-    rows = zip(examples["id"], examples["prompt"], examples["completion"], strict=True)
-    sketch_file(
-        *proxy,
-        rows,
-        folder,
-        dimension=params.dimension,
-        seed=params.seed,
-        **settings(params),
-    )
-    ids, found = read_sketches(folder)
-    columns = {"id": ids, "loss": found.losses, "norm": found.norms, "n_tokens": found.n_tokens}
-    return found.vectors, pd.DataFrame(columns)
-
-
-def sketch_folder(own: Path, params: Any) -> Path:
-    """Where the sketches of the corpus are: the run's own folder, or the one that `sketches` names.
+def sketch_folder(here: Path, sketches: str) -> Path:
+    """Where the sketches of the corpus are: `here`, in the run, or the folder that `sketches` names.
 
     Raises:
         UserError: there is no such folder.
     """
-    if params.sketches == "here":
-        return own
-    if not Path(params.sketches).is_dir():
-        raise UserError(f"There is no folder {params.sketches}: `workbench sketch` fills one.")
-    return Path(params.sketches)
+    if sketches == "here":
+        return here
+    if not Path(sketches).is_dir():
+        raise UserError(f"There is no folder {sketches}: `workbench sketch` fills one.")
+    return Path(sketches)
 
 
-def settings(params: Any) -> dict[str, Any]:
-    """What `sketch` takes from the notebook's parameters."""
-    return {"method": params.method, "truncate": params.truncate, "chat": params.chat}
+# ------------------------------------------------------------------------------- examples to score
+def corpus(source: str, n: int, seed: int) -> pd.DataFrame:
+    """The examples to score: columns id, prompt, completion, template.
+
+    Embedded: n problems as a generator left alone would write them, few templates often and many rarely, one
+    in ten a twin of an earlier one with other numbers. Else a file of problems.
+    """
+    if source != "embedded":
+        return read_examples(source)
+    names = two_steps()
+    Random(seed).shuffle(names)
+    weights = {name: 1 / rank for rank, name in enumerate(names, 3)}
+    problems = draw(n * 9 // 10, seed, templates=weights, largest=LARGEST)
+    repeated = Random(seed + 1).sample(problems, n - len(problems))
+    return as_examples([*problems, *(twin(problem, seed) for problem in repeated)])
 
 
-# ------------------------------------------------------------------------------- measures
-def card(vectors: np.ndarray, about: pd.DataFrame, examples: pd.DataFrame) -> pd.DataFrame:
-    """What the set scores, with what bounds the score: columns measure, value, low, high, note."""
-    n, d = vectors.shape
-    texts = texts_of(examples)
-    gradient = vendi_interval(vectors)
-    flat = cap(n, d) * projection_bias(n, d)
+def read_examples(source: str) -> pd.DataFrame:
+    """The problems of a file (`corpora.loaders.problems`): columns id, prompt, completion, template."""
     rows = [
-        ("G-Vendi", gradient.value, gradient.low, gradient.high, f"{n:,} examples, sketched to d = {d:,}"),
-        ("highest it could be", cap(n, d), np.nan, np.nan, "min(n, d)"),
-        ("unrelated gradients would score", flat, np.nan, np.nan, "what the sketch leaves of the highest"),
-        ("embedding Vendi", vendi_from_features(embed(texts)), np.nan, np.nan, "TF-IDF and SVD of the texts"),
-        ("n-gram entropy", ngram_entropy(texts), np.nan, np.nan, "word pairs, bits"),
-        ("compression ratio", compression_ratio(texts), np.nan, np.nan, "higher: more repetition"),
-        ("perplexity", perplexity(about), np.nan, np.nan, "of the proxy, per completion token"),
+        (problem.id, problem.question, problem.completion and f" {problem.completion}", "given")
+        for problem in load_problems(source)
     ]
-    return pd.DataFrame(rows, columns=["measure", "value", "low", "high", "note"])
+    return pd.DataFrame(rows, columns=["id", "prompt", "completion", "template"])
 
 
-def by_dimension(proxy: Proxy, examples: pd.DataFrame, params: Any) -> pd.DataFrame:
-    """Scores of the first 256 examples by the sketch's dimension: columns dimension, score, expected, cap,
-    method.
+def as_examples(problems: Sequence[Problem], prefix: str = "") -> pd.DataFrame:
+    """Problems as examples to learn: columns id, prompt, completion, template."""
+    rows = [(f"{prefix}{i}", *pair(problem), problem.template) for i, problem in enumerate(problems)]
+    return pd.DataFrame(rows, columns=["id", "prompt", "completion", "template"])
 
-    The score of order 2 is computed twice: as it stands, and from two independent sketches.
+
+def pairs_of(examples: pd.DataFrame) -> list[Pair]:
+    """Prompts and completions."""
+    return list(zip(examples["prompt"], examples["completion"], strict=True))
+
+
+def texts_of(examples: pd.DataFrame) -> list[str]:
+    """Prompt and completion as one text."""
+    return (examples["prompt"] + examples["completion"]).tolist()
+
+
+# ------------------------------------------------------------------------------- problems to grow from
+def first_pool(source: str, n: int, seed: int, repetition: int) -> list[Item]:
+    """A first pool: embedded problems of sixteen kinds, the k-th of them 1/k as often as the first.
+
+    Of given problems it is a random sample of those that have an answer.
     """
-    pairs, rows = pairs_of(examples.head(256)), []
-    largest = [
-        sketch(*proxy, pairs, dimension=DIMENSIONS[-1], seed=seed, **settings(params)).vectors
-        for seed in (params.seed, params.seed + 1)
-    ]
-    for d in DIMENSIONS:
-        one, two = (fold(vectors, d) for vectors in largest)
-        n = len(one)
-        bounds = (cap(n, d) * projection_bias(n, d), cap(n, d))
-        rows += [
-            (d, vendi_from_features(one), *bounds, "G-Vendi"),
-            (d, vendi_from_features(one, 2), np.nan, np.nan, "order 2"),
-            (d, cross_sketch(one, two), np.nan, np.nan, "order 2, two sketches"),
+    rng = Random(f"{seed}/{repetition}")
+    if source != "embedded":
+        answered = [problem for problem in load_problems(source) if problem.gold]
+        return [
+            Item(p.id, p.question, p.completion, answer_in(p.gold) or p.gold, "given", 0)
+            for p in rng.sample(answered, min(n, len(answered)))
         ]
-    return pd.DataFrame(rows, columns=["dimension", "score", "expected", "cap", "method"])
-
-
-# ------------------------------------------------------------------------------- the map
-def clusters(
-    vectors: np.ndarray, examples: pd.DataFrame, seed: int, fraction: float = 0.02
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Clusters of the gradients, and what each example adds.
-
-    Returns:
-        Points with columns cluster, template, text, contribution (nats); and clusters with columns cluster,
-        size, density (mean cosine to the centroid), exemplar (the text nearest to the centroid).
-    """
-    k = min(len(vectors), max(2, round(fraction * len(vectors))))
-    found = spherical_kmeans(vectors, k, seed=seed)
-    points = pd.DataFrame(
-        {
-            "cluster": found.labels,
-            "template": examples["template"],
-            "text": texts_of(examples),
-            "contribution": contributions(vectors),
-            "similarity": found.similarity,
-        }
-    )
-    nearest = points.loc[points.groupby("cluster")["similarity"].idxmax()].set_index("cluster")["text"]
-    sizes = points.groupby("cluster")["similarity"].agg(["size", "mean"])
-    table = sizes.rename(columns={"mean": "density"}).assign(exemplar=nearest).reset_index()
-    return points.drop(columns="similarity"), table
-
-
-def placed(layout: np.ndarray) -> pd.DataFrame:
-    """A layout `[n, 2]` as a table with columns x, y."""
-    return pd.DataFrame(layout, columns=["x", "y"])
-
-
-def redundant(vectors: np.ndarray, examples: pd.DataFrame, n: int = 6) -> pd.DataFrame:
-    """The pairs of examples whose gradients are most alike: columns text_a, text_b, cosine."""
-    texts = texts_of(examples)
-    rows = [(texts[i], texts[j], cosine) for i, j, cosine in redundant_pairs(vectors, n)]
-    return pd.DataFrame(rows, columns=["text_a", "text_b", "cosine"])
+    weights = {name: 1 / rank for rank, name in enumerate(rng.sample(two_steps(), KINDS), 1)}
+    return items(draw(n, rng.randrange(2**31), templates=weights, largest=LARGEST))

@@ -5,8 +5,7 @@ nothing but whether a problem could be read. Candidate i of a call depends on th
 """
 
 import re
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -17,6 +16,7 @@ from workbench.corpora.problems import Problem
 from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, fits, prompt_for
 from workbench.errors import UserError
 from workbench.measures.answers.grading import extract
+from workbench.studies.common.word_problems import Pair
 
 SAME, RELATED = 0.8, 0.15  # of new problems: the example's template; one that shares a half of it; else any
 REPEATED = 0.1  # of the grammar's candidates: an example again, word for word or behind a phrase
@@ -46,6 +46,16 @@ class Item:
     source: str
     round: int
 
+    @property
+    def pair(self) -> Pair:
+        """What a model reads: prompt and completion."""
+        return self.problem, " " + self.solution
+
+    @property
+    def text(self) -> str:
+        """Problem and solution, a line each."""
+        return f"{self.problem}\n{self.solution}"
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -72,22 +82,7 @@ Generate = Callable[[Sequence[Item], int, int], list[Candidate]]
 
 def items(drawn: Sequence[Problem]) -> list[Item]:
     """The grammar's problems as a pool to grow from, with their worked solutions."""
-    return [
-        Item(each.id, each.question, each.rationale(), str(each.answer), each.template, 0) for each in drawn
-    ]
-
-
-def agreeing(answers: Sequence[str | None], least: int) -> list[int]:
-    """Places of the solutions that give the most frequent answer: Jung et al. 2025, section 3, τ = `least`.
-
-    None when fewer than `least` agree, or when two answers are equally frequent. A missing answer agrees
-    with nothing. (The released code rounds its threshold down to one, which keeps solutions that contradict
-    each other.)
-    """
-    counts = Counter(answer for answer in answers if answer is not None).most_common(2)
-    if not counts or counts[0][1] < least or (len(counts) == 2 and counts[0][1] == counts[1][1]):
-        return []
-    return [place for place, answer in enumerate(answers) if answer == counts[0][0]]
+    return [Item(p.id, p.question, p.rationale(), str(p.answer), p.template, 0) for p in drawn]
 
 
 def answer_in(solution: str) -> str | None:
@@ -96,8 +91,17 @@ def answer_in(solution: str) -> str | None:
     return None if number is None else str(number.value)
 
 
+def _generators(seed: int, n: int) -> Iterator[np.random.Generator]:
+    return (np.random.default_rng([seed, number]) for number in range(n))
+
+
+def _check_attempts(attempts: int) -> None:
+    if attempts < 1:
+        raise UserError(f"Every problem has to be solved: choose attempts of 1 or more, not {attempts}.")
+
+
 # ------------------------------------------------------------------------------- the grammar
-def embedded(
+def from_grammar(
     *,
     templates: Sequence[str] | None = None,
     attempts: int = 3,
@@ -130,20 +134,20 @@ def embedded(
             source, solution = example.source, example.solution
         else:
             source = _template(example.source, known, rng)
-            drawn = problems.draw(1, int(rng.integers(2**31)), templates=[source], **drawing)[0]
-            text, solution = drawn.question, drawn.rationale()
+            problem = problems.draw(1, int(rng.integers(2**31)), templates=[source], **drawing)[0]
+            text, solution = problem.question, problem.rationale()
         solutions = tuple(_slipped(solution, slip, rng) for _ in range(attempts))
         return Candidate(text, source, solutions, tuple(map(answer_in, solutions)))
 
-    def generate(seeds: Sequence[Item], n: int, seed: int) -> list[Candidate]:
-        streams = (np.random.default_rng([seed, index]) for index in range(n if seeds else 0))
-        return [candidate(seeds[rng.integers(len(seeds))], rng) for rng in streams]
+    def generate(examples: Sequence[Item], n: int, seed: int) -> list[Candidate]:
+        rngs = _generators(seed, n if examples else 0)
+        return [candidate(examples[rng.integers(len(examples))], rng) for rng in rngs]
 
     return generate
 
 
 def _template(source: str, templates: Sequence[str], rng: np.random.Generator) -> str:
-    """A template for a problem like one of `source`, by the shares that `embedded` states."""
+    """A template for a problem like one of `source`, by the shares that `from_grammar` states."""
     ticket = rng.random()
     if ticket < SAME and source in templates:
         return source
@@ -162,19 +166,8 @@ def _slipped(solution: str, slip: float, rng: np.random.Generator) -> str:
     return f"{solution[: last.start()]}{wrong}{solution[last.end() :]}"
 
 
-def _check_attempts(attempts: int) -> None:
-    if attempts < 1:
-        raise UserError(f"Every problem has to be solved: choose attempts of 1 or more, not {attempts}.")
-
-
 # ------------------------------------------------------------------------------- a sampler
-def from_sampler(
-    sampler: Sampler,
-    *,
-    shots: int = 4,
-    attempts: int = 3,
-    max_tokens: int = 256,
-) -> Generate:
+def from_sampler(sampler: Sampler, *, shots: int = 4, attempts: int = 3, max_tokens: int = 256) -> Generate:
     """A generator that shows a sampler a few problems and asks for another, and then for solutions.
 
     A text is read as a problem when it holds a question mark and at least six words and was not cut off; the
@@ -194,44 +187,38 @@ def from_sampler(
         raise UserError(f"A prompt has to show something: choose shots of 1 or more, not {shots}.")
     params = SamplingParams(max_tokens=max_tokens, stop=_NEXT)
 
-    def generate(seeds: Sequence[Item], n: int, seed: int) -> list[Candidate]:
-        streams = (np.random.default_rng([seed, index]) for index in range(n if seeds else 0))
-        size = min(shots, len(seeds))
-        shown = [[seeds[at] for at in rng.choice(len(seeds), size, replace=False)] for rng in streams]
-        prompts = [prompt_for(sampler, _ask_problem(each)) for each in shown]
-        written = sampler.sample(prompts, replace(params, seed=seed))
-        texts = [_read_problem(completion) for (completion,) in written]
-        found = {
-            index: prompt_for(sampler, _ask_solution(shown[index], text))
-            for index, text in enumerate(texts)
-            if text
+    def generate(examples: Sequence[Item], n: int, seed: int) -> list[Candidate]:
+        size, rngs = min(shots, len(examples)), _generators(seed, n if examples else 0)
+        shown = [[examples[i] for i in rng.choice(len(examples), size, replace=False)] for rng in rngs]
+        prompts = [prompt_for(sampler, _ask_problem(few)) for few in shown]
+        written = [reply for (reply,) in sampler.sample(prompts, replace(params, seed=seed))]
+        texts = [_read_problem(reply) for reply in written]
+        prompts = {
+            i: prompt_for(sampler, _ask_solution(shown[i], text)) for i, text in enumerate(texts) if text
         }
         # A problem that is too long to be asked back is as if it could not be read.
-        found = {index: prompt for index, prompt in found.items() if fits(sampler, prompt)}
-        prompts = list(found.values())
-        solved = sampler.sample(prompts, replace(params, n=attempts, seed=seed + 1))
-        candidates = [Candidate(each.text, "sampler", readable=False) for (each,) in written]
-        for index, completions in zip(found, solved, strict=True):
-            solutions = tuple(each.text.strip() for each in completions)
-            answers = tuple(map(_read_answer, completions))
-            candidates[index] = Candidate(texts[index], "sampler", solutions, answers)
+        prompts = {i: prompt for i, prompt in prompts.items() if fits(sampler, prompt)}
+        solved = sampler.sample(list(prompts.values()), replace(params, n=attempts, seed=seed + 1))
+        candidates = [Candidate(reply.text, "sampler", readable=False) for reply in written]
+        for i, replies in zip(prompts, solved, strict=True):
+            solutions = tuple(reply.text.strip() for reply in replies)
+            candidates[i] = Candidate(texts[i], "sampler", solutions, tuple(map(_read_answer, replies)))
         return candidates
 
     return generate
 
 
 def _ask_problem(examples: Sequence[Item]) -> str:
-    shown = "".join(f"Problem: {each.problem}\n\n" for each in examples)
+    shown = "".join(f"Problem: {example.problem}\n\n" for example in examples)
     return (
         "Below are word problems, each with one number as its answer. Write one more, complete in itself, "
         "with a story and a way to its answer that none of them has. Write its text alone, in one paragraph."
-        "\n\n"
-        f"{shown}Problem:"
+        f"\n\n{shown}Problem:"
     )
 
 
 def _ask_solution(examples: Sequence[Item], problem: str) -> str:
-    shown = "".join(f"Problem: {each.problem}\nSolution: {each.solution}\n\n" for each in examples)
+    shown = "".join(f"Problem: {example.problem}\nSolution: {example.solution}\n\n" for example in examples)
     return (
         "Each problem is followed by its solution, worked step by step; the last number of the solution is "
         f"the answer.\n\n{shown}Problem: {problem}\nSolution:"
@@ -242,13 +229,12 @@ def _read_problem(completion: Completion) -> str | None:
     """What was written up to its first paragraph with a question, without a label or a line before it."""
     text = re.split(r"\n\s*(?:Solution|Answer)\b", completion.text.replace("**", "").strip())[0]
     paragraphs = re.split(r"\n\s*\n", text.removeprefix("Problem:").strip())
-    kept = paragraphs[1:] if paragraphs[0].endswith((":", "!")) else paragraphs
-    asking = next((place for place, part in enumerate(kept) if "?" in part), None)
-    if asking is None:
-        return None
-    found = "\n".join(kept[: asking + 1]).removeprefix("Problem:").strip()
-    unfinished = completion.finish_reason == "length" and not found.endswith("?")
-    return found if len(found.split()) >= 6 and not unfinished else None
+    if paragraphs[0].endswith((":", "!")):
+        paragraphs = paragraphs[1:]
+    end = next((number for number, part in enumerate(paragraphs, 1) if "?" in part), None)
+    problem = "\n".join(paragraphs[:end]).removeprefix("Problem:").strip()
+    unfinished = completion.finish_reason == "length" and not problem.endswith("?")
+    return None if end is None or len(problem.split()) < 6 or unfinished else problem
 
 
 def _read_answer(completion: Completion) -> str | None:

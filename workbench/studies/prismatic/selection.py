@@ -1,20 +1,97 @@
 """Which candidates of Prismatic Synthesis come into the pool: gates of quality, then an arm's rule.
 
-Candidates are judged one after the other, so that each one let in counts for the next.
+Candidates are decided one after the other, so that each one let in counts for the next.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from workbench.engine.gradients.kmeans import Clusters, nearest
+from workbench.errors import UserError
 from workbench.measures.vocabulary import words
 from workbench.studies.prismatic.generators import Item
 
-Verdict = tuple[str, str, str]
+Decision = tuple[str, str, str]
 """decision, reason, and the id of the item that a repetition repeats."""
-Admit = Callable[[int], tuple[bool, str]]
-"""Place of a candidate → whether the rule lets it in, and the reason; it counts those that come in."""
+Rule = Callable[[int], tuple[bool, str]]
+"""Number of a candidate → whether the rule lets it in, and the reason; it counts those that come in."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How a pool grows.
+
+    Attributes:
+        target: size at which it stops.
+        per_round: candidates a round.
+        fraction: clusters for each item of the pool: k = max(2, round(fraction · n)). Paper 0.01, code 0.1.
+        ratio: share of clusters that count as sparse; of candidates that `random` lets in.
+        agree: solutions of a candidate that must give one answer (the paper's τ, 2 of 3).
+        duplicate: cosine to an item above which a candidate repeats it.
+        outlier: quantile of the pool's cosines to their centroids; candidates below it are too far from all.
+        least_accepted: stop after a round that lets in a smaller share of its candidates.
+        least_gain: stop after a round in which G-Vendi at equal size grows by less; None for never.
+        most_rounds: stop after so many.
+    """
+
+    target: int
+    per_round: int = 128
+    fraction: float = 0.1
+    ratio: float = 0.5
+    agree: int = 2
+    duplicate: float = 0.95
+    outlier: float = 0.02
+    least_accepted: float = 0.02
+    least_gain: float | None = None
+    most_rounds: int = 50
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be met.
+
+        Raises:
+            UserError: a number below 1, or a share beyond its bounds.
+        """
+        if min(self.per_round, self.agree, self.most_rounds) < 1:
+            raise UserError("per_round, agree and most_rounds must be 1 or more.")
+        if not (0 < self.fraction <= 1 and 0 < self.ratio <= 1 and 0 <= self.outlier < 1):
+            raise UserError(
+                "fraction and ratio are shares above 0 up to 1, and outlier one from 0 to below 1."
+            )
+
+
+def majority(answers: Sequence[str | None], least: int) -> list[int]:
+    """Numbers of the solutions that give the most frequent answer: Jung et al. 2025, section 3, τ = `least`.
+
+    None when fewer than `least` agree, or when two answers are equally frequent. A missing answer agrees
+    with nothing. (The released code rounds its threshold down to one, which keeps solutions that contradict
+    each other.)
+    """
+    counts = Counter(answer for answer in answers if answer is not None).most_common(2)
+    if not counts or counts[0][1] < least or (len(counts) == 2 and counts[0][1] == counts[1][1]):
+        return []
+    return [number for number, answer in enumerate(answers) if answer == counts[0][0]]
+
+
+def outliers(gradients: np.ndarray, clusters: Clusters, new: np.ndarray, quantile: float) -> np.ndarray:
+    """Which candidates are farther from every centroid than all but a `quantile` of the pool, bool (m,).
+
+    The pool's cosines leave the item itself out of its centroid, which it would otherwise pull to itself: an
+    item alone in its cluster is as far as the next one.
+    """
+    sums = np.zeros_like(clusters.centroids)
+    np.add.at(sums, clusters.labels, gradients)
+    closest = np.empty(len(gradients))
+    for start in range(0, len(gradients), 1024):
+        rows, labels = gradients[start : start + 1024], clusters.labels[start : start + 1024]
+        cosines, others = rows @ clusters.centroids.T, sums[labels] - rows
+        lengths = np.maximum(np.linalg.norm(others, axis=1), 1e-9)
+        alone = clusters.sizes[labels] == 1
+        cosines[np.arange(len(rows)), labels] = np.where(alone, -1, (rows * others).sum(1) / lengths)
+        closest[start : start + 1024] = cosines.max(axis=1)
+    return nearest(new, clusters.centroids)[1] < np.quantile(closest, quantile)
 
 
 def sparse(sizes: np.ndarray, ratio: float) -> np.ndarray:
@@ -27,8 +104,8 @@ def sparse(sizes: np.ndarray, ratio: float) -> np.ndarray:
     return sizes <= np.sort(sizes)[within - 1]
 
 
-def rule(arm: str, sizes: np.ndarray, labels: np.ndarray, ratio: float, rng: np.random.Generator) -> Admit:
-    """The rule of an arm of `synthesis`.
+def rule(arm: str, sizes: np.ndarray, labels: np.ndarray, ratio: float, rng: np.random.Generator) -> Rule:
+    """The rule of an arm of `method`.
 
     Args:
         arm: `paper` counts clusters once, `random` draws lots, the others count as candidates come in.
@@ -39,81 +116,60 @@ def rule(arm: str, sizes: np.ndarray, labels: np.ndarray, ratio: float, rng: np.
     """
     if arm == "random":
         lots = rng.random(len(labels)) < ratio
-        return lambda at: (bool(lots[at]), "lot")
-    sizes, first = sizes.copy(), sparse(sizes, ratio)
+        return lambda number: (bool(lots[number]), "lot")
+    sizes, at_first = sizes.copy(), sparse(sizes, ratio)
 
-    def admit(at: int) -> tuple[bool, str]:
-        is_in = bool((first if arm == "paper" else sparse(sizes, ratio))[labels[at]])
-        sizes[labels[at]] += is_in
+    def admit(number: int) -> tuple[bool, str]:
+        is_open = at_first if arm == "paper" else sparse(sizes, ratio)
+        is_in = bool(is_open[labels[number]])
+        sizes[labels[number]] += is_in
         return is_in, "sparse cluster" if is_in else "dense cluster"
 
     return admit
 
 
-def judge(
+def select(
     pool: Sequence[Item],
     candidates: Sequence[Item],
-    known: np.ndarray,
+    gradients: np.ndarray,
     new: np.ndarray,
-    is_far: np.ndarray,
-    admit: Admit,
-    *,
-    duplicate: float,
-    target: int,
-) -> list[Verdict]:
+    is_outlier: np.ndarray,
+    admit: Rule,
+    growth: Growth,
+) -> list[Decision]:
     """Repetitions, outliers, then the rule, until the pool has its size.
 
     Args:
         pool: what is there.
         candidates: in the order in which they came.
-        known: unit vectors of the pool, shape (n, d).
+        gradients: unit vectors of the pool, shape (n, d).
         new: unit vectors of the candidates, shape (m, d).
-        is_far: which candidates are outliers, bool (m,).
+        is_outlier: bool (m,).
         admit: the rule; asked last, about those that passed everything else.
-        duplicate: cosine to anything inside above which a candidate repeats it.
-        target: size of the pool at which nothing more comes in.
+        growth: its `duplicate` and `target`.
     """
     texts = {_normal(item.problem): item.id for item in pool}
     ids = [item.id for item in [*pool, *candidates]]
-    (like, closest), among = nearest(new, known), new @ new.T
-    n, verdicts = len(pool), []
-    for at, item in enumerate(candidates):
+    (like, closest), among = nearest(new, gradients), new @ new.T
+    size, decisions = len(pool), []
+    for number, item in enumerate(candidates):
         text = _normal(item.problem)
         if text in texts:
-            verdicts.append(("rejected", "same text", texts[text]))
-        elif closest[at] > duplicate:
-            verdicts.append(("rejected", "near duplicate", ids[like[at]]))
-        elif is_far[at]:
-            verdicts.append(("rejected", "outlier", ""))
-        elif n >= target:
-            verdicts.append(("rejected", "target reached", ""))
+            decisions.append(("rejected", "same text", texts[text]))
+        elif closest[number] > growth.duplicate:
+            decisions.append(("rejected", "near duplicate", ids[like[number]]))
+        elif is_outlier[number]:
+            decisions.append(("rejected", "outlier", ""))
+        elif size >= growth.target:
+            decisions.append(("rejected", "target reached", ""))
         else:
-            is_in, reason = admit(at)
-            verdicts.append(("accepted" if is_in else "rejected", reason, ""))
+            is_in, reason = admit(number)
+            decisions.append(("accepted" if is_in else "rejected", reason, ""))
             if is_in:
-                n, texts[text] = n + 1, item.id
-                closer = among[at] > closest
-                closest[closer], like[closer] = among[at][closer], len(pool) + at
-    return verdicts
-
-
-def far(known: np.ndarray, crowds: Clusters, new: np.ndarray, quantile: float) -> np.ndarray:
-    """Which candidates are farther from every centroid than all but a `quantile` of the pool, bool (m,).
-
-    The pool's own cosines leave the item itself out of its centroid, which it would otherwise pull to
-    itself: an item alone in its cluster is as far as the next one.
-    """
-    sums = np.zeros_like(crowds.centroids)
-    np.add.at(sums, crowds.labels, known)
-    usual = np.empty(len(known))
-    for first in range(0, len(known), 1024):
-        rows, labels = known[first : first + 1024], crowds.labels[first : first + 1024]
-        cosines, others = rows @ crowds.centroids.T, sums[labels] - rows
-        lengths = np.linalg.norm(others, axis=1)
-        own = np.where(crowds.sizes[labels] > 1, (rows * others).sum(1) / np.maximum(lengths, 1e-9), -1)
-        cosines[np.arange(len(rows)), labels] = own
-        usual[first : first + 1024] = cosines.max(axis=1)
-    return nearest(new, crowds.centroids)[1] < np.quantile(usual, quantile)
+                size, texts[text] = size + 1, item.id
+                closer = among[number] > closest
+                closest[closer], like[closer] = among[number][closer], len(pool) + number
+    return decisions
 
 
 def _normal(text: str) -> str:

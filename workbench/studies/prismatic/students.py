@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from workbench.corpora.problems import Problem, draw
@@ -24,14 +23,12 @@ from workbench.measures.answers.grading import grade
 from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.common.word_problems import CONTEXT, LARGEST, Pair, StudentConfig, two_steps
 
-# ------------------------------------------------------------------------------- training
 
-
-def train_all(
+def train_students(
     folder: Path,
     base: str,
     sets: Mapping[str, Sequence[Pair]],
-    course: StudentConfig,
+    student: StudentConfig,
     seed: int,
     chat: bool = False,
 ) -> pd.DataFrame:
@@ -44,12 +41,12 @@ def train_all(
         folder: of the answers.
         base: the model that all begin from.
         sets: pairs to learn, by the student's name.
-        course: how long.
+        student: how long it is trained, and how many problems test it.
         seed: of the test problems, and with the student's name of the order of its pairs.
         chat: students read and are asked through the base's chat template.
     """
     waiting = {name: list(pairs) for name, pairs in sets.items() if not arm_folder(folder, name).exists()}
-    run_arms(folder, list(sets), None, partial(train_arm, waiting, base, course, seed, chat), unit="student")
+    run_arms(folder, list(sets), None, partial(train_arm, waiting, base, student, seed, chat), unit="student")
     right = collect(folder, list(sets), None, "right")
     return right.rename(columns={"arm": "student"})[["student", "kind", "item", "right"]]
 
@@ -57,7 +54,7 @@ def train_all(
 def train_arm(
     sets: Mapping[str, list[Pair]],
     base: str,
-    course: StudentConfig,
+    student: StudentConfig,
     seed: int,
     chat: bool,
     folder: Path,
@@ -73,44 +70,37 @@ def train_arm(
         tokenizer,
         [framed(tokenizer, *pair) for pair in sets[name]] if chat else sets[name],
         TrainConfig(
-            steps=course.steps,
-            batch_size=course.batch_size,
+            steps=student.steps,
+            batch_size=student.batch_size,
             context=CONTEXT,
             learning_rate=2e-3,
             seed=zlib.crc32(f"{seed}/{name}".encode()),
-            evaluate_every=course.steps,
-            checkpoint_every=course.steps,
+            evaluate_every=student.steps,
+            checkpoint_every=student.steps,
         ),
         folder=folder / ".model",
     )
+    sampler = TransformersSampler(model, tokenizer, batch_size=64)
     cached_table(
-        folder / "right.parquet",
-        lambda: _tested(TransformersSampler(model, tokenizer, batch_size=64), course.asked, seed, chat),
+        folder / "right.parquet", lambda: grade_student(sampler, test_problems(student.n_test, seed), chat)
     )
 
 
-# ------------------------------------------------------------------------------- tests
 def test_problems(n: int, seed: int) -> dict[str, list[Problem]]:
     """Problems to test on: `unseen` of held-out templates, `familiar` of all others."""
-    kinds = {"unseen": two_steps(held_out=True), "familiar": two_steps()}
     return {
-        kind: draw(n, seed + place, templates=names, largest=LARGEST)
-        for place, (kind, names) in enumerate(kinds.items(), 1)
+        "unseen": draw(n, seed + 1, templates=two_steps(held_out=True), largest=LARGEST),
+        "familiar": draw(n, seed + 2, templates=two_steps(), largest=LARGEST),
     }
 
 
-def _tested(sampler: Sampler, n: int, seed: int, chat: bool) -> pd.DataFrame:
-    right = {kind: is_right(sampler, problems, chat) for kind, problems in test_problems(n, seed).items()}
-    frames = [
-        pd.DataFrame({"kind": kind, "item": range(len(found)), "right": found})
-        for kind, found in right.items()
-    ]
+def grade_student(sampler: Sampler, problems: Mapping[str, Sequence[Problem]], chat: bool) -> pd.DataFrame:
+    """Whether the most likely solution of each problem says the right answer: columns kind, item, right."""
+    frames = []
+    for kind, asked in problems.items():
+        prompts = [prompt_for(sampler, problem.question) if chat else problem.question for problem in asked]
+        replies = sampler.sample(prompts, SamplingParams(max_tokens=60, temperature=0))
+        grades = [grade(reply[0].text, p.answer) for reply, p in zip(replies, asked, strict=True)]
+        right = [item.verdict == "correct" and item.answer.source == "marker" for item in grades]
+        frames.append(pd.DataFrame({"kind": kind, "item": range(len(right)), "right": right}))
     return pd.concat(frames, ignore_index=True)
-
-
-def is_right(sampler: Sampler, problems: Sequence[Problem], chat: bool = False) -> np.ndarray:
-    """Whether the most likely solution of each problem says the right answer, bool `[problems]`."""
-    prompts = [prompt_for(sampler, each.question) if chat else each.question for each in problems]
-    replies = sampler.sample(prompts, SamplingParams(max_tokens=60, temperature=0))
-    grades = [grade(reply[0].text, p.answer) for reply, p in zip(replies, problems, strict=True)]
-    return np.array([item.verdict == "correct" and item.answer.source == "marker" for item in grades])

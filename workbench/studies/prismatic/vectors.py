@@ -1,0 +1,48 @@
+"""What stands for an item when pools are clustered: gradients, each taken once, or vectors of its text."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from workbench.engine.encoders import embed
+from workbench.measures.vocabulary import words
+from workbench.studies.common.word_problems import Pair
+from workbench.studies.prismatic.generators import Item
+
+Vectors = Callable[[Sequence[Item]], np.ndarray]
+"""Items to unit rows [n, d]; a row depends on its item alone."""
+
+
+def remembered(vectors: Vectors) -> Vectors:
+    """Calls `vectors` for items alone whose problem and solution are new.
+
+    Raises:
+        ValueError: (when called) rows that are not of unit length, or not one for each item.
+    """
+    known: dict[Pair, np.ndarray] = {}
+
+    def recall(items: Sequence[Item]) -> np.ndarray:
+        new = {item.pair: item for item in items if item.pair not in known}
+        if new:
+            rows = np.asarray(vectors(list(new.values())))
+            if not np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-3):
+                raise ValueError("vectors must have rows of unit length, without NaN")
+            known.update(zip(new, rows, strict=True))
+        return np.stack([known[item.pair] for item in items])
+
+    return recall
+
+
+def by_embedding(items: Sequence[Item]) -> np.ndarray:
+    """Embeddings of problem and solution; all items that are to be compared go through one call."""
+    return embed([item.text for item in items])
+
+
+def by_ngrams(items: Sequence[Item]) -> np.ndarray:
+    """Unit counts of one to three words in a row of problem and solution, hashed, shape (n, 2048)."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    hashing = HashingVectorizer(
+        tokenizer=words, token_pattern=None, ngram_range=(1, 3), n_features=2048, alternate_sign=False
+    )
+    return hashing.transform([item.text for item in items]).toarray()
