@@ -1,7 +1,8 @@
 """TinyStories' recipe: ask for random words and features, and see what that does to diversity.
 
-Eldan & Li 2023, arXiv 2305.07759. Stories come from the world simulator, from any sampler with
-the paper's kind of prompt, or from files.
+Eldan & Li 2023, arXiv 2305.07759, section 2. As published: a noun, a verb and an adjective drawn for each
+story, and features beside them. Different: the words of the prompt are ours, and a world simulator stands in
+for GPT-4 unless a sampler is named, so that all that happens in a story is known.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from workbench.corpora.stories import Story, draw_condition, story_at, words
+from workbench.corpora.stories import draw_condition, story_at, words
 
 if TYPE_CHECKING:
     from workbench.engine.sampling.sampler import Sampler
@@ -38,7 +39,7 @@ def sizes(params: Any) -> Sizes:
 
 
 def writer(generator: str, *, seed: int) -> Callable[[Sequence[int], str], pd.DataFrame]:
-    """What writes stories number i, j, … of a condition: the simulator or a sampler (`engine.sampling.load`)."""
+    """What writes stories number i, j, … of a condition: the simulator, or a sampler by its name."""
     if generator == "simulator":
         return lambda indices, condition: simulate(indices, seed=seed, condition=condition)
     from workbench.engine.sampling.load import sampler
@@ -75,62 +76,46 @@ def instruction(
 
 def simulate(indices: Sequence[int], *, seed: int, condition: str = "words+features") -> pd.DataFrame:
     """Stories of the world simulator, one row each; row i depends on (seed, condition, i) alone."""
+    stories = [story_at(index, seed=seed, condition=condition) for index in indices]
     return pd.DataFrame(
-        [_row(story_at(index, seed=seed, condition=condition), condition) for index in indices]
+        [
+            _row(story.text, condition, story.words, story.features, story.plot, story.summary)
+            for story in stories
+        ]
     )
 
 
 def ask(
-    sampler: "Sampler",
-    indices: Sequence[int],
-    *,
-    seed: int,
-    condition: str = "words+features",
+    sampler: "Sampler", indices: Sequence[int], *, seed: int, condition: str = "words+features"
 ) -> pd.DataFrame:
     """Stories of a language model under the same conditions as `simulate`."""
     from workbench.engine.sampling.sampler import SamplingParams, prompt_for
 
-    drawn = [draw_condition(Random(f"{seed}/{condition}/{index}"), condition) for index in indices]
-    prompts = [prompt_for(sampler, instruction(wanted, features)) for wanted, features in drawn]
+    conditions = [draw_condition(Random(f"{seed}/{condition}/{index}"), condition) for index in indices]
+    prompts = [prompt_for(sampler, instruction(wanted, features)) for wanted, features in conditions]
     first = indices[0] if len(indices) else 0
     replies = sampler.sample(prompts, SamplingParams(max_tokens=400, seed=seed + first))
     return pd.DataFrame(
         [
-            {
-                "story": reply[0].text.strip(),
-                "condition": condition,
-                **_asked(wanted, features),
-                "plot": "",
-                "summary": "",
-            }
-            for reply, (wanted, features) in zip(replies, drawn, strict=True)
+            _row(reply[0].text.strip(), condition, wanted, features)
+            for reply, (wanted, features) in zip(replies, conditions, strict=True)
         ]
     )
 
 
 def from_texts(texts: Sequence[str]) -> pd.DataFrame:
     """Stories from elsewhere, in the same columns; nothing was asked of them."""
-    rows = [{"story": text, "condition": "", **_asked({}, ()), "plot": "", "summary": ""} for text in texts]
-    return pd.DataFrame(rows)
+    return pd.DataFrame([_row(text, "", {}, ()) for text in texts])
 
 
-def _row(story: Story, condition: str) -> dict[str, str]:
-    asked = _asked(story.words, story.features)
-    return {
-        "story": story.text,
-        "condition": condition,
-        **asked,
-        "plot": story.plot,
-        "summary": story.summary,
-    }
-
-
-def _asked(wanted: Mapping[str, str], features: Sequence[str]) -> dict[str, str]:
+def _row(
+    story: str,
+    condition: str,
+    wanted: Mapping[str, str],
+    features: Sequence[str],
+    plot: str = "",
+    summary: str = "",
+) -> dict[str, str]:
     kinds = {kind: wanted.get(kind, "") for kind in ("noun", "verb", "adjective")}
-    return {**kinds, "features": ", ".join(features)}
-
-
-# ------------------------------------------------------------------------------- did it do what was asked?
-
-
-# ------------------------------------------------------------------------------- how diverse?
+    asked = {"condition": condition, **kinds, "features": ", ".join(features)}
+    return {"story": story, **asked, "plot": plot, "summary": summary}

@@ -19,6 +19,18 @@ from workbench.measures.vocabulary import coverage
 from workbench.measures.vocabulary import words as split_words
 from workbench.studies.stories.method import WORD_LIST
 
+BASELINES = ("one story repeated", "shuffled words")
+BLOCK_STORIES, BLOCK_WORDS = 50, 6_000
+N_BLOCKS = 12  # of a set, at most
+# on blocks of equally many stories the first three, of equally many words the others
+MEASURES = {
+    "Vendi score": f"effective number of different stories among {BLOCK_STORIES}, by words and pairs",
+    "embedding Vendi": f"effective number of different stories among {BLOCK_STORIES}, by topic (LSA)",
+    "closest other story": f"word pairs shared with the closest of {BLOCK_STORIES - 1} other stories (F)",
+    "different word pairs": f"share of the word pairs in {BLOCK_WORDS:,} words that are different ones",
+    "compression": f"how many times smaller {BLOCK_WORDS:,} words get when compressed",
+}
+
 
 def constraints(frame: pd.DataFrame) -> pd.DataFrame:
     """For each thing asked for, the share of stories that have it.
@@ -43,33 +55,11 @@ def constraints(frame: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns={"value": "share"})
 
 
-BASELINES = ("one story repeated", "shuffled words")
-
-
-BLOCK_STORIES, BLOCK_WORDS = 50, 6_000
-
-
-# on blocks of equally many stories the first three, of equally many words the others
-MEASURES = {
-    "Vendi score": f"effective number of different stories among {BLOCK_STORIES}, by words and pairs",
-    "embedding Vendi": f"effective number of different stories among {BLOCK_STORIES}, by topic (LSA)",
-    "closest other story": f"word pairs shared with the closest of {BLOCK_STORIES - 1} other stories (F)",
-    "different word pairs": f"share of the word pairs in {BLOCK_WORDS:,} words that are different ones",
-    "compression": f"how many times smaller {BLOCK_WORDS:,} words get when compressed",
-}
-
-
-def diversity(
-    sets: Mapping[str, Sequence[str]],
-    *,
-    n_blocks: int = 12,
-    seed: int = 0,
-) -> pd.DataFrame:
+def diversity(sets: Mapping[str, Sequence[str]], *, seed: int = 0) -> pd.DataFrame:
     """Every measure on disjoint blocks of equal size, so that sets compare and have a spread.
 
     Args:
         sets: name → stories; all must fill at least two blocks of each kind.
-        n_blocks: blocks a set at most.
         seed: of the drawing of blocks.
 
     Returns:
@@ -78,7 +68,7 @@ def diversity(
     Raises:
         UserError: a set fills fewer than two blocks.
     """
-    cut = {name: _blocks(name, texts, n_blocks, seed) for name, texts in sets.items()}
+    cut = {name: _blocks(name, texts, seed) for name, texts in sets.items()}
     # the embedding takes its weights from the texts: sets that are compared go through one call together
     vectors = embed([text for blocks in cut.values() for stories, _ in blocks for text in stories], seed=seed)
     parts = iter(np.split(vectors, len(vectors) // BLOCK_STORIES))
@@ -98,31 +88,31 @@ def diversity(
     return pd.DataFrame(rows)
 
 
-def _blocks(name: str, texts: Sequence[str], n_blocks: int, seed: int) -> list[tuple[list[str], list[str]]]:
+def _blocks(name: str, texts: Sequence[str], seed: int) -> list[tuple[list[str], list[str]]]:
     """Pairs of a block of equally many stories and one of equally many words."""
     drawn = samples.equal_texts(texts, len(texts), seed)
     starts = range(0, len(drawn) - BLOCK_STORIES + 1, BLOCK_STORIES)
     by_stories = [drawn[at : at + BLOCK_STORIES] for at in starts]
-    by_words = samples.blocks(texts, BLOCK_WORDS, seed) if _count_words(texts) >= BLOCK_WORDS else []
+    by_words = (
+        samples.blocks(texts, BLOCK_WORDS, seed)
+        if sum(len(text.split()) for text in texts) >= BLOCK_WORDS
+        else []
+    )
     if min(len(by_stories), len(by_words)) < 2:
         raise UserError(
             f"The {len(texts)} stories of the set “{name}” are too few or too short: raise n_compared, "
             f"so that it has {2 * BLOCK_STORIES} stories and {2 * BLOCK_WORDS} words at least."
         )
-    return list(zip(by_stories, by_words, strict=False))[:n_blocks]
+    return list(zip(by_stories, by_words, strict=False))[:N_BLOCKS]
 
 
-def _count_words(texts: Sequence[str]) -> int:
-    return sum(len(text.split()) for text in texts)
-
-
-def with_baselines(sets: Mapping[str, Sequence[str]], *, seed: int = 0) -> dict[str, Sequence[str]]:
+def with_baselines(sets: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
     """The sets, a floor (one story again and again) and a ceiling (words shuffled over the first set)."""
     first = next(iter(sets.values()))
     return {
         **sets,
         BASELINES[0]: samples.duplicates(first),
-        BASELINES[1]: samples.random_words(first, seed),
+        BASELINES[1]: samples.random_words(first),
     }
 
 
@@ -157,10 +147,10 @@ def gain(blocks: pd.DataFrame, more: str, less: str, measure: str) -> Interval:
     return bootstrap_difference(value[more], value[less])
 
 
-def coverage_curve(sets: Mapping[str, Sequence[str]], points: int = 12) -> pd.DataFrame:
+def coverage_curve(sets: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Share of the word list met after reading so many stories: columns set, stories, share."""
     rows = []
     for name, texts in sets.items():
-        for n in np.unique(np.geomspace(10, len(texts), points).astype(int)):
+        for n in np.unique(np.geomspace(10, len(texts), 12).astype(int)):
             rows.append({"set": name, "stories": int(n), "share": coverage(texts[:n], WORD_LIST)})
     return pd.DataFrame(rows)
