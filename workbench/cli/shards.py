@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -109,8 +108,7 @@ def _sketch(data: str, model: str, folder: Path, settings: dict[str, Any], devic
 def _prompts(prompts: str) -> list[tuple[str, str, str]]:
     from workbench.studies.hivemind import data as hivemind_data
 
-    asked = hivemind_data.prompts(SimpleNamespace(prompts=prompts))
-    return list(asked.itertuples(index=False, name=None))
+    return list(hivemind_data.read_prompts(prompts).itertuples(index=False, name=None))
 
 
 def _generate(

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_hivemind import PARAMS, SIZES
+from test_hivemind import SIZES
 
 from workbench.corpora import open_ended
 from workbench.engine import loading, models
-from workbench.studies.hivemind import collapse, views
+from workbench.studies.hivemind import collapse, results, views
 from workbench.studies.hivemind.models import CONTEXT
 
 
@@ -61,9 +61,9 @@ def base(tmp_path_factory):
 
 
 def test_chains_share_their_first_generation_and_go_on(base, tmp_path, monkeypatch):
-    monkeypatch.setattr(collapse, "_EACH", 3)
+    monkeypatch.setattr(collapse, "MEASURED", 3)
     sizes = replace(SIZES, generations=2, chains=1, chain_steps=2, chain_pairs=18, batch_size=2)
-    found = collapse.chains(tmp_path, base, sizes, PARAMS)
+    found = collapse.chains(tmp_path, base, sizes, 0)
     assert found.groupby(["regime", "generation"]).size().eq(18).all()
     first = found[found["generation"] == 1].groupby("regime")["loss"].mean()
     assert first.nunique() == 1
@@ -71,10 +71,10 @@ def test_chains_share_their_first_generation_and_go_on(base, tmp_path, monkeypat
     assert second.nunique() == 3  # each regime reads something else
     written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
     assert len(written) == 4
-    again = collapse.chains(tmp_path, base, sizes, PARAMS)
+    again = collapse.chains(tmp_path, base, sizes, 0)
     assert again.equals(found)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == written
-    curves = collapse.curves(found)
+    curves = results.curves(found)
     assert curves["measure"].nunique() >= 4  # two steps teach few models to say two valid things
     views.collapse(curves).bundle()
-    assert [claim.n for claim in collapse.claims(found)] == [18, 18]
+    assert [claim.n for claim in results.collapse_claims(found)] == [18, 18]

@@ -15,70 +15,76 @@ from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.measures.calibration import calibration
-from workbench.studies.hivemind import data as hivemind_data
-from workbench.studies.hivemind import decoding, evaluators, method, prompt_map, views
+from workbench.studies.hivemind import data, decoding, evaluators, method, prompt_map, results, views
 from workbench.studies.hivemind import models as hivemind_models
-from workbench.studies.hivemind.data import INVALID, PEOPLE, agreement
+from workbench.studies.hivemind.data import INVALID, PEOPLE
 from workbench.studies.hivemind.models import Member
 
 ASKED = open_ended.requests(0)[::6]
-PARAMS = SimpleNamespace(
-    profile="tiny",
-    seed=0,
-    generations="embedded",
-    models="embedded",
-    prompts="embedded",
-    annotations="embedded",
-    encoder="embedded",
-    temperature=1.0,
-    top_p=0.9,
-    min_p=0.0,
-    samples=None,
-    iterations=None,
-    device="cpu",
-)
-SIZES = hivemind_models.sizes(PARAMS)
+PARAMS = {
+    "profile": "tiny",
+    "seed": 0,
+    "generations": "embedded",
+    "models": "embedded",
+    "prompts": "embedded",
+    "encoder": "embedded",
+    "temperature": 1.0,
+    "top_p": 0.9,
+    "min_p": 0.0,
+    "samples": None,
+    "iterations": None,
+    "device": "cpu",
+}
+
+
+def plan(**params):
+    return data.plan(SimpleNamespace(**PARAMS | params))
+
+
+SIZES = plan().sizes
 
 
 def says(model, answers_of, n=12):
     """Answers of a made-up model: what `answers_of` gives for a request, as often as asked for."""
     rows = [
-        (each.id, each.prompt, each.kind, model, number, text, "stop")
-        for each in ASKED
-        for number, text in enumerate(answers_of(each, n))
+        (request.id, request.prompt, request.kind, model, number, text, "stop")
+        for request in ASKED
+        for number, text in enumerate(answers_of(request, n))
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def drawn(seed):
-    return lambda asked, n: [each.text for each in open_ended.answers(asked, n, seed)]
+    return lambda request, n: [answer.text for answer in open_ended.answers(request, n, seed)]
 
 
-def copied(asked, n):
-    return [open_ended.answers(asked, 1, 7)[0].text] * n
+def copied(request, n):
+    return [open_ended.answers(request, 1, 7)[0].text] * n
 
 
-def broken(asked, n):
-    return [*drawn(3)(asked, n // 2), *["I do not know."] * (n - n // 2)]
+def broken(request, n):
+    return [*drawn(3)(request, n // 2), *["I do not know."] * (n - n // 2)]
 
 
 @pytest.fixture(scope="module")
 def answers():
     """Two models that answer like people, two that always copy one answer, one that fails half the time."""
     made = {"free-a": drawn(1), "free-b": drawn(2), "copy-a": copied, "copy-b": copied, "broken": broken}
-    found = pd.concat([says(name, how) for name, how in made.items()], ignore_index=True)
-    return hivemind_data.answers(found, replace(SIZES, samples=12), PARAMS)
+    generations = pd.concat([says(name, answers_of) for name, answers_of in made.items()], ignore_index=True)
+    return method.answer_set(generations, plan(samples=12))
 
 
 def test_the_scale_lies_between_other_prompts_and_paraphrases(answers):
     assert 0 <= answers.floor < answers.ceiling < 1
     assert answers.models == ["free-a", "free-b", "copy-a", "copy-b", "broken"]
-    assert (~answers.own).sum() == 36 * 12  # people answer everything
+    assert len(answers.frame) - len(answers.of_models) == 36 * 12  # people answer everything
     assert answers.notes == ["360 answers of 5 models to 6 prompts"]
 
 
 def test_a_model_that_copies_itself_repeats_itself_wholly(answers):
-    table = method.cells(answers).query("prompt_id in @ids", local_dict={"ids": [a.id for a in ASKED]})
+    table = method.intra_model_repetition(answers).query(
+        "prompt_id in @ids", local_dict={"ids": [a.id for a in ASKED]}
+    )
     means = table.groupby("model")[["value", "rescaled", "same", "meanings", "valid"]].mean()
     assert means.loc["copy-a", "value"] == pytest.approx(1)
     assert means.loc["copy-a", "same"] == means.loc["copy-a", "meanings"] == 1
@@ -89,21 +95,21 @@ def test_a_model_that_copies_itself_repeats_itself_wholly(answers):
 
 
 def test_pairs_are_symmetric_in_what_they_measure(answers):
-    met = method.pairs(answers)
+    met = method.inter_model_homogeneity(answers)
     means = met.groupby(["first", "second"])[["value", "same"]].mean()
     assert len(means) == 15  # unordered, with each model's own
     assert means.loc[("copy-a", "copy-b")].tolist() == pytest.approx([1, 1])
     assert means.loc[("free-a", "free-b"), "same"] < 0.4
 
 
-def test_meeting_is_the_chance_of_one_meaning():
+def test_agreement_is_the_chance_of_one_meaning():
     first, second = pd.Series({"a": 3, "b": 1}), pd.Series({"a": 1, "c": 1})
-    assert agreement(first, second) == pytest.approx(0.75 * 0.5)
-    assert np.isnan(agreement(first, pd.Series(dtype=float)))
+    assert method.agreement(first, second) == pytest.approx(0.75 * 0.5)
+    assert np.isnan(method.agreement(first, pd.Series(dtype=float)))
 
 
 def test_copies_mix_and_separate_models_do_not(answers):
-    found, baselines = method.mixed(answers)
+    found, baselines = method.source_mixing(answers)
     assert found.groupby("nearest").size().eq(6).all()
     assert (found.groupby("nearest")["value"].mean() < baselines.set_index("nearest")["exchangeable"]).all()
     assert baselines.set_index("nearest")["separated"][5] == 1
@@ -114,14 +120,14 @@ def test_rarefaction_counts_valid_meanings_only(answers):
     assert curves.loc[1, "free-a"] == pytest.approx(1)
     assert curves.loc[1, "broken"] == pytest.approx(0.5)
     assert curves["copy-a"].dropna().to_numpy() == pytest.approx(np.ones(12))
-    own = method.cells(answers).groupby("model")["meanings"].mean()
+    own = method.intra_model_repetition(answers).groupby("model")["meanings"].mean()
     assert curves.loc[12, "broken"] == pytest.approx(own["broken"])
     assert (curves[method.POOLED] < curves["free-a"]).iloc[1:12].all()
     assert len(curves) == 12  # nobody gave more: beyond, all together would be compared with none
 
 
 def test_the_nearest_answer_is_another_models(answers):
-    points = method.layout(answers, each=4)
+    points = method.answer_map(answers, 4)
     assert len(points) == 5 * 6 * 4
     by_id = points.set_index("id")
     partner = by_id.loc[points["partner"]]
@@ -132,10 +138,10 @@ def test_the_nearest_answer_is_another_models(answers):
 
 
 def test_claims_leave_out_models_that_descend_from_others(answers):
-    table, met = method.cells(answers), method.pairs(answers)
+    table, met = method.intra_model_repetition(answers), method.inter_model_homogeneity(answers)
     renamed = {"free-a": "north-a", "free-b": "south", "copy-a": "south-taught", "copy-b": "north-best"}
     frame = answers.frame.replace({"model": renamed})
-    found = method.claims(
+    found = results.claims(
         replace(answers, frame=frame),
         table.replace({"model": renamed}).assign(model=lambda rows: rows["model"].replace("broken", "west")),
         met.replace({"first": renamed, "second": renamed}),
@@ -153,8 +159,10 @@ def test_a_teacher_unites_its_students_if_they_agree_more_than_what_they_began_f
     own = replace(
         answers, frame=answers.frame.replace({"model": dict(zip(answers.models, names, strict=True))})
     )
-    met = method.pairs(own)
-    effects = {each.name: each.effect for each in method.claims(own, method.cells(own), met)}
+    met = method.inter_model_homogeneity(own)
+    effects = {
+        each.name: each.effect for each in results.claims(own, method.intra_model_repetition(own), met)
+    }
     before = met[(met["first"] == "south") & (met["second"] == "west")]["same"].mean()
     assert effects["teacher-unites-students"] == pytest.approx(1 - before)  # both students copy one answer
     assert "best-answers-lower-diversity" not in effects
@@ -165,7 +173,7 @@ def test_one_answer_each_leaves_claims_of_agreement_and_none_of_repetition(answe
     frame = answers.frame.replace({"model": dict(zip(answers.models, names, strict=True))})
     first = (frame["sample"] == 0).to_numpy()
     few = replace(answers, frame=frame[first].reset_index(drop=True), vectors=answers.vectors[first])
-    found = method.claims(few, method.cells(few), method.pairs(few))
+    found = results.claims(few, method.intra_model_repetition(few), method.inter_model_homogeneity(few))
     assert [each.name.removeprefix("models-agree-more-than-") for each in found] == [
         "chance", "valid-answers",
     ]  # fmt: skip
@@ -175,33 +183,33 @@ def test_one_answer_each_leaves_claims_of_agreement_and_none_of_repetition(answe
 @pytest.mark.parametrize("change", [{"samples": 0}, {"iterations": 1}])
 def test_sizes_that_leave_nothing_are_refused(change):
     with pytest.raises(UserError, match="iterations 2 or more"):
-        hivemind_models.sizes(SimpleNamespace(**{**vars(PARAMS), **change}))
+        plan(**change)
 
 
 def test_every_picture_is_drawn(answers):
-    table, met = method.cells(answers), method.pairs(answers)
+    table, met = method.intra_model_repetition(answers), method.inter_model_homogeneity(answers)
     swept = sweep_frame()
     drawn_views = [
-        views.models(hivemind_models.described(SIZES)),
+        views.models(SIZES.members),
         views.sample(answers.frame, ASKED[0].id),
-        views.repetition(method.repetitions(table)),
+        views.repetition(results.repetitions(table)),
         views.agreement(met, answers.models),
-        views.mixing(*method.mixed(answers)),
+        views.mixing(*method.source_mixing(answers)),
         views.rarefied(method.rarefied(answers)),
         views.wording(method.wording(answers)),
-        views.spelled(method.spelled_out(answers)),
-        views.decoding(decoding.frontier(swept), 0.14),
-        prompt_map.explorer(table, met, method.layout(answers)),
+        views.spelled(method.verbatim_overlap(answers)),
+        views.decoding(results.frontier(swept), 0.14),
+        prompt_map.explorer(table, met, method.answer_map(answers, 10)),
     ]
     for view in drawn_views:
-        data, _ = view.bundle()
+        bundle, _ = view.bundle()
         assert len(view.record["sentence"]) > 40
-        assert "image/png" in data or view.record["kind"] != "chart"
+        assert "image/png" in bundle or view.record["kind"] != "chart"
 
 
 def test_the_linked_view_opens_on_the_prompt_that_unites_models_most(answers):
-    table, met = method.cells(answers), method.pairs(answers)
-    spec = prompt_map.explorer(table, met, method.layout(answers)).spec
+    table, met = method.intra_model_repetition(answers), method.inter_model_homogeneity(answers)
+    spec = prompt_map.explorer(table, met, method.answer_map(answers, 10)).spec
     asked = next(each for each in spec["params"] if each["name"] == "asked")
     mean = table.groupby("prompt")["same"].mean()
     assert asked["value"] == [{"prompt": mean.idxmax()}]
@@ -211,6 +219,12 @@ def test_the_linked_view_opens_on_the_prompt_that_unites_models_most(answers):
 
 
 # ------------------------------------------------------------------------------- from elsewhere
+def answers_of(path):
+    """The answers of a file, ready to be compared."""
+    from_file = plan(generations=str(path))
+    return method.answer_set(data.generations(path.parent, from_file), from_file)
+
+
 def test_answers_from_a_file_have_classes_and_no_oracle(tmp_path):
     texts = ["Apple", "apple!", "A ripe pear", "Fig"]
     rows = [
@@ -221,17 +235,15 @@ def test_answers_from_a_file_have_classes_and_no_oracle(tmp_path):
     ]
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    params = SimpleNamespace(**{**vars(PARAMS), "generations": str(path)})
-    found = hivemind_data.generations(tmp_path, SIZES, params)
-    read = hivemind_data.answers(found, SIZES, params)
+    read = answers_of(path)
     assert read.frame["valid"].all()
     assert read.frame.groupby("prompt_id")["meaning"].nunique().tolist() == [3, 3]
-    table, met = method.cells(read), method.pairs(read)
-    (claim,) = method.claims(read, table, met)
+    table, met = method.intra_model_repetition(read), method.inter_model_homogeneity(read)
+    (claim,) = results.claims(read, table, met)
     assert claim.n == 2
-    prompt_map.explorer(table, met, method.layout(read)).bundle()
+    prompt_map.explorer(table, met, method.answer_map(read, 10)).bundle()
     with pytest.raises(UserError, match="either generations, or models"):
-        hivemind_data.generations(tmp_path, SIZES, SimpleNamespace(**{**vars(params), "models": "x"}))
+        data.generations(tmp_path, plan(generations=str(path), models="x"))
 
 
 @pytest.mark.parametrize(
@@ -243,17 +255,16 @@ def test_single_and_identical_answers_are_still_shown(tmp_path, models, text):
     ]
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    params = SimpleNamespace(**{**vars(PARAMS), "generations": str(path)})
-    read = hivemind_data.answers(hivemind_data.generations(tmp_path, SIZES, params), SIZES, params)
-    table, met = method.cells(read), method.pairs(read)
+    read = answers_of(path)
+    table, met = method.intra_model_repetition(read), method.inter_model_homogeneity(read)
     assert table["value"].isna().all() == (models == "a")
-    assert len(method.claims(read, table, met)) == (text == "{} again")
+    assert len(results.claims(read, table, met)) == (text == "{} again")
     for view in (
-        views.repetition(method.repetitions(table)),
+        views.repetition(results.repetitions(table)),
         views.agreement(met, read.models, "rescaled"),
-        views.mixing(*method.mixed(read)),
+        views.mixing(*method.source_mixing(read)),
         views.rarefied(method.rarefied(read)),
-        prompt_map.explorer(table, met, method.layout(read)),
+        prompt_map.explorer(table, met, method.answer_map(read, 10)),
     ):
         view.bundle()
 
@@ -267,13 +278,12 @@ def test_one_prompt_alone_is_measured_and_makes_no_claim(tmp_path):
         for number, t in enumerate(texts)
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    params = SimpleNamespace(**{**vars(PARAMS), "generations": str(path)})
-    read = hivemind_data.answers(hivemind_data.generations(tmp_path, SIZES, params), SIZES, params)
+    read = answers_of(path)
     assert read.floor == 0 < read.ceiling < 1
     assert read.notes[1:] == ["there is one prompt only, so that 0 stands for a cosine of 0"]
-    table = method.cells(read)
+    table = method.intra_model_repetition(read)
     assert table["rescaled"].to_numpy() == pytest.approx(table["value"].to_numpy() / read.ceiling)
-    assert method.claims(read, table, method.pairs(read)) == []
+    assert results.claims(read, table, method.inter_model_homogeneity(read)) == []
     views.wording(method.wording(read)).bundle()
 
 
@@ -281,18 +291,18 @@ def test_prompts_come_from_lines_or_rows(tmp_path):
     lines, rows = tmp_path / "a.txt", tmp_path / "a.jsonl"
     lines.write_text("Name a fruit.\nSay a word.\n")
     rows.write_text('{"id": "c-0", "category": "x", "prompt": "Name a fruit."}\n')
-    of = [hivemind_data.prompts(SimpleNamespace(prompts=str(path), seed=0)) for path in (lines, rows)]
+    of = [data.read_prompts(str(path)) for path in (lines, rows)]
     assert [each["prompt"].tolist() for each in of] == [["Name a fruit.", "Say a word."], ["Name a fruit."]]
     assert of[1]["prompt_id"].tolist() == ["c-0"]
     same, other = '{"id": 0, "prompt": "Fruit?"}\n', '{"id": 0, "prompt": "Word?"}\n'
     rows.write_text(same * 2)
-    assert hivemind_data.prompts(SimpleNamespace(prompts=str(rows)))["prompt_id"].tolist() == ["0"]
+    assert data.read_prompts(str(rows))["prompt_id"].tolist() == ["0"]
     rows.write_text(same + other)
     with pytest.raises(UserError, match="two prompts with the id 0"):
-        hivemind_data.prompts(SimpleNamespace(prompts=str(rows)))
+        data.read_prompts(str(rows))
     rows.write_text('{"id": "c-0"}\n')
     with pytest.raises(UserError, match="line 1 has no prompt"):
-        hivemind_data.prompts(SimpleNamespace(prompts=str(rows), seed=0))
+        data.read_prompts(str(rows))
 
 
 # ------------------------------------------------------------------------------- training and sampling
@@ -301,31 +311,31 @@ def trained(tmp_path_factory):
     members = (
         Member(hivemind_models.TEACHER, "tiny:0.1M"),
         Member("south", "tiny:0.1M", library="south", seed=2),
-        Member("south-taught", library="south", of="south", reads="teacher"),
-        Member("north-best", of="south", reads="best"),
+        Member("south-taught", library="south", parent="south", reads="teacher"),
+        Member("north-best", parent="south", reads="best"),
     )
-    sizes = replace(SIZES, members=members, pairs=60, steps=2, more_steps=3, batch_size=4, samples=2, swept=1)
+    sizes = replace(SIZES, members=members, pairs=60, steps=2, more_steps=3, batch_size=4, swept=1)
     folder = tmp_path_factory.mktemp("hivemind")
-    return folder, sizes, hivemind_models.train_all(folder / "models", sizes, PARAMS)
+    folders = hivemind_models.train_all(folder / "models", sizes, 0)
+    return folder, replace(plan(samples=2), sizes=sizes), folders
 
 
 def test_members_are_trained_into_folders_of_their_own(trained):
-    folder, sizes, folders = trained
+    folder, small, folders = trained
     weights = {name: (path / "model.safetensors").read_bytes() for name, path in folders.items()}
     assert len(set(weights.values())) == 4
     before = {path: (path / "model.safetensors").stat().st_mtime_ns for path in folders.values()}
-    assert hivemind_models.train_all(folder / "models", sizes, PARAMS) == folders
+    assert hivemind_models.train_all(folder / "models", small.sizes, 0) == folders
     assert {path: (path / "model.safetensors").stat().st_mtime_ns for path in folders.values()} == before
 
 
 def test_models_are_asked_with_random_numbers_of_their_own(trained):
-    folder, sizes, folders = trained
-    found = hivemind_data.generations(folder, sizes, PARAMS)
-    assert found.groupby("model").size().tolist() == [72] * 4
+    folder, small, folders = trained
+    generations = data.generations(folder, small)
+    assert generations.groupby("model").size().tolist() == [72] * 4
     sampler = TransformersSampler(*loading.load(folders["south"], "cpu"))
-    asked = hivemind_data.prompts(PARAMS).head(3)
-    params = SamplingParams(n=4, max_tokens=8, temperature=PARAMS.temperature)
-    first, second = (hivemind_data.ask(sampler, name, asked, params, 0)["text"].tolist() for name in "ab")
+    prompts, sampling = data.read_prompts("embedded").head(3), SamplingParams(n=4, max_tokens=8)
+    first, second = (data.ask(sampler, name, prompts, sampling, 0)["text"].tolist() for name in "ab")
     assert first != second
 
 
@@ -354,52 +364,51 @@ def sweep_frame():
 def test_the_best_setting_is_as_valid_as_the_usual_one():
     frame = sweep_frame()
     same = pd.Series(0.1, index=[f"p{i}" for i in range(6)])
-    best, hot = decoding.claims(frame, same)
+    best, hot = results.decoding_claims(frame, same)
     assert best.effect == pytest.approx(0.15 + 0.025 - 0.1)  # temperature 2, where filters keep all valid
     assert hot.effect == pytest.approx(0.15 + 0.025 - 0.1)
 
 
 def test_the_sweep_asks_every_model_with_every_setting(trained, tmp_path, monkeypatch):
-    _, sizes, folders = trained
+    _, small, folders = trained
     monkeypatch.setattr(decoding, "SWEPT", ("south", "south-taught"))
     monkeypatch.setattr(decoding, "TEMPERATURES", (0.5, 2.0))
-    found = decoding.sweep(tmp_path, folders, sizes, PARAMS)
+    found = decoding.sweep(tmp_path, folders, small)
     assert found.groupby(["temperature", "cut"]).size().eq(36).all()
     assert found[["temperature", "cut"]].drop_duplicates().shape[0] == 10
     assert (found["valid"] < 0.5).all()  # two steps teach nothing
-    assert len(decoding.frontier(found)) == 10
+    assert len(results.frontier(found)) == 10
 
 
 # ------------------------------------------------------------------------------- evaluators
 def test_annotations_of_a_file_are_checked(tmp_path):
     path = tmp_path / "a.csv"
-    params = SimpleNamespace(annotations=str(path), seed=0)
     rows = [(i, i // 2, a, (i + a) % 5 + 1, i * i * 0.5, 20 + a, "note") for i in range(20) for a in range(4)]
     names = ["item", "prompt", "annotator", "rating", "judge", "age", "remark"]  # of the annotator's age
     frame = pd.DataFrame(rows, columns=names)
     frame.to_csv(path, index=False)
-    found = evaluators.annotations(params)
+    found = evaluators.annotations(str(path), 0)
     assert list(found) == ["item", "prompt", "annotator", "rating", "judge"]
-    followed = evaluators.followed(found, 0)
+    followed = evaluators.calibrations(found, 0)
     assert followed["scorer"].unique().tolist() == ["judge"]
-    over_items = evaluators.followed(found.drop(columns="prompt"), 0)
+    over_items = evaluators.calibrations(found.drop(columns="prompt"), 0)
     assert followed["value"][0] == over_items["value"][0]
     assert followed["low"][0] != over_items["low"][0]  # prompts are drawn, not items
     frame.astype({"rating": object}).assign(
         rating=lambda rows: rows["rating"].where(rows.index > 0, "")
     ).to_csv(path, index=False)
     assert (
-        evaluators.followed(evaluators.annotations(params), 0)["n"][0] == 20
+        evaluators.calibrations(evaluators.annotations(str(path), 0), 0)["n"][0] == 20
     )  # a missing rating is left out
     path.write_text("item,annotator\n1,2,3\n")
     with pytest.raises(UserError, match="row 1 has more entries"):
-        evaluators.annotations(params)
+        evaluators.annotations(str(path), 0)
     frame.drop(columns="judge").to_csv(path, index=False)
     with pytest.raises(UserError, match="no column of scores"):
-        evaluators.annotations(params)
+        evaluators.annotations(str(path), 0)
     frame.drop(columns="annotator").to_csv(path, index=False)
     with pytest.raises(UserError, match="no column annotator"):
-        evaluators.annotations(params)
+        evaluators.annotations(str(path), 0)
 
 
 def test_controls_tell_the_scorer_that_fails_where_people_disagree():

@@ -39,7 +39,7 @@ def answer_file(
         UserError: the folder holds answers of another model or decoding, or to other prompts, or it cannot
             be written.
     """
-    asked, place = list(prompts), Path(name.partition(":")[2] or name).expanduser()
+    rows, model = list(prompts), Path(name.partition(":")[2] or name).expanduser()
     manifest = {
         "model": name,
         "samples": sampling.n,
@@ -49,13 +49,13 @@ def answer_file(
         "min_p": sampling.min_p,
         "seed": sampling.seed,
     }
-    manifest["files of the model"] = shards.digest(stamp(place)) if place.is_dir() else ""
-    manifest["prompts"] = shards.digest(*("\n".join(each) for each in asked))
+    manifest["files of the model"] = shards.digest(stamp(model)) if model.is_dir() else ""
+    manifest["prompts"] = shards.digest(*map("\n".join, rows))
     shards.open_folder(folder, manifest, "answers")
-    for number, shard in shards.assigned_shards(folder, asked, SHARD, part):
-        rows = pd.DataFrame(shard, columns=COLUMNS[:3])
+    for number, shard in shards.assigned_shards(folder, rows, SHARD, part):
+        asked = pd.DataFrame(shard, columns=COLUMNS[:3])
         seed = f"{sampling.seed}/{number}"
-        cached_table(_path(folder, number), partial(ask, sampler, name, rows, sampling, seed))
+        cached_table(_path(folder, number), partial(ask, sampler, name, asked, sampling, seed))
 
 
 def read_answers(folder: Path) -> pd.DataFrame:

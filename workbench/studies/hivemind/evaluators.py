@@ -6,8 +6,6 @@ follow mean ratings less there. The controls that tell such a finding from arith
 everywhere alike, the other errs where people disagree.
 """
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -15,13 +13,17 @@ from workbench.corpora.loaders import rows
 from workbench.errors import UserError
 from workbench.measures.calibration import calibration
 
-_GIVEN = ("item", "prompt", "annotator", "rating")
+_RATING = ["item", "prompt", "annotator", "rating"]
 _ITEMS, _ANNOTATORS = 750, 25  # as in the paper
 EVEN, UNEVEN = "errs everywhere alike", "errs where people disagree"
 
 
-def annotations(params: Any) -> pd.DataFrame:
-    """Ratings with scores, one row an item and annotator: the file's, or simulated ones.
+def annotations(source: str, seed: int) -> pd.DataFrame:
+    """Ratings with scores, one row an item and annotator.
+
+    Args:
+        source: a file, or "embedded" for simulated ones.
+        seed: of the simulation.
 
     Returns:
         Columns item, annotator, rating, prompt where the file has it, and one for each scorer: a column of
@@ -30,23 +32,20 @@ def annotations(params: Any) -> pd.DataFrame:
     Raises:
         UserError: the file cannot be read, a column is missing, or there is no score.
     """
-    if params.annotations == "embedded":
-        return simulated(params.seed)
-    path = params.annotations
-    frame = pd.DataFrame([row for _, row in rows.of_source(path, formats=rows.TABLES)]).replace("", None)
+    if source == "embedded":
+        return simulated(seed)
+    frame = pd.DataFrame([row for _, row in rows.of_source(source, formats=rows.TABLES)]).replace("", None)
     for name in ("item", "annotator", "rating"):
         if name not in frame:
-            raise UserError(f"{path} has no column {name}: give item, annotator, rating and scores.")
-    others = [name for name in frame if name not in _GIVEN]
-    numbers = frame[others].apply(pd.to_numeric, errors="coerce")
-    values = numbers.groupby(frame["item"]).nunique().max()
-    kept = [name for name in others if values[name] == 1]  # what differs within an item is of its annotators
-    if not kept:
+            raise UserError(f"{source} has no column {name}: give item, annotator, rating and scores.")
+    numbers = frame.drop(columns=_RATING, errors="ignore").apply(pd.to_numeric, errors="coerce")
+    # what differs within an item is of its annotators
+    scores = numbers.loc[:, numbers.groupby(frame["item"]).nunique().max() == 1]
+    if scores.empty:
         raise UserError(
-            f"{path} has no column of scores: add one for each scorer, with one number for each item."
+            f"{source} has no column of scores: add one for each scorer, with one number for each item."
         )
-    given = [name for name in _GIVEN if name in frame]
-    return pd.concat([frame[given], numbers[kept]], axis=1)
+    return pd.concat([frame[[name for name in _RATING if name in frame]], scores], axis=1)
 
 
 def simulated(seed: int) -> pd.DataFrame:
@@ -68,10 +67,9 @@ def simulated(seed: int) -> pd.DataFrame:
     )
 
 
-def followed(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The columns of `calibration` for every scorer, with a column scorer."""
-    scorers = [name for name in frame if name not in _GIVEN]
-    scores = frame.groupby("item", sort=False)[scorers].first()
-    ratings = frame.drop(columns=scorers)
-    found = [calibration(ratings, scores[name], seed=seed).assign(scorer=name) for name in scorers]
-    return pd.concat(found, ignore_index=True)
+def calibrations(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The columns of `calibration` for every scorer of `annotations`, with a column scorer."""
+    ratings = frame[[name for name in _RATING if name in frame]]
+    scores = frame.drop(columns=ratings.columns).groupby(frame["item"], sort=False).first()
+    tables = [calibration(ratings, scores[name], seed=seed).assign(scorer=name) for name in scores]
+    return pd.concat(tables, ignore_index=True)

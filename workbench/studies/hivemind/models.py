@@ -6,31 +6,32 @@ best answer to each request, as tuning for a preferred answer does.
 """
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 from transformers import PreTrainedTokenizerFast
 
 from workbench.corpora import open_ended
+from workbench.corpora.open_ended import Request
 from workbench.corpora.open_ended_words import KINDS
 from workbench.engine import loading, models
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
-from workbench.errors import UserError
 from workbench.files import cached_table
 from workbench.studies.common.arms import run_arms
 
 CONTEXT = 96
 VOCABULARY = 1024
 LONGEST = 40  # tokens of an answer
-TEACHING = {"temperature": 0.7, "top_p": 0.9}  # how a teacher is sampled, as in SIKeD
+TEACHING = SamplingParams(n=8, max_tokens=LONGEST, temperature=0.7, top_p=0.9)  # a teacher, as in SIKeD
 Pair = tuple[str, str]
+"""A prompt, and an answer after a space."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Member:
         preset: its shape.
         library: whose answers it has read.
         seed: of its first weights and of the order of its data, beside the run's.
-        of: the member it goes on from, "" for a model from nothing.
+        parent: the member it goes on from, "" for a model from nothing.
         reads: what it goes on with: samples of the teacher, or the single best answers.
     """
 
@@ -50,7 +51,7 @@ class Member:
     preset: str = "tiny:0.3M"
     library: str = "north"
     seed: int = 0
-    of: str = ""
+    parent: str = ""
     reads: Literal["", "teacher", "best"] = ""
 
 
@@ -61,9 +62,9 @@ MEMBERS = (
     Member("north-b", seed=1),
     Member("south", library="south", seed=2),
     Member("west", library="west", seed=3),
-    Member("south-taught", library="south", of="south", reads="teacher"),
-    Member("west-taught", library="west", of="west", reads="teacher"),
-    Member("north-best", of="north-a", reads="best"),
+    Member("south-taught", library="south", parent="south", reads="teacher"),
+    Member("west-taught", library="west", parent="west", reads="teacher"),
+    Member("north-best", parent="north-a", reads="best"),
 )
 
 
@@ -98,50 +99,19 @@ class Sizes:
     chain_pairs: int
 
 
-def _grown(preset: str, large: str) -> tuple[Member, ...]:
-    return tuple(replace(each, preset=large if each.name == TEACHER else preset) for each in MEMBERS)
+def _resized(preset: str, teacher: str) -> tuple[Member, ...]:
+    return tuple(replace(member, preset=teacher if member.name == TEACHER else preset) for member in MEMBERS)
 
 
 SIZES = {
     "tiny": Sizes(MEMBERS, 6_000, 350, 50, 16, 20, 8, 5, 1, 40, 216),
-    "small": Sizes(_grown("tiny:1M", "tiny:3M"), 20_000, 2_000, 300, 32, 50, 20, 8, 3, 400, 1_000),
-    "paper": Sizes(_grown("tiny:8M", "tiny:28M"), 200_000, 10_000, 1_000, 64, 50, 50, 10, 5, 2_000, 5_000),
+    "small": Sizes(_resized("tiny:1M", "tiny:3M"), 20_000, 2_000, 300, 32, 50, 20, 8, 3, 400, 1_000),
+    "paper": Sizes(_resized("tiny:8M", "tiny:28M"), 200_000, 10_000, 1_000, 64, 50, 50, 10, 5, 2_000, 5_000),
 }
 
 
-def sizes(params: Any) -> Sizes:
-    """The profile's sizes; `samples` and `iterations` replace what they name.
-
-    Raises:
-        UserError: there is nothing to draw, or no generation after the first.
-    """
-    named = {"samples": params.samples, "generations": params.iterations}
-    given = {name: value for name, value in named.items() if value is not None}
-    if given.get("samples", 1) < 1 or given.get("generations", 2) < 2:
-        raise UserError(
-            "samples must be 1 or more and iterations 2 or more: the first one reads what people wrote."
-        )
-    return replace(SIZES[params.profile], **given)
-
-
-def described(sizes: Sizes) -> pd.DataFrame:
-    """Who the models are: columns model, shape, began from, read."""
-    read = {"teacher": f"samples of {TEACHER}", "best": "one best answer a request"}
-    return pd.DataFrame(
-        [
-            {
-                "model": each.name,
-                "shape": each.preset,
-                "began from": each.of or f"nothing, seed {each.seed}",
-                "read": read.get(each.reads, f"library {each.library}"),
-            }
-            for each in sizes.members
-        ]
-    )
-
-
 # ------------------------------------------------------------------------------- training
-def train_all(folder: Path, sizes: Sizes, params: Any) -> dict[str, Path]:
+def train_all(folder: Path, sizes: Sizes, seed: int) -> dict[str, Path]:
     """Trains every member into a folder of its own, side by side; what is done stays.
 
     Returns:
@@ -151,13 +121,19 @@ def train_all(folder: Path, sizes: Sizes, params: Any) -> dict[str, Path]:
     folders = {name: folder / name for name in members}
     if all(path.exists() for path in folders.values()):
         return folders
-    tokenizer = models.train_tokenizer(_everything(sizes.pairs, params.seed), VOCABULARY)
-    train_member = partial(train_arm, members, folder, tokenizer, sizes, params.seed)
-    rest = [name for name, member in members.items() if member.of]
-    run_arms(folder, [name for name in members if name not in rest], None, train_member, unit="model")
-    if rest:
-        cached_table(folder / "taught.parquet", partial(_taught, folders[TEACHER], params.seed))
-        run_arms(folder, rest, None, train_member, unit="model")
+    n_read = min(sizes.pairs, 2_000)  # pairs of every library, for the tokenizer that all share
+    libraries = [open_ended.library(name, n_read, seed) for name in open_ended.LIBRARIES]
+    texts = [prompt + answer for library in libraries for prompt, answer in library]
+    tokenizer = models.train_tokenizer(texts, VOCABULARY)
+    train_member = partial(train_arm, members, folder, tokenizer, sizes, seed)
+    tuned = [name for name, member in members.items() if member.parent]
+    run_arms(folder, [name for name in members if name not in tuned], None, train_member, unit="model")
+    if tuned:
+        sampling = replace(TEACHING, seed=seed)
+        cached_table(
+            folder / "taught.parquet", lambda: write_answers(folders[TEACHER], every_request(), sampling)
+        )
+        run_arms(folder, tuned, None, train_member, unit="model")
     return folders
 
 
@@ -166,7 +142,7 @@ def train_arm(
     root: Path,
     tokenizer: PreTrainedTokenizerFast,
     sizes: Sizes,
-    seed: int,
+    run_seed: int,
     folder: Path,
     name: str,
     _: None,
@@ -175,67 +151,65 @@ def train_arm(
 ) -> None:
     """One member; where it goes on from another, that one and the teacher's samples are in `root`."""
     member = members[name]
-    if member.of:
-        model, _ = loading.load(root / member.of, "cpu")
+    seed = zlib.crc32(f"{run_seed}/{member.seed}/{member.parent}".encode()) % 2**31
+    if member.parent:
+        model, _ = loading.load(root / member.parent, "cpu")
+        steps, rate = sizes.more_steps, 2e-3
         taught = pd.read_parquet(root / "taught.parquet")
-        samples = list(zip(taught["prompt"], taught["answer"], strict=True))
-        examples = samples if member.reads == "teacher" else best_answers()
+        examples = pairs_of(taught) if member.reads == "teacher" else best_answers()
     else:
         config = models.config(member.preset, vocab_size=len(tokenizer), context=CONTEXT)
-        model = models.build(config, _own(seed, member))
-        examples = open_ended.library(member.library, sizes.pairs, seed)
-    steps = sizes.more_steps if member.of else sizes.steps
-    train(
-        model,
-        tokenizer,
-        examples,
-        TrainConfig(
-            steps=steps,
-            batch_size=sizes.batch_size,
-            context=CONTEXT,
-            learning_rate=2e-3 if member.of else 5e-3,
-            seed=_own(seed, member),
-            checkpoint_every=steps,
-        ),
-        folder=folder,
+        model = models.build(config, seed)
+        steps, rate = sizes.steps, 5e-3
+        examples = open_ended.library(member.library, sizes.pairs, run_seed)
+    train(model, tokenizer, examples, train_config(steps, sizes.batch_size, rate, seed), folder=folder)
+
+
+def train_config(steps: int, batch_size: int, learning_rate: float, seed: int) -> TrainConfig:
+    """How a model of this study learns: one checkpoint, at the end."""
+    return TrainConfig(
+        steps=steps,
+        batch_size=batch_size,
+        context=CONTEXT,
+        learning_rate=learning_rate,
+        seed=seed,
+        checkpoint_every=steps,
     )
 
 
-def _everything(n: int, seed: int) -> list[str]:
-    """Some text of every library, for the tokenizer that all share."""
-    n = min(n, 2_000)
-    return [a + b for name in open_ended.LIBRARIES for a, b in open_ended.library(name, n, seed)]
-
-
-def _own(seed: int, member: Member) -> int:
-    return zlib.crc32(f"{seed}/{member.seed}/{member.of}".encode()) % 2**31
-
-
-def every_request() -> list[open_ended.Request]:
+# ------------------------------------------------------------------------------- what is read
+def every_request() -> list[Request]:
     """Each topic of each kind with each name: what students are taught on."""
-    found = [
-        open_ended.make_request(kind, topic, name)
-        for kind in KINDS
-        for topic in KINDS[kind].topics
-        for name in open_ended.NAMES
+    requests = [
+        open_ended.make_request(name, topic, person)
+        for name, kind in KINDS.items()
+        for topic in kind.topics
+        for person in open_ended.NAMES
     ]
-    return list({each.prompt: each for each in found}.values())
+    return list({request.prompt: request for request in requests}.values())
 
 
 def best_answers() -> list[Pair]:
     """Every request with one answer, of the meaning that most people would give."""
-    found = []
-    for asked in every_request():
-        many = open_ended.answers(asked, 200, seed=0)
-        best = pd.Series([each.meaning for each in many]).mode()[0]
-        found.append((asked.prompt, " " + next(each.text for each in many if each.meaning == best)))
-    return found
+    pairs = []
+    for request in every_request():
+        answers = open_ended.answers(request, 200, seed=0)
+        best = pd.Series([answer.meaning for answer in answers]).mode()[0]
+        text = next(answer.text for answer in answers if answer.meaning == best)
+        pairs.append((request.prompt, " " + text))
+    return pairs
 
 
-def _taught(teacher: Path, seed: int, n: int = 8) -> pd.DataFrame:
-    """What the teacher answers: columns prompt, answer."""
-    prompts = [each.prompt for each in every_request()]
-    sampler = TransformersSampler(*loading.load(teacher, "cpu"), batch_size=256)
-    replies = sampler.sample(prompts, SamplingParams(n=n, max_tokens=LONGEST, seed=seed, **TEACHING))
-    rows = [(p, each.text) for p, own in zip(prompts, replies, strict=True) for each in own]
+def write_answers(model: Path, requests: Sequence[Request], sampling: SamplingParams) -> pd.DataFrame:
+    """What a trained model answers to requests: columns prompt, answer (after a space)."""
+    prompts = [request.prompt for request in requests]
+    sampler = TransformersSampler(*loading.load(model, "cpu"), batch_size=256)
+    replies = sampler.sample(prompts, sampling)
+    rows = [(prompt, completion.text) for prompt, completions in zip(prompts, replies, strict=True)
+            for completion in completions]  # fmt: skip
     return pd.DataFrame(rows, columns=["prompt", "answer"])
+
+
+def pairs_of(written: pd.DataFrame) -> list[Pair]:
+    """The rows of `write_answers` as examples to learn from."""
+    return list(written[["prompt", "answer"]].itertuples(index=False, name=None))
