@@ -59,7 +59,7 @@ SMALL = {  # notebook: what takes the place of what in its study, at profile=tin
     "07": {
         "arithmetic.data.SIZES": {
             "problems": 40, "exercises": 10, "task_tokens": 2_500, "extra_tokens": 2_500, "seeds": 1,
-            "asked": 4, "per_cell": 1,
+            "n_test": 4, "per_cell": 1,
         }
     },
     "08": {"siked.data.SIZES": {"lesson": LESSON, "train": 12, "held_out": 4, "n_test": 5, "seeds": 1}},
@@ -70,7 +70,7 @@ SMALL = {  # notebook: what takes the place of what in its study, at profile=tin
         }
     },
     "10": {"hivemind.data._LONG": 24, "hivemind.evaluators._ITEMS": 60},
-    "11": {"rlp.plan.SIZES": {"rlp": 2, "prompts": 4, "tested": 8, "draws": 2, "seeds": 1}},
+    "11": {"rlp.plan.SIZES": {"rlp_steps": 2, "prompts_per_step": 4, "n_test": 8, "draws": 2, "seeds": 1}},
     "12": {"pluralism.experiment.SIZES": {"tuning_steps": 2, "pairs": 4, "seeds": 1, "samples": 4}},
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ from workbench.studies.arithmetic import experiment, results, views
 from workbench.studies.common.arms import arm_folder
 
 SIZES = arithmetic_data.Sizes(
-    "tiny:0.1M", 60, 30, task_tokens=4_000, extra_tokens=2_000, batch_size=8, context=112, seeds=1, asked=8,
+    "tiny:0.1M", 60, 30, task_tokens=4_000, extra_tokens=2_000, batch_size=8, context=112, seeds=1, n_test=8,
     per_cell=3, digits=2, largest=20,
 )  # fmt: skip
 
@@ -30,6 +30,10 @@ SIZES = arithmetic_data.Sizes(
 def settings(**changed):
     common = {"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", "test": None}
     return SimpleNamespace(**{**common, "tuning": "full", "device": "cpu", **changed})
+
+
+def plan(sizes=SIZES, **changed):
+    return replace(arithmetic_data.plan(settings(**changed)), sizes=sizes)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,7 +47,7 @@ def one_process():
 
 @pytest.fixture(scope="module")
 def task():
-    return arithmetic_data.task(settings(), SIZES)
+    return arithmetic_data.task(plan())
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +57,7 @@ def asked(task):
 
 @pytest.fixture(scope="module")
 def begin(tmp_path_factory, task):
-    return experiment.start(tmp_path_factory.mktemp("start") / "model", settings(), SIZES, task)
+    return experiment.start(tmp_path_factory.mktemp("start") / "model", plan(), task)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +68,7 @@ def tokenizer(begin):
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory, task, begin):
     folder = tmp_path_factory.mktemp("routes")
-    return folder, experiment.train_all(folder, begin, settings(), SIZES, task, lambda **_: None)
+    return folder, experiment.train_all(folder, begin, plan(), task, lambda **_: None)
 
 
 # ------------------------------------------------------------------------------- what is read and asked
@@ -84,7 +88,7 @@ def test_templates_are_the_grammars_own_of_one_and_two_steps():
 
 def test_no_question_is_both_learnt_and_asked(asked):
     many = replace(SIZES, problems=3_000)
-    (learnt,) = arithmetic_data.task(settings(), many).learnt
+    (learnt,) = arithmetic_data.task(plan(many)).learnt
     assert len(learnt) == 3_000
     assert not {question for question, _ in learnt} & set(asked["question"])
     sums = {each.question for each in arithmetic_data.exercises(0, SIZES, 0)}
@@ -135,8 +139,8 @@ def written(path, numbers):
 
 
 def test_a_given_file_is_split_by_question(tmp_path):
-    params = settings(data=written(tmp_path / "some.jsonl", [*range(20), *range(20)]))
-    task = arithmetic_data.task(params, SIZES)
+    given = plan(data=written(tmp_path / "some.jsonl", [*range(20), *range(20)]))
+    task = arithmetic_data.task(given)
     words = task.asked[task.asked["test"] == "words"]
     assert len(words) == 4
     assert set(words["kind"]) == {"held out"}
@@ -146,11 +150,11 @@ def test_a_given_file_is_split_by_question(tmp_path):
     assert not {question for question, _ in learnt} & set(words["question"])
     written(tmp_path / "some.jsonl", [1])
     with pytest.raises(UserError, match="10 or more"):
-        arithmetic_data.task(params, SIZES)
+        arithmetic_data.task(given)
 
 
 def test_what_is_given_gets_longer_rows_and_larger_numbers_at_as_many_tokens_a_step():
-    own, given = (arithmetic_data.sizes(settings(data=data)) for data in ("embedded", "x.jsonl"))
+    own, given = (arithmetic_data.plan(settings(data=data)).sizes for data in ("embedded", "x.jsonl"))
     assert given.context > own.context
     assert given.largest > own.largest
     assert given.batch_size * given.context == pytest.approx(own.batch_size * own.context, rel=0.2)
@@ -164,7 +168,7 @@ def test_each_given_test_file_is_a_kind_and_shares_no_question_with_training(tmp
     svamp = {"Body": "Tom has 3 pens", "Question": "How many has he?", "Answer": 3.0, "Equation": "3.0"}
     (tmp_path / "s.json").write_text(json.dumps([svamp, {**svamp, "Body": "He has some", "Answer": "many"}]))
     files = f"{first}, {second},svamp:{tmp_path / 's.json'}"
-    task = arithmetic_data.task(settings(data=data, test=files), replace(SIZES, problems=25, seeds=2))
+    task = arithmetic_data.task(plan(replace(SIZES, problems=25, seeds=2), data=data, test=files))
     words = task.asked[task.asked["test"] == "words"]
     assert words.groupby("kind").size().to_dict() == {"gsm8k": 8, "gsm8k b": 2, "svamp": 1}
     assert any("1 problems of svamp" in note for note in task.notes)
@@ -172,9 +176,9 @@ def test_each_given_test_file_is_a_kind_and_shares_no_question_with_training(tmp
     assert task.learnt[0] != task.learnt[1]
     both = f"{first},{written(tmp_path / 'c.jsonl', [3, 4, 99])}"
     with pytest.raises(UserError, match="share 2 questions"):
-        arithmetic_data.task(settings(data=data, test=both), SIZES)
+        arithmetic_data.task(plan(data=data, test=both))
     with pytest.raises(UserError, match="go with a file to learn from"):
-        arithmetic_data.task(settings(test=first), SIZES)
+        arithmetic_data.task(plan(test=first))
 
 
 # ------------------------------------------------------------------------------- training
@@ -186,7 +190,7 @@ def test_every_route_is_asked_everything_and_a_second_call_trains_nothing(fitted
     assert {path.name for path in (folder / "seed-0").iterdir()} == names
     for path in (folder / "seed-0").iterdir():
         assert sorted(file.name for file in path.iterdir()) == ["curve.parquet", "replies.parquet"]
-    again, _ = experiment.train_all(folder, "no model is needed", settings(), SIZES, task, lambda **_: None)
+    again, _ = experiment.train_all(folder, "no model is needed", plan(), task, lambda **_: None)
     assert again.equals(replies)
 
 
@@ -199,7 +203,7 @@ def test_a_route_cut_off_in_its_second_stage_goes_on_to_the_same_replies(fitted,
         if tokens > 1.5 * SIZES.extra_tokens:
             raise KeyboardInterrupt
 
-    given = (tmp_path, begin, settings(), SIZES, task)
+    given = (tmp_path, begin, plan(), task)
     with pytest.raises(KeyboardInterrupt):
         experiment.train_all(*given, cut)
     assert not arm_folder(tmp_path, "intermediate", 0).exists()
@@ -218,7 +222,7 @@ def test_weights_of_half_precision_are_learnt_in_full(begin, task, tmp_path, mon
     )
     few = replace(SIZES, task_tokens=1_000, extra_tokens=1_000)
     task = replace(task, asked=task.asked.head(2))
-    experiment.train_all(tmp_path, begin, settings(model=begin), few, task, lambda **_: None)
+    experiment.train_all(tmp_path, begin, plan(few, model=begin), task, lambda **_: None)
     assert set(seen) == {torch.float32}
 
 
@@ -236,11 +240,11 @@ def test_curves_go_on_through_both_stages(fitted):
 def test_routes_begin_from_a_given_model_and_a_question_that_fills_its_context_gets_no_reply(
     begin, task, tmp_path
 ):
-    assert experiment.start(None, settings(model=begin), SIZES, task) == begin
+    assert experiment.start(None, plan(model=begin), task) == begin
     long = task.asked.head(2).assign(question=["one " * 200, "Ben has 2 pens. How many pens?"])
-    few, params = replace(SIZES, task_tokens=1_000, extra_tokens=1_000), settings(model=begin)
+    few = plan(replace(SIZES, task_tokens=1_000, extra_tokens=1_000), model=begin)
     task = replace(task, asked=long)
-    replies, _ = experiment.train_all(tmp_path / "r", begin, params, few, task, lambda **_: None)
+    replies, _ = experiment.train_all(tmp_path / "r", begin, few, task, lambda **_: None)
     assert (replies.loc[replies["item"] == 0, "reply"] == "").all()
 
 
@@ -257,11 +261,11 @@ def test_routes_begin_from_folders_of_every_family_and_leave_them_as_they_were(
     source = tmp_path / "model"
     loading.save(models.build(config, 0), tokenizer, source)
     weights = (source / "model.safetensors").read_bytes()
-    params = settings(model=str(source), tuning=tuning)
-    few = replace(SIZES, task_tokens=1_000, extra_tokens=1_000)
+    sizes = replace(SIZES, task_tokens=1_000, extra_tokens=1_000)
+    few = plan(sizes, model=str(source), tuning=tuning)
     task = replace(task, asked=task.asked.groupby("test").head(2))
-    begin = experiment.start(None, params, few, task)
-    replies, curves = experiment.train_all(tmp_path / "r", begin, params, few, task, lambda **_: None)
+    begin = experiment.start(None, few, task)
+    replies, curves = experiment.train_all(tmp_path / "r", begin, few, task, lambda **_: None)
     assert len(replies) == len(experiment.ROUTES) * len(task.asked)
     ends = curves.groupby("route")["held_out"].agg(["first", "last"])
     assert (ends["last"] < ends["first"]).all()
@@ -270,14 +274,14 @@ def test_routes_begin_from_folders_of_every_family_and_leave_them_as_they_were(
 
 def test_without_a_model_there_is_nothing_to_adapt(task):
     with pytest.raises(UserError, match="name it with model"):
-        experiment.start(None, settings(tuning="lora"), SIZES, task)
+        experiment.start(None, plan(tuning="lora"), task)
 
 
 def test_a_model_whose_context_is_too_short_is_refused(task, tokenizer, tmp_path):
     config = models.config("tiny:0.1M", vocab_size=len(tokenizer), architecture="gpt-neo", context=16)
     loading.save(models.build(config, 0), tokenizer, tmp_path / "short")
     with pytest.raises(UserError, match=r"16 tokens, in which only 0% .* longer context"):
-        experiment.start(None, settings(model=str(tmp_path / "short")), SIZES, task)
+        experiment.start(None, plan(model=str(tmp_path / "short")), task)
 
 
 # ------------------------------------------------------------------------------- results

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -38,7 +38,7 @@ class Sizes:
         batch_size: rows of `context` tokens a step.
         context: tokens a row.
         seeds: repetitions, each with its own problems, first weights and order.
-        asked: word problems of each kind in the test.
+        n_test: word problems of each kind in the test.
         per_cell: exercises of each cell in the test; fewer where it has no more.
         digits: of the longest operand.
         largest: number in a word problem, and in an exercise.
@@ -52,7 +52,7 @@ class Sizes:
     batch_size: int
     context: int
     seeds: int
-    asked: int
+    n_test: int
     per_cell: int
     digits: int
     largest: int
@@ -65,17 +65,29 @@ SIZES = {
 }
 
 
-def sizes(params: Any) -> Sizes:
+@dataclass(frozen=True)
+class Plan:
+    """What the notebook's parameters of the same names ask for, and the sizes that they choose."""
+
+    sizes: Sizes
+    data: str
+    test: str | None
+    model: str
+    tuning: Literal["full", "lora"]
+    seed: int
+    device: str
+
+
+def plan(params: Any) -> Plan:
     """The profile's sizes; what is given has longer texts and larger numbers than the embedded problems."""
-    chosen = SIZES[params.profile]
-    if params.data == params.model == "embedded":
-        return chosen
-    context = max(chosen.context, _GIVEN_CONTEXT)
-    rows = max(1, chosen.batch_size * chosen.context // context)
-    chosen = replace(chosen, context=context, batch_size=rows)
-    if params.data == "embedded":
-        return chosen
-    return replace(chosen, digits=max(chosen.digits, 3), largest=max(chosen.largest, 1_000))
+    sizes = SIZES[params.profile]
+    if not params.data == params.model == "embedded":
+        context = max(sizes.context, _GIVEN_CONTEXT)
+        batch_size = max(1, sizes.batch_size * sizes.context // context)
+        sizes = replace(sizes, context=context, batch_size=batch_size)
+    if params.data != "embedded":
+        sizes = replace(sizes, digits=max(sizes.digits, 3), largest=max(sizes.largest, 1_000))
+    return Plan(sizes, params.data, params.test, params.model, params.tuning, params.seed, params.device)
 
 
 @dataclass(frozen=True)
@@ -96,47 +108,45 @@ class Task:
     notes: list[str]
 
 
-def task(params: Any, sizes: Sizes) -> Task:
+def task(plan: Plan) -> Task:
     """Questions and word problems: of the embedded grammar, or of files.
-
-    Args:
-        params: data, test and seed.
-        sizes: how many.
 
     Raises:
         UserError: files without enough problems, training and test share questions, or test without data.
     """
-    if params.data != "embedded":
-        rows, learnt, notes = _given(params, sizes)
-    elif params.test is None:
-        rows, learnt, notes = _drawn(params, sizes)
+    sizes, seed = plan.sizes, plan.seed
+    if plan.data != "embedded":
+        rows, learnt, notes = _from_files(plan)
+    elif plan.test is None:
+        rows, learnt, notes = _from_grammar(sizes, seed)
     else:
         raise UserError("Test files go with a file to learn from: name it too, such as data=gsm8k:PATH.")
-    drawn = arithmetic.draw(cells(sizes), sizes.per_cell, params.seed, split="test", largest=sizes.largest)
-    for each in {(each.cell, each.operands): each for each in drawn}.values():  # small cells repeat
-        kind = f"{each.cell.operation} {', '.join(map(str, each.cell.digits))}"
-        answer = arithmetic.format_number(each.answer)
-        rows.append(("arithmetic", kind, 1, each.question, each.solution, answer))
+    drawn = arithmetic.draw(cells(sizes), sizes.per_cell, seed, split="test", largest=sizes.largest)
+    for exercise in {(one.cell, one.operands): one for one in drawn}.values():  # small cells repeat
+        kind = f"{exercise.cell.operation} {', '.join(map(str, exercise.cell.digits))}"
+        answer = arithmetic.format_number(exercise.answer)
+        rows.append(("arithmetic", kind, 1, exercise.question, exercise.solution, answer))
     frame = pd.DataFrame(rows, columns=["test", "kind", "steps", "question", "solution", "gold"])
     return Task(frame.assign(item=frame.groupby(["test", "kind"]).cumcount()), learnt, notes)
 
 
 # ------------------------------------------------------------------------------- word problems, drawn
-def _drawn(params: Any, sizes: Sizes) -> tuple[list[_Row], list[list[Pair]], list[str]]:
+def _from_grammar(sizes: Sizes, seed: int) -> tuple[list[_Row], list[list[Pair]], list[str]]:
     rows = []
-    for place, kind in enumerate(("familiar", "unseen"), 1):
+    for number, kind in enumerate(("familiar", "unseen"), 1):
         names = few_steps(held_out=kind == "unseen")
-        drawn = draw(sizes.asked, params.seed + place, templates=names, largest=sizes.largest)
-        rows += [("words", kind, *_asked(each)) for each in drawn]
-        rows += [("twins", kind, *_asked(twin(each, params.seed))) for each in drawn]
-    asked = {question for _, _, _, question, *_ in rows}
+        problems = draw(sizes.n_test, seed + number, templates=names, largest=sizes.largest)
+        rows += [("words", kind, *_columns(problem)) for problem in problems]
+        rows += [("twins", kind, *_columns(twin(problem, seed))) for problem in problems]
+    tested = {question for _, _, _, question, *_ in rows}
     learnt = []
     for repetition in range(sizes.seeds):
-        seed = params.seed + 1000 * (repetition + 1)
-        drawn = draw(2 * sizes.problems, seed, templates=few_steps(), largest=sizes.largest)
-        free = [(each.question, " " + each.rationale()) for each in drawn if each.question not in asked]
-        learnt.append(free[: sizes.problems])
-    return rows, learnt, [contamination_report(asked, {question for own in learnt for question, _ in own})]
+        drawn_with = seed + 1000 * (repetition + 1)
+        problems = draw(2 * sizes.problems, drawn_with, templates=few_steps(), largest=sizes.largest)
+        pairs = [(one.question, " " + one.rationale()) for one in problems if one.question not in tested]
+        learnt.append(pairs[: sizes.problems])
+    questions = {question for pairs in learnt for question, _ in pairs}
+    return rows, learnt, [contamination_report(tested, questions)]
 
 
 @cache
@@ -145,46 +155,45 @@ def few_steps(held_out: bool = False) -> list[str]:
     return [name for name in templates(held_out) if len(draw(1, 0, templates=[name])[0].steps) <= 2]
 
 
-def _asked(problem: Problem) -> tuple[int, str, str, str]:
+def _columns(problem: Problem) -> tuple[int, str, str, str]:
     return len(problem.steps), problem.question, problem.rationale(), str(problem.answer)
 
 
 # ------------------------------------------------------------------------------- word problems, given
-def _given(params: Any, sizes: Sizes) -> tuple[list[_Row], list[list[Pair]], list[str]]:
+def _from_files(plan: Plan) -> tuple[list[_Row], list[list[Pair]], list[str]]:
     """Those of a file, and a test of other files or of its fifth."""
     notes: list[str] = []
-    own = _read(params.data, params.seed, notes)
-    if len(own) < _FEWEST:
-        raise UserError(f"{params.data} holds {len(own)} problems with an answer: give {_FEWEST} or more.")
-    if params.test is None:
-        kept = len(own) // 5
-        tests, own = {"held out": own[:kept]}, own[kept:]
+    problems = _read(plan.data, plan.seed, notes)
+    if len(problems) < _FEWEST:
+        raise UserError(f"{plan.data} holds {len(problems)} problems with an answer: give {_FEWEST} or more.")
+    if plan.test is None:
+        n_test = len(problems) // 5
+        tests, problems = {"held out": problems[:n_test]}, problems[n_test:]
     else:
         tests = {}
-        for spec in params.test.split(","):
+        for spec in plan.test.split(","):
             name, colon, path = spec.strip().partition(":")
             name = name if colon and name.lower() in KINDS else Path(spec).stem
             kind = next(name for name in (name, f"{name} {Path(path).stem}", spec) if name not in tests)
-            tests[kind] = _read(spec.strip(), params.seed, notes)
-    questions = [each.question for kind in tests.values() for each in kind]
-    notes.append(contamination_report(questions, [each.question for each in own]))
+            tests[kind] = _read(spec.strip(), plan.seed, notes)
+    questions = [problem.question for kind in tests.values() for problem in kind]
+    notes.append(contamination_report(questions, [problem.question for problem in problems]))
     rows = [
-        ("words", kind, 0, each.question, each.completion, each.gold)
-        for kind, problems in tests.items()
-        for each in problems[: sizes.asked]
+        ("words", kind, 0, problem.question, problem.completion, problem.gold)
+        for kind, tested in tests.items()
+        for problem in tested[: plan.sizes.n_test]
     ]
-    pairs = [(each.question, " " + each.completion) for each in own]
-    many = min(sizes.problems, len(pairs))
-    learnt = [Random(f"{params.seed}/{repetition}").sample(pairs, many) for repetition in range(sizes.seeds)]
+    pairs = [(problem.question, " " + problem.completion) for problem in problems]
+    n = min(plan.sizes.problems, len(pairs))
+    learnt = [Random(f"{plan.seed}/{number}").sample(pairs, n) for number in range(plan.sizes.seeds)]
     return rows, learnt, notes
 
 
 def _read(spec: str, seed: int, notes: list[str]) -> list[FileProblem]:
     """The problems of a file in random order, each question once, if an answer to it can be judged."""
-    problems = load_problems(spec)
-    found = {tuple(words(each.question)): each for each in problems}
-    scorable = [each for each in found.values() if grade("", each.gold).verdict != "unscorable"]
-    if lacking := len(found) - len(scorable):
+    problems = {tuple(words(problem.question)): problem for problem in load_problems(spec)}
+    scorable = [one for one in problems.values() if grade("", one.gold).verdict != "unscorable"]
+    if lacking := len(problems) - len(scorable):
         notes.append(f"{lacking:,} problems of {spec} are left out: their answers are no numbers")
     return Random(seed).sample(scorable, len(scorable))
 
@@ -193,10 +202,10 @@ def _read(spec: str, seed: int, notes: list[str]) -> list[FileProblem]:
 @cache
 def cells(sizes: Sizes) -> list[arithmetic.Cell]:
     """All four operations up to so many digits, where both splits have numbers small enough."""
-    return [each for each in arithmetic.grid("+-*/", sizes.digits) if _holds(each, sizes.largest)]
+    return [cell for cell in arithmetic.grid("+-*/", sizes.digits) if _has_exercises(cell, sizes.largest)]
 
 
-def _holds(cell: arithmetic.Cell, largest: int) -> bool:
+def _has_exercises(cell: arithmetic.Cell, largest: int) -> bool:
     try:
         return all(arithmetic.draw([cell], 1, 0, split=split, largest=largest) for split in ("train", "test"))
     except UserError:
@@ -210,6 +219,6 @@ def exercises(seed: int, sizes: Sizes, repetition: int) -> list[arithmetic.Exerc
     )
 
 
-def pairs_of(drawn: Sequence[arithmetic.Exercise]) -> list[Pair]:
+def pairs_of(exercises: Sequence[arithmetic.Exercise]) -> list[Pair]:
     """What a model reads of exercises."""
-    return [(each.question, " " + each.solution) for each in drawn]
+    return [(exercise.question, " " + exercise.solution) for exercise in exercises]

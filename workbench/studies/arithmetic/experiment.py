@@ -9,13 +9,13 @@ twice: for as many tokens of them (the paper's comparison), and for as many toke
 import re
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.engine import loading, models
 from workbench.engine.models import context_length
@@ -27,7 +27,7 @@ from workbench.engine.training.lora import Lora
 from workbench.engine.training.train import train
 from workbench.errors import UserError
 from workbench.files import cached_table
-from workbench.studies.arithmetic.data import Pair, Sizes, Task, exercises, pairs_of
+from workbench.studies.arithmetic.data import Pair, Plan, Sizes, Task, exercises, pairs_of
 from workbench.studies.common.arms import collect, run_arms
 
 Stage = tuple[list[Pair], int]
@@ -45,20 +45,20 @@ _LONGEST_REPLY = 72  # tokens; four times that where the context is long
 
 # ------------------------------------------------------------------------------- what is read
 def routes(
-    words: Sequence[Pair], sums: Sequence[Pair], sizes: Sizes, tokenizer: Any
+    words: Sequence[Pair], sums: Sequence[Pair], sizes: Sizes, tokenizer: PreTrainedTokenizerFast
 ) -> dict[str, list[Stage]]:
     """What each route reads, stage by stage."""
     task, extra = sizes.task_tokens, sizes.extra_tokens
-    drill = _filling(sums, extra, tokenizer)
+    drill = _fill(sums, extra, tokenizer)
     return {
         "none": [(list(words), task)],
         "none, longer": [(list(words), task + extra)],
         "intermediate": [(list(sums[: len(drill)]), extra), (list(words), task)],
-        "mixture": [(_filling(words, task, tokenizer) + drill, task + extra)],
+        "mixture": [(_fill(words, task, tokenizer) + drill, task + extra)],
     }
 
 
-def _filling(pairs: Sequence[Pair], tokens: int, tokenizer: Any) -> list[Pair]:
+def _fill(pairs: Sequence[Pair], tokens: int, tokenizer: PreTrainedTokenizerFast) -> list[Pair]:
     """The pairs over and over, until they make so many tokens."""
     lengths: list[int] = []
     for at in range(0, len(pairs), _AT_ONCE):  # of a million exercises, only as many as are read
@@ -72,7 +72,7 @@ def _filling(pairs: Sequence[Pair], tokens: int, tokenizer: Any) -> list[Pair]:
 
 
 # ------------------------------------------------------------------------------- training
-def start(folder: Path, params: Any, sizes: Sizes, task: Task) -> str:
+def start(folder: Path, plan: Plan, task: Task) -> str:
     """Where all routes begin: the model that `model` names, or the shape and tokenizer of new ones.
 
     The tokenizer of new models keeps digits apart.
@@ -81,27 +81,28 @@ def start(folder: Path, params: Any, sizes: Sizes, task: Task) -> str:
         UserError: the given model's context is too short for most of the word problems, or there is none to
             adapt.
     """
-    if params.tuning == "lora" and params.model == "embedded":
+    sizes, seed = plan.sizes, plan.seed
+    if plan.tuning == "lora" and plan.model == "embedded":
         raise UserError("LoRA adapts a model that has learnt: name it with model, or take tuning=full.")
-    if params.model != "embedded":
-        _check(params.model, task)
-        return params.model
+    if plan.model != "embedded":
+        _check_context(plan.model, task)
+        return plan.model
     if not (folder / "config.json").exists():
         words = task.learnt[0][:_TOKENIZER_TEXTS]
-        sums = pairs_of(exercises(params.seed, sizes, 0)[:_TOKENIZER_TEXTS])
+        sums = pairs_of(exercises(seed, sizes, 0)[:_TOKENIZER_TEXTS])
         # Where no digit follows another, no two of them become one token.
         texts = [re.sub(r"(?<=\d)(?=\d)", " ", "".join(pair)) for pair in [*words, *sums]]
-        tokenizer = models.train_tokenizer(texts, 768 if params.data == "embedded" else 4096)
+        tokenizer = models.train_tokenizer(texts, 768 if plan.data == "embedded" else 4096)
         config = models.config(sizes.preset, vocab_size=len(tokenizer), context=sizes.context)
-        loading.save(models.build(config, params.seed), tokenizer, folder)
+        loading.save(models.build(config, seed), tokenizer, folder)
     return str(folder)
 
 
-def _check(source: str, task: Task) -> None:
+def _check_context(source: str, task: Task) -> None:
     """Most of the word problems must fit into the context, with their solutions."""
     model, tokenizer = loading.load(source, "cpu")
     context = context_length(model)
-    pairs = encode_pairs(tokenizer, _asked_of(tokenizer, task.learnt[0]))
+    pairs = encode_pairs(tokenizer, _framed(tokenizer, task.learnt[0]))
     fit = np.mean([len(prompt) + len(rest) < context for prompt, rest in pairs])
     if fit < _LEAST_FITTING:
         raise UserError(
@@ -110,13 +111,13 @@ def _check(source: str, task: Task) -> None:
         )
 
 
-def _asked_of(tokenizer: Any, pairs: Sequence[Pair]) -> list[Pair]:
+def _framed(tokenizer: PreTrainedTokenizerFast, pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs as the model behind a tokenizer is asked and replies."""
     return [framed(tokenizer, question, reply) for question, reply in pairs]
 
 
 def train_all(
-    folder: Path, begin: str, params: Any, sizes: Sizes, task: Task, log: Callable[..., None]
+    folder: Path, begin: str, plan: Plan, task: Task, log: Callable[..., None]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Trains every route in every repetition, and asks it everything.
 
@@ -127,20 +128,19 @@ def train_all(
         Replies, columns route, seed, reply and those of `Task.asked`; and learning curves, columns route,
         seed, tokens, loss, held_out (nats per token of word problems).
     """
-    device, seeds = loading.pick_device(params.device), range(sizes.seeds)
-    lora = Lora() if params.tuning == "lora" else None
+    device, seeds = loading.pick_device(plan.device), range(plan.sizes.seeds)
     run_arms(
         folder,
         ROUTES,
         seeds,
-        partial(train_arm, begin, params.model == "embedded", lora, params.seed, sizes, task, device),
+        partial(train_arm, begin, replace(plan, device=device), task),
         unit="token",
-        total=sizes.task_tokens + sizes.extra_tokens,
+        total=plan.sizes.task_tokens + plan.sizes.extra_tokens,
         device=device,
         log=lambda route, seed, row: log(model=f"{route}-{seed}", **row),
     )
     replies = collect(folder, ROUTES, seeds, "replies")
-    asked = pd.concat([task.asked] * (len(ROUTES) * sizes.seeds), ignore_index=True)
+    asked = pd.concat([task.asked] * (len(ROUTES) * len(seeds)), ignore_index=True)
     curves = collect(folder, ROUTES, seeds, "curve").rename(columns={"arm": "route"})
     return (
         asked.assign(route=replies["arm"], seed=replies["seed"], reply=replies["reply"]),
@@ -150,40 +150,39 @@ def train_all(
 
 def train_arm(
     begin: str,
-    new: bool,
-    lora: Lora | None,
-    run_seed: int,
-    sizes: Sizes,
+    plan: Plan,
     task: Task,
-    device: str,
     folder: Path,
     route: str,
     seed: int,
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
-    """One route: reads its stages, and is asked everything; the weights of `new` models are drawn anew."""
-    model, tokenizer = loading.load(begin, device)
-    model = models.build(model.config, seed).to(device) if new else model
+    """One route: reads its stages, and is asked everything; the weights of new models are drawn anew."""
+    sizes, new = plan.sizes, plan.model == "embedded"
+    lora = Lora() if plan.tuning == "lora" else None
+    model, tokenizer = loading.load(begin, plan.device)
+    model = models.build(model.config, seed).to(plan.device) if new else model
     model = model.float()  # half-precision weights would lose small steps
     words = task.asked[task.asked["test"] == "words"].groupby("kind").head(_HELD_OUT)
-    held_out = _asked_of(tokenizer, list(zip(words["question"], " " + words["solution"], strict=True)))
-    sums = pairs_of(exercises(run_seed, sizes, seed))
-    learnt = [_asked_of(tokenizer, pairs) for pairs in (task.learnt[seed], sums)]
+    held_out = _framed(tokenizer, list(zip(words["question"], " " + words["solution"], strict=True)))
+    sums = pairs_of(exercises(plan.seed, sizes, seed))
+    learnt = [_framed(tokenizer, pairs) for pairs in (task.learnt[seed], sums)]
     rows, before = [], 0
     for number, (pairs, tokens) in enumerate(routes(*learnt, sizes, tokenizer)[route]):
+        config = TrainConfig(
+            tokens=tokens,
+            learning_rate=_learning_rate(model, new, lora),
+            lora=lora,
+            seed=zlib.crc32(f"{seed}/{number}".encode()),
+            context=min(sizes.context, context_length(model)),
+            batch_size=sizes.batch_size,
+        )
         history = train(
             model,
             tokenizer,
             pairs,
-            TrainConfig(
-                tokens=tokens,
-                learning_rate=_learning_rate(model, new, lora),
-                lora=lora,
-                seed=zlib.crc32(f"{seed}/{number}".encode()),
-                context=min(sizes.context, context_length(model)),
-                batch_size=sizes.batch_size,
-            ),
+            config,
             folder=folder / f".{number}",
             held_out=held_out,
             log=lambda row, before=before: log(_moved(row, before)),
@@ -192,10 +191,8 @@ def train_arm(
         before = int(rows[-1]["tokens"])
     curve = pd.DataFrame(rows).rename(columns={"held_out_nats": "held_out"})
     cached_table(folder / "curve.parquet", lambda: curve[["tokens", "loss", "held_out"]])
-    cached_table(
-        folder / "replies.parquet",
-        lambda: pd.DataFrame({"reply": _replies(model, tokenizer, task.asked["question"])}),
-    )
+    replies = partial(_replies, model, tokenizer, task.asked["question"])
+    cached_table(folder / "replies.parquet", lambda: pd.DataFrame({"reply": replies()}))
 
 
 def _moved(row: dict[str, float], before: int) -> dict[str, float]:
@@ -211,14 +208,17 @@ def _learning_rate(model: PreTrainedModel, new: bool, lora: Lora | None) -> floa
     return 1e-3 if models.count_parameters(model).total < _SMALL else 1e-4
 
 
-def _replies(model: Any, tokenizer: Any, questions: Sequence[str]) -> list[str]:
+def _replies(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, questions: Sequence[str]
+) -> list[str]:
     """The most likely answer to each question; none to one that fills the context."""
-    room = context_length(model) - 2
-    prompts = [framed(tokenizer, question, "")[0] for question in questions]
-    lengths = map(len, encode(tokenizer, prompts))
-    asked = [prompt for prompt, length in zip(prompts, lengths, strict=True) if length < room]
     sampler = TransformersSampler(model, tokenizer, batch_size=128)
+    prompts = [framed(tokenizer, question, "")[0] for question in questions]
+    room = context_length(model) - 2
+    short = [
+        prompt for prompt, ids in zip(prompts, encode(tokenizer, prompts), strict=True) if len(ids) < room
+    ]
     longest = _LONGEST_REPLY if room < 200 else 4 * _LONGEST_REPLY
-    replies = sampler.sample(asked, SamplingParams(max_tokens=longest, temperature=0))
-    told = dict(zip(asked, replies, strict=True))
-    return [told[prompt][0].text if prompt in told else "" for prompt in prompts]
+    replies = sampler.sample(short, SamplingParams(max_tokens=longest, temperature=0))
+    reply_to = {prompt: reply[0].text for prompt, reply in zip(short, replies, strict=True)}
+    return [reply_to.get(prompt, "") for prompt in prompts]
