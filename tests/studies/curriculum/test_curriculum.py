@@ -21,23 +21,23 @@ torch.set_num_threads(1)
 PARAMS = SimpleNamespace(
     profile="tiny", seed=0, model="embedded", facts="embedded", device="cpu", n_facts=24, n_updates=16
 )
-SMALL = replace(data.sizes(PARAMS), batch=8, seeds=1, asked=24, shapes=((1, 16), (2, 16)))
+SMALL = replace(data.settings(PARAMS), batch_size=8, seeds=1, n_test=24, shapes=((1, 16), (2, 16)))
 
 
 @pytest.fixture(scope="module")
-def begin(tmp_path_factory):
-    return experiment.start(tmp_path_factory.mktemp("start") / "begin", PARAMS, SMALL)
+def start(tmp_path_factory):
+    return experiment.start(tmp_path_factory.mktemp("start") / "start", SMALL)
 
 
 @pytest.fixture(scope="module")
-def task(begin):
-    return experiment.tasks(begin, PARAMS, SMALL)[0]
+def task(start):
+    return data.tasks(start, SMALL)[0]
 
 
 @pytest.fixture(scope="module")
-def right(begin, task, tmp_path_factory):
+def right(task, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    return folder, experiment.train_all(folder, begin, PARAMS, [task], lambda **row: None)
+    return folder, experiment.train_all(folder, [task], lambda **row: None)
 
 
 # Facts and walks
@@ -86,8 +86,7 @@ def test_facts_of_a_file_are_read_whatever_the_format(tmp_path):
     table = tmp_path / "capitals.csv"
     pd.DataFrame(rows).to_csv(table, index=False)
     assert facts.load(write(tmp_path / "a.jsonl", rows)) == facts.load(str(table))
-    params = SimpleNamespace(**{**vars(PARAMS), "facts": str(table)})
-    known = data.known(params, SMALL, 0)
+    known = data.draw_facts(replace(SMALL, facts=str(table)), 0)
     assert len(set(known)) == 24
     assert known[0].pair()[0].endswith("'s capital is")
 
@@ -108,13 +107,13 @@ def test_files_that_cannot_be_learnt_are_one_sentence(tmp_path, rows, says):
         facts.load(write(tmp_path / "facts.jsonl", rows))
 
 
-def test_what_cannot_be_trained_is_one_sentence(begin, task, tmp_path):
+def test_what_cannot_be_trained_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match="n_updates=3 is too few"):
-        data.sizes(SimpleNamespace(profile="tiny", n_facts=None, n_updates=3))
+        data.settings(SimpleNamespace(**{**vars(PARAMS), "n_updates": 3}))
     rows = [{"entity": "A " * 40 + str(i), "attribute": "b", "value": i} for i in range(30)]
-    long = SimpleNamespace(**{**vars(PARAMS), "facts": write(tmp_path / "long.jsonl", rows)})
+    long = replace(SMALL, facts=write(tmp_path / "long.jsonl", rows))
     with pytest.raises(UserError, match="takes 45 tokens, and a page holds 32"):
-        experiment.tasks(experiment.start(tmp_path / "long", long, SMALL), long, SMALL)
+        data.tasks(experiment.start(tmp_path / "long", long), long)
     bytes_only = models.train_tokenizer(["a b"], 257)
     with pytest.raises(UserError, match="breaks park, school, shop, north, east into pieces"):
         walks.words(bytes_only, 3, 2)
@@ -137,7 +136,7 @@ def test_all_orders_read_the_same_pages_and_differ_as_they_say(task):
     same = {tuple(sorted(map(bytes, blocks.ids))) for blocks in read.values()}
     assert len(same) == 1
     seen = {order: kinds(task, blocks) for order, blocks in read.items()}
-    half = SMALL.pages // 2
+    half = SMALL.n_pages // 2
     assert not seen["facts first"][:half].any()
     assert not seen["walks first"][half:].any()
     assert (np.diff(seen["easy to hard"][seen["easy to hard"] > 0]) >= 0).all()
@@ -150,9 +149,9 @@ def test_all_orders_read_the_same_pages_and_differ_as_they_say(task):
 def test_every_share_reads_equally_many_pages(task, share):
     blocks = task.pages(share, "shuffled")
     found = kinds(task, blocks)
-    assert len(found) == SMALL.pages
-    assert (found == 0).sum() == share * SMALL.pages
-    counts = [(found == steps).sum() for steps in range(1, SMALL.steps + 1)]
+    assert len(found) == SMALL.n_pages
+    assert (found == 0).sum() == share * SMALL.n_pages
+    counts = [(found == steps).sum() for steps in range(1, SMALL.n_steps + 1)]
     assert max(counts) - min(counts) <= 1
 
 
@@ -174,10 +173,10 @@ def test_at_each_way_the_place_is_learnt_and_nothing_else_of_a_walk(task):
 
 @pytest.mark.parametrize("order", ["facts first", "walks first"])
 def test_rows_laid_out_already_are_read_in_their_own_order(task, tmp_path, order):
-    model = experiment._new((1, 16), len(task.tokenizer), SMALL, 0)
+    model = experiment.new_model((1, 16), len(task.tokenizer), SMALL.context, 0)
     blocks, read = task.pages(0.5, order), []
     model.register_forward_pre_hook(lambda _, __, given: read.append(given["input_ids"]), with_kwargs=True)
-    config = TrainConfig(steps=SMALL.updates, batch_size=SMALL.batch, context=SMALL.context)
+    config = TrainConfig(steps=SMALL.updates, batch_size=SMALL.batch_size, context=SMALL.context)
     train(model, task.tokenizer, blocks, config, folder=tmp_path / "model")
     assert np.array_equal(torch.cat(read).numpy(), blocks.ids)
 
@@ -187,13 +186,13 @@ def test_rows_laid_out_already_are_read_in_their_own_order(task, tmp_path, order
 
 def test_what_is_asked_is_right_where_the_model_says_it(task, monkeypatch):
     """A model that knows all but one fact, and the way but for the last step."""
-    asked = task.asked_walks()
+    asked = task.test_walks()
     said = task.words.places[asked.ends]
     said[:, -1] = task.words.ways[0]
     answers = {
         tuple(row): place for row, place in zip(walks.tokens(asked, task.words).tolist(), said, strict=True)
     }
-    pairs = [fact.pair() for fact in task.facts[: SMALL.asked]]
+    pairs = [fact.pair() for fact in task.facts[: SMALL.n_test]]
     known = {prompt: value.strip() for prompt, value in pairs[1:]}
 
     def most_likely(_, ids):
@@ -205,50 +204,50 @@ def test_what_is_asked_is_right_where_the_model_says_it(task, monkeypatch):
                 result[row] = -1
         return result
 
-    monkeypatch.setattr(experiment, "_most_likely", most_likely)
-    assert experiment.facts_right(None, task).tolist() == [False] + [True] * (SMALL.asked - 1)
-    assert (experiment.walked(None, task)[:, :-1] == asked.ends[:, :-1]).all()
-    assert (experiment.walked(None, task)[:, -1] == -1).all()
+    monkeypatch.setattr(experiment, "most_likely", most_likely)
+    assert experiment.facts_right(None, task).tolist() == [False] + [True] * (SMALL.n_test - 1)
+    assert (experiment.places_named(None, task)[:, :-1] == asked.ends[:, :-1]).all()
+    assert (experiment.places_named(None, task)[:, -1] == -1).all()
 
 
-def test_every_arm_is_trained_and_asked_and_a_second_call_only_reads(right, begin, task):
+def test_every_arm_is_trained_and_asked_and_a_second_call_only_reads(right, task):
     folder, frame = right
-    arms = experiment.arms(PARAMS, SMALL)
+    arms = experiment.arms(SMALL)
     assert len({arm.name for arm in arms}) == 10
     ended = frame[frame["update"] == SMALL.updates]
-    assert len(ended) == len(arms) * (1 + SMALL.steps)
+    assert len(ended) == len(arms) * (1 + SMALL.n_steps)
     assert sorted(frame["update"].unique()) == [round(16 * check / experiment.CHECKS) for check in range(9)]
     only = ended[(ended["share"] == 0) & (ended["measure"] == "facts")]
     assert (only["value"] == 0).all()  # what was never read is not known
     logged = []
-    again = experiment.train_all(folder, begin, PARAMS, [task], lambda **row: logged.append(row))
+    again = experiment.train_all(folder, [task], lambda **row: logged.append(row))
     pd.testing.assert_frame_equal(again, frame)
     assert logged == []
 
 
-def trained(folder, arm, task, begin):
+def trained(folder, arm, task):
     """The answers of one arm."""
-    experiment.train_arm({"a": arm}, [task], begin, "cpu", folder, "a", 0, log=lambda row: None)
+    experiment.train_arm({"a": arm}, [task], folder, "a", 0, log=lambda row: None)
     return pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("right-*"))])
 
 
 def test_facts_that_are_read_often_are_known(task, tmp_path):
     arm = experiment.Arm(1.0, "shuffled", (1, 32))
-    longer = replace(task, sizes=replace(SMALL, updates=60, learning_rate=1e-2))
-    frame = trained(tmp_path, arm, longer, "")
+    longer = replace(task, settings=replace(SMALL, updates=60, learning_rate=1e-2))
+    frame = trained(tmp_path, arm, longer)
     found = frame.set_index(["update", "measure"])["value"]
     assert found[0, "facts"] < 0.3
     assert found[60, "facts"] > 0.9
 
 
-def test_a_given_model_learns_in_its_own_shape_and_no_shapes_are_compared(begin, task, tmp_path):
-    params = SimpleNamespace(**{**vars(PARAMS), "model": begin})
-    assert experiment.start(tmp_path / "none", params, SMALL) == begin
-    arms = experiment.arms(params, SMALL)
+def test_a_given_model_learns_in_its_own_shape_and_no_shapes_are_compared(start, task, tmp_path):
+    given = replace(SMALL, model=start)
+    assert experiment.start(tmp_path / "none", given) == start
+    arms, task = experiment.arms(given), replace(task, settings=given)
     assert {arm.shape for arm in arms} == {None}
     assert len(arms) == len(data.SHARES) + len(data.ORDERS) - 1
-    assert experiment.counts(task, params).empty
-    frame = trained(tmp_path, arms[2], task, begin).assign(seed=task.seed)
+    assert experiment.parameter_counts(task).empty
+    frame = trained(tmp_path, arms[2], task).assign(seed=task.seed)
     assert loading.load(tmp_path / "model")[0].config.hidden_size == 16
     rows = results.summary(results.at_end(frame).assign(n=1), ["layers", "width", "measure"])
     assert "as given" in json.dumps(views.shapes(rows).spec)
@@ -262,7 +261,7 @@ def test_the_pictures_can_be_drawn(right, task):
     assert views.mixtures(shuffled, 0.2).spec
     steps = results.summary(results.at_end(frame), ["layers", "width", "measure"])
     assert "1 × 16" in json.dumps(views.shapes(steps).spec, ensure_ascii=False)
-    explorer = views.try_questions(experiment.load(folder, PARAMS, SMALL), task)
+    explorer = views.try_questions(experiment.load(folder, SMALL), task)
     assert "of 4 steps right" in explorer.draw("50% facts, shuffled", 3).record["sentence"]
     assert "learnt" in views.pages(task).record["kinds"]
 
@@ -270,11 +269,11 @@ def test_the_pictures_can_be_drawn(right, task):
 # Claims
 
 
-def told(effect):
+def predicted(effect):
     """Scores in which everything is as it was predicted, times `effect`."""
     rows, rng = [], np.random.default_rng(6)
     for seed in range(4):
-        for arm in experiment.arms(PARAMS, SMALL):
+        for arm in experiment.arms(SMALL):
             for update in (8, 16):
                 ends = 0.2 * effect * (update == 16)
                 facts_ = 0.5 + rng.normal() * 0.005 + (arm.shape == (1, 16)) * 0.1 * effect
@@ -294,12 +293,11 @@ def told(effect):
 
 
 def test_claims_are_positive_where_the_prediction_holds_and_negative_where_its_reverse_does():
-    shaped = replace(SMALL, shapes=((1, 16), (2, 16)))
-    claims = {claim.name: claim for claim in results.claims(told(1), shaped)}
+    claims = {claim.name: claim for claim in results.claims(predicted(1))}
     assert len(claims) == 9
     assert all(claim.low > 0 for claim in claims.values()), claims
     assert all(claim.n == 4 for claim in claims.values())
-    turned = {claim.name: claim.high for claim in results.claims(told(-1), shaped)}
+    turned = {claim.name: claim.high for claim in results.claims(predicted(-1))}
     assert all(high < 0 for high in turned.values()), turned
 
 

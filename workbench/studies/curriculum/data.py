@@ -4,17 +4,21 @@ A page is one row of training. All orders read the very same pages, so that noth
 all shares read equally many pages, so that more of the one is less of the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from workbench.corpora import facts, walks
 from workbench.corpora.facts import Fact
-from workbench.engine.tokens import word_tokenizer
+from workbench.engine import loading
+from workbench.engine.tokens import encode_pairs, word_tokenizer
 from workbench.engine.training.packing import IGNORED, Blocks, pack
 from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of pages with facts in all pages."""
@@ -23,65 +27,91 @@ _BLOCKS = 8  # of each kind, where they are interleaved
 
 
 @dataclass(frozen=True)
-class Sizes:
-    """How much is read and asked.
+class Settings:
+    """What is read and asked, and by which models.
 
     Attributes:
-        facts: to know by heart.
-        places: of the town.
-        ways: out of each place.
-        steps: of the longest walk.
-        updates: of the weights; each reads `batch` pages.
-        batch: pages.
+        n_facts: to know by heart.
+        n_places: of the town.
+        n_ways: out of each place.
+        n_steps: of the longest walk.
+        updates: of the weights; each reads `batch_size` pages.
+        batch_size: pages.
         context: tokens of a page.
         seeds: repetitions, each with its own facts, town, questions and first weights.
-        asked: facts, and walks, in a test.
+        n_test: facts, and walks, in a test.
         learning_rate: of new models; the same throughout, so that what comes last is not learnt more slowly.
         shapes: (layers, width) with about equally many parameters outside the embedding; the first is that of
             all models but those that compare shapes.
+        model: "embedded" for new models, or the folder or hub id of the one that learns.
+        facts: "embedded" for drawn ones, or a file.
+        seed: of everything random.
+        device: where models are trained.
     """
 
-    facts: int
-    places: int
-    ways: int
-    steps: int
+    n_facts: int
+    n_places: int
+    n_ways: int
+    n_steps: int
     updates: int
-    batch: int
+    batch_size: int
     context: int
     seeds: int
-    asked: int
+    n_test: int
     learning_rate: float
     shapes: tuple[tuple[int, int], ...]
+    model: str = "embedded"
+    facts: str = "embedded"
+    seed: int = 0
+    device: str = "cpu"
 
     @property
-    def pages(self) -> int:
-        """That each model reads."""
-        return self.updates * self.batch
+    def n_pages(self) -> int:
+        """Pages that each model reads."""
+        return self.updates * self.batch_size
 
 
 SIZES = {
-    "tiny": Sizes(400, 5, 3, 4, 96, 32, 32, 3, 200, 6e-3, ((4, 32), (2, 48), (1, 64))),
-    "small": Sizes(4_000, 8, 4, 6, 2_000, 64, 64, 5, 500, 2e-3, ((8, 64), (2, 128), (1, 192))),
-    "paper": Sizes(11_000, 12, 6, 8, 20_000, 128, 128, 5, 1_000, 6e-4, ((12, 256), (6, 384), (2, 640))),
+    "tiny": Settings(400, 5, 3, 4, 96, 32, 32, 3, 200, 6e-3, ((4, 32), (2, 48), (1, 64))),
+    "small": Settings(4_000, 8, 4, 6, 2_000, 64, 64, 5, 500, 2e-3, ((8, 64), (2, 128), (1, 192))),
+    "paper": Settings(11_000, 12, 6, 8, 20_000, 128, 128, 5, 1_000, 6e-4, ((12, 256), (6, 384), (2, 640))),
 }
 
 
-def sizes(params: Any) -> Sizes:
-    """The profile's sizes; `n_facts` and `n_updates` replace what they name."""
-    named = {"facts": params.n_facts, "updates": params.n_updates}
-    chosen = replace(SIZES[params.profile], **{name: value for name, value in named.items() if value})
+def settings(params: Any) -> Settings:
+    """The profile's sizes with what the notebook's parameters say.
+
+    Raises:
+        UserError: there are too few updates, or no such device.
+    """
+    sizes = {"n_facts": params.n_facts, "updates": params.n_updates}
+    chosen = replace(
+        SIZES[params.profile],
+        **{name: value for name, value in sizes.items() if value},
+        model=params.model,
+        facts=params.facts,
+        seed=params.seed,
+        device=loading.pick_device(params.device),
+    )
     if chosen.updates < 2 * _BLOCKS:
         raise UserError(f"n_updates={chosen.updates} is too few: take {2 * _BLOCKS} or more.")
     return chosen
 
 
-def known(params: Any, sizes: Sizes, seed: int) -> list[Fact]:
+def draw_facts(settings: Settings, repetition: int) -> list[Fact]:
     """The facts of a repetition: drawn, or as many as there are in a file."""
-    rng = np.random.default_rng([params.seed, seed, 0])
-    if params.facts == "embedded":
-        return facts.draw(sizes.facts, rng)
-    found = facts.load(params.facts)
-    return [found[place] for place in rng.permutation(len(found))[: sizes.facts]]
+    rng = np.random.default_rng([settings.seed, repetition, 0])
+    if settings.facts == "embedded":
+        return facts.draw(settings.n_facts, rng)
+    in_file = facts.load(settings.facts)
+    return [in_file[index] for index in rng.permutation(len(in_file))[: settings.n_facts]]
+
+
+def word_level_tokenizer(facts: Iterable[Fact], settings: Settings) -> "PreTrainedTokenizerFast":
+    """A token for each word of facts and walks."""
+    in_facts = [word for fact in facts for word in "".join(fact.pair()).split()]
+    in_walks = [*walks.PLACES[: settings.n_places], *walks.WAYS[: settings.n_ways]]
+    return word_tokenizer(list(dict.fromkeys([*in_facts, *in_walks])))
 
 
 @dataclass(frozen=True)
@@ -94,60 +124,62 @@ class Task:
         town: to walk in.
         words: tokens of the walks.
         tokenizer: of all models.
-        sizes: how much is read.
+        start: folder or hub id of the tokenizer, and of the model where it is a given one.
+        settings: how much is read.
     """
 
     seed: int
     facts: list[Fact]
     town: walks.Town
     words: walks.Words
-    tokenizer: Any
-    sizes: Sizes
+    tokenizer: "PreTrainedTokenizerFast"
+    start: str
+    settings: Settings
 
-    def asked_walks(self) -> walks.Walks:
+    def test_walks(self) -> walks.Walks:
         """Walks of full length that begin as none that is learnt."""
         rng = np.random.default_rng([self.seed, 1])
-        return walks.draw(self.town, self.sizes.asked, self.sizes.steps, rng, held_out=True)
+        return walks.draw(self.town, self.settings.n_test, self.settings.n_steps, rng, held_out=True)
 
     def pages(self, share: float, order: str) -> Blocks:
         """All pages, in their order, with a share of them facts."""
         rng = np.random.default_rng([self.seed, 2])
-        n_facts = round(share * self.sizes.pages)
-        steps = np.arange(self.sizes.pages - n_facts) % self.sizes.steps + 1
-        parts = [self._of_facts(n_facts, rng)] if n_facts else []
-        parts += [self._of_walks(int((steps == n).sum()), n, rng) for n in np.unique(steps)]
-        kinds = np.concatenate([np.zeros(n_facts, int), np.sort(steps)])
-        places = arrange(kinds, order, rng)
-        arrays = zip(*((part.ids, part.targets, part.positions) for part in parts), strict=True)
-        return Blocks(*(np.concatenate(each)[places] for each in arrays))
+        n_facts = round(share * self.settings.n_pages)
+        lengths = np.sort(np.arange(self.settings.n_pages - n_facts) % self.settings.n_steps + 1)
+        parts = [self._fact_pages(n_facts, rng)] if n_facts else []
+        for n_steps, n_pages in zip(*np.unique(lengths, return_counts=True), strict=True):
+            parts.append(self._walk_pages(n_pages, n_steps, rng))
+        kinds = np.concatenate([np.zeros(n_facts, int), lengths])
+        return _rows(parts, arrange(kinds, order, rng))
 
-    def _of_facts(self, n: int, rng: np.random.Generator) -> Blocks:
+    def _fact_pages(self, n: int, rng: np.random.Generator) -> Blocks:
         """Pages full of facts, again and again, each time in a new order."""
-        packed = pack(self.tokenizer, [fact.pair() for fact in self.facts], self.sizes.context)
+        packed = pack(self.tokenizer, [fact.pair() for fact in self.facts], self.settings.context)
         passes = [rng.permutation(len(packed.ids)) for _ in range(-(-n // len(packed.ids)))]
-        chosen = np.concatenate(passes)[:n]
-        return Blocks(packed.ids[chosen], packed.targets[chosen], packed.positions[chosen])
+        return _rows([packed], np.concatenate(passes)[:n])
 
-    def _of_walks(self, n: int, steps: int, rng: np.random.Generator) -> Blocks:
+    def _walk_pages(self, n: int, n_steps: int, rng: np.random.Generator) -> Blocks:
         """Pages full of walks of this length; what is learnt is the place after each way."""
-        context = self.sizes.context
-        per_page = context // (steps + 2)
-        drawn = walks.draw(self.town, n * per_page, steps, rng)
+        context, length = self.settings.context, n_steps + 2
+        drawn = walks.draw(self.town, n * (context // length), n_steps, rng)
         ids = walks.tokens(drawn, self.words)
         targets = np.full_like(ids, IGNORED)
         targets[:, 2:] = self.words.places[drawn.ends]
-        positions = np.tile(np.arange(steps + 2), (len(ids), 1))
-        rest = context - per_page * (steps + 2)
+        rest = ((0, 0), (0, context % length))
+        ids = np.pad(ids.reshape(n, -1), rest)
+        targets = np.pad(targets.reshape(n, -1), rest, constant_values=IGNORED)
+        positions = np.tile(np.arange(context) % length, (n, 1))
+        return Blocks(*(array.astype(np.int32) for array in (ids, targets, positions)))
 
-        def paged(values: np.ndarray, filler: np.ndarray) -> np.ndarray:
-            return np.concatenate([values.reshape(n, -1), np.tile(filler, (n, 1))], 1).astype(np.int32)
 
-        fillers = np.zeros(rest, int), np.full(rest, IGNORED), np.arange(rest)
-        return Blocks(*map(paged, (ids, targets, positions), fillers))
+def _rows(parts: Sequence[Blocks], rows: np.ndarray) -> Blocks:
+    """These rows of all parts, one part after the other."""
+    arrays = zip(*((part.ids, part.targets, part.positions) for part in parts), strict=True)
+    return Blocks(*(np.concatenate(array)[rows] for array in arrays))
 
 
 def arrange(kinds: np.ndarray, order: str, rng: np.random.Generator) -> np.ndarray:
-    """The order in which pages are read, as places in `kinds`.
+    """The order in which pages are read, as indices into `kinds`.
 
     Args:
         kinds: of each page: 0 for facts, else the steps of its walks.
@@ -157,26 +189,49 @@ def arrange(kinds: np.ndarray, order: str, rng: np.random.Generator) -> np.ndarr
     """
     shuffled = rng.permutation(len(kinds))
     is_walk = kinds[shuffled] > 0
-    told, walked = shuffled[~is_walk], shuffled[is_walk]
+    of_facts, of_walks = shuffled[~is_walk], shuffled[is_walk]
     if order == "shuffled":
         return shuffled
     if order == "facts first":
-        return np.concatenate([told, walked])
+        return np.concatenate([of_facts, of_walks])
     if order == "walks first":
-        return np.concatenate([walked, told])
+        return np.concatenate([of_walks, of_facts])
     if order == "interleaved":
-        blocks = zip(np.array_split(told, _BLOCKS), np.array_split(walked, _BLOCKS), strict=True)
+        blocks = zip(np.array_split(of_facts, _BLOCKS), np.array_split(of_walks, _BLOCKS), strict=True)
         return np.concatenate([part for pair in blocks for part in pair])
     if order == "easy to hard":
-        shuffled[is_walk] = walked[np.argsort(kinds[walked], kind="stable")]
+        shuffled[is_walk] = of_walks[np.argsort(kinds[of_walks], kind="stable")]
         return shuffled
     raise ValueError(f"there is no order {order!r}")
 
 
-def tokenizer_of(known: Sequence[Fact], sizes: Sizes) -> Any:
-    """A token for each word of facts and walks."""
-    texts = ["".join(fact.pair()) for fact in known]
-    told = {word: None for text in texts for word in text.split()}
-    return word_tokenizer(
-        list(told | dict.fromkeys([*walks.PLACES[: sizes.places], *walks.WAYS[: sizes.ways]]))
-    )
+def tasks(start: str, settings: Settings) -> list[Task]:
+    """Facts, town and questions of every repetition.
+
+    Args:
+        start: folder or hub id of the tokenizer; see `experiment.start`.
+        settings: of the study.
+
+    Raises:
+        UserError: a fact is longer than a page, or the words of walks are no single tokens.
+    """
+    _, tokenizer = loading.load(start, "cpu")
+    words = walks.words(tokenizer, settings.n_places, settings.n_ways)
+    repetitions = []
+    for repetition in range(settings.seeds):
+        known = draw_facts(settings, repetition)
+        _check_lengths(known, tokenizer, settings.context)
+        rng = np.random.default_rng([settings.seed, repetition, 3])
+        town, seed = walks.town(settings.n_places, settings.n_ways, rng), 1000 * settings.seed + repetition
+        repetitions.append(Task(seed, known, town, words, tokenizer, start, settings))
+    return repetitions
+
+
+def _check_lengths(facts: list[Fact], tokenizer: "PreTrainedTokenizerFast", context: int) -> None:
+    pairs = encode_pairs(tokenizer, [fact.pair() for fact in facts])
+    for fact, (prompt, value) in zip(facts, pairs, strict=True):
+        if len(prompt) + len(value) > context:
+            raise UserError(
+                f"The fact {''.join(fact.pair())[:60]!r} takes {len(prompt) + len(value)} tokens, and a page "
+                f"holds {context}: leave it out, or take a larger profile."
+            )
