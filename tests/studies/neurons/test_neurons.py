@@ -208,9 +208,8 @@ def test_fewer_texts_than_places_leave_places_empty(pair):
 
 
 def test_only_gated_neurons_are_taken_for_gated():
-    frame = pd.DataFrame({"smallest": [-0.1, -0.17, -0.278]})
-    assert not method.is_gated(frame)
-    assert method.is_gated(pd.DataFrame({"smallest": [-0.1, -4.0]}))
+    assert not method.is_gated(pd.DataFrame({"activation": [-0.1, -0.17, -0.278]}))
+    assert method.is_gated(pd.DataFrame({"activation": [-0.1, -4.0]}))
 
 
 # ------------------------------------------------------------------------------- AUC
@@ -334,9 +333,9 @@ def test_shuffled_labels_keep_positions_and_change_stories(texts):
 
 
 def test_layers_may_come_in_several_passes(pair, texts, monkeypatch):
-    whole = dict(search._by_layer(pair[0], texts))
+    whole = dict(search.activations(pair[0], texts))
     monkeypatch.setattr(search, "_MEMORY", 1)
-    for layer, values in search._by_layer(pair[0], texts):
+    for layer, values in search.activations(pair[0], texts):
         assert np.allclose(values, whole[layer], atol=1e-6)
 
 
@@ -465,9 +464,7 @@ def agreeing(early, late):
 
 
 def test_claims_are_positive_when_the_paper_is_right():
-    found = {
-        claim.name: claim for claim in results.claims(ladder_of(60, 20), agreeing(10, 60), QUESTION, 20)
-    }
+    found = {claim.name: claim for claim in results.claims(ladder_of(60, 20), agreeing(10, 60), QUESTION, 20)}
     assert all(claim.low > 0 for claim in found.values())
     assert found["a-neuron-tells-the-label"].effect == pytest.approx(0.19)
     assert found["the-neuron-fires-there-only"].effect == pytest.approx(0.4)
@@ -515,10 +512,14 @@ def test_what_the_user_can_mend_is_one_sentence(pair, texts):
         "empty one": lambda: labelled_tokens.label_tokens(model, tokenizer, [("", {})]),
         "There is no text": lambda: labelled_tokens.label_tokens(model, tokenizer, []),
         "fast one": lambda: labelled_tokens.label_tokens(model, slow, LABELLED),
-        "another model": lambda: method.extremes(model, labelled_tokens.label_tokens(model, larger, LABELLED)),
+        "another model": lambda: method.extremes(
+            model, labelled_tokens.label_tokens(model, larger, LABELLED)
+        ),
         "weights are broken": lambda: method.extremes(broken, texts),
         "it is no label": lambda: search.check_label(texts, "sarcasm"),
-        "too few tokens": lambda: search.check_label(labelled_tokens.label_tokens(*pair, LABELLED[:8]), QUESTION),
+        "too few tokens": lambda: search.check_label(
+            labelled_tokens.label_tokens(*pair, LABELLED[:8]), QUESTION
+        ),
         "too few: half": lambda: method.sizes(SimpleNamespace(profile="tiny", n_texts=3)),
         "write some words": lambda: value_vectors.continuations(pair, " ", 0, 0, 1.0, None),
     }
@@ -562,7 +563,7 @@ def test_pictures_are_drawn_and_the_card_says_what_was_computed(
         assert view.record["title"]
         assert view.record["sentence"].endswith(".")
     own = surveyed[surveyed["kind"] == "neuron"]
-    known = neuron_map.Known(pair, texts, contexts, statistics, written, own, chance, kept)
+    known = neuron_map.Neurons(pair, texts, contexts, statistics, written, own, chance, kept)
     shown = neuron_map.neuron_map(known, QUESTION, 2, 7, "Once there was a girl")
     assert shown.record["chosen"] == "1.5"
     assert len(shown.record["cards"]) == len(shown.record["cells"]) >= 4
@@ -596,7 +597,7 @@ def test_neurons_without_a_gate_have_no_most_negative_contexts(monkeypatch):
     chance = search.chance_of_best(pair[0], texts, seed=0, shuffles=3)
     kept = reference(pair[0], texts.rows[:8], ["neuron.*"], keep=0)
     written = value_vectors.writes(pair[0])
-    known = neuron_map.Known(pair, texts, found.contexts(), found.statistics(), written, own, chance, kept)
+    known = neuron_map.Neurons(pair, texts, found.contexts(), found.statistics(), written, own, chance, kept)
     shown = neuron_map.neuron_map(known, "noun", 1, 3, "Once there was a girl")
     titles = [strip["title"] for card in shown.record["cards"].values() for strip in card["strips"]]
     assert titles

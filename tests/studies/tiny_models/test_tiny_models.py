@@ -15,9 +15,6 @@ from workbench.studies.tiny_models import grading, ladder, results, views
 
 torch.set_num_threads(1)
 STORIES = [story.text for story in write_stories(120, seed=0)]
-PARAMS = SimpleNamespace(
-    profile="tiny", n_tokens=None, model="ladder", architecture="llama", device="cpu", seed=0
-)
 
 
 @pytest.fixture(scope="module")
@@ -124,14 +121,15 @@ def test_a_ladder_is_trained_once_and_then_loaded_side_by_side_or_not(tmp_path, 
         rungs, tokens=2048, vocab_size=512, context=128, batch_size=4, beginnings=2, probes=2
     )
     tokenizer, logged = models.train_tokenizer(STORIES, 512), []
-    arguments = (tokenizer, STORIES[:100], STORIES[100:], sizes, tmp_path, PARAMS)
+    arguments = (tokenizer, STORIES[:100], STORIES[100:], sizes, tmp_path)
+    settings = {"architecture": "llama", "device": "cpu", "seed": 0, "log": lambda **row: logged.append(row)}
     torch.set_num_threads(threads)
     try:
-        first = ladder.fit_ladder(*arguments, lambda **row: logged.append(row))
+        first = ladder.fit_ladder(*arguments, **settings)
         assert {row["model"] for row in logged} == {"a", "b"}
         assert max(row["tokens"] for row in logged) == 2048
         count = len(logged)
-        second = ladder.fit_ladder(*arguments, lambda **row: logged.append(row))
+        second = ladder.fit_ladder(*arguments, **settings)
     finally:
         torch.set_num_threads(1)
     assert logged[count:] == []
@@ -224,7 +222,7 @@ def test_a_width_of_a_given_model_or_of_nothing_is_refused():
 def test_deep_and_wide_have_equally_many_parameters_outside_the_embedding():
     for sizes in ladder.SIZES.values():
         counts = []
-        for rung in (r for r in sizes.rungs if r.part == "shape"):
+        for rung in (r for r in sizes.rungs if r.name in ladder.PAIR):
             config = models.config(rung.preset, 512, n_layers=rung.n_layers, hidden_size=rung.hidden_size)
             with torch.device("meta"):
                 counts.append(models.count_parameters(models.build(config, 0)).non_embedding)

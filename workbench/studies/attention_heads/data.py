@@ -10,16 +10,12 @@ import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.labelled_tokens import LabelledTokens, guess_labels, label_tokens, simulated_stories
+from workbench.corpora.stories.labels import GROUPS
 from workbench.engine import loading
 from workbench.errors import UserError
 from workbench.studies.tiny_models import ladder
 
-NAMES = (
-    "main character, introduced",
-    "main character, again",
-    "other character, introduced",
-    "other character, again",
-)
+NAMES = GROUPS["characters"][:-1]  # the labels of names: all but that of pronouns
 
 
 @dataclass(frozen=True)
@@ -50,23 +46,25 @@ SIZES = {
 }
 
 
-def sizes(params: Any) -> Sizes:
+def choose_sizes(params: Any) -> Sizes:
     """The profile's sizes; `n_texts` replaces the number of texts measured."""
-    chosen = SIZES[params.profile]
+    sizes = SIZES[params.profile]
     if params.n_texts is None:
-        return chosen
+        return sizes
     if params.n_texts < 16:
         raise UserError(f"n_texts={params.n_texts} is too few: half choose heads and half confirm; give 16.")
-    return replace(chosen, texts=params.n_texts)
+    return replace(sizes, texts=params.n_texts)
 
 
-def load_model(params: Any, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+def load_model(
+    name: str, trained: Path, profile: str, device: str
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """The model to look into: the largest of 02's ladder, the preset trained there, a folder or a hub id."""
-    if not ladder.is_ladder(params.model):
-        return loading.load(params.model, params.device)
-    sized = [rung.name for rung in ladder.SIZES[params.profile].rungs if rung.part == "size"]
-    name = sized[-1] if params.model == "ladder" else params.model.removeprefix("tiny:")
-    return loading.load(folder / name, params.device)
+    if not ladder.is_ladder(name):
+        return loading.load(name, device)
+    if name == "ladder":
+        name = [rung.name for rung in ladder.SIZES[profile].rungs if rung.part == "size"][-1]
+    return loading.load(trained / name.removeprefix("tiny:"), device)
 
 
 Corpus = tuple[list[list[int]], list[np.ndarray]]
@@ -77,10 +75,16 @@ def read_texts(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     stories: Sequence[str],
-    sizes: Sizes,
-    params: Any,
+    n: int,
+    seed: int,
+    *,
+    exact: bool,
+    given: bool,
 ) -> tuple[LabelledTokens, Corpus, Corpus, list[list[int]]]:
     """Texts that the model was not trained on: new ones of the simulator, or held-out ones of the data.
+
+    `n` texts are measured; they are `exact` if the simulator writes them; the model is `given` if it is none
+    of 02's, so that more of the data are held out (`ladder.split`).
 
     Returns:
         All texts; half of the measured ones to choose heads on, the other half to confirm them; and as many
@@ -89,34 +93,31 @@ def read_texts(
     Raises:
         UserError: there are too few texts.
     """
-    if params.data == "embedded":
-        labelled = simulated_stories(2 * sizes.texts, params.seed)
+    if exact:
+        labelled = simulated_stories(2 * n, seed)
     else:
-        given = not ladder.is_ladder(params.model)
-        labelled = guess_labels(ladder.split(stories, params.seed, given=given)[1][: 2 * sizes.texts])
+        labelled = guess_labels(ladder.split(stories, seed, given=given)[1][: 2 * n])
     if len(labelled) < 16:
         raise UserError(
             f"Measuring heads needs 16 held-out texts, and there are {len(labelled)}: give more data."
         )
     texts = label_tokens(model, tokenizer, labelled)
-    flagged, middle = flags(texts), min(sizes.texts, len(texts) // 2)
-    corpora = [(texts.rows[a:b], flagged[a:b]) for a, b in ((0, middle // 2), (middle // 2, middle))]
-    return texts, *corpora, texts.rows[middle:]
+    n = min(n, len(texts) // 2)
+    flagged, halves = flags(texts), (slice(n // 2), slice(n // 2, n))
+    corpora = [(texts.rows[half], flagged[half]) for half in halves]
+    return texts, *corpora, texts.rows[n:]
 
 
-def opening(texts: LabelledTokens, words: int = 70) -> str:
-    """The beginning of the first text, at a sentence's end, for people to look at."""
-    ends = [match.end() for match in re.finditer(r"[.!?][\"”]?", texts.texts[0])]
-    counts = [len(texts.texts[0][:end].split()) for end in ends]
-    return next(
-        (texts.texts[0][:end] for end, n in zip(ends, counts, strict=True) if n >= words), texts.texts[0]
-    )
+def opening(texts: LabelledTokens) -> str:
+    """The first text up to the end of the sentence that its 70th word stands in, for people to look at."""
+    text = texts.texts[0]
+    sentences = (text[: match.end()] for match in re.finditer(r"[.!?][\"”]?", text))
+    return next((beginning for beginning in sentences if len(beginning.split()) >= 70), text)
 
 
 def flags(texts: LabelledTokens) -> list[np.ndarray]:
     """For each token of each row whether it belongs to a name, and to another noun: bool `[tokens, 2]`."""
-    names = [texts.names.index(name) for name in NAMES]
-    noun = texts.names.index("noun")
+    names, noun = [texts.names.index(name) for name in NAMES], texts.names.index("noun")
     first = np.zeros((texts.first, 2), dtype=bool)
     columns = (np.stack([label[:, names].any(1), label[:, noun]], 1) for label in texts.labels)
-    return [np.concatenate([first, found]) for found in columns]
+    return [np.concatenate([first, column]) for column in columns]

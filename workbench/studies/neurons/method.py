@@ -1,13 +1,18 @@
-"""What makes MLP neurons fire: labelled texts in tokens, and every neuron's strongest contexts in one pass.
+"""What makes MLP neurons fire: every neuron's strongest contexts, found in one pass over stories.
 
 Eldan & Li 2023 (TinyStories, arXiv 2305.07759), the section on neurons, after Li et al. 2015 (arXiv
 1506.01066). A neuron is one coordinate of the MLP's hidden layer behind the activation (in a gated layer: the
-product), as `engine.interpretability.capture` names it.
+product). As published: the tokens at which each neuron is largest, beginning with the first two neurons of
+the last layer but one, since a neuron's number means nothing. Otherwise than published: a story counts once
+in a neuron's list, or one phrase would fill it; the gated neurons of Llama models may be strongest below
+zero, so both ends are listed; 600 stories are read and more, not 20; and what the paper saw by eye, `search`
+counts with controls.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +27,7 @@ from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import HookPoint
 from workbench.engine.interpretability.stream import Batch, stream
 from workbench.errors import UserError
-from workbench.studies.tiny_models import ladder
+from workbench.studies.tiny_models.ladder import PAIR, Fitted, Rung, is_ladder
 
 
 @dataclass(frozen=True)
@@ -61,28 +66,26 @@ def sizes(params: Any) -> Sizes:
     return chosen
 
 
-# ------------------------------------------------------------------------------- texts
-
-
-def opening(text: str, sentences: int = 2) -> str:
-    """The first sentences of a text."""
+def opening(text: str) -> str:
+    """The first two sentences of a text."""
     ends = [match.end() for match in re.finditer(r"[.!?][\"”]?(?=\s)", text)]
-    return text[: ends[min(sentences, len(ends)) - 1]] if ends else text
+    return text[: ends[min(2, len(ends)) - 1]] if ends else text
 
 
 # ------------------------------------------------------------------------------- models
-def load_models(model: str, device: str, trained: Any) -> ladder.Fitted:
+def load_models(model: str, device: str, rungs: Sequence[Rung], folder: Path) -> Fitted:
     """The models to look into, the largest last: those of the ladder that differ in size, or the one given.
 
     Args:
         model: ladder, a preset, or a folder or hub id.
         device: a torch device, or auto.
-        trained: the run of 02_tiny_models, whose artifacts hold the ladder.
+        rungs: that were trained in 02_tiny_models.
+        folder: that holds them.
     """
-    if not ladder.is_ladder(model):
+    if not is_ladder(model):
         return {"given": loading.load(model, device)}
-    rungs = [rung for rung in ladder.sizes(trained.params).rungs if rung.part == "size"]
-    return {rung.name: loading.load(trained.artifact("models") / rung.name, device) for rung in rungs}
+    names = [rung.name for rung in rungs if rung.name not in PAIR]
+    return {name: loading.load(folder / name, device) for name in names}
 
 
 def pick(model: PreTrainedModel, layer: int | None, neuron: int | None) -> tuple[int, int | None]:
@@ -102,10 +105,15 @@ def pick(model: PreTrainedModel, layer: int | None, neuron: int | None) -> tuple
 
 
 # ------------------------------------------------------------------------------- what makes it fire
+def token_values(value: Tensor, batch: Batch, first: int) -> list[Tensor]:
+    """What a hook sees `[rows, tokens, ...]`, row by row, without padding and the beginning-of-text token."""
+    return [row[first : int(n)].float() for row, n in zip(value, batch.lengths, strict=True)]
+
+
 class TopActivations:
     """The k strongest activations of every neuron, at most one a text, and moments, as a corpus passes by.
 
-    A hook for `engine.interpretability.stream.stream` on `neuron.*`; its memory does not grow with the corpus.
+    A hook for `stream` on `neuron.*`; its memory does not grow with the corpus.
 
     Attributes:
         value: `[2, layers, neurons, k]`: the largest activations, and the largest of minus the activation.
@@ -113,96 +121,96 @@ class TopActivations:
         position: the same shape: at which token, counted from the first behind the beginning-of-text token.
     """
 
-    def __init__(self, n_layers: int, n_neurons: int, k: int, first: int, device: torch.device) -> None:
-        self.k, self.first = k, first
-        shape = (2, n_layers, n_neurons, k)
-        self.value = torch.full(shape, -torch.inf, device=device)
-        self.text = torch.full(shape, -1, device=device)
-        self.position = torch.full(shape, -1, device=device)
-        self.moments = torch.zeros(3, n_layers, n_neurons, dtype=torch.float64, device=device)
-        self.count = 0
+    def __init__(self, model: PreTrainedModel, k: int, first: int) -> None:
+        parts = anatomy(model)
+        self.k, self.first, self.n_tokens = k, first, 0
+        shape = (2, parts.n_layers, parts.n_neurons, k)
+        self.value = torch.full(shape, -torch.inf, device=model.device)
+        self.text = torch.full(shape, -1, device=model.device)
+        self.position = torch.full(shape, -1, device=model.device)
+        self.moments = torch.zeros(3, *shape[1:3], dtype=torch.float64, device=model.device)
 
-    def __call__(self, value: Tensor, place: HookPoint, batch: Batch) -> None:
+    def __call__(self, value: Tensor, point: HookPoint, batch: Batch) -> None:
         # text by text: whole rows of memory are reduced, and padding is never touched
-        inside = [row[self.first : int(n)].float() for row, n in zip(value, batch.lengths, strict=True)]
-        for row in inside:
+        rows = token_values(value, batch, self.first)
+        for row in rows:
             moments = torch.stack([row.sum(0), (row * row).sum(0), (row > 0).sum(0)])
-            self.moments[:, place.layer] += moments.double()
-        self.count += sum(map(len, inside)) if place.layer == 0 else 0
-        index = torch.tensor(batch.index, device=value.device)
-        for side, sign in enumerate((1, -1)):
-            best = torch.stack([row.amax(0) if sign > 0 else -row.amin(0) for row in inside], 1)
-            self._merge(side, place.layer, best, index, lambda r, n, sign=sign: _where(inside, sign, r, n))
+            self.moments[:, point.layer] += moments.double()
+        self.n_tokens += sum(map(len, rows)) if point.layer == 0 else 0
+        texts = torch.tensor(batch.index, device=value.device)
+        for side in (0, 1):
+            self._merge(side, point.layer, rows, texts)
 
-    def _merge(
-        self, side: int, layer: int, best: Tensor, index: Tensor, where: Callable[[Tensor, Tensor], Tensor]
-    ) -> None:
-        """Lets the best of some texts, `[neurons, texts]`, compete with what was kept."""
+    def _merge(self, side: int, layer: int, rows: Sequence[Tensor], texts: Tensor) -> None:
+        """Lets the strongest token of each row, a whole text, compete with those that were kept."""
         value, text, position = (kept[side, layer] for kept in (self.value, self.text, self.position))
-        new, order = torch.cat([value, best], 1).topk(self.k)
-        entered = order >= self.k
-        neuron, row = entered.nonzero()[:, 0], order[entered] - self.k
+        best = torch.stack([-row.amin(0) if side else row.amax(0) for row in rows], 1)  # [neurons, rows]
+        strongest, order = torch.cat([value, best], 1).topk(self.k)
+        value.copy_(strongest)
         for kept in (text, position):
             kept.copy_(kept.gather(1, order.clamp(max=self.k - 1)))
-        value.copy_(new)
-        text[entered], position[entered] = index[row], where(row, neuron)
+        entered = order >= self.k
+        neurons, new = entered.nonzero()[:, 0], order[entered] - self.k
+        text[entered], position[entered] = texts[new], _positions(rows, side, new, neurons)
 
     def contexts(self) -> pd.DataFrame:
         """Columns layer, neuron, side (top, bottom), rank, activation, text, position."""
-        sides, layers, neurons, ranks = (self.text >= 0).nonzero().T.cpu().numpy()
-        at = (self.text >= 0).cpu()
-        signed = self.value.cpu() * torch.tensor([1.0, -1.0])[:, None, None, None]
+        filled = (self.text >= 0).cpu().numpy()
+        sides, layers, neurons, ranks = filled.nonzero()
+        value, text, position = (
+            kept.cpu().numpy()[filled] for kept in (self.value, self.text, self.position)
+        )
         return pd.DataFrame(
             {
                 "layer": layers,
                 "neuron": neurons,
-                "side": np.array(["top", "bottom"])[sides],
+                "side": np.where(sides, "bottom", "top"),
                 "rank": ranks,
-                "activation": signed[at].numpy(),
-                "text": self.text.cpu()[at].numpy(),
-                "position": self.position.cpu()[at].numpy(),
+                "activation": np.where(sides, -value, value),
+                "text": text,
+                "position": position,
             }
         )
 
     def statistics(self) -> pd.DataFrame:
         """Columns layer, neuron, mean, sd, largest, smallest, above_zero (share of tokens)."""
-        mean, square, above = (self.moments / self.count).cpu()
-        layers, neurons = mean.shape
+        mean, square, above = (self.moments / self.n_tokens).cpu().numpy()
+        layers, neurons = np.indices(mean.shape)
         columns = {
-            "layer": np.repeat(np.arange(layers), neurons),
-            "neuron": np.tile(np.arange(neurons), layers),
-            "mean": mean.ravel(),
-            "sd": (square - mean**2).clamp(min=0).sqrt().ravel(),
-            "largest": self.value[0, ..., 0].cpu().ravel(),
-            "smallest": -self.value[1, ..., 0].cpu().ravel(),
-            "above_zero": above.ravel(),
+            "layer": layers,
+            "neuron": neurons,
+            "mean": mean,
+            "sd": np.sqrt((square - mean**2).clip(min=0)),
+            "largest": self.value[0, ..., 0].cpu().numpy(),
+            "smallest": -self.value[1, ..., 0].cpu().numpy(),
+            "above_zero": above,
         }
-        return pd.DataFrame({name: np.asarray(column) for name, column in columns.items()})
+        return pd.DataFrame({name: column.ravel() for name, column in columns.items()})
 
 
-def _where(texts: Sequence[Tensor], sign: int, row: Tensor, neuron: Tensor) -> Tensor:
-    """At which token of a text a neuron is strongest: for pairs of text and neuron, `[pairs]`."""
-    found = torch.empty_like(row)
-    for number, activations in enumerate(texts):
+def _positions(rows: Sequence[Tensor], side: int, row: Tensor, neuron: Tensor) -> Tensor:
+    """At which token of a row a neuron is strongest: for pairs of row and neuron, `[pairs]`."""
+    positions = torch.empty_like(row)
+    for number, activations in enumerate(rows):
         here = row == number
-        found[here] = (sign * activations[:, neuron[here]]).argmax(0)
-    return found
+        inside = activations[:, neuron[here]]
+        positions[here] = (-inside if side else inside).argmax(0)
+    return positions
 
 
 def extremes(
     model: PreTrainedModel, texts: LabelledTokens, k: int = 10, batch_size: int = 8
 ) -> TopActivations:
     """One pass over the texts: the k strongest contexts of every neuron, and its moments."""
-    parts = anatomy(model)
-    found = TopActivations(parts.n_layers, parts.n_neurons, k, texts.first, model.device)
-    for _ in stream(model, texts.rows, {"neuron.*": found}, batch_size=batch_size):
+    strongest = TopActivations(model, k, texts.first)
+    for _ in stream(model, texts.rows, {"neuron.*": strongest}, batch_size=batch_size):
         pass
-    return found
+    return strongest
 
 
-def is_gated(statistics: pd.DataFrame) -> bool:
+def is_gated(contexts: pd.DataFrame) -> bool:
     """Whether neurons go far below zero, as gated ones do: GELU alone ends at -0.17, SiLU at -0.28."""
-    return bool((statistics["smallest"] < -0.3).any())
+    return bool((contexts["activation"] < -0.3).any())
 
 
 @torch.inference_mode()
@@ -210,13 +218,12 @@ def along(
     model: PreTrainedModel, texts: LabelledTokens, layer: int, neuron: int, which: Sequence[int]
 ) -> list[np.ndarray]:
     """A neuron's activation at every token (behind the beginning-of-text token) of some of the texts."""
-    found: dict[int, np.ndarray] = {}
+    activations = [np.empty(0)] * len(which)
 
-    def keep(value: Tensor, _place: HookPoint, batch: Batch) -> None:
-        for row, index in enumerate(batch.index):
-            inside = value[row, texts.first : int(batch.lengths[row]), neuron]
-            found[index] = inside.float().cpu().numpy()
+    def keep(value: Tensor, _point: HookPoint, batch: Batch) -> None:
+        for index, row in zip(batch.index, token_values(value[..., neuron], batch, texts.first), strict=True):
+            activations[index] = row.cpu().numpy()
 
     for _ in stream(model, [texts.rows[index] for index in which], {f"neuron.{layer}": keep}, batch_size=16):
         pass
-    return [found[index] for index in range(len(which))]
+    return activations

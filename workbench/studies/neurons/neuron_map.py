@@ -1,6 +1,7 @@
 """The map of neurons, layer by rank: a click shows what makes a neuron fire, what it writes, what it does."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import ipywidgets
@@ -16,28 +17,32 @@ from workbench.engine.interpretability.reference import Reference
 from workbench.studies.neurons.method import along, is_gated
 from workbench.studies.neurons.search import INTERPRETABLE, ranked
 from workbench.studies.neurons.value_vectors import changed, continuations, losses
-from workbench.studies.neurons.views import in_a_row, window
+from workbench.studies.neurons.views import tokens_written, window
 
 UNCLEAR = "no clear label"
 CLASSES = (*GROUPS, UNCLEAR)
 SHORT = dict(zip(GROUPS, ("who", "word", "what", "said", "ends", "mood"), strict=True))
 BEFORE, AFTER = 60, 24  # characters shown around the strongest token
 LOSS_TEXTS = 8
+ACTIVATION = (
+    "mean {mean:.2f}, standard deviation {sd:.2f}, from {smallest:.1f} to {largest:.1f}; above zero at "
+    "{above_zero:.0%} of tokens"
+)
 
 
 @dataclass(frozen=True)
-class Known:
-    """All that was found about one model's neurons.
+class Neurons:
+    """All that is known about one model's neurons, and a card for each.
 
     Attributes:
         pair: the model and its tokenizer.
         texts: those that were read.
-        contexts: of `neurons.Extremes.contexts`.
-        statistics: of `neurons.Extremes.statistics`.
-        written: of `neuron_writes.writes`.
-        surveyed: of `neuron_search.survey`, the neurons' rows.
-        chance: of `neuron_search.chance_of_best`.
-        kept: means of all neurons over other texts.
+        contexts: of `method.TopActivations.contexts`.
+        statistics: of `method.TopActivations.statistics`.
+        written: of `value_vectors.writes`.
+        surveyed: of `search.survey`, the neurons' rows.
+        chance: of `search.chance_of_best`.
+        means: of all neurons over other texts.
     """
 
     pair: tuple[PreTrainedModel, PreTrainedTokenizerFast]
@@ -47,24 +52,93 @@ class Known:
     written: pd.DataFrame
     surveyed: pd.DataFrame
     chance: pd.DataFrame
-    kept: Reference
+    means: Reference
+
+    def card(self, name: str, question: str, strength: float, beginning: str, **_: object) -> Card:
+        """What is known of the neuron `layer.number`, and what the model does with it off and turned up."""
+        layer, neuron = map(int, name.split("."))
+        (moments,) = self.statistics.query("layer == @layer and neuron == @neuron").to_dict("records")
+        labels = self.surveyed.query("layer == @layer and unit == @neuron")
+        answer = ranked(labels, question, self.chance).iloc[0]
+        strongest = moments["largest" if answer["fires"] == "present" else "smallest"]
+        value = float(strongest * strength)
+        tokenizer = self.pair[1]
+        return Card(
+            f"Layer {layer}, neuron {neuron}",
+            facts=[
+                *_label_facts(question, answer, labels[labels["best"]].iloc[0]),
+                ("activation", ACTIVATION.format_map(moments)),
+                ("when above zero it raises", tokens_written(self.written, tokenizer, layer, neuron, "top")),
+                ("and lowers", tokens_written(self.written, tokenizer, layer, neuron, "bottom")),
+                ("added loss", self._added_loss(layer, neuron, value)),
+            ],
+            strips=self._strips(layer, neuron),
+            texts=self._texts(layer, neuron, value, beginning),
+        )
+
+    def _losses(self) -> np.ndarray:
+        """Of the model as it now is, over the first texts."""
+        which = range(min(LOSS_TEXTS, len(self.texts)))
+        return np.concatenate(losses(self.pair[0], self.texts, which))
+
+    @cached_property
+    def _usual_losses(self) -> np.ndarray:
+        return self._losses()
+
+    def _added_loss(self, layer: int, neuron: int, value: float) -> str:
+        usual, added = self._usual_losses, []
+        for change in ("off", "steered"):
+            with changed(self.pair[0], layer, neuron, change, value, self.means):
+                added.append(float((self._losses() - usual).mean()))
+        off, held = (f"{loss:.4f}".replace("-0.0000", "0.0000") for loss in added)
+        return f"{off} nats a token when off, {held} when held at {value:.1f}"
+
+    def _strips(self, layer: int, neuron: int) -> list[Strip]:
+        """The strongest contexts, with the activation at every token."""
+        sides = {"top": ("strongest", 4)}
+        if is_gated(self.contexts):
+            sides["bottom"] = ("most negative", 3)
+        contexts, pieces = self.contexts.query("layer == @layer and neuron == @neuron"), self.texts.pieces
+        rows = pd.concat([contexts[contexts["side"] == side].head(n) for side, (_, n) in sides.items()])
+        values = along(self.pair[0], self.texts, layer, neuron, rows["text"].tolist())
+        strips = []
+        for row, activation in zip(rows.itertuples(), values, strict=True):
+            shown = window(pieces[row.text], row.position, BEFORE, AFTER)
+            title = f"{sides[row.side][0]}: {row.activation:.1f}, story {row.text}"
+            tokens = [piece.replace("\n", "↵") for piece in pieces[row.text][shown]]
+            strips.append(Strip(title, tokens, activation[shown], "activation"))
+        return strips
+
+    def _texts(self, layer: int, neuron: int, value: float, beginning: str) -> list[dict[str, str]]:
+        written = continuations(self.pair, beginning, layer, neuron, value, self.means)
+        names = {"off": "neuron held at its mean", "steered": f"neuron held at {value:.1f}"}
+        return [{"label": names.get(change, change), "text": text} for change, text in written.items()]
 
 
-def neuron_map(known: Known, question: str, n: int, number: int, beginning: str) -> Atlas:
+def _label_facts(question: str, answer: pd.Series, best: pd.Series) -> list[tuple[str, str]]:
+    def auc(row: pd.Series) -> str:
+        interval = f" [{row['low']:.4f}, {row['high']:.4f}]" if np.isfinite(row["low"]) else ""
+        return f"AUC {row['confirm']:.4f}{interval}"
+
+    way = "" if answer["fires"] == "present" else ", low where the label is"
+    said = "the same" if best["label"] == question else f"{best['label']}: {auc(best)}"
+    return [(question, f"{auc(answer)}, p = {answer['p']:.2g} corrected{way}"), ("best label", said)]
+
+
+def neuron_map(known: Neurons, question: str, n: int, number: int, beginning: str) -> Atlas:
     """In every layer the best n neurons for a label, the best for every kind of label, and any other one.
 
     Args:
-        known: what was found.
+        known: about the model's neurons.
         question: the label chosen first.
         n: neurons a layer.
         number: of the neuron that stands in the last column, unless it is among the others.
         beginning: a text that the model goes on with: as it is, with the neuron switched off, and turned up.
     """
     layers, neurons = (int(known.statistics[name].max()) + 1 for name in ("layer", "neuron"))
-    shows = _Cards(known)
     return Atlas(
-        lambda question, number, **_: _cells(known, question, n, number),
-        shows.card,
+        lambda question, number, **_: _cells(known.surveyed, question, n, number),
+        known.card,
         "A map of neurons",
         "Each row is a layer: first its best neurons for the question, then the best for every kind of "
         "label, last one of any number. Colour and shape: the kind of a neuron's best label, if its AUC is "
@@ -80,20 +154,20 @@ def neuron_map(known: Known, question: str, n: int, number: int, beginning: str)
     )
 
 
-def _cells(known: Known, question: str, n: int, number: int) -> list[Cell]:
+def _cells(surveyed: pd.DataFrame, question: str, n: int, number: int) -> list[Cell]:
     groups = {label: name for name, labels in GROUPS.items() for label in labels}
-    every = known.surveyed.assign(group=known.surveyed["label"].map(groups))
-    every = every.sort_values("select", ascending=False, kind="stable")
+    units = surveyed.assign(group=surveyed["label"].map(groups))
+    units = units.sort_values("select", ascending=False, kind="stable")
     cells = []
-    for _, layer in every.groupby("layer"):
-        asked = layer[layer["label"] == question].set_index("unit")["confirm"]
-        columns = dict(zip(asked.index[:n], range(n), strict=False))
+    for _, layer in units.groupby("layer"):
+        scores = layer[layer["label"] == question].set_index("unit")["confirm"]
+        columns = dict(zip(scores.index[:n], range(n), strict=False))
         for column, group in enumerate(GROUPS, start=n):
             left = layer[(layer["group"] == group) & ~layer["unit"].isin(list(columns))]
             columns |= dict.fromkeys(left["unit"].head(1), column)
         columns = {number: n + len(GROUPS)} | columns
         best = layer[layer["best"] & layer["unit"].isin(list(columns))].drop_duplicates("unit")
-        cells += [_cell(row, columns[row.unit], float(asked[row.unit])) for row in best.itertuples()]
+        cells += [_cell(row, columns[row.unit], float(scores[row.unit])) for row in best.itertuples()]
     return cells
 
 
@@ -109,96 +183,3 @@ def _cell(best: Any, column: int, score: float) -> Cell:
         float(np.clip(2 * score - 1, 0, 1)),
         f"best label: {best.label}, AUC {best.confirm:.3f}; AUC for the question {score:.3f}",
     )
-
-
-def _auc(row: pd.Series) -> str:
-    interval = f" [{row['low']:.4f}, {row['high']:.4f}]" if np.isfinite(row["low"]) else ""
-    return f"AUC {row['confirm']:.4f}{interval}"
-
-
-class _Cards:
-    """Makes cards; what all cards share is computed once."""
-
-    def __init__(self, known: Known) -> None:
-        self.known, self.gated = known, is_gated(known.statistics)
-        self.contexts = dict(iter(known.contexts.groupby(["layer", "neuron"])))
-        self.moments = known.statistics.set_index(["layer", "neuron"])
-        self.written = dict(iter(known.written.groupby(["layer", "neuron"])))
-        self.read = range(min(LOSS_TEXTS, len(known.texts)))
-        self.usual = np.concatenate(losses(known.pair[0], known.texts, self.read))
-        self.units = dict(iter(known.surveyed.groupby(["layer", "unit"])))
-
-    def card(self, name: str, question: str, strength: float, beginning: str, **_: object) -> Card:
-        layer, neuron = map(int, name.split("."))
-        moments = self.moments.loc[(layer, neuron)]
-        strongest = moments["largest"] if self._fires(layer, neuron, question) else moments["smallest"]
-        value = float(strongest * strength)
-        return Card(
-            f"Layer {layer}, neuron {neuron}",
-            facts=[
-                *self._labels(layer, neuron, question),
-                *self._facts(layer, neuron),
-                ("added loss", self._loss(layer, neuron, value)),
-            ],
-            strips=self._strips(layer, neuron),
-            texts=self._texts(layer, neuron, value, beginning),
-        )
-
-    def _fires(self, layer: int, neuron: int, question: str) -> bool:
-        part = self.units[layer, neuron]
-        return bool((part.loc[part["label"] == question, "fires"] == "present").all())
-
-    def _labels(self, layer: int, neuron: int, question: str) -> list[tuple[str, str]]:
-        part = self.units[layer, neuron]
-        asked = ranked(part, question, self.known.chance).iloc[0]
-        best = part[part["best"]].iloc[0]
-        way = "" if asked["fires"] == "present" else ", low where the label is"
-        facts = [(question, f"{_auc(asked)}, p = {asked['p']:.2g} corrected{way}")]
-        same = best["label"] == question
-        return [*facts, ("best label", "the same" if same else f"{best['label']}: {_auc(best)}")]
-
-    def _facts(self, layer: int, neuron: int) -> list[tuple[str, str]]:
-        moments = self.moments.loc[(layer, neuron)]
-        activation = (
-            f"mean {moments['mean']:.2f}, standard deviation {moments['sd']:.2f}, from "
-            f"{moments['smallest']:.1f} to {moments['largest']:.1f}; above zero at "
-            f"{moments['above_zero']:.0%} of tokens"
-        )
-        return [
-            ("activation", activation),
-            ("when above zero it raises", self._tokens(layer, neuron, "top")),
-            ("and lowers", self._tokens(layer, neuron, "bottom")),
-        ]
-
-    def _tokens(self, layer: int, neuron: int, side: str) -> str:
-        part = self.written[layer, neuron]
-        return in_a_row(self.known.pair[1], part.loc[part["side"] == side, "token"])
-
-    def _loss(self, layer: int, neuron: int, value: float) -> str:
-        """Off and turned up, over the first texts: nats a token."""
-        model, texts = self.known.pair[0], self.known.texts
-        more = []
-        for change in ("off", "steered"):
-            with changed(model, layer, neuron, change, value, self.known.kept):
-                more.append(float((np.concatenate(losses(model, texts, self.read)) - self.usual).mean()))
-        off, held = (f"{loss:.4f}".replace("-0.0000", "0.0000") for loss in more)
-        return f"{off} nats a token when off, {held} when held at {value:.1f}"
-
-    def _strips(self, layer: int, neuron: int) -> list[Strip]:
-        part, texts = self.contexts[layer, neuron], self.known.texts
-        wanted = [("top", "strongest", 4), *([("bottom", "most negative", 3)] if self.gated else [])]
-        rows = pd.concat([part[part["side"] == side].head(count) for side, _, count in wanted])
-        values = along(self.known.pair[0], texts, layer, neuron, rows["text"].tolist())
-        names = {side: name for side, name, _ in wanted}
-        strips = []
-        for row, activation in zip(rows.itertuples(), values, strict=True):
-            shown = window(texts.pieces[row.text], row.position, BEFORE, AFTER)
-            title = f"{names[row.side]}: {row.activation:.1f}, story {row.text}"
-            tokens = [piece.replace("\n", "↵") for piece in texts.pieces[row.text][shown]]
-            strips.append(Strip(title, tokens, activation[shown], "activation"))
-        return strips
-
-    def _texts(self, layer: int, neuron: int, value: float, beginning: str) -> list[dict[str, str]]:
-        written = continuations(self.known.pair, beginning, layer, neuron, value, self.known.kept)
-        names = {"off": "neuron held at its mean", "steered": f"neuron held at {value:.1f}"}
-        return [{"label": names.get(change, change), "text": text} for change, text in written.items()]

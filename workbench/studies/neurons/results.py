@@ -15,7 +15,7 @@ def share_draws(surveyed: pd.DataFrame, kind: str, seed: int = 0) -> tuple[float
     """Share of a model's units whose best label is told with a held-out AUC of `INTERPRETABLE` or more.
 
     Args:
-        surveyed: of `neuron_search.survey`, of one model.
+        surveyed: of `search.survey`, of one model.
         kind: of units.
         seed: of the resampling of units.
 
@@ -23,7 +23,7 @@ def share_draws(surveyed: pd.DataFrame, kind: str, seed: int = 0) -> tuple[float
         The share, and its values on resampled stories and units `[5 * DRAWS]`: the units drawn stand for
         those that another training of the model could give.
     """
-    best = surveyed[(surveyed["kind"] == kind) & surveyed["best"]].drop_duplicates(["layer", "unit"])
+    best = best_labels(surveyed, kind)
     above = np.stack(best["draws"].tolist()) >= INTERPRETABLE  # [units, DRAWS]
     drawn = np.random.default_rng(seed).integers(len(best), size=(DRAWS, _MIXES, len(best)))
     shares = [above[units, draw].mean(1) for draw, units in enumerate(drawn)]
@@ -34,7 +34,7 @@ def shares(surveyed: pd.DataFrame) -> pd.DataFrame:
     """Share of interpretable units by model and kind: columns model, kind, value, low, high, n (units)."""
     rows = []
     for (model, kind), part in surveyed.groupby(["model", "kind"], sort=False):
-        share = _interval(*share_draws(part, kind), len(part.drop_duplicates(["layer", "unit"])))
+        share = _interval(*share_draws(part, kind), len(best_labels(part, kind)))
         rows.append({"model": model, "kind": kind, **share.row()})
     return pd.DataFrame(rows)
 
@@ -48,9 +48,9 @@ def claims(surveyed: pd.DataFrame, agreed: pd.DataFrame, question: str, n_storie
         question: the label that was searched for.
         n_stories: that confirmed.
     """
-    names = list(dict.fromkeys(surveyed["model"]))
+    names = surveyed["model"].unique()
     best = champions(surveyed[surveyed["model"] == names[-1]], question)
-    made = [
+    claims = [
         Claim.of(
             _lead(best, "confirm", "draws", n_stories),
             name="a-neuron-tells-the-label",
@@ -70,10 +70,10 @@ def claims(surveyed: pd.DataFrame, agreed: pd.DataFrame, question: str, n_storie
         ),
     ]
     if len(names) > 1:
-        made.append(_smaller_is_clearer(surveyed, names[0], names[-1]))
+        claims.append(_smaller_is_clearer(surveyed, names[0], names[-1]))
     if agreed["layer"].nunique() > 1:
-        made.append(_later_agrees(agreed, names[-1]))
-    return made
+        claims.append(_later_agrees(agreed, names[-1]))
+    return claims
 
 
 def _lead(best: pd.DataFrame, column: str, draws: str, n: int) -> Interval:
@@ -86,12 +86,13 @@ def _lead(best: pd.DataFrame, column: str, draws: str, n: int) -> Interval:
 
 def _smaller_is_clearer(surveyed: pd.DataFrame, small: str, large: str) -> Claim:
     excess, draws = [], []
-    n_neurons = len(best_labels(surveyed[surveyed["model"] == small]))
     for name in (small, large):
-        part = surveyed[surveyed["model"] == name]
-        pairs = [share_draws(part, kind, seed) for seed, kind in enumerate(("neuron", "random direction"))]
-        excess.append(pairs[0][0] - pairs[1][0])
-        draws.append(pairs[0][1] - pairs[1][1])
+        model = surveyed[surveyed["model"] == name]
+        neurons, neuron_draws = share_draws(model, "neuron", 0)
+        directions, direction_draws = share_draws(model, "random direction", 1)
+        excess.append(neurons - directions)
+        draws.append(neuron_draws - direction_draws)
+    n_neurons = len(best_labels(surveyed[surveyed["model"] == small]))
     return Claim.of(
         _interval(excess[0] - excess[1], draws[0] - draws[1], n_neurons),
         name="smaller-models-are-clearer",

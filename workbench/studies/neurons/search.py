@@ -22,6 +22,7 @@ from workbench.engine.interpretability.capture import HookPoint
 from workbench.engine.interpretability.stream import Batch, stream
 from workbench.errors import UserError
 from workbench.measures.roc import aucs, midranks, resampled_aucs, resampled_hits
+from workbench.studies.neurons.method import token_values
 from workbench.studies.tiny_models.ladder import Fitted
 
 INTERPRETABLE = 0.9  # held-out AUC of a unit's best label from which on it counts as interpretable
@@ -31,43 +32,34 @@ _MEMORY = 1 << 28  # bytes of activations held at once, if one layer needs no mo
 _SHOWN = 8  # units of a layer and label that get an interval
 
 
-# ------------------------------------------------------------------------------- a model's units
-def activations(
-    model: PreTrainedModel, texts: LabelledTokens, layers: Sequence[int], batch_size: int = 8
-) -> dict[int, np.ndarray]:
-    """Activations of some layers over all tokens of all texts: layer → float32 `[neurons, tokens]`."""
-    starts = np.cumsum([0, *(len(row) - texts.first for row in texts.rows)])
-    shape = (anatomy(model).n_neurons, starts[-1])
-    found = {layer: np.empty(shape, dtype=np.float32) for layer in layers}
+# ------------------------------------------------------------------------------- units and labels
+def activations(model: PreTrainedModel, texts: LabelledTokens) -> Iterator[tuple[int, np.ndarray]]:
+    """Layer by layer the neurons' activations over all tokens of all texts: float32 `[neurons, tokens]`.
 
-    def keep(value: Tensor, place: HookPoint, batch: Batch) -> None:
-        for row, index in enumerate(batch.index):
-            inside = value[row, texts.first : int(batch.lengths[row])].float().T
-            found[place.layer][:, starts[index] : starts[index + 1]] = inside.cpu().numpy()
-
-    hooks = {f"neuron.{layer}": keep for layer in layers}
-    for _ in stream(model, texts.rows, hooks, batch_size=batch_size):
-        pass
-    return found
-
-
-def _by_layer(model: PreTrainedModel, texts: LabelledTokens) -> Iterator[tuple[int, np.ndarray]]:
-    """Layer by layer `activations`, as many layers in one pass as `_MEMORY` allows."""
+    One pass over the texts serves as many layers as `_MEMORY` allows.
+    """
     parts = anatomy(model)
-    entries = parts.n_neurons * sum(map(len, texts.rows))
-    step = max(1, _MEMORY // (4 * entries))
-    for start in range(0, parts.n_layers, step):
-        found = activations(model, texts, range(start, min(start + step, parts.n_layers)))
-        while found:
-            layer = min(found)
-            yield layer, found.pop(layer)
+    starts = np.cumsum([0, *(len(row) - texts.first for row in texts.rows)])
+    step = max(1, _MEMORY // (4 * parts.n_neurons * sum(map(len, texts.rows))))
+    for first in range(0, parts.n_layers, step):
+        layers = range(first, min(first + step, parts.n_layers))
+        values = {layer: np.empty((parts.n_neurons, starts[-1]), dtype=np.float32) for layer in layers}
+
+        def keep(value: Tensor, point: HookPoint, batch: Batch, values: dict = values) -> None:
+            for index, row in zip(batch.index, token_values(value, batch, texts.first), strict=True):
+                values[point.layer][:, starts[index] : starts[index + 1]] = row.T.cpu().numpy()
+
+        for _ in stream(model, texts.rows, {f"neuron.{layer}": keep for layer in layers}):
+            pass
+        for layer in layers:
+            yield layer, values.pop(layer)
 
 
 def random_directions(values: np.ndarray, seed: int) -> np.ndarray:
     """As many random directions of a layer's activations as it has neurons.
 
-    Each is a sum of all neurons, each at its own scale, with normally distributed weights: all that the layer
-    knows is in them, but none lies on an axis that the activation function singles out.
+    A direction is a sum of all neurons, brought to one scale, with normally distributed weights: all that the
+    layer knows is in them, but none lies on an axis that the activation function singles out.
     """
     scale = values.std(1, keepdims=True)
     mixing = np.random.default_rng(seed).normal(size=(len(values), len(values))).astype(np.float32)
@@ -76,12 +68,10 @@ def random_directions(values: np.ndarray, seed: int) -> np.ndarray:
 
 def shuffled(labels: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
     """Each story with the labels of another one, at the same positions, cut or filled up with none."""
-    given = [labels[index] for index in rng.permutation(len(labels))]
-    result = [np.zeros_like(own) for own in labels]
-    for new, other in zip(result, given, strict=True):
-        length = min(len(new), len(other))
-        new[:length] = other[:length]
-    return result
+    mixed = [np.zeros_like(flags) for flags in labels]
+    for flags, index in zip(mixed, rng.permutation(len(labels)), strict=True):
+        flags[: len(labels[index])] = labels[index][: len(flags)]
+    return mixed
 
 
 @dataclass(frozen=True)
@@ -91,7 +81,6 @@ class _Half:
     tokens: np.ndarray
     masks: np.ndarray
     story: np.ndarray
-    n_stories: int
 
 
 def _halves(texts: LabelledTokens, rng: np.random.Generator | None = None) -> list[_Half]:
@@ -100,35 +89,30 @@ def _halves(texts: LabelledTokens, rng: np.random.Generator | None = None) -> li
     halves = []
     for side in (0, 1):
         labels = texts.labels[side::2]
-        labels = shuffled(labels, rng) if rng else labels
-        halves.append(
-            _Half(
-                np.repeat(np.arange(len(texts)) % 2 == side, lengths),
-                np.concatenate(labels),
-                np.repeat(np.arange(len(labels)), lengths[side::2]),
-                len(labels),
-            )
-        )
+        masks = np.concatenate(shuffled(labels, rng) if rng else labels)
+        tokens = np.repeat(np.arange(len(texts)) % 2 == side, lengths)
+        halves.append(_Half(tokens, masks, np.repeat(np.arange(len(labels)), lengths[side::2])))
     return halves
 
 
-def usable(texts: LabelledTokens) -> list[str]:
-    """Labels that enough tokens of both halves have."""
-    counts = [half.masks.sum(0) for half in _halves(texts)]
-    return [name for name, *each in zip(texts.names, *counts, strict=True) if min(each) >= LEAST]
+def usable(texts: LabelledTokens) -> dict[str, int]:
+    """Labels that enough tokens of both halves have, and their columns."""
+    counts = np.min([half.masks.sum(0) for half in _halves(texts)], axis=0)
+    return {name: column for column, name in enumerate(texts.names) if counts[column] >= LEAST}
 
 
-def check_label(texts: LabelledTokens, label: str) -> str:
-    """The label itself.
+def check_label(texts: LabelledTokens, label: str) -> None:
+    """Whether a label can be searched for.
 
     Raises:
         UserError: it is no label, or too few tokens of these texts have it.
     """
-    found = usable(texts)
-    if label not in found:
-        known = "too few tokens have it" if label in texts.names else "it is no label"
-        raise UserError(f"'{label}' cannot be searched for, {known}: there are {'; '.join(found) or 'none'}.")
-    return label
+    labels = usable(texts)
+    if label not in labels:
+        reason = "too few tokens have it" if label in texts.names else "it is no label"
+        raise UserError(
+            f"'{label}' cannot be searched for, {reason}: there are {'; '.join(labels) or 'none'}."
+        )
 
 
 # ------------------------------------------------------------------------------- the survey
@@ -158,17 +142,17 @@ def survey(
         bootstrap samples, for a unit's best label and a layer's best units for the question.
 
     Raises:
-        UserError: the question is no label that the texts have, or as `engine.interpretability.stream.stream`.
+        UserError: the question is no label that the texts have, or as `stream`.
     """
     check_label(texts, question)
+    columns, frames = usable(texts), []
     true, mixed = _halves(texts), _halves(texts, np.random.default_rng(seed))
-    frames = []
-    for layer, values in _by_layer(model, texts):
+    for layer, values in activations(model, texts):
         for kind in kinds:
-            used = random_directions(values, seed + layer) if kind == "random direction" else values
+            units = random_directions(values, seed + layer) if kind == "random direction" else values
             halves = mixed if kind == "shuffled labels" else true
-            found = _score(used, halves, usable(texts), texts.names, question, seed)
-            frames.append(found.assign(kind=kind, layer=layer))
+            scored = _score(units, halves, columns, question, seed)
+            frames.append(scored.assign(kind=kind, layer=layer))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -180,9 +164,9 @@ def survey_all(
     for name in names:
         model, tokenizer = fitted[name]
         texts, options = label_tokens(model, tokenizer, labelled), {"seed": seed, "question": question}
-        own = survey(model, texts, **options)
-        raw = survey(untrained(model, seed), texts, kinds=("neuron",), **options)
-        frames += [own.assign(model=name), raw.assign(model=name, kind="untrained neuron")]
+        trained = survey(model, texts, **options)
+        random = survey(untrained(model, seed), texts, kinds=("neuron",), **options)
+        frames += [trained.assign(model=name), random.assign(model=name, kind="untrained neuron")]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -192,35 +176,27 @@ def untrained(model: PreTrainedModel, seed: int) -> PreTrainedModel:
 
 
 def _score(
-    values: np.ndarray,
-    halves: Sequence[_Half],
-    labels: Sequence[str],
-    names: Sequence[str],
-    question: str,
-    seed: int,
+    values: np.ndarray, halves: Sequence[_Half], columns: Mapping[str, int], question: str, seed: int
 ) -> pd.DataFrame:
-    """The rows of `survey` for the units of one layer, `values` [units, tokens]."""
-    columns = [names.index(label) for label in labels]
+    """The rows of `survey` for the units of one layer, `values` [units, tokens]; `columns` of the labels."""
     ranks = [midranks(values[:, half.tokens]) for half in halves]
     # a shuffled label may be on no token: then it tells nothing
     select, confirm = (
-        np.nan_to_num(aucs(r, h.masks[:, columns]), nan=0.5) for r, h in zip(ranks, halves, strict=True)
+        np.nan_to_num(aucs(rank, half.masks[:, list(columns.values())]), nan=0.5)
+        for rank, half in zip(ranks, halves, strict=True)
     )
     sign = np.where(select < 0.5, -1, 1)
     select, confirm = 0.5 + sign * (select - 0.5), 0.5 + sign * (confirm - 0.5)
-    best = select == select.max(1, keepdims=True)
-    units, places = np.indices(select.shape)
-    frame = pd.DataFrame(
-        {
-            "unit": units.ravel(),
-            "label": np.array(labels)[places.ravel()],
-            "fires": np.where(sign > 0, "present", "absent").ravel(),
-            "select": select.ravel(),
-            "confirm": confirm.ravel(),
-            "best": best.ravel(),
-        }
-    )
-    columns = dict(zip(labels, columns, strict=True))
+    units, labels = np.indices(select.shape)
+    scores = {
+        "unit": units,
+        "label": np.array(list(columns))[labels],
+        "fires": np.where(sign > 0, "present", "absent"),
+        "select": select,
+        "confirm": confirm,
+        "best": select == select.max(1, keepdims=True),
+    }
+    frame = pd.DataFrame({name: column.ravel() for name, column in scores.items()})
     return _with_intervals(frame, ranks[1], halves[1], columns, question, seed)
 
 
@@ -228,33 +204,32 @@ def _with_intervals(
     frame: pd.DataFrame, ranks: np.ndarray, half: _Half, columns: Mapping[str, int], question: str, seed: int
 ) -> pd.DataFrame:
     """Bootstrap samples and bounds, where `survey` says that they are; `frame` has units before labels."""
-    weights, once = _weights(half.n_stories, seed), np.ones((1, half.n_stories), dtype=int)
-    draws = {name: np.full(len(frame), None, dtype=object) for name in ("draws", "hits_draws")}
+    n_stories = half.story[-1] + 1
+    chances, once = np.full(n_stories, 1 / n_stories), np.ones((1, n_stories), dtype=int)
+    weights = np.random.default_rng(seed).multinomial(n_stories, chances, size=DRAWS)
+    draws, hits_draws = (np.full(len(frame), None, dtype=object) for _ in range(2))
     hits = np.full(len(frame), np.nan)
     for label, part in frame.groupby("label", sort=False):
         leaders = part["select"].nlargest(_SHOWN).index
-        chosen = part.index[part["best"]].union(leaders)
-        sign = np.where(part.loc[chosen, "fires"] == "present", 1, -1)[:, None]
-        signed, mask = ranks[part.loc[chosen, "unit"]] * sign, half.masks[:, columns[label]]
-        found = resampled_aucs(signed, mask, half.story, weights).astype(np.float32)
-        for row, index in enumerate(chosen):
-            draws["draws"][index] = found[row]
+        chosen = part.loc[part.index[part["best"]].union(leaders)]
+        sign = np.where(chosen["fires"] == "present", 1, -1)[:, None]
+        signed, mask = ranks[chosen["unit"]] * sign, half.masks[:, columns[label]]
+        resampled = resampled_aucs(signed, mask, half.story, weights).astype(np.float32)
+        for row, index in enumerate(chosen.index):
+            draws[index] = resampled[row]
             if label == question and index in leaders:
                 hits[index] = resampled_hits(signed[row], mask, half.story, once)[0]
-                draws["hits_draws"][index] = resampled_hits(signed[row], mask, half.story, weights)
-    low, high = _bounds(draws["draws"])
-    draws["draws"][~(frame["best"] | (frame["label"] == question))] = None  # they fill the disk
-    hits_low, hits_high = _bounds(draws["hits_draws"])
-    return frame.assign(low=low, high=high, hits=hits, hits_low=hits_low, hits_high=hits_high, **draws)
+                hits_draws[index] = resampled_hits(signed[row], mask, half.story, weights)
+    low, high = _bounds(draws)
+    draws[~(frame["best"] | (frame["label"] == question))] = None  # they fill the disk
+    hits_low, hits_high = _bounds(hits_draws)
+    bounds = {"low": low, "high": high, "hits": hits, "hits_low": hits_low, "hits_high": hits_high}
+    return frame.assign(**bounds, draws=draws, hits_draws=hits_draws)
 
 
-def _bounds(draws: Sequence[np.ndarray | None]) -> np.ndarray:
+def _bounds(draws: np.ndarray) -> np.ndarray:
     nothing = (np.nan, np.nan)
-    return np.array([nothing if each is None else np.quantile(each, (0.025, 0.975)) for each in draws]).T
-
-
-def _weights(n_stories: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).multinomial(n_stories, np.full(n_stories, 1 / n_stories), size=DRAWS)
+    return np.array([nothing if row is None else np.quantile(row, (0.025, 0.975)) for row in draws]).T
 
 
 def chance_of_best(
@@ -266,18 +241,16 @@ def chance_of_best(
     labels replaced by another story's, `shuffles` times. A neuron that beats the 95th percentile of this is
     significant after correction for all neurons (Westfall & Young 1993).
     """
-    rng, labels = np.random.default_rng(seed), usable(texts)
-    columns = [texts.names.index(label) for label in labels]
-    own = _halves(texts)[0]
+    rng, labels, selects = np.random.default_rng(seed), usable(texts), _halves(texts)[0].tokens
+    columns = list(labels.values())
     masks = [np.concatenate(shuffled(texts.labels[0::2], rng))[:, columns] for _ in range(shuffles)]
-    stacked = np.stack(masks, 1).reshape(len(own.masks), -1)  # [tokens, shuffles x labels]
+    stacked = np.stack(masks, 1).reshape(int(selects.sum()), -1)  # [tokens, shuffles x labels]
     best = np.zeros(stacked.shape[1])
-    for _, values in _by_layer(model, texts):
-        ranks = midranks(values[:, own.tokens])
-        found = np.abs(aucs(ranks, stacked) - 0.5) + 0.5
-        best = np.fmax(best, np.nan_to_num(found, nan=0.5).max(0))
-    shuffle, label = np.indices((shuffles, len(labels)))
-    return pd.DataFrame({"label": np.array(labels)[label.ravel()], "shuffle": shuffle.ravel(), "best": best})
+    for _, values in activations(model, texts):
+        scores = np.abs(aucs(midranks(values[:, selects]), stacked) - 0.5) + 0.5
+        best = np.fmax(best, np.nan_to_num(scores, nan=0.5).max(0))
+    shuffle = np.repeat(np.arange(shuffles), len(labels))
+    return pd.DataFrame({"label": list(labels) * shuffles, "shuffle": shuffle, "best": best})
 
 
 def ranked(surveyed: pd.DataFrame, label: str, chance: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -285,12 +258,12 @@ def ranked(surveyed: pd.DataFrame, label: str, chance: pd.DataFrame | None = Non
 
     p is the share of shuffles (and the true labels as one more) in which the best neuron was as good.
     """
-    found = surveyed[surveyed["label"] == label].sort_values("select", ascending=False, kind="stable")
+    units = surveyed[surveyed["label"] == label].sort_values("select", ascending=False, kind="stable")
     if chance is not None:
         best = np.sort(chance.loc[chance["label"] == label, "best"])
-        as_good = len(best) - np.searchsorted(best, found["select"], side="left")
-        found = found.assign(p=(1 + as_good) / (1 + len(best)))
-    return found.reset_index(drop=True)
+        as_good = len(best) - np.searchsorted(best, units["select"], side="left")
+        units = units.assign(p=(1 + as_good) / (1 + len(best)))
+    return units.reset_index(drop=True)
 
 
 def champions(surveyed: pd.DataFrame, label: str) -> pd.DataFrame:
@@ -298,7 +271,7 @@ def champions(surveyed: pd.DataFrame, label: str) -> pd.DataFrame:
     return ranked(surveyed, label).groupby("kind", sort=False).first()
 
 
-def best_labels(surveyed: pd.DataFrame) -> pd.DataFrame:
-    """Every neuron's best label by the first half: the rows of `survey`, (layer, unit) as index."""
-    best = surveyed[(surveyed["kind"] == "neuron") & surveyed["best"]]
+def best_labels(surveyed: pd.DataFrame, kind: str = "neuron") -> pd.DataFrame:
+    """Every unit's best label by the first half: the rows of `survey`, (layer, unit) as index."""
+    best = surveyed[(surveyed["kind"] == kind) & surveyed["best"]]
     return best.drop_duplicates(["layer", "unit"]).set_index(["layer", "unit"])

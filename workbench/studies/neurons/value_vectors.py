@@ -1,12 +1,15 @@
 """What MLP neurons write: value vectors in the vocabulary, agreement with triggers, and what they change.
 
 Geva et al. 2020 (arXiv 2012.14913): the columns of the down projection are values that neurons add to the
-residual stream; read through the unembedding, each favours some tokens.
+residual stream; read through the unembedding, each favours some tokens. As published: how often a neuron's
+favourite token is the one that follows its strongest trigger. Otherwise: values pass the final norm's gain,
+as they do in the model; gated neurons, whose trigger may be negative, are read with its sign; and neurons are
+held at their means or steered, to see what the model loses.
 """
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -26,6 +29,7 @@ from workbench.measures.statistics import bootstrap_mean
 from workbench.measures.summaries import summarise_shares
 
 _ENTRIES = 1 << 26  # of neurons times vocabulary held at once
+Change = Literal["as it is", "off", "steered"]
 
 
 @torch.inference_mode()
@@ -53,16 +57,12 @@ def writes(model: PreTrainedModel, k: int = 6) -> pd.DataFrame:
         for start in range(0, len(values), step):
             logits = (values[start : start + step] * gain.float()) @ unembedding.T
             for side, sign in (("top", 1), ("bottom", -1)):
-                best, tokens = (sign * logits).topk(k)
-                frames.append(_long(layer, start, side, tokens.cpu().numpy(), sign * best.cpu().numpy()))
+                best, tokens = (part.cpu().numpy() for part in (sign * logits).topk(k))
+                neurons, ranks = (index.ravel() for index in np.indices(tokens.shape))
+                columns = {"rank": ranks, "token": tokens.ravel(), "logit": sign * best.ravel()}
+                about = {"layer": layer, "neuron": neurons + start, "side": side}
+                frames.append(pd.DataFrame(about | columns))
     return pd.concat(frames, ignore_index=True)
-
-
-def _long(layer: int, start: int, side: str, tokens: np.ndarray, logits: np.ndarray) -> pd.DataFrame:
-    neurons, ranks = np.indices(tokens.shape)
-    columns = {"rank": ranks, "token": tokens, "logit": logits}
-    columns = {name: column.ravel() for name, column in columns.items()}
-    return pd.DataFrame({"layer": layer, "neuron": neurons.ravel() + start, "side": side, **columns})
 
 
 def agreement(contexts: pd.DataFrame, written: pd.DataFrame, texts: LabelledTokens) -> pd.DataFrame:
@@ -72,9 +72,9 @@ def agreement(contexts: pd.DataFrame, written: pd.DataFrame, texts: LabelledToke
     a text's last token have no next one and are left out.
 
     Args:
-        contexts: of `Extremes.contexts`.
+        contexts: of `TopActivations.contexts`.
         written: of `writes`.
-        texts: those that the contexts were found in.
+        texts: those that the contexts are of.
 
     Returns:
         Columns layer, neuron, says (token), follows (token), agrees.
@@ -83,11 +83,10 @@ def agreement(contexts: pd.DataFrame, written: pd.DataFrame, texts: LabelledToke
     strongest = first.loc[first.groupby(["layer", "neuron"])["activation"].apply(lambda a: a.abs().idxmax())]
     says = written[written["rank"] == 0].rename(columns={"token": "says"})
     frame = strongest.merge(says[["layer", "neuron", "side", "says"]], on=["layer", "neuron", "side"])
-    places = zip(frame["text"], frame["position"] + texts.first + 1, strict=True)
-    follows = [texts.rows[text][place] if place < len(texts.rows[text]) else -1 for text, place in places]
-    frame = frame.assign(follows=follows)
-    frame = frame[frame["follows"] >= 0]
-    frame = frame.assign(agrees=frame["says"] == frame["follows"])
+    rows = [texts.rows[text] for text in frame["text"]]
+    following = zip(rows, frame["position"] + texts.first + 1, strict=True)
+    frame["follows"] = [row[index] if index < len(row) else -1 for row, index in following]
+    frame = frame[frame["follows"] >= 0].assign(agrees=lambda kept: kept["says"] == kept["follows"])
     return frame[["layer", "neuron", "says", "follows", "agrees"]].reset_index(drop=True)
 
 
@@ -108,11 +107,7 @@ def by_chance(agreed: pd.DataFrame) -> float:
 
 # ------------------------------------------------------------------------------- layer by layer
 def lens(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    texts: LabelledTokens,
-    index: int,
-    length: int = 24,
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: LabelledTokens, index: int, length: int
 ) -> pd.DataFrame:
     """What each layer would say next, at the first tokens of a text.
 
@@ -123,36 +118,32 @@ def lens(
     row = texts.rows[index][: length + texts.first + 1]
     logits = logit_lens(model, row[:-1])[:, texts.first :].float()
     right = torch.tensor(row[texts.first + 1 :], device=logits.device)
-    chances = logits.softmax(-1)[:, torch.arange(len(right)), right].cpu().numpy()
-    best = logits.argmax(-1).cpu().numpy()
-    layers, positions = np.indices(best.shape)
+    layers, positions = (grid.ravel() for grid in np.indices(logits.shape[:2]))
     return pd.DataFrame(
         {
-            "layer": layers.ravel(),
-            "position": positions.ravel(),
-            "token": np.array(texts.pieces[index][: len(right)], dtype=object)[positions.ravel()],
-            "says": [token_text(tokenizer, token) for token in best.ravel()],
-            "probability": chances.ravel(),
+            "layer": layers,
+            "position": positions,
+            "token": np.array(texts.pieces[index][: len(right)], dtype=object)[positions],
+            "says": [token_text(tokenizer, token) for token in logits.argmax(-1).flatten().tolist()],
+            "probability": logits.softmax(-1)[:, torch.arange(len(right)), right].cpu().numpy().ravel(),
         }
     )
 
 
 def token_text(tokenizer: PreTrainedTokenizerFast, token: int) -> str:
     """A token as it stands in running text, its leading space included."""
-    written = tokenizer.convert_ids_to_tokens(int(token))
-    if tokenizer.decode([int(token)]) and written.startswith("▁"):
-        return " " + written[1:]
-    return tokenizer.decode([int(token)])
+    piece, text = tokenizer.convert_ids_to_tokens(token), tokenizer.decode([token])
+    return " " + piece[1:] if text and piece.startswith("▁") else text
 
 
 # ------------------------------------------------------------------------------- switching off and on
 def changed(
-    model: PreTrainedModel, layer: int, neuron: int, how: str, value: float, kept: Reference
+    model: PreTrainedModel, layer: int, neuron: int, change: Change, value: float, means: Reference
 ) -> AbstractContextManager[Any]:
     """The model as it is, with a neuron held at its mean (off), or held at a value (steered)."""
-    if how == "off":
-        return ablate_neurons(model, [(layer, neuron)], "mean", kept)
-    return steer_neuron(model, layer, neuron, value) if how == "steered" else nullcontext()
+    if change == "off":
+        return ablate_neurons(model, [(layer, neuron)], "mean", means)
+    return steer_neuron(model, layer, neuron, value) if change == "steered" else nullcontext()
 
 
 def continuations(
@@ -161,9 +152,9 @@ def continuations(
     layer: int,
     neuron: int,
     value: float,
-    kept: Reference,
+    means: Reference,
     max_tokens: int = 40,
-) -> dict[str, str]:
+) -> dict[Change, str]:
     """How the model goes on with a beginning, most likely word by word: as it is, neuron off, neuron steered.
 
     Raises:
@@ -171,24 +162,24 @@ def continuations(
     """
     if not beginning.strip():
         raise UserError("There is no beginning to go on with: write some words.")
-    sampler, written = TransformersSampler(*pair), {}
-    for how in ("as it is", "off", "steered"):
-        with changed(pair[0], layer, neuron, how, value, kept):
-            reply = sampler.sample([beginning], SamplingParams(max_tokens=max_tokens, temperature=0))
-        written[how] = reply[0][0].text
+    sampler, params = TransformersSampler(*pair), SamplingParams(max_tokens=max_tokens, temperature=0)
+    written = {}
+    for change in get_args(Change):
+        with changed(pair[0], layer, neuron, change, value, means):
+            written[change] = sampler.sample([beginning], params)[0][0].text
     return written
 
 
 @torch.inference_mode()
 def losses(model: PreTrainedModel, texts: LabelledTokens, which: Sequence[int]) -> list[np.ndarray]:
     """Surprise (nats) at the token that follows each token of some texts; the last one has none."""
-    found: dict[int, np.ndarray] = {}
+    surprise = [np.empty(0)] * len(which)
     for batch, logits in stream(model, [texts.rows[index] for index in which], {}, logits=True):
         scores = logits[:, :-1].float()
         nats = scores.logsumexp(-1) - scores.gather(2, batch.ids[:, 1:, None])[..., 0]
-        for row, index in enumerate(batch.index):
-            found[index] = nats[row, texts.first : int(batch.lengths[row]) - 1].cpu().numpy()
-    return [found[index] for index in range(len(which))]
+        for index, row, n in zip(batch.index, nats, batch.lengths.tolist(), strict=True):
+            surprise[index] = row[texts.first : n - 1].cpu().numpy()
+    return surprise
 
 
 def without(
@@ -197,7 +188,7 @@ def without(
     which: Sequence[int],
     units: pd.DataFrame,
     label: str,
-    kept: Reference,
+    means: Reference,
     *,
     seed: int,
     counts: Sequence[int] = (1, 5, 20),
@@ -211,7 +202,7 @@ def without(
         which: those to read; the reference should be made of others.
         units: columns layer and unit, the best neuron first.
         label: one of `texts.names`.
-        kept: `reference(model, rows, ["neuron.*"])`.
+        means: `reference(model, rows, ["neuron.*"])`.
         seed: of the other neurons.
         counts: how many neurons are switched off together.
 
@@ -221,20 +212,18 @@ def without(
     """
     column, rng = texts.names.index(label), np.random.default_rng(seed)
     marked = [texts.labels[index][:-1, column] for index in which]
-    whose = np.repeat(np.arange(len(which)), [len(flags) for flags in marked])
-    flags, usual = np.concatenate(marked), np.concatenate(losses(model, texts, which))
+    text = np.repeat(np.arange(len(which)), list(map(len, marked)))
+    after, usual = np.concatenate(marked), np.concatenate(losses(model, texts, which))
     best = list(zip(units["layer"].tolist(), units["unit"].tolist(), strict=True))
-    free = [
-        unit for unit in np.ndindex(anatomy(model).n_layers, anatomy(model).n_neurons) if unit not in best
-    ]
-    rows = []
+    parts, rows = anatomy(model), []
+    free = [unit for unit in np.ndindex(parts.n_layers, parts.n_neurons) if unit not in best]
     for count in counts:
         others = [[unit for unit in free if unit[0] == layer] for layer, _ in best[:count]]
-        drawn = [unit[rng.integers(len(unit))] for unit in others if unit]
+        drawn = [same_layer[rng.integers(len(same_layer))] for same_layer in others if same_layer]
         for name, neurons in (("best", best[:count]), ("others", drawn)):
-            with ablate_neurons(model, neurons, "mean", kept):
-                more = np.concatenate(losses(model, texts, which)) - usual
-            for where, chosen in (("after the label", flags), ("elsewhere", ~flags)):
-                mean = bootstrap_mean(more[chosen], groups=whose[chosen])
+            with ablate_neurons(model, neurons, "mean", means):
+                added = np.concatenate(losses(model, texts, which)) - usual
+            for where, chosen in (("after the label", after), ("elsewhere", ~after)):
+                mean = bootstrap_mean(added[chosen], groups=text[chosen])
                 rows.append({"neurons": name, "count": count, "where": where, **mean.row()})
     return pd.DataFrame(rows)

@@ -1,7 +1,10 @@
 """TinyStories' abilities by size: how a ladder of models writes, and what it knows.
 
-Eldan & Li 2023, arXiv 2305.07759. On stories of the world simulator everything is graded
-exactly; on other text by loss, by overlap, and by a language model (`judge`).
+Eldan & Li 2023, arXiv 2305.07759, the sections on evaluation, diversity and knowledge. As published: stories
+are continued from two fifths of their length, cut in mid-sentence; completions are compared with training
+stories by word pairs; questions on facts, reasoning and consistency (Figures 9-11). Otherwise: on stories of
+the simulator an exact grader reads grammar and consistency, and questions offer two ways to go on, of which
+the more probable one is the answer; a language model grades only where it is asked to (`judge`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +19,7 @@ from workbench.engine.sampling.load import sampler
 from workbench.engine.sampling.sampler import Sampler, SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
-from workbench.measures.overlap import longest_copies, max_overlap, novelty, share_found
+from workbench.measures import overlap
 from workbench.studies.tiny_models.judge import judge, rules
 from workbench.studies.tiny_models.ladder import Fitted
 
@@ -31,9 +34,9 @@ def beginnings(texts: Sequence[str], n: int, seed: int, fitted: Fitted) -> pd.Da
     for item, text in enumerate(texts):
         if len(rows) == n:
             break
-        gaps = [at for at, letter in enumerate(text) if letter == " "]
-        place = int(0.4 * len(gaps)) + Random(f"{seed}/{item}").randint(-3, 3)
-        cut = gaps[min(max(0, place), len(gaps) - 1)] if gaps else 0
+        spaces = [index for index, letter in enumerate(text) if letter == " "]
+        chosen = int(0.4 * len(spaces)) + Random(f"{seed}/{item}").randint(-3, 3)
+        cut = spaces[min(max(0, chosen), len(spaces) - 1)] if spaces else 0
         if cut and _fits(text[:cut], fitted):
             rows.append({"item": item, "beginning": text[:cut], "ending": text[cut:]})
     if not rows:
@@ -51,17 +54,16 @@ def _fits(beginning: str, fitted: Fitted) -> bool:
 def complete(
     samplers: Mapping[str, Sampler],
     names: Sequence[str],
-    begun: pd.DataFrame,
+    beginnings: pd.DataFrame,
     seed: int,
     max_tokens: int = 200,
 ) -> pd.DataFrame:
-    """How the named models go on: `begun` once for each, with columns model and completion."""
+    """How the named models go on: `beginnings` once for each, with columns model and completion."""
+    params = SamplingParams(max_tokens=max_tokens, temperature=0.5, seed=seed)
     frames = []
     for name in names:
-        replies = samplers[name].sample(
-            begun["beginning"].tolist(), SamplingParams(max_tokens=max_tokens, temperature=0.5, seed=seed)
-        )
-        frames.append(begun.assign(model=name, completion=[reply[0].text for reply in replies]))
+        replies = samplers[name].sample(beginnings["beginning"].tolist(), params)
+        frames.append(beginnings.assign(model=name, completion=[reply[0].text for reply in replies]))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -82,27 +84,27 @@ def measure(completed: pd.DataFrame, training: Sequence[str], *, exact: bool) ->
     """
     completions, endings = completed["completion"].tolist(), completed["ending"].tolist()
     pairs = list(zip(completed["beginning"], completions, strict=True))
-    graded = [grade(begun + written, begun) for begun, written in pairs] if exact else []
-    checked = [rules(*pair) for pair in pairs]
-    equal = [_equally_long(*both) for both in zip(completions, endings, strict=True)]
+    grades = [grade(beginning + completion, beginning) for beginning, completion in pairs] if exact else []
+    checks = [rules(*pair) for pair in pairs]
+    written, true = zip(*map(_equally_long, completions, endings), strict=True)
     return completed.assign(
-        grammar=[g.grammar for g in graded] or np.nan,
-        consistency=[g.consistency for g in graded] or np.nan,
-        keeps=[found["names_kept"] for found in checked],
-        no_repeats=[found["no_repeated_4gram"] for found in checked],
-        copied=max_overlap([own for own, _ in equal], training).overlap,
-        copied_ending=max_overlap([true for _, true in equal], training).overlap,
-        new=novelty(completions, training),
-        like_ending=[share_found(*both) for both in zip(completions, endings, strict=True)],
+        grammar=[graded.grammar for graded in grades] or np.nan,
+        consistency=[graded.consistency for graded in grades] or np.nan,
+        keeps=[check["names_kept"] for check in checks],
+        no_repeats=[check["no_repeated_4gram"] for check in checks],
+        copied=overlap.max_overlap(written, training).overlap,
+        copied_ending=overlap.max_overlap(true, training).overlap,
+        new=overlap.novelty(completions, training),
+        like_ending=list(map(overlap.share_found, completions, endings)),
     )
 
 
 def verbatim(completed: pd.DataFrame, training: Sequence[str], n: int = 5) -> pd.DataFrame:
     """The longest runs of words that stand in a training story too: columns model, words, text."""
-    copies = longest_copies(completed["completion"].tolist(), training)
-    found = pd.DataFrame({"model": completed["model"].to_numpy(), "text": copies})
-    found.insert(1, "words", found["text"].str.split().str.len())
-    return found.sort_values("words", ascending=False, kind="stable").head(n)
+    texts = overlap.longest_copies(completed["completion"].tolist(), training)
+    words = [len(text.split()) for text in texts]
+    copies = pd.DataFrame({"model": completed["model"].to_numpy(), "words": words, "text": texts})
+    return copies.sort_values("words", ascending=False, kind="stable").head(n)
 
 
 def _equally_long(one: str, other: str) -> tuple[str, str]:
@@ -120,7 +122,7 @@ def greedy_texts(fitted: Fitted) -> pd.DataFrame:
 
 
 def judged(completed: pd.DataFrame, spec: str, seed: int) -> pd.DataFrame:
-    """What a language model (`engine.sampling.load`) says of completions: columns of `judge.judge`, item and model."""
+    """What a language model (`engine.sampling.load`) says of completions: as `judge`, with item and model."""
     pairs = list(zip(completed["beginning"], completed["completion"], strict=True))
     scores = judge(pairs, sampler(spec), seed=seed)
     return scores.assign(item=completed["item"].to_numpy(), model=completed["model"].to_numpy())
@@ -130,11 +132,9 @@ def judged(completed: pd.DataFrame, spec: str, seed: int) -> pd.DataFrame:
 def ask_probes(samplers: Mapping[str, TransformersSampler], n: int, seed: int) -> pd.DataFrame:
     """Forced choice on n probes of each name: columns model, item, kind, name, right."""
     rows, probes = [], make_probes(n, seed=seed)
+    options = [(probe.right, probe.wrong) for probe in probes]
     for model, source in samplers.items():
-        scores = source.score([p.beginning for p in probes], [(p.right, p.wrong) for p in probes])
+        scores = source.score([probe.beginning for probe in probes], options)
         for item, (probe, (right, wrong)) in enumerate(zip(probes, scores, strict=True)):
             rows.append((model, item, probe.kind, probe.name, bool(right > wrong)))
     return pd.DataFrame(rows, columns=["model", "item", "kind", "name", "right"])
-
-
-# ------------------------------------------------------------------------------- summaries and claims

@@ -1,7 +1,8 @@
 """GPT-Eval: a language model grades children's stories, and exact rules check the grader.
 
-Eldan & Li 2023, arXiv:2305.07759, the section on evaluation: a teacher reads a beginning and a student's
-completion, first says in words what it thinks, then gives numbers. The wording here is ours.
+Eldan & Li 2023, arXiv 2305.07759, the section on evaluation. As published: a teacher reads a beginning and a
+student's completion, says in words what it thinks, and in a second turn gives numbers. Otherwise: the wording
+is ours, any language model may be the teacher, and rules that need none say how far to believe it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from workbench.corpora.stories.grammar import sentences
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.tokens import chat_prompt
 from workbench.measures.overlap import kgrams
-from workbench.measures.statistics import spearman
+from workbench.measures.statistics import Interval, spearman
 from workbench.studies.tiny_models.judge_replies import MAKES_SENSE, read_verdict
 
 if TYPE_CHECKING:
@@ -56,16 +57,19 @@ Consistency ({consistency}): a number from 0 to 10, then /10
 {plot}
 Age group: how old the student may be, one letter of A (3 or younger), B (4-5), C (6-7), D (8-9), E (10-12),
 F (13-16)"""
+GRADE_COMPLETION = GRADE.format(
+    part="part of the story",
+    consistency="does it fit the beginning",
+    plot="Plot makes sense: yes, partly or no",
+)
+GRADE_INSTRUCTION = GRADE.format(
+    part="story", consistency="does it do what was asked", plot="Plot: a number from 0 to 10, then /10"
+)
 SCORES = ("grammar", "creativity", "consistency")
 
 
 def judge(
-    stories: Sequence[tuple[str, str]],
-    sampler: Sampler,
-    *,
-    seed: int = 0,
-    instruct: bool = False,
-    temperature: float = 0.0,
+    stories: Sequence[tuple[str, str]], sampler: Sampler, *, seed: int = 0, instruct: bool = False
 ) -> pd.DataFrame:
     """Lets a model grade stories in a conversation of two turns each.
 
@@ -76,71 +80,53 @@ def judge(
         seed: fixes the judge's draws.
         instruct: whether the story follows an instruction: consistency then means that it does what was
             asked, and the plot gets a score of its own.
-        temperature: of the judge.
 
     Returns:
         One row a story: beginning, completion; assessment and grading (the raw replies); grammar, creativity,
         consistency (0-10); plot (0-10, `instruct`) or plot_makes_sense (0, 0.5 or 1); age (A-F); failure: why
         scores are missing, "" when none is.
     """
-    assess = ASSESS_INSTRUCTION if instruct else ASSESS_COMPLETION
-    asked = [
-        [_message("user", assess.format(beginning=beginning, completion=completion))]
-        for beginning, completion in stories
-    ]
-    assessments = _reply(sampler, asked, temperature, seed)
-    question = _message("user", _grading_question(instruct))
-    for conversation, assessment in zip(asked, assessments, strict=True):
-        conversation += [_message("assistant", assessment.text), question]
-    gradings = _reply(sampler, asked, temperature, seed)
-    scores = (*SCORES, "plot") if instruct else SCORES
-    rows = []
-    for (beginning, completion), assessment, grading in zip(stories, assessments, gradings, strict=True):
-        verdict, problems = read_verdict(grading.text, scores, plot_makes_sense=not instruct)
-        if problems and grading.finish_reason == "length":
-            problems = [*problems, f"the reply was cut at {MAX_TOKENS} tokens"]
-        row = {"beginning": beginning, "completion": completion}
-        row |= {"assessment": assessment.text, "grading": grading.text}
-        rows.append(row | verdict | {"failure": "; ".join(problems)})
-    plot = "plot" if instruct else MAKES_SENSE
-    given = ["beginning", "completion", "assessment", "grading"]
-    return pd.DataFrame(rows, columns=[*given, *SCORES, plot, "age", "failure"])
-
-
-def _grading_question(instruct: bool) -> str:
+    assess, question = ASSESS_COMPLETION, GRADE_COMPLETION
+    scores, plot = SCORES, MAKES_SENSE
     if instruct:
-        return GRADE.format(
-            part="story",
-            consistency="does it do what was asked",
-            plot="Plot: a number from 0 to 10, then /10",
-        )
-    return GRADE.format(
-        part="part of the story",
-        consistency="does it fit the beginning",
-        plot="Plot makes sense: yes, partly or no",
-    )
-
-
-def _message(role: str, content: str) -> Message:
-    return {"role": role, "content": content}
+        assess, question = ASSESS_INSTRUCTION, GRADE_INSTRUCTION
+        scores, plot = (*SCORES, "plot"), "plot"
+    params = SamplingParams(max_tokens=MAX_TOKENS, temperature=0.0, seed=seed)
+    table = pd.DataFrame(stories, columns=["beginning", "completion"])
+    texts = [assess.format(**story) for story in table.to_dict("records")]
+    conversations: list[list[Message]] = [[{"role": "user", "content": text}] for text in texts]
+    assessments = _reply(sampler, conversations, params)
+    for conversation, reply in zip(conversations, assessments, strict=True):
+        conversation.append({"role": "assistant", "content": reply.text})
+        conversation.append({"role": "user", "content": question})
+    gradings = _reply(sampler, conversations, params)
+    verdicts = []
+    for reply in gradings:
+        verdict, problems = read_verdict(reply.text, scores, plot_makes_sense=not instruct)
+        if problems and reply.finish_reason == "length":
+            problems = [*problems, f"the reply was cut at {MAX_TOKENS} tokens"]
+        verdicts.append(verdict | {"failure": "; ".join(problems)})
+    replies = {"assessment": assessments, "grading": gradings}
+    table = table.assign(**{name: [reply.text for reply in column] for name, column in replies.items()})
+    return table.join(pd.DataFrame(verdicts, columns=[*SCORES, plot, "age", "failure"]))
 
 
 def _reply(
-    sampler: Sampler, conversations: list[list[Message]], temperature: float, seed: int
+    sampler: Sampler, conversations: Sequence[list[Message]], params: SamplingParams
 ) -> list[Completion]:
-    params = SamplingParams(max_tokens=MAX_TOKENS, temperature=temperature, seed=seed)
     if sampler.chat and sampler.tokenizer is None:
         return sampler.reply(conversations, params)
     if sampler.chat:
         prompts = [chat_prompt(sampler.tokenizer, messages) for messages in conversations]
-        return [row[0] for row in sampler.sample(prompts, params)]
-    speaker = {"user": "Question", "assistant": "Answer"}
-    dialogues = [
-        "".join(f"{speaker[message['role']]}: {message['content'].strip()}\n\n" for message in messages)
-        + "Answer:"
-        for messages in conversations
-    ]
-    return [row[0] for row in sampler.sample(dialogues, replace(params, stop=["\nQuestion:"]))]
+    else:
+        params = replace(params, stop=["\nQuestion:"])
+        prompts = ["".join(map(_turn, messages)) + "Answer:" for messages in conversations]
+    return [row[0] for row in sampler.sample(prompts, params)]
+
+
+def _turn(message: Message) -> str:
+    speaker = {"user": "Question", "assistant": "Answer"}[message["role"]]
+    return f"{speaker}: {message['content'].strip()}\n\n"
 
 
 def rules(beginning: str, completion: str) -> dict[str, float]:
@@ -184,10 +170,11 @@ def _split_sentence_completed(beginning: str, completion: str) -> float:
 
 def _names(text: str) -> set[str]:
     """Known first names, and capitalised words inside a sentence that the text never writes small."""
-    found = set(re.findall(r"\b[A-Z]\w+", text))
+    capitalised = set(re.findall(r"\b[A-Z]\w+", text))
     inside = set(re.findall(r"(?<=[a-z,] )[A-Z]\w+", text))
     small = set(re.findall(r"\b[a-z]\w*", text))
-    return {name for name in found if name in words.GENDER or (name in inside and name.lower() not in small)}
+    unknown = {name for name in capitalised & inside if name.lower() not in small}
+    return unknown | (capitalised & words.GENDER.keys())
 
 
 def agreement(frame: pd.DataFrame, rules: Callable[[str, str], dict[str, float]] = rules) -> pd.DataFrame:
@@ -201,16 +188,14 @@ def agreement(frame: pd.DataFrame, rules: Callable[[str, str], dict[str, float]]
         One row per score and rule: score, rule, value (Spearman), low, high (95 % interval, bootstrap over
         stories), n (stories with both). NaN where n < 3 or one side is constant.
     """
-    checked = pd.DataFrame(
-        [rules(*story) for story in zip(frame.beginning, frame.completion, strict=True)], index=frame.index
-    )
+    stories = zip(frame.beginning, frame.completion, strict=True)
+    checked = pd.DataFrame([rules(*story) for story in stories], index=frame.index)
     rows = []
     for score in [name for name in (*SCORES, "plot", MAKES_SENSE) if name in frame]:
         for rule in checked:
             pairs = pd.DataFrame({"judge": frame[score], "rule": checked[rule]}).astype(float).dropna()
-            row = {"score": score, "rule": rule, "value": np.nan, "low": np.nan, "high": np.nan}
+            rho = Interval(np.nan, np.nan, np.nan, len(pairs))
             if len(pairs) >= 3:
-                found = spearman(pairs.judge, pairs.rule)
-                row |= {"value": found.value, "low": found.low, "high": found.high}
-            rows.append(row | {"n": len(pairs)})
+                rho = spearman(pairs.judge, pairs.rule)
+            rows.append({"score": score, "rule": rule, **rho.row()})
     return pd.DataFrame(rows)

@@ -32,17 +32,17 @@ def read_verdict(
         Values by name (NaN or None where missing), and one reason for each that is missing.
     """
     text = reply.rpartition("</think>")[2]
-    found: dict[str, float | str | None] = {}
+    verdict: dict[str, float | str | None] = {}
     problems = []
     readers = {name: lambda text, name=name: _score(text, name) for name in scores}
     readers |= {MAKES_SENSE: _makes_sense} if plot_makes_sense else {}
     for name, read in {**readers, "age": _age}.items():
         try:
-            found[name] = read(text)
+            verdict[name] = read(text)
         except ValueError as problem:
-            found[name] = None if name == "age" else float("nan")
+            verdict[name] = None if name == "age" else float("nan")
             problems.append(str(problem))
-    return found, problems if text.strip() else ["the reply is empty"]
+    return verdict, problems if text.strip() else ["the reply is empty"]
 
 
 def _score(text: str, name: str) -> float:

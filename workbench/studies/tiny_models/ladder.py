@@ -1,6 +1,8 @@
 """A ladder of models: what to train for how long, the trained models, and their losses.
 
-Eldan & Li 2023, arXiv 2305.07759. Shapes and budgets by profile; the paper's own budget is not published.
+Eldan & Li 2023 (TinyStories, arXiv 2305.07759), the sections on models and on depth and width. As published:
+shapes, a context of 512, batches of 80 and 10,000 tokens of vocabulary at profile=paper. Otherwise: Llama
+models unless another architecture is chosen, and the number of training tokens, which is not published.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.loaders.texts import hold_out
 from workbench.engine import loading, models
@@ -24,15 +26,17 @@ from workbench.studies.common.arms import run_arms
 Fitted = Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]]
 
 
+PAIR = ("deep", "wide")  # rungs of one size and two shapes; all others differ in size
+
+
 @dataclass(frozen=True)
 class Rung:
-    """A model of the ladder, and which comparison it is for ("size" or "shape")."""
+    """A model of the ladder."""
 
     name: str
     preset: str
     n_layers: int | None = None
     hidden_size: int | None = None
-    part: str = "size"
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,8 @@ class Sizes:
     """How much is trained and measured.
 
     Attributes:
-        rungs: models to train; the last of part "size" is the largest.
-        tokens: tokens each model reads, those of padding included.
+        rungs: models to train; the last one outside `PAIR` is the largest.
+        tokens: that a model reads, those of padding included.
         vocab_size: of the tokenizer.
         context: tokens a row.
         batch_size: rows a step.
@@ -59,55 +63,36 @@ class Sizes:
 
 
 # deep and wide have about equally many parameters outside the embedding: 12 x layers x width^2
-SIZES = {
-    "tiny": Sizes(
-        rungs=(
-            Rung("0.1M", "tiny:0.1M"),
-            Rung("0.3M", "tiny:0.3M"),
-            Rung("1M", "tiny:1M"),
-            Rung("deep", "tiny:0.3M", n_layers=6, hidden_size=64, part="shape"),
-            Rung("wide", "tiny:0.3M", n_layers=1, hidden_size=160, part="shape"),
-        ),
-        tokens=1_200_000,
-        vocab_size=2048,
-        context=320,
-        batch_size=4,
-        beginnings=100,
-        probes=100,
+RUNGS = {
+    "tiny": (
+        Rung("0.1M", "tiny:0.1M"),
+        Rung("0.3M", "tiny:0.3M"),
+        Rung("1M", "tiny:1M"),
+        Rung("deep", "tiny:0.3M", n_layers=6, hidden_size=64),
+        Rung("wide", "tiny:0.3M", n_layers=1, hidden_size=160),
     ),
-    "small": Sizes(
-        rungs=(
-            Rung("0.3M", "tiny:0.3M"),
-            Rung("1M", "tiny:1M"),
-            Rung("3M", "tiny:3M"),
-            Rung("8M", "tiny:8M"),
-            Rung("deep", "tiny:1M", n_layers=8, hidden_size=96, part="shape"),
-            Rung("wide", "tiny:1M", n_layers=2, hidden_size=192, part="shape"),
-        ),
-        tokens=20_000_000,
-        vocab_size=4096,
-        context=512,
-        batch_size=16,
-        beginnings=300,
-        probes=300,
+    "small": (
+        Rung("0.3M", "tiny:0.3M"),
+        Rung("1M", "tiny:1M"),
+        Rung("3M", "tiny:3M"),
+        Rung("8M", "tiny:8M"),
+        Rung("deep", "tiny:1M", n_layers=8, hidden_size=96),
+        Rung("wide", "tiny:1M", n_layers=2, hidden_size=192),
     ),
-    "paper": Sizes(
-        rungs=(
-            Rung("1M", "tiny:1M", n_layers=8, hidden_size=64),
-            Rung("3M", "tiny:3M", n_layers=8, hidden_size=128),
-            Rung("8M", "tiny:8M", n_layers=8, hidden_size=256),
-            Rung("28M", "tiny:28M"),
-            Rung("33M", "tiny:33M"),
-            Rung("deep", "tiny:8M", n_layers=12, hidden_size=256, part="shape"),
-            Rung("wide", "tiny:8M", n_layers=1, hidden_size=896, part="shape"),
-        ),
-        tokens=2_000_000_000,
-        vocab_size=10_000,
-        context=512,
-        batch_size=80,
-        beginnings=1_000,
-        probes=1_000,
+    "paper": (
+        Rung("1M", "tiny:1M", n_layers=8, hidden_size=64),
+        Rung("3M", "tiny:3M", n_layers=8, hidden_size=128),
+        Rung("8M", "tiny:8M", n_layers=8, hidden_size=256),
+        Rung("28M", "tiny:28M"),
+        Rung("33M", "tiny:33M"),
+        Rung("deep", "tiny:8M", n_layers=12, hidden_size=256),
+        Rung("wide", "tiny:8M", n_layers=1, hidden_size=896),
     ),
+}
+SIZES = {  # profile: tokens, vocabulary, context, batch, beginnings, probes
+    "tiny": Sizes(RUNGS["tiny"], 1_200_000, 2048, 320, 4, 100, 100),
+    "small": Sizes(RUNGS["small"], 20_000_000, 4096, 512, 16, 300, 300),
+    "paper": Sizes(RUNGS["paper"], 2_000_000_000, 10_000, 512, 80, 1_000, 1_000),
 }
 
 
@@ -157,7 +142,10 @@ def fit_ladder(
     held_out: Sequence[str],
     sizes: Sizes,
     folder: Path,
-    params: Any,
+    *,
+    architecture: models.Architecture,
+    device: str,
+    seed: int,
     log: Callable[..., None],
 ) -> Fitted:
     """Trains every model of the ladder, or goes on with it; those that are finished are only loaded.
@@ -170,38 +158,38 @@ def fit_ladder(
         held_out: stories for the loss while training; the first 50 are used.
         sizes: what to train, and how long.
         folder: one folder in it for each model.
-        params: architecture, device and seed.
+        architecture: of all models.
+        device: a torch device, or auto.
+        seed: of the weights and of the order of stories.
         log: called with model, step, tokens, loss, … by name.
     """
-    device = loading.pick_device(params.device)
-    largest_first = sorted(sizes.rungs, key=lambda rung: -_layers_times_width(rung, params.architecture))
-    rungs = {rung.name: rung for rung in largest_first}
-    common = (rungs, tokenizer, list(training), list(held_out)[:50], sizes, params.architecture, device)
+    device = loading.pick_device(device)
+    configs = {
+        rung.name: models.config(
+            rung.preset, len(tokenizer), architecture, rung.n_layers, rung.hidden_size, sizes.context
+        )
+        for rung in sizes.rungs
+    }
+    work = {name: config.num_hidden_layers * config.hidden_size for name, config in configs.items()}
     run_arms(
         folder,
-        list(rungs),
+        sorted(work, key=lambda name: -work[name]),
         None,
-        partial(train_arm, *common, params.seed),
+        partial(train_arm, configs, tokenizer, list(training), list(held_out)[:50], sizes, device, seed),
         unit="token",
         total=sizes.tokens,
         device=device,
         log=lambda name, _, row: log(model=name, **row),
     )
-    return {rung.name: loading.load(folder / rung.name, device) for rung in sizes.rungs}
-
-
-def _layers_times_width(rung: Rung, architecture: str) -> int:
-    config = models.config(rung.preset, 2048, architecture, rung.n_layers, rung.hidden_size)
-    return config.num_hidden_layers * config.hidden_size
+    return {name: loading.load(folder / name, device) for name in configs}
 
 
 def train_arm(
-    rungs: Mapping[str, Rung],
+    configs: Mapping[str, PretrainedConfig],
     tokenizer: PreTrainedTokenizerFast,
     training: Sequence[str],
     held_out: Sequence[str],
     sizes: Sizes,
-    architecture: str,
     device: str,
     seed: int,
     folder: Path,
@@ -211,24 +199,15 @@ def train_arm(
     log: Callable[[dict[str, float]], None],
 ) -> None:
     """Trains one model of the ladder into `folder`."""
-    rung = rungs[name]
-    config = models.config(
-        rung.preset,
-        vocab_size=len(tokenizer),
-        architecture=architecture,
-        n_layers=rung.n_layers,
-        hidden_size=rung.hidden_size,
-        context=sizes.context,
-    )
     train(
-        models.build(config, seed).to(device),
+        models.build(configs[name], seed).to(device),
         tokenizer,
         training,
         TrainConfig(
             tokens=sizes.tokens,
             batch_size=sizes.batch_size,
             context=sizes.context,
-            learning_rate=3e-3 if config.hidden_size < 256 else 1e-3,
+            learning_rate=3e-3 if configs[name].hidden_size < 256 else 1e-3,
             warmup=50,
             seed=seed,
         ),
@@ -251,17 +230,9 @@ def parameters(fitted: Fitted) -> pd.DataFrame:
     rows = []
     for name, (model, _) in fitted.items():
         counts, config = models.count_parameters(model), model.config
-        rows.append(
-            {
-                "model": name,
-                "layers": config.num_hidden_layers,
-                "width": config.hidden_size,
-                "total": counts.total,
-                "embedding": counts.embedding,
-                "other": counts.non_embedding,
-            }
-        )
-    return pd.DataFrame(rows)
+        shape = (config.num_hidden_layers, config.hidden_size)
+        rows.append((name, *shape, counts.total, counts.embedding, counts.non_embedding))
+    return pd.DataFrame(rows, columns=["model", "layers", "width", "total", "embedding", "other"])
 
 
 def held_out_losses(fitted: Fitted, texts: Sequence[str]) -> pd.DataFrame:
@@ -271,9 +242,9 @@ def held_out_losses(fitted: Fitted, texts: Sequence[str]) -> pd.DataFrame:
     """
     frames = []
     for name, (model, tokenizer) in fitted.items():
-        found = loss(model, tokenizer, list(texts))
-        per_token = found.nats * len(texts) / found.n_tokens
-        per_byte = found.nats / np.log(2) * len(texts) / found.n_bytes
+        scored = loss(model, tokenizer, list(texts))
+        per_token = scored.nats * len(texts) / scored.n_tokens
+        per_byte = scored.nats / np.log(2) * len(texts) / scored.n_bytes
         columns = {"item": range(len(texts)), "nats_per_token": per_token, "bits_per_byte": per_byte}
         frames.append(pd.DataFrame(columns).assign(model=name))
     return pd.concat(frames, ignore_index=True)

@@ -9,11 +9,12 @@ import pandas as pd
 from workbench.claims import Claim
 from workbench.measures.statistics import Interval, paired_difference
 from workbench.measures.summaries import summarise_measures, summarise_shares
+from workbench.studies.tiny_models.ladder import PAIR
 
 
 def summary(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Mean of each column by model with its interval: columns model, measure, value, low, high, n."""
-    return summarise_measures(frame, ["model"], {column: column for column in columns})
+    return summarise_measures(frame, ["model"], dict(zip(columns, columns, strict=True)))
 
 
 def grades(measured: pd.DataFrame, answers: pd.DataFrame) -> list[dict[str, Any]]:
@@ -26,9 +27,9 @@ def grades(measured: pd.DataFrame, answers: pd.DataFrame) -> list[dict[str, Any]
     return rows
 
 
-def accuracies(answers: pd.DataFrame, by: str = "kind") -> pd.DataFrame:
-    """Accuracy by model and kind or name, with Wilson's interval: model, `by`, value, low, high, n."""
-    return summarise_shares(answers, ["model", by], "right")
+def accuracies(answers: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy by model and kind of question, with Wilson's interval: model, kind, value, low, high, n."""
+    return summarise_shares(answers, ["model", "kind"], "right")
 
 
 # ------------------------------------------------------------------------------- claims
@@ -42,11 +43,11 @@ def claims(measured: pd.DataFrame, answers: pd.DataFrame, losses: pd.DataFrame) 
     seed is not in them.
     """
     names = list(dict.fromkeys(measured["model"]))
-    ladder = [name for name in names if name not in ("deep", "wide")]
+    ladder = [name for name in names if name not in PAIR]
     small, large = ladder[0], ladder[-1]
-    made = [_not_copies(measured, large)]
+    claims = [_not_copies(measured, large)]
     if len(ladder) > 1:
-        made.append(
+        claims.append(
             Claim.of(
                 difference(losses, "nats_per_token", small=large, large=small),
                 name="size-lowers-loss",
@@ -57,19 +58,19 @@ def claims(measured: pd.DataFrame, answers: pd.DataFrame, losses: pd.DataFrame) 
             )
         )
     if len(ladder) > 1 and measured["consistency"].notna().any():
-        made += _size_claims(measured, answers, ladder)
-    if {"deep", "wide"} <= set(names) and len(answers):
-        made += _shape_claims(answers)
-    return made
+        claims += _size_claims(measured, answers, ladder)
+    if set(PAIR) <= set(names) and len(answers):
+        claims += _shape_claims(answers)
+    return claims
 
 
-def _not_copies(measured: pd.DataFrame, model: str, margin: float = 0.05) -> Claim:
+def _not_copies(measured: pd.DataFrame, model: str) -> Claim:
     stories = measured[measured["model"] == model]
     return Claim.of(
-        paired_difference(stories["copied_ending"] + margin, stories["copied"]),
+        paired_difference(stories["copied_ending"] + 0.05, stories["copied"]),
         name="not-copies",
-        says=f"Stories of the {model} model come at most {100 * margin:.0f} points closer to a training "
-        "story than the true endings do.",
+        says=f"Stories of the {model} model come at most 5 points closer to a training story than the true "
+        "endings do.",
         paper="Generated stories share few word pairs with their closest training story",
         unit="share of word pairs, to the margin",
         view="Are the stories copies?",
@@ -139,19 +140,15 @@ def later_gain(measured: pd.DataFrame, small: str, middle: str, large: str) -> I
     (large − middle) / (large − small) of consistency minus that of grammar, with a bootstrap over stories
     that draws all three models' grades together. Positive: grammar is nearer its end at the middle size.
     """
-    models = [small, middle, large]
-    tables = {
-        column: measured.pivot(index="item", columns="model", values=column)[models].dropna()
-        for column in ("consistency", "grammar")
-    }
-    items = tables["consistency"].index.intersection(tables["grammar"].index)
-    drawn = np.random.default_rng(0).integers(len(items), size=(2000, len(items)))
+    columns, models = ["consistency", "grammar"], [small, middle, large]
+    table = measured.pivot(index="item", columns="model", values=columns)
+    table = table[[(column, model) for column in columns for model in models]].dropna()
+    grades = table.to_numpy().reshape(-1, 2, 3)  # [items, columns, models]
+    drawn = np.random.default_rng(0).integers(len(grades), size=(2000, len(grades)))
 
-    def late(column: str, rows: np.ndarray) -> np.ndarray:
-        low, mid, high = np.moveaxis(tables[column].loc[items].to_numpy()[rows].mean(axis=-2), -1, 0)
-        return (high - mid) / (high - low)
+    def lead(means: np.ndarray) -> np.ndarray:
+        late = (means[..., 2] - means[..., 1]) / (means[..., 2] - means[..., 0])
+        return late[..., 0] - late[..., 1]
 
-    everything = np.arange(len(items))
-    effect = float(late("consistency", everything) - late("grammar", everything))
-    low, high = np.quantile(late("consistency", drawn) - late("grammar", drawn), [0.025, 0.975])
-    return Interval(effect, float(low), float(high), len(items))
+    low, high = np.quantile(lead(grades[drawn].mean(axis=1)), [0.025, 0.975])
+    return Interval(float(lead(grades.mean(axis=0))), float(low), float(high), len(grades))

@@ -12,8 +12,9 @@ from workbench.corpora.stories import grade
 from workbench.engine.models import count_parameters
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.measures.summaries import summarise_measures
 from workbench.studies.tiny_models.judge import agreement
-from workbench.studies.tiny_models.ladder import Fitted
+from workbench.studies.tiny_models.ladder import PAIR, Fitted
 from workbench.studies.tiny_models.results import accuracies, summary
 
 
@@ -59,9 +60,8 @@ ABILITIES = {
 
 def abilities(measured: pd.DataFrame, counts: pd.DataFrame) -> Chart:
     """Grades and overlaps by number of parameters, without the pair of shapes."""
-    frame = summary(measured, list(ABILITIES)).merge(counts[["model", "total"]], on="model")
-    frame = frame.assign(measure=frame["measure"].map(ABILITIES))
-    frame = frame[~frame["model"].isin(["deep", "wide"])]
+    frame = summarise_measures(measured, ["model"], ABILITIES).merge(counts[["model", "total"]], on="model")
+    frame = frame[~frame["model"].isin(PAIR)]
     x = alt.X("total:Q", title="parameters (log scale)").scale(type="log", nice=False).axis(format="~s")
     look, scale = series("measure", "measure"), {"domain": [0, 1]}
     style = {"form": ".1%", "tooltip": ["model", "measure"], "look": look, "scale": scale, "mark": "line"}
