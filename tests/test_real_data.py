@@ -11,8 +11,7 @@ from repository import DATA, ROOT
 from workbench.corpora import labelled_tokens
 from workbench.corpora.loaders.texts import load_corpus
 from workbench.engine import loading
-from workbench.studies.attention_heads import data, method
-from workbench.studies.attention_heads import induction as attention_heads_induction
+from workbench.studies.attention_heads import data, induction, method
 
 REAL = DATA
 pytestmark = [
@@ -68,8 +67,8 @@ def test_the_real_checkpoint_has_local_and_broad_heads_and_no_induction_head():
     assert local["positional"].min() > broad["positional"].max()
     assert broad["normalised_entropy"].min() > local["normalised_entropy"].max()
     assert set(method.classify(wide)) >= {"positional", "mixed"}
-    induction, losses = attention_heads_induction.score_repeats(model, tokenizer)
-    assert induction["high"].max() < 0.1
+    heads, losses = induction.score_repeats(model, tokenizer)
+    assert heads["high"].max() < 0.1
     first, second = losses.groupby("copy")["nats"].mean()
     assert second > 0.9 * first
 

@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -56,11 +55,10 @@ def with_runs(lab, project):
 
 def loss_without(project, head, text):
     """Mean surprise of a text with a head at its mean, computed apart from the notebook."""
-    params = SimpleNamespace(profile="tiny", model="ladder", data="embedded", seed=0, device="cpu")
     (trained,) = project.glob("runs/02_tiny_models/*/artifacts/models")
-    model, tokenizer = data.load_model(params, trained)
-    sizes = data.SIZES["tiny"]
-    texts, _, _, rest = data.read_texts(model, tokenizer, [], sizes, params)
+    model, tokenizer = data.load_model("ladder", trained, "tiny", "cpu")
+    n = data.SIZES["tiny"].texts
+    texts, _, _, rest = data.read_texts(model, tokenizer, [], n, 0, exact=True, given=False)
     means = reference(model, rest, ["head.*"], seed=0)
     ids = tokenizer(text or data.opening(texts)).input_ids
     with ablate_heads(model, [head], "mean", means):

@@ -16,8 +16,7 @@ from workbench.engine.interpretability.interventions import ablate_heads, freeze
 from workbench.engine.interpretability.reference import reference as engine_reference
 from workbench.engine.training.loss import loss
 from workbench.errors import UserError
-from workbench.studies.attention_heads import ablation, data, head_map, method, name_swap, results
-from workbench.studies.attention_heads import induction as attention_heads_induction
+from workbench.studies.attention_heads import ablation, data, head_map, induction, method, name_swap, results
 from workbench.studies.attention_heads.scores import (
     FIRST_ROW,
     HELD_OUT,
@@ -77,7 +76,7 @@ def test_a_previous_token_head_is_told_by_its_offset():
     assert found["previous_token_mul"] == pytest.approx((LENGTH - 1) / LENGTH)
     fit = OffsetFit(1, 1, LENGTH, pattern.device)
     fit.add(pattern, text, 0)
-    fit.settle()
+    fit.finish()
     over, under = fit.score(pattern, entropies(pattern), text, 0)
     positional, softmax, one_offset = (over / under)[0, 0].tolist()
     assert 1 - positional == pytest.approx(1, abs=1e-4)
@@ -135,7 +134,7 @@ def test_the_share_explained_by_offset_equals_its_definition():
     text = text_of(range(LENGTH))
     fit = OffsetFit(1, 1, LENGTH, fitted.device)
     fit.add(fitted, text, 0)
-    fit.settle()
+    fit.finish()
     over, under = fit.score(scored, entropies(scored), text, 0)
     pairs = [(q, k) for q in range(FIRST_ROW, LENGTH) for k in range(1, q + 1)]
     a, b = fitted[0, 0].numpy(), scored[0, 0].numpy()
@@ -282,32 +281,31 @@ def test_too_few_or_too_short_texts_are_refused(pair, texts):
     with pytest.raises(UserError, match="four texts"):
         method.measure_heads(pair[0], [row[:20] for row in texts.rows], data.flags(texts))
     with pytest.raises(UserError, match="n_texts=3"):
-        data.sizes(SimpleNamespace(profile="tiny", n_texts=3))
+        data.choose_sizes(SimpleNamespace(profile="tiny", n_texts=3))
 
 
 # ------------------------------------------------------------------------------- switching heads off
 @pytest.fixture(scope="module")
-def trial(pair, texts):
+def evaluation(pair, texts):
     sizes = replace(data.SIZES["tiny"], scored=8, beginnings=4, probes=1)
-    params = SimpleNamespace(data="embedded", seed=0)
-    return ablation.trial(*pair, texts, texts.rows[20:], sizes, params)
+    return ablation.AblationEval(*pair, texts, texts.rows[20:], sizes, exact=True, seed=0)
 
 
-def test_a_trial_has_every_part_and_ends_with_the_whole_model(trial, measured_heads):
+def test_an_evaluation_has_every_part_and_ends_with_the_whole_model(evaluation, measured_heads):
     off = ablation.conditions(method.wide(measured_heads[0]))
     assert set(off) == {"nothing off", "0.0", "0.1", "1.0", "1.1", "shortest range", "longest range"}
-    before = trial.run("nothing off", [])
-    trials = pd.concat([before, trial.run("1.0", [(1, 0)])])
+    before = evaluation.run("nothing off", [])
+    trials = evaluation.run_all([("nothing off", []), ("1.0", [(1, 0)])])
     assert set(trials["part"]) == {"loss", "grammar", "consistency", "facts", "reasoning", "keeping track"}
     changed = ablation.changes(trials).set_index(["condition", "part"])
     assert changed.loc[("1.0", "loss"), "value"] != 0
-    pd.testing.assert_frame_equal(trial.run("nothing off", []), before)
+    pd.testing.assert_frame_equal(evaluation.run("nothing off", []), before)
 
 
 def test_token_losses_add_up_to_the_loss(pair, texts):
-    each = ablation.token_losses(pair[0], texts.rows[0])
-    assert math.isnan(each[0])
-    assert np.nansum(each) == pytest.approx(loss(*pair, [texts.texts[0]]).nats[0], rel=1e-4)
+    nats = ablation.token_losses(pair[0], texts.rows[0])
+    assert math.isnan(nats[0])
+    assert np.nansum(nats) == pytest.approx(loss(*pair, [texts.texts[0]]).nats[0], rel=1e-4)
 
 
 def test_patching_pairs_differ_in_the_two_things_only(pair):
@@ -319,12 +317,12 @@ def test_patching_pairs_differ_in_the_two_things_only(pair):
 
 def test_the_surgery_shows_what_python_computes(pair, texts, measured_heads):
     reference = engine_reference(pair[0], texts.rows[20:], ["head.*"])
-    surgery = head_map.LiveAblation(*pair, reference)
+    live = head_map.LiveAblation(*pair, reference)
     changed = pd.DataFrame(
         {"condition": ["0.0"], "part": ["loss"], "value": [0.1], "low": [0.0], "high": [0.2]}
     )
     swapped = name_swap.swap_test(*pair, texts, 3, seed=0)
-    atlas = head_map.head_map(surgery, measured_heads[0], changed, swapped, "Tim saw a ball.", exact=True)
+    atlas = head_map.head_map(live, measured_heads[0], changed, swapped, "Tim saw a ball.", exact=True)
     card = atlas.card("1.1", 0.5, 2.0, 0.5, "zero", "Tim saw a ball.")
     ids = pair[1]("Tim saw a ball.").input_ids
     with ablate_heads(pair[0], [(1, 1)], "zero"):
@@ -340,7 +338,7 @@ def test_the_surgery_shows_what_python_computes(pair, texts, measured_heads):
 
 # ------------------------------------------------------------------------------- induction and claims
 def test_repeats_have_no_fixed_distance():
-    prompts = attention_heads_induction.examples(200, seed=0)
+    prompts = induction.examples(200, seed=0)
     distances = set()
     for prompt, again in prompts:
         words, later = prompt.split(), again.split()
@@ -349,19 +347,19 @@ def test_repeats_have_no_fixed_distance():
 
 
 def test_an_induction_head_put_in_by_hand_is_found(pair):
-    found, losses = attention_heads_induction.score_repeats(*pair, n=4)
+    found, losses = induction.score_repeats(*pair, n=4)
     assert found["value"].max() < 0.2
-    size = 2 * attention_heads_induction.COPY + 1
+    size = 2 * induction.COPY + 1
     by_hand = torch.zeros(size, size)
     for q in range(size):
-        by_hand[q, max(0, q - attention_heads_induction.COPY + 1)] = 1
+        by_hand[q, max(0, q - induction.COPY + 1)] = 1
     with freeze_pattern(pair[0], {(1, 0): by_hand}):
-        found, _ = attention_heads_induction.score_repeats(*pair, n=4)
+        found, _ = induction.score_repeats(*pair, n=4)
     assert found.set_index(["layer", "head"])["value"].idxmax() == (1, 0)
     assert found["value"].max() == pytest.approx(1)
     assert losses["copy"].value_counts().to_dict() == {
-        "first": attention_heads_induction.COPY,
-        "second": attention_heads_induction.COPY,
+        "first": induction.COPY,
+        "second": induction.COPY,
     }
 
 
@@ -392,7 +390,7 @@ def test_claims_are_positive_where_the_paper_is_right():
         ]
         return pd.DataFrame(rows, columns=["condition", "part", "item", "value"])
 
-    def induction(trained):
+    def induction_heads(trained):
         rows = [("trained on repeats", 1, 0, trained), ("this model", 1, 0, 0.1)]
         frame = pd.DataFrame(rows, columns=["model", "layer", "head", "value"])
         return frame.assign(low=frame["value"] - 0.02, high=frame["value"] + 0.02, n=20)
@@ -400,12 +398,12 @@ def test_claims_are_positive_where_the_paper_is_right():
     as_published = table([0.9, 0.8, 0.1, 0.05], [0.9, 1.0, 2.5, 3.0])
     found = {
         claim.name: claim
-        for claim in results.claims(as_published, as_published, trials(0.3, 0.9), induction(0.8))
+        for claim in results.claims(as_published, as_published, trials(0.3, 0.9), induction_heads(0.8))
     }
     assert all(claim.effect > 0 for claim in found.values())
     assert found["distance-head"].effect == pytest.approx(0.4)
     assert found["range-divides-labour"].effect == pytest.approx(0.6, abs=0.02)
     assert found["two-kinds"].n == 4
     other = table([0.2, 0.15, 0.1, 0.05], [0.9, 0.8, 0.7, 0.6])
-    turned = results.claims(other, other, trials(0.9, 0.3), induction(0.05))
+    turned = results.claims(other, other, trials(0.9, 0.3), induction_heads(0.05))
     assert all(claim.effect < 0 for claim in turned)

@@ -63,7 +63,7 @@ def load_model(
     if not ladder.is_ladder(name):
         return loading.load(name, device)
     if name == "ladder":
-        name = [rung.name for rung in ladder.SIZES[profile].rungs if rung.part == "size"][-1]
+        name = [rung.name for rung in ladder.SIZES[profile].rungs if rung.name not in ladder.PAIR][-1]
     return loading.load(trained / name.removeprefix("tiny:"), device)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.engine import loading, models
@@ -62,45 +63,39 @@ def fit(
 
 
 def score_repeats(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, n: int = 40, seed: int = 0
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, n: int = 40
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Induction heads and what they are for, on random tokens of the model's vocabulary that come twice.
+    """Induction heads and what they are for, on n rows of random tokens of the vocabulary that come twice.
 
     Returns:
         Columns layer, head, value, low, high, n: attention from the second copy to the token behind the same
         token in the first; and position, nats, copy: mean loss by position.
     """
-    rng = np.random.default_rng(seed)
-    special = {*tokenizer.all_special_ids}
-    usual = [token for token in range(len(tokenizer)) if token not in special]
-    drawn = torch.tensor(rng.choice(usual, (n, COPY)))
-    first = tokenizer.bos_token_id
-    begin = torch.full((n, 0 if first is None else 1), first or 0)
-    start = begin.shape[1]
-    ids = torch.cat([begin, drawn, drawn], 1)
+    usual = [token for token in range(len(tokenizer)) if token not in tokenizer.all_special_ids]
+    drawn = torch.tensor(np.random.default_rng(0).choice(usual, (n, COPY)))
+    begin = [] if tokenizer.bos_token_id is None else [torch.full((n, 1), tokenizer.bos_token_id)]
+    ids, second = torch.cat([*begin, drawn, drawn], 1), len(begin) + COPY
     values, logits = capture(model, ids, ["pattern.*"])
-    queries = torch.arange(start + COPY, start + 2 * COPY - 1)
+    queries = torch.arange(second, second + COPY - 1)
     rows = []
     for layer in range(len(values)):
         scores = values[f"pattern.{layer}"][:, :, queries, queries - COPY + 1].mean(-1).cpu().numpy()
         for head, by_text in enumerate(scores.T):
             rows.append({"layer": layer, "head": head, **bootstrap_mean(by_text).row()})
-    heads = pd.DataFrame(rows)
-    logprobs = torch.log_softmax(logits[:, :-1].float(), -1).cpu()
-    nats = -logprobs.gather(2, ids[:, 1:, None])[..., 0].mean(0).numpy()
+    nats = cross_entropy(logits[:, :-1].transpose(1, 2).float().cpu(), ids[:, 1:], reduction="none").mean(0)
     position = np.arange(1, ids.shape[1])
-    copy = np.where(position < start + COPY, "first", "second")
-    return heads, pd.DataFrame({"position": position, "nats": nats, "copy": copy})
+    copy = np.where(position < second, "first", "second")
+    return pd.DataFrame(rows), pd.DataFrame({"position": position, "nats": nats.numpy(), "copy": copy})
 
 
 def compare(
-    named: Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]],
+    pairs: Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`score_repeats` of several models (column model); losses also as a share of the first copy's mean."""
     heads, losses = [], []
-    for name, pair in named.items():
-        own, nats = score_repeats(*pair)
-        heads.append(own.assign(model=name))
+    for name, pair in pairs.items():
+        scores, nats = score_repeats(*pair)
+        heads.append(scores.assign(model=name))
         first = nats.loc[nats["copy"] == "first", "nats"].mean()
         losses.append(nats.assign(model=name, share=nats["nats"] / first))
     return pd.concat(heads, ignore_index=True), pd.concat(losses, ignore_index=True)

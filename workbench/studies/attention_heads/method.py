@@ -1,15 +1,22 @@
-"""What attention heads do: their measures over a corpus, classes, a swap test, and the study's claims.
+"""Measures of every attention head over a corpus, and the classes that heads belong to by them.
 
-Eldan & Li 2023 (TinyStories, arXiv 2305.07759, section on attention heads) see two kinds by eye: heads that
-look back a fixed distance, and heads that look for a name or a noun wherever it stands. `head_measures` puts
-numbers to both.
+Eldan & Li 2023 (TinyStories, arXiv 2305.07759), the section on attention heads.
+
+As published: two kinds of heads, those that look back a fixed distance and those that look for a name or a
+noun wherever it stands.
+What differs: the paper looks at the maps of one model of one layer over one paragraph and gives no number.
+Here every head of any model is measured over many texts (`scores`): how much of it relative offset alone
+explains on texts that were not fitted, and how much it gives to far names and nouns beyond chance.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from workbench.engine.interpretability.anatomy import anatomy
@@ -17,16 +24,8 @@ from workbench.engine.interpretability.capture import HookPoint
 from workbench.engine.interpretability.stream import Batch, stream
 from workbench.errors import UserError
 from workbench.measures.statistics import bootstrap_ratios
-from workbench.studies.attention_heads.scores import (
-    FIRST_ROW,
-    HELD_OUT,
-    MEASURES,
-    OffsetFit,
-    Text,
-    describe,
-    entropies,
-    measure,
-)
+from workbench.studies.attention_heads import scores
+from workbench.studies.attention_heads.scores import FIRST_ROW, HELD_OUT, MEASURES, OffsetFit, Text
 
 CLASSES = ("positional", "semantic", "sink", "mixed")
 POSITIONAL, LIFT, SINK = 0.5, 2.0, 0.5  # thresholds of the classes, see `classify`
@@ -39,25 +38,25 @@ INDEX = ["layer", "head"]
 def measure_heads(
     model: PreTrainedModel,
     rows: Sequence[Sequence[int]],
-    flagged: Sequence[np.ndarray],
+    flags: Sequence[np.ndarray],
     *,
     batch_size: int = 2,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every measure of every head over a corpus; the patterns of one layer at a time are in memory.
 
-    The first half of the texts fits the measures by offset, the second half scores them.
+    Every second text fits the measures by offset, and the others score them.
 
     Args:
         model: any transformers causal language model.
         rows: tokens of each text, its beginning-of-text token first.
-        flagged: for each token whether it belongs to a name, and to another noun (`flags`).
+        flags: for each token whether it belongs to a name, and to another noun (`data.flags`).
         batch_size: texts at a time.
         seed: of the bootstrap over texts.
 
     Returns:
         Columns layer, head, measure, value, low, high, n (texts); and the profiles: layer, head, offset,
-        attention (mean over the first half's queries from `FIRST_ROW` on).
+        attention (mean over the fitted texts' queries from `FIRST_ROW` on).
 
     Raises:
         UserError: fewer than four texts, or none longer than `2 * FIRST_ROW`, or as `stream`.
@@ -66,60 +65,69 @@ def measure_heads(
     if len(rows) < 4 or longest <= 2 * FIRST_ROW:
         raise UserError(f"Heads are measured on four texts or more, some longer than {2 * FIRST_ROW} tokens.")
     parts = anatomy(model)
-    shape = (len(rows), parts.n_layers, parts.n_heads)
-    plain = torch.zeros(2, *shape, len(MEASURES))
-    held_out = torch.zeros(2, *shape, len(HELD_OUT))
     fit = OffsetFit(parts.n_layers, parts.n_heads, longest, model.device)
-    described: list[tuple[Batch, Text]] = []
+    n_plain = len(MEASURES)
+    shape = (len(rows), parts.n_layers, parts.n_heads, n_plain + len(HELD_OUT))
+    sums = torch.zeros(2, *shape)  # numerators and denominators
+    fitted, scored = range(0, len(rows), 2), range(1, len(rows), 2)
 
-    def text_of(batch: Batch, indices: Sequence[int]) -> Text:
-        if not described or described[0][0] is not batch:
-            kinds = torch.zeros(*batch.ids.shape, 2, dtype=torch.bool)
-            for row, index in enumerate(batch.index):
-                kinds[row, : int(batch.lengths[row])] = torch.as_tensor(flagged[indices[index]])
-            kinds = kinds.to(batch.ids.device).unbind(-1)
-            described[:] = [(batch, describe(batch.ids, batch.lengths, *kinds))]
-        return described[0][1]
+    def see(pattern: Tensor, text: Text, numbers: list[int], layer: int) -> None:
+        entropy = scores.entropies(pattern)
+        plain = scores.measure(pattern, entropy, text)
+        sums[:, numbers, layer, :, :n_plain] = torch.stack(plain).cpu()
+        if numbers[0] in fitted:
+            fit.add(pattern, text, layer)
+        else:
+            held_out = fit.score(pattern, entropy, text, layer)
+            sums[:, numbers, layer, :, n_plain:] = torch.stack(held_out).cpu()
 
-    for half in (0, 1):
-        indices = range(half, len(rows), 2)
+    _see_patterns(model, rows, flags, fitted, batch_size, see)
+    fit.finish()
+    _see_patterns(model, rows, flags, scored, batch_size, see)
+    heads = {"layer": range(parts.n_layers), "head": range(parts.n_heads)}
+    attention = fit.profile.flatten().cpu().numpy()
+    return _ratios(sums, heads, seed), product_frame({"attention": attention}, **heads, offset=range(longest))
 
-        def see(
-            pattern: torch.Tensor, place: HookPoint, batch: Batch, half: int = half, indices: range = indices
-        ) -> None:
-            text, pattern = text_of(batch, indices), pattern.float()
-            entropy = entropies(pattern)
-            at = [indices[index] for index in batch.index]
-            plain[:, at, place.layer] = torch.stack(measure(pattern, entropy, text)).cpu()
-            if half == 0:
-                fit.add(pattern, text, place.layer)
-            else:
-                held_out[:, at, place.layer] = torch.stack(
-                    fit.score(pattern, entropy, text, place.layer)
-                ).cpu()
 
-        for _ in stream(model, [rows[index] for index in indices], {"pattern.*": see}, batch_size=batch_size):
-            pass
-        if half == 0:
-            fit.settle()
-    names = [*MEASURES, *HELD_OUT]
-    index = pd.MultiIndex.from_product(
-        [range(parts.n_layers), range(parts.n_heads), names], names=["layer", "head", "measure"]
-    )
-    over, under = torch.cat([plain, held_out], -1).flatten(2).double().numpy()
+def _see_patterns(
+    model: PreTrainedModel,
+    rows: Sequence[Sequence[int]],
+    flags: Sequence[np.ndarray],
+    chosen: Sequence[int],
+    batch_size: int,
+    see: Callable[[Tensor, Text, list[int], int], None],
+) -> None:
+    """Calls `see` with each pattern of the chosen rows, their masks, their numbers and the layer."""
+    text: list[Text] = []
+
+    def hook(pattern: Tensor, point: HookPoint, batch: Batch) -> None:
+        numbers = [chosen[index] for index in batch.index]
+        if point.layer == 0:  # the masks serve all layers
+            kinds = pad_sequence([torch.as_tensor(flags[number]) for number in numbers], batch_first=True)
+            names, nouns = kinds.to(batch.ids.device).unbind(-1)
+            text[:] = [scores.describe(batch.ids, batch.lengths, names, nouns)]
+        see(pattern.float(), text[0], numbers, point.layer)
+
+    for _ in stream(model, [rows[number] for number in chosen], {"pattern.*": hook}, batch_size=batch_size):
+        pass
+
+
+def _ratios(sums: Tensor, heads: Mapping[str, Iterable[int]], seed: int) -> pd.DataFrame:
+    """Sums `[numerator or denominator, texts, layers, heads, measures]` as measures with their intervals."""
+    over, under = sums.flatten(2).double().numpy()
     value, low, high = bootstrap_ratios(over, under, seed=seed)
-    table = pd.DataFrame({"value": value, "low": low, "high": high, "n": (under > 0).sum(0)}, index=index)
-    table = table.reset_index()
+    columns = {"value": value, "low": low, "high": high, "n": (under > 0).sum(0)}
+    table = product_frame(columns, **heads, measure=[*MEASURES, *HELD_OUT])
     unexplained = table["measure"].isin(["positional", "positional_softmax"])
-    table.loc[unexplained, ["value", "low", "high"]] = (
-        1 - table.loc[unexplained, ["value", "high", "low"]].to_numpy()
-    )
-    return table, _profiles(fit.profile)
+    turned = 1 - table.loc[unexplained, ["value", "high", "low"]].to_numpy()
+    table.loc[unexplained, ["value", "low", "high"]] = turned
+    return table
 
 
-def _profiles(profile: torch.Tensor) -> pd.DataFrame:
-    index = pd.MultiIndex.from_product(map(range, profile.shape), names=["layer", "head", "offset"])
-    return pd.DataFrame({"attention": profile.flatten().cpu().numpy()}, index=index).reset_index()
+def product_frame(columns: Mapping[str, Any], **levels: Iterable[Any]) -> pd.DataFrame:
+    """A row for every combination of the levels, the last one changing fastest."""
+    index = pd.MultiIndex.from_product(levels.values(), names=list(levels))
+    return pd.DataFrame(columns, index=index).reset_index()
 
 
 def wide(table: pd.DataFrame) -> pd.DataFrame:

@@ -22,19 +22,16 @@ def claims(
         trials: what `ablation.AblationEval` gave, all conditions.
         induction: `induction.compare` of the control and this model.
     """
-    made = [_positional(chosen_on, confirmed_on), _semantic(chosen_on, confirmed_on)]
-    if len(wide(confirmed_on)) >= 3:
-        made.append(_separable(confirmed_on))
+    chosen, confirmed = wide(chosen_on).set_index(INDEX), confirmed_on.set_index([*INDEX, "measure"])
+    made = [_positional(chosen, confirmed), _semantic(chosen, confirmed)]
+    if len(chosen) >= 3:
+        made.append(_separable(wide(confirmed_on)))
     return [*made, *_range(trials), _induction(induction)]
 
 
-def _of(table: pd.DataFrame, head: tuple[int, int], measure: str) -> pd.Series:
-    return table.set_index([*INDEX, "measure"]).loc[(*head, measure)]
-
-
-def _positional(chosen_on: pd.DataFrame, confirmed_on: pd.DataFrame) -> Claim:
-    head = wide(chosen_on).set_index(INDEX)["positional"].idxmax()
-    row = _of(confirmed_on, head, "positional")
+def _positional(chosen: pd.DataFrame, confirmed: pd.DataFrame) -> Claim:
+    head = chosen["positional"].idxmax()
+    row = confirmed.loc[(*head, "positional")]
     return Claim.of(
         Interval(row["value"] - POSITIONAL, row["low"] - POSITIONAL, row["high"] - POSITIONAL, row["n"]),
         name="distance-head",
@@ -46,15 +43,13 @@ def _positional(chosen_on: pd.DataFrame, confirmed_on: pd.DataFrame) -> Claim:
     )
 
 
-def _semantic(chosen_on: pd.DataFrame, confirmed_on: pd.DataFrame) -> Claim:
-    heads = wide(chosen_on).set_index(INDEX)
-    free = heads[heads["positional"] < NOT_POSITIONAL * POSITIONAL]
-    lifts = (free if len(free) else heads)[["name_lift", "noun_lift"]]
-    head = lifts.max(axis=1).idxmax()
-    lift = lifts.loc[head].idxmax()
+def _semantic(chosen: pd.DataFrame, confirmed: pd.DataFrame) -> Claim:
+    free = chosen[chosen["positional"] < NOT_POSITIONAL * POSITIONAL]
+    lifts = (free if len(free) else chosen)[["name_lift", "noun_lift"]]
+    *head, lift = lifts.stack().idxmax()
     words = "names" if lift == "name_lift" else "nouns"
     return Claim.of(
-        _difference(_of(confirmed_on, head, lift), _of(confirmed_on, head, f"shuffled_{lift}")),
+        _difference(confirmed.loc[(*head, lift)], confirmed.loc[(*head, f"shuffled_{lift}")]),
         name="semantic-head",
         says=f"A head that offset does not explain (layer {head[0]}, head {head[1]}) attends more to far "
         f"{words} than to as many tokens in random places.",
@@ -64,8 +59,7 @@ def _semantic(chosen_on: pd.DataFrame, confirmed_on: pd.DataFrame) -> Claim:
     )
 
 
-def _separable(table: pd.DataFrame) -> Claim:
-    heads = wide(table)
+def _separable(heads: pd.DataFrame) -> Claim:
     rho = spearman(heads["positional"], heads[["name_lift", "noun_lift"]].max(axis=1))
     return Claim.of(
         Interval(-rho.value, -rho.high, -rho.low, rho.n),
@@ -86,7 +80,7 @@ def _range(trials: pd.DataFrame) -> list[Claim]:
     values = graded.pivot(index="item", columns=["condition", "part"], values="value")
 
     def more_grammar(condition: str) -> pd.Series:  # what is lost in grammar beyond what is in consistency
-        lost = {part: values[WHOLE, part] - values[condition, part] for part in ("grammar", "consistency")}
+        lost = values[WHOLE] - values[condition]
         return lost["grammar"] - lost["consistency"]
 
     more = more_grammar("shortest range") - more_grammar("longest range")
@@ -106,10 +100,10 @@ def _range(trials: pd.DataFrame) -> list[Claim]:
 
 
 def _induction(induction: pd.DataFrame) -> Claim:
-    parts = induction.groupby(induction["model"] == "trained on repeats")
-    best = {trained: part.loc[part["value"].idxmax()] for trained, part in parts}
+    strongest = induction.loc[induction.groupby(induction["model"] == "trained on repeats")["value"].idxmax()]
+    this_model, trained = (row for _, row in strongest.iterrows())
     return Claim.of(
-        _difference(best[True], best[False]),
+        _difference(trained, this_model),
         name="induction-where-trained",
         says="The strongest induction head of a model trained on repeats attends more to what followed "
         "than the strongest of this model does.",

@@ -14,7 +14,7 @@ from torch import Tensor
 
 FIRST_ROW = 16  # rows before this one are left out of the fit by offset: few offsets are possible there
 NEAR = 8  # tokens: the lifts look beyond these, where local heads do not reach
-MEASURES = {  # name: what it says, as the views show it
+MEASURES = {  # name: what it says
     "distance": "mean distance looked back (tokens)",
     "relative_distance": "mean distance over position",
     "distance_without_first": "mean distance, the first token left out (tokens)",
@@ -70,13 +70,13 @@ def describe(ids: Tensor, lengths: Tensor, names: Tensor, nouns: Tensor) -> Text
         names: bool `[rows, tokens]`: tokens of names.
         nouns: the same for other nouns.
     """
-    place = torch.arange(ids.shape[1], device=ids.device)
-    query = (place >= 1) & (place < lengths[:, None])
-    both = query[:, :, None] & query[:, None, :] & (place[None] < place[:, None])
+    position = torch.arange(ids.shape[1], device=ids.device)
+    query = (position >= 1) & (position < lengths[:, None])
+    both = query[:, :, None] & query[:, None, :] & (position[None] < position[:, None])
     same = (ids[:, :, None] == ids[:, None, :]) & both
     follows = same.roll(1, 2)
     follows[:, :, 0] = False
-    far = both & (place[None] < place[:, None] - NEAR)
+    far = both & (position[None] < position[:, None] - NEAR)
     flags = (names, nouns, _shuffled(names, query), _shuffled(nouns, query))
     masks = [same, follows, far, *(far & flag[:, None] for flag in flags)]
     return Text(query.float(), lengths.float(), torch.stack(masks, -1).float())
@@ -110,31 +110,31 @@ def measure(pattern: Tensor, entropy: Tensor, text: Text) -> tuple[Tensor, Tenso
         Two tensors `[rows, heads, measures]`; the denominator is 0 where a text cannot say anything.
     """
     query = text.query[:, None]
-    place = torch.arange(pattern.shape[-1], device=pattern.device, dtype=pattern.dtype)
-    first, own = pattern[..., 0], pattern.diagonal(0, 2, 3)
+    position = torch.arange(pattern.shape[-1], device=pattern.device, dtype=pattern.dtype)
+    first = pattern[..., 0]
     previous = torch.nn.functional.pad(pattern.diagonal(-1, 2, 3), (1, 0))
-    distance = place - pattern @ place
+    distance = position - pattern @ position
     inner = (1 - first).clamp(min=1e-6)
-    on = torch.stack([rows.transpose(0, 1) @ mask for rows, mask in zip(pattern, text.masks, strict=True)])
-    duplicate, induction, far, *wanted = on.permute(3, 0, 2, 1)
+    seen = torch.stack([rows.transpose(0, 1) @ mask for rows, mask in zip(pattern, text.masks, strict=True)])
+    duplicate, induction, far, *flagged = seen.permute(3, 0, 2, 1)
     counts = text.masks.sum(2)[:, None]  # [rows, 1, tokens, 7]: keys that each mask offers a query
-    n_same, n_follow, n_far, *n_wanted = counts.unbind(-1)
+    n_same, n_follow, n_far, *n_flagged = counts.unbind(-1)
     # The first token lies at distance q: its part is taken out of the mean before the rest is scaled up.
     values = [
         (distance, query),
-        (distance / place.clamp(min=1), query),
-        ((distance - first * place) / inner, query),
+        (distance / position.clamp(min=1), query),
+        ((distance - first * position) / inner, query),
         (entropy, query),
-        (entropy / (place + 1).log().clamp(min=1e-6), query),
+        (entropy / (position + 1).log().clamp(min=1e-6), query),
         (entropy.exp(), query),
         (previous, query),
-        (own, query),
+        (pattern.diagonal(0, 2, 3), query),
         (first, query),
         (duplicate, (n_same > 0).float()),
         (induction, (n_follow > 0).float()),
     ]
-    for seen, number in zip(wanted, n_wanted, strict=True):
-        share, chance = seen / far.clamp(min=1e-9), number / n_far.clamp(min=1)
+    for attention, number in zip(flagged, n_flagged, strict=True):
+        share, chance = attention / far.clamp(min=1e-9), number / n_far.clamp(min=1)
         values.append((share / chance.clamp(min=1e-9), (number > 0).float()))
     pairs = [((value * rows).sum(-1), rows.sum(-1).expand(first.shape[:2])) for value, rows in values]
     lengths = text.lengths[:, None].expand(first.shape[:2])
@@ -142,7 +142,8 @@ def measure(pattern: Tensor, entropy: Tensor, text: Text) -> tuple[Tensor, Tenso
     hits = [((value * query).sum(-1), number.sum(-1)) for value, number in detected]
     pairs += [(hit, lengths) for hit, _ in hits]  # sum of A*P over the sum of A, which is the text's length
     pairs += [(2 * hit - number, lengths) for hit, number in hits]  # 1 - T mean|A - P|, P being 0 or 1
-    return torch.stack([over for over, _ in pairs], -1), torch.stack([under for _, under in pairs], -1)
+    numerators, denominators = zip(*pairs, strict=True)
+    return torch.stack(numerators, -1), torch.stack(denominators, -1)
 
 
 def offset_sums(pattern: Tensor, weights: Tensor) -> Tensor:
@@ -162,13 +163,12 @@ def offset_sums(pattern: Tensor, weights: Tensor) -> Tensor:
     # left of the text's beginning is the end of the row above, where k > q and A is zero.
     skewed = flat.as_strided((n_rows * n_heads, length - 1, length), (square, length + 1, 1), 2)
     sums = torch.bmm(weights[..., 1:].flatten(0, 1), skewed).flip(-1).unflatten(0, (n_rows, n_heads))
-    return sums - (weights * pattern[..., 0][:, :, None]).index_fill(
-        3, torch.tensor(0, device=flat.device), 0
-    )
+    sums[..., 1:] -= weights[..., 1:] * pattern[:, :, None, 1:, 0]
+    return sums
 
 
 class OffsetFit:
-    """How much of a head is told by relative offset alone: fitted on some texts, scored on others.
+    """How much of a head relative offset alone explains: fitted on some texts, scored on others.
 
     Two predictions of A[q, k], q >= `FIRST_ROW`, k >= 1, from the offset q - k: its mean over the fitted
     texts, and a softmax over offset scores, which knows that rows add up to 1.
@@ -181,18 +181,18 @@ class OffsetFit:
         self.n_rows = torch.zeros(n_layers, longest, dtype=torch.double, device=device)
 
     def add(self, pattern: Tensor, text: Text, layer: int) -> None:
-        """Takes up texts of the fitting half."""
+        """Adds texts of the fitting half."""
         sums, rows = _by_offset(pattern, text)
         length = rows.shape[-1]
         self.sums[layer, :, :, :length] += sums.sum(0)
         self.n_rows[layer, :length] += rows.sum(0)
-        spots = _peak_offsets(pattern).masked_fill(text.query[:, None] == 0, self.peaks.shape[-1] - 1)
-        ones = torch.ones(spots.shape, dtype=torch.double, device=spots.device).transpose(0, 1).flatten(1)
-        self.peaks[layer].scatter_add_(1, spots.transpose(0, 1).flatten(1), ones)
+        peaks = _peak_offsets(pattern).masked_fill(text.query[:, None] == 0, self.peaks.shape[-1] - 1)
+        peaks = peaks.transpose(0, 1).flatten(1)
+        self.peaks[layer].scatter_add_(1, peaks, torch.ones_like(peaks, dtype=torch.double))
 
-    def settle(self) -> None:
+    def finish(self) -> None:
         """Ends the fit: mean attention by offset `profile`, offset scores, and the commonest peak `peak`."""
-        pairs = self.n_rows.flip(-1).cumsum(-1).flip(-1) - self.n_rows  # query q has offsets 0 to q - 1
+        pairs = _pairs(self.n_rows)
         self.profile = (self.sums[:, :, 0] / pairs.clamp(min=1)[:, None]).float()
         self.average = (self.sums[:, :, 0].sum(-1) / pairs.sum(-1, keepdim=True)).float()
         self.peak = self.peaks[..., :-1].argmax(-1)
@@ -204,44 +204,43 @@ class OffsetFit:
         """
         sums, rows = _by_offset(pattern, text)
         length, query = rows.shape[-1], text.query[:, None]
-        place = torch.arange(length, device=pattern.device)
-        n_pairs = rows.flip(-1).cumsum(-1).flip(-1) - rows
-        first = pattern[..., 0]
+        n_pairs, first = _pairs(rows), pattern[..., 0]
         squares = ((torch.einsum("bhqk,bhqk->bhq", pattern, pattern) - first**2) * rows[:, None]).sum(-1)
         profile, average = self.profile[layer, :, :length], self.average[layer]
         missed = squares - 2 * (sums[:, :, 0] * profile).sum(-1) + (n_pairs[:, None] * profile**2).sum(-1)
         spread = squares - 2 * average * sums[:, :, 0].sum(-1) + average**2 * n_pairs.sum(-1)[:, None]
         inner = (1 - first).clamp(min=1e-6)
         scaled = (entropy - torch.special.entr(first)) / inner + inner.log()  # with the first token left out
-        own = (scaled * rows[:, None]).sum(-1)
+        scaled = (scaled * rows[:, None]).sum(-1)
         fitted = (rows[:, None] * self.log_total[layer, :, :length]).sum(-1)
         fitted = fitted - (sums[:, :, 1] * self.scores[layer, :, :length]).sum(-1)
-        uniform = (rows * place.clamp(min=1).log()).sum(-1)[:, None]
+        uniform = (rows * torch.arange(length, device=rows.device).clamp(min=1).log()).sum(-1)[:, None]
         hits = ((_peak_offsets(pattern) == self.peak[layer][:, None]) * query).sum(-1)
-        over, under = (
-            (missed, fitted - own, hits),
-            (spread, uniform - own, query.sum(-1).expand_as(hits)),
-        )
-        return torch.stack(over, -1), torch.stack(under, -1)
+        numerators = (missed, fitted - scaled, hits)
+        denominators = (spread, uniform - scaled, query.sum(-1).expand_as(hits))
+        return torch.stack(numerators, -1), torch.stack(denominators, -1)
+
+
+def _pairs(rows: Tensor) -> Tensor:
+    """How many pairs of query and key lie at each offset: query q has the offsets 0 to q - 1."""
+    return rows.flip(-1).cumsum(-1).flip(-1) - rows
 
 
 def _by_offset(pattern: Tensor, text: Text) -> tuple[Tensor, Tensor]:
     """Offset sums of A and of A scaled to add up to 1 without the first token; and the queries counted."""
-    place = torch.arange(pattern.shape[-1], device=pattern.device)
-    rows = text.query * (place >= FIRST_ROW)
+    rows = text.query * (torch.arange(pattern.shape[-1], device=pattern.device) >= FIRST_ROW)
     inner = (1 - pattern[..., 0]).clamp(min=1e-6)
     weights = torch.stack([rows[:, None].expand_as(inner), rows[:, None] / inner], 2)
     return offset_sums(pattern, weights), rows
 
 
 def _peak_offsets(pattern: Tensor) -> Tensor:
-    place = torch.arange(pattern.shape[-1], device=pattern.device)
-    if pattern.device.type == "cpu":  # where NumPy finds it four times faster
-        return place - torch.from_numpy(pattern.numpy().argmax(-1))
-    return place - pattern.argmax(-1)
+    on_cpu = pattern.device.type == "cpu"  # where NumPy finds it four times faster
+    peaks = torch.from_numpy(pattern.numpy().argmax(-1)) if on_cpu else pattern.argmax(-1)
+    return torch.arange(pattern.shape[-1], device=pattern.device) - peaks
 
 
-def _offset_scores(sums: Tensor, n_rows: Tensor, steps: int = 300) -> tuple[Tensor, Tensor]:
+def _offset_scores(sums: Tensor, n_rows: Tensor) -> tuple[Tensor, Tensor]:
     """Scores b, so that softmax over k of b(q - k) fits the rows best, and for each q the log of its total.
 
     Maximum likelihood by generalised iterative scaling (Darroch & Ratcliff 1972): each pair has one offset,
@@ -253,11 +252,11 @@ def _offset_scores(sums: Tensor, n_rows: Tensor, steps: int = 300) -> tuple[Tens
     """
     seen = sums.clamp(min=1e-9)
     log_scores = torch.zeros_like(seen)
-    for _ in range(steps):
+    for _ in range(300):
         weights = log_scores.exp()
-        totals = weights.cumsum(-1).roll(1, -1)  # query q has offsets 0 to q - 1
-        per_row = (n_rows[:, None] / totals).index_fill(-1, torch.tensor(0, device=seen.device), 0)
-        expected = weights * (per_row.flip(-1).cumsum(-1).flip(-1) - per_row)
+        per_row = n_rows[:, None] / weights.cumsum(-1).roll(1, -1)  # query q has offsets 0 to q - 1
+        per_row[..., 0] = 0
+        expected = weights * _pairs(per_row)
         log_scores = log_scores + (seen / expected.clamp(min=1e-9)).log().masked_fill(expected <= 0, 0)
         log_scores = log_scores - log_scores.amax(-1, keepdim=True)
     log_total = torch.nn.functional.pad(log_scores.logcumsumexp(-1)[..., :-1], (1, 0))
