@@ -1,7 +1,6 @@
 """RLP: identities of the reward, what the average is for, and where to think."""
 
 import logging
-from functools import partial
 
 import numpy as np
 import pytest
@@ -126,10 +125,10 @@ def test_average_follows_its_closed_form_and_comes_and_goes(tokenizer):
 # Trainings
 
 
-def trained(tokenizer, folder, steps=6, **settings):
+def trained(tokenizer, folder, steps=6, lora=None, stop=None, **settings):
     model = fresh(tokenizer)
-    options = {"thinking": THINKING, "config": POLICY, "steps": steps, "folder": folder} | settings
-    return model, rlp(model, tokenizer, PLACES, **options)
+    objective = InformationGain(model, tokenizer, THINKING, **settings)
+    return model, rlp(objective, PLACES, POLICY, steps=steps, folder=folder, lora=lora, stop=stop)
 
 
 def distance(first, second):
@@ -199,19 +198,19 @@ def test_positions_cut_between_tokens_and_leave_the_horizon(tokenizer):
     assert positions(STORIES, tokenizer, seed=1) != positions(STORIES, tokenizer, seed=2)
 
 
-@pytest.mark.parametrize("how", ["entropy", "surprise"])
-def test_positions_lie_in_the_band(tokenizer, how):
+@pytest.mark.parametrize("criterion", ["entropy", "surprise"])
+def test_positions_lie_in_the_band(tokenizer, criterion):
     model = fresh(tokenizer)
     with torch.no_grad():
         model.lm_head.weight.mul_(4)  # tied: sharper, so that positions differ
     band = (2.0, 12.0)
-    found, _ = positions(STORIES[:12], tokenizer, how=how, model=model, band=band)
+    found, _ = positions(STORIES[:12], tokenizer, criterion=criterion, model=model, band=band)
     assert found
     for before, after in found:
         ids = prompt_tokens(tokenizer, [before])[0]
         logps = model(torch.tensor([ids])).logits[0, -1].log_softmax(-1).detach()
         following = tokenizer(after, add_special_tokens=False).input_ids[0]
-        nats = -float((logps.exp() * logps).sum() if how == "entropy" else logps[following])
+        nats = -float((logps.exp() * logps).sum() if criterion == "entropy" else logps[following])
         assert band[0] - 1e-4 <= nats <= band[1] + 1e-4
 
 
@@ -220,20 +219,20 @@ def test_what_is_too_short_is_counted_or_the_users_mistake(tokenizer, tmp_path, 
     with caplog.at_level(logging.WARNING):
         assert len(rows_of(tokenizer, [PLACES[0], ("The cat", " saw")], far)) == 1
     assert "1 of 2 positions" in caplog.text
-    start = partial(rlp, fresh(tokenizer), tokenizer, steps=1, folder=tmp_path / "m", config=POLICY)
+    model = fresh(tokenizer)
     for given, thinking, says in (
         ([("The cat", " saw")], far, "horizon"),
         (PLACES, Thinking(max_tokens=60), "context"),
         (PLACES, Thinking(closing=""), "closing"),
         (PLACES, Thinking(horizon=0), "horizon"),
     ):
+        objective = InformationGain(model, tokenizer, thinking)
         with pytest.raises(UserError, match=says):
-            start(given, thinking)
-    with pytest.raises(UserError, match="baseline"):
-        start(PLACES, THINKING, baseline="mean")
-    with pytest.raises(UserError, match="decay"):
-        start(PLACES, THINKING, decay=2.0)
+            rlp(objective, given, POLICY, steps=1, folder=tmp_path / "m")
+    for settings, says in (({"baseline": "mean"}, "baseline"), ({"decay": 2.0}, "decay")):
+        with pytest.raises(UserError, match=says):
+            InformationGain(model, tokenizer, THINKING, **settings)
     with pytest.raises(UserError, match="texts"):
         positions(["a", "The"], tokenizer, horizon=9)
     with pytest.raises(UserError, match="model"):
-        positions(STORIES, tokenizer, how="entropy")
+        positions(STORIES, tokenizer, criterion="entropy")

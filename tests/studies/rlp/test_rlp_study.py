@@ -16,9 +16,9 @@ from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.errors import UserError
 from workbench.studies.rlp import checks, experiment, results
-from workbench.studies.rlp import plan as rlp_plan
 from workbench.studies.rlp.data import HELD_OUT, Embedded, FileTexts
 from workbench.studies.rlp.method import Thinking
+from workbench.studies.rlp.plan import make_plan
 
 PARAMS = {
     "profile": "tiny", "seed": 0, "model": "embedded", "text": "embedded", "tuning": "full", "group": 4,
@@ -29,7 +29,7 @@ PARAMS = {
 
 
 def planned(**given):
-    return rlp_plan.plan(SimpleNamespace(**PARAMS | given))
+    return make_plan(SimpleNamespace(**PARAMS | given))
 
 
 # --------------------------------------------------------------------------------- the language
@@ -84,16 +84,16 @@ def test_the_words_of_the_language_are_tokens():
 def test_rlp_thinks_about_the_documents_that_the_others_read():
     source = Embedded(5)
     documents = source.documents(50, 7)
-    assert ["".join(place) for place in source.chosen(50, 7)] == documents
-    assert ["".join(place) for place in source.anywhere(50, 7)] == documents
-    assert len({before for before, _ in source.anywhere(50, 7)}) > 40
+    assert ["".join(position) for position in source.positions(50, 7)] == documents
+    assert ["".join(position) for position in source.positions(50, 7, at_random=True)] == documents
+    assert len({before for before, _ in source.positions(50, 7, at_random=True)}) > 40
     assert source.documents(50, 8) != documents
 
 
 def test_the_aims_that_are_asked_are_never_rewarded():
     source = Embedded(5)
-    _, asked = source.asked(10)
-    learnt = [item for item in source.items(500, 0) if isinstance(item, Aim)]
+    _, asked = source.test_items(10)
+    learnt = [item for item in source.training_items(500, 0) if isinstance(item, Aim)]
     assert len(asked) == 50
     assert not set(asked) & set(learnt)
 
@@ -191,7 +191,7 @@ def test_a_given_model_and_text_go_through_every_arm(tmp_path):
         model=str(tmp_path / "model"), text=str(tmp_path / "texts.txt"), tuning="lora", steps=2,
         repetitions=1, batch_size=16,
     )  # fmt: skip
-    plan = replace(plan, sizes=replace(plan.sizes, tested=3))
+    plan = replace(plan, sizes=replace(plan.sizes, n_test=3))
     tables = experiment.train_all(tmp_path / "out", plan, lambda **row: None)
     assert tables["predictions"].groupby("arm").size().to_dict() == dict.fromkeys(plan.arms, 3)
     assert len(tables["replies"]) == 0

@@ -10,21 +10,21 @@ from torch.nn.utils import parameters_to_vector
 
 from workbench.corpora import thoughts
 from workbench.engine import loading
-from workbench.engine.rl.objective import group_advantages
 from workbench.engine.tokens import encode
-from workbench.studies.rlp.method import rlp, score
+from workbench.studies.rlp.method import InformationGain, group_relative_advantages, rlp, score
 from workbench.studies.rlp.plan import Plan
 from workbench.studies.rlp.results import pass_at
 
 AVERAGES = (("group", 1.0), ("group", 0.999), ("group", 0.0), ("ema", 1.0), ("ema", 0.0))
+STEPS, CHAINS = 12, 500  # of a short training, and whose answers are scored
 
 
 def identities() -> pd.DataFrame:
     """Examples that a reader can check by hand: columns what, by hand, here."""
     rewards = torch.tensor([[-0.8, -0.6, -0.5, -0.3]])
-    advantages = group_advantages(rewards)[0] * 4 / 3
+    advantages = group_relative_advantages(rewards)[0]
     policy = torch.softmax(0.5 * advantages, 0)
-    shifted = group_advantages(rewards + 7)[0] * 4 / 3
+    shifted = group_relative_advantages(rewards + 7)[0]
     rows = [
         ("RLP: advantages of the rewards -.8, -.6, -.5, -.3 in a group of four",
          "-.3333 -.0667 .0667 .3333", _digits(advantages)),
@@ -44,7 +44,7 @@ def _digits(values: torch.Tensor) -> str:
     return " ".join(f"{value:.4f}".replace("0.", ".", 1) for value in values.tolist())
 
 
-def averages(folder: Path, plan: Plan, steps: int = 12) -> pd.DataFrame:
+def averages(folder: Path, plan: Plan) -> pd.DataFrame:
     """The same short RLP with other averages as the judge of a world without thoughts.
 
     Within a group the average's log-probability is one number, so it cancels in rewards against their mean:
@@ -53,60 +53,51 @@ def averages(folder: Path, plan: Plan, steps: int = 12) -> pd.DataFrame:
     Args:
         folder: of the first repetition, which holds the base; keeps the trainings.
         plan: the notebook's.
-        steps: of each training.
 
     Returns:
         Columns baseline, decay, moved (largest change of a weight in training), apart (largest difference
         from the weights of the first row with the same baseline).
     """
-    base = plan.base(folder)
-    model, tokenizer = loading.load(base, plan.device)
-    places = plan.source.chosen(8 * steps, plan.seed, model, tokenizer)
-    begin = parameters_to_vector(model.parameters()).detach()
     config, rows, firsts = replace(plan.config, prompts_per_step=8), [], {}
     for baseline, decay in AVERAGES:
-        model, tokenizer = loading.load(base, plan.device)
-        place = folder / "averages" / f"{baseline}-{decay}"
-        rlp(model, tokenizer, places, plan.thinking, config, steps=steps, folder=place, decay=decay,
-            baseline=baseline, seed=plan.seed)  # fmt: skip
+        model, tokenizer = loading.load(plan.base(folder), plan.device)
+        positions = plan.source.positions(8 * STEPS, plan.seed, model, tokenizer)
+        begin = parameters_to_vector(model.parameters()).detach().clone()
+        objective = InformationGain(model, tokenizer, plan.thinking, decay=decay, baseline=baseline)
+        rlp(objective, positions, config, steps=STEPS, seed=plan.seed,
+            folder=folder / "averages" / f"{baseline}-{decay}")  # fmt: skip
         weights = parameters_to_vector(model.parameters()).detach()
-        first = firsts.setdefault(baseline, weights)
-        rows.append({
-            "baseline": baseline,
-            "decay": decay,
-            "moved": (weights - begin).abs().max().item(),
-            "apart": (weights - first).abs().max().item(),
-        })  # fmt: skip
-    return pd.DataFrame(rows)
+        moved, apart = weights - begin, weights - firsts.setdefault(baseline, weights)
+        rows.append((baseline, decay, moved.abs().max().item(), apart.abs().max().item()))
+    return pd.DataFrame(rows, columns=["baseline", "decay", "moved", "apart"])
 
 
-def worth(folder: Path, plan: Plan, n: int = 500) -> pd.DataFrame:
+def worth(folder: Path, plan: Plan) -> pd.DataFrame:
     """What the base's answer to a chain costs after thoughts that we write.
 
     Args:
         folder: of the first repetition, which holds the base.
         plan: the notebook's, of the embedded language.
-        n: chains.
 
     Returns:
         Columns thought (none, useful, idle), nats, right (share whose most likely word is the answer), n.
     """
     model, tokenizer = loading.load(folder / "base", "cpu")
-    rng, chains = np.random.default_rng(plan.seed), plan.source.chains(n, plan.seed)
-    idle = ["".join(f" {each}" for each in rng.permutation(chain.operations)) for chain in chains]
-    between = {
+    rng, chains = np.random.default_rng(plan.seed), plan.source.chains(CHAINS, plan.seed)
+    shuffled = ["".join(f" {word}" for word in rng.permutation(chain.operations)) for chain in chains]
+    kinds = {
         "none": ["" for _ in chains],
-        "useful: the value after each operation": [_thought(chain.thought) for chain in chains],
-        "idle: the operations in another order": [_thought(each) for each in idle],
+        "useful: the value after each operation": [_marked(chain.thought) for chain in chains],
+        "idle: the operations in another order": [_marked(operations) for operations in shuffled],
     }
     answers = [ids[1:2] for ids in encode(tokenizer, [chain.answer for chain in chains])]
     rows = []
-    for name, texts in between.items():
-        asked = encode(tokenizer, [chain.question + text for chain, text in zip(chains, texts, strict=True)])
-        nats, right = score(model, list(zip(asked, answers, strict=True)))
-        rows.append({"thought": name, "nats": nats.mean(), "right": right.mean(), "n": n})
+    for kind, texts in kinds.items():
+        before = encode(tokenizer, [chain.question + text for chain, text in zip(chains, texts, strict=True)])
+        nats, right = score(model, list(zip(before, answers, strict=True)))
+        rows.append({"thought": kind, "nats": nats.mean(), "right": right.mean(), "n": CHAINS})
     return pd.DataFrame(rows)
 
 
-def _thought(text: str) -> str:
-    return f"{thoughts.OPENING}{text}{thoughts.CLOSING}"
+def _marked(thought: str) -> str:
+    return f"{thoughts.OPENING}{thought}{thoughts.CLOSING}"

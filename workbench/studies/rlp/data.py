@@ -34,38 +34,37 @@ class Embedded:
         """Questions with their answers, without thoughts."""
         return [chain.question + chain.answer for chain in self.chains(n, seed)]
 
-    def chosen(self, n: int, seed: int, *_: object) -> list[Position]:
-        """Before the answers of `documents`."""
-        return [(chain.question, chain.answer) for chain in self.chains(n, seed)]
-
-    def anywhere(self, n: int, seed: int, *_: object) -> list[Position]:
-        """Before a random word of each of `documents`, but the first."""
-        rng, positions = np.random.default_rng([seed, 2]), []
+    def positions(self, n: int, seed: int, *_: object, at_random: bool = False) -> list[Position]:
+        """Before the answers of `documents`, or before a random word of each but the first."""
+        if not at_random:
+            return [(chain.question, chain.answer) for chain in self.chains(n, seed)]
+        rng, cut_texts = np.random.default_rng([seed, 2]), []
         for text in self.documents(n, seed):
             words = text.split()
-            place = int(rng.integers(1, len(words)))
-            positions.append((" ".join(words[:place]), "".join(f" {word}" for word in words[place:])))
-        return positions
+            cut = int(rng.integers(1, len(words)))
+            cut_texts.append((" ".join(words[:cut]), "".join(f" {word}" for word in words[cut:])))
+        return cut_texts
 
     def examples(self) -> list[Position]:
         """A few documents as the base reads them."""
         rng = np.random.default_rng(3)
-        texts = [thoughts.raw_document(chain, 1.0, 0.0, rng) for chain in self.chains(4, 0)] + [
-            thoughts.aim_document(rng)
-        ]
+        texts = [thoughts.raw_document(chain, 1.0, 0.0, rng) for chain in self.chains(4, 0)]
+        texts.append(thoughts.aim_document(rng))
         return [(before + " =", after) for before, _, after in (text.partition(" =") for text in texts)]
 
-    def items(self, n: int, seed: int) -> list[Chain | Aim]:
+    def training_items(self, n: int, seed: int) -> list[Chain | Aim]:
         """`n` chains and as many aims to learn from."""
-        rng = np.random.default_rng([seed, 3])
-        aims = [aim for aim in thoughts.all_aims() if (aim.start + aim.goal) % 2]
-        return [*self.chains(n, seed), *(aims[place] for place in rng.integers(0, len(aims), n))]
+        aims = _aims(parity=1)
+        drawn = np.random.default_rng([seed, 3]).integers(0, len(aims), n)
+        return [*self.chains(n, seed), *(aims[index] for index in drawn)]
 
-    def asked(self, n: int) -> tuple[list[Chain], list[Aim]]:
+    def test_items(self, n: int) -> tuple[list[Chain], list[Aim]]:
         """`n` chains, and the fifty aims that nothing is rewarded for."""
-        return self.chains(n, HELD_OUT), [
-            aim for aim in thoughts.all_aims() if not (aim.start + aim.goal) % 2
-        ]
+        return self.chains(n, HELD_OUT), _aims(parity=0)
+
+
+def _aims(parity: int) -> list[Aim]:
+    return [aim for aim in thoughts.all_aims() if (aim.start + aim.goal) % 2 == parity]
 
 
 @dataclass(frozen=True)
@@ -85,41 +84,36 @@ class FileTexts:
         """
         if len(texts) < 20:
             raise UserError(f"The text has {len(texts)} documents: give 20 or more, some are for the test.")
-        order = np.random.default_rng([seed, 0]).permutation(len(texts))
+        shuffled = [texts[index] for index in np.random.default_rng([seed, 0]).permutation(len(texts))]
         cut = max(len(texts) // 10, 2)
-        return cls([texts[place] for place in order[cut:]], [texts[place] for place in order[:cut]], thinking)
+        return cls(shuffled[cut:], shuffled[:cut], thinking)
 
     def documents(self, n: int, seed: int) -> list[str]:
         """`n` texts in random order, again from the start where there are fewer."""
         rng = np.random.default_rng([seed, 1])
         texts = self.held_out if seed == HELD_OUT else self.train
         passes = [rng.permutation(len(texts)) for _ in range(-(-n // len(texts)))]
-        return [texts[place] for place in np.concatenate(passes)[:n]]
+        return [texts[index] for index in np.concatenate(passes)[:n]]
 
     def examples(self) -> list[Position]:
         """How a few of the texts begin."""
         return [(text[:60], text[60:120]) for text in self.train[:3]]
 
-    def chosen(
-        self, n: int, seed: int, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast"
+    def positions(
+        self,
+        n: int,
+        seed: int,
+        model: "PreTrainedModel",
+        tokenizer: "PreTrainedTokenizerFast",
+        at_random: bool = False,
     ) -> list[Position]:
-        """Where the next token of `documents` is uncertain, one place each."""
-        return self._positions(n, seed, model, tokenizer, how="entropy")
-
-    def anywhere(
-        self, n: int, seed: int, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast"
-    ) -> list[Position]:
-        """A random place in each of `documents`."""
-        return self._positions(n, seed, model, tokenizer, how="random")
-
-    def _positions(
-        self, n: int, seed: int, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", how: str
-    ) -> list[Position]:
+        """One position in each of `documents`: where the next token is uncertain, or a random one."""
         thinking, context = self.thinking, context_length(model)
         marks = len(encode(tokenizer, [thinking.opening + thinking.closing])[0]) + 2  # may be cut otherwise
         room = context - thinking.max_tokens - thinking.horizon - marks
         if room < 1:
             raise UserError(f"Thoughts of {thinking.max_tokens} tokens fill the context of {context}.")
+        criterion = "random" if at_random else "entropy"
         texts = self.documents(n, seed)
-        return positions(texts, tokenizer, horizon=thinking.horizon, how=how, model=model, longest=room,
-                         seed=seed)[0]  # fmt: skip
+        return positions(texts, tokenizer, horizon=thinking.horizon, criterion=criterion, model=model,
+                         longest=room, seed=seed)[0]  # fmt: skip

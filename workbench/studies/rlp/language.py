@@ -1,9 +1,9 @@
 """The language of 11_rlp: what the embedded model reads before reinforcement, and what it is asked after."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from workbench.engine.training.train import train
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-STAGES = {"worked": 0.3, "base": 0.6}  # share of the second kind among the documents of each stage
+AIMS = {"worked": 0.3, "base": 0.6}  # share of the second kind among the documents of each stage
 USEFUL, NOISE = 0.3, 0.1  # of the second stage's thoughts, and of the values in the useful ones
 
 
@@ -31,16 +31,16 @@ class Language:
     Attributes:
         shape: layers and width.
         slots: operations of the longest chain.
-        worked: steps on chains with every step written down.
-        found: steps on chains as one finds them, after that.
+        worked_steps: on chains with every step written down.
+        raw_steps: on chains as one finds them, after that.
         rows: documents a step.
         learning_rate: the highest.
     """
 
     shape: tuple[int, int]
     slots: int
-    worked: int
-    found: int
+    worked_steps: int
+    raw_steps: int
     rows: int = 128
     learning_rate: float = 3e-3
 
@@ -60,41 +60,37 @@ def imitate(folder: Path, language: Language, seed: int) -> None:
     rng = np.random.default_rng([seed, 0])
     tokenizer = word_tokenizer(thoughts.VOCABULARY)
     layers, width = language.shape
-    shape = models.config(
-        vocab_size=len(tokenizer), n_layers=layers, hidden_size=width, context=4 * language.context
+    vocab_size, context = len(tokenizer), 4 * language.context
+    model = models.build(
+        models.config(vocab_size=vocab_size, n_layers=layers, hidden_size=width, context=context), seed
     )
-    model = models.build(shape, seed)
-    for (name, share_made), steps in zip(STAGES.items(), (language.worked, language.found), strict=True):
-        write = thoughts.worked_document if name == "worked" else _as_found(rng)
-        train(
-            model,
-            tokenizer,
-            _documents(language, steps * language.rows, write, share_made, rng),
-            TrainConfig(
-                steps=steps,
-                batch_size=language.rows,
-                context=language.context,
-                learning_rate=language.learning_rate,
-                seed=seed,
-            ),
-            folder=folder / name,
+    for stage, steps in (("worked", language.worked_steps), ("base", language.raw_steps)):
+        config = TrainConfig(
+            steps=steps,
+            batch_size=language.rows,
+            context=language.context,
+            learning_rate=language.learning_rate,
+            seed=seed,
         )
+        texts = documents(language, stage, steps * language.rows, rng)
+        train(model, tokenizer, texts, config, folder=folder / stage)
 
 
-def _as_found(rng: np.random.Generator) -> Callable[[Chain], str]:
-    return lambda chain: thoughts.raw_document(chain, USEFUL, NOISE, rng)
+def documents(language: Language, stage: str, n: int, rng: np.random.Generator) -> list[str]:
+    """What is read in a stage: aims among chains, worked out or as they come."""
 
+    def write(chain: Chain) -> str:
+        if stage == "worked":
+            return thoughts.worked_document(chain)
+        return thoughts.raw_document(chain, USEFUL, NOISE, rng)
 
-def _documents(
-    language: Language, n: int, write: Callable[[Chain], str], share_made: float, rng: np.random.Generator
-) -> list[str]:
     chains = iter(thoughts.draw(n, range(1, language.slots + 1), language.slots, rng))
     return [
-        thoughts.aim_document(rng) if rng.random() < share_made else write(next(chains)) for _ in range(n)
+        thoughts.aim_document(rng) if rng.random() < AIMS[stage] else write(next(chains)) for _ in range(n)
     ]
 
 
-def longest(slots: int) -> int:
+def longest_reply(slots: int) -> int:
     """Tokens of a reply that thinks twice as long as it need."""
     return 2 * slots + 4
 
@@ -103,9 +99,10 @@ def ask(
     model: "PreTrainedModel",
     tokenizer: "PreTrainedTokenizerFast",
     items: Sequence[Chain | Aim],
+    *,
     draws: int,
     seed: int,
-    thinking: bool = False,
+    opening: str = "",
 ) -> pd.DataFrame:
     """Replies to questions.
 
@@ -115,30 +112,29 @@ def ask(
         items: the questions.
         draws: replies to each, at temperature 1.
         seed: of the draws.
-        thinking: whether every reply has to begin with a thought.
+        opening: with which every reply has to begin.
 
     Returns:
-        A row a reply: item (place in `items`), kind (chain or aim), length (operations), thinks, useful
-        (share of the values that stand in the thought, in their places; NaN without one), question, reply
+        A row a reply: item (index into `items`), kind (chain or aim), length (operations), thinks, useful
+        (share of the values that stand in the thought, in their order; NaN without one), question, reply
         (the text from "=" on), right, answer (what counts as the same: a chain's last word, the whole reply
         to an aim).
     """
-    opening = thoughts.OPENING if thinking else ""
-    slots = max((item.slots for item in items if isinstance(item, Chain)), default=2)
-    found = TransformersSampler(model, tokenizer, 256).sample(
+    max_tokens = longest_reply(max((item.slots for item in items if isinstance(item, Chain)), default=2))
+    completions = TransformersSampler(model, tokenizer, 256).sample(
         [item.question + opening for item in items],
-        SamplingParams(n=draws, max_tokens=longest(slots), stop=(thoughts.END,), seed=seed),
+        SamplingParams(n=draws, max_tokens=max_tokens, stop=(thoughts.END,), seed=seed),
     )
-    rows = [
-        (place, item, opening + each.text, each.finish_reason == "stop")
-        for place, (item, replies) in enumerate(zip(items, found, strict=True))
-        for each in replies
-    ]
-    return pd.DataFrame([_judged(*row) for row in rows])
+    return pd.DataFrame([
+        {"item": index, **grade(item, opening + reply.text, ended=reply.finish_reason == "stop")}
+        for index, (item, replies) in enumerate(zip(items, completions, strict=True))
+        for reply in replies
+    ])  # fmt: skip
 
 
-def _judged(place: int, item: Chain | Aim, reply: str, ended: bool) -> dict[str, object]:
-    row = {"item": place, "kind": "aim", "length": 2, "thinks": False, "useful": np.nan}
+def grade(item: Chain | Aim, reply: str, ended: bool) -> dict[str, Any]:
+    """The columns of `ask` for one reply."""
+    row = {"kind": "aim", "length": 2, "thinks": False, "useful": np.nan}
     answer = reply.strip()
     if isinstance(item, Chain):
         thought, _, _ = reply.partition(thoughts.CLOSING)
@@ -146,11 +142,7 @@ def _judged(place: int, item: Chain | Aim, reply: str, ended: bool) -> dict[str,
         words = thought.removeprefix(thoughts.OPENING).split() if thinks else []
         right = [word == str(value) for word, value in zip(words, item.values, strict=False)]
         useful = sum(right) / len(item.values) if thinks else np.nan
-        row |= {"kind": "chain", "length": len(item.values), "thinks": thinks, "useful": useful}
+        row = {"kind": "chain", "length": len(item.values), "thinks": thinks, "useful": useful}
         answer = (reply.split() or [""])[-1]
-    return row | {
-        "question": item.question,
-        "reply": reply,
-        "right": ended and item.right(reply),
-        "answer": answer,
-    }
+    right = ended and item.right(reply)
+    return row | {"question": item.question, "reply": reply, "right": right, "answer": answer}

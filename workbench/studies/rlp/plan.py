@@ -25,23 +25,23 @@ class Sizes:
 
     Attributes:
         language: of the embedded model.
-        rlp: steps of RLP.
-        grpo: steps of GRPO.
-        prompts: of a step.
+        rlp_steps: of RLP.
+        grpo_steps: of GRPO.
+        prompts_per_step: of both.
         learning_rate: of both.
-        text_rate: of more text.
-        tested: positions, and chains, that are asked.
+        text_rate: learning rate of more text.
+        n_test: positions, and chains, that are asked.
         draws: replies to each chain and thoughts at each position; aims get twice as many.
         seeds: repetitions.
     """
 
     language: Language
-    rlp: int
-    grpo: int
-    prompts: int
+    rlp_steps: int
+    grpo_steps: int
+    prompts_per_step: int
     learning_rate: float
     text_rate: float
-    tested: int
+    n_test: int
     draws: int
     seeds: int
 
@@ -55,7 +55,7 @@ SIZES = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done: see `plan`."""
+    """What is done: see `make_plan`; `source` is what is read, `config` that of all reinforcement."""
 
     sizes: Sizes
     source: Embedded | FileTexts
@@ -85,50 +85,48 @@ class Plan:
         return range(self.seed, self.seed + self.sizes.seeds)
 
     @property
-    def rows(self) -> int:
-        """Rows of a step on more text."""
-        return self.sizes.language.rows if self.model == "embedded" else self.config.prompts_per_step
-
-    @property
-    def context(self) -> int:
-        """Tokens of such a row."""
-        return self.sizes.language.context if self.model == "embedded" else 256
+    def text_rows(self) -> tuple[int, int]:
+        """Rows of a step on more text, and tokens of a row."""
+        language = self.sizes.language
+        if self.model == "embedded":
+            return language.rows, language.context
+        return self.config.prompts_per_step, 256
 
 
-def plan(params: Any) -> Plan:
+def make_plan(params: Any) -> Plan:
     """The plan that the notebook's parameters make.
 
     Raises:
         UserError: model and text do not go together, or a parameter is out of range.
     """
-    named = {"rlp": params.steps, "grpo": params.steps, "learning_rate": params.learning_rate,
+    sizes = {"rlp_steps": params.steps, "grpo_steps": params.steps, "learning_rate": params.learning_rate,
              "seeds": params.repetitions}  # fmt: skip
-    given = {name: value for name, value in named.items() if value is not None}
-    if min(given.values(), default=1) <= 0:
+    changed = {name: value for name, value in sizes.items() if value is not None}
+    if min(changed.values(), default=1) <= 0:
         raise UserError("steps, learning_rate and repetitions must be above 0.")
     if params.group < 2 or params.temperature <= 0:  # said before the imitator is trained
         raise UserError(
             "Thoughts are judged against others: give group=2 or more, and a temperature above 0."
         )
-    sizes = replace(SIZES[params.profile], **given)
+    chosen = replace(SIZES[params.profile], **changed)
     embedded = params.model == "embedded"
     if embedded != (params.text == "embedded"):
         raise UserError("The embedded model knows the embedded text only: give both model and text.")
     if embedded:
-        source: Embedded | FileTexts = Embedded(sizes.language.slots)
-        thinking = Thinking(thoughts.OPENING, thoughts.CLOSING, sizes.language.slots + 3, 1)
+        slots = chosen.language.slots
+        source: Embedded | FileTexts = Embedded(slots)
+        thinking = Thinking(thoughts.OPENING, thoughts.CLOSING, max_tokens=slots + 3, horizon=1)
     else:
         loading.check(params.model)
         thinking = Thinking(f"\n<{params.tag}>", f"</{params.tag}>\n", params.thought_tokens, params.horizon)
-        texts = load_corpus(params.text).texts
-        source = FileTexts.of(texts, thinking, params.seed)
+        source = FileTexts.of(load_corpus(params.text).texts, thinking, params.seed)
     config = RLConfig(
         group_size=params.group,
-        prompts_per_step=sizes.prompts,
+        prompts_per_step=chosen.prompts_per_step,
         temperature=params.temperature,
-        learning_rate=sizes.learning_rate,
+        learning_rate=chosen.learning_rate,
         loss=params.loss,
     )
     lora = Lora() if params.tuning == "lora" else None
-    return Plan(sizes, source, thinking, config, params.next_token_weight, params.baseline,
+    return Plan(chosen, source, thinking, config, params.next_token_weight, params.baseline,
                 params.model, lora, params.batch_size, params.device, params.seed)  # fmt: skip

@@ -1,4 +1,4 @@
-"""What 11_rlp found: predictions, pass@k, how many answers are left, thoughts, and claims."""
+"""What 11_rlp finds: predictions, pass@k, how many answers are left, thoughts, and claims."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from scipy.special import comb
 from workbench.claims import Claim
 from workbench.measures.equivalence import rarefaction
 from workbench.measures.statistics import bootstrap_mean
-from workbench.measures.summaries import summarise_measures
+from workbench.measures.summaries import summarise, summarise_measures
 from workbench.studies.rlp.plan import ANYWHERE, BASE, BOTH, COMPUTE, GRPO, RLP, TOKENS
 
 # Titles of the pictures that show what is claimed.
@@ -42,16 +42,13 @@ def passes(replies: pd.DataFrame) -> pd.DataFrame:
         Columns kind, arm, k (powers of two up to the draws), value, low, high (intervals over questions, each
         in every repetition), n.
     """
-    shown = replies[replies["arm"].isin(COMPARED)]
-    counts = shown.groupby(["kind", "arm", *ITEM], sort=False)["right"].agg(["size", "sum"]).reset_index()
-    rows = []
-    for (kind, arm), part in counts.groupby(["kind", "arm"], sort=False):
-        n = int(part["size"].min())
-        for k in [2**power for power in range(int(np.log2(n)) + 1)]:
-            values = [pass_at(n, right, k) for right in part["sum"]]
-            mean = bootstrap_mean(values, groups=part["item"])
-            rows.append({"kind": kind, "arm": arm, "k": k, **mean.row()})
-    return pd.DataFrame(rows)
+    compared = replies[replies["arm"].isin(COMPARED)].groupby(["kind", "arm", *ITEM], sort=False)
+    counts = compared["right"].agg(n="size", right="sum").reset_index()
+    counts["n"] = counts.groupby(["kind", "arm"])["n"].transform("min")
+    counts["k"] = [[2**power for power in range(int(np.log2(n)) + 1)] for n in counts["n"]]
+    counts = counts.explode("k")
+    chances = map(pass_at, counts["n"], counts["right"], counts["k"])
+    return summarise(counts.assign(chance=list(chances)), ["kind", "arm", "k"], "chance", "item")
 
 
 def predicted(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -70,11 +67,8 @@ def different(replies: pd.DataFrame) -> pd.DataFrame:
 
     def measure(replies_to_aim: pd.DataFrame) -> pd.Series:
         counts = replies_to_aim.loc[replies_to_aim["right"], "answer"].value_counts().to_numpy()
-        enough = counts.sum() >= SOME
-        return pd.Series({
-            "right": replies_to_aim["right"].mean(),
-            "different": float(rarefaction(counts, SOME)) if enough else np.nan,
-        })  # fmt: skip
+        distinct = float(rarefaction(counts, SOME)) if counts.sum() >= SOME else np.nan
+        return pd.Series({"right": replies_to_aim["right"].mean(), "different": distinct})
 
     aims = replies[replies["kind"] == "aim"]
     return aims.groupby(["arm", *ITEM], sort=False)[["right", "answer"]].apply(measure).reset_index()
@@ -88,19 +82,16 @@ def narrowed(table: pd.DataFrame) -> pd.DataFrame:
 
 def table(replies: pd.DataFrame, thought: pd.DataFrame) -> pd.DataFrame:
     """Chains by arm: share right when free to think or not, how many think, and right when made to think."""
-    chains = replies[replies["kind"] == "chain"].groupby("arm", sort=False)
-    made = thought.groupby("arm", sort=False)
+    chains, thinking = replies[replies["kind"] == "chain"], thought.groupby("arm", sort=False)
+    answers = chains.groupby(["arm", *ITEM], sort=False)["answer"].nunique()
+    free = chains.groupby("arm", sort=False)
     return pd.DataFrame({
-        "right": chains["right"].mean(),
-        "begin with a thought": chains["thinks"].mean(),
-        "right, made to think": made["right"].mean(),
-        "right steps in a thought": made["useful"].mean(),
-        "different answers": chains.apply(_answers, include_groups=False),
+        "right": free["right"].mean(),
+        "begin with a thought": free["thinks"].mean(),
+        "right, made to think": thinking["right"].mean(),
+        "right steps in a thought": thinking["useful"].mean(),
+        "different answers": answers.groupby("arm", sort=False).mean(),
     }).reset_index()  # fmt: skip
-
-
-def _answers(arm: pd.DataFrame) -> float:
-    return arm.groupby(ITEM)["answer"].nunique().mean()
 
 
 def claims(tables: dict[str, pd.DataFrame]) -> list[Claim]:
