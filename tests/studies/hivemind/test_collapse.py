@@ -44,7 +44,7 @@ def test_the_variance_of_fits_shrinks_as_it_must():
 
 
 def test_real_examples_are_even_and_valid():
-    asked = {one.prompt: one for one in collapse.requests()}
+    asked = {one.prompt: one for one in collapse.REQUESTS}
     found = collapse.examples(54, seed=0)
     assert len(found) == 54
     assert {prompt for prompt, _ in found} == set(asked)

@@ -10,6 +10,7 @@ accumulate, by 1 − 1/(M k²) in the k-th, whose product does not vanish.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,20 +28,17 @@ from workbench.engine.training.train import train
 from workbench.files import cached_table
 from workbench.measures.equivalence import collision
 from workbench.studies.common.arms import arm_folder, collect, run_arms
-from workbench.studies.hivemind.models import (
-    LONGEST,
-    Pair,
-    Sizes,
-    pairs_of,
-    train_config,
-    write_answers,
-)
+from workbench.studies.hivemind.models import LEARNING, LONGEST, Pair, Sizes, write_answers
 
 REGIMES = ("replace", "accumulate", "accumulate-subsample")
 NORMAL = "replace, normal distributions"
 REAL = "real"  # what the first generation of every chain reads
 BASE, LIBRARY = "south", "west"  # the model that every generation begins from, and the real data of the first
-NAMELESS = ("dweller", "likeness", "story")  # kinds of which few examples are many for each request
+REQUESTS = [  # of kinds that name nobody: few examples are many for each
+    open_ended.make_request(kind, topic, "")
+    for kind in ("dweller", "likeness", "story")
+    for topic in KINDS[kind].topics
+]
 RARE = 0.03  # real share of a meaning below which it is in the tail
 MEASURED = 30  # answers to each request that a generation is measured on
 _EXAMPLES, _TYPES, _CHAINS = 50, 20, 2_000  # of the exact simulation
@@ -107,24 +105,15 @@ def law(regime: str, generation: int, examples: int) -> float:
 
 
 # ------------------------------------------------------------------------------- trained models
-def requests() -> list[open_ended.Request]:
-    """What the models of the chains are asked."""
-    return [open_ended.make_request(kind, topic, "") for kind in NAMELESS for topic in KINDS[kind].topics]
-
-
 def examples(n: int, seed: int) -> list[Pair]:
     """Real answers to the requests, evenly: (prompt, " " + answer)."""
-    people = open_ended.LIBRARIES[LIBRARY]
+    people, per_request = open_ended.LIBRARIES[LIBRARY], -(-n // len(REQUESTS))
     pairs = [
         (request.prompt, " " + answer.text)
-        for request in requests()
-        for answer in open_ended.answers(request, _per_request(n), seed, people)
+        for request in REQUESTS
+        for answer in open_ended.answers(request, per_request, seed, people)
     ]
     return pairs[:n]
-
-
-def _per_request(n: int) -> int:
-    return -(-n // len(requests()))
 
 
 def chains(folder: Path, base: Path, sizes: Sizes, seed: int) -> pd.DataFrame:
@@ -167,19 +156,18 @@ def train_arm(
     for generation in [1] if regime == REAL else range(2, sizes.generations + 1):
         seed = first_seed + generation
         if regime != REAL:
-            sampling = SamplingParams(max_tokens=LONGEST, n=_per_request(n), seed=seed)
-            written = cached_table(
-                folder / f"written-{generation}.parquet",
-                lambda writer=writer, sampling=sampling: write_answers(writer, requests(), sampling)[:n],
-            )
-            pool = pairs_of(written) if regime == "replace" else pool + pairs_of(written)
+            sampling = SamplingParams(n=-(-n // len(REQUESTS)), max_tokens=LONGEST, seed=seed)
+            write = partial(write_answers, writer, REQUESTS, sampling)
+            written = cached_table(folder / f"written-{generation}.parquet", write)
+            new = list(written.itertuples(index=False, name=None))[:n]
+            pool = new if regime == "replace" else pool + new
         read = pool
         if regime == "accumulate-subsample":
             drawn = np.random.default_rng([first_seed, generation]).choice(len(pool), n, replace=False)
             read = [pool[number] for number in drawn]
         model, tokenizer = loading.load(base, "cpu")
         writer = folder / f"model-{generation}"
-        config = train_config(sizes.chain_steps, sizes.batch_size, 2e-3, seed)
+        config = replace(LEARNING, steps=sizes.chain_steps, batch_size=sizes.batch_size, seed=seed)
         train(model, tokenizer, read, config, folder=writer)
         frames.append(_measured(model, tokenizer, seed).assign(generation=generation))
         log({"done": len(frames)})
@@ -190,9 +178,9 @@ def _measured(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, seed: 
     """What a generation answers, a row a request: see `chains`."""
     sampler = TransformersSampler(model, tokenizer, batch_size=256)
     sampling = SamplingParams(max_tokens=LONGEST, n=MEASURED, seed=seed)
-    replies = sampler.sample([request.prompt for request in requests()], sampling)
+    replies = sampler.sample([request.prompt for request in REQUESTS], sampling)
     unread, rows = loss(model, tokenizer, examples(240, 20_000)).nats_per_token, []
-    for request, completions in zip(requests(), replies, strict=True):
+    for request, completions in zip(REQUESTS, replies, strict=True):
         grades = [open_ended.grade(request, completion.text) for completion in completions]
         said = pd.Series([grade.meaning for grade in grades if grade.valid], dtype=object)
         shares = open_ended.shares(request, open_ended.LIBRARIES[LIBRARY])

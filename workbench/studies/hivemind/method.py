@@ -97,9 +97,19 @@ def answer_set(generations: pd.DataFrame, plan: Plan) -> AnswerSet:
     # One call for all: the embedded encoder's axes come from the texts it is given.
     texts = [*frame["text"], *(text for pair in paraphrases for text in pair)]
     vectors, others = np.split(encode(texts, plan.encoder, plan.device), [len(frame)])
-    floor = similarity.floor(vectors, frame["prompt_id"])
-    if paraphrases:
-        ceiling = similarity.ceiling(others[::2], others[1::2])
+    floor, ceiling, remarks = scale(frame, vectors, others)
+    return AnswerSet(frame, vectors, floor, ceiling, n_meanings, notes + remarks)
+
+
+def scale(
+    frame: pd.DataFrame, vectors: np.ndarray, paraphrases: np.ndarray
+) -> tuple[float, float, list[str]]:
+    """The two ends of a cosine, and what was noticed: the floor is the mean of answers to different prompts,
+    the ceiling that of paraphrases (pairs of rows), or of answers of one class where there are none.
+    """
+    floor, notes = similarity.floor(vectors, frame["prompt_id"]), []
+    if len(paraphrases):
+        ceiling = similarity.ceiling(paraphrases[::2], paraphrases[1::2])
     else:
         classes = list(zip(frame["prompt_id"], frame["meaning"], strict=True))
         ceiling = similarity.ceiling_of_classes(vectors, classes)
@@ -109,7 +119,7 @@ def answer_set(generations: pd.DataFrame, plan: Plan) -> AnswerSet:
     if not ceiling > floor:
         ceiling = 1.0
         notes.append("no two answers say the same in other words, so that 1 stands for copies")
-    return AnswerSet(frame, vectors, floor, ceiling, n_meanings, notes)
+    return floor, ceiling, notes
 
 
 def classified(frame: pd.DataFrame) -> pd.DataFrame:
@@ -243,19 +253,11 @@ def answer_map(answers: AnswerSet, n: int) -> pd.DataFrame:
     frame = frame.assign(id=ids, x=0.0, y=0.0, partner=ids)
     for _, part in frame.groupby("prompt_id", sort=False):
         vectors, models = answers.vectors[part["row"]], part["model"].to_numpy()
-        frame.loc[part.index, ["x", "y"]] = _principal_components(vectors)
+        u, s, _ = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
+        frame.loc[part.index, ["x", "y"][: len(s)]] = (u * s)[:, :2]
         cosines = vectors @ vectors.T
         alone = len(set(models)) == 1
         cosines[np.eye(len(part), dtype=bool) if alone else models[:, None] == models] = -np.inf
         nearest = part["id"].to_numpy()[cosines.argmax(axis=1)]
         frame.loc[part.index, "partner"] = np.where(np.isinf(cosines.max(axis=1)), part["id"], nearest)
     return frame
-
-
-def _principal_components(vectors: np.ndarray) -> np.ndarray:
-    """The first two, shape (n, 2); zeros where there are fewer."""
-    u, s, _ = np.linalg.svd(vectors - vectors.mean(axis=0), full_matrices=False)
-    components = np.zeros((len(vectors), 2))
-    kept = min(2, len(s))
-    components[:, :kept] = (u * s)[:, :kept]
-    return components

@@ -29,6 +29,7 @@ from workbench.studies.common.arms import run_arms
 CONTEXT = 96
 VOCABULARY = 1024
 LONGEST = 40  # tokens of an answer
+LEARNING = TrainConfig(context=CONTEXT, learning_rate=2e-3, checkpoint_every=10**9)  # none before the end
 TEACHING = SamplingParams(n=8, max_tokens=LONGEST, temperature=0.7, top_p=0.9)  # a teacher, as in SIKeD
 Pair = tuple[str, str]
 """A prompt, and an answer after a space."""
@@ -154,27 +155,15 @@ def train_arm(
     seed = zlib.crc32(f"{run_seed}/{member.seed}/{member.parent}".encode()) % 2**31
     if member.parent:
         model, _ = loading.load(root / member.parent, "cpu")
-        steps, rate = sizes.more_steps, 2e-3
-        taught = pd.read_parquet(root / "taught.parquet")
-        examples = pairs_of(taught) if member.reads == "teacher" else best_answers()
+        steps, rate = sizes.more_steps, LEARNING.learning_rate
+        taught = pd.read_parquet(root / "taught.parquet").itertuples(index=False, name=None)
+        examples = list(taught) if member.reads == "teacher" else best_answers()
     else:
-        config = models.config(member.preset, vocab_size=len(tokenizer), context=CONTEXT)
-        model = models.build(config, seed)
+        model = models.build(models.config(member.preset, len(tokenizer), context=CONTEXT), seed)
         steps, rate = sizes.steps, 5e-3
         examples = open_ended.library(member.library, sizes.pairs, run_seed)
-    train(model, tokenizer, examples, train_config(steps, sizes.batch_size, rate, seed), folder=folder)
-
-
-def train_config(steps: int, batch_size: int, learning_rate: float, seed: int) -> TrainConfig:
-    """How a model of this study learns: one checkpoint, at the end."""
-    return TrainConfig(
-        steps=steps,
-        batch_size=batch_size,
-        context=CONTEXT,
-        learning_rate=learning_rate,
-        seed=seed,
-        checkpoint_every=steps,
-    )
+    config = replace(LEARNING, steps=steps, batch_size=sizes.batch_size, learning_rate=rate, seed=seed)
+    train(model, tokenizer, examples, config, folder=folder)
 
 
 # ------------------------------------------------------------------------------- what is read
@@ -208,8 +197,3 @@ def write_answers(model: Path, requests: Sequence[Request], sampling: SamplingPa
     rows = [(prompt, completion.text) for prompt, completions in zip(prompts, replies, strict=True)
             for completion in completions]  # fmt: skip
     return pd.DataFrame(rows, columns=["prompt", "answer"])
-
-
-def pairs_of(written: pd.DataFrame) -> list[Pair]:
-    """The rows of `write_answers` as examples to learn from."""
-    return list(written[["prompt", "answer"]].itertuples(index=False, name=None))

@@ -6,7 +6,6 @@ with the words that both share marked. All of it is one Vega-Lite chart, so that
 """
 
 import textwrap
-from collections import Counter
 
 import altair as alt
 import numpy as np
@@ -38,9 +37,9 @@ def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> 
     """The whole view.
 
     Args:
-        table: columns prompt_id, prompt, model, rescaled, same, valid, meanings (of `hivemind.cells`).
-        pairs: columns first, second, prompt_id, rescaled, same (of `hivemind.pairs`).
-        points: columns id, prompt_id, model, text, meaning, x, y, partner (of `hivemind.layout`).
+        table: of `intra_model_repetition`: columns prompt_id, prompt, model, rescaled, same, valid, meanings.
+        pairs: of `inter_model_homogeneity`: columns first, second, prompt_id, rescaled, same.
+        points: of `answer_map`: columns id, prompt_id, model, text, meaning, x, y, partner.
     """
     n_prompts = table["prompt_id"].nunique()
     table, pairs, points = _shown(table, pairs, points)
@@ -94,11 +93,10 @@ def _shown(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> li
 def _labels(prompts: list[str]) -> list[str]:
     """Prompts short enough for an axis, each a different one."""
     short = [sanitize(textwrap.shorten(prompt, 46, placeholder="…"), 60) for prompt in prompts]
-    seen = Counter[str]()
-    for number, label in enumerate(short):
-        seen[label] += 1
-        short[number] = label if seen[label] == 1 else f"{label} ({seen[label]})"
-    return short
+    copies = pd.Series(short).groupby(short).cumcount()
+    return [
+        f"{label} ({number + 1})" if number else label for label, number in zip(short, copies, strict=True)
+    ]
 
 
 def _short(models: list[str]) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """From the tables of 10_hivemind to intervals and claims; intervals are over prompts."""
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import combinations
 
 import pandas as pd
@@ -15,6 +15,7 @@ from workbench.studies.hivemind.method import AnswerSet
 from workbench.studies.hivemind.models import MEMBERS
 
 _ALIKE, _REPETITION = "Which models answer alike", "How much each model repeats itself"
+_SAME = "chance of one meaning"
 _SETTING = ["temperature", "cut"]
 
 
@@ -47,7 +48,7 @@ def curves(chains: pd.DataFrame) -> pd.DataFrame:
 
 # ------------------------------------------------------------------------------- claims
 def claims(answers: AnswerSet, cells: pd.DataFrame, pairs: pd.DataFrame) -> list[Claim]:
-    """What models share with each other.
+    """What models share with each other, and what fine-tuning does to it.
 
     Args:
         answers: what was compared.
@@ -62,64 +63,44 @@ def claims(answers: AnswerSet, cells: pd.DataFrame, pairs: pd.DataFrame) -> list
     between = pairs[apart].groupby("prompt_id")[["rescaled", "same"]].mean()
     who = "models trained apart" if answers.n_meanings else "different models"
     paper = "Inter-model similarity is 71-82 %; answers to other prompts lie at 10-20 %"
-    made = _claim(
-        between["rescaled"],
-        "models-agree-more-than-chance",
-        f"Answers of {who} are more alike than answers to different prompts.",
-        paper,
-        unit="of the way from the random floor to paraphrases",
-    )
+    made = _claims(_ALIKE, "of the way from the random floor to paraphrases", [
+        ("models-agree-more-than-chance", f"Answers of {who} are more alike than answers to different "
+         "prompts.", paper, between["rescaled"]),
+    ])  # fmt: skip
     if not answers.n_meanings:
         return made
     chance = 1 / between.index.map(answers.n_meanings).to_numpy()
     people = cells[cells["model"] == PEOPLE].set_index("prompt_id")["same"].reindex(between.index)
-    made += _claim(
-        between["same"] - chance,
-        "models-agree-more-than-valid-answers",
-        "Answers of models trained apart mean the same more often than random valid answers.",
-        paper,
-    )
-    made += _claim(
-        between["same"] - people,
-        "models-agree-more-than-people",
-        "Answers of models trained apart mean the same more often than people's answers.",
-        "implied: models converge where people differ",
-    )
+    made += _claims(_ALIKE, _SAME, [
+        ("models-agree-more-than-valid-answers", "Answers of models trained apart mean the same more often "
+         "than random valid answers.", paper, between["same"] - chance),
+        ("models-agree-more-than-people", "Answers of models trained apart mean the same more often than "
+         "people's answers.", "implied: models converge where people differ", between["same"] - people),
+    ])  # fmt: skip
     return made + _tuning_claims(cells, pairs)
 
 
 def _tuning_claims(cells: pd.DataFrame, pairs: pd.DataFrame) -> list[Claim]:
     """What fine-tuning does to the chance that answers of a model, or of two students, mean the same."""
-    same = dict(cells.pivot(index="prompt_id", columns="model", values="same").items())
+    of_model = dict(cells.pivot(index="prompt_id", columns="model", values="same").items())
     of_pair = {frozenset(models): part.set_index("prompt_id")["same"]
                for models, part in pairs.groupby(["first", "second"])}  # fmt: skip
     students, tuned = (
         [member for member in MEMBERS if member.reads == reads] for reads in ("teacher", "best")
     )
-    united = [(frozenset((a.name, b.name)), frozenset((a.parent, b.parent)))
-              for a, b in combinations(students, 2)]  # fmt: skip
-    return [
-        *_claim(
-            _rise(same, [(member.name, member.parent) for member in students]),
-            "teacher-lowers-diversity",
-            "Fine-tuning on samples of one teacher makes a model's own answers mean the same more often.",
-            "aligned models repeat themselves more",
-            view=_REPETITION,
-        ),
-        *_claim(
-            _rise(same, [(member.name, member.parent) for member in tuned]),
-            "best-answers-lower-diversity",
-            "Fine-tuning on single best answers makes a model's own answers mean the same more often.",
-            "implied: rewards for one preferred answer",
-            view=_REPETITION,
-        ),
-        *_claim(
-            _rise(of_pair, united),
-            "teacher-unites-students",
-            "Fine-tuning on samples of one teacher makes answers of two models mean the same more often.",
-            "implied: models trained on each other's samples converge",
-        ),
-    ]
+    taught = _rise(of_model, [(member.name, member.parent) for member in students])
+    narrowed = _rise(of_model, [(member.name, member.parent) for member in tuned])
+    united = _rise(of_pair, [(frozenset((a.name, b.name)), frozenset((a.parent, b.parent)))
+                             for a, b in combinations(students, 2)])  # fmt: skip
+    return _claims(_REPETITION, _SAME, [
+        ("teacher-lowers-diversity", "Fine-tuning on samples of one teacher makes a model's own answers mean "
+         "the same more often.", "aligned models repeat themselves more", taught),
+        ("best-answers-lower-diversity", "Fine-tuning on single best answers makes a model's own answers "
+         "mean the same more often.", "implied: rewards for one preferred answer", narrowed),
+    ]) + _claims(_ALIKE, _SAME, [
+        ("teacher-unites-students", "Fine-tuning on samples of one teacher makes answers of two models mean "
+         "the same more often.", "implied: models trained on each other's samples converge", united),
+    ])  # fmt: skip
 
 
 def _rise(same: Mapping[Hashable, pd.Series], changes: Iterable[tuple[Hashable, Hashable]]) -> pd.Series:
@@ -140,20 +121,16 @@ def decoding_claims(swept: pd.DataFrame, people: pd.Series) -> list[Claim]:
     table = swept.pivot(index="prompt_id", columns=_SETTING, values=["between", "valid"])
     between, valid = table["between"], table["valid"]
     halves = between.index[::2], between.index[1::2]
-    best = [between.loc[test, _best(between.loc[chosen], valid.loc[chosen])]
-            for chosen, test in (halves, halves[::-1])]  # fmt: skip
+    best = pd.concat([between.loc[test, _best(between.loc[chosen], valid.loc[chosen])]
+                      for chosen, test in (halves, halves[::-1])])  # fmt: skip
     paper = "min-p at temperature 2 lowers repetition but 61 % of prompts stay above 0.8"
-    compared = [
+    return _claims("What decoding buys", _SAME, [
         ("decoding-leaves-agreement", "With the most diverse setting whose answers are as often valid as "
-         "with top-p 0.9 at temperature 1, models still agree more than people.", pd.concat(best)),
+         "with top-p 0.9 at temperature 1, models still agree more than people.", paper,
+         best - people.reindex(best.index)),
         ("min-p-leaves-agreement", "With min-p 0.1 at temperature 2, valid answers of two models mean the "
-         "same more often than people's.", between[HOT]),
-    ]  # fmt: skip
-    return [
-        claim
-        for name, says, same in compared
-        for claim in _claim(same - people.reindex(same.index), name, says, paper, view="What decoding buys")
-    ]
+         "same more often than people's.", paper, between[HOT] - people.reindex(between.index)),
+    ])  # fmt: skip
 
 
 def _best(between: pd.DataFrame, valid: pd.DataFrame) -> tuple[float, str]:
@@ -166,32 +143,22 @@ def collapse_claims(chains: pd.DataFrame) -> list[Claim]:
     """That replace collapses and accumulate does not."""
     last = chains["generation"].max()
     meanings = chains.groupby(["regime", "generation", "prompt_id"])["meanings"].mean()
-    replaced = meanings["replace", last]
-    paper = "Replacing data collapses models; accumulating data does not"
-    compared = [
+    replaced, paper = meanings["replace", last], "Replacing data collapses models; accumulating data does not"
+    return _claims("Models that read what models wrote", "different meanings", [
         ("replace-collapses", f"After {last} generations that replace each other, answers have fewer "
-         "different meanings than those of the first.", meanings["replace", 1]),
+         "different meanings than those of the first.", paper, meanings["replace", 1] - replaced),
         ("accumulate-does-not", f"After {last} generations, answers have more different meanings where data "
-         "accumulate than where they are replaced.", meanings["accumulate", last]),
-    ]  # fmt: skip
-    view, unit = "Models that read what models wrote", "different meanings"
+         "accumulate than where they are replaced.", paper, meanings["accumulate", last] - replaced),
+    ])  # fmt: skip
+
+
+def _claims(view: str, unit: str, compared: Sequence[tuple[str, str, str, pd.Series]]) -> list[Claim]:
+    """A claim for each name, sentence, figure of the paper and gain by prompt.
+
+    None where no prompt says anything: one model, one answer each, or the same answer everywhere.
+    """
     return [
-        claim
-        for name, says, more in compared
-        for claim in _claim(more - replaced, name, says, paper, view=view, unit=unit)
+        Claim.of(bootstrap_mean(gain), name=name, says=says, paper=paper, unit=unit, view=view)
+        for name, says, paper, gain in compared
+        if gain.notna().any()
     ]
-
-
-def _claim(
-    gain: pd.Series,
-    name: str,
-    says: str,
-    paper: str,
-    *,
-    view: str = _ALIKE,
-    unit: str = "chance of one meaning",
-) -> list[Claim]:
-    """None where no prompt says anything: one model, one answer each, or the same answer everywhere."""
-    if gain.isna().all():
-        return []
-    return [Claim.of(bootstrap_mean(gain), name=name, says=says, paper=paper, unit=unit, view=view)]

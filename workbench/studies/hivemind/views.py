@@ -35,13 +35,9 @@ def models(members: Sequence[Member]) -> Table:
 def sample(frame: pd.DataFrame, prompt: str) -> Texts:
     """A few answers of every model to one prompt. Columns prompt_id, prompt, model, text, valid."""
     shown = frame[frame["prompt_id"] == prompt]
-    cards = [
-        {
-            "label": name,
-            "text": "\n".join(("" if row.valid else "✗ ") + row.text for row in part.head(3).itertuples()),
-        }
-        for name, part in shown.groupby("model", sort=False)
-    ]
+    texts = shown["text"].where(shown["valid"].astype(bool), "✗ " + shown["text"])
+    cards = [{"label": name, "text": "\n".join(answers.head(3))}
+             for name, answers in texts.groupby(shown["model"], sort=False)]  # fmt: skip
     return Texts(
         cards,
         shown["prompt"].iloc[0],
@@ -82,16 +78,9 @@ def agreement(frame: pd.DataFrame, order: list[str], field: str = "same") -> Cha
     color = alt.Color(f"{field}:Q", title=title)
     color = color.legend(orient="bottom", gradientLength=220, titleLimit=400)
     middle = float(np.nan_to_num((means[field].min() + means[field].max()) / 2))
-    bright = alt.datum[field] > middle
+    text, tooltip = alt.Text(f"{field}:Q", format=".2f"), ["first", "second", *tips(".2f", field)]
     return Chart(
-        numbered_cells(
-            base,
-            color,
-            ["first", "second", *tips(".2f", field)],
-            bright=bright,
-            text=alt.Text(f"{field}:Q", format=".2f"),
-            size=11,
-        ),
+        numbered_cells(base, color, tooltip, bright=alt.datum[field] > middle, text=text, size=11),
         "Which models answer alike",
         "Each cell is a pair of models, averaged over prompts; the diagonal is a model with itself, without "
         "comparing an answer to itself. Where the square is even, it hardly matters whom one asks.",
