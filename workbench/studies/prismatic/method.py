@@ -2,13 +2,13 @@
 
 **G-Vendi** is the effective number of directions in which examples (x, y) would move a small frozen proxy θ:
 
-1. g = ∇θ[−log Pθ(y | x)] over all weights, scaled to unit length; a random matrix R takes it to d dimensions,
-   the same for all examples (`Proxy`, `gradients`);
+1. g = ∇θ[−log Pθ(y | x)] over all weights; a random matrix R takes it to d dimensions, the same for all
+   examples, and R g is scaled to unit length (`Proxy`, `gradients`);
 2. K_ij = ⟨R g_i, R g_j⟩ for n examples, and λ the spectrum of K / n, which is not centred;
 3. the score is exp(−Σ λ log λ) (`g_vendi`).
 
-As published, but for R, which adds coordinates up with random signs: as exact as the dense ±1 matrix, and far
-cheaper.
+As published, but for R: it adds coordinates up with random signs, which is as exact as a dense ±1 matrix and
+far cheaper. The length is taken behind R, as in the released code; the text takes it before.
 
 **Prismatic Synthesis** lets a pool grow where its gradients are thin. Each round (`_Round`):
 
@@ -17,8 +17,8 @@ cheaper.
 3. drops problems of which fewer than τ = 2 solutions agree, and takes gradients of the others;
 4. lets in those whose nearest cluster is sparse: among the k / 2 smallest.
 
-The released rule counts clusters once a round, so that a flood fills a sparse cluster, it never looks for
-repetitions or outliers, and its gradients never steer the generator. Hence five arms:
+The published rule counts clusters once a round, so that a flood of one kind fills a sparse cluster; it looks
+for no repetitions or outliers, and gradients do not choose what the generator sees. Hence five arms:
 
 - `prismatic`: examples to show come from sparse clusters; each problem let in counts at once, so that a
   cluster is open until it has grown past the others (its quota). Ties are open; who comes first wins.
@@ -27,6 +27,7 @@ repetitions or outliers, and its gradients never steer the generator. Hence five
 - `embedding`, `n-gram`: the rule of `prismatic` with vectors of the text in place of gradients, the control
   that reviewers asked for.
 
+Left out is the search for test questions in the pool; those asked here are of templates that no pool has.
 The gates of quality (`selection`) look at gradients in every arm, so that arms differ in their rule alone.
 """
 

@@ -36,7 +36,7 @@ def card(gradients: np.ndarray, losses: pd.DataFrame, examples: pd.DataFrame) ->
         ("perplexity", perplexity(losses), "of the proxy, per completion token"),
     ]
     table = pd.DataFrame(rows, columns=["measure", "value", "note"])
-    table["low"], table["high"] = ([bound] + [np.nan] * (len(rows) - 1) for bound in (score.low, score.high))
+    table.loc[0, ["low", "high"]] = score.low, score.high
     return table[["measure", "value", "low", "high", "note"]]
 
 

@@ -49,11 +49,6 @@ class Growth:
     most_rounds: int = 50
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be met.
-
-        Raises:
-            UserError: a number below 1, or a share beyond its bounds.
-        """
         if min(self.per_round, self.agree, self.most_rounds) < 1:
             raise UserError("per_round, agree and most_rounds must be 1 or more.")
         if not (0 < self.fraction <= 1 and 0 < self.ratio <= 1 and 0 <= self.outlier < 1):

@@ -97,10 +97,10 @@ def test_problems(n: int, seed: int) -> dict[str, list[Problem]]:
 def grade_student(sampler: Sampler, problems: Mapping[str, Sequence[Problem]], chat: bool) -> pd.DataFrame:
     """Whether the most likely solution of each problem says the right answer: columns kind, item, right."""
     frames = []
-    for kind, asked in problems.items():
-        prompts = [prompt_for(sampler, problem.question) if chat else problem.question for problem in asked]
+    for kind, tests in problems.items():
+        prompts = [prompt_for(sampler, problem.question) if chat else problem.question for problem in tests]
         replies = sampler.sample(prompts, SamplingParams(max_tokens=60, temperature=0))
-        grades = [grade(reply[0].text, p.answer) for reply, p in zip(replies, asked, strict=True)]
+        grades = [grade(reply[0].text, p.answer) for reply, p in zip(replies, tests, strict=True)]
         right = [item.verdict == "correct" and item.answer.source == "marker" for item in grades]
         frames.append(pd.DataFrame({"kind": kind, "item": range(len(right)), "right": right}))
     return pd.concat(frames, ignore_index=True)

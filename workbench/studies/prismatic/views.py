@@ -174,20 +174,20 @@ def decisions(frame: pd.DataFrame) -> Chart:
 
 
 def examples(frame: pd.DataFrame) -> Explorer:
-    """Candidates to read, by arm and by what was decided.
+    """Candidates to read, by arm and by verdict.
 
     Columns: arm, round, id, problem, source, decision, reason, cluster, similarity.
     """
     # One reason, such as a lot, may let one candidate in and turn another down.
     alike = frame["decision"] == frame["reason"]
-    frame = frame.assign(what=frame["decision"].where(alike, frame["decision"] + ": " + frame["reason"]))
+    frame = frame.assign(verdict=frame["decision"].where(alike, frame["decision"] + ": " + frame["reason"]))
 
     def draw(arm: str, reason: str) -> Texts:
         of_arm = frame[frame["arm"] == arm]
         if reason == "all":
-            shown = of_arm.groupby("what", sort=False).head(1)
+            shown = of_arm.groupby("verdict", sort=False).head(1)
         else:
-            shown = of_arm[of_arm["what"] == reason].head(6)
+            shown = of_arm[of_arm["verdict"] == reason].head(6)
         count = "no candidate" if shown.empty else f"{len(shown)} of {len(of_arm):,} candidates"
         return Texts(
             [{"label": _decided(row), "text": row.problem} for row in shown.itertuples()],
@@ -196,13 +196,13 @@ def examples(frame: pd.DataFrame) -> Explorer:
             "cluster and the cosine to it.",
         )
 
-    return Explorer(draw, arm=frame["arm"], reason=["all", *sorted(set(frame["what"]))])
+    return Explorer(draw, arm=frame["arm"], reason=["all", *sorted(set(frame["verdict"]))])
 
 
 def _decided(row: tuple) -> str:
     # Turned down before any gradient was taken: no cluster.
     nearest = f", cluster {int(row.cluster)}, cosine {row.similarity:.2f}" if row.cluster >= 0 else ""
-    return f"{row.what} (round {row.round}, {row.source}{nearest})"
+    return f"{row.verdict} (round {row.round}, {row.source}{nearest})"
 
 
 def pairs(frame: pd.DataFrame) -> Texts:
@@ -231,7 +231,10 @@ def _pair(number: int, row: tuple) -> dict[str, object]:
 
 def outcome(frame: pd.DataFrame) -> Chart:
     """Accuracy out of distribution by arm, a dot a seed. Columns: arm, seed, accuracy, n."""
-    means = pd.DataFrame([_mean(arm, rows) for arm, rows in frame.groupby("arm", sort=False)])
+    accuracy = frame.groupby("arm", sort=False)["accuracy"]
+    n, means = accuracy.size(), accuracy.mean()
+    half = stats.t.ppf(0.975, n - 1) * accuracy.std() / np.sqrt(n)
+    means = pd.DataFrame({"accuracy": means, "low": means - half, "high": means + half}).reset_index()
     best_first = means.sort_values("accuracy", ascending=False)["arm"]
     y = alt.Y("arm:N", title=None, sort=axis_order(best_first))
     dots = alt.Chart(frame).mark_point(filled=True, size=80, opacity=0.7)
@@ -244,12 +247,6 @@ def outcome(frame: pd.DataFrame) -> Chart:
         "A dot is a model of one seed, the tick their mean, the line its 95 % interval over seeds "
         "(Student's t).",
     )
-
-
-def _mean(arm: str, rows: pd.DataFrame) -> dict[str, object]:
-    mean, n = rows["accuracy"].mean(), len(rows)
-    half = stats.t.ppf(0.975, n - 1) * rows["accuracy"].std() / np.sqrt(n) if n > 1 else np.nan
-    return {"arm": arm, "accuracy": mean, "low": mean - half, "high": mean + half}
 
 
 def contributions(frame: pd.DataFrame) -> Table:
