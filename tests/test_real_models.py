@@ -70,7 +70,7 @@ SMALL = {  # notebook: what takes the place of what in its study, at profile=tin
         }
     },
     "10": {"hivemind.data._LONG": 24, "hivemind.evaluators._ITEMS": 60},
-    "11": {"rlp.plan.SIZES": {"rlp_steps": 2, "prompts_per_step": 4, "n_test": 8, "draws": 2, "seeds": 1}},
+    "11": {"rlp.plan.SIZES": {"steps": 2, "prompts_per_step": 4, "n_test": 8, "draws": 2, "seeds": 1}},
     "12": {"pluralism.experiment.SIZES": {"tuning_steps": 2, "pairs": 4, "seeds": 1, "samples": 4}},
 }  # fmt: skip
 

@@ -43,10 +43,7 @@ class Settings:
         learning_rate: of new models; the same throughout, so that what comes last is not learnt more slowly.
         shapes: (layers, width) with about equally many parameters outside the embedding; the first is that of
             all models but those that compare shapes.
-        model: "embedded" for new models, or the folder or hub id of the one that learns.
-        facts: "embedded" for drawn ones, or a file.
-        seed: of everything random.
-        device: where models are trained.
+        model, facts, seed, device: as the notebook's parameters.
     """
 
     n_facts: int
@@ -217,14 +214,14 @@ def tasks(start: str, settings: Settings) -> list[Task]:
     """
     _, tokenizer = loading.load(start, "cpu")
     words = walks.words(tokenizer, settings.n_places, settings.n_ways)
-    repetitions = []
+    tasks = []
     for repetition in range(settings.seeds):
-        known = draw_facts(settings, repetition)
-        _check_lengths(known, tokenizer, settings.context)
+        facts = draw_facts(settings, repetition)
+        _check_lengths(facts, tokenizer, settings.context)
         rng = np.random.default_rng([settings.seed, repetition, 3])
         town, seed = walks.town(settings.n_places, settings.n_ways, rng), 1000 * settings.seed + repetition
-        repetitions.append(Task(seed, known, town, words, tokenizer, start, settings))
-    return repetitions
+        tasks.append(Task(seed, facts, town, words, tokenizer, start, settings))
+    return tasks
 
 
 def _check_lengths(facts: list[Fact], tokenizer: "PreTrainedTokenizerFast", context: int) -> None:

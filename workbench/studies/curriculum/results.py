@@ -79,13 +79,9 @@ def _optimum(last: pd.DataFrame) -> Claim:
         others = table.drop(seed).mean()
         inner, end = (others[shares].idxmax() for shares in ([*SHARES[1:-1]], [SHARES[0], SHARES[-1]]))
         differences.append(table.loc[seed, inner] - table.loc[seed, end])
-    return _claim(
-        "inner-optimum",
-        "A mixture has a higher mean of both accuracies than facts or walks alone, for equally many pages.",
-        "mixtures do best for small models (2411.06672)",
-        _MIXTURES,
-        differences,
-    )
+    says = "A mixture has a higher mean of both accuracies than facts or walks alone, for equally many pages."
+    return _claim("inner-optimum", says, "mixtures do best for small models (2411.06672)", _MIXTURES,
+                  differences)  # fmt: skip
 
 
 def _forgetting(halves: pd.DataFrame) -> list[Claim]:

@@ -69,8 +69,7 @@ def _curves(frame: pd.DataFrame, x: alt.X, tooltip: list[str], width: int, heigh
 
 def by_steps(scores: pd.DataFrame) -> Chart:
     """Accuracy after each step by the share of facts. Columns: share, measure, value, low, high, n."""
-    rows = scores[scores["measure"] != "facts"]
-    rows = rows.assign(share=rows["share"].map("{:.0%}".format))
+    rows = scores.assign(share=scores["share"].map("{:.0%}".format))
     base = alt.Chart(rows, width=alt.Step(64), height=alt.Step(34)).encode(
         x=alt.X("measure:O", title="steps of the walk"),
         y=alt.Y("share:N", title="share of facts", sort=None),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,12 +74,9 @@ def prepare(folder: Path, plan: Plan, seed: int) -> Path:
 
 def history(folder: Path, plan: Plan) -> pd.DataFrame:
     """What the reinforcements of `train_all` have logged: the columns of `rlp` and `reinforce`, arm, seed."""
-    frames = [
-        pd.DataFrame(_logged(folder, arm, seed)).assign(arm=arm, seed=seed)
-        for seed in plan.seeds
-        for arm in plan.arms
-        if arm not in (BASE, TOKENS, COMPUTE)
-    ]
+    arms = [arm for arm in plan.arms if arm not in (BASE, TOKENS, COMPUTE)]
+    keys = [(arm, seed) for seed in plan.seeds for arm in arms]
+    frames = [pd.DataFrame(_logged(folder, *key)).assign(arm=key[0], seed=key[1]) for key in keys]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -120,17 +118,7 @@ def _test_positions(start: Path, plan: Plan) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm of one repetition.
-
-    Attributes:
-        plan: of all arms.
-        name: of the arm.
-        seed: of the repetition.
-        folder: for its model and tables.
-        model: trained in place.
-        tokenizer: its tokenizer.
-        test_positions: where it is asked.
-    """
+    """One arm of one repetition: its model learns in place, and is asked at the test's positions."""
 
     plan: Plan
     name: str
@@ -143,11 +131,11 @@ class Arm:
     @property
     def n_documents(self) -> int:
         """Documents that RLP thinks about."""
-        return self.plan.sizes.rlp_steps * self.plan.sizes.prompts_per_step
+        return self.plan.sizes.steps * self.plan.sizes.prompts_per_step
 
     def rlp(self, log: Callable[[Row], None]) -> None:
         """Thinks before tokens of the documents: which, and for what reward, its name says."""
-        plan, steps = self.plan, self.plan.sizes.rlp_steps
+        plan = self.plan
         objective = InformationGain(
             self.model,
             self.tokenizer,
@@ -160,19 +148,16 @@ class Arm:
         positions = plan.source.positions(
             self.n_documents, self.seed, self.model, self.tokenizer, at_random=self.name == ANYWHERE
         )
-        rlp(objective, positions, plan.config, steps=steps, folder=self.folder / "model", seed=self.seed,
-            lora=plan.lora, log=self._watched(log, steps))  # fmt: skip
+        rlp(objective, positions, plan.config, **self._options(log))
 
     def grpo(self, log: Callable[[Row], None]) -> None:
         """Is rewarded for right replies to both kinds of questions."""
-        plan, steps = self.plan, self.plan.sizes.grpo_steps
+        plan = self.plan
         items = plan.source.training_items(self.n_documents // 2, self.seed)
         rows = [{"prompt": item.question, "item": item} for item in items]
         longest = language.longest_reply(plan.source.slots)
         config = replace(plan.config, max_new_tokens=longest, stop=(thoughts.END,))
-        reinforce(self.model, self.tokenizer, rows, verified, config, steps=steps,
-                  folder=self.folder / "model", seed=self.seed, lora=plan.lora,
-                  log=self._watched(log, steps))  # fmt: skip
+        reinforce(self.model, self.tokenizer, rows, verified, config, **self._options(log))
 
     def read(self, texts: Sequence[str], log: Callable[[Row], None], **length: int) -> None:
         """Reads texts, for so many `epochs` or `tokens`."""
@@ -187,8 +172,9 @@ class Arm:
         )
         train(self.model, self.tokenizer, texts, config, folder=self.folder / "model", log=log)
 
-    def _watched(self, log: Callable[[Row], None], steps: int) -> Callable[[Row], None]:
-        """Logs, and keeps a few thoughts now and then."""
+    def _options(self, log: Callable[[Row], None]) -> dict[str, Any]:
+        """Of both reinforcements, which keep a few thoughts now and then."""
+        steps = self.plan.sizes.steps
         looked_at = set(np.linspace(1, steps, SNAPSHOTS).round())
 
         def note(row: Row) -> None:
@@ -197,7 +183,8 @@ class Arm:
                 path = self.folder / f"thoughts-{row['step']:.0f}.parquet"
                 cached_table(path, partial(self._thoughts, int(row["step"])))
 
-        return note
+        folder, lora = self.folder / "model", self.plan.lora
+        return {"steps": steps, "folder": folder, "seed": self.seed, "lora": lora, "log": note}
 
     def _thoughts(self, step: int) -> pd.DataFrame:
         """Thoughts after a step, always at the same positions and with the same draws."""

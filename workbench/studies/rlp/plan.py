@@ -25,8 +25,7 @@ class Sizes:
 
     Attributes:
         language: of the embedded model.
-        rlp_steps: of RLP.
-        grpo_steps: of GRPO.
+        steps: of RLP, and of GRPO.
         prompts_per_step: of both.
         learning_rate: of both.
         text_rate: learning rate of more text.
@@ -36,8 +35,7 @@ class Sizes:
     """
 
     language: Language
-    rlp_steps: int
-    grpo_steps: int
+    steps: int
     prompts_per_step: int
     learning_rate: float
     text_rate: float
@@ -47,9 +45,9 @@ class Sizes:
 
 
 SIZES = {
-    "tiny": Sizes(Language((3, 64), 5, 500, 400), 40, 40, 16, 5e-4, 1e-3, 200, 8, 3),
-    "small": Sizes(Language((4, 128), 8, 1_000, 1_500), 150, 150, 32, 2e-4, 1e-3, 500, 16, 4),
-    "paper": Sizes(Language((4, 128), 8, 1_000, 1_500), 200, 200, 512, 1e-6, 1e-6, 2_000, 16, 4),
+    "tiny": Sizes(Language((3, 64), 5, 500, 400), 40, 16, 5e-4, 1e-3, 200, 8, 3),
+    "small": Sizes(Language((4, 128), 8, 1_000, 1_500), 150, 32, 2e-4, 1e-3, 500, 16, 4),
+    "paper": Sizes(Language((4, 128), 8, 1_000, 1_500), 200, 512, 1e-6, 1e-6, 2_000, 16, 4),
 }
 
 
@@ -99,8 +97,7 @@ def make_plan(params: Any) -> Plan:
     Raises:
         UserError: model and text do not go together, or a parameter is out of range.
     """
-    sizes = {"rlp_steps": params.steps, "grpo_steps": params.steps, "learning_rate": params.learning_rate,
-             "seeds": params.repetitions}  # fmt: skip
+    sizes = {"steps": params.steps, "learning_rate": params.learning_rate, "seeds": params.repetitions}
     changed = {name: value for name, value in sizes.items() if value is not None}
     if min(changed.values(), default=1) <= 0:
         raise UserError("steps, learning_rate and repetitions must be above 0.")
