@@ -182,7 +182,7 @@ def browser(replies: pd.DataFrame) -> Explorer:
 
 
 def summary(frame: pd.DataFrame) -> Table:
-    """Chains by arm. Columns: arm and what `rlp_results.table` names."""
+    """Chains by arm. Columns: arm and those of `results.table`."""
     return Table(
         frame.rename(columns={"arm": "training"}).round(3),
         "Chains, by training",
