@@ -16,13 +16,13 @@ from workbench.charts.view import MarkedText, menu
 from workbench.corpora.labelled_tokens import guess_labels, label_tokens
 from workbench.corpora.stories import Probe, make_probes
 from workbench.engine.interpretability.capture import capture
-from workbench.engine.interpretability.interventions import ablate_heads
+from workbench.engine.interpretability.interventions import Ablation, ablate_heads
 from workbench.engine.interpretability.reference import Reference
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
-from workbench.studies.attention_heads.ablation import token_losses
-from workbench.studies.attention_heads.method import CLASSES, LIFT, POSITIONAL, SINK, classify, wide
+from workbench.studies.attention_heads.ablation import Head, token_losses
+from workbench.studies.attention_heads.method import CLASSES, INDEX, LIFT, POSITIONAL, SINK, classify, wide
 from workbench.studies.tiny_models.views import objections
 
 FACTS = {  # measure: (name, format)
@@ -66,37 +66,39 @@ class LiveAblation:
     def _go_on(self, text: str) -> str:
         return self.sampler.sample([text], SamplingParams(max_tokens=60, temperature=0))[0][0].text
 
-    def without(self, text: str, head: tuple[int, int], replacement: str) -> tuple[np.ndarray, str]:
+    def without(self, text: str, head: Head, ablation: Ablation) -> tuple[np.ndarray, str]:
         """Surprise of each token and continuation with the head switched off."""
         ids = self.whole(text)[0]
-        with ablate_heads(self.model, [head], replacement, self.reference):
+        with ablate_heads(self.model, [head], ablation, self.reference):
             return token_losses(self.model, ids), self._go_on(text)
 
-    def answers(self, head: tuple[int, int], replacement: str, probes: Sequence[Probe]) -> dict[str, Any]:
+    def answers(self, head: Head, ablation: Ablation, probes: Sequence[Probe]) -> dict[str, Any]:
         """What the model answers to questions, whole and without the head, as a text with marks."""
-        asked = ([probe.beginning for probe in probes], [(probe.right, probe.wrong) for probe in probes])
-        whole = self.sampler.score(*asked)
-        with ablate_heads(self.model, [head], replacement, self.reference):
-            off = self.sampler.score(*asked)
+        questions = [probe.beginning for probe in probes]
+        options = [(probe.right, probe.wrong) for probe in probes]
+        whole = self.sampler.score(questions, options)
+        with ablate_heads(self.model, [head], ablation, self.reference):
+            off = self.sampler.score(questions, options)
         text = MarkedText()
-        for probe, scores in zip(probes, zip(whole, off, strict=True), strict=True):
+        for probe, *scores in zip(probes, whole, off, strict=True):
             text.add(f"… {probe.beginning.rpartition('. ')[2]}")
             for (right, wrong), lead in zip(scores, (" ", "\n    off: "), strict=True):
-                chosen, kind = (probe.right, "right") if right > wrong else (probe.wrong, "wrong")
+                answer, kind = (probe.right, "right") if right > wrong else (probe.wrong, "wrong")
                 text.add(lead)
-                text.add(chosen.strip(), f"{kind} answer")
+                text.add(answer.strip(), f"{kind} answer")
                 text.add(f" (by {abs(right - wrong):.1f} nats)")
             text.add("\n")
         return text.item("Questions, whole and with this head off")
 
-    def pattern(self, text: str, head: tuple[int, int]) -> np.ndarray:
+    def pattern(self, text: str, head: Head) -> np.ndarray:
         """What the head attends to, `[tokens, tokens]`."""
-        values, _ = capture(self.model, torch.tensor([self.whole(text)[0]]), [f"pattern.{head[0]}"])
-        return values[f"pattern.{head[0]}"][0, head[1]].float().cpu().numpy()
+        name = f"pattern.{head[0]}"
+        values, _ = capture(self.model, torch.tensor([self.whole(text)[0]]), [name])
+        return values[name][0, head[1]].float().cpu().numpy()
 
 
 def head_map(
-    surgery: LiveAblation,
+    live: LiveAblation,
     table: pd.DataFrame,
     changed: pd.DataFrame,
     swapped: pd.DataFrame,
@@ -107,41 +109,43 @@ def head_map(
     """Click a head: its class and scores, what it looks at, and the model without it.
 
     Args:
-        surgery: the model to switch heads off in.
+        live: the model to switch heads off in.
         table: measures of all heads.
-        changed: `head_effects.changes`.
-        swapped: `attention_heads.swap_test`.
+        changed: `ablation.changes`.
+        swapped: `name_swap.swap_test`.
         text: to begin with.
         exact: whether the exact grader reads continuations.
     """
-    measured = wide(table)
+    measured, measures = wide(table), table.set_index([*INDEX, "measure"])
+    measured.index = [f"{layer}.{head}" for layer, head in measured[INDEX].to_numpy()]
     lost = changed[changed["part"] == "loss"].set_index("condition")["value"]
-    asked = ("what one does", "what one chose", "what is in the box", "who is there")
-    questions = [probe for probe in make_probes(1, seed=1) if probe.name in asked] if exact else []
-    n_layers, n_heads = measured["layer"].max() + 1, measured["head"].max() + 1
+    names = ("what one does", "what one chose", "what is in the box", "who is there")
+    questions = [probe for probe in make_probes(1, seed=1) if probe.name in names] if exact else []
 
     def cells(positional: float, lift: float, sink: float, off: str, text: str) -> list[Cell]:
         kinds = classify(measured, positional=positional, lift=lift, sink=sink)
         return [_cell(row, kind, lost) for row, kind in zip(measured.itertuples(), kinds, strict=True)]
 
-    def card(name: str, positional: float, lift: float, sink: float, off: str, text: str) -> Card:
-        layer, head = map(int, name.split("."))
-        measures = _of_head(table, layer, head).set_index("measure")
-        kind = classify(measured, positional=positional, lift=lift, sink=sink)
-        kind = kind[(measured["layer"] == layer) & (measured["head"] == head)].item()
-        _, pieces, before, written = surgery.whole(text)
-        after, rewritten = surgery.without(text, (layer, head), off)
-        facts = [*_facts(measures), *_swap(swapped, layer, head), *_changes(changed, name)]
-        facts.append(("loss of this text, nats", f"{np.nanmean(before):.3f} → {np.nanmean(after):.3f}"))
+    def card(name: str, positional: float, lift: float, sink: float, off: Ablation, text: str) -> Card:
+        head = (int(measured.loc[name, "layer"]), int(measured.loc[name, "head"]))
+        kind = classify(measured, positional=positional, lift=lift, sink=sink)[name]
+        _, pieces, before, written = live.whole(text)
+        after, rewritten = live.without(text, head, off)
+        correlations = swapped.loc[swapped[INDEX].eq(list(head)).all(axis=1), "value"]
         return Card(
-            title=f"Layer {layer}, head {head}: {kind}",
-            facts=facts,
-            attention=Attention(pieces, surgery.pattern(text, (layer, head))),
+            title=f"Layer {head[0]}, head {head[1]}: {kind}",
+            facts=[
+                *_facts(measures.loc[head]),
+                *(("alike after a name is swapped", f"r = {value:.2f}") for value in correlations),
+                *_changes(changed[changed["condition"] == name]),
+                ("loss of this text, nats", f"{np.nanmean(before):.3f} → {np.nanmean(after):.3f}"),
+            ],
+            attention=Attention(pieces, live.pattern(text, head)),
             strips=[Strip("Surprise when this head is off, minus before", pieces, after - before, "nats")],
             texts=[
                 _continuation("The model goes on", text, written, exact=exact),
                 _continuation(f"… with this head off ({off})", text, rewritten, exact=exact),
-                *([surgery.answers((layer, head), off, questions)] if exact else []),
+                *([live.answers(head, off, questions)] if exact else []),
             ],
         )
 
@@ -153,8 +157,8 @@ def head_map(
         "Every glyph is a head; colour and shape give its class, size the loss it costs to switch it off. "
         "Its card shows what it looks at, the surprise at each token, and how the model goes on, with and "
         "without it" + ("; marked are sentences that are none, or cannot be true." if exact else "."),
-        rows=[f"layer {layer}" for layer in range(n_layers)],
-        columns=[f"head {head}" for head in range(n_heads)],
+        rows=[f"layer {layer}" for layer in range(measured["layer"].max() + 1)],
+        columns=[f"head {head}" for head in range(measured["head"].max() + 1)],
         classes=list(CLASSES),
         size_name="loss when off",
         positional=ipywidgets.FloatSlider(POSITIONAL, min=0.05, max=0.95, step=0.05, **slider),
@@ -166,12 +170,11 @@ def head_map(
 
 
 def _cell(row: Any, kind: str, lost: pd.Series) -> Cell:
-    name = f"{row.layer}.{row.head}"
-    size = max(0.0, lost.get(name, 0.0)) / max(lost.max(), 1e-9)
+    size = max(0.0, lost.get(row.Index, 0.0)) / max(lost.max(), 1e-9)
     tip = f"layer {row.layer}, head {row.head}: {kind}; {row.distance:.1f} tokens back, offset explains "
-    tip += f"{row.positional:.0%}, costs {lost.get(name, np.nan):.3f} nats"
+    tip += f"{row.positional:.0%}, costs {lost.get(row.Index, np.nan):.3f} nats"
     label = f"L{row.layer} H{row.head}"
-    return Cell(name, row.layer, row.head, label, CLASSES.index(kind), min(size, 1), tip)
+    return Cell(row.Index, row.layer, row.head, label, CLASSES.index(kind), min(size, 1), tip)
 
 
 def _continuation(label: str, text: str, written: str, *, exact: bool) -> dict[str, Any]:
@@ -183,30 +186,20 @@ def _continuation(label: str, text: str, written: str, *, exact: bool) -> dict[s
     return {"label": label, "text": shown, "marks": shifted}
 
 
-def _of_head(table: pd.DataFrame, layer: int, head: int) -> pd.DataFrame:
-    return table[(table["layer"] == layer) & (table["head"] == head)]
-
-
 def _facts(measures: pd.DataFrame) -> list[tuple[str, str]]:
-    written = []
+    facts = []
     for measure, (name, form) in FACTS.items():
-        value, low, high = (form.format(measures.loc[measure, column]) for column in ("value", "low", "high"))
-        bare = low.rstrip("% tokens")
-        written.append((name, f"{value} [{bare}, {high.rstrip('% tokens')}]"))
-    return written
+        value, low, high = map(form.format, measures.loc[measure, ["value", "low", "high"]])
+        facts.append((name, f"{value} [{low.rstrip('% tokens')}, {high.rstrip('% tokens')}]"))
+    return facts
 
 
-def _swap(swapped: pd.DataFrame, layer: int, head: int) -> list[tuple[str, str]]:
-    correlation = _of_head(swapped, layer, head)["value"]
-    return [("alike after a name is swapped", f"r = {value:.2f}") for value in correlation]
-
-
-def _changes(changed: pd.DataFrame, name: str) -> list[tuple[str, str]]:
-    rows = []
-    for row in changed[changed["condition"] == name].itertuples():
+def _changes(changed: pd.DataFrame) -> list[tuple[str, str]]:
+    facts = []
+    for row in changed.itertuples():
         scale, digits, unit = (1, 3, "nats") if row.part == "loss" else (100, 0, "points")
         numbers = [f"{scale * number:+.{digits}f}" for number in (row.value, row.low, row.high)]
-        numbers = [number.replace("-", "−") for number in numbers]
-        interval = "" if np.isnan(row.low) else f" [{numbers[1]}, {numbers[2]}]"  # of one item there is none
-        rows.append((f"off: {row.part}", f"{numbers[0]} {unit}{interval}"))
-    return rows
+        value, low, high = (number.replace("-", "−") for number in numbers)
+        interval = "" if np.isnan(row.low) else f" [{low}, {high}]"  # of one item there is none
+        facts.append((f"off: {row.part}", f"{value} {unit}{interval}"))
+    return facts

@@ -9,7 +9,8 @@ Here every head of any model is measured over many texts (`scores`): how much of
 explains on texts that were not fitted, and how much it gives to far names and nouns beyond chance.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -69,47 +70,30 @@ def measure_heads(
     n_plain = len(MEASURES)
     shape = (len(rows), parts.n_layers, parts.n_heads, n_plain + len(HELD_OUT))
     sums = torch.zeros(2, *shape)  # numerators and denominators
-    fitted, scored = range(0, len(rows), 2), range(1, len(rows), 2)
+    text: list[Text] = []  # what the batch that is read holds: it serves all layers
 
-    def see(pattern: Tensor, text: Text, numbers: list[int], layer: int) -> None:
+    def see(half: int, pattern: Tensor, point: HookPoint, batch: Batch) -> None:
+        numbers, layer, pattern = [2 * index + half for index in batch.index], point.layer, pattern.float()
+        if layer == 0:
+            kinds = pad_sequence([torch.as_tensor(flags[number]) for number in numbers], batch_first=True)
+            text[:] = [scores.describe(batch.ids, batch.lengths, *kinds.to(batch.ids.device).unbind(-1))]
         entropy = scores.entropies(pattern)
-        plain = scores.measure(pattern, entropy, text)
+        plain = scores.measure(pattern, entropy, *text)
         sums[:, numbers, layer, :, :n_plain] = torch.stack(plain).cpu()
-        if numbers[0] in fitted:
-            fit.add(pattern, text, layer)
+        if half == 0:
+            fit.add(pattern, *text, layer)
         else:
-            held_out = fit.score(pattern, entropy, text, layer)
+            held_out = fit.score(pattern, entropy, *text, layer)
             sums[:, numbers, layer, :, n_plain:] = torch.stack(held_out).cpu()
 
-    _see_patterns(model, rows, flags, fitted, batch_size, see)
-    fit.finish()
-    _see_patterns(model, rows, flags, scored, batch_size, see)
+    for half in (0, 1):
+        for _ in stream(model, rows[half::2], {"pattern.*": partial(see, half)}, batch_size=batch_size):
+            pass
+        if half == 0:
+            fit.finish()
     heads = {"layer": range(parts.n_layers), "head": range(parts.n_heads)}
     attention = fit.profile.flatten().cpu().numpy()
     return _ratios(sums, heads, seed), product_frame({"attention": attention}, **heads, offset=range(longest))
-
-
-def _see_patterns(
-    model: PreTrainedModel,
-    rows: Sequence[Sequence[int]],
-    flags: Sequence[np.ndarray],
-    chosen: Sequence[int],
-    batch_size: int,
-    see: Callable[[Tensor, Text, list[int], int], None],
-) -> None:
-    """Calls `see` with each pattern of the chosen rows, their masks, their numbers and the layer."""
-    text: list[Text] = []
-
-    def hook(pattern: Tensor, point: HookPoint, batch: Batch) -> None:
-        numbers = [chosen[index] for index in batch.index]
-        if point.layer == 0:  # the masks serve all layers
-            kinds = pad_sequence([torch.as_tensor(flags[number]) for number in numbers], batch_first=True)
-            names, nouns = kinds.to(batch.ids.device).unbind(-1)
-            text[:] = [scores.describe(batch.ids, batch.lengths, names, nouns)]
-        see(pattern.float(), text[0], numbers, point.layer)
-
-    for _ in stream(model, [rows[number] for number in chosen], {"pattern.*": hook}, batch_size=batch_size):
-        pass
 
 
 def _ratios(sums: Tensor, heads: Mapping[str, Iterable[int]], seed: int) -> pd.DataFrame:

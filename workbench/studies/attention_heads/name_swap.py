@@ -24,21 +24,21 @@ def swap_names(
     Returns:
         (tokens before, tokens after, positions of the name) of the first n texts where it can be done.
     """
-    pairs = []
+    swaps = []
     for number, text in enumerate(texts):
         names = [name for name in words.GIRLS + words.BOYS if re.search(rf"\b{name}\b", text)]
         others = [name for name in words.GIRLS + words.BOYS if name not in names]
-        if len(pairs) == n or not names:
+        if len(swaps) == n or not names:
             continue
         name = max(names, key=lambda name: len(re.findall(rf"\b{name}\b", text)))
-        before = encode(tokenizer, [text])[0]
+        (before,) = encode(tokenizer, [text])
         for other in Random(f"{seed}/{number}").sample(others, min(20, len(others))):
-            after = encode(tokenizer, [re.sub(rf"\b{name}\b", other, text)])[0]
-            changed = [place for place, (a, b) in enumerate(zip(before, after, strict=False)) if a != b]
+            (after,) = encode(tokenizer, [re.sub(rf"\b{name}\b", other, text)])
+            changed = [position for position, (a, b) in enumerate(zip(before, after, strict=False)) if a != b]
             if len(after) == len(before) and changed:
-                pairs.append((before, after, changed))
+                swaps.append((before, after, changed))
                 break
-    return pairs
+    return swaps
 
 
 def swap_test(
@@ -50,17 +50,13 @@ def swap_test(
     after: 1 for a head that looks at places only. Columns layer, head, value, low, high, n: means over texts.
     """
     rows = []
-    for before, after, places in swap_names(tokenizer, texts.texts, n, seed):
-        ids, length = torch.tensor([before, after]), len(before)
-        values, _ = capture(model, ids, ["pattern.*"])
+    for before, after, positions in swap_names(tokenizer, texts.texts, n, seed):
+        later = torch.arange(len(before))[:, None] > torch.tensor(positions)
+        values, _ = capture(model, torch.tensor([before, after]), ["pattern.*"])
         for layer in range(len(values)):
-            both = values[f"pattern.{layer}"][..., places]  # [2, heads, tokens, tokens of the name]
-            later = (torch.arange(length)[:, None] > torch.tensor(places)).to(both.device)
-            old, new = both[:, :, later].double()
-            rows += [(layer, head, _correlation(old[head], new[head])) for head in range(len(old))]
+            both = values[f"pattern.{layer}"][..., positions]  # [2, heads, tokens, tokens of the name]
+            both = both[:, :, later.to(both.device)].double()
+            old, new = both - both.mean(-1, keepdim=True)
+            correlations = (old * new).sum(-1) / (old.norm(dim=-1) * new.norm(dim=-1)).clamp(min=1e-12)
+            rows += [(layer, head, value) for head, value in enumerate(correlations.tolist())]
     return summarise(pd.DataFrame(rows, columns=[*INDEX, "value"]), INDEX, "value")
-
-
-def _correlation(a: torch.Tensor, b: torch.Tensor) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    return float((a * b).sum() / (a.norm() * b.norm()).clamp(min=1e-12))

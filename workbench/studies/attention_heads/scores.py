@@ -14,34 +14,15 @@ from torch import Tensor
 
 FIRST_ROW = 16  # rows before this one are left out of the fit by offset: few offsets are possible there
 NEAR = 8  # tokens: the lifts look beyond these, where local heads do not reach
-MEASURES = {  # name: what it says
-    "distance": "mean distance looked back (tokens)",
-    "relative_distance": "mean distance over position",
-    "distance_without_first": "mean distance, the first token left out (tokens)",
-    "entropy": "entropy (nats)",
-    "normalised_entropy": "entropy over that of uniform attention",
-    "effective_tokens": "effective number of tokens seen",
-    "previous_token": "attention to the previous token",
-    "self": "attention to the token itself",
-    "first_token": "attention to the first token",
-    "duplicate": "attention to earlier equal tokens, where there are",
-    "induction": "attention to what followed the token before, where there was one",
-    "name_lift": "attention to far names over their share of the tokens there",
-    "noun_lift": "attention to far nouns over their share of the tokens there",
-    "shuffled_name_lift": "the same with the names in random places",
-    "shuffled_noun_lift": "the same with the nouns in random places",
-    "previous_token_mul": "previous token, head detector (mul)",
-    "duplicate_mul": "duplicate token, head detector (mul)",
-    "induction_mul": "induction, head detector (mul)",
-    "previous_token_abs": "previous token, head detector (abs)",
-    "duplicate_abs": "duplicate token, head detector (abs)",
-    "induction_abs": "induction, head detector (abs)",
-}
-HELD_OUT = {
-    "positional": "variance explained by offset (held out)",
-    "positional_softmax": "divergence from uniform explained by offset (held out)",
-    "one_offset": "rows whose largest attention is at one offset (held out)",
-}
+# Lifts are in multiples of chance, shuffled ones with names and nouns in random places; `_mul` and `_abs` are
+# the two scores of TransformerLens' head detector.
+MEASURES = (
+    "distance", "relative_distance", "distance_without_first", "entropy", "normalised_entropy",
+    "effective_tokens", "previous_token", "self", "first_token", "duplicate", "induction", "name_lift",
+    "noun_lift", "shuffled_name_lift", "shuffled_noun_lift", "previous_token_mul", "duplicate_mul",
+    "induction_mul", "previous_token_abs", "duplicate_abs", "induction_abs",
+)  # fmt: skip
+HELD_OUT = ("positional", "positional_softmax", "one_offset")  # see `OffsetFit.score`
 
 
 @dataclass(frozen=True)
@@ -119,30 +100,34 @@ def measure(pattern: Tensor, entropy: Tensor, text: Text) -> tuple[Tensor, Tenso
     duplicate, induction, far, *flagged = seen.permute(3, 0, 2, 1)
     counts = text.masks.sum(2)[:, None]  # [rows, 1, tokens, 7]: keys that each mask offers a query
     n_same, n_follow, n_far, *n_flagged = counts.unbind(-1)
-    # The first token lies at distance q: its part is taken out of the mean before the rest is scaled up.
-    values = [
-        (distance, query),
-        (distance / position.clamp(min=1), query),
-        ((distance - first * position) / inner, query),
-        (entropy, query),
-        (entropy / (position + 1).log().clamp(min=1e-6), query),
-        (entropy.exp(), query),
-        (previous, query),
-        (pattern.diagonal(0, 2, 3), query),
-        (first, query),
-        (duplicate, (n_same > 0).float()),
-        (induction, (n_follow > 0).float()),
-    ]
-    for attention, number in zip(flagged, n_flagged, strict=True):
+    values = {  # and the queries that they are means over
+        "distance": (distance, query),
+        "relative_distance": (distance / position.clamp(min=1), query),
+        # The first token lies at distance q: its part is taken out before the rest is scaled up.
+        "distance_without_first": ((distance - first * position) / inner, query),
+        "entropy": (entropy, query),
+        "normalised_entropy": (entropy / (position + 1).log().clamp(min=1e-6), query),
+        "effective_tokens": (entropy.exp(), query),
+        "previous_token": (previous, query),
+        "self": (pattern.diagonal(0, 2, 3), query),
+        "first_token": (first, query),
+        "duplicate": (duplicate, (n_same > 0).float()),
+        "induction": (induction, (n_follow > 0).float()),
+    }
+    lifts = ("name_lift", "noun_lift", "shuffled_name_lift", "shuffled_noun_lift")
+    for name, attention, number in zip(lifts, flagged, n_flagged, strict=True):
         share, chance = attention / far.clamp(min=1e-9), number / n_far.clamp(min=1)
-        values.append((share / chance.clamp(min=1e-9), (number > 0).float()))
-    pairs = [((value * rows).sum(-1), rows.sum(-1).expand(first.shape[:2])) for value, rows in values]
-    lengths = text.lengths[:, None].expand(first.shape[:2])
-    detected = [(previous, query), (duplicate, n_same), (induction, n_follow)]
-    hits = [((value * query).sum(-1), number.sum(-1)) for value, number in detected]
-    pairs += [(hit, lengths) for hit, _ in hits]  # sum of A*P over the sum of A, which is the text's length
-    pairs += [(2 * hit - number, lengths) for hit, number in hits]  # 1 - T mean|A - P|, P being 0 or 1
-    numerators, denominators = zip(*pairs, strict=True)
+        values[name] = (share / chance.clamp(min=1e-9), (number > 0).float())
+    shape = first.shape[:2]
+    sums = {
+        name: ((value * rows).sum(-1), rows.sum(-1).expand(shape)) for name, (value, rows) in values.items()
+    }
+    lengths = text.lengths[:, None].expand(shape)
+    for name, number in (("previous_token", query), ("duplicate", n_same), ("induction", n_follow)):
+        hit = (values[name][0] * query).sum(-1)
+        sums[f"{name}_mul"] = hit, lengths  # sum of A*P over the sum of A, which is the text's length
+        sums[f"{name}_abs"] = 2 * hit - number.sum(-1), lengths  # 1 - T mean|A - P|, P being 0 or 1
+    numerators, denominators = zip(*(sums[name] for name in MEASURES), strict=True)
     return torch.stack(numerators, -1), torch.stack(denominators, -1)
 
 

@@ -11,32 +11,31 @@ from workbench.charts.parts import looks, numbered_cells, panels, same_color, ti
 from workbench.charts.theme import series
 from workbench.charts.view import Chart, Table
 from workbench.measures.statistics import spearman
-from workbench.studies.attention_heads.method import CLASSES, alibi_slopes, classify, wide
+from workbench.studies.attention_heads import method
+from workbench.studies.attention_heads.method import CLASSES, INDEX, classify, wide
 
 PARTS = ["grammar", "consistency", "facts", "reasoning", "keeping track"]
 
 
 def kinds(table: pd.DataFrame, changed: pd.DataFrame) -> Chart:
     """Every head by what offset explains and by what it gives to names or nouns."""
-    frame = wide(table).assign(kind=lambda rows: classify(rows))
+    frame, measures = wide(table), table.set_index([*INDEX, "measure"])[["value", "low", "high"]]
     best = frame[["name_lift", "noun_lift"]].idxmax(axis=1)
-    for name in ("low", "high"):
-        values = table.pivot(index=["layer", "head"], columns="measure", values=name)
-        frame[f"lift_{name}"] = [values[column].iloc[row] for row, column in enumerate(best)]
-        frame[f"positional_{name}"] = values["positional"].to_numpy()
-    frame["lift"] = frame[["name_lift", "noun_lift"]].max(axis=1)
-    frame["seeks"] = best.map({"name_lift": "names", "noun_lift": "nouns"})
-    frame["cell"] = _cells(frame)
     lost = changed[changed["part"] == "loss"].set_index("condition")["value"]
-    frame["lost"] = [lost.get(f"{row.layer}.{row.head}", 0.0) for row in frame.itertuples()]
-    columns = ["cell", "kind", "lift", "lift_low", "lift_high", "positional", "positional_low"]
-    frame = frame[[*columns, "positional_high", "seeks", "lost"]]
+    names = frame["layer"].astype(str) + "." + frame["head"].astype(str)
+    shown = pd.DataFrame({"cell": _cells(frame), "kind": classify(frame)})
+    bounds = measures.loc[pd.MultiIndex.from_arrays([frame["layer"], frame["head"], best])]
+    shown[["lift", "lift_low", "lift_high"]] = bounds.to_numpy()
+    bounds = measures.xs("positional", level="measure")
+    shown[["positional", "positional_low", "positional_high"]] = bounds.to_numpy()
+    shown["seeks"] = best.map({"name_lift": "names", "noun_lift": "nouns"})
+    shown["lost"] = names.map(lost).fillna(0.0)
     x = alt.X("positional:Q", title="share explained by offset (held out)").axis(format="%")
-    # All classes, so that each has the colour and shape that it has on the map of heads.
+    # All classes, for the colours and shapes that they have on the map of heads.
     look = looks("kind", "class", CLASSES)
     look["size"] = alt.Size("lost:Q", title="loss when off (nats)").scale(range=[40, 500])
     chart = intervals(
-        frame,
+        shown,
         x,
         "attention to far names or nouns (times chance)",
         names=("lift", "lift_low", "lift_high"),
@@ -45,7 +44,7 @@ def kinds(table: pd.DataFrame, changed: pd.DataFrame) -> Chart:
         scale={"zero": False},
         references=[1],
     )
-    level = alt.Chart(frame).mark_rule(strokeWidth=2, opacity=0.65)
+    level = alt.Chart(shown).mark_rule(strokeWidth=2, opacity=0.65)
     bounds = {"x": "positional_low:Q", "x2": "positional_high:Q"}
     level = level.encode(same_color(look, alt.Stroke), y="lift:Q", **bounds)
     return Chart(
@@ -59,9 +58,7 @@ def kinds(table: pd.DataFrame, changed: pd.DataFrame) -> Chart:
 
 def measures_table(table: pd.DataFrame, swapped: pd.DataFrame) -> Table:
     """The measures of all heads."""
-    frame = wide(table).merge(
-        swapped.rename(columns={"value": "name_swap"})[["layer", "head", "name_swap"]], how="left"
-    )
+    frame = wide(table).join(swapped.set_index(INDEX)["value"].rename("name_swap"), on=INDEX)
     frame.insert(2, "class", classify(frame))
     names = {
         "distance": "distance",
@@ -82,9 +79,8 @@ def measures_table(table: pd.DataFrame, swapped: pd.DataFrame) -> Table:
         "noun_lift": "nouns",
         "name_swap": "swap r",
     }
-    shown = frame[["layer", "head", "class", *names]].rename(columns=names).round(3)
     return Table(
-        shown,
+        frame[[*INDEX, "class", *names]].rename(columns=names).round(3),
         "All heads, all measures",
         "Distances in tokens; offset R² and its softmax variant on texts held out from the fit; names and "
         "nouns in times chance, with names in random places as control; swap r: how alike a head attends to "
@@ -97,25 +93,22 @@ def _cells(frame: pd.DataFrame) -> list[str]:
     return [f"L{row.layer} H{row.head}" for row in frame.itertuples()]
 
 
-def offsets(profiles: pd.DataFrame, longest: int = 40) -> Chart:
+def offsets(profiles: pd.DataFrame) -> Chart:
     """Mean attention by offset, a panel a layer, and ALiBi's fixed slopes beside it."""
     n_heads = int(profiles["head"].max()) + 1
-    longest = min(longest, 4500 // len(profiles[["layer", "head"]].drop_duplicates()))  # a chart's limit
-    shown = profiles[profiles["offset"] <= longest].copy()
-    shown["panel"] = "layer " + shown["layer"].astype(str)
-    away, design = np.arange(longest + 1), "ALiBi by design"
-    designed = [np.exp(-slope * away) for slope in alibi_slopes(n_heads)]
-    alibi = pd.concat(
-        pd.DataFrame({"head": head, "offset": away, "attention": shares / shares.sum(), "panel": design})
-        for head, shares in enumerate(designed)
-    )
+    longest = min(40, 4500 // len(profiles[INDEX].drop_duplicates()))  # a chart's limit
+    shown = profiles[profiles["offset"] <= longest]
+    shown = shown.assign(panel="layer " + shown["layer"].astype(str))
+    away, design = range(longest + 1), "ALiBi by design"
+    shares = np.exp(-np.outer(method.alibi_slopes(n_heads), away))
+    columns = {"attention": (shares / shares.sum(1, keepdims=True)).ravel(), "panel": design}
+    alibi = method.product_frame(columns, head=range(n_heads), offset=away)
     frame = pd.concat([shown[alibi.columns], alibi])
     frame = frame[frame["attention"] >= 1e-4]
     if n_heads > 7:
         look: dict[str, Any] = {"color": alt.Color("head:O", title="head").scale(scheme="viridis")}
     else:
-        look = series("head", "head")
-        look.pop("shape")
+        look = {name: code for name, code in series("head", "head").items() if name != "shape"}
     chart = alt.Chart(frame, width=170, height=130).mark_line(strokeWidth=1.8)
     chart = chart.encode(
         x=alt.X("offset:Q", title="tokens back"),
@@ -133,20 +126,18 @@ def offsets(profiles: pd.DataFrame, longest: int = 40) -> Chart:
 
 def without_heads(changed: pd.DataFrame) -> Chart:
     """What each head costs: loss, grammar, consistency."""
-    alone = changed[changed["condition"].str.contains(".", regex=False)].copy()
-    alone["cell"] = "L" + alone["condition"].str.replace(".", " H")
+    alone = changed[changed["condition"].str.contains(".", regex=False)]
+    alone = alone.assign(cell="L" + alone["condition"].str.replace(".", " H"))
     titles = {"loss": "loss (nats per token)", "grammar": "grammar", "consistency": "consistency"}
-    order = list(alone.loc[alone["part"] == "loss"].sort_values("value", ascending=False)["cell"])
+    order = list(alone[alone["part"] == "loss"].sort_values("value", ascending=False)["cell"])
     rows, sides = alt.Y("cell:N", sort=order, title=None), []
+    style = {"tooltip": ["cell", "part"], "axis": {"tickCount": 4}, "references": [0]}
     for part, title in titles.items():
-        frame = alone[alone["part"] == part]
-        if frame.empty:
-            continue
-        y = rows if part == "loss" else rows.axis(None)
-        style = {"tooltip": ["cell", "part"], "axis": {"tickCount": 4}, "references": [0]}
-        form = ".3f" if part == "loss" else ".1%"
-        chart = intervals(frame, y, f"change in {title}", form=form, **style)
-        sides.append(chart.properties(width=150, height=max(120, 15 * len(order))))
+        frame, is_loss = alone[alone["part"] == part], part == "loss"
+        if len(frame):
+            y, form = (rows, ".3f") if is_loss else (rows.axis(None), ".1%")
+            chart = intervals(frame, y, f"change in {title}", form=form, **style)
+            sides.append(chart.properties(width=150, height=max(120, 15 * len(order))))
     return Chart(
         alt.hconcat(*sides, spacing=24),
         "The model without one head",
