@@ -1,5 +1,7 @@
 """Correlation with ratings, and the controls that tell a drop from arithmetic, on simulated annotations."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -27,14 +29,20 @@ def simulate(blind_where_disputed, n=1000, people=15):
     return ratings, pd.Series(seen + 0.5 * rng.normal(size=n))
 
 
+def calibrated(ratings, scores, alike=(), disputed=(), draws=5):
+    settings = {"ALIKE": alike, "DISPUTED": disputed, "DRAWS": draws}
+    with patch.multiple("workbench.measures.calibration", **settings):
+        return calibration(ratings, scores)
+
+
 @pytest.fixture(scope="module")
 def restricted():
-    return calibration(*simulate(False), alike=(0.5,), disputed=(0.16,), draws=50).set_index("subset")
+    return calibrated(*simulate(False), alike=(0.5,), disputed=(0.16,), draws=50).set_index("subset")
 
 
 @pytest.fixture(scope="module")
 def blind():
-    return calibration(*simulate(True), alike=(0.5,), disputed=(0.16,), draws=50).set_index("subset")
+    return calibrated(*simulate(True), alike=(0.5,), disputed=(0.16,), draws=50).set_index("subset")
 
 
 def test_a_drop_by_range_alone_leaves_nothing_extra(restricted):
@@ -71,7 +79,7 @@ def test_reliability_is_that_of_the_simulation():
             "rating": np.repeat(quality, 16) + rng.normal(size=16_000),
         }
     )
-    found = calibration(ratings, pd.Series(quality), alike=(), disputed=(), draws=10).iloc[0]
+    found = calibrated(ratings, pd.Series(quality), draws=10).iloc[0]
     assert found["reliability"] == pytest.approx(16 / 17, abs=0.01)  # of ranks: a little below
     assert found["value"] == pytest.approx(found["ceiling"], abs=0.01)
 
@@ -113,26 +121,26 @@ def test_fences():
 
 def test_small_subsets_say_nothing():
     ratings, scores = simulate(False, n=20, people=3)
-    found = calibration(ratings, scores, alike=(), disputed=(0.1,), draws=5)
+    found = calibrated(ratings, scores, disputed=(0.1,))
     assert found["n"].tolist() == [20, 2]
     assert found.loc[1, ["value", "extra", "ceiling"]].isna().all()
-    alone = calibration(ratings.query("annotator == 0"), scores, alike=(), disputed=(), draws=5)
+    alone = calibrated(ratings.query("annotator == 0"), scores)
     assert np.isnan(alone["ceiling"][0])  # one rating an item has no halves
-    constant = calibration(ratings, 0 * scores, alike=(), disputed=(), draws=5)
+    constant = calibrated(ratings, 0 * scores)
     assert np.isnan(constant["value"][0])
-    alike = calibration(ratings.assign(rating=3), scores, alike=(), disputed=(), draws=5)
+    alike = calibrated(ratings.assign(rating=3), scores)
     assert alike.loc[0, ["value", "reliability", "ceiling"]].isna().all()  # unknown, which is not 0
 
 
 def test_items_of_one_prompt_are_drawn_together():
     ratings, scores = simulate(False, n=100, people=5)
-    plain = calibration(ratings, scores, alike=(), disputed=(), draws=5).iloc[0]
+    plain = calibrated(ratings, scores).iloc[0]
     copies = pd.concat(
         [ratings.assign(item=ratings["item"] + 100 * i, prompt=ratings["item"]) for i in range(4)]
     )
     repeated = pd.Series(np.tile(scores, 4))
-    over_prompts = calibration(copies, repeated, alike=(), disputed=(), draws=5).iloc[0]
-    over_items = calibration(copies.drop(columns="prompt"), repeated, alike=(), disputed=(), draws=5).iloc[0]
+    over_prompts = calibrated(copies, repeated).iloc[0]
+    over_items = calibrated(copies.drop(columns="prompt"), repeated).iloc[0]
     width = over_prompts["high"] - over_prompts["low"]
     assert width == pytest.approx(plain["high"] - plain["low"], rel=0.2)
     assert width > 1.5 * (over_items["high"] - over_items["low"])
@@ -147,4 +155,4 @@ def test_bad_annotations_are_named():
         (ratings.query("item < 3"), "3 items"),
     ):
         with pytest.raises(UserError, match=word):
-            calibration(broken, scores)
+            calibrated(broken, scores)

@@ -5,8 +5,6 @@ arithmetic: where mean ratings vary less they correlate less with anything, and 
 mean says less. Both are measured here beside the drop.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -14,8 +12,9 @@ from scipy import stats
 from workbench.errors import UserError
 from workbench.measures.statistics import rank_correlations, spearman
 
-_ALIKE = (3, 2.5, 2, 1.5, 1, 0.5)  # reach of Tukey's fences in quartile ranges
-_DISPUTED = (0.16, 0.14, 0.12, 0.10, 0.08, 0.06, 0.04, 0.02)  # shares of items, by entropy
+ALIKE = (3, 2.5, 2, 1.5, 1, 0.5)  # reach of Tukey's fences in quartile ranges
+DISPUTED = (0.16, 0.14, 0.12, 0.10, 0.08, 0.06, 0.04, 0.02)  # shares of items, by entropy
+DRAWS = 200  # random subsets, and splits into halves
 _LEAST = 5  # items of a subset below which nothing is said
 
 
@@ -41,18 +40,11 @@ def rated_items(ratings: pd.DataFrame) -> pd.DataFrame:
     return rated.join(kept.groupby("item")["prompt"].first()) if "prompt" in kept else rated
 
 
-def calibration(
-    ratings: pd.DataFrame,
-    scores: pd.Series,
-    alike: Sequence[float] = _ALIKE,
-    disputed: Sequence[float] = _DISPUTED,
-    draws: int = 200,
-    seed: int = 0,
-) -> pd.DataFrame:
+def calibration(ratings: pd.DataFrame, scores: pd.Series, seed: int = 0) -> pd.DataFrame:
     """Spearman's correlation of scores and mean ratings on all items and on subsets, with two controls.
 
-    Subsets: items whose mean rating lies within Tukey's fences of all mean ratings (quality is alike), and
-    those of the highest entropy (people disagree).
+    Subsets: items whose mean rating lies within Tukey's fences of all mean ratings (quality is alike), for
+    each reach of `ALIKE`, and those of the highest entropy (people disagree), for each share of `DISPUTED`.
 
     First control: random subsets of the same size **and of the same variance of the mean rating**. Item i is
     drawn without replacement with weight exp(−λ (m_i − c)²), m its mean rating and c the subset's; λ is found
@@ -67,10 +59,6 @@ def calibration(
     Args:
         ratings: columns item, annotator, rating; with a column prompt, intervals are over prompts.
         scores: of one model, by item; items without score or ratings are left out.
-        alike: reach of the fences, in quartile ranges.
-        disputed: shares of the items.
-        draws: random subsets, and splits into halves.
-        seed: of draws, splits and resampling.
 
     Returns:
         Columns subset ("all", "alike", "disputed"), at (reach or share), n (items), variance (of the mean
@@ -84,12 +72,12 @@ def calibration(
     items = rated_items(ratings).join(scores.rename("score").astype(float), how="inner").dropna()
     if len(items) < _LEAST:
         raise UserError(f"{len(items)} items have ratings and a score: give at least {_LEAST}.")
-    halves = _halves(_checked(ratings), items.index, draws, np.random.default_rng(seed))
+    halves = _halves(_checked(ratings), items.index, DRAWS, np.random.default_rng(seed))
     rows = []
-    for name, at, chosen in _subsets(items, alike, disputed):
+    for name, at, chosen in _subsets(items):
         row = {"subset": name, "at": at, "n": int(chosen.sum())}
         if chosen.sum() >= _LEAST:
-            row |= _correlation(items, chosen, draws, seed) | _reliability(halves[:, :, chosen])
+            row |= _correlation(items, chosen, seed) | _reliability(halves[:, :, chosen])
         rows.append(row)
     columns = ["subset", "at", "n", "variance", "value", "low", "high"]
     columns += ["random", "extra", "extra_low", "extra_high", "reliability", "ceiling"]
@@ -108,8 +96,6 @@ def equal_variance_subsets(values: np.ndarray, chosen: np.ndarray, draws: int, s
     Args:
         values: shape (n,).
         chosen: shape (n,), booleans.
-        draws: how many.
-        seed: of the draws.
 
     Returns:
         Shape (draws, size), places in `values`. Variances agree as nearly as exchanging one item allows.
@@ -123,7 +109,8 @@ def equal_variance_subsets(values: np.ndarray, chosen: np.ndarray, draws: int, s
     nearest, gap = np.zeros((draws, size), dtype=int), np.full(draws, np.inf)
     for _ in range(30):
         middle = (low + high) / 2
-        drawn = _largest(noise - middle[:, None] * distance, size)
+        keys = noise - middle[:, None] * distance
+        drawn = np.argpartition(-keys, size - 1, axis=1)[:, :size]
         excess = values[drawn].var(axis=1) - wanted
         better = np.abs(excess) < gap
         nearest[better], gap[better] = drawn[better], np.abs(excess[better])
@@ -131,21 +118,19 @@ def equal_variance_subsets(values: np.ndarray, chosen: np.ndarray, draws: int, s
     return nearest
 
 
-def _subsets(
-    items: pd.DataFrame, alike: Sequence[float], disputed: Sequence[float]
-) -> list[tuple[str, float, np.ndarray]]:
+def _subsets(items: pd.DataFrame) -> list[tuple[str, float, np.ndarray]]:
     means, entropy = items["mean"].to_numpy(), items["entropy"].to_numpy()
     subsets = [("all", float("nan"), np.ones(len(items), dtype=bool))]
-    subsets += [("alike", reach, within_fences(means, reach)) for reach in alike]
+    subsets += [("alike", reach, within_fences(means, reach)) for reach in ALIKE]
     ranks = stats.rankdata(-entropy, method="ordinal")
-    return subsets + [("disputed", share, ranks <= round(share * len(items))) for share in disputed]
+    return subsets + [("disputed", share, ranks <= round(share * len(items))) for share in DISPUTED]
 
 
-def _correlation(items: pd.DataFrame, chosen: np.ndarray, draws: int, seed: int) -> dict[str, float]:
+def _correlation(items: pd.DataFrame, chosen: np.ndarray, seed: int) -> dict[str, float]:
     means, scores = items["mean"].to_numpy(), items["score"].to_numpy()
     prompts = items["prompt"][chosen] if "prompt" in items else None
     rho = spearman(scores[chosen], means[chosen], groups=prompts, seed=seed)
-    drawn = equal_variance_subsets(means, chosen, draws, seed)
+    drawn = equal_variance_subsets(means, chosen, DRAWS, seed)
     random = rank_correlations(scores[drawn], means[drawn])
     extra = rho.value - random
     low, high = np.quantile(extra, [0.025, 0.975])
@@ -187,10 +172,6 @@ def _reliability(halves: np.ndarray) -> dict[str, float]:
     halved = max(0.0, float(np.nanmean(correlations)))
     reliability = 2 * halved / (1 + halved)
     return {"reliability": reliability, "ceiling": np.sqrt(reliability)}
-
-
-def _largest(keys: np.ndarray, size: int) -> np.ndarray:
-    return np.argpartition(-keys, size - 1, axis=1)[:, :size]
 
 
 def _checked(ratings: pd.DataFrame) -> pd.DataFrame:

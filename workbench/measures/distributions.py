@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import entr, rel_entr
 
 TOLERANCE = 1e-6
 Distance = Callable[[ArrayLike, ArrayLike], np.ndarray]
@@ -26,7 +27,7 @@ def jsd_nats(p: ArrayLike, q: ArrayLike) -> np.ndarray:
     """Jensen-Shannon divergence in nats, from 0 to ln 2: mean KL of both to their mean."""
     first, second, _ = _pair(p, q)
     middle = (first + second) / 2
-    return np.clip((_kl(first, middle) + _kl(second, middle)) / 2, 0, None)
+    return np.clip((rel_entr(first, middle) + rel_entr(second, middle)).sum(-1) / 2, 0, None)
 
 
 def jsd_bits(p: ArrayLike, q: ArrayLike) -> np.ndarray:
@@ -52,7 +53,7 @@ def kl_nats(p: ArrayLike, q: ArrayLike, epsilon: float = 1e-6) -> np.ndarray:
         np.where(there, side + epsilon, 0) / (1 + epsilon * there.sum(-1, keepdims=True))
         for side in (first, second)
     ]
-    return np.clip(_kl(*smooth), 0, None)
+    return np.clip(rel_entr(*smooth).sum(-1), 0, None)
 
 
 def wasserstein_share(p: ArrayLike, q: ArrayLike, codes: ArrayLike) -> np.ndarray:
@@ -80,8 +81,7 @@ def wasserstein_share(p: ArrayLike, q: ArrayLike, codes: ArrayLike) -> np.ndarra
 
 def entropy_nats(p: ArrayLike) -> np.ndarray:
     """Shannon entropy in nats."""
-    first, _, _ = _pair(p, p)
-    return -_kl(first, np.ones_like(first))
+    return entr(_pair(p, p)[0]).sum(-1)
 
 
 def entropy_ratio(model: ArrayLike, human: ArrayLike) -> np.ndarray:
@@ -146,7 +146,6 @@ def noise_floor(p: ArrayLike, n: ArrayLike, distance: Distance = jsd_nats) -> np
     Args:
         p: `[items, options]`.
         n: people behind each item; NaN, or fewer than 2, gives NaN.
-        distance: as in `MEASURES`.
 
     Returns:
         `[items]`, the mean over 200 pairs of halves.
@@ -192,9 +191,3 @@ def _pair(p: ArrayLike, q: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarra
         if side.size and ((side < 0).any() or np.abs(side.sum(-1) - 1).max() > TOLERANCE):
             raise ValueError("a distribution must hold shares of 0 or more that sum to one")
     return zeros[0], zeros[1], there
-
-
-def _kl(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Sum of p · ln(p / q), where 0 · ln 0 is 0; q is positive where p is."""
-    there = p > 0
-    return (p * np.log(np.where(there, p, 1) / np.where(there, q, 1))).sum(-1)

@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import gammaln
+from scipy import stats
 
 from workbench.measures.vocabulary import words
 
@@ -75,12 +75,5 @@ def rarefaction(counts: ArrayLike, k: ArrayLike) -> np.ndarray:
     """
     sizes, draws = np.asarray(counts, dtype=float), np.asarray(k, dtype=float)[..., None]
     n = sizes.sum()
-    with np.errstate(invalid="ignore"):
-        missed = np.exp(_log_choose(n - sizes, draws) - _log_choose(n, draws))
-    expected = (1 - np.where(n - sizes >= draws, missed, 0)).sum(axis=-1)
+    expected = (1 - stats.hypergeom.pmf(0, n, sizes, draws)).sum(axis=-1)
     return np.where(draws[..., 0] <= n, expected, np.nan)
-
-
-def _log_choose(n: ArrayLike, k: ArrayLike) -> np.ndarray:
-    n, k = np.asarray(n, dtype=float), np.asarray(k, dtype=float)
-    return gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)

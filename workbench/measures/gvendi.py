@@ -62,7 +62,6 @@ def vendi_interval(features: ArrayLike, seed: int = 0) -> Interval:
 
     Args:
         features: shape (n, d).
-        seed: of the splits.
 
     Returns:
         Bounds are NaN below 4 items.

@@ -5,7 +5,7 @@ none; its scores are NaN. Definitions: Eldan & Li 2023, arXiv 2305.07759, the pa
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,30 +84,13 @@ def novelty(texts: Sequence[str], corpus: Sequence[str], k: int = 4) -> np.ndarr
 
 
 def longest_copies(texts: Sequence[str], corpus: Sequence[str]) -> list[str]:
-    """The longest run of words of each text that stands verbatim in some corpus text ("" if none).
-
-    Lengthens runs word by word and keeps only the places where both sides still agree, so the work shrinks
-    with every step.
-    """
+    """The longest run of words of each text that stands verbatim in some corpus text ("" if none)."""
     numbered = number_words([*texts, *corpus])
-    tokens, row, left = numbered.word, numbered.row, numbered.left
-    of_texts = row < len(texts)
-    at, gram = np.arange(len(tokens)), tokens.copy()
+    row = numbered.row
     length, start = np.zeros(len(texts), dtype=int), np.zeros(len(texts), dtype=int)
-    k = 1
-    while True:
-        in_text = of_texts[at]
-        both = np.intersect1d(gram[in_text], gram[~in_text])
-        kept = np.isin(gram, both)
-        at, gram = at[kept], gram[kept]
-        copied = at[of_texts[at]]
-        if not len(copied):
-            break
+    for k, at in _shared_runs(numbered, numbered.word, row < len(texts)):
+        copied = at[row[at] < len(texts)]
         length[row[copied]], start[row[copied]] = k, copied
-        longer = left[at] > k
-        at, gram = at[longer], gram[longer]
-        gram = pd.factorize(gram * (tokens.max() + 1) + tokens[at + k])[0].astype(np.int64)
-        k += 1
     start -= np.searchsorted(row, np.arange(len(texts)))
     return [" ".join(words(text)[i : i + n]) for text, i, n in zip(texts, start, length, strict=True)]
 
@@ -132,13 +115,17 @@ def verbatim(texts: Sequence[str], models: Sequence, prompts: Sequence, k: int =
     prompt, names = pd.factorize(pd.Index(prompts))
     numbered = number_words(texts)
     grams = number_grams(numbered, k)
+    longest = np.zeros(len(names), dtype=int)
+    gram = prompt[numbered.row] * (numbered.word.max(initial=0) + 1) + numbered.word
+    for length, at in _shared_runs(numbered, gram, model[numbered.row]):
+        longest[prompt[numbered.row[at]]] = length
     shared = _in_two(prompt[grams.row] * grams.n_grams + grams.gram, model[grams.row])
     held = pd.Series(shared, dtype=float).groupby(grams.row).mean()
     return pd.DataFrame(
         {
             "prompt": names,
             "identical": _identical(texts, model, prompt, len(names)),
-            "longest": _longest_shared(numbered, model, prompt, len(names)),
+            "longest": longest,
             "shared": held.groupby(prompt[held.index]).mean().reindex(range(len(names))).to_numpy(),
         }
     )
@@ -151,30 +138,29 @@ def _identical(texts: Sequence[str], model: np.ndarray, prompt: np.ndarray, n_pr
     return np.bincount(prompt[both], minlength=n_prompts) > 0
 
 
-def _longest_shared(numbered: Words, model: np.ndarray, prompt: np.ndarray, n_prompts: int) -> np.ndarray:
-    """Lengthens runs word by word and keeps the places at which two models still agree."""
-    word, row, factor = numbered.word, numbered.row, numbered.word.max(initial=0) + 1
-    longest, at, length = np.zeros(n_prompts, dtype=int), np.arange(len(word)), 1
-    gram = prompt[row] * factor + word
-    while True:
-        kept = _in_two(gram, model[row[at]])
+def _shared_runs(texts: Words, key: np.ndarray, source: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """For each length the first words of the runs that stand in two sources, lengthened word by word.
+
+    Args:
+        texts: of all sources.
+        key: of each word; runs are equal if their first keys are, and the words that follow.
+        source: of each word, a number of 0 or more.
+    """
+    word, factor = texts.word, texts.word.max(initial=0) + 1
+    at, gram, length = np.arange(len(word)), key, 1
+    while (kept := _in_two(gram, source[at])).any():
         at, gram = at[kept], pd.factorize(gram[kept])[0]
-        if not len(at):
-            return longest
-        longest[prompt[row[at]]] = length
-        longer = numbered.left[at] > length
-        at, gram = at[longer], gram[longer]
-        gram = gram * factor + word[at + length]
+        yield length, at
+        longer = texts.left[at] > length
+        at = at[longer]
+        gram = gram[longer] * factor + word[at + length]
         length += 1
 
 
-def _in_two(keys: np.ndarray, model: np.ndarray) -> np.ndarray:
-    """For each place whether its key occurs with two models."""
-    key, unique = pd.factorize(keys)
-    low, high = np.full(len(unique), len(model) + model.max(initial=0)), np.full(len(unique), -1)
-    np.minimum.at(low, key, model)
-    np.maximum.at(high, key, model)
-    return (low < high)[key]
+def _in_two(keys: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """For each place whether its key occurs with two sources."""
+    sources = pd.Series(source.astype(int)).groupby(keys)
+    return (sources.transform("min") < sources.transform("max")).to_numpy()
 
 
 def contamination(texts: Sequence[str], corpus: Sequence[str], k: int) -> tuple[int, int]:

@@ -105,12 +105,19 @@ def compare(first: Tables, second: Tables, items: Sequence[str] = ()) -> Compare
     differences, identical = [], []
     for measure in next(iter(means.values())).columns:
         values = {
-            c: [_aligned([means[n] for n in s], c, measure, keys) for s in (first, second)] for c in common
+            condition: [
+                _aligned([means[name] for name in side], condition, measure, keys) for side in (first, second)
+            ]
+            for condition in common
         }
-        if all(_alike(*sides) for sides in values.values()):
+        if all(np.array_equal(a.mean(0), b.mean(0), equal_nan=True) for a, b in values.values()):
             identical.append(measure)
             continue
-        differences += [_difference(measure, c, *v) for c, v in values.items() if _has_pair(*v)]
+        differences += [
+            _difference(measure, condition, a, b)
+            for condition, (a, b) in values.items()
+            if not np.isnan(a.mean(0) - b.mean(0)).all()
+        ]
     left_out = dict.fromkeys(name for measures in conditions for name in measures if name not in common)
     label_texts = [
         f"{name}: {' → '.join(_values(side, name) for side in (first, second))}" for name in labels
@@ -214,21 +221,8 @@ def _aligned(runs: Sequence[pd.DataFrame], condition: str, measure: str, keys: p
     return np.stack([run[measure].loc[condition].reindex(keys).to_numpy() for run in runs])
 
 
-def _alike(first: np.ndarray, second: np.ndarray) -> bool:
-    return bool(np.array_equal(_over_runs(first), _over_runs(second), equal_nan=True))
-
-
-def _has_pair(first: np.ndarray, second: np.ndarray) -> bool:
-    return bool((~np.isnan(_over_runs(first) - _over_runs(second))).any())
-
-
-def _over_runs(values: np.ndarray) -> np.ndarray:
-    """Mean of each item over the runs; NaN unless every run has it."""
-    return values.mean(axis=0)
-
-
 def _difference(measure: str, condition: str, first: np.ndarray, second: np.ndarray) -> Difference:
-    a, b = _over_runs(first), _over_runs(second)
+    a, b = first.mean(0), second.mean(0)  # of items over runs: NaN unless every run has it
     both = ~np.isnan(a + b)
     runs = None
     if len(first) > 1 and len(second) > 1:

@@ -18,7 +18,6 @@ def ead(texts: Sequence[str], vocabulary: int = 50_257, longest: int = 5) -> flo
     V (1 − (1 − 1/V)^C). Falls less with the amount of text than distinct-k does.
 
     Args:
-        texts: one set.
         vocabulary: V; the published values take GPT-2's at every k (Kirk et al. 2024, arXiv 2310.06452).
         longest: largest k; NaN where no text has so many words.
 
@@ -28,10 +27,11 @@ def ead(texts: Sequence[str], vocabulary: int = 50_257, longest: int = 5) -> flo
     if vocabulary < 1:
         raise ValueError(f"a vocabulary of {vocabulary} is empty")
     values = []
-    for types, total in _sizes(texts, longest):
+    for grams in grams_up_to(number_words(texts), longest):
+        total = len(grams.gram) or np.nan
         with np.errstate(divide="ignore"):
             expected = -vocabulary * np.expm1(total * np.log1p(-1 / vocabulary))
-        values.append(types / expected)
+        values.append(grams.n_grams / expected)
     return float(np.mean(values))
 
 
@@ -62,11 +62,6 @@ def self_bleu(texts: Sequence[str]) -> float:
     brevity = np.minimum(0, 1 - _closest_others(lengths[held]) / lengths[held])
     scores = np.exp(brevity + logs[held] / orders[held])
     return float((scores * hits[held]).mean())
-
-
-def _sizes(texts: Sequence[str], longest: int) -> list[tuple[int, float]]:
-    """Different k-grams, and all of them (NaN for none), for k = 1 to `longest`."""
-    return [(grams.n_grams, len(grams.gram) or np.nan) for grams in grams_up_to(number_words(texts), longest)]
 
 
 def _clipped(grams: Grams) -> np.ndarray:

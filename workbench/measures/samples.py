@@ -38,9 +38,9 @@ def blocks(texts: Sequence[str], n_words: int, seed: int = 0) -> list[list[str]]
     block: list[str] = []
     room = n_words
     for i in np.random.default_rng(seed).permutation(len(texts)):
-        length = len(texts[i].split())
-        block.append(texts[i] if length <= room else _cut(texts[i], room))
-        room -= length
+        words = texts[i].split()
+        block.append(texts[i] if len(words) <= room else " ".join(words[:room]))
+        room -= len(words)
         if room <= 0:
             filled.append(block)
             block, room = [], n_words
@@ -55,9 +55,7 @@ def random_words(texts: Sequence[str], seed: int = 0) -> list[str]:
     Not a ceiling for embeddings: those look for topics, and shuffled texts are all about everything.
     """
     lengths = [len(text.split()) for text in texts]
-    pool = np.random.default_rng(seed).permutation(
-        np.array([word for text in texts for word in text.split()])
-    )
+    pool = np.random.default_rng(seed).permutation([word for text in texts for word in text.split()])
     ends = np.cumsum(lengths)
     return [" ".join(pool[end - length : end]) for length, end in zip(lengths, ends, strict=True)]
 
@@ -68,7 +66,3 @@ def duplicates(texts: Sequence[str]) -> list[str]:
         return []
     median = sorted(texts, key=lambda text: len(text.split()))[len(texts) // 2]
     return [median] * len(texts)
-
-
-def _cut(text: str, n_words: int) -> str:
-    return " ".join(text.split()[:n_words])

@@ -85,7 +85,6 @@ def mixing(
         vectors: shape (n, d).
         models: shape (n,), labels.
         prompts: shape (n,), labels; neighbours are sought among the answers to the same prompt.
-        nearest: values of N.
         seed: equally near answers (copies) are taken in random order.
 
     Returns:
@@ -118,7 +117,6 @@ def mixing_baselines(counts: Sequence[int], nearest: Sequence[int]) -> pd.DataFr
 
     Args:
         counts: answers of each model to one prompt.
-        nearest: values of N.
 
     Returns:
         Columns nearest, exchangeable (exact, hypergeometric), separated (the fewest models that can supply N

@@ -43,8 +43,6 @@ def bootstrap_mean(
         values: shape (n,), numbers or booleans.
         groups: shape (n,), labels; items of one group (a story's sentences, a prompt's samples) are
             drawn together, and `n` is then the number of groups.
-        seed: of the resampling.
-        n_resamples: bootstrap samples.
 
     Raises:
         ValueError: no value is left once NaN are dropped, or the lengths differ.
@@ -97,9 +95,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike) -> Interval:
     Raises:
         ValueError: the lengths differ, or no complete pair is left.
     """
-    a, b = _vector(first), _vector(second)
-    if len(a) != len(b):
-        raise ValueError(f"pairs need the same items on both sides, not {len(a)} and {len(b)}")
+    a, b = _pairs(first, second)
     return bootstrap_mean(a - b)
 
 
@@ -109,13 +105,8 @@ def wilson(successes: int, n: int) -> Interval:
     Raises:
         ValueError: there are no trials, or the successes do not fit them.
     """
-    if n < 1 or not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes of {n} trials is no proportion")
-    z = float(stats.norm.ppf(0.975))
-    share = successes / n
-    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-    return Interval(share, float(max(0.0, centre - half)), float(min(1.0, centre + half)), n)
+    bounds = stats.binomtest(successes, n).proportion_ci(method="wilson")
+    return Interval(successes / n, float(bounds.low), float(bounds.high), n)
 
 
 def spearman(x: ArrayLike, y: ArrayLike, *, groups: Sequence | None = None, seed: int = 0) -> Interval:
@@ -127,9 +118,7 @@ def spearman(x: ArrayLike, y: ArrayLike, *, groups: Sequence | None = None, seed
     Raises:
         ValueError: the lengths differ, or fewer than three complete pairs are left.
     """
-    a, b = _vector(x), _vector(y)
-    if len(a) != len(b) or (groups is not None and len(groups) != len(a)):
-        raise ValueError(f"pairs need the same items on both sides, not {len(a)} and {len(b)}")
+    a, b = _pairs(x, y, groups)
     complete = ~(np.isnan(a) | np.isnan(b))
     a, b = a[complete], b[complete]
     if len(a) < 3:
@@ -161,6 +150,13 @@ def _vector(values: ArrayLike) -> np.ndarray:
     if vector.ndim != 1:
         raise ValueError(f"values must be one-dimensional, not of shape {vector.shape}")
     return vector
+
+
+def _pairs(x: ArrayLike, y: ArrayLike, groups: Sequence | None = None) -> tuple[np.ndarray, np.ndarray]:
+    a, b = _vector(x), _vector(y)
+    if len(a) != len(b) or (groups is not None and len(groups) != len(a)):
+        raise ValueError(f"pairs need the same items on both sides, not {len(a)} and {len(b)}")
+    return a, b
 
 
 def _sums(values: ArrayLike, groups: Sequence | None) -> tuple[np.ndarray, np.ndarray]:

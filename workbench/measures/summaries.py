@@ -20,7 +20,6 @@ def summarise(
         by: columns that tell apart what is averaged.
         column: numbers or booleans.
         groups: column of labels; items of one group (a prompt's answers) are drawn together.
-        n_resamples: bootstrap samples.
 
     Returns:
         One row each in the order of the frame: the columns of `by`, then value, low, high, n (items or

@@ -9,10 +9,9 @@ spectrum but for zeros, and costs n d² + d³. On gradients of a proxy this is G
 `gvendi` says how far that number can be trusted and which examples it comes from.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import entr, logsumexp
 
 _TOLERANCE = 1e-5  # by which a matrix in single precision may miss its definition
 _CHUNK = 4096  # rows in double precision held at once
@@ -83,15 +82,13 @@ def vendi_from_eigenvalues(eigenvalues: ArrayLike, order: float = 1.0) -> float:
     total = spectrum.sum()
     if not abs(total - 1) <= 2 * _TOLERANCE:
         raise ValueError(f"eigenvalues must sum to one, not to {total:.6g}")
-    logs = np.log(spectrum[spectrum > 1e-12])
-    logs -= np.log(np.exp(logs).sum())
+    shares = spectrum[spectrum > 1e-12]
+    shares = shares / shares.sum()
     if order == 1:
-        return float(np.exp(-np.exp(logs) @ logs))
+        return float(np.exp(entr(shares).sum()))
     if np.isinf(order):
-        return float(np.exp(-logs.max()))
-    # The largest is taken out, for a high power of every eigenvalue would be zero.
-    power = order * logs.max() + np.log(np.exp(order * (logs - logs.max())).sum())
-    return float(np.exp(power / (1 - order)))
+        return float(1 / shares.max())
+    return float(np.exp(logsumexp(order * np.log(shares)) / (1 - order)))
 
 
 def second_moment(features: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
@@ -128,7 +125,7 @@ def _scaled(features: ArrayLike, weights: ArrayLike | None) -> tuple[np.ndarray,
     if rows.ndim != 2 or rows.size == 0:
         raise ValueError(f"features must be a table with rows and columns, not of shape {rows.shape}")
     with np.errstate(over="ignore"):
-        squares = np.concatenate([np.einsum("ij,ij->i", part, part) for part in _chunks(rows, float)])
+        squares = np.einsum("ij,ij->i", rows, rows, dtype=float)
     for wrong, what in ((~np.isfinite(squares), "hold NaN or infinity"), (squares == 0, "are zero")):
         if wrong.any():
             at = np.flatnonzero(wrong)
@@ -140,11 +137,6 @@ def _scaled(features: ArrayLike, weights: ArrayLike | None) -> tuple[np.ndarray,
     if shares.shape != (len(rows),) or not (shares >= 0).all() or abs(shares.sum() - 1) > _TOLERANCE:
         raise ValueError(f"weights must be {len(rows)} shares, none negative, that sum to one")
     return rows, np.sqrt(shares / shares.sum() / squares)
-
-
-def _chunks(rows: np.ndarray, dtype: type) -> Iterator[np.ndarray]:
-    for start in range(0, len(rows), _CHUNK):
-        yield rows[start : start + _CHUNK].astype(dtype, copy=False)
 
 
 def _gram(rows: np.ndarray, scales: np.ndarray, dtype: type) -> np.ndarray:

@@ -49,16 +49,12 @@ def _of_chain(chain: str) -> Iterator[Equation]:
         if None in trees or not isinstance(trees[0], ast.BinOp):
             continue
         try:
-            true = abs(_value(trees[0]) - _value(trees[1])) <= _slack(right)
+            decimals = re.fullmatch(r"-?[\d,]*\.(\d+)", right)
+            slack = Fraction(1, 2 * 10 ** len(decimals[1])) if decimals else 0
+            true = abs(_value(trees[0]) - _value(trees[1])) <= slack
         except ZeroDivisionError:
             true = False  # nothing equals x / 0
         yield Equation(left, right, true)
-
-
-def _slack(right: str) -> Fraction:
-    """Half a unit of the last decimal written; 0 of whole numbers and expressions."""
-    decimals = re.fullmatch(r"-?[\d,]*\.(\d+)", right)
-    return Fraction(1, 2 * 10 ** len(decimals[1])) if decimals else Fraction(0)
 
 
 def _tree(side: str) -> ast.expr | None:

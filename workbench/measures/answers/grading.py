@@ -85,15 +85,13 @@ def extract(given: object, answer_format: AnswerFormat = "cot") -> Answer:
 
 
 def grade(given: object, gold: str | int | float | Fraction, answer_format: AnswerFormat = "cot") -> Grade:
-    """The verdict on one solution, exact.
+    """The verdict on one solution, exact; `given` in its format is read as by `extract`.
 
     "25%" is right for 25 and for 0.25, "5 million" for 5 and for 5,000,000; units do not count. A gold of one
     letter, A to E, is compared with the letter given.
 
     Args:
-        given: see `extract`.
         gold: the right answer; of a whole solution what follows "####", or is boxed.
-        answer_format: see `extract`.
     """
     answer = extract(given, answer_format)
     if isinstance(gold, str) and (choice := re.fullmatch(r"\s*\(?([A-E])\)?\s*", gold)):

@@ -43,11 +43,9 @@ def grade_latex(
     when math-verify cannot read its gold either.
 
     Args:
-        given: completions.
         golds: right answers, in LaTeX or plain.
         answer_format: where the answer stands; see `grading.extract`.
         seconds: for one comparison, at most 60.
-        processes: workers.
 
     Raises:
         UserError: math-verify is needed and is not installed.

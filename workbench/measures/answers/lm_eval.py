@@ -36,7 +36,6 @@ def grade(completion: str, gold: str, rule: Rule = "flexible") -> Verdict:
     """The verdict of a rule: equal texts once "$", ",", case, a last "." and all up to "#### " are gone.
 
     Args:
-        completion: what the model wrote.
         gold: the right answer as the data has it, also a whole solution of GSM8K.
         rule: "strict" wants "#### N", "strict-cot" "The answer is N.", "flexible" any number.
 
