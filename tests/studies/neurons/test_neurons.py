@@ -386,7 +386,7 @@ def test_agreement_compares_with_the_token_after_the_strongest_trigger():
     assert found["neuron"].tolist() == [0, 1]  # the third fires at a text's last token
     assert found["agrees"].tolist() == [True, True]
     swapped = found.assign(follows=found["follows"].to_numpy()[::-1])
-    assert value_vectors.by_chance(found) == value_vectors.by_chance(swapped) == 0.5
+    assert results.by_chance(found) == results.by_chance(swapped) == 0.5
 
 
 def test_the_lens_ends_in_the_models_own_answer(pair, texts):

@@ -1,8 +1,8 @@
-"""What makes MLP neurons fire: every neuron's strongest contexts, found in one pass over stories.
+"""What makes MLP neurons fire: every neuron's strongest contexts, from one pass over stories.
 
 Eldan & Li 2023 (TinyStories, arXiv 2305.07759), the section on neurons, after Li et al. 2015 (arXiv
 1506.01066). A neuron is one coordinate of the MLP's hidden layer behind the activation (in a gated layer: the
-product). As published: the tokens at which each neuron is largest, beginning with the first two neurons of
+product). As published: the tokens at which a neuron is largest, beginning with the first two neurons of
 the last layer but one, since a neuron's number means nothing. Otherwise than published: a story counts once
 in a neuron's list, or one phrase would fill it; the gated neurons of Llama models may be strongest below
 zero, so both ends are listed; 600 stories are read and more, not 20; and what the paper saw by eye, `search`
@@ -143,12 +143,12 @@ class TopActivations:
 
     def _merge(self, side: int, layer: int, rows: Sequence[Tensor], texts: Tensor) -> None:
         """Lets the strongest token of each row, a whole text, compete with those that were kept."""
-        value, text, position = (kept[side, layer] for kept in (self.value, self.text, self.position))
+        value, text, position = (table[side, layer] for table in (self.value, self.text, self.position))
         best = torch.stack([-row.amin(0) if side else row.amax(0) for row in rows], 1)  # [neurons, rows]
         strongest, order = torch.cat([value, best], 1).topk(self.k)
         value.copy_(strongest)
-        for kept in (text, position):
-            kept.copy_(kept.gather(1, order.clamp(max=self.k - 1)))
+        for table in (text, position):
+            table.copy_(table.gather(1, order.clamp(max=self.k - 1)))
         entered = order >= self.k
         neurons, new = entered.nonzero()[:, 0], order[entered] - self.k
         text[entered], position[entered] = texts[new], _positions(rows, side, new, neurons)
@@ -157,9 +157,8 @@ class TopActivations:
         """Columns layer, neuron, side (top, bottom), rank, activation, text, position."""
         filled = (self.text >= 0).cpu().numpy()
         sides, layers, neurons, ranks = filled.nonzero()
-        value, text, position = (
-            kept.cpu().numpy()[filled] for kept in (self.value, self.text, self.position)
-        )
+        tables = (self.value, self.text, self.position)
+        value, text, position = (table.cpu().numpy()[filled] for table in tables)
         return pd.DataFrame(
             {
                 "layer": layers,
@@ -174,18 +173,18 @@ class TopActivations:
 
     def statistics(self) -> pd.DataFrame:
         """Columns layer, neuron, mean, sd, largest, smallest, above_zero (share of tokens)."""
-        mean, square, above = (self.moments / self.n_tokens).cpu().numpy()
+        mean, square, above = (self.moments / self.n_tokens).cpu()
         layers, neurons = np.indices(mean.shape)
         columns = {
             "layer": layers,
             "neuron": neurons,
             "mean": mean,
-            "sd": np.sqrt((square - mean**2).clip(min=0)),
-            "largest": self.value[0, ..., 0].cpu().numpy(),
-            "smallest": -self.value[1, ..., 0].cpu().numpy(),
+            "sd": (square - mean**2).clamp(min=0).sqrt(),
+            "largest": self.value[0, ..., 0].cpu(),
+            "smallest": -self.value[1, ..., 0].cpu(),
             "above_zero": above,
         }
-        return pd.DataFrame({name: column.ravel() for name, column in columns.items()})
+        return pd.DataFrame({name: np.ravel(column) for name, column in columns.items()})
 
 
 def _positions(rows: Sequence[Tensor], side: int, row: Tensor, neuron: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import ipywidgets
 import numpy as np
@@ -125,30 +124,30 @@ def _label_facts(question: str, answer: pd.Series, best: pd.Series) -> list[tupl
     return [(question, f"{auc(answer)}, p = {answer['p']:.2g} corrected{way}"), ("best label", said)]
 
 
-def neuron_map(known: Neurons, question: str, n: int, number: int, beginning: str) -> Atlas:
+def neuron_map(neurons: Neurons, question: str, n: int, number: int, beginning: str) -> Atlas:
     """In every layer the best n neurons for a label, the best for every kind of label, and any other one.
 
     Args:
-        known: about the model's neurons.
+        neurons: of the model.
         question: the label chosen first.
         n: neurons a layer.
         number: of the neuron that stands in the last column, unless it is among the others.
         beginning: a text that the model goes on with: as it is, with the neuron switched off, and turned up.
     """
-    layers, neurons = (int(known.statistics[name].max()) + 1 for name in ("layer", "neuron"))
+    n_layers, n_neurons = (int(neurons.statistics[name].max()) + 1 for name in ("layer", "neuron"))
     return Atlas(
-        lambda question, number, **_: _cells(known.surveyed, question, n, number),
-        known.card,
+        lambda question, number, **_: _cells(neurons.surveyed, question, n, number),
+        neurons.card,
         "A map of neurons",
         "Each row is a layer: first its best neurons for the question, then the best for every kind of "
         "label, last one of any number. Colour and shape: the kind of a neuron's best label, if its AUC is "
         f"{INTERPRETABLE:g} or more. Click one to see what makes it fire, what it writes, and what it does.",
-        rows=[f"layer {layer}" for layer in range(layers)],
+        rows=[f"layer {layer}" for layer in range(n_layers)],
         columns=[*(str(rank + 1) for rank in range(n)), *SHORT.values(), "№"],
         classes=CLASSES,
         size_name="AUC for the question",
-        question=menu(known.surveyed["label"], question),
-        number=ipywidgets.BoundedIntText(number, min=0, max=neurons - 1),
+        question=menu(neurons.surveyed["label"], question),
+        number=ipywidgets.BoundedIntText(number, min=0, max=n_neurons - 1),
         strength=ipywidgets.FloatSlider(1, min=-2, max=3, step=0.5, continuous_update=False),
         beginning=ipywidgets.Textarea(beginning, continuous_update=False),
     )
@@ -163,23 +162,22 @@ def _cells(surveyed: pd.DataFrame, question: str, n: int, number: int) -> list[C
         scores = layer[layer["label"] == question].set_index("unit")["confirm"]
         columns = dict(zip(scores.index[:n], range(n), strict=False))
         for column, group in enumerate(GROUPS, start=n):
-            left = layer[(layer["group"] == group) & ~layer["unit"].isin(list(columns))]
-            columns |= dict.fromkeys(left["unit"].head(1), column)
+            others = layer[(layer["group"] == group) & ~layer["unit"].isin(list(columns))]
+            columns |= dict.fromkeys(others["unit"].head(1), column)
         columns = {number: n + len(GROUPS)} | columns
         best = layer[layer["best"] & layer["unit"].isin(list(columns))].drop_duplicates("unit")
-        cells += [_cell(row, columns[row.unit], float(scores[row.unit])) for row in best.itertuples()]
+        for row in best.itertuples():
+            score = float(scores[row.unit])
+            group = row.group if row.confirm >= INTERPRETABLE else UNCLEAR
+            cells.append(
+                Cell(
+                    f"{row.layer}.{row.unit}",
+                    int(row.layer),
+                    columns[row.unit],
+                    f"L{row.layer} N{row.unit}",
+                    CLASSES.index(group),
+                    float(np.clip(2 * score - 1, 0, 1)),
+                    f"best label: {row.label}, AUC {row.confirm:.3f}; AUC for the question {score:.3f}",
+                )
+            )
     return cells
-
-
-def _cell(best: Any, column: int, score: float) -> Cell:
-    """The cell of a neuron: `best` is its best label's row, `score` its AUC for the question."""
-    group = best.group if best.confirm >= INTERPRETABLE else UNCLEAR
-    return Cell(
-        f"{best.layer}.{best.unit}",
-        int(best.layer),
-        column,
-        f"L{best.layer} N{best.unit}",
-        CLASSES.index(group),
-        float(np.clip(2 * score - 1, 0, 1)),
-        f"best label: {best.label}, AUC {best.confirm:.3f}; AUC for the question {score:.3f}",
-    )

@@ -5,8 +5,8 @@ import pandas as pd
 
 from workbench.claims import Claim
 from workbench.measures.statistics import Interval, bootstrap_difference
+from workbench.measures.summaries import summarise_shares
 from workbench.studies.neurons.search import DRAWS, INTERPRETABLE, best_labels, champions
-from workbench.studies.neurons.value_vectors import by_chance
 
 _MIXES = 5  # resamples of units for every resample of stories
 
@@ -37,6 +37,21 @@ def shares(surveyed: pd.DataFrame) -> pd.DataFrame:
         share = _interval(*share_draws(part, kind), len(best_labels(part, kind)))
         rows.append({"model": model, "kind": kind, **share.row()})
     return pd.DataFrame(rows)
+
+
+def agreement_by_layer(agreed: pd.DataFrame) -> pd.DataFrame:
+    """Share of agreeing neurons with Wilson's interval: columns layer, value, low, high, n, chance.
+
+    Chance is `by_chance` within the layer: frequent tokens agree by chance more often.
+    """
+    table = summarise_shares(agreed.sort_values("layer"), ["layer"], "agrees")
+    return table.assign(chance=[by_chance(part) for _, part in agreed.groupby("layer")])
+
+
+def by_chance(agreed: pd.DataFrame) -> float:
+    """The mean agreement of neurons' favourite tokens with the tokens that follow, paired at random."""
+    says, follows = (agreed[column].value_counts() for column in ("says", "follows"))
+    return float((says * follows).sum()) / len(agreed) ** 2
 
 
 def claims(surveyed: pd.DataFrame, agreed: pd.DataFrame, question: str, n_stories: int) -> list[Claim]:
@@ -77,7 +92,7 @@ def claims(surveyed: pd.DataFrame, agreed: pd.DataFrame, question: str, n_storie
 
 
 def _lead(best: pd.DataFrame, column: str, draws: str, n: int) -> Interval:
-    """How far the neuron is above the best control, which is found anew in every resample."""
+    """How far the neuron is above the best control, which is chosen anew in every resample."""
     controls = best.drop(index="neuron")
     value = best.loc["neuron", column] - controls[column].max()
     resampled = best.loc["neuron", draws] - np.stack(controls[draws].tolist()).max(0)

@@ -26,7 +26,6 @@ from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.measures.statistics import bootstrap_mean
-from workbench.measures.summaries import summarise_shares
 
 _ENTRIES = 1 << 26  # of neurons times vocabulary held at once
 Change = Literal["as it is", "off", "steered"]
@@ -86,23 +85,9 @@ def agreement(contexts: pd.DataFrame, written: pd.DataFrame, texts: LabelledToke
     rows = [texts.rows[text] for text in frame["text"]]
     following = zip(rows, frame["position"] + texts.first + 1, strict=True)
     frame["follows"] = [row[index] if index < len(row) else -1 for row, index in following]
-    frame = frame[frame["follows"] >= 0].assign(agrees=lambda kept: kept["says"] == kept["follows"])
-    return frame[["layer", "neuron", "says", "follows", "agrees"]].reset_index(drop=True)
-
-
-def agreement_by_layer(agreed: pd.DataFrame) -> pd.DataFrame:
-    """Share of agreeing neurons with Wilson's interval: columns layer, value, low, high, n, chance.
-
-    Chance is `by_chance` within the layer: frequent tokens agree by chance more often.
-    """
-    table = summarise_shares(agreed.sort_values("layer"), ["layer"], "agrees")
-    return table.assign(chance=[by_chance(part) for _, part in agreed.groupby("layer")])
-
-
-def by_chance(agreed: pd.DataFrame) -> float:
-    """The mean agreement of neurons' favourite tokens with the tokens that follow, paired at random."""
-    says, follows = (agreed[column].value_counts() for column in ("says", "follows"))
-    return float((says * follows).sum()) / len(agreed) ** 2
+    frame["agrees"] = frame["says"] == frame["follows"]
+    columns = ["layer", "neuron", "says", "follows", "agrees"]
+    return frame.loc[frame["follows"] >= 0, columns].reset_index(drop=True)
 
 
 # ------------------------------------------------------------------------------- layer by layer

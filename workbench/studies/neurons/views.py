@@ -13,7 +13,8 @@ from workbench.charts.view import Chart, MarkedText, Texts
 from workbench.corpora.labelled_tokens import LabelledTokens
 from workbench.corpora.stories.labels import Spans
 from workbench.studies.neurons.method import is_gated
-from workbench.studies.neurons.value_vectors import agreement_by_layer, token_text
+from workbench.studies.neurons.results import agreement_by_layer
+from workbench.studies.neurons.value_vectors import token_text
 
 BEFORE, AFTER = 22, 3  # characters of a line around the strongest token
 SHOWN_LABELS = (

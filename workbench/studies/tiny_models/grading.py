@@ -30,6 +30,7 @@ def beginnings(texts: Sequence[str], n: int, seed: int, fitted: Fitted) -> pd.Da
 
     Beginnings of more than half of a model's context are passed over, so that every model has room to go on.
     """
+    limits = [(tokenizer, context_length(model)) for model, tokenizer in fitted.values()]
     rows = []
     for item, text in enumerate(texts):
         if len(rows) == n:
@@ -37,18 +38,11 @@ def beginnings(texts: Sequence[str], n: int, seed: int, fitted: Fitted) -> pd.Da
         spaces = [index for index, letter in enumerate(text) if letter == " "]
         chosen = int(0.4 * len(spaces)) + Random(f"{seed}/{item}").randint(-3, 3)
         cut = spaces[min(max(0, chosen), len(spaces) - 1)] if spaces else 0
-        if cut and _fits(text[:cut], fitted):
+        if cut and all(2 * len(tokenizer(text[:cut]).input_ids) <= limit for tokenizer, limit in limits):
             rows.append({"item": item, "beginning": text[:cut], "ending": text[cut:]})
     if not rows:
         raise UserError("No held-out story can be cut into a beginning that fits the models' context.")
     return pd.DataFrame(rows)
-
-
-def _fits(beginning: str, fitted: Fitted) -> bool:
-    return all(
-        2 * len(tokenizer(beginning).input_ids) <= context_length(model)
-        for model, tokenizer in fitted.values()
-    )
 
 
 def complete(

@@ -24,8 +24,6 @@ from workbench.errors import UserError
 from workbench.studies.common.arms import run_arms
 
 Fitted = Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]]
-
-
 PAIR = ("deep", "wide")  # rungs of one size and two shapes; all others differ in size
 
 
@@ -105,20 +103,17 @@ def sizes(params: Any) -> Sizes:
     chosen = SIZES[params.profile]
     if params.n_tokens:
         chosen = replace(chosen, tokens=params.n_tokens)
-    shape = {"n_layers": params.depth, "hidden_size": params.width}
-    shaped = any(size is not None for size in shape.values())
+    shaped = params.depth is not None or params.width is not None
     if shaped and not is_ladder(params.model):
         raise UserError(
             f"width and depth shape a model that is trained here: leave them out with model={params.model}."
         )
-    if not shaped and params.model == "ladder":
+    if not shaped and (params.model == "ladder" or not is_ladder(params.model)):
         return chosen
     preset = "tiny:1M" if params.model == "ladder" else params.model
-    if not is_ladder(preset):
-        return chosen
     layers, width = models.SHAPES[preset]
     name = f"{params.depth or layers}x{params.width or width}" if shaped else preset.removeprefix("tiny:")
-    return replace(chosen, rungs=(Rung(name, preset, **shape),))
+    return replace(chosen, rungs=(Rung(name, preset, params.depth, params.width),))
 
 
 # ------------------------------------------------------------------------------- training
@@ -127,8 +122,7 @@ def split(stories: Sequence[str], seed: int, *, given: bool = False) -> tuple[li
 
     Nothing is trained when a model is `given`: then 400 are held out of few stories too, if there are 800.
     """
-    share = 400 / len(stories)
-    return hold_out(stories, min(0.5 if given else 0.05, share), seed)
+    return hold_out(stories, min(0.5 if given else 0.05, 400 / len(stories)), seed)
 
 
 def is_ladder(model: str) -> bool:
@@ -163,35 +157,41 @@ def fit_ladder(
         seed: of the weights and of the order of stories.
         log: called with model, step, tokens, loss, … by name.
     """
-    device = loading.pick_device(device)
-    configs = {
-        rung.name: models.config(
+    device, arms = loading.pick_device(device), {}
+    for rung in sizes.rungs:
+        config = models.config(
             rung.preset, len(tokenizer), architecture, rung.n_layers, rung.hidden_size, sizes.context
         )
-        for rung in sizes.rungs
-    }
-    work = {name: config.num_hidden_layers * config.hidden_size for name, config in configs.items()}
+        arms[rung.name] = (
+            config,
+            TrainConfig(
+                tokens=sizes.tokens,
+                batch_size=sizes.batch_size,
+                context=sizes.context,
+                learning_rate=3e-3 if config.hidden_size < 256 else 1e-3,
+                warmup=50,
+                seed=seed,
+            ),
+        )
     run_arms(
         folder,
-        sorted(work, key=lambda name: -work[name]),
+        sorted(arms, key=lambda name: -arms[name][0].num_hidden_layers * arms[name][0].hidden_size),
         None,
-        partial(train_arm, configs, tokenizer, list(training), list(held_out)[:50], sizes, device, seed),
+        partial(train_arm, arms, tokenizer, list(training), list(held_out)[:50], device),
         unit="token",
         total=sizes.tokens,
         device=device,
         log=lambda name, _, row: log(model=name, **row),
     )
-    return {name: loading.load(folder / name, device) for name in configs}
+    return {name: loading.load(folder / name, device) for name in arms}
 
 
 def train_arm(
-    configs: Mapping[str, PretrainedConfig],
+    arms: Mapping[str, tuple[PretrainedConfig, TrainConfig]],
     tokenizer: PreTrainedTokenizerFast,
     training: Sequence[str],
     held_out: Sequence[str],
-    sizes: Sizes,
     device: str,
-    seed: int,
     folder: Path,
     name: str,
     _: None,
@@ -199,18 +199,12 @@ def train_arm(
     log: Callable[[dict[str, float]], None],
 ) -> None:
     """Trains one model of the ladder into `folder`."""
+    config, settings = arms[name]
     train(
-        models.build(configs[name], seed).to(device),
+        models.build(config, settings.seed).to(device),
         tokenizer,
         training,
-        TrainConfig(
-            tokens=sizes.tokens,
-            batch_size=sizes.batch_size,
-            context=sizes.context,
-            learning_rate=3e-3 if configs[name].hidden_size < 256 else 1e-3,
-            warmup=50,
-            seed=seed,
-        ),
+        settings,
         held_out=held_out,
         folder=folder,
         log=lambda row: log({**row, "done": row["tokens"]}),
