@@ -101,8 +101,8 @@ def usable(texts: LabelledTokens) -> dict[str, int]:
     return {name: column for column, name in enumerate(texts.names) if counts[column] >= LEAST}
 
 
-def check_label(texts: LabelledTokens, label: str) -> None:
-    """Whether a label can be searched for.
+def check_label(texts: LabelledTokens, label: str) -> dict[str, int]:
+    """`usable`, if the label is among them.
 
     Raises:
         UserError: it is no label, or too few tokens of these texts have it.
@@ -110,9 +110,9 @@ def check_label(texts: LabelledTokens, label: str) -> None:
     labels = usable(texts)
     if label not in labels:
         reason = "too few tokens have it" if label in texts.names else "it is no label"
-        raise UserError(
-            f"'{label}' cannot be searched for, {reason}: there are {'; '.join(labels) or 'none'}."
-        )
+        known = "; ".join(labels) or "none"
+        raise UserError(f"'{label}' cannot be searched for, {reason}: there are {known}.")
+    return labels
 
 
 # ------------------------------------------------------------------------------- the survey
@@ -144,8 +144,7 @@ def survey(
     Raises:
         UserError: the question is no label that the texts have, or as `stream`.
     """
-    check_label(texts, question)
-    columns, frames = usable(texts), []
+    columns, frames = check_label(texts, question), []
     true, mixed = _halves(texts), _halves(texts, np.random.default_rng(seed))
     for layer, values in activations(model, texts):
         for kind in kinds:

@@ -103,9 +103,8 @@ def verbatim(completed: pd.DataFrame, training: Sequence[str], n: int = 5) -> pd
 
 def _equally_long(one: str, other: str) -> tuple[str, str]:
     """Both cut to the shorter one's number of words: overlap falls as texts grow."""
-    first, second = one.split(), other.split()
-    length = min(len(first), len(second))
-    return " ".join(first[:length]), " ".join(second[:length])
+    pairs = list(zip(one.split(), other.split(), strict=False))
+    return " ".join(first for first, _ in pairs), " ".join(second for _, second in pairs)
 
 
 def greedy_texts(fitted: Fitted) -> pd.DataFrame:
