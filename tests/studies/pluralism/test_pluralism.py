@@ -61,7 +61,7 @@ def sampler():
 @pytest.mark.parametrize("letters", [True, False])
 @torch.no_grad()
 def test_likelihoods_are_those_of_the_model_over_all_rotations(sampler, letters):
-    found = elicitation.from_logprobs(sampler, [OFTEN], letters)
+    reading = elicitation.from_logprobs(sampler, [OFTEN], letters)
     expected, mass = [], []
     for order in (("never", "always"), ("always", "never")):
         before = sampler.tokenizer(
@@ -71,23 +71,24 @@ def test_likelihoods_are_those_of_the_model_over_all_rotations(sampler, letters)
         scores = []
         for option in OFTEN.options:
             text = f" {ends[option] if letters else option}"
-            own = torch.tensor([sampler.tokenizer(text, add_special_tokens=False)["input_ids"]])
-            logits = sampler.model(torch.cat([before, own], 1)).logits.log_softmax(-1)
+            ids = torch.tensor([sampler.tokenizer(text, add_special_tokens=False)["input_ids"]])
+            logits = sampler.model(torch.cat([before, ids], 1)).logits.log_softmax(-1)
             scores.append(
-                sum(logits[0, before.shape[1] - 1 + i, own[0, i]] for i in range(own.shape[1])).exp()
+                sum(logits[0, before.shape[1] - 1 + i, ids[0, i]] for i in range(ids.shape[1])).exp()
             )
         mass.append(float(sum(scores)))
         expected.append(float(scores[0] / sum(scores)))
-    assert found.dist[0] == pytest.approx([np.mean(expected), 1 - np.mean(expected)], abs=1e-5)
-    assert found.valid[0] == pytest.approx(np.mean(mass), rel=1e-3)
-    assert found.order[0] == pytest.approx(abs(expected[0] - expected[1]) / 2, abs=1e-5)
+    assert reading["shares"][0] == pytest.approx([np.mean(expected), 1 - np.mean(expected)], abs=1e-5)
+    assert reading["valid"][0] == pytest.approx(np.mean(mass), rel=1e-3)
+    assert reading["order"][0] == pytest.approx(abs(expected[0] - expected[1]) / 2, abs=1e-5)
 
 
 def test_it_does_not_matter_where_the_options_begin(sampler):
     turned = replace(LUNCH, options=("bread", "fish pie", "soup"))
     for letters in (True, False):
         first, second = (
-            elicitation.from_logprobs(sampler, [each], letters).dist[0] for each in (LUNCH, turned)
+            np.array(elicitation.from_logprobs(sampler, [question], letters)["shares"][0])
+            for question in (LUNCH, turned)
         )
         assert first == pytest.approx(second[[2, 0, 1]], abs=1e-6)
         assert np.ptp(first) > 1e-3
@@ -95,17 +96,17 @@ def test_it_does_not_matter_where_the_options_begin(sampler):
 
 def test_samples_are_counted_evenly_over_the_rotations_and_what_is_no_answer_is_not():
     writer = Says(" soup.", "a fish pie, please", "I do not know", " Bread")
-    found, replies = elicitation.by_samples(writer, [LUNCH, OFTEN], k=12)
-    assert [len(each) for each in replies] == [12, 12]
-    assert found.dist[0] == pytest.approx([1 / 3, 1 / 3, 1 / 3])
-    assert found.valid.tolist() == [0.75, 0]
-    assert np.isnan(found.dist[1]).all()
+    reading = elicitation.by_samples(writer, [LUNCH, OFTEN], k=12)
+    assert reading["shares"][0] == pytest.approx([1 / 3, 1 / 3, 1 / 3])
+    assert reading["valid"].tolist() == [0.75, 0]
+    assert reading["shares"][1] is None
     assert Counter(writer.prompts).most_common(1)[0][1] == 1  # every rotation is asked once, for k / n each
+    assert list(map(len, elicitation.sample_replies(writer, [LUNCH, OFTEN], 12, 0))) == [12, 12]
     assert writer.prompts[0] == "Which lunch?\n- soup\n- bread\n- fish pie\nAnswer:"
 
 
 @pytest.mark.parametrize(
-    ("reply", "place"),
+    ("reply", "index"),
     [
         (" agree", 0),
         ("**Disagree.** It is too early.", 1),
@@ -117,8 +118,8 @@ def test_samples_are_counted_evenly_over_the_rotations_and_what_is_no_answer_is_
         ("", None),
     ],
 )
-def test_a_reply_is_the_option_that_it_begins_with_or_alone_names(reply, place):
-    assert elicitation.answer(reply, ["agree", "disagree"]) == place
+def test_a_reply_is_the_option_that_it_begins_with_or_alone_names(reply, index):
+    assert elicitation.answer(reply, ["agree", "disagree"]) == index
 
 
 @pytest.mark.parametrize(
@@ -133,30 +134,30 @@ def test_a_reply_is_the_option_that_it_begins_with_or_alone_names(reply, place):
     ],
 )
 def test_percentages_are_read_if_all_are_there_and_sum_to_a_hundred(reply, shares):
-    found = elicitation.percentages(reply, LUNCH.options)
-    assert found is None if shares is None else found == pytest.approx(shares)
+    stated = elicitation.percentages(reply, LUNCH.options)
+    assert stated is None if shares is None else stated == pytest.approx(shares)
 
 
 def test_stated_percentages_are_averaged_and_unread_replies_counted():
     writer = Says("soup: 60, bread: 40, fish pie: 0", "soup: 20, bread: 40, fish pie: 40", "never mind")
-    found = elicitation.verbalized(writer, [LUNCH])
-    assert found.dist[0] == pytest.approx((0.4, 0.4, 0.2))
-    assert found.valid[0] == pytest.approx(2 / 3)
+    reading = elicitation.verbalized(writer, [LUNCH])
+    assert reading["shares"][0] == pytest.approx((0.4, 0.4, 0.2))
+    assert reading["valid"][0] == pytest.approx(2 / 3)
 
 
 def test_an_instruct_model_is_asked_through_its_chat_template(sampler):
     template = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor %}<assistant>\n"
     sampler.tokenizer.chat_template, plain = template, sampler.tokenizer.chat_template
     try:
-        (prompt, _) = elicitation._listed(sampler, OFTEN)
-        found = elicitation.from_logprobs(sampler, [OFTEN], letters=True)
-        lesson = tuning._preference(sampler.tokenizer, tuning.Lesson("Q?", " yes", " no"))
+        (prompt, _) = elicitation._prompts(sampler, OFTEN)
+        reading = elicitation.from_logprobs(sampler, [OFTEN], letters=True)
+        row = tuning._trl_row(sampler.tokenizer, tuning.Preference("Q?", " yes", " no"))
     finally:
         sampler.tokenizer.chat_template = plain
     assert prompt == "<user>How often?\n- never\n- always<assistant>\nAnswer:"
-    assert found.dist[0].sum() == pytest.approx(1)
-    assert lesson["prompt"] == [{"role": "user", "content": "Q?"}]
-    assert lesson["rejected"] == [{"role": "assistant", "content": "\nAnswer: no"}]
+    assert sum(reading["shares"][0]) == pytest.approx(1)
+    assert row["prompt"] == [{"role": "user", "content": "Q?"}]
+    assert row["rejected"] == [{"role": "assistant", "content": "\nAnswer: no"}]
 
 
 # ------------------------------------------------------------------------------- distances and steering
@@ -181,10 +182,8 @@ def test_distances_are_to_everybody_or_to_a_group_and_leave_out_what_nobody_read
 
 
 def test_baselines_say_what_guessing_sampling_and_asking_again_are_worth():
-    found = method.baselines(
-        [OFTEN, replace(OFTEN, id="again", people=AnswerDistribution((0.75, 0.25), 50))], 30
-    )
-    means = found.groupby("readout")["jsd_nats"].agg(["mean", "size"])
+    again = replace(OFTEN, id="again", people=AnswerDistribution((0.75, 0.25), 50))
+    means = method.baselines([OFTEN, again], 30).groupby("readout")["jsd_nats"].agg(["mean", "size"])
     assert means.loc["equal shares", "mean"] == pytest.approx(0.033822, abs=1e-6)
     assert means.loc["one answer to all", "mean"] == pytest.approx(0.033822, abs=1e-4)
     assert means.loc["30 people", "mean"] == pytest.approx(1 / 240, rel=0.4)
@@ -192,10 +191,7 @@ def test_baselines_say_what_guessing_sampling_and_asking_again_are_worth():
 
 
 def test_a_readout_is_scored_against_guessing_on_the_questions_that_it_read():
-    sizes = replace(experiment.SIZES["tiny"], samples=4)
-    plan = SimpleNamespace(task=TASK, sizes=sizes)
-    equal = {each.id: [1 / len(each.options)] * len(each.options) for each in TASK.questions}
-    table = results.by_readout(asked(("lunch", None), ("often", equal["often"])), plan)
+    table = results.by_readout(asked(("lunch", None), ("often", [0.5, 0.5])), TASK.questions, 4)
     scores = table[table["measure"] == "simbench_score"].set_index("readout")
     assert scores.loc["texts", ["value", "unread"]].tolist() == [0, 1]  # it guesses what it read
 
@@ -203,15 +199,16 @@ def test_a_readout_is_scored_against_guessing_on_the_questions_that_it_read():
 def test_claims_of_what_no_question_tells_are_not_made():
     unanimous = replace(OFTEN, people=AnswerDistribution((1.0, 0.0)))  # whose entropy is 0: no ratio
     frame = asked(("often", [0.5, 0.5]), ("often", [0.9, 0.1])).assign(arm=[BEFORE, DPO], seed=0)
-    found = method.distances(frame, [unanimous]).assign(set=results.TUNED)
-    gains = method.steered(method.steering(frame, replace(TASK, groups=[])), ["arm", "seed"])
-    names = [claim.name for claim in results.claims(found, gains)]
+    measured = method.distances(frame, [unanimous]).assign(set=results.TUNED)
+    gains = method.steered(method.steering(frame, replace(TASK, groups=[])))
+    names = [claim.name for claim in results.claims(measured, gains)]
     assert names == ["majority-tuning-moves-away"]
 
 
 def test_naming_a_group_is_worth_what_it_brings_nearer():
     rows = {NOBODY: (0.5, 0.3, 0.2), "hill": (0.8, 0.1, 0.1), "sea": (0.9, 0.05, 0.05)}  # the sea is missed
     frame = pd.concat([asked(("lunch", list(row)), prompted=name) for name, row in rows.items()])
+    frame = frame.assign(arm=BEFORE, seed=0)
     gains = method.steered(method.steering(frame, TASK)).set_index("target")
     assert gains.loc["hill", "own_nats"] == 0
     assert gains.loc["hill", "gain_nats"] > 0 > gains.loc["sea", "gain_nats"]
@@ -229,12 +226,12 @@ def test_naming_a_group_is_worth_what_it_brings_nearer():
 
 
 # ------------------------------------------------------------------------------- what is tuned on
-def test_lessons_prefer_the_majority_and_the_control_draws_as_people_do():
-    rows = tuning.lessons([LUNCH, LEVEL], 600, 0)
+def test_preferences_are_for_the_majority_and_the_control_draws_as_people_do():
+    rows = tuning.preferences([LUNCH, LEVEL], 600, 0)
     assert {row.chosen for row in rows} == {" soup"}
     assert Counter(row.rejected for row in rows)[" bread"] == pytest.approx(360, abs=60)
     assert {row.prompt for row in rows} > {format_question(LUNCH.prompt, LUNCH.options, letters=False)}
-    drawn = Counter(row.chosen for row in tuning.lessons([LUNCH], 600, 0, drawn=True))
+    drawn = Counter(row.chosen for row in tuning.preferences([LUNCH], 600, 0, drawn=True))
     assert [drawn[f" {option}"] / 600 for option in LUNCH.options] == pytest.approx((0.5, 0.3, 0.2), abs=0.06)
     assert all(row.chosen != row.rejected for row in rows)
 
@@ -250,21 +247,22 @@ def test_half_of_the_questions_with_a_majority_are_tuned_on():
 
 
 def test_the_villages_are_tuned_in_wordings_that_are_not_those_of_the_test():
-    task = method.task(SimpleNamespace(**PARAMS), 10)
-    learnt = tuning.lesson_questions(task, {"pet"}, 0, embedded=True)
-    assert len(learnt) == populations.HELD_OUT
-    assert not {each.prompt for each in learnt} & {each.prompt for each in task.prompted()}
-    assert all(each.prompt.startswith("Somebody is asked: ") for each in learnt)
+    task = method.load_task("embedded", "", 10, 0)
+    questions = tuning.tuning_questions(task, {"pet"}, 0, embedded=True)
+    prompts = {question.prompt for question in questions}
+    assert len(prompts) == len(questions) == populations.HELD_OUT
+    assert not prompts & {question.prompt for question in task.prompted()}
+    assert all(prompt.startswith("Somebody is asked: ") for prompt in prompts)
 
 
 def test_preferences_raise_the_chosen_answer_above_the_rejected_one(sampler, tmp_path):
     loading.save(sampler.model, sampler.tokenizer, tmp_path / "base")
-    sizes = replace(experiment.SIZES["tiny"], tuning_steps=6, pairs=8, learning_rate=2e-3)
-    rows = tuning.lessons([LUNCH], 48, 0)
-    tuning.prefer(tmp_path / "dpo", str(tmp_path / "base"), rows, sizes, 0.1, 0, "cpu")
+    model, tokenizer = loading.load(tmp_path / "base", "cpu")
+    rows = tuning.preferences([LUNCH], 48, 0)
+    tuning.prefer(tmp_path / "dpo", model, tokenizer, rows, 8, 2e-3, 0.1, 0)
     tuned = TransformersSampler(*loading.load(tmp_path / "dpo", "cpu"))
     before, after = (
-        elicitation.from_logprobs(each, [LUNCH], letters=False).dist[0] for each in (sampler, tuned)
+        elicitation.from_logprobs(writer, [LUNCH], letters=False)["shares"][0] for writer in (sampler, tuned)
     )
     assert after[0] > before[0] + 0.1
 
@@ -308,26 +306,29 @@ def test_what_was_made_stays_and_what_is_missing_is_made_again(made):
 
 def test_results_claims_and_pictures_of_the_arms(made):
     folder, plan, (answers, replies) = made
-    found = results.table(answers, plan)
-    assert set(found["set"]) == {"tuned questions", "other questions", "chances"}
-    gains = results.steered_by_arm(answers, plan.task)
-    claims = results.claims(found, gains)
+    task, chances = plan.task, plan.chances.questions
+    distances = results.distances(answers, plan)
+    assert set(distances["set"]) == {"tuned questions", "other questions", "chances"}
+    steering = method.steering(answers, task)
+    gains = method.steered(steering)
+    claims = results.claims(distances, gains)
     assert len(claims) == 8
     assert all(claim.low <= claim.effect <= claim.high for claim in claims)
-    table = results.by_readout(experiment.read_before(folder, plan), plan)
+    before = experiment.read_before(folder, plan)
+    table = results.by_readout(before, task.questions, plan.sizes.samples)
     unread = table.drop_duplicates("readout").set_index("readout")["unread"]
     assert unread[["texts", "percentages", "equal shares"]].tolist() == [0, 6, 0]
-    shares = results.shares(answers, plan.task.questions)
-    held = results.covered(replies, plan.task, overton.by_embedding(plan.task.questions))
-    drawn = [views.people(plan.task), views.readouts(table), views.measures(table), views.beside(shares),
-             views.compare(shares), views.tuning(results.before_and_after(found)),
-             views.topics(results.by_topic(found, plan)),
-             views.chances(results.shares(answers, plan.chances.questions)),
-             views.drawn(results.drawn_chances(replies, plan)),
-             views.matrix(results.matrix(answers, plan.task)), views.steered(gains),
-             views.coverage(overton.summary(held), "embedding coverage"),
-             views.browser(replies, plan.task.questions)]  # fmt: skip
-    titles = {(each.view if hasattr(each, "view") else each).record["title"] for each in drawn}
+    shares = results.shares(answers, task.questions)
+    covered = overton.coverage(replies, task.questions, overton.by_embedding(task.questions))
+    drawn = [views.people(task), views.readouts(table), views.measures(table), views.beside(shares),
+             views.compare(shares), views.tuning(results.summary(distances, ["arm", "set"])),
+             views.topics(results.by_topic(distances, task.questions)),
+             views.chances(results.shares(answers, chances)),
+             views.drawn(results.drawn_chances(replies, chances)),
+             views.matrix(results.matrix(steering)), views.steered(gains),
+             views.coverage(overton.summary(covered), "embedding coverage"),
+             views.browser(replies, task.questions)]  # fmt: skip
+    titles = {(view.view if hasattr(view, "view") else view).record["title"] for view in drawn}
     assert len(titles) == len(drawn)
     assert {claim.view for claim in claims} <= titles
 
@@ -336,7 +337,8 @@ def test_drawn_chances_are_tested_like_dice(made):
     _, plan, _ = made
     fair, loaded = ["heads"] * 26 + ["tails"] * 24 + ["edge"] * 10, ["heads"] * 50
     rows = [("coin", fair, 0, BEFORE), ("coin", loaded, 0, DPO), ("die", ["seven"], 0, DPO)]
-    table = results.drawn_chances(pd.DataFrame(rows, columns=["id", "replies", "seed", "arm"]), plan)
+    replies = pd.DataFrame(rows, columns=["id", "replies", "seed", "arm"])
+    table = results.drawn_chances(replies, plan.chances.questions)
     first, second, third = table.to_dict("records")
     assert (first["replies"], first["valid"], first["yielded"]) == (60, pytest.approx(50 / 60), 2)
     assert first["chi_square"] == pytest.approx(0.08)
@@ -369,37 +371,42 @@ def test_questions_that_do_not_fit_are_left_out_and_told(sampler, tmp_path):
     path.write_text("\n".join(pd.Series(row).to_json() for row in rows))
     chosen = {"model": str(tmp_path / "model"), "questions": str(path), "tune": False}
     plan = experiment.plan(SimpleNamespace(**{**PARAMS, **chosen}))
-    assert [each.id for each in plan.task.questions] == ["a"]
+    assert [question.id for question in plan.task.questions] == ["a"]
     assert "1 questions are longer" in plan.task.notes[-1]
     assert plan.arms == (BEFORE,)
     answers, replies = experiment.train_all(tmp_path / "made", plan)
-    found = results.table(answers, plan)
-    assert results.claims(found, results.steered_by_arm(answers, plan.task)) == []
-    assert set(replies["id"]) == {"a", *(each.id for each in plan.chances.questions)}
+    gains = method.steered(method.steering(answers, plan.task))
+    assert results.claims(results.distances(answers, plan), gains) == []
+    assert set(replies["id"]) == {"a", *(question.id for question in plan.chances.questions)}
     path.write_text(pd.Series(rows[1]).to_json() + "\n")
     with pytest.raises(UserError, match="No question fits"):
         experiment.plan(SimpleNamespace(**{**PARAMS, **chosen}))
 
 
 # ------------------------------------------------------------------------------- Overton
+def sampled(**replies):
+    frame = pd.DataFrame({"id": list(replies), "replies": list(replies.values())})
+    return frame.assign(arm=BEFORE, seed=0)
+
+
 def test_coverage_counts_views_alike_and_by_those_who_hold_them():
     def holds(sentences, asked):
         return np.array([said.lower() == view.lower() for said, view in zip(sentences, asked, strict=True)])
 
-    replies = [["Soup", "soup\nFish pie"], []]
-    found = overton.coverage([LUNCH, OFTEN], replies, holds).set_index("id")
-    assert found["covered"].tolist() == pytest.approx([2 / 3, 0])
-    assert found["covered_weighted"].tolist() == pytest.approx([0.7, 0])
+    replies = sampled(lunch=["Soup", "soup\nFish pie"], often=[])
+    covered = overton.coverage(replies, [LUNCH, OFTEN], holds).set_index("id")
+    assert covered["covered"].tolist() == pytest.approx([2 / 3, 0])
+    assert covered["covered_weighted"].tolist() == pytest.approx([0.7, 0])
     seen = 1 - (1 - np.array(LUNCH.people.dist)) ** 2
-    assert found.loc["lunch", "expected"] == pytest.approx(seen.mean())
-    assert found.loc["often", "expected_weighted"] == 0
+    assert covered.loc["lunch", "expected"] == pytest.approx(seen.mean())
+    assert covered.loc["often", "expected_weighted"] == 0
 
 
 def test_embedding_coverage_tells_options_apart():
     questions = populations.population(0)
-    replies = [list(each.options[:2]) for each in questions]
-    found = overton.coverage(questions, replies, overton.by_embedding(questions))
-    more = found["covered"].to_numpy() - [2 / len(each.options) for each in questions]
+    replies = sampled(**{question.id: list(question.options[:2]) for question in questions})
+    covered = overton.coverage(replies, questions, overton.by_embedding(questions))
+    more = covered["covered"].to_numpy() - [2 / len(question.options) for question in questions]
     assert more.min() > -1e-9  # what was said is found
     assert more.mean() < 0.1  # by its threshold, one in twenty pairs of different views is taken for alike
 
@@ -427,11 +434,11 @@ def test_entailment_is_the_probability_of_its_label_whatever_the_batch(judge):
         ["soup is good", "soup", "bread is good is good"],
         ["soup", "soup is good", "bread"],
     )
-    found = model.scores(premises, hypotheses)
-    assert found == pytest.approx(model.scores(premises, hypotheses, batch_size=1), abs=1e-5)
+    scores = model.scores(premises, hypotheses)
+    assert scores == pytest.approx(model.scores(premises, hypotheses, batch_size=1), abs=1e-5)
     inputs = model.tokenizer("soup is good", "soup", return_tensors="pt")
-    assert found[0] == pytest.approx(float(model.model(**inputs).logits.softmax(-1)[0, 2]), abs=1e-5)
-    assert abs(found[0] - found[1]) > 1e-3  # which is the premise matters
+    assert scores[0] == pytest.approx(float(model.model(**inputs).logits.softmax(-1)[0, 2]), abs=1e-5)
+    assert abs(scores[0] - scores[1]) > 1e-3  # which is the premise matters
 
 
 def test_a_model_without_entailment_is_refused(judge, tmp_path):

@@ -9,41 +9,52 @@ from typing import Any
 import pandas as pd
 
 from workbench.corpora import populations
+from workbench.engine import loading
 from workbench.engine.sampling import load
 from workbench.engine.sampling.sampler import Sampler
 from workbench.errors import UserError
 from workbench.files import cached_table
-from workbench.studies.common.arms import arm_folder, collect, run_arms
-from workbench.studies.pluralism import method
-from workbench.studies.pluralism.elicitation import by_samples, readable
-from workbench.studies.pluralism.method import NOBODY, Task, ask
-from workbench.studies.pluralism.tuning import (
-    Sizes,
-    imitate,
-    lesson_questions,
-    lessons,
-    prefer,
-    pretrain,
-    tuned_on,
-)
+from workbench.studies.common.arms import collect, run_arms
+from workbench.studies.pluralism import tuning
+from workbench.studies.pluralism.elicitation import best_readout, readable, readouts, sample_replies
+from workbench.studies.pluralism.method import NOBODY, Task, ask, load_task
 
 BEFORE, DPO, SFT, DRAWN = "before", "DPO majority", "SFT majority", "SFT drawn"
 ARMS = (BEFORE, DPO, SFT, DRAWN)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much is learnt and asked.
+
+    Attributes:
+        preset: shape of the embedded model.
+        steps: of its training on the villages' texts.
+        batch_size: rows of `tuning.CONTEXT` tokens a step.
+        tuning_steps: of each tuning, `pairs` questions a step.
+        pairs: see there.
+        learning_rate: of the tuning, the highest.
+        seeds: models.
+        samples: answers drawn for each question, about.
+        questions: read from a file at most.
+    """
+
+    preset: str
+    steps: int
+    batch_size: int
+    tuning_steps: int
+    pairs: int
+    learning_rate: float
+    seeds: int
+    samples: int
+    questions: int
+
+
 SIZES = {
     "tiny": Sizes("tiny:0.3M", 500, 16, 40, 16, 5e-4, 2, 24, 60),
     "small": Sizes("tiny:1M", 3_000, 32, 100, 32, 3e-4, 4, 60, 300),
     "paper": Sizes("tiny:8M", 10_000, 64, 1_000, 64, 1e-5, 4, 120, 2_000),
 }
-
-
-def sizes(params: Any) -> Sizes:
-    """The profile's sizes; `tuning_rate`, `tuning_steps`, `samples` and `limit` replace what they name."""
-    named = {"learning_rate": params.tuning_rate, "tuning_steps": params.tuning_steps,
-             "samples": params.samples, "questions": params.limit}  # fmt: skip
-    given = {name: value for name, value in named.items() if value is not None}
-    if min(given.values(), default=1) <= 0:
-        raise UserError("tuning_rate, tuning_steps, samples and limit must be above 0.")
-    return replace(SIZES[params.profile], **given)
 
 
 @dataclass(frozen=True)
@@ -60,56 +71,62 @@ class Plan:
     seed: int
 
     @property
+    def embedded(self) -> bool:
+        """Whether the model is trained here, on the villages."""
+        return self.model == "embedded"
+
+    @property
     def tuned(self) -> set[str]:
         """Ids of the questions that are tuned on."""
-        return tuned_on(self.task.questions, self.seed) if len(self.arms) > 1 else set()
+        return tuning.tuned_on(self.task.questions, self.seed) if len(self.arms) > 1 else set()
 
 
 def plan(params: Any) -> Plan:
-    """The plan that the notebook's parameters make; questions too long for a given model are left out.
+    """The plan that the notebook's parameters make.
+
+    `tuning_rate`, `tuning_steps`, `samples` and `limit` replace what they name in the profile's sizes;
+    questions too long for a given model are left out.
 
     Raises:
-        UserError: model and questions do not go together, or no question is left.
+        UserError: one of these is not above 0, model and questions do not go together, or no question fits.
     """
-    chosen, embedded = sizes(params), params.model == "embedded"
+    fields = {"learning_rate": params.tuning_rate, "tuning_steps": params.tuning_steps,
+              "samples": params.samples, "questions": params.limit}  # fmt: skip
+    given = {name: value for name, value in fields.items() if value is not None}
+    if min(given.values(), default=1) <= 0:
+        raise UserError("tuning_rate, tuning_steps, samples and limit must be above 0.")
+    sizes, embedded = replace(SIZES[params.profile], **given), params.model == "embedded"
     if embedded and params.questions != "embedded":
         raise UserError("The embedded model knows the villages only: name a model for questions of a file.")
-    task = method.task(params, chosen.questions)
+    task = load_task(params.questions, params.persona, sizes.questions, params.seed)
     if not embedded:
         sampler = load.sampler(params.model, params.device)
         if params.tune and not sampler.logprobs:
             raise UserError(f"{params.model} cannot be tuned from here: set tune to False, or give a folder.")
         task = _fitting(task, sampler)
-    if not (embedded or params.tune):
-        chosen = replace(chosen, seeds=1)
-    arms = ARMS if params.tune else ARMS[:1]
-    chances = Task(populations.truths(), [], "", "", [])
-    return Plan(task, chances, chosen, arms, params.model, params.beta, params.device, params.seed)
+        sizes = sizes if params.tune else replace(sizes, seeds=1)
+    arms, chances = ARMS if params.tune else ARMS[:1], Task(populations.truths())
+    return Plan(task, chances, sizes, arms, params.model, params.beta, params.device, params.seed)
 
 
 def _fitting(task: Task, sampler: Sampler) -> Task:
-    kept = [
-        each for each in task.questions
-        if all(readable(sampler, task.prompted(group, [each])[0]) for group in [NOBODY, *task.groups])
-    ]  # fmt: skip
-    left_out = len(task.questions) - len(kept)
+    """The questions that fit into the model's context, whoever is asked."""
+    prompted = [task.prompted(group) for group in (NOBODY, *task.groups)]
+    fits = [
+        all(readable(sampler, question) for question in versions) for versions in zip(*prompted, strict=True)
+    ]
+    kept = [question for question, fit in zip(task.questions, fits, strict=True) if fit]
     if not kept:
         raise UserError("No question fits into the model's context: take shorter questions or another model.")
+    left_out = len(task.questions) - len(kept)
     notes = [f"{left_out:,} questions are longer than the model's context and left out"] if left_out else []
     return replace(task, questions=kept, notes=[*task.notes, *notes])
 
 
-def source(folder: Path, plan: Plan, arm: str = BEFORE, seed: int = 0) -> str:
-    """Where the model of an arm is, once `train_all` has made it."""
-    if arm == BEFORE:
-        return str(folder / f"seed-{seed}" / "base") if plan.model == "embedded" else plan.model
-    return str(arm_folder(folder, arm, seed) / "model")
-
-
 def read_before(folder: Path, plan: Plan) -> pd.DataFrame:
-    """The model before tuning, of the first seed, by every read-out: the columns of `pluralism.ask`."""
-    sampler = load.sampler(source(folder, plan), plan.device)
-    return ask(sampler, plan.task, method.every_readout(sampler, plan.sizes.samples, plan.seed))
+    """The model before tuning, of the first seed, by every read-out: the columns of `method.ask`."""
+    sampler = load.sampler(_before(folder, plan, 0), plan.device)
+    return ask(readouts(sampler, plan.sizes.samples, plan.seed), plan.task)
 
 
 def train_all(folder: Path, plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -118,19 +135,12 @@ def train_all(folder: Path, plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
     Seeds are shared out between the processor's cores; what is done stays in `folder`.
 
     Returns:
-        Distributions, with the columns of `pluralism.ask`, seed and arm; and sampled replies: columns id,
+        Distributions, with the columns of `method.ask`, seed and arm; and sampled replies: columns id,
         replies (list), seed, arm.
     """
-    seeds = range(plan.sizes.seeds)
-    run_arms(
-        folder,
-        plan.arms,
-        seeds,
-        partial(train_arm, plan, folder),
-        unit="model",
-        together=plan.arms,
-        processes=None if plan.model == "embedded" else 1,
-    )
+    seeds, train = range(plan.sizes.seeds), partial(train_arm, plan, folder)
+    processes = None if plan.embedded else 1
+    run_arms(folder, plan.arms, seeds, train, unit="model", together=plan.arms, processes=processes)
     return collect(folder, plan.arms, seeds, "answers"), collect(folder, plan.arms, seeds, "replies")
 
 
@@ -144,35 +154,41 @@ def train_arm(
     log: Callable[[dict[str, float]], None],
 ) -> None:
     """One arm: is tuned, if it is, and answers; the model before all tuning is in `root`."""
-    before = source(root, plan, BEFORE, seed)
+    sizes, model = plan.sizes, _before(root, plan, seed)
     if arm != BEFORE:
-        _tune(folder / "model", before, plan, arm, seed)
-    elif plan.model == "embedded":
-        pretrain(Path(before), plan.sizes, plan.seed, plan.seed + seed)
-    model = before if arm == BEFORE else str(folder / "model")
-    cached_table(folder / "answers.parquet", partial(_answers, model, plan, seed))
-    cached_table(folder / "replies.parquet", partial(_replies, model, plan, seed))
+        _tune(folder / "model", model, plan, arm, seed)
+        model = str(folder / "model")
+    elif plan.embedded:
+        tuning.pretrain(Path(model), sizes.preset, sizes.steps, sizes.batch_size, plan.seed, plan.seed + seed)
+    sampler = load.sampler(model, plan.device)
+    questions = [*plan.task.prompted(), *plan.chances.questions]
+
+    def answers() -> pd.DataFrame:
+        readout = best_readout(sampler, sizes.samples, seed)
+        asked = [ask(readout, plan.task, [NOBODY, *plan.task.groups]), ask(readout, plan.chances)]
+        return pd.concat(asked, ignore_index=True)
+
+    def replies() -> pd.DataFrame:
+        sampled = sample_replies(sampler, questions, sizes.samples, seed)
+        return pd.DataFrame({"id": [question.id for question in questions], "replies": sampled})
+
+    cached_table(folder / "answers.parquet", answers)
+    cached_table(folder / "replies.parquet", replies)
+
+
+def _before(folder: Path, plan: Plan, seed: int) -> str:
+    """Where the model before all tuning is, or will be."""
+    return str(folder / f"seed-{seed}" / "base") if plan.embedded else plan.model
 
 
 def _tune(folder: Path, before: str, plan: Plan, arm: str, seed: int) -> None:
-    questions = lesson_questions(plan.task, plan.tuned, plan.seed, plan.model == "embedded")
+    questions = tuning.tuning_questions(plan.task, plan.tuned, plan.seed, plan.embedded)
     n = plan.sizes.pairs * plan.sizes.tuning_steps
-    rows = lessons(questions, n, plan.seed + seed, drawn=arm == DRAWN)
+    rows = tuning.preferences(questions, n, plan.seed + seed, drawn=arm == DRAWN)
+    model, tokenizer = loading.load(before, plan.device)
     if arm == DPO:
-        prefer(folder, before, rows, plan.sizes, plan.beta, seed, plan.device)
+        tuning.prefer(
+            folder, model, tokenizer, rows, plan.sizes.pairs, plan.sizes.learning_rate, plan.beta, seed
+        )
     else:
-        imitate(folder, before, rows, plan.sizes, seed, plan.device)
-
-
-def _answers(where: str, plan: Plan, seed: int) -> pd.DataFrame:
-    sampler = load.sampler(where, plan.device)
-    how = method.best_readout(sampler, plan.sizes.samples, seed)
-    asked = [ask(sampler, plan.task, how, [NOBODY, *plan.task.groups]), ask(sampler, plan.chances, how)]
-    return pd.concat(asked, ignore_index=True)
-
-
-def _replies(where: str, plan: Plan, seed: int) -> pd.DataFrame:
-    sampler = load.sampler(where, plan.device)
-    questions = [*plan.task.prompted(), *plan.chances.questions]
-    _, replies = by_samples(sampler, questions, plan.sizes.samples, seed)
-    return pd.DataFrame({"id": [each.id for each in questions], "replies": replies})
+        tuning.imitate(folder, model, tokenizer, rows, plan.sizes.pairs, plan.sizes.learning_rate, seed)
