@@ -61,19 +61,19 @@ def measured(pattern, text):
 
 
 def test_a_uniform_head_has_full_entropy_and_looks_half_way_back():
-    found = measured(patterns("uniform"), text_of(range(LENGTH)))
+    measures = measured(patterns("uniform"), text_of(range(LENGTH)))
     queries = np.arange(1, LENGTH)
-    assert found["normalised_entropy"] == pytest.approx(1, abs=1e-5)
-    assert found["distance"] == pytest.approx((queries / 2).mean(), rel=1e-5)
-    assert found["relative_distance"] == pytest.approx(0.5, rel=1e-5)
-    assert found["effective_tokens"] == pytest.approx((queries + 1).mean(), rel=1e-5)
+    assert measures["normalised_entropy"] == pytest.approx(1, abs=1e-5)
+    assert measures["distance"] == pytest.approx((queries / 2).mean(), rel=1e-5)
+    assert measures["relative_distance"] == pytest.approx(0.5, rel=1e-5)
+    assert measures["effective_tokens"] == pytest.approx((queries + 1).mean(), rel=1e-5)
 
 
 def test_a_previous_token_head_is_told_by_its_offset():
     pattern, text = patterns("previous"), text_of(range(LENGTH))
-    found = measured(pattern, text)
-    assert found["distance"] == found["previous_token"] == pytest.approx(1)
-    assert found["previous_token_mul"] == pytest.approx((LENGTH - 1) / LENGTH)
+    measures = measured(pattern, text)
+    assert measures["distance"] == measures["previous_token"] == pytest.approx(1)
+    assert measures["previous_token_mul"] == pytest.approx((LENGTH - 1) / LENGTH)
     fit = OffsetFit(1, 1, LENGTH, pattern.device)
     fit.add(pattern, text, 0)
     fit.finish()
@@ -87,11 +87,11 @@ def test_a_previous_token_head_is_told_by_its_offset():
 
 def test_a_sink_is_found_and_left_out_of_distance_without_the_first_token():
     mixed = 0.5 * patterns("first") + 0.5 * patterns("previous")
-    found = measured(mixed, text_of(range(LENGTH)))
+    measures = measured(mixed, text_of(range(LENGTH)))
     rows = np.arange(1, LENGTH)
-    assert found["first_token"] == pytest.approx(np.where(rows == 1, 1, 0.5).mean(), rel=1e-5)
-    assert found["distance"] > 8
-    assert found["distance_without_first"] == pytest.approx((LENGTH - 2) / (LENGTH - 1), rel=1e-4)
+    assert measures["first_token"] == pytest.approx(np.where(rows == 1, 1, 0.5).mean(), rel=1e-5)
+    assert measures["distance"] > 8
+    assert measures["distance_without_first"] == pytest.approx((LENGTH - 2) / (LENGTH - 1), rel=1e-4)
 
 
 def test_every_measure_equals_a_plain_loop():
@@ -99,33 +99,33 @@ def test_every_measure_equals_a_plain_loop():
     ids = [0, *rng.integers(1, 12, LENGTH - 1)]
     entities = [False, *(rng.random(LENGTH - 1) < 0.3)]
     pattern = patterns("random")
-    found, a = measured(pattern, text_of(ids, entities)), pattern[0, 0].double().numpy()
-    wanted = {"distance": [], "entropy": [], "duplicate": [], "induction": [], "name_lift": [], "self": []}
+    measures, a = measured(pattern, text_of(ids, entities)), pattern[0, 0].double().numpy()
+    expected = {"distance": [], "entropy": [], "duplicate": [], "induction": [], "name_lift": [], "self": []}
     for q in range(1, LENGTH):
-        wanted["distance"].append(sum(a[q, k] * (q - k) for k in range(q + 1)))
-        wanted["entropy"].append(-sum(a[q, k] * math.log(a[q, k]) for k in range(q + 1)))
-        wanted["self"].append(a[q, q])
+        expected["distance"].append(sum(a[q, k] * (q - k) for k in range(q + 1)))
+        expected["entropy"].append(-sum(a[q, k] * math.log(a[q, k]) for k in range(q + 1)))
+        expected["self"].append(a[q, q])
         if same := [k for k in range(1, q) if ids[k] == ids[q]]:
-            wanted["duplicate"].append(sum(a[q, k] for k in same))
+            expected["duplicate"].append(sum(a[q, k] for k in same))
         if after := [k for k in range(2, q + 1) if ids[k - 1] == ids[q]]:
-            wanted["induction"].append(sum(a[q, k] for k in after))
+            expected["induction"].append(sum(a[q, k] for k in after))
         far = range(1, q - NEAR)
         if on := [k for k in far if entities[k]]:
             share = sum(a[q, k] for k in on) / sum(a[q, k] for k in far)
-            wanted["name_lift"].append(share / (len(on) / len(far)))
-    for name, values in wanted.items():
-        assert found[name] == pytest.approx(np.mean(values), rel=1e-4), name
+            expected["name_lift"].append(share / (len(on) / len(far)))
+    for name, values in expected.items():
+        assert measures[name] == pytest.approx(np.mean(values), rel=1e-4), name
 
 
 def test_offset_sums_equal_a_plain_loop():
     pattern = torch.cat([patterns("random"), patterns("uniform")], 1)
     weights = torch.rand(1, 2, 3, LENGTH)
-    found = offset_sums(pattern, weights)
+    sums = offset_sums(pattern, weights)
     for head in range(2):
         for offset in (0, 1, 7, LENGTH - 2, LENGTH - 1):
             rows = [q for q in range(1, LENGTH) if q - offset >= 1]
-            wanted = sum(weights[0, head, 2, q] * pattern[0, head, q, q - offset] for q in rows)
-            assert found[0, head, 2, offset] == pytest.approx(float(wanted), abs=1e-5)
+            expected = sum(weights[0, head, 2, q] * pattern[0, head, q, q - offset] for q in rows)
+            assert sums[0, head, 2, offset] == pytest.approx(float(expected), abs=1e-5)
 
 
 def test_the_share_explained_by_offset_equals_its_definition():
@@ -162,7 +162,7 @@ def test_the_share_explained_by_offset_equals_its_definition():
 
 
 def test_padding_changes_no_measure():
-    ids = torch.tensor([[0, *(1 + place % 11 for place in range(1, LENGTH)), *([0] * 9)]])
+    ids = torch.tensor([[0, *(1 + position % 11 for position in range(1, LENGTH)), *([0] * 9)]])
     long = torch.zeros(1, 1, LENGTH + 9, LENGTH + 9)
     long[..., :LENGTH, :LENGTH] = patterns("random")
     long[..., LENGTH:, :] = patterns("uniform", LENGTH + 9)[..., LENGTH:, :]
@@ -210,10 +210,10 @@ def test_the_streamed_measures_equal_those_of_each_text_alone(pair, texts, measu
         text = describe(torch.tensor([row]), torch.tensor([len(row)]), names, nouns)
         a, b = measure(values["pattern.1"], entropies(values["pattern.1"]), text)
         over, under = over + a[0].double(), under + b[0].double()
-    wanted = dict(zip(MEASURES, (over / under)[1].tolist(), strict=True))
-    found = table[(table["layer"] == 1) & (table["head"] == 1)].set_index("measure")["value"]
+    expected = dict(zip(MEASURES, (over / under)[1].tolist(), strict=True))
+    measures = table[(table["layer"] == 1) & (table["head"] == 1)].set_index("measure")["value"]
     for name in MEASURES:
-        assert found[name] == pytest.approx(wanted[name], rel=1e-3), name
+        assert measures[name] == pytest.approx(expected[name], rel=1e-3), name
 
 
 def test_every_measure_has_an_interval_about_its_value_and_a_count_of_texts(measured_heads):
@@ -266,15 +266,16 @@ def test_the_heads_of_an_untrained_alibi_model_look_back_as_far_as_their_slopes_
 
 def test_a_swapped_name_moves_content_heads_only(pair, texts):
     swaps = name_swap.swap_names(pair[1], texts.texts, 5, seed=0)
-    for before, after, places in swaps:
-        assert [place for place, (a, b) in enumerate(zip(before, after, strict=True)) if a != b] == places
+    for before, after, positions in swaps:
+        differs = np.array(before) != np.array(after)
+        assert differs.nonzero()[0].tolist() == positions
     positional = models.build(pair[0].config, seed=1)
     for layer in positional.model.layers:
         layer.self_attn.k_proj.weight.data.zero_()  # all scores equal: what stands there cannot matter
-    found = name_swap.swap_test(positional, pair[1], texts, 5, seed=0)
-    assert found["value"].min() > 0.999
-    found = name_swap.swap_test(pair[0], pair[1], texts, 5, seed=0)
-    assert found["value"].min() < 0.999
+    swapped = name_swap.swap_test(positional, pair[1], texts, 5, seed=0)
+    assert swapped["value"].min() > 0.999
+    swapped = name_swap.swap_test(pair[0], pair[1], texts, 5, seed=0)
+    assert swapped["value"].min() < 0.999
 
 
 def test_too_few_or_too_short_texts_are_refused(pair, texts):
@@ -326,8 +327,8 @@ def test_the_surgery_shows_what_python_computes(pair, texts, measured_heads):
     card = atlas.card("1.1", 0.5, 2.0, 0.5, "zero", "Tim saw a ball.")
     ids = pair[1]("Tim saw a ball.").input_ids
     with ablate_heads(pair[0], [(1, 1)], "zero"):
-        wanted = np.nanmean(ablation.token_losses(pair[0], ids))
-    assert dict(card.facts)["loss of this text, nats"].endswith(f"→ {wanted:.3f}")
+        expected = np.nanmean(ablation.token_losses(pair[0], ids))
+    assert dict(card.facts)["loss of this text, nats"].endswith(f"→ {expected:.3f}")
     values, _ = capture(pair[0], torch.tensor([ids]), ["pattern.1"])
     np.testing.assert_allclose(card.attention.weights, values["pattern.1"][0, 1], atol=1e-6)
     with pytest.raises(UserError, match="longer than the model's context"):
@@ -342,21 +343,21 @@ def test_repeats_have_no_fixed_distance():
     distances = set()
     for prompt, again in prompts:
         words, later = prompt.split(), again.split()
-        distances |= {len(words) + place - words.index(word) for place, word in enumerate(later)}
+        distances |= {len(words) + position - words.index(word) for position, word in enumerate(later)}
     assert len(distances) > 30
 
 
 def test_an_induction_head_put_in_by_hand_is_found(pair):
-    found, losses = induction.score_repeats(*pair, n=4)
-    assert found["value"].max() < 0.2
+    heads, losses = induction.score_repeats(*pair, n=4)
+    assert heads["value"].max() < 0.2
     size = 2 * induction.COPY + 1
     by_hand = torch.zeros(size, size)
     for q in range(size):
         by_hand[q, max(0, q - induction.COPY + 1)] = 1
     with freeze_pattern(pair[0], {(1, 0): by_hand}):
-        found, _ = induction.score_repeats(*pair, n=4)
-    assert found.set_index(["layer", "head"])["value"].idxmax() == (1, 0)
-    assert found["value"].max() == pytest.approx(1)
+        heads, _ = induction.score_repeats(*pair, n=4)
+    assert heads.set_index(["layer", "head"])["value"].idxmax() == (1, 0)
+    assert heads["value"].max() == pytest.approx(1)
     assert losses["copy"].value_counts().to_dict() == {
         "first": induction.COPY,
         "second": induction.COPY,
@@ -396,14 +397,12 @@ def test_claims_are_positive_where_the_paper_is_right():
         return frame.assign(low=frame["value"] - 0.02, high=frame["value"] + 0.02, n=20)
 
     as_published = table([0.9, 0.8, 0.1, 0.05], [0.9, 1.0, 2.5, 3.0])
-    found = {
-        claim.name: claim
-        for claim in results.claims(as_published, as_published, trials(0.3, 0.9), induction_heads(0.8))
-    }
-    assert all(claim.effect > 0 for claim in found.values())
-    assert found["distance-head"].effect == pytest.approx(0.4)
-    assert found["range-divides-labour"].effect == pytest.approx(0.6, abs=0.02)
-    assert found["two-kinds"].n == 4
+    made = results.claims(as_published, as_published, trials(0.3, 0.9), induction_heads(0.8))
+    claims = {claim.name: claim for claim in made}
+    assert all(claim.effect > 0 for claim in made)
+    assert claims["distance-head"].effect == pytest.approx(0.4)
+    assert claims["range-divides-labour"].effect == pytest.approx(0.6, abs=0.02)
+    assert claims["two-kinds"].n == 4
     other = table([0.2, 0.15, 0.1, 0.05], [0.9, 0.8, 0.7, 0.6])
     turned = results.claims(other, other, trials(0.9, 0.3), induction_heads(0.05))
     assert all(claim.effect < 0 for claim in turned)

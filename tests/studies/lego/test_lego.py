@@ -66,7 +66,8 @@ def test_answers_are_read_at_the_last_word_of_each_clause_and_positions_follow_t
     drawn = chains.draw(vocabulary, 5, 6, np.random.default_rng(1))
     for row in range(5):
         said = spelled(tokenizer, drawn, row, 1)
-        assert [tokenizer.decode([drawn.ids[row, at]]).strip() for at in drawn.answer_positions] == [c[2] for c in said]
+        read_at = drawn.ids[row, drawn.answer_positions]
+        assert [tokenizer.decode([token]).strip() for token in read_at] == [clause[2] for clause in said]
         by_position = [said[clause] for clause in np.argsort(drawn.positions[row])]
         assert by_position[0][1] in chains.VALUES
         assert all(later[1] == earlier[2] for earlier, later in pairwise(by_position))
@@ -128,15 +129,15 @@ def test_a_training_learns_the_first_position_and_a_finished_one_is_kept(source,
 
 def test_links_are_broken_at_every_trained_position_but_the_first(source, vocabulary):
     model = loading.load(source)[0]
-    found = results.broken_links({"untrained": model}, vocabulary, replace(SMALL, n_train=3), seed=0)
-    assert found["position"].tolist() == [2, 3]
-    assert found["value"].between(0.2, 0.8).all()
+    lost = results.broken_links({"untrained": model}, vocabulary, replace(SMALL, n_train=3), seed=0)
+    assert lost["position"].tolist() == [2, 3]
+    assert lost["value"].between(0.2, 0.8).all()
 
 
 def test_a_shallower_model_of_the_same_kind_is_built(source):
     story = loading.load(source)[0]
-    assert method._fresh(story, 1, 0).config.num_hidden_layers == 1
-    assert method._fresh(story, None, 0).config.num_hidden_layers == 2
+    assert method.fresh(story, 1, 0).config.num_hidden_layers == 1
+    assert method.fresh(story, None, 0).config.num_hidden_layers == 2
 
 
 def test_what_cannot_be_trained_is_one_sentence(source):
@@ -154,15 +155,15 @@ def test_what_cannot_be_trained_is_one_sentence(source):
 def test_claims_are_positive_where_the_paper_is_right():
     rng = np.random.default_rng(0)
 
-    def found(rates):
+    def checks(rates):
         return rng.random((method.CHECKS, 60, 4)) < np.array(rates)
 
     published = {
-        "scratch": found([0.9, 0.5, 0.5, 0.5]),
-        "stories": found([1, 0.8, 0.5, 0.5]),
-        "mimicking": found([1, 0.95, 0.5, 0.5]),
-        "1 layer": found([0.9, 0.5, 0.5, 0.5]),
-        "2 layers": found([1, 0.95, 0.5, 0.5]),
+        "scratch": checks([0.9, 0.5, 0.5, 0.5]),
+        "stories": checks([1, 0.8, 0.5, 0.5]),
+        "mimicking": checks([1, 0.95, 0.5, 0.5]),
+        "1 layer": checks([0.9, 0.5, 0.5, 0.5]),
+        "2 layers": checks([1, 0.95, 0.5, 0.5]),
     }
     assert all(claim.low > 0 for claim in results.claims(published, SMALL))
     turned = dict(zip(published, reversed(published.values()), strict=True))

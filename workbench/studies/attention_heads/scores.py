@@ -118,16 +118,12 @@ def measure(pattern: Tensor, entropy: Tensor, text: Text) -> tuple[Tensor, Tenso
     for name, attention, number in zip(lifts, flagged, n_flagged, strict=True):
         share, chance = attention / far.clamp(min=1e-9), number / n_far.clamp(min=1)
         values[name] = (share / chance.clamp(min=1e-9), (number > 0).float())
-    shape = first.shape[:2]
-    sums = {
-        name: ((value * rows).sum(-1), rows.sum(-1).expand(shape)) for name, (value, rows) in values.items()
-    }
-    lengths = text.lengths[:, None].expand(shape)
+    sums = {name: ((value * rows).sum(-1), rows.sum(-1)) for name, (value, rows) in values.items()}
     for name, number in (("previous_token", query), ("duplicate", n_same), ("induction", n_follow)):
-        hit = (values[name][0] * query).sum(-1)
-        sums[f"{name}_mul"] = hit, lengths  # sum of A*P over the sum of A, which is the text's length
-        sums[f"{name}_abs"] = 2 * hit - number.sum(-1), lengths  # 1 - T mean|A - P|, P being 0 or 1
-    numerators, denominators = zip(*(sums[name] for name in MEASURES), strict=True)
+        hit, length = (values[name][0] * query).sum(-1), text.lengths[:, None]
+        sums[f"{name}_mul"] = hit, length  # sum of A*P over the sum of A, which is the text's length
+        sums[f"{name}_abs"] = 2 * hit - number.sum(-1), length  # 1 - T mean|A - P|, P being 0 or 1
+    numerators, denominators = zip(*(torch.broadcast_tensors(*sums[name]) for name in MEASURES), strict=True)
     return torch.stack(numerators, -1), torch.stack(denominators, -1)
 
 

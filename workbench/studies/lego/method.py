@@ -1,12 +1,15 @@
-"""LEGO: what it takes to learn to follow a chain (Zhang et al. 2022, arXiv 2206.04301).
+"""LEGO: what it takes to learn to follow a chain (Zhang et al. 2022, arXiv 2206.04301, sections 2 to 4).
 
-A causal model with `corpora.lego`'s strings; the first positions of the chain are trained, all are tested.
-Arms of one shape and tokenizer differ in their first weights alone: random; those of a model of stories; or
-*mimicking* (section 4.3), trained so that in every layer one head looks at its own clause and one at earlier
-equal words, the two kinds of heads that the paper finds in pre-trained models.
+As published: clauses in random order; the loss is on the first positions of the chain, and all are tested.
+Arms of one shape and tokenizer differ in their first weights alone: random, those of a pre-trained model, or
+*mimicking* (section 4.3), trained so that in every layer one head looks at its own clause and one at equal
+words, the two kinds of heads that the paper sees in pre-trained models.
+What differs: the model is causal, not an encoder, so that strings hold all clauses twice (`corpora.lego`) and
+the heads to mimic look back only; the pre-trained model has read stories; the values are words, as are the
+names; training is shorter, with a constant learning rate after the warm-up.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +25,6 @@ from workbench.corpora.lego import Chains, Words, draw, words
 from workbench.engine import loading, models
 from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import hooked
-from workbench.engine.models import context_length
 from workbench.engine.training.common import uses_bf16
 from workbench.errors import UserError
 from workbench.files import explain_write_error
@@ -30,13 +32,10 @@ from workbench.studies.common.arms import run_arms
 from workbench.studies.tiny_models import ladder
 
 ARMS = ("scratch", "stories", "mimicking")
-LOCAL = (
-    4.0,
-    2.0,
-    1.0,
-)  # the paper's 1, 2, 4, 2, 1 about a word, its causal half: the word, one back, two back
+LOCAL = (4.0, 2.0, 1.0)  # the causal half of the paper's 1, 2, 4, 2, 1: the word, one back, two back
 SMOOTH = 1e-3
 CHECKS = 12  # tests while training
+Log = Callable[[dict[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,11 @@ def sizes(params: Any) -> Sizes:
     return chosen
 
 
-def start(params: Any, folder: Path) -> Path:
-    """The story model of 02 that an arm begins with: `deep`, the preset trained there, or a folder."""
-    if not ladder.is_ladder(params.model):
-        return Path(params.model)
-    return folder / ("deep" if params.model == "ladder" else params.model.removeprefix("tiny:"))
+def story_model(name: str, trained: Path) -> Path:
+    """The model that an arm begins with: 02's `deep`, the preset trained there, or a folder."""
+    if not ladder.is_ladder(name):
+        return Path(name)
+    return trained / ("deep" if name == "ladder" else name.removeprefix("tiny:"))
 
 
 def check(folder: Path, sizes: Sizes) -> PreTrainedTokenizerFast:
@@ -97,54 +96,105 @@ def check(folder: Path, sizes: Sizes) -> PreTrainedTokenizerFast:
     """
     model, tokenizer = loading.load(folder, "cpu")
     words(tokenizer, sizes.n)
-    need, context = 6 * sizes.n + 1, context_length(model)
-    if need > context:
+    n_tokens, context = 6 * sizes.n + 1, models.context_length(model)
+    if n_tokens > context:
         raise UserError(
-            f"Chains of {sizes.n} take {need} tokens, more than the context of {context}: shorten them."
+            f"Chains of {sizes.n} take {n_tokens} tokens, more than the context of {context}: shorten them."
         )
     if anatomy(model).n_heads < 2:
         raise UserError("Mimicking needs two heads a layer: choose a model with more heads.")
     return tokenizer
 
 
-# ------------------------------------------------------------------------------- training
+# ------------------------------------------------------------------------------- arms
+def layers(n: int) -> str:
+    """The name of a model of the comparison of depths."""
+    return "1 layer" if n == 1 else f"{n} layers"
+
+
 def train_all(folder: Path, source: Path, sizes: Sizes, seed: int, log: Callable[..., None]) -> None:
     """Trains every arm and depth that is not finished yet, side by side; each keeps itself in `folder`."""
-    shapes = {arm: (arm, None) for arm in ARMS} | {layers(n): ("mimicking", n) for n in sizes.depths}
     run_arms(
         folder,
-        list(shapes),
+        [*ARMS, *map(layers, sizes.depths)],
         None,
-        partial(train_arm, shapes, source, sizes, seed),
+        partial(train_arm, source, sizes, seed),
         unit="step",
         total=sizes.steps,
         log=lambda arm, _, row: log(model=arm, **row),
     )
 
 
-def train_arm(
-    shapes: Mapping[str, tuple[str, int | None]],
-    source: Path,
-    sizes: Sizes,
-    seed: int,
-    folder: Path,
-    name: str,
-    _: None,
-    *,
-    log: Callable[[dict[str, float]], None],
-) -> None:
+def train_arm(source: Path, sizes: Sizes, seed: int, folder: Path, arm: str, _: None, *, log: Log) -> None:
     """Trains one arm into `folder`; `checks.npy` there holds [checks, strings, positions]: was it right?"""
-    arm, n_layers = shapes[name]
-    story, tokenizer = loading.load(source, "cpu")
-    model = story if arm == "stories" else _fresh(story, n_layers, seed)
+    model, tokenizer = loading.load(source, "cpu")
     vocabulary = words(tokenizer, sizes.n)
-    rng = np.random.default_rng([seed, 1])
-    if arm == "mimicking":
+    depths = {layers(n): n for n in sizes.depths}
+    if arm != "stories":
+        model = fresh(model, depths.get(arm), seed)
+    if arm == "mimicking" or arm in depths:
         mimic(model, vocabulary, sizes, np.random.default_rng([seed, 2]))
+    checks = learn_chains(model, vocabulary, sizes, seed, log)
+    loading.save(model, tokenizer, folder)
+    with explain_write_error(folder):
+        np.save(folder / "checks.npy", checks)
+
+
+def fresh(like: PreTrainedModel, n_layers: int | None, seed: int) -> PreTrainedModel:
+    """A model of the same shape, or of another depth, with random weights."""
+    name = like.config.attribute_map.get("num_hidden_layers", "num_hidden_layers")
+    depth = {name: n_layers or like.config.num_hidden_layers, "layer_types": None}
+    return models.build(type(like.config).from_dict({**like.config.to_dict(), **depth}), seed)
+
+
+# ------------------------------------------------------------------------------- mimicking
+def targets(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """The two patterns that mimicking asks for, `[tokens, tokens]` and `[rows, tokens, tokens]`.
+
+    Head 0 weighs a word and the two before it by `LOCAL`; head 1 spreads evenly over earlier equal words
+    (rows of zeros where there are none).
+    """
+    position = torch.arange(ids.shape[1])
+    offset = position[:, None] - position
+    local = sum((offset == back) * weight for back, weight in enumerate(LOCAL))
+    same = ((ids[:, :, None] == ids[:, None]) & (offset > 0)).float()
+    return local / local.sum(-1, keepdim=True), same / same.sum(-1, keepdim=True).clamp(min=1)
+
+
+def mimic(model: PreTrainedModel, vocabulary: Words, sizes: Sizes, rng: np.random.Generator) -> None:
+    """Trains heads 0 and 1 of every layer towards `targets` on random strings, with no answers given."""
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.0, fused=True)
+    patterns: list[Tensor] = []
+    hooks = {"pattern.*": lambda pattern, _point: patterns.append(pattern)}
+    for _ in range(sizes.mimic):
+        ids = torch.from_numpy(draw(vocabulary, sizes.batch, sizes.n, rng).ids)
+        patterns.clear()
+        with hooked(model, hooks):
+            model(ids, use_cache=False)
+        local, same = targets(ids)
+        repeated = same.sum(-1) > 0
+        loss = sum(
+            _divergence(pattern[:, 0], local).mean() + _divergence(pattern[:, 1], same)[repeated].mean()
+            for pattern in patterns
+        )
+        optimizer.zero_grad()
+        (loss / len(patterns)).backward()
+        optimizer.step()
+
+
+def _divergence(pattern: Tensor, target: Tensor) -> Tensor:
+    """KL(target ‖ pattern) of each row, both smoothed."""
+    target, pattern = target + SMOOTH, pattern + SMOOTH
+    return (target * (target.log() - pattern.log())).sum(-1)
+
+
+# ------------------------------------------------------------------------------- chains
+def learn_chains(model: PreTrainedModel, vocabulary: Words, sizes: Sizes, seed: int, log: Log) -> np.ndarray:
+    """Trains a model on the first positions of chains; returns `right` of test strings at every check."""
+    rng = np.random.default_rng([seed, 1])
     test = draw(vocabulary, sizes.tested, sizes.n, np.random.default_rng([seed, 3]))
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=5e-4, betas=(0.9, 0.98), weight_decay=0.1, fused=True
-    )
+    adam = {"lr": 5e-4, "betas": (0.9, 0.98), "weight_decay": 0.1, "fused": True}
+    optimizer = torch.optim.AdamW(model.parameters(), **adam)
     warm = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 50))
     model.set_attn_implementation("eager")  # with bf16 and short rows, half as long as the fused one
     checks, bf16 = [], uses_bf16(model, "auto")
@@ -163,76 +213,20 @@ def train_arm(
         if step * CHECKS // sizes.steps > (step - 1) * CHECKS // sizes.steps:
             checks.append(right(model, test, vocabulary))
             log({"done": step, "step": step, "loss": loss.item()})
-    loading.save(model, tokenizer, folder)
-    with explain_write_error(folder):
-        np.save(folder / "checks.npy", np.array(checks))
-
-
-def _fresh(like: PreTrainedModel, n_layers: int | None, seed: int) -> PreTrainedModel:
-    name = like.config.attribute_map.get("num_hidden_layers", "num_hidden_layers")
-    depth = {name: n_layers or like.config.num_hidden_layers, "layer_types": None}
-    return models.build(type(like.config).from_dict({**like.config.to_dict(), **depth}), seed)
+    return np.array(checks)
 
 
 def answers(model: PreTrainedModel, chains: Chains, vocabulary: Words) -> Tensor:
     """Logits of the two values at each clause of the second copy, `[rows, clauses, 2]`."""
-    ids = torch.from_numpy(chains.ids)
-    logits = model(ids, use_cache=False, logits_to_keep=torch.from_numpy(chains.answer_positions)).logits
-    return logits[..., vocabulary.values].float()
+    ids, positions = torch.from_numpy(chains.ids), torch.from_numpy(chains.answer_positions)
+    return model(ids, use_cache=False, logits_to_keep=positions).logits[..., vocabulary.values].float()
 
 
 @torch.no_grad()
 def right(model: PreTrainedModel, chains: Chains, vocabulary: Words) -> np.ndarray:
     """Whether each answer is right, by string and chain position: bool `[rows, clauses]`."""
     model.eval()
-    rows = [slice(at, at + 250) for at in range(0, len(chains.ids), 250)]
-    parts = [replace(chains, ids=chains.ids[part]) for part in rows]
-    given = torch.cat([answers(model, part, vocabulary).argmax(-1) for part in parts]).numpy()
-    by_position = np.argsort(chains.positions, 1)
-    return np.take_along_axis(given == chains.values, by_position, 1)
-
-
-# ------------------------------------------------------------------------------- heads
-def targets(ids: Tensor) -> tuple[Tensor, Tensor]:
-    """The two patterns that mimicking asks for, `[tokens, tokens]` and `[rows, tokens, tokens]`.
-
-    Head 0 weighs a word and the two before it by `LOCAL`; head 1 spreads evenly over earlier equal words
-    (rows of zeros where there are none).
-    """
-    place = torch.arange(ids.shape[1])
-    back = place[:, None] - place
-    local = sum((back == offset) * weight for offset, weight in enumerate(LOCAL))
-    same = ((ids[:, :, None] == ids[:, None]) & (back > 0)).float()
-    return local / local.sum(-1, keepdim=True), same / same.sum(-1, keepdim=True).clamp(min=1)
-
-
-def mimic(model: PreTrainedModel, vocabulary: Words, sizes: Sizes, rng: np.random.Generator) -> None:
-    """Trains heads 0 and 1 of every layer towards `targets` on random strings, with no answers given."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.0, fused=True)
-    for _ in range(sizes.mimic):
-        ids = torch.from_numpy(draw(vocabulary, sizes.batch, sizes.n, rng).ids)
-        local, same = targets(ids)
-        patterns: list[Tensor] = []
-        with hooked(model, {"pattern.*": lambda value, _place, seen=patterns: seen.append(value)}):
-            model(ids, use_cache=False)
-        loss = sum(
-            _divergence(pattern[:, 0], local).mean()
-            + _divergence(pattern[:, 1], same)[same.sum(-1) > 0].mean()
-            for pattern in patterns
-        )
-        optimizer.zero_grad()
-        (loss / len(patterns)).backward()
-        optimizer.step()
-
-
-def _divergence(pattern: Tensor, target: Tensor) -> Tensor:
-    target, pattern = target + SMOOTH, pattern + SMOOTH
-    return (target * (target.log() - pattern.log())).sum(-1)
-
-
-# ------------------------------------------------------------------------------- results
-
-
-def layers(n: int) -> str:
-    """The name of a model of the comparison of depths."""
-    return "1 layer" if n == 1 else f"{n} layers"
+    parts = np.split(chains.ids, range(250, len(chains.ids), 250))
+    logits = torch.cat([answers(model, replace(chains, ids=ids), vocabulary) for ids in parts])
+    correct = logits.argmax(-1).numpy() == chains.values
+    return np.take_along_axis(correct, np.argsort(chains.positions, 1), 1)

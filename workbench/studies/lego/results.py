@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,43 +25,44 @@ def head_scores(fitted: Mapping[str, PreTrainedModel], chains: Chains) -> pd.Dat
     word's own clause. Means over strings.
     """
     ids = torch.from_numpy(chains.ids)
-    place = torch.arange(ids.shape[1])
-    clause = (place - 1) // 3
-    same = (ids[:, :, None] == ids[:, None]) & (place[:, None] > place)
-    within = (clause[:, None] == clause) & (place > 0)
+    position = torch.arange(ids.shape[1])
+    clause = (position - 1) // 3
+    same = (ids[:, :, None] == ids[:, None]) & (position[:, None] > position)
+    within = (clause[:, None] == clause) & (position > 0)
+    repeated = same.any(-1)[:, None]
     rows = []
     for name, model in fitted.items():
         values, _ = capture(model, ids, ["pattern.*"])
         for layer in range(len(values)):
             pattern = values[f"pattern.{layer}"]
-            has = same.any(-1)[:, None]
-            equal = (pattern * same[:, None]).sum(-1).masked_fill(~has, 0).sum(-1) / has.sum(-1)
-            own_clause = (pattern * within).sum(-1)[..., 1:].mean(-1)
-            for score, by_string in (("association", equal), ("manipulation", own_clause)):
-                for head, column in enumerate(by_string.T.numpy()):
+            equal = (pattern * same[:, None]).sum(-1).masked_fill(~repeated, 0).sum(-1) / repeated.sum(-1)
+            inside = (pattern * within).sum(-1)[..., 1:].mean(-1)
+            for score, by_string in (("association", equal), ("manipulation", inside)):
+                for head, shares in enumerate(by_string.T.numpy()):
                     row = {"model": name, "layer": layer, "head": head, "score": score}
-                    rows.append({**row, **bootstrap_mean(column).row()})
+                    rows.append({**row, **bootstrap_mean(shares).row()})
     return pd.DataFrame(rows)
 
 
 def load(folder: Path, names: Sequence[str]) -> tuple[dict[str, PreTrainedModel], dict[str, np.ndarray]]:
     """Trained models and their checks by name."""
     folders = {name: arm_folder(folder, name) for name in names}
-    return (
-        {name: loading.load(inner, "cpu")[0] for name, inner in folders.items()},
-        {name: np.load(inner / "checks.npy") for name, inner in folders.items()},
-    )
+    fitted = {name: loading.load(inner, "cpu")[0] for name, inner in folders.items()}
+    return fitted, {name: np.load(inner / "checks.npy") for name, inner in folders.items()}
 
 
 def accuracies(checks: Mapping[str, np.ndarray], sizes: Sizes) -> pd.DataFrame:
     """Columns model, step, position (from 1), value, low, high, n (strings), with Wilson's intervals."""
-    rows = []
-    for name, checked in checks.items():
-        for number, correct in enumerate(checked, 1):
-            for position, column in enumerate(correct.T, 1):
-                row = {"model": name, "step": number * sizes.steps // CHECKS, "position": position}
-                rows.append({**row, **wilson(int(column.sum()), len(column)).row()})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {"model": name, "step": number * sizes.steps // CHECKS, "position": position, **_share(column)}
+        for name, checked in checks.items()
+        for number, correct in enumerate(checked, 1)
+        for position, column in enumerate(correct.T, 1)
+    )
+
+
+def _share(correct: np.ndarray) -> dict[str, Any]:
+    return wilson(int(correct.sum()), len(correct)).row()
 
 
 def broken_links(
@@ -78,8 +80,7 @@ def broken_links(
         chains = draw(vocabulary, sizes.tested, sizes.n, rng, broken=position - 1)
         for name, model in fitted.items():
             correct = right(model, chains, vocabulary)[:, position - 1]
-            share = wilson(int(correct.sum()), len(correct))
-            rows.append({"model": name, "position": position, **share.row()})
+            rows.append({"model": name, "position": position, **_share(correct)})
     return pd.DataFrame(rows, columns=["model", "position", "value", "low", "high", "n"])
 
 
@@ -104,14 +105,8 @@ def claims(checks: Mapping[str, np.ndarray], sizes: Sizes) -> list[Claim]:
          last[deep][:, trained].mean(1), last[shallow][:, trained].mean(1),
          f"With {deep} more trained positions are right than with {shallow}."),
     ]  # fmt: skip
+    unit = "share of answers"
     return [
-        Claim.of(
-            paired_difference(more, less),
-            name=name,
-            says=says,
-            paper=paper,
-            unit="share of answers",
-            view=view,
-        )
+        Claim.of(paired_difference(more, less), name=name, says=says, paper=paper, unit=unit, view=view)
         for name, view, paper, more, less, says in compared
     ]

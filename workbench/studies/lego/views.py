@@ -33,14 +33,14 @@ def by_position(frame: pd.DataFrame, sizes: Sizes) -> Chart:
 
 
 def _right_answers(frame: pd.DataFrame, x: alt.X, **style: Any) -> alt.LayerChart:
-    style = {"form": ".1%", "scale": {"domain": [0.3, 1]}, "mark": "line", **style}
-    return intervals(frame, x, "right answers", look=series("model", "first weights"), **style)
+    look, scale = series("model", "first weights"), {"domain": [0.3, 1]}
+    return intervals(frame, x, "right answers", form=".1%", look=look, scale=scale, mark="line", **style)
 
 
 def learning(frame: pd.DataFrame, sizes: Sizes) -> Chart:
     """Accuracy over training, a panel for each trained position."""
-    shown = frame[frame["position"] <= sizes.n_train].copy()
-    shown["panel"] = "position " + shown["position"].astype(str)
+    shown = frame[frame["position"] <= sizes.n_train]
+    shown = shown.assign(panel="position " + shown["position"].astype(str))
     x = alt.X("step:Q", title="training steps").axis(tickCount=4)
     lines = _right_answers(shown, x, tooltip=["model", "step", "position"], drawn="nothing")
     return Chart(
@@ -110,18 +110,16 @@ def try_chains(
 
     def show(model: str, number: int) -> Texts:
         chains = draw(vocabulary, 1, sizes.n, np.random.default_rng([number, 9]))
-        given = answers(fitted[model], chains, vocabulary).argmax(-1)[0].detach().numpy()
+        guesses = answers(fitted[model], chains, vocabulary).argmax(-1)[0].detach().numpy()
         start, chain = 1 + 3 * sizes.n, MarkedText()
         for clause in np.argsort(chains.positions[0]):
-            at = start + 3 * clause
-            said = tokenizer.decode(chains.ids[0, at : at + 3]).strip()
-            answer, truth = VALUES[given[clause]], VALUES[chains.values[0, clause]]
-            position = chains.positions[0, clause] + 1
-            chain.add(f"{position}. {said}: ")
+            token, position = start + 3 * clause, chains.positions[0, clause] + 1
+            answer, truth = VALUES[guesses[clause]], VALUES[chains.values[0, clause]]
+            chain.add(f"{position}. {tokenizer.decode(chains.ids[0, token : token + 3]).strip()}: ")
             chain.add(answer, "right" if answer == truth else "wrong")
             chain.add("\n" if position <= sizes.n_train else "   (longer than trained)\n")
         read = tokenizer.decode(chains.ids[0, 1:start]).strip()
-        right = int((given == chains.values[0]).sum())
+        right = int((guesses == chains.values[0]).sum())
         clauses = {"label": "The clauses as the model reads them", "text": read}
         return Texts(
             [clauses, chain.item(f"{model}, in the chain's order")],
