@@ -53,9 +53,9 @@ def answer_file(
     manifest["prompts"] = shards.digest(*map("\n".join, rows))
     shards.open_folder(folder, manifest, "answers")
     for number, shard in shards.assigned_shards(folder, rows, SHARD, part):
-        asked = pd.DataFrame(shard, columns=COLUMNS[:3])
+        frame = pd.DataFrame(shard, columns=COLUMNS[:3])
         seed = f"{sampling.seed}/{number}"
-        cached_table(_path(folder, number), partial(ask, sampler, name, asked, sampling, seed))
+        cached_table(_path(folder, number), partial(ask, sampler, name, frame, sampling, seed))
 
 
 def read_answers(folder: Path) -> pd.DataFrame:

@@ -58,11 +58,11 @@ def drift(generations: int, seed: int) -> pd.DataFrame:
     real = rng.multinomial(_EXAMPLES, weights / weights.sum(), size=_CHAINS)
     simulated = [(name, name, _EXAMPLES, _frequencies(name, real, generations, rng)) for name in REGIMES]
     simulated.append((NORMAL, "replace", _DRAWN, gaussian(generations, seed)))
-    number, frames = np.arange(1, generations + 1), []
+    numbers, frames = range(1, generations + 1), []
     for name, regime, examples, values in simulated:
-        laws = [law(regime, generation, examples) for generation in number]
+        laws = [law(regime, generation, examples) for generation in numbers]
         frames.append(
-            pd.DataFrame({"regime": name, "generation": number, "value": values / values[0], "law": laws})
+            pd.DataFrame({"regime": name, "generation": numbers, "value": values / values[0], "law": laws})
         )
     return pd.concat(frames, ignore_index=True)
 
