@@ -26,7 +26,9 @@ from workbench.errors import UserError
 from workbench.lab import history, record
 
 SHORTER = {  # a cell behind the first of each notebook, with the sizes that no parameter sets
-    "01_stories": "from workbench.studies.stories.method import SIZES, Sizes\nSIZES['tiny'] = Sizes(400, 200)",
+    "01_stories": """
+from workbench.studies.stories.method import SIZES, Sizes
+SIZES["tiny"] = Sizes(400, 200)""",
     "02_tiny_models": """
 from dataclasses import replace
 from workbench.studies.tiny_models import ladder
