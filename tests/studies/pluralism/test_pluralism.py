@@ -15,6 +15,7 @@ from workbench.engine import loading, models
 from workbench.engine.entailment import Entailment
 from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.engine.training.common import TrainConfig
 from workbench.errors import UserError
 from workbench.studies.common.arms import arm_folder
 from workbench.studies.pluralism import elicitation, experiment, method, overton, results, tuning, views
@@ -257,9 +258,9 @@ def test_the_villages_are_tuned_in_wordings_that_are_not_those_of_the_test():
 
 def test_preferences_raise_the_chosen_answer_above_the_rejected_one(sampler, tmp_path):
     loading.save(sampler.model, sampler.tokenizer, tmp_path / "base")
-    model, tokenizer = loading.load(tmp_path / "base", "cpu")
     rows = tuning.preferences([LUNCH], 48, 0)
-    tuning.prefer(tmp_path / "dpo", model, tokenizer, rows, 8, 2e-3, 0.1, 0)
+    config = TrainConfig(epochs=1, batch_size=8, learning_rate=2e-3, schedule="linear", warmup=0)
+    tuning.prefer(tmp_path / "dpo", str(tmp_path / "base"), rows, config, "cpu", beta=0.1)
     tuned = TransformersSampler(*loading.load(tmp_path / "dpo", "cpu"))
     before, after = (
         elicitation.from_logprobs(writer, [LUNCH], letters=False)["shares"][0] for writer in (sampler, tuned)

@@ -3,15 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from workbench.corpora import populations
-from workbench.engine import loading
 from workbench.engine.sampling import load
 from workbench.engine.sampling.sampler import Sampler
+from workbench.engine.training.common import TrainConfig
 from workbench.errors import UserError
 from workbench.files import cached_table
 from workbench.studies.common.arms import collect, run_arms
@@ -92,10 +93,10 @@ def plan(params: Any) -> Plan:
     """
     fields = {"learning_rate": params.tuning_rate, "tuning_steps": params.tuning_steps,
               "samples": params.samples, "questions": params.limit}  # fmt: skip
-    given = {name: value for name, value in fields.items() if value is not None}
-    if min(given.values(), default=1) <= 0:
+    changes = {name: value for name, value in fields.items() if value is not None}
+    if min(changes.values(), default=1) <= 0:
         raise UserError("tuning_rate, tuning_steps, samples and limit must be above 0.")
-    sizes, embedded = replace(SIZES[params.profile], **given), params.model == "embedded"
+    sizes, embedded = replace(SIZES[params.profile], **changes), params.model == "embedded"
     if embedded and params.questions != "embedded":
         raise UserError("The embedded model knows the villages only: name a model for questions of a file.")
     task = load_task(params.questions, params.persona, sizes.questions, params.seed)
@@ -111,11 +112,9 @@ def plan(params: Any) -> Plan:
 
 def _fitting(task: Task, sampler: Sampler) -> Task:
     """The questions that fit into the model's context, whoever is asked."""
-    prompted = [task.prompted(group) for group in (NOBODY, *task.groups)]
-    fits = [
-        all(readable(sampler, question) for question in versions) for versions in zip(*prompted, strict=True)
-    ]
-    kept = [question for question, fit in zip(task.questions, fits, strict=True) if fit]
+    prompted = zip(*(task.prompted(group) for group in (NOBODY, *task.groups)), strict=True)
+    fits = [all(readable(sampler, question) for question in questions) for questions in prompted]
+    kept = list(compress(task.questions, fits))
     if not kept:
         raise UserError("No question fits into the model's context: take shorter questions or another model.")
     left_out = len(task.questions) - len(kept)
@@ -145,13 +144,7 @@ def train_all(folder: Path, plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def train_arm(
-    plan: Plan,
-    root: Path,
-    folder: Path,
-    arm: str,
-    seed: int,
-    *,
-    log: Callable[[dict[str, float]], None],
+    plan: Plan, root: Path, folder: Path, arm: str, seed: int, *, log: Callable[[dict[str, float]], None]
 ) -> None:
     """One arm: is tuned, if it is, and answers; the model before all tuning is in `root`."""
     sizes, model = plan.sizes, _before(root, plan, seed)
@@ -182,13 +175,14 @@ def _before(folder: Path, plan: Plan, seed: int) -> str:
 
 
 def _tune(folder: Path, before: str, plan: Plan, arm: str, seed: int) -> None:
+    """DPO and imitation go once through as many questions, at one learning rate."""
+    sizes = plan.sizes
     questions = tuning.tuning_questions(plan.task, plan.tuned, plan.seed, plan.embedded)
-    n = plan.sizes.pairs * plan.sizes.tuning_steps
+    n = sizes.pairs * sizes.tuning_steps
     rows = tuning.preferences(questions, n, plan.seed + seed, drawn=arm == DRAWN)
-    model, tokenizer = loading.load(before, plan.device)
+    schedule = {"learning_rate": sizes.learning_rate, "schedule": "linear", "warmup": 0}
+    config = TrainConfig(epochs=1, batch_size=sizes.pairs, seed=seed, **schedule)
     if arm == DPO:
-        tuning.prefer(
-            folder, model, tokenizer, rows, plan.sizes.pairs, plan.sizes.learning_rate, plan.beta, seed
-        )
+        tuning.prefer(folder, before, rows, config, plan.device, plan.beta)
     else:
-        tuning.imitate(folder, model, tokenizer, rows, plan.sizes.pairs, plan.sizes.learning_rate, seed)
+        tuning.imitate(folder, before, rows, config, plan.device)

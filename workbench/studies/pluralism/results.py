@@ -72,16 +72,14 @@ def by_topic(measured: pd.DataFrame, questions: Sequence[Question]) -> pd.DataFr
 def shares(answers: pd.DataFrame, questions: Sequence[Question]) -> pd.DataFrame:
     """Every option's share: columns arm, id, prompt, option, people, model (mean over seeds)."""
     by_id = {question.id: question for question in questions}
-    asked = answers[(answers["prompted"] == NOBODY) & answers["id"].isin(by_id) & answers["shares"].notna()]
-    rows = [
-        (row.arm, row.id, by_id[row.id].prompt, option, people, model)
-        for row in asked.itertuples()
-        for option, people, model in zip(
-            by_id[row.id].options, by_id[row.id].people.dist, row.shares, strict=True
-        )
-    ]
+    rows = answers[(answers["prompted"] == NOBODY) & answers["id"].isin(by_id) & answers["shares"].notna()]
+    asked = [by_id[name] for name in rows["id"]]
+    options = {"option": [question.options for question in asked],
+               "people": [question.people.dist for question in asked], "model": rows["shares"]}  # fmt: skip
+    frame = rows[["arm", "id"]].assign(prompt=[question.prompt for question in asked], **options)
+    frame = frame.explode(list(options)).astype({"people": float, "model": float})
     by = ["arm", "id", "prompt", "option", "people"]
-    return pd.DataFrame(rows, columns=[*by, "model"]).groupby(by, sort=False)["model"].mean().reset_index()
+    return frame.groupby(by, sort=False)["model"].mean().reset_index()
 
 
 def matrix(steering: pd.DataFrame) -> pd.DataFrame:

@@ -14,12 +14,12 @@ tuned on.
 import tempfile
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from workbench.corpora import populations
 from workbench.corpora.loaders.opinions import ANSWER, Question, format_question
@@ -115,44 +115,21 @@ def pretrain(folder: Path, preset: str, steps: int, batch_size: int, population:
     train(model, tokenizer, examples, config, folder=folder)
 
 
-def imitate(
-    folder: Path,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    rows: Sequence[Preference],
-    batch_size: int,
-    learning_rate: float,
-    seed: int,
-) -> None:
+def imitate(folder: Path, source: str, rows: Sequence[Preference], config: TrainConfig, device: str) -> None:
     """Supervised fine-tuning on the chosen answers, as often as DPO sees them."""
-    examples = []
-    for row in rows:
-        prompt, begun = framed(tokenizer, row.prompt, ANSWER)
-        examples.append((prompt + begun, row.chosen))
+    model, tokenizer = loading.load(source, device)
+    asked = [framed(tokenizer, row.prompt, ANSWER) for row in rows]
+    examples = [(prompt + begun, row.chosen) for (prompt, begun), row in zip(asked, rows, strict=True)]
     longest = max(len(ids) for ids in encode(tokenizer, [prompt + answer for prompt, answer in examples]))
-    config = TrainConfig(
-        epochs=1,
-        batch_size=max(1, batch_size // max(1, CONTEXT // longest)),  # several examples fit into a row
-        context=max(CONTEXT, longest + 1),
-        learning_rate=learning_rate,
-        warmup=0,
-        schedule="linear",
-        seed=seed,
-    )
+    batch_size = max(1, config.batch_size // max(1, CONTEXT // longest))  # several examples fit into a row
+    config = replace(config, batch_size=batch_size, context=max(CONTEXT, longest + 1))
     train(model, tokenizer, examples, config, folder=folder)
 
 
 def prefer(
-    folder: Path,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    rows: Sequence[Preference],
-    batch_size: int,
-    learning_rate: float,
-    beta: float,
-    seed: int,
+    folder: Path, source: str, rows: Sequence[Preference], config: TrainConfig, device: str, beta: float
 ) -> None:
-    """Direct preference optimisation, once through the rows; the model before it is the reference.
+    """Direct preference optimisation; the model before it is the reference.
 
     The folder is whole or not there: a call that was cut off begins anew.
     """
@@ -162,20 +139,23 @@ def prefer(
     from transformers import PrinterCallback
     from trl import DPOConfig, DPOTrainer
 
+    model, tokenizer = loading.load(source, device)
     data = Dataset.from_list([_trl_row(tokenizer, row) for row in rows])
     with tempfile.TemporaryDirectory() as nothing, warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # trl asks transformers by names that it gave up
         arguments = DPOConfig(
             output_dir=nothing,
-            per_device_train_batch_size=batch_size,
-            num_train_epochs=1,
-            learning_rate=learning_rate,
+            per_device_train_batch_size=config.batch_size,
+            num_train_epochs=config.epochs,
+            learning_rate=config.learning_rate,
+            lr_scheduler_type=config.schedule,
+            warmup_steps=config.warmup,
             beta=beta,
             precompute_ref_log_probs=True,
             activation_checkpointing=False,
             bf16=False,
             use_cpu=model.device.type == "cpu",
-            seed=seed,
+            seed=config.seed,
             save_strategy="no",
             logging_strategy="no",
             disable_tqdm=True,

@@ -31,45 +31,38 @@ UNITS = {
     "valid": "valid",
     "order": "order sensitivity",
 }
-
-
 _SHORT = {"equal shares": "equal", "one answer to all": "constant", "half of the people": "halves"}
 
 
 # ------------------------------------------------------------------------------- people
 def people(task: Task) -> Explorer:
     """What people answer to a question, group by group."""
-    questions = _by_prompt(task.questions)
+    by_prompt = {question.prompt: question for question in task.questions}
 
     def draw(question: str) -> Chart:
-        asked = questions[question]
-        groups = {_label(name, group.n): group.dist for name, group in asked.groups.items()}
-        rows = [
-            (name, option, share, everybody)
-            for name, dist in (groups or {"everybody": asked.people.dist}).items()
-            for option, share, everybody in zip(asked.options, dist, asked.people.dist, strict=True)
+        chosen = by_prompt[question]
+        options, people = chosen.options, chosen.people
+        dists = {_label(name, group.n): group.dist for name, group in chosen.groups.items()}
+        frames = [
+            pd.DataFrame({"who": who, "option": options, "share": dist, "people": people.dist})
+            for who, dist in (dists or {"everybody": people.dist}).items()
         ]
-        frame = pd.DataFrame(rows, columns=["who", "option", "share", "people"])
         return Chart(
-            _options(frame, "group"),
+            _options(pd.concat(frames), "group"),
             "What people answer",
-            f"{asked.prompt} Strokes: {_label('everybody', asked.people.n)}; points: each group.",
+            f"{question} Strokes: {_label('everybody', people.n)}; points: each group.",
         )
 
-    return Explorer(draw, question=questions)
+    return Explorer(draw, question=by_prompt)
 
 
 def _label(group: str, n: int | None) -> str:
     return group if n is None else f"{group} (n = {n:,})"
 
 
-def _by_prompt(questions: Sequence[Question]) -> dict[str, Question]:
-    return {question.prompt: question for question in questions}
-
-
 # ------------------------------------------------------------------------------- read-outs
 def readouts(table: pd.DataFrame) -> Chart:
-    """Distance by read-out, with the baselines. Columns: `pluralism_results.by_readout`."""
+    """Distance by read-out, with the baselines. Columns: `results.by_readout`."""
     valid = table[table["measure"] == "valid"].set_index("readout")["value"]
     shown = table[table["measure"] == "jsd_nats"]
     labels = [f"{name}, {valid[name]:.0%} valid" if name in valid else name for name in shown["readout"]]
@@ -85,7 +78,7 @@ def readouts(table: pd.DataFrame) -> Chart:
 
 
 def measures(table: pd.DataFrame) -> Table:
-    """All measures by read-out. Columns: `pluralism_results.by_readout`."""
+    """All measures by read-out. Columns: `results.by_readout`."""
     wide = table.pivot_table(index="measure", columns="readout", values="value", sort=False)
     wide = wide.reindex([name for name in UNITS if name in wide.index]).rename(index=UNITS)
     models_first = table.sort_values("kind", ascending=False, kind="stable")["readout"]
@@ -107,6 +100,10 @@ def _intervals(frame: pd.DataFrame, along: str | alt.Y, title: str, **style: Any
     return intervals(frame, along, title, tooltip=names, step=36, **style)
 
 
+def _arms(frame: pd.DataFrame) -> alt.Y:
+    return alt.Y("arm:N", title=None, sort=[arm for arm in ARMS if arm in set(frame["arm"])])
+
+
 # ------------------------------------------------------------------------------- models beside people
 def _options(frame: pd.DataFrame, title: str) -> alt.LayerChart:
     """Shares by option: a point for each `who`, a stroke for people. Columns: who, option, share, people."""
@@ -122,20 +119,17 @@ def _options(frame: pd.DataFrame, title: str) -> alt.LayerChart:
 
 
 def beside(frame: pd.DataFrame) -> Chart:
-    """Shares of all options, the model's against people's. Columns: `pluralism_results.shares`."""
+    """Shares of all options, the model's against people's. Columns: `results.shares`."""
     some = frame["id"].drop_duplicates()[:_DRAWN]
     shown = frame[frame["arm"].isin(_PAIR) & frame["id"].isin(some)]
     ends = alt.Chart(pd.DataFrame({"at": [0, 1]}))
     equal = ends.mark_line(strokeDash=[4, 4], color="#888888", strokeWidth=1.5).encode(x="at:Q", y="at:Q")
     axis = {"format": "%", "tickCount": 5}
-    points = (
-        alt.Chart()
-        .mark_point(filled=True, size=45, opacity=0.7)
-        .encode(
-            x=alt.X("people:Q", title="people who choose it").axis(**axis).scale(domain=[0, 1]),
-            y=alt.Y("model:Q", title="share in the model").axis(**axis).scale(domain=[0, 1]),
-            tooltip=["prompt", "option", *tips(".1%", "people", "model")],
-        )
+    points = alt.Chart().mark_point(filled=True, size=45, opacity=0.7)
+    points = points.encode(
+        x=alt.X("people:Q", title="people who choose it").axis(**axis).scale(domain=[0, 1]),
+        y=alt.Y("model:Q", title="share in the model").axis(**axis).scale(domain=[0, 1]),
+        tooltip=["prompt", "option", *tips(".1%", "people", "model")],
     )
     chart = alt.layer(equal, points, data=shown).properties(width=270, height=270)
     return Chart(
@@ -148,7 +142,7 @@ def beside(frame: pd.DataFrame) -> Chart:
 
 
 def compare(frame: pd.DataFrame) -> Explorer:
-    """People's answers beside every model's. Columns: `pluralism_results.shares`."""
+    """People's answers beside every model's. Columns: `results.shares`."""
 
     def draw(question: str) -> Chart:
         shown = frame[frame["prompt"] == question].rename(columns={"arm": "who", "model": "share"})
@@ -163,7 +157,7 @@ def compare(frame: pd.DataFrame) -> Explorer:
 
 
 def chances(frame: pd.DataFrame) -> Chart:
-    """Coin, die, urns and days: exact chances and the models'. Columns: `pluralism_results.shares`."""
+    """Coin, die, urns and days: exact chances and the models'. Columns: `results.shares`."""
     shown = frame[frame["arm"].isin(_PAIR)]
     base = alt.Chart(shown, width=170, height=alt.Step(22)).encode(y=alt.Y("option:N", title=None, sort=None))
     exact = base.mark_tick(thickness=2.5, size=18, color=INK).encode(x="people:Q")
@@ -181,7 +175,7 @@ def chances(frame: pd.DataFrame) -> Chart:
 
 
 def drawn(table: pd.DataFrame) -> Table:
-    """Sampled replies to the chances. Columns: `pluralism_results.drawn_chances`."""
+    """Sampled replies to the chances. Columns: `results.drawn_chances`."""
     return Table(
         table[table["arm"].isin(_PAIR)].round(3).rename(columns={"arm": "model", "chi_square": "χ²"}),
         "Chances, drawn",
@@ -202,12 +196,9 @@ def matrix(frame: pd.DataFrame) -> Chart:
     color = alt.Color("jsd_nats:Q", title="JSD, nats").scale(scheme="viridis", domainMin=0)
     tooltip = ["arm", "prompted", "target", *tips(".4f", "jsd_nats"), "n"]
     bright = alt.datum.jsd_nats > float(shown["jsd_nats"].max()) / 2
+    text = alt.Text("jsd_nats:Q", format=".3f")
     return Chart(
-        panels(
-            numbered_cells(base, color, tooltip, bright=bright, text=alt.Text("jsd_nats:Q", format=".3f")),
-            "arm",
-            _PAIR,
-        ),
+        panels(numbered_cells(base, color, tooltip, bright=bright, text=text), "arm", _PAIR),
         "Steering matrix",
         "Mean distance of the model, asked as the row says, from the people of the column. A steerable model "
         "has its darkest cells where row and column are one group.",
@@ -215,7 +206,7 @@ def matrix(frame: pd.DataFrame) -> Chart:
 
 
 def steered(gains: pd.DataFrame) -> Table:
-    """What naming the group changes, by arm. Columns: `pluralism_results.steered_by_arm`."""
+    """What naming the group changes, by arm. Columns: `method.steered`."""
     names = {"own_nats": "distance when named (JSD, nats)", "gain_nats": "nearer than unnamed by",
              "other_nats": "nearer than as another group by", "hit": "own group is nearest"}  # fmt: skip
     table = gains.groupby("arm")[list(names)].mean().astype(float).round(4).rename(columns=names)
@@ -232,24 +223,18 @@ def steered(gains: pd.DataFrame) -> Table:
 # ------------------------------------------------------------------------------- tuning
 def tuning(table: pd.DataFrame) -> Chart:
     """Distance and entropy by model and set of questions. Columns: arm, set, measure, value, low, high, n."""
-    arms = [arm for arm in ARMS if arm in set(table["arm"])]
     rows = alt.Row("set:N", title=None, sort=[TUNED, OTHER, CHANCES])
-    names = alt.Y("arm:N", title=None, sort=arms)
-
-    def side(measure: str, title: str, y: alt.Y, header: alt.Header | None) -> alt.FacetChart:
-        chart = _intervals(table[table["measure"] == measure], y, title).properties(width=200)
-        return chart.facet(row=rows.header(header))
-
-    distance = side(
-        "jsd_nats",
-        "distance from the people (JSD, nats)",
-        names,
-        alt.Header(labelAngle=0, labelAlign="left"),
-    )
-    entropy = side("entropy_ratio", "entropy, model over people", names.axis(None), None)
+    arms, header = _arms(table), alt.Header(labelAngle=0, labelAlign="left")
+    sides = [
+        _intervals(table[table["measure"] == measure], y, title).properties(width=200).facet(row=row)
+        for measure, title, y, row in (
+            ("jsd_nats", "distance from the people (JSD, nats)", arms, rows.header(header)),
+            ("entropy_ratio", "entropy, model over people", arms.axis(None), rows.header(None)),
+        )
+    ]
     tuned = " Only the first row's questions were tuned on." if TUNED in set(table["set"]) else ""
     return Chart(
-        distance | entropy,
+        alt.hconcat(*sides),
         "Before and after tuning",
         "Left the distance from the people, 0 being theirs; right the entropy, 1 being theirs and 0 a single "
         f"answer. Lines are 95 % intervals over questions with all repetitions.{tuned}",
@@ -257,7 +242,7 @@ def tuning(table: pd.DataFrame) -> Chart:
 
 
 def topics(table: pd.DataFrame) -> Table:
-    """Distances by topic. Columns: `pluralism_results.by_topic`."""
+    """Distances by topic. Columns: `results.by_topic`."""
     order = ["topic", "questions", *[arm for arm in ARMS if arm in table], "equal shares"]
     sentence = (
         "Mean JSD in nats from everybody's answers, of every model and of equal shares for all options."
@@ -267,9 +252,9 @@ def topics(table: pd.DataFrame) -> Table:
 
 def coverage(table: pd.DataFrame, kind: str) -> Chart:
     """Views that the sampled answers hold. Columns: arm, views, value, low, high, expected, n, k."""
-    names = alt.Y("arm:N", title=None, sort=[arm for arm in ARMS if arm in set(table["arm"])])
-    models = _intervals(table, names, kind, form=".1%", labels=".0%").properties(width=240)
-    people = alt.Chart(table).mark_tick(thickness=2.5, size=20, color=INK).encode(x="expected:Q", y=names)
+    arms = _arms(table)
+    models = _intervals(table, arms, kind, form=".1%", labels=".0%").properties(width=240)
+    people = alt.Chart(table).mark_tick(thickness=2.5, size=20, color=INK).encode(x="expected:Q", y=arms)
     return Chart(
         panels(models + people, "views"),
         "Overton coverage",
@@ -280,14 +265,13 @@ def coverage(table: pd.DataFrame, kind: str) -> Chart:
 
 def browser(replies: pd.DataFrame, questions: Sequence[Question]) -> Explorer:
     """Sampled answers to read. Columns: id, replies, seed, arm."""
-    by_prompt = _by_prompt(questions)
+    by_prompt = {question.prompt: question for question in questions}
 
     def draw(question: str) -> Texts:
         shown = replies[(replies["id"] == by_prompt[question].id) & (replies["seed"] == 0)]
         items = [{"label": row.arm, "text": _counted(row.replies)} for row in shown.itertuples()]
-        return Texts(
-            items, "Answers to read", f"{question} Sampled answers of the first repetition, counted."
-        )
+        sentence = f"{question} Sampled answers of the first repetition, counted."
+        return Texts(items, "Answers to read", sentence)
 
     return Explorer(draw, question=by_prompt)
 
