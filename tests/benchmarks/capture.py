@@ -29,7 +29,7 @@ from workbench.engine import loading, models
 from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import HookPoint
 from workbench.engine.interpretability.stream import Batch, stream
-from workbench.studies.attention_heads import data, method
+from workbench.studies.attention_heads import data, method, scores
 from workbench.studies.attention_heads.scores import Text
 from workbench.studies.neurons import method as neurons_method
 
@@ -98,7 +98,7 @@ def measure(work: str, side: str, folder: str, n_stories: int) -> dict[str, floa
     read = stream if side == OURS else their_stream(work, side, folder, model)
     method.stream = neurons_method.stream = read  # the measures are the same: only their reader is not
     if side == DEFINED:
-        method.measure = as_defined
+        scores.measure = as_defined
     task = {"heads": heads, "neurons": strongest}[work]
     task(model, select(texts, range(4)))
     Path("/proc/self/clear_refs").write_text("5")  # the highest resident size begins anew

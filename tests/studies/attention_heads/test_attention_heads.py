@@ -23,7 +23,7 @@ from workbench.studies.attention_heads.scores import (
     MEASURES,
     NEAR,
     OffsetFit,
-    describe,
+    Text,
     entropies,
     measure,
     offset_sums,
@@ -52,7 +52,7 @@ def text_of(ids, entities=None):
     ids = torch.as_tensor(ids)[None]
     none = torch.zeros_like(ids, dtype=torch.bool)
     names = none if entities is None else torch.as_tensor(entities)[None]
-    return describe(ids, torch.tensor([ids.shape[1]]), names, none)
+    return Text(ids, torch.tensor([ids.shape[1]]), names, none)
 
 
 def measured(pattern, text):
@@ -168,9 +168,9 @@ def test_padding_changes_no_measure():
     long[..., LENGTH:, :] = patterns("uniform", LENGTH + 9)[..., LENGTH:, :]
     flags = torch.zeros_like(ids, dtype=torch.bool)
     flags[0, [3, 12]] = True
-    padded = measured(long, describe(ids, torch.tensor([LENGTH]), flags, flags))
+    padded = measured(long, Text(ids, torch.tensor([LENGTH]), flags, flags))
     alone = measured(
-        patterns("random"), describe(ids[:, :LENGTH], torch.tensor([LENGTH]), *[flags[:, :LENGTH]] * 2)
+        patterns("random"), Text(ids[:, :LENGTH], torch.tensor([LENGTH]), *[flags[:, :LENGTH]] * 2)
     )
     for name, value in alone.items():
         assert padded[name] == pytest.approx(value, rel=1e-4), name
@@ -207,7 +207,7 @@ def test_the_streamed_measures_equal_those_of_each_text_alone(pair, texts, measu
     for row, flag in zip(texts.rows, flagged, strict=True):
         values, _ = capture(pair[0], torch.tensor([row]), ["pattern.1"])
         names, nouns = torch.as_tensor(flag)[None].unbind(-1)
-        text = describe(torch.tensor([row]), torch.tensor([len(row)]), names, nouns)
+        text = Text(torch.tensor([row]), torch.tensor([len(row)]), names, nouns)
         a, b = measure(values["pattern.1"], entropies(values["pattern.1"]), text)
         over, under = over + a[0].double(), under + b[0].double()
     expected = dict(zip(MEASURES, (over / under)[1].tolist(), strict=True))

@@ -76,7 +76,7 @@ def measure_heads(
         numbers, layer, pattern = [2 * index + half for index in batch.index], point.layer, pattern.float()
         if layer == 0:
             kinds = pad_sequence([torch.as_tensor(flags[number]) for number in numbers], batch_first=True)
-            text[:] = [scores.describe(batch.ids, batch.lengths, *kinds.to(batch.ids.device).unbind(-1))]
+            text[:] = [Text(batch.ids, batch.lengths, *kinds.to(batch.ids.device).unbind(-1))]
         entropy = scores.entropies(pattern)
         plain = scores.measure(pattern, entropy, *text)
         sums[:, numbers, layer, :, :n_plain] = torch.stack(plain).cpu()

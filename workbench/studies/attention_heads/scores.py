@@ -6,8 +6,6 @@ drawn over texts. Sources: Voita et al. 2019 (arXiv 1905.09418, positional heads
 2209.11895, induction), TransformerLens' head detector (`_mul`, `_abs`).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -25,9 +23,14 @@ MEASURES = (
 HELD_OUT = ("positional", "positional_softmax", "one_offset")  # see `OffsetFit.score`
 
 
-@dataclass(frozen=True)
 class Text:
     """What the measures need to know of a batch of texts, whatever the head.
+
+    Args:
+        ids: tokens `[rows, tokens]`, padded on the right.
+        lengths: tokens of each text, `[rows]`.
+        names: bool `[rows, tokens]`: tokens of names.
+        nouns: the same for other nouns.
 
     Attributes:
         query: `[rows, tokens]`, 1 for q >= 1 that is no padding.
@@ -37,30 +40,17 @@ class Text:
             and nouns in random places. The first token is in none of them.
     """
 
-    query: Tensor
-    lengths: Tensor
-    masks: Tensor
-
-
-def describe(ids: Tensor, lengths: Tensor, names: Tensor, nouns: Tensor) -> Text:
-    """Masks of a batch.
-
-    Args:
-        ids: tokens `[rows, tokens]`, padded on the right.
-        lengths: tokens of each text, `[rows]`.
-        names: bool `[rows, tokens]`: tokens of names.
-        nouns: the same for other nouns.
-    """
-    position = torch.arange(ids.shape[1], device=ids.device)
-    query = (position >= 1) & (position < lengths[:, None])
-    both = query[:, :, None] & query[:, None, :] & (position[None] < position[:, None])
-    same = (ids[:, :, None] == ids[:, None, :]) & both
-    follows = same.roll(1, 2)
-    follows[:, :, 0] = False
-    far = both & (position[None] < position[:, None] - NEAR)
-    flags = (names, nouns, _shuffled(names, query), _shuffled(nouns, query))
-    masks = [same, follows, far, *(far & flag[:, None] for flag in flags)]
-    return Text(query.float(), lengths.float(), torch.stack(masks, -1).float())
+    def __init__(self, ids: Tensor, lengths: Tensor, names: Tensor, nouns: Tensor) -> None:
+        position = torch.arange(ids.shape[1], device=ids.device)
+        query = (position >= 1) & (position < lengths[:, None])
+        both = query[:, :, None] & query[:, None, :] & (position[None] < position[:, None])
+        same = (ids[:, :, None] == ids[:, None, :]) & both
+        follows = same.roll(1, 2)
+        follows[:, :, 0] = False
+        far = both & (position[None] < position[:, None] - NEAR)
+        flags = (names, nouns, _shuffled(names, query), _shuffled(nouns, query))
+        masks = [same, follows, far, *(far & flag[:, None] for flag in flags)]
+        self.query, self.lengths, self.masks = query.float(), lengths.float(), torch.stack(masks, -1).float()
 
 
 def _shuffled(flags: Tensor, query: Tensor) -> Tensor:

@@ -190,14 +190,9 @@ def patches(patched: pd.DataFrame) -> Chart:
     color = alt.Color("value:Q", title="effect").scale(scheme="purpleorange", domain=[-limit, limit])
     tooltip = ["layer", "head", *tips(".3f", "value", "low", "high", "first_order"), "n"]
     clean, corrupt = patched[["clean", "corrupt"]].iloc[0]
+    bright, text = abs(alt.datum.value) <= 0.6 * limit, alt.Text("value:Q", format=".2f")
     return Chart(
-        numbered_cells(
-            base,
-            color,
-            tooltip,
-            bright=abs(alt.datum.value) <= 0.6 * limit,
-            text=alt.Text("value:Q", format=".2f"),
-        ),
+        numbered_cells(base, color, tooltip, bright=bright, text=text),
         "Which heads carry the answer",
         f"Two children put two things into two boxes; one is opened. Each head's output from the prompt with "
         f"the things exchanged is put into the other: 1 brings the other answer, 0 changes nothing. Over "
