@@ -87,7 +87,7 @@ RUNGS = {
         Rung("wide", "tiny:8M", n_layers=1, hidden_size=896),
     ),
 }
-SIZES = {  # profile: tokens, vocabulary, context, batch, beginnings, probes
+SIZES = {  # profile: rungs, tokens, vocabulary, context, batch, beginnings, probes
     "tiny": Sizes(RUNGS["tiny"], 1_200_000, 2048, 320, 4, 100, 100),
     "small": Sizes(RUNGS["small"], 20_000_000, 4096, 512, 16, 300, 300),
     "paper": Sizes(RUNGS["paper"], 2_000_000_000, 10_000, 512, 80, 1_000, 1_000),
