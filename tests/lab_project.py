@@ -46,10 +46,9 @@ def write_notebook(
 
 def run(root: Path, *names: str, jobs: int = 1, force: bool = False, **given: str) -> dict[str, execute.Job]:
     """Run notebooks in this process, as the command line does; returns what became of each job."""
-    runs = project.runs_folder(root)
     notebooks = [project.find_notebook(root, name) for name in names]
-    planned = execute.jobs_for(root, runs, notebooks, given, force)
-    execute.run_jobs(planned, root, jobs, lambda: None, lambda job: None)
+    planned = execute.jobs_for(notebooks, given, force)
+    execute.run_jobs(planned, jobs, lambda: None, lambda job: None)
     return {job.name: job for job in planned}
 
 

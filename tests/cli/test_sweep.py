@@ -52,7 +52,7 @@ def root(tmp_path, monkeypatch):
 
 
 def planned(root, yes=False, **given):
-    return sweep.plan_sweep(root, root / "runs", project.find_notebook(root, "02"), given, yes)
+    return sweep.plan_sweep(project.find_notebook(root, "02"), given, yes)
 
 
 def values(found, *names):
@@ -158,7 +158,7 @@ def test_a_need_that_fails_is_named_once_with_its_reason(root, say):
 def test_figures_that_are_alike_in_all_points_are_said_once(root):
     found = planned(root, width="1,2")
     for job in found.points:
-        record.prepare(job.plan, job.folder, root)
+        record.prepare(job.plan, job.folder)
         width = job.plan.params.width
         lines = [
             {"step": 1, "model": f"{width}x8", "loss": width},

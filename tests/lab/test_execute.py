@@ -66,7 +66,7 @@ def test_needs_run_first_and_a_changed_parameter_reruns_exactly_the_dependents(r
     downstream = run(root, "02", k="5")
     assert {name: job.status for name, job in downstream.items()} == {"01_rows": "cached", "02_read": "done"}
     assert "15" in (downstream["02_read"].folder / "log.txt").read_text()
-    upstream = execute.jobs_for(root, root / "runs", [project.find_notebook(root, "02")], {"n": "4"}, False)
+    upstream = execute.jobs_for([project.find_notebook(root, "02")], {"n": "4"}, False)
     assert [record.is_done(job.folder) for job in upstream] == [False, False]
 
     again = run(root, "02")
@@ -205,8 +205,8 @@ def test_a_notebook_at_work_in_jupyterlab_is_waited_for_and_left_alone(root, for
     writes.parent.mkdir()
     writes.write_bytes(b"half")
     chosen = [project.find_notebook(root, "01")]
-    (job,) = execute.jobs_for(root, root / "runs", chosen, {}, force)
-    done = threading.Thread(target=execute.run_jobs, args=([job], root, 1, lambda: None, lambda job: None))
+    (job,) = execute.jobs_for(chosen, {}, force)
+    done = threading.Thread(target=execute.run_jobs, args=([job], 1, lambda: None, lambda job: None))
     done.start()
     wait_until(lambda: "waiting" in job.progress.line)
     assert writes.exists()
@@ -283,7 +283,7 @@ def test_plain_papermill_fails_on_a_typo_in_the_second_cell_and_else_finishes_th
 
     papermill.execute_notebook(source, "out.ipynb", {"seed": 1}, progress_bar=False, kernel_name="python3")
     (folder,) = history.all_runs(root / "runs")
-    (job,) = execute.jobs_for(root, root / "runs", [project.find_notebook(root, "01")], {"seed": "1"}, False)
+    (job,) = execute.jobs_for([project.find_notebook(root, "01")], {"seed": "1"}, False)
     assert job.folder == folder
     assert record.is_done(folder)
 

@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from workbench.cli import runs
-from workbench.cli.console import err, out, reports_folder, short_path
+from workbench.cli.console import complain, err, out, reports_folder, short_path
 from workbench.cli.shards import generate, sketch
 from workbench.cli.sweep import sweep
 from workbench.errors import UserError
@@ -31,7 +31,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        err.print(Text(str(error), style="red"), soft_wrap=True)
+        complain(str(error))
         sys.exit(2)
 
 
@@ -52,7 +52,6 @@ def run(
     from workbench.lab import execute, params, project
 
     root = project.find_root()
-    runs_folder = project.runs_folder(root)
     if all_:
         chosen = [project.read_notebook(path) for path in project.notebook_paths(root)]
     else:
@@ -60,8 +59,8 @@ def run(
     if not chosen:
         names = ", ".join(path.stem for path in project.notebook_paths(root))
         raise UserError(f"Name a notebook ({names or 'notebooks/ is empty'}) or give --all.")
-    planned = execute.jobs_for(root, runs_folder, chosen, params.pairs(parameter or []), force)
-    _run(planned, root, runs_folder, jobs)
+    planned = execute.jobs_for(chosen, params.pairs(parameter or []), force)
+    _run(planned, root, jobs)
 
 
 def compare(
@@ -88,15 +87,16 @@ def compare(
     from workbench.cli import compare as _compare
     from workbench.cli import compare_page
 
-    comparison = _compare.compare(first, second, [name.strip() for name in item.split(",") if name.strip()])
-    page = compare_page.write(comparison, out_file or reports_folder() / compare_page.page_name(comparison))
-    _compare.show(comparison, out)
+    said, curves = _compare.compare(first, second, [n.strip() for n in item.split(",") if n.strip()])
+    page = out_file or reports_folder() / compare_page.page_name(said)
+    compare_page.write(said, curves, page)
+    _compare.show(said, out)
     out.print(Text.assemble("\nPage: ", (short_path(page), "bold")), soft_wrap=True)
 
 
-def _run(jobs: "list[Job]", root: Path, runs_folder: Path, workers: int) -> None:
+def _run(jobs: "list[Job]", root: Path, workers: int) -> None:
     """Run the jobs, write each one's page, and end with the path of the index."""
-    from workbench.lab import execute, terminal
+    from workbench.lab import execute, project, terminal
     from workbench.lab.report import publish
 
     reports, wrote, troubles = root / "reports", [], []
@@ -106,21 +106,22 @@ def _run(jobs: "list[Job]", root: Path, runs_folder: Path, workers: int) -> None
         if job.failure:
             out.print(terminal.failure(job, short_path))
         elif job.status == "failed":
-            err.print(Text(f"{job.name}: {job.error}", style="red"), soft_wrap=True)
+            complain(f"{job.name}: {job.error}")
         if job.status in ("done", "cached"):
             try:
                 wrote.append(publish.publish(job.folder, reports))
             except Exception as error:  # a page that cannot be drawn must not end an overnight run
                 troubles.append(error)
-                said = Text(f"The page of {job.name} could not be written: {error}", style="red")
-                err.print(said, soft_wrap=True)
+                complain(f"The page of {job.name} could not be written: {error}")
 
     with terminal.watching(jobs, out, err) as refresh:
-        execute.run_jobs(jobs, root, workers, refresh, finished)
-    index = reports / "index.html"
+        execute.run_jobs(jobs, workers, refresh, finished)
+    index, runs_folder = reports / "index.html", project.runs_folder(root)
     shown = publish.shown_runs(reports, runs_folder) if any(wrote) or not index.exists() else []
     if shown:
-        publish.publish_index(reports, shown)
+        from workbench.lab.report.page import write_index
+
+        write_index(shown, index)
     _closing(jobs, index)
     _name_outdated(jobs, runs_folder)
     failed = [job for job in jobs if job.status == "failed"]
@@ -131,9 +132,8 @@ def _run(jobs: "list[Job]", root: Path, runs_folder: Path, workers: int) -> None
 def _closing(jobs: "list[Job]", index: Path) -> None:
     from workbench.lab import ledger
 
-    claims = [
-        claim for job in jobs if job.status in ("done", "cached") for claim in ledger.read_claims(job.folder)
-    ]
+    ended = [job.folder for job in jobs if job.status in ("done", "cached")]
+    claims = [claim for folder in ended for claim in ledger.read_claims(folder)]
     if claims:
         counts = (f"{count} {verdict}" for verdict, count in ledger.count_verdicts(claims).items() if count)
         out.print(Text(f"\n{len(claims)} claim{'s' * (len(claims) > 1)}: {' · '.join(counts)}"))
@@ -157,13 +157,6 @@ def _name_outdated(jobs: "list[Job]", runs_folder: Path) -> None:
         out.print(Text.assemble(f"{pages} older than the notebook: ", (command, "bold"), " draws anew."))
 
 
-app.command()(run)
-app.command()(sweep)
-app.command()(sketch)
-app.command()(generate)
-app.command("list")(runs.list_)
-app.command()(runs.show)
-app.command()(compare)
-app.command()(runs.report)
-app.command()(runs.doctor)
-app.command()(runs.clean)
+_KEPT = (runs.show, compare, runs.report, runs.doctor, runs.clean)
+for _command in (run, sweep, sketch, generate, runs.list_, *_KEPT):
+    app.command(_command.__name__.strip("_"))(_command)

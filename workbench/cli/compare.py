@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
@@ -22,54 +22,44 @@ from workbench.sanitize import sanitize
 _ROWS = 24  # differences of one table that the terminal shows; the page has all
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What was found.
-
-    Attributes:
-        first: Side A.
-        second: Side B; every difference is B − A.
-        curves: side, run, series, step, metric, value: the metrics that differ.
-        same: Names of the metrics whose curves are alike.
-        tables: Tables that could be paired.
-        refused: Tables that could not, each with the reason.
-        without: Tables without a column that names items, or without one that is measured.
-    """
-
-    first: lab.Side
-    second: lab.Side
-    curves: pd.DataFrame
-    same: list[str]
-    tables: dict[str, paired.Compared]
-    refused: dict[str, str]
-    without: list[str]
-
-
-def compare(first: str, second: str, items: Sequence[str] = ()) -> Comparison:
-    """Compare two sides.
+def compare(first: str, second: str, items: Sequence[str]) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Compare two sides; every difference is B − A.
 
     Args:
         first: Side A, as `lab.compare.sides` reads it.
-        second: Side B.
         items: Columns that name an item, for the tables that have them all.
+
+    Returns:
+        What the page and the terminal say, as plain values that are safe to show; and the curves of the
+        metrics that differ: side, run, series, step, metric, value.
 
     Raises:
         UserError: A run cannot be compared, no table has the columns, or there is nothing in common.
     """
-    a, b = lab.sides((first, second))
-    tables, refused, without = _tables(a, b, items)
+    a, b = sides = lab.sides((first, second))
+    tables = _tables(a, b, items)
     curves, same = _curves(a, b)
-    if not (len(curves) or same or tables):
-        reasons = "".join(f"; {name}: {reason}" for name, reason in refused.items())
+    if not (len(curves) or same or tables["tables"]):
+        reasons = "".join(f"; {name}: {reason}" for name, reason in tables["refused"])
         raise UserError(f"The runs have no logged metric and no table with items in common{reasons or '.'}")
-    return Comparison(a, b, curves, same, tables, refused, without)
+    runs = [_described(run, record) for side in sides for run, record in side.records.items()]
+    return {
+        "title": runs[0]["title"] or runs[0]["notebook"],
+        "runs": runs,
+        "parameters": lab.differing(a, b, "params") + lab.differing(a, b, "inputs"),
+        "environment": lab.differing(a, b, "environment"),
+        "code": lab.code(a, b),
+        "ends": _last_rows(curves),
+        "same": [sanitize(name, 100) for name in same],
+        **tables,
+        "several": all(len(side.runs) > 1 for side in sides),
+        "claims": _claims(a, b),
+    }, curves
 
 
-def _tables(
-    a: lab.Side, b: lab.Side, items: Sequence[str]
-) -> tuple[dict[str, paired.Compared], dict[str, str], list[str]]:
-    """The tables that could be paired, the reasons for those refused, and those with nothing to pair."""
-    tables, refused, without, used = {}, {}, [], not items
+def _tables(a: lab.Side, b: lab.Side, items: Sequence[str]) -> dict[str, list[Any]]:
+    """The tables that could be paired, those refused with the reasons, and those with nothing to pair."""
+    tables, refused, without, used = [], [], [], not items
     for name in lab.tables(a, b):
         sides = [
             {run: pd.read_parquet(folder / "tables" / f"{name}.parquet") for run, folder in side.runs.items()}
@@ -79,20 +69,20 @@ def _tables(
         columns_given = list(items) if set(items) <= set(columns) else []
         used = used or bool(columns_given)
         if not columns_given and not paired.item_columns(columns):
-            without.append(name)
+            without.append(sanitize(name, 100))
             continue
         try:
             table = paired.compare(*sides, columns_given)
         except UserError as error:
-            refused[name] = str(error)
+            refused.append((sanitize(name, 100), sanitize(error, 600)))
             continue
         if table.differences or table.identical or table.left_out:
-            tables[name] = table
+            tables.append({"name": sanitize(name, 100), **_table_rows(table)})
         else:
-            without.append(name)
+            without.append(sanitize(name, 100))
     if not used:
         raise UserError(f"No table of these runs has the columns {' and '.join(items)}: see --item.")
-    return tables, refused, without
+    return {"tables": tables, "refused": refused, "without": without}
 
 
 def _curves(a: lab.Side, b: lab.Side) -> tuple[pd.DataFrame, list[str]]:
@@ -100,56 +90,58 @@ def _curves(a: lab.Side, b: lab.Side) -> tuple[pd.DataFrame, list[str]]:
     columns = ["side", "run", "series", "step", "metric", "value"]
     frame = pd.DataFrame(lab.curves(a, b), columns=columns).astype({"value": float})
     same = []
-    for metric, own in frame.groupby("metric", sort=False):
-        means = own.groupby(["series", "step", "side"])["value"].mean().unstack("side")
+    for metric, curve in frame.groupby("metric", sort=False):
+        means = curve.groupby(["series", "step", "side"])["value"].mean().unstack("side")
         if list(means) == ["A", "B"] and means["A"].equals(means["B"].rename("A")):
             same.append(str(metric))
     return frame[~frame["metric"].isin(same)], same
 
 
-def last_values(curves: pd.DataFrame) -> pd.DataFrame:
-    """The last value of each metric and series, averaged over a side's runs: metric, series, A, B."""
+def _last_rows(curves: pd.DataFrame) -> list[tuple[str, ...]]:
+    """The last value of each metric and series, averaged over a side's runs: name, A, B, B − A."""
+    if curves.empty:
+        return []
     ends = curves.sort_values("step").groupby(["metric", "series", "run", "side"], sort=False).last()
     means = ends.groupby(["metric", "series", "side"], sort=False)["value"].mean().unstack("side")
+    means = means.reindex(columns=["A", "B"]).reset_index()
     order = curves[["metric", "series"]].drop_duplicates().groupby("metric", sort=False)
-    order = pd.concat([own for _, own in order])
-    return order.merge(means.reindex(columns=["A", "B"]).reset_index(), on=["metric", "series"])
+    rows = pd.concat([group for _, group in order]).merge(means, on=["metric", "series"])
+    names = rows["metric"].where(rows["series"] == "", rows["metric"] + " · " + rows["series"])
+    return [
+        (sanitize(name, 120), _number(a), _number(b), claims.number(b - a))
+        for name, a, b in zip(names, rows["A"], rows["B"], strict=True)
+    ]
 
 
-def show(comparison: Comparison, console: Console) -> None:
+def show(said: dict[str, Any], console: Console) -> None:
     """Print what differs."""
-    for run in described_runs(comparison):
+    for run in said["runs"]:
         line = Text.assemble((f"{run['run']:3}", "bold"), f"{run['notebook']}/{run['key']}")
         console.print(line.append(f"  {run['set']}", style="dim"), soft_wrap=True)
-    rows = lab.parameters(comparison.first, comparison.second)
+    rows = said["parameters"]
     _print(console, "Parameters that differ" if rows else "No parameter differs", ["A", "B"], rows)
-    if code := lab.code(comparison.first, comparison.second):
-        console.print(Text(f"  Code that differs: {', '.join(code)}", style="dim"))
-    if ends := last_rows(comparison):
-        _print(console, "Last logged values", ["A", "B", "B − A"], ends)
-    if comparison.same:
-        console.print(Text(f"  Alike at every step: {sanitize(', '.join(comparison.same))}", style="dim"))
-    for name, table in comparison.tables.items():
-        shown = table_rows(table)
-        rows = [[row["heading"]] if "heading" in row else row["cells"] for row in shown["rows"]]
-        title = f"{name}, paired by {' + '.join(table.items)}: {table.n:,} items in common"
-        _print(console, title, shown["heads"][1:], rows[:_ROWS])
+    if said["code"]:
+        console.print(Text(f"  Code that differs: {', '.join(said['code'])}", style="dim"))
+    if said["ends"]:
+        _print(console, "Last logged values", ["A", "B", "B − A"], said["ends"])
+    if said["same"]:
+        console.print(Text(f"  Alike at every step: {', '.join(said['same'])}", style="dim"))
+    for table in said["tables"]:
+        rows = [[row["heading"]] if "heading" in row else row["cells"] for row in table["rows"]]
+        title = f"{table['name']}, paired by {table['items']}: {table['n']} items in common"
+        _print(console, title, table["heads"][1:], rows[:_ROWS])
         more = [f"{len(rows) - _ROWS} more lines on the page."] if len(rows) > _ROWS else []
-        for note in [*more, *notes_on(table)]:
+        for note in [*more, *table["notes"]]:
             console.print(Text(f"  {note}", style="dim"), soft_wrap=True)
-    for name, reason in comparison.refused.items():
-        console.print(Text(f"\n{sanitize(f'{name}: {reason}')}", style="yellow"), soft_wrap=True)
-    if comparison.without:
-        console.print(
-            Text(
-                f"\nNo column names items, or none is measured: {sanitize(', '.join(comparison.without))}",
-                style="dim",
-            )
-        )
+    for name, reason in said["refused"]:
+        console.print(Text(f"\n{name}: {reason}", style="yellow"), soft_wrap=True)
+    if said["without"]:
+        names = ", ".join(said["without"])
+        console.print(Text(f"\nNo column names items, or none is measured: {names}", style="dim"))
 
 
 def _print(console: Console, title: str, heads: list[str], rows: Sequence[Sequence[str]]) -> None:
-    console.print(Text(f"\n{sanitize(title)}", style="bold"))
+    console.print(Text(f"\n{title}", style="bold"))
     if rows:
         table = Table(box=None, header_style="dim", padding=(0, 0, 0, 2))
         # Long texts (of parameters) are folded, so that names and numbers keep their room.
@@ -163,39 +155,27 @@ def _print(console: Console, title: str, heads: list[str], rows: Sequence[Sequen
         console.print(table)
 
 
-def described_runs(comparison: Comparison) -> list[dict[str, str]]:
-    return [
-        {
-            "run": run,
-            "notebook": sanitize(record["notebook"], 100),
-            "title": sanitize(record["title"] or "", 300),
-            "key": sanitize(record["key"], 64),
-            "set": sanitize("  ".join(f"{name}={record['params'].get(name)}" for name in record["set"]), 300),
-            "started": sanitize(record["started"][:16].replace("T", " ")),
-        }
-        for side in (comparison.first, comparison.second)
-        for run, record in side.records.items()
-    ]
+def _described(run: str, record: dict[str, Any]) -> dict[str, str]:
+    changed = "  ".join(f"{name}={record['params'].get(name)}" for name in record["set"])
+    return {
+        "run": run,
+        "notebook": sanitize(record["notebook"], 100),
+        "title": sanitize(record["title"] or "", 300),
+        "key": sanitize(record["key"], 64),
+        "set": sanitize(changed, 300),
+        "started": sanitize(record["started"][:16].replace("T", " ")),
+    }
 
 
-def last_rows(comparison: Comparison) -> list[tuple[str, ...]]:
-    if comparison.curves.empty:
-        return []
-    return [
-        (_named(row.metric, row.series), _number(row.A), _number(row.B), claims.number(row.B - row.A))
-        for row in last_values(comparison.curves).itertuples()
-    ]
-
-
-def table_rows(table: paired.Compared) -> dict[str, Any]:
-    """Heads and rows of one table; where there are conditions each measure is a heading of its own."""
+def _table_rows(table: paired.Compared) -> dict[str, Any]:
+    """Notes, heads and rows of one table; where there are conditions each measure is a heading of its own."""
     rows: list[dict[str, Any]] = []
     for measure, own in groupby(table.differences, key=lambda difference: difference.measure):
         group = list(own)
         if any(difference.condition for difference in group):
             rows.append({"heading": sanitize(measure, 200)})
         pictures = [(difference.over_items.value, *_widest(difference)) for difference in group]
-        reach = widest_reach(pictures)
+        reach = _widest_reach(pictures)
         for difference, picture in zip(group, pictures, strict=True):
             cells = [
                 sanitize(difference.condition or measure, 80),
@@ -207,10 +187,31 @@ def table_rows(table: paired.Compared) -> dict[str, Any]:
             ]
             rows.append({"cells": cells, "picture": claims.interval(*picture, reach)})
     names = _intervals(table.differences[0]) if table.differences else ()
-    return {"heads": ["", "A", "B", "B − A", *names, "n"], "rows": rows}
+    return {
+        "items": sanitize(" + ".join(table.items), 200),
+        "n": f"{table.n:,}",
+        "notes": _notes_on(table),
+        "heads": ["", "A", "B", "B − A", *names, "n"],
+        "rows": rows,
+    }
 
 
-def widest_reach(pictures: Sequence[tuple[float, float, float]]) -> float:
+def _claims(a: lab.Side, b: lab.Side) -> dict[str, Any]:
+    """Claims of the runs as one table, each claim a heading with the runs below it."""
+    rows = []
+    for says, figures in lab.claims(a, b):
+        unit = figures[0][1].unit
+        rows.append({"heading": sanitize(f"{says} ({unit})" if unit else says, 600)})
+        reach = _widest_reach([(claim.effect, claim.low, claim.high) for _, claim in figures])
+        for run, claim in figures:
+            shown = claims.row(asdict(claim), None)
+            verdict, effect = f"{shown['symbol']} {shown['verdict']}", claims.number(claim.effect)
+            picture = claims.interval(claim.effect, claim.low, claim.high, reach)
+            rows.append({"cells": [run, verdict, effect, shown["range"], shown["n"]], "picture": picture})
+    return {"heads": ["", "verdict", "effect", "95 % interval", "n"], "rows": rows}
+
+
+def _widest_reach(pictures: Sequence[tuple[float, float, float]]) -> float:
     """The largest number of some intervals, so that they can be drawn on one scale."""
     return max((abs(end) for picture in pictures for end in picture if math.isfinite(end)), default=0.0)
 
@@ -226,7 +227,7 @@ def _intervals(difference: paired.Difference) -> dict[str, Interval]:
     return {"95 %, items drawn": difference.over_items, "95 %, runs drawn": difference.over_runs}
 
 
-def notes_on(table: paired.Compared) -> list[str]:
+def _notes_on(table: paired.Compared) -> list[str]:
     notes = {
         "The same in every item": dict.fromkeys(name.partition(" = ")[0] for name in table.identical),
         "Not in every run, so left out": table.left_out,
@@ -237,10 +238,6 @@ def notes_on(table: paired.Compared) -> list[str]:
         "Items are known by their numbers alone: make sure that a number is the same item in every run."
     )
     return [*lines, numbered] if table.numbered else lines
-
-
-def _named(name: str, condition: str) -> str:
-    return sanitize(f"{name} · {condition}" if condition else name, 120)
 
 
 def _number(value: float) -> str:

@@ -3,11 +3,17 @@
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from workbench.errors import UserError
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+
+
+def complain(sentence: str) -> None:
+    """Say what went wrong."""
+    err.print(Text(sentence, style="red"), soft_wrap=True)
 
 
 def reports_folder() -> Path:

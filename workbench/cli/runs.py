@@ -2,23 +2,23 @@
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from workbench.cli.console import err, out, reports_folder, short_path
+from workbench.cli.console import complain, err, out, reports_folder, short_path
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
 if TYPE_CHECKING:
-    from workbench.claims import Claim
     from workbench.lab.execute import Job
 
 
 def list_() -> None:
     """List the runs that are there."""
+    from workbench.claims import REPRODUCED
     from workbench.lab import history, ledger, project, record
 
     runs = project.runs_folder()
@@ -30,7 +30,11 @@ def list_() -> None:
         row = [Text(folder.parent.name, style="bold"), folder.name, _state(state)]
         if state not in ("newer", "unreadable"):
             run = record.read_run(folder)
-            row += [_when(run["started"]), _verdicts(ledger.read_claims(folder)), Text(_set(run))]
+            claims = ledger.read_claims(folder)
+            reproduced = ledger.count_verdicts(claims)[REPRODUCED]
+            verdicts = f"{reproduced} of {len(claims)}" if claims else ""
+            changed = "  ".join(f"{name}={run['params'][name]}" for name in run["set"])
+            row += [_when(run["started"]), verdicts, Text(sanitize(changed))]
         table.add_row(*row)
     out.print(table if table.row_count else "No runs yet: `workbench run --all` makes them.")
 
@@ -42,14 +46,13 @@ def show(
     """Show a run: parameters, inputs, environment, claims; or why it has another key than the run before."""
     from workbench.lab import history, ledger, project, record
 
-    if (Path(run) / "run.json").is_file():  # a folder that was moved, perhaps with no project around it
+    if history.is_run(run):
         folder, runs = Path(run).absolute(), Path(run).absolute().parents[1]
     else:
         runs = project.runs_folder()
         folder = history.find_run(history.all_runs(runs), run)
     if why:
-        other, lines = history.why(folder, runs)
-        _show_why(folder, other, lines)
+        _show_why(folder, *history.why(folder, runs))
         return
     described = record.read_run(folder)
     grid = Table.grid(padding=(0, 2))
@@ -59,9 +62,7 @@ def show(
             label = Text("" if number else name, style="dim")
             grid.add_row(label, Text(sanitize(key)), Text(sanitize(shown)))
     title = f"  {sanitize(described['title'])}" if described["title"] else ""
-    out.print(
-        Text(f"{described['notebook']}/{described['key']}", style="bold").append(title, style="default")
-    )
+    out.print(Text.assemble((f"{described['notebook']}/{described['key']}", "bold"), title))
     error = Text(sanitize(described["error"] or ""))
     out.print(_state(history.state(folder)), error, _when(described["started"]), "\n")
     out.print(grid)
@@ -79,6 +80,7 @@ def report(
     """Write the pages of finished runs, and the index with the ledger; changed pictures are drawn again."""
     from workbench.lab import history, project
     from workbench.lab.report import publish
+    from workbench.lab.report.page import write_index
 
     runs_folder = project.runs_folder()
     folders = [
@@ -92,7 +94,7 @@ def report(
     for folder in folders:
         publish.publish(folder, target, again=True)
         out.print(Text(f"✓ {short_path(publish.page_of(folder, target))}"))
-    index = publish.publish_index(target, [*publish.shown_runs(target, runs_folder), *folders])
+    index = write_index([*publish.shown_runs(target, runs_folder), *folders], target / "index.html")
     out.print(Text.assemble("\nReport: ", (short_path(index), "bold")), soft_wrap=True)
     if failed:
         raise typer.Exit(1)
@@ -100,19 +102,17 @@ def report(
 
 def _redraw(folders: list[Path]) -> "list[Job]":
     """Draw the outdated pictures of runs again, from what the runs have kept; the jobs that failed."""
-    from workbench.lab import execute, project, redraw, terminal
+    from workbench.lab import execute, redraw, terminal
 
     jobs = [job for folder in folders if (job := redraw.redraw_job(folder))]
     if not jobs:
         return []
     with terminal.watching(jobs, out, err) as refresh:
-        execute.run_jobs(jobs, project.find_root(), 1, refresh, lambda job: None)
+        execute.run_jobs(jobs, 1, refresh, lambda job: None)
     failed = [job for job in jobs if job.status != "done"]
     for job in failed:
-        reason = (
-            f"{job.name} could not be drawn again ({job.failure or job.error}): its page stays as it ran."
-        )
-        err.print(Text(reason, style="red"), soft_wrap=True)
+        reason = job.failure or job.error
+        complain(f"{job.name} could not be drawn again ({reason}): its page stays as it ran.")
     return failed
 
 
@@ -164,22 +164,11 @@ def _show_why(folder: Path, other: Path | None, lines: list[str]) -> None:
         out.print(Text(f"  {line}"), soft_wrap=True)
 
 
-def _set(run: dict[str, Any]) -> str:
-    return sanitize("  ".join(f"{name}={run['params'][name]}" for name in run["set"]))
-
-
 def _state(state: str) -> Text:
     from workbench.lab.terminal import SIGNS
 
     sign, style = SIGNS.get(state, ("‖", "yellow"))
     return Text(f"{sign} {state}", style=style)
-
-
-def _verdicts(claims: "list[Claim]") -> str:
-    from workbench.claims import REPRODUCED
-    from workbench.lab.ledger import count_verdicts
-
-    return f"{count_verdicts(claims)[REPRODUCED]} of {len(claims)}" if claims else ""
 
 
 def _when(moment: str) -> Text:

@@ -1,29 +1,25 @@
 """The command `workbench sweep`: a notebook at every point of a grid, here or on a Ray cluster."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
-from workbench.cli.console import err, out
+from workbench.cli.console import complain, err, out
 from workbench.cli.options import Address, Cpus, Engine, EngineOption, Gpus, Jobs, check_address
 
 if TYPE_CHECKING:
     from workbench.lab.execute import Job
 
 
+_VALUES = "width=64,128 or seed=0..2, both ends included; a comma within a value is \\,"
+
+
 def sweep(
     notebook: Annotated[str, typer.Argument(help="02_tiny_models, 02, tiny_models or a path.")],
     parameter: Annotated[
         list[str] | None,
-        typer.Option(
-            "--parameter",
-            "-p",
-            metavar="NAME=VALUES",
-            help="width=64,128 or seed=0..2, both ends included; a comma within a value is \\,",
-        ),
+        typer.Option("--parameter", "-p", metavar="NAME=VALUES", help=_VALUES),
     ] = None,
     engine: EngineOption = Engine.local,
     jobs: Jobs = 2,
@@ -42,27 +38,22 @@ def sweep(
     from workbench.lab import sweep as sweeps
 
     check_address(address, engine)
-    root = project.find_root()
-    runs = project.runs_folder(root)
-    study = project.find_notebook(root, notebook)
-    planned = sweeps.plan_sweep(root, runs, study, params.pairs(parameter or []), yes)
+    study = project.find_notebook(project.find_root(), notebook)
+    planned = sweeps.plan_sweep(study, params.pairs(parameter or []), yes)
 
     def finished(job: "Job") -> None:
         out.print(terminal.summary(job), soft_wrap=True)
 
-    def work(refresh: Callable[[], None]) -> None:
-        if engine == Engine.local:
-            execute.run_jobs(planned.jobs, root, jobs, refresh, finished)
-            return
-        with ray_cluster.ray_session(address, jobs, cpus, gpus) as slots:
-            remote = partial(ray_cluster.run_remote, root, cpus, gpus)
-            execute.run_jobs(planned.jobs, root, slots, refresh, finished, remote)
-
     with terminal.watching(planned.jobs, out, err) as refresh:
-        work(refresh)
+        if engine == Engine.local:
+            execute.run_jobs(planned.jobs, jobs, refresh, finished)
+        else:
+            with ray_cluster.ray_session(address, jobs, cpus, gpus) as slots:
+                remote = partial(ray_cluster.run_remote, cpus, gpus)
+                execute.run_jobs(planned.jobs, slots, refresh, finished, remote)
     terminal.show_results(sweeps.results(planned), out)
     for job in planned.jobs:
         if job.status == "failed":
-            err.print(Text(f"{job.name}: {job.failure or job.error}", style="red"), soft_wrap=True)
+            complain(f"{job.name}: {job.failure or job.error}")
     if planned.failed:
         raise typer.Exit(1)

@@ -11,7 +11,7 @@ from typing import Any
 
 from workbench.claims import Claim
 from workbench.errors import UserError
-from workbench.lab.history import all_runs, find_run, state
+from workbench.lab.history import all_runs, find_run, is_run, state
 from workbench.lab.ledger import read_claims
 from workbench.lab.project import runs_folder
 from workbench.lab.record import read_run
@@ -43,7 +43,8 @@ def sides(asked: tuple[str, str]) -> tuple[Side, Side]:
     Raises:
         UserError: A run is not there or not finished, or stands on both sides.
     """
-    chosen = [[folder for term in _terms(side) for folder in _find(term)] for side in asked]
+    terms = [[side] if is_run(side) else filter(str.strip, side.split(",")) for side in asked]
+    chosen = [[folder for term in side for folder in _find(term.strip())] for side in terms]
     everywhere = [folder.resolve() for folders in chosen for folder in folders]
     for folder in everywhere:
         if everywhere.count(folder) > 1:
@@ -59,16 +60,6 @@ def sides(asked: tuple[str, str]) -> tuple[Side, Side]:
         for name, folders in zip("AB", chosen, strict=True)
     )
     return a, b
-
-
-def parameters(first: Side, second: Side) -> list[Row]:
-    """Parameters and inputs that are not the same in all runs: name, values of either side."""
-    return _differing(first, second, "params") + _differing(first, second, "inputs")
-
-
-def environment(first: Side, second: Side) -> list[Row]:
-    """What the runs ran on, where it is not the same in all."""
-    return _differing(first, second, "environment")
 
 
 def code(first: Side, second: Side) -> list[str]:
@@ -124,16 +115,8 @@ def claims(first: Side, second: Side) -> list[tuple[str, list[tuple[str, Claim]]
     return [(entries[0][1].says, entries) for entries in by_run]
 
 
-def _terms(asked: str) -> list[str]:
-    return [asked] if _is_run(asked) else [term.strip() for term in asked.split(",") if term.strip()]
-
-
-def _is_run(asked: str) -> bool:
-    return (Path(asked) / "run.json").is_file()
-
-
 def _find(term: str) -> list[Path]:
-    if _is_run(term):
+    if is_run(term):
         return [Path(term)]
     known = all_runs(runs_folder())
     notebook, *wanted = re.split(r":(?=\w+=)", term)
@@ -152,7 +135,8 @@ def _find(term: str) -> list[Path]:
     return list(newest.values())
 
 
-def _differing(first: Side, second: Side, part: str) -> list[Row]:
+def differing(first: Side, second: Side, part: str) -> list[Row]:
+    """What is not the same in all runs of a part of run.json: name, values of either side."""
     values = [[_flat(record, part) for record in side.records.values()] for side in (first, second)]
     names = dict.fromkeys(name for side in values for run in side for name in run)
     rows = []

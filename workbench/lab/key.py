@@ -134,7 +134,7 @@ def _modules(names: Iterable[str], left_out: Callable[[str], bool]) -> dict[str,
         if path is None or path in digests or _RUNNING.match(name) or left_out(name):
             continue
         state = path.stat()
-        inside = name if path.stem == "__init__" else _up(name)
+        inside = name if path.stem == "__init__" else name.rpartition(".")[0]
         digests[path], imports = _read_module(path, inside, state.st_size, state.st_mtime_ns)
         waiting |= imports
     beside = {file for folder in {path.parent for path in digests} for file in folder.iterdir()}
@@ -198,7 +198,8 @@ def _shape(tree: ast.AST | str) -> tuple[list[str | int], list[ast.Import | ast.
             if isinstance(node, ast.Import | ast.ImportFrom):
                 imports.append(node)
         elif isinstance(node, list):
-            kept = [entry for entry in node if not _is_prose(entry)]
+            # A constant that stands alone is a docstring.
+            kept = [e for e in node if not (isinstance(e, ast.Expr) and isinstance(e.value, ast.Constant))]
             shape.append(len(kept))
             waiting += kept
         else:
@@ -206,15 +207,7 @@ def _shape(tree: ast.AST | str) -> tuple[list[str | int], list[ast.Import | ast.
     return shape, imports
 
 
-def _is_prose(node: Any) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
 def _module_file(name: str) -> Path | None:
     stem = PACKAGE.parent.joinpath(*name.split("."))
     candidates = (stem.with_name(stem.name + ".py"), stem / "__init__.py")
     return next((path for path in candidates if path.is_file()), None)
-
-
-def _up(name: str) -> str:
-    return name.rpartition(".")[0]

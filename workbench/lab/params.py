@@ -7,38 +7,19 @@ import json
 import os
 import tokenize
 import types
-import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    TypeAdapter,
-    ValidationError,
-    create_model,
-)
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from workbench.errors import UserError
-from workbench.lab.digests import digest_path, strip_credentials
+from workbench.lab.digests import digest_path, map_texts, strip_credentials
 
-_TYPES = {
-    "int": int,
-    "float": float,
-    "str": str,
-    "bool": bool,
-    "list": list,
-    "PositiveInt": PositiveInt,
-    "NonNegativeInt": NonNegativeInt,
-    "PositiveFloat": PositiveFloat,
-    "NonNegativeFloat": NonNegativeFloat,
-}
+_TYPES: dict[str, Any] = {kind.__name__: kind for kind in (int, float, str, bool, list)}
+_BOUNDED = ("PositiveInt", "NonNegativeInt", "PositiveFloat", "NonNegativeFloat")
+_TYPES |= {name: getattr(pydantic, name) for name in _BOUNDED}
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 _CONFIG = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, protected_namespaces=())
 
@@ -47,8 +28,8 @@ def model_of(source: str, notebook: str) -> type[BaseModel]:
     """Build the pydantic model that a parameters cell declares.
 
     Args:
-        source: The cell's code, lines such as `seed: int = 0  # seed of everything random`.
-        notebook: The notebook's name, for messages.
+        source: Lines such as `seed: int = 0  # seed of everything random`.
+        notebook: Named in messages.
 
     Raises:
         UserError: The cell is not made of typed names with literal values.
@@ -57,10 +38,12 @@ def model_of(source: str, notebook: str) -> type[BaseModel]:
         statements = ast.parse(source).body
     except SyntaxError as error:
         raise UserError(f"{notebook}: line {error.lineno} of the parameters cell is not Python.") from error
-    comments = _comments(source)
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    comments = {t.start[0]: t.string.lstrip("# ").strip() for t in tokens if t.type == tokenize.COMMENT}
     fields: dict[str, Any] = {}
     for line in statements:
-        if isinstance(line, ast.Import | ast.ImportFrom) or _is_text(line):
+        is_text = isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)
+        if isinstance(line, ast.Import | ast.ImportFrom) or is_text:
             continue
         if not (isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and line.value):
             raise UserError(
@@ -78,15 +61,12 @@ def check(model: type[BaseModel], values: Mapping[str, Any], notebook: str) -> B
     Raises:
         UserError: A name is not declared (the near one is named) or a value is not of its type.
     """
-    for name in values:
-        if name not in model.model_fields:
-            raise UserError(unknown(name, model.model_fields, notebook))
+    check_names(values, model.model_fields, notebook)
     try:
         return model(**values)
     except ValidationError as error:
         first = error.errors()[0]
-        name = str(first["loc"][0])
-        raise UserError(_invalid(model, name, first["input"], first["msg"], notebook)) from None
+        raise _invalid(model, str(first["loc"][0]), first["input"], first["msg"], notebook) from None
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:
@@ -115,20 +95,18 @@ def from_strings(model: type[BaseModel], given: Mapping[str, str], notebook: str
     Raises:
         UserError: As `check` does.
     """
-    values = {}
-    for name, text in given.items():
-        if name not in model.model_fields:
-            raise UserError(unknown(name, model.model_fields, notebook))
-        values[name] = _coerce(model, name, text, notebook)
-    return values
+    check_names(given, model.model_fields, notebook)
+    return {name: _coerce(model, name, text, notebook) for name, text in given.items()}
 
 
-def unknown(name: str, declared: Iterable[str], notebook: str) -> str:
-    """The sentence for a name that no parameters cell declares."""
-    names = list(declared)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(names) or 'none'}."
-    return f"{notebook} has no parameter {name}: {hint}"
+def check_names(names: Iterable[str], declared: Iterable[str], notebook: str) -> None:
+    """Raise a UserError for a name that no parameters cell declares; the near one is named."""
+    declared = list(declared)
+    for name in names:
+        if name not in declared:
+            near = difflib.get_close_matches(name, declared, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(declared) or 'none'}."
+            raise UserError(f"{notebook} has no parameter {name}: {hint}")
 
 
 def content(params: BaseModel) -> dict[str, Any]:
@@ -139,28 +117,25 @@ def content(params: BaseModel) -> dict[str, Any]:
         gsm8k:PATH) {"kind": …, "sha256": digest}.
     """
     values = {}
-    for name, value in params.model_dump().items():
-        kind, path = named_path(type(params), name, value)
-        if not path:
-            values[name] = _without_credentials(value)
+    for name, value, kind, path in _with_paths(params):
+        if path:
+            values[name] = ({"kind": kind} if kind else {}) | {"sha256": digest_path(Path(path))}
         else:
-            values[name] = {"kind": kind} if kind else {}
-            values[name]["sha256"] = digest_path(Path(path))
+            values[name] = map_texts(value, strip_credentials)
     return values
 
 
 def shown(params: BaseModel) -> dict[str, Any]:
     """The parameters as run.json keeps them: no credentials, no absolute path."""
-    return {name: _without_credentials(value) for name, value in relative(params).items()}
+    return {name: map_texts(value, strip_credentials) for name, value in relative(params).items()}
 
 
 def relative(params: BaseModel) -> dict[str, Any]:
     """The parameters with absolute paths made relative to the working directory."""
-    values = {}
-    for name, value in params.model_dump().items():
-        kind, path = named_path(type(params), name, value)
-        values[name] = kind + os.path.relpath(path) if os.path.isabs(path) else value
-    return values
+    return {
+        name: kind + os.path.relpath(path) if os.path.isabs(path) else value
+        for name, value, kind, path in _with_paths(params)
+    }
 
 
 def changed(params: BaseModel) -> dict[str, Any]:
@@ -175,39 +150,31 @@ def changed_relative(params: BaseModel) -> dict[str, Any]:
     return {name: values[name] for name in changed(params)}
 
 
-def named_path(model: type[BaseModel], name: str, value: Any) -> tuple[str, str]:
-    """The file or folder that a text parameter names, if it exists (a Literal never names one).
+def _with_paths(params: BaseModel) -> Iterator[tuple[str, Any, str, str]]:
+    """Every parameter with the file or folder that it names, if it is a text (no Literal) and that exists.
 
-    Returns:
-        What stands before the path with its colon, as in "gsm8k:PATH" (mostly ""), and the path or "".
+    Yields:
+        Name, value, what stands before the path with its colon, as in "gsm8k:PATH", and the path; or "", "".
     """
-    literal = typing.get_origin(model.model_fields[name].annotation) is Literal
-    if not isinstance(value, str) or literal:
-        return "", ""
-    before, colon, path = value.partition(":")
-    candidates = [("", value), (before + colon, path)] if colon else [("", value)]
-    return next(((kind, path) for kind, path in candidates if path and os.path.exists(path)), ("", ""))
-
-
-def _without_credentials(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_without_credentials(entry) for entry in value]
-    return strip_credentials(value) if isinstance(value, str) else value
+    for name, value in params.model_dump().items():
+        candidates = []
+        if isinstance(value, str) and get_origin(type(params).model_fields[name].annotation) is not Literal:
+            before, colon, rest = value.partition(":")
+            candidates = [("", value), (before + colon, rest)]
+        paths = [(kind, path) for kind, path in candidates if path and os.path.exists(path)]
+        yield name, value, *(paths[0] if paths else ("", ""))
 
 
 def _coerce(model: type[BaseModel], name: str, text: str, notebook: str) -> Any:
-    field = model.model_fields[name]
-    kind = typing.Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
-    adapter: TypeAdapter[Any] = TypeAdapter(kind, config=ConfigDict(strict=True))
     problems = []
     for candidate in _readings(text):
         try:
-            return adapter.validate_python(candidate)
+            return getattr(model(**{name: candidate}), name)
         except ValidationError as error:
             problems.append(error.errors()[0])
     # The reading that failed on its value, not on its type, says most: "-1" for a PositiveInt.
     best = next((p for p in problems if not p["type"].endswith("_type")), problems[-1])
-    raise UserError(_invalid(model, name, text, best["msg"], notebook))
+    raise _invalid(model, name, text, best["msg"], notebook)
 
 
 def _readings(text: str) -> list[Any]:
@@ -224,10 +191,10 @@ def _readings(text: str) -> list[Any]:
     return [*readings, text]
 
 
-def _invalid(model: type[BaseModel], name: str, value: Any, problem: str, notebook: str) -> str:
+def _invalid(model: type[BaseModel], name: str, value: Any, problem: str, notebook: str) -> UserError:
     wanted = (model.model_fields[name].json_schema_extra or {})["declared"]
     reason = problem[0].lower() + problem[1:]
-    return f"{notebook}: {name}={value} does not fit `{name}: {wanted}` ({reason})."
+    return UserError(f"{notebook}: {name}={value} does not fit `{name}: {wanted}` ({reason}).")
 
 
 def _field(line: ast.AnnAssign, comment: str | None, notebook: str) -> tuple[Any, Any]:
@@ -258,12 +225,3 @@ def _type(node: ast.expr) -> Any:
         if node.value.id == "list":
             return types.GenericAlias(list, _type(node.slice))
     raise ValueError(ast.unparse(node))
-
-
-def _is_text(line: ast.stmt) -> bool:
-    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)
-
-
-def _comments(source: str) -> dict[int, str]:
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    return {t.start[0]: t.string.lstrip("# ").strip() for t in tokens if t.type == tokenize.COMMENT}

@@ -29,13 +29,9 @@ class Notebook:
         return self.path.stem
 
     @property
-    def title(self) -> str:
-        return str(self.metadata.get("title", ""))
-
-    @property
-    def needs(self) -> list[str]:
-        """Names of the notebooks whose runs this one reads."""
-        return list(self.metadata.get("needs", []))
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.path.parent.parent
 
     @cached_property
     def model(self) -> "type[BaseModel]":
@@ -73,9 +69,10 @@ class Plan:
         """First 12 hexadecimal digits of the SHA-256 of the parts."""
         return digest(canonical(self.parts))[:12]
 
-    def folder(self, runs: Path) -> Path:
+    @property
+    def folder(self) -> Path:
         """Where this run lives."""
-        return runs / self.notebook.name / self.key
+        return runs_folder(self.notebook.root) / self.notebook.name / self.key
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -138,16 +135,18 @@ def read_notebook(path: Path) -> Notebook:
 
 def source_of(cell: Mapping[str, Any]) -> str:
     """A cell's source, which a notebook keeps as text or as a list of lines."""
-    source = cell.get("source", "")
-    return source if isinstance(source, str) else "".join(source)
+    return joined(cell.get("source", ""))
 
 
-def plan(root: Path, notebook: Notebook, values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Plan:
+def joined(text: str | list[str]) -> str:
+    """A text of a notebook file, which may be a list of its lines."""
+    return text if isinstance(text, str) else "".join(text)
+
+
+def plan(notebook: Notebook, values: Mapping[str, Any], above: tuple[str, ...] = ()) -> Plan:
     """Validate parameters and work out the key, with the keys of everything the notebook needs.
 
     Args:
-        root: The project's folder.
-        notebook: The notebook to run.
         values: The parameters given, of the right types already.
         above: The notebooks that led here, to notice a circle.
 
@@ -157,20 +156,20 @@ def plan(root: Path, notebook: Notebook, values: Mapping[str, Any], above: tuple
     from workbench.lab.params import check, content
 
     params = check(notebook.model, values, notebook.name)
-    inputs = {need.notebook.name: need.key for need in needed(root, notebook, params, above)}
+    inputs = {need.notebook.name: need.key for need in needed(notebook, params, above)}
     parts = notebook.key_parts | {"parameters": content(params), "inputs": inputs}
     return Plan(notebook, params, parts)
 
 
-def needed(root: Path, notebook: Notebook, params: "BaseModel", above: tuple[str, ...] = ()) -> list[Plan]:
+def needed(notebook: Notebook, params: "BaseModel", above: tuple[str, ...] = ()) -> list[Plan]:
     """The plans of what a notebook needs; set parameters that those notebooks also declare flow up."""
     from workbench.lab.params import changed
 
     if notebook.name in above:
         raise UserError(f"Notebooks need each other in a circle: {' → '.join((*above, notebook.name))}.")
     plans = []
-    for name in notebook.needs:
-        upstream = find_notebook(root, name)
+    for name in notebook.metadata.get("needs", ()):
+        upstream = find_notebook(notebook.root, name)
         shared = {k: v for k, v in changed(params).items() if k in upstream.model.model_fields}
-        plans.append(plan(root, upstream, shared, (*above, notebook.name)))
+        plans.append(plan(upstream, shared, (*above, notebook.name)))
     return plans

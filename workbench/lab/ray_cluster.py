@@ -17,7 +17,7 @@ from typing import Any
 
 from workbench.errors import UserError
 from workbench.lab import record
-from workbench.lab.execute import CONTINUES, Job, run_jobs
+from workbench.lab.execute import CONTINUES, Job, Stopped, run_jobs
 from workbench.lab.kernel import CellFailed, Progress
 from workbench.lab.params import changed_relative
 from workbench.lab.project import find_notebook, plan
@@ -33,7 +33,6 @@ def ray_session(address: str, slots: int, cpus: int, gpus: float) -> Iterator[in
     Args:
         address: HOST:PORT of its head, or "auto" for the one that runs on this machine; or "".
         slots: Runs side by side on the one that is started.
-        cpus: Processors that a run takes.
         gpus: Graphics cards that a run takes, or a share of one.
 
     Yields:
@@ -84,21 +83,20 @@ def _init(options: dict[str, Any], attempts: int) -> None:
         _init(options, attempts - 1)
 
 
-def run_remote(root: Path, cpus: int, gpus: float, job: Job, stop: threading.Event) -> None:
+def run_remote(cpus: int, gpus: float, job: Job, stop: threading.Event) -> None:
     """Have the cluster run one job, once more if its machine or process is lost; the outcome is left in it.
 
     Raises:
         UserError: What was lost was lost again, or the finished run is not to be seen from here.
     """
-    values = changed_relative(job.plan.params)
-    arguments = (str(root), str(job.folder), job.plan.notebook.name, values, job.plan.key)
+    notebook, values = job.plan.notebook, changed_relative(job.plan.params)
+    arguments = (str(notebook.root), str(job.folder), notebook.name, values, job.plan.key)
     ref, future = _submit(_run_job, arguments, cpus, gpus, job.name)
     while not future.done() and not stop.is_set():
         wait([future], timeout=0.5)
     if stop.is_set():
         _cancel([(ref, future)])
-        job.status, job.error = "interrupted", CONTINUES
-        return
+        raise Stopped
     status, job.error, job.failure = _result(future)
     if status in ("done", "cached"):
         _wait_for(job)
@@ -116,8 +114,6 @@ def run_tasks(
 
     Args:
         work: A module's function that goes on with what it has kept.
-        tasks: The arguments of each.
-        cpus: Processors for a task.
         gpus: Graphics cards for a task, or a share of one.
         refresh: Called several times a second, to draw.
 
@@ -183,13 +179,13 @@ def _run_job(root: str, folder: str, name: str, values: dict[str, Any], key: str
         notebook = find_notebook(Path(root), name)
     except UserError as error:
         raise _mismatch(error) from None
-    planned = plan(Path(root), notebook, values)
+    planned = plan(notebook, values)
     if planned.key != key:
         raise UserError(
             f"{platform.node()} has other code or data than this machine: install the same on both."
         )
     job = Job(planned, Path(folder), [], False, Progress(len(notebook.code())), retries=1)
-    run_jobs([job], Path(root), 1, lambda: None, lambda job: None)
+    run_jobs([job], 1, lambda: None, lambda job: None)
     return job.status, job.error, job.failure
 
 

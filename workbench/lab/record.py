@@ -21,13 +21,11 @@ class NewerRunError(UserError):
     """A run folder that a newer workbench wrote."""
 
 
-def prepare(planned: Plan, folder: Path, root: Path, threads: int = 0) -> dict[str, Any]:
+def prepare(planned: Plan, folder: Path, threads: int = 0) -> dict[str, Any]:
     """Make a run's folder ready to be written in and return its record; a finished one keeps its status.
 
     Args:
-        planned: The run.
         folder: Its folder, which no other process writes in now.
-        root: The project's folder.
         threads: Processor threads the kernel is given; 0 where that is left to the libraries.
 
     Raises:
@@ -42,7 +40,7 @@ def prepare(planned: Plan, folder: Path, root: Path, threads: int = 0) -> dict[s
     record = {
         "schema": SCHEMA,
         "notebook": planned.notebook.name,
-        "title": planned.notebook.title,
+        "title": str(planned.notebook.metadata.get("title", "")),
         "key": planned.key,
         "status": "running",
         "params": shown(planned.params),
@@ -52,7 +50,7 @@ def prepare(planned: Plan, folder: Path, root: Path, threads: int = 0) -> dict[s
         "parts": planned.parts,
         "drawn": planned.notebook.drawn,
         "workbench": workbench.__version__,
-        "environment": capture(root, threads),
+        "environment": capture(planned.notebook.root, threads),
         "started": _now(),
         "finished": earlier["finished"],
         "seconds": None,

@@ -5,7 +5,7 @@ from pathlib import Path
 from workbench.errors import UserError
 from workbench.lab.execute import Job
 from workbench.lab.kernel import Progress
-from workbench.lab.project import find_notebook, find_root, plan, runs_folder
+from workbench.lab.project import find_notebook, find_root, plan
 from workbench.lab.record import is_done, read_run
 
 
@@ -22,13 +22,12 @@ def redraw_job(folder: Path) -> Job | None:
     """
     record = read_run(folder)
     try:
-        root = find_root()
-        notebook = find_notebook(root, record["notebook"])
-        planned = plan(root, notebook, {name: record["params"][name] for name in record["set"]})
+        notebook = find_notebook(find_root(), record["notebook"])
+        planned = plan(notebook, {name: record["params"][name] for name in record["set"]})
     except UserError:
         return None
-    runs = runs_folder(root)
+    runs = planned.folder.parents[1]
     job = Job(planned, folder, [], False, Progress(len(notebook.code())), redraw=True)
     inputs_are_there = all(is_done(runs / name / key) for name, key in record["inputs"].items())
-    current = planned.folder(runs).resolve() == folder.resolve() and is_done(folder)
+    current = planned.folder.resolve() == folder.resolve() and is_done(folder)
     return job if current and inputs_are_there and is_outdated(job) else None

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import files
 from workbench.errors import UserError
 from workbench.lab import digests
-from workbench.lab.project import Plan, find_notebook, find_root, needed, plan, runs_folder
+from workbench.lab.project import Plan, find_notebook, find_root, needed, plan
 from workbench.lab.record import is_done, mark, prepare, read_run, wait_for
 
 if TYPE_CHECKING:
@@ -36,20 +36,17 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
     out here, and waited for if another process is writing in it.
 
     Args:
-        notebook: The notebook's own name, such as "01_stories".
+        notebook: Its name, such as "01_stories".
         namespace: The notebook's `globals()`, which hold the parameters.
 
     Raises:
         UserError: A parameter is unknown or invalid, or the folder cannot be used.
     """
-    from workbench.lab.params import check, unknown
+    from workbench.lab.params import check, check_names
 
-    root = find_root()
-    study = find_notebook(root, notebook)
+    study = find_notebook(find_root(), notebook)
     model = study.model
-    for name in _injected(namespace):
-        if name not in model.model_fields:
-            raise UserError(unknown(name, model.model_fields, notebook))
+    check_names(_injected(namespace), model.model_fields, notebook)
     missing = [name for name in model.model_fields if name not in namespace]
     if missing:
         raise UserError(f"{notebook}: run the parameters cell first ({', '.join(missing)} not set).")
@@ -61,17 +58,17 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
     if headless:
         folder, params = Path(headless), check(model, values, notebook)
     else:
-        planned = plan(root, study, values)
-        folder, params = planned.folder(runs_folder(root)), planned.params
+        planned = plan(study, values)
+        folder, params = planned.folder, planned.params
     lock = digests.lock(folder, "writer")
     wait_for(lock, folder)
     if headless:
         record = read_run(folder)
         _plain_progress()
     else:
-        record = prepare(planned, folder, root)
+        record = prepare(planned, folder)
     run = Run(folder, record, params)
-    run._lock, run._root = lock, root
+    run._lock, run._root = lock, study.root
     os.environ["WORKBENCH_ANSWERS"] = str(folder / "answers.jsonl")  # for the engine, which knows no runs
     return run
 
@@ -80,8 +77,7 @@ class Run:
     """One run of one notebook.
 
     Attributes:
-        notebook: Its notebook's name.
-        key: Its key, and the name of its folder.
+        key: Also the name of its folder.
         folder: Where everything about it is kept.
         params: Validated parameters, by attribute.
         seed: The parameter of that name; 0 where the notebook declares none.
@@ -111,11 +107,8 @@ class Run:
                 f'{self.notebook} reads {notebook}: add it to "needs" in the notebook\'s metadata.'
             )
         root = self._root or find_root()
-        upstream = next(
-            p
-            for p in needed(root, find_notebook(root, self.notebook), self.params)
-            if p.notebook.name == notebook
-        )
+        plans = needed(find_notebook(root, self.notebook), self.params)
+        upstream = next(planned for planned in plans if planned.notebook.name == notebook)
         folder = self.folder.parent.parent / notebook / self._inputs[notebook]
         if not is_done(folder):
             _compute(upstream)

@@ -12,9 +12,9 @@ from workbench.errors import UserError
 from workbench.lab import compare, execute
 from workbench.lab.digests import canonical
 from workbench.lab.ledger import read_claims
-from workbench.lab.params import from_strings, shown, unknown
+from workbench.lab.params import check_names, from_strings, shown
 from workbench.lab.project import Notebook, plan
-from workbench.lab.report import claims as report_claims
+from workbench.lab.report.claims import number, symbol
 from workbench.sanitize import sanitize
 
 MANY = 300
@@ -64,13 +64,10 @@ class Results:
         return [*self.claims, *self.metrics]
 
 
-def plan_sweep(root: Path, runs: Path, notebook: Notebook, given: Mapping[str, str], yes: bool) -> Sweep:
+def plan_sweep(notebook: Notebook, given: Mapping[str, str], yes: bool) -> Sweep:
     """Check every value and every need of a grid, and plan its runs; nothing is started.
 
     Args:
-        root: The project's folder.
-        runs: Where runs live.
-        notebook: The notebook to run at each point.
         given: Parameter to its values as text: `64,128`, or `0..2` with both ends. A comma within a value
             is written `\\,` or stands in brackets; else a value reads as `workbench run -p` reads it.
         yes: Plan more than `MANY` points too.
@@ -78,9 +75,7 @@ def plan_sweep(root: Path, runs: Path, notebook: Notebook, given: Mapping[str, s
     Raises:
         UserError: A parameter is unknown, a value does not fit, a need is not there, or the points are many.
     """
-    for name in given:
-        if name not in notebook.model.model_fields:
-            raise UserError(unknown(name, notebook.model.model_fields, notebook.name))
+    check_names(given, notebook.model.model_fields, notebook.name)
     words = {name: _words(notebook, name, text) for name, text in given.items()}
     count = math.prod(sum(len(word) for word in texts) for texts in words.values())
     if count > MANY and not yes:
@@ -90,8 +85,7 @@ def plan_sweep(root: Path, runs: Path, notebook: Notebook, given: Mapping[str, s
     jobs: dict[Path, execute.Job] = {}
     points: dict[Path, execute.Job] = {}
     for chosen in itertools.product(*values.values()):
-        planned = plan(root, notebook, dict(zip(values, chosen, strict=True)))
-        job = execute.add(jobs, root, runs, planned)
+        job = execute.add(jobs, plan(notebook, dict(zip(values, chosen, strict=True))))
         job.label = " ".join(f"{name}={text}" for name, text in _point(job, varied).items())
         points[job.folder] = job
     for job in jobs.values():
@@ -101,7 +95,13 @@ def plan_sweep(root: Path, runs: Path, notebook: Notebook, given: Mapping[str, s
 
 def results(sweep: Sweep) -> Results:
     """Claims and last logged values of the finished points."""
-    claims = {job.folder: _claims(job) for job in sweep.points if job.status in _FINISHED}
+    claims = {
+        job.folder: {
+            sanitize(c.name, 60): f"{number(c.effect)} {symbol(c.verdict)}" for c in read_claims(job.folder)
+        }
+        for job in sweep.points
+        if job.status in _FINISHED
+    }
     ends = _ends(claims)
     metrics = list(dict.fromkeys(name for last in ends.values() for name in last))
     same = [
@@ -154,15 +154,6 @@ def _value(notebook: Notebook, name: str, text: str) -> Any:
 def _point(job: execute.Job, varied: Sequence[str]) -> dict[str, str]:
     params = shown(job.plan.params)
     return {name: sanitize(" ".join(str(params[name]).split()), 60) for name in varied}
-
-
-def _claims(job: execute.Job) -> dict[str, str]:
-    return {
-        sanitize(
-            claim.name, 60
-        ): f"{report_claims.number(claim.effect)} {report_claims.symbol(claim.verdict)}"
-        for claim in read_claims(job.folder)
-    }
 
 
 def _ends(folders: Iterable[Path]) -> dict[Path, dict[str, str]]:

@@ -62,9 +62,7 @@ def summary(job: Job) -> Text:
         (f"{sign} ", style), (job.name, "bold"), (f"  {job.folder.name}  ", "dim"), job.status
     )
     if job.status in ("done", "failed"):
-        line.append(
-            f" in {duration(job.seconds)}" if job.status == "done" else f" after {duration(job.seconds)}"
-        )
+        line.append(f" {'in' if job.status == 'done' else 'after'} {duration(job.seconds)}")
     if job.error and job.status != "failed":
         line.append(f": {job.error}")
     return line
@@ -175,8 +173,6 @@ def _source(source: str, line: int | None) -> Group:
     first = max(at - 5, 1)
     texts = []
     for number, code in enumerate(lines[first - 1 : at + 2], first):
-        pointed = number == line
-        texts.append(
-            Text(f"{'❱' if pointed else ' '} {number:3d}  {code}", style="bold" if pointed else "dim")
-        )
+        sign, style = ("❱", "bold") if number == line else (" ", "dim")
+        texts.append(Text(f"{sign} {number:3d}  {code}", style=style))
     return Group(*texts, Text(""))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from workbench.sandbox.inside import Printed
 from workbench.sandbox.outcomes import MAX_PRINTED, NOW, SHOWN, Outcome, one_line, read
 from workbench.sandbox.walls import walled
 
@@ -52,21 +53,25 @@ def run_one(program: str, pool: "Monty", limits: "ResourceLimits", policy: "OSPo
     """Run one program in a session of its own."""
     from pydantic_monty import MontyCrashedError, MontyError
 
-    printed, ended = Printed(), False
+    printed, ended = Printed(MAX_PRINTED), False
+
+    def keep(_stream: str, text: str) -> None:
+        printed.write(text)
+
     try:
         with pool.checkout(limits=limits, os_policy=policy, assert_message_annotations=False) as session:
-            session.feed_run(program, print_callback=printed)
+            session.feed_run(program, print_callback=keep)
             ended = True
             # Shown and cut inside the worker: the value itself could be of any size once it is here.
-            shown = session.feed_run(f'f"{{ans!r:.{SHOWN}}}"', print_callback=printed)
-            return read(shown, printed.text())
+            shown = session.feed_run(f'f"{{ans!r:.{SHOWN}}}"', print_callback=keep)
+            return read(shown, printed.getvalue())
     except MontyCrashedError as error:
         status, reason = "timeout" if error.timed_out else "crash", one_line(str(error))
     except MontyError as error:
         status, reason = classify(error.exception(), program)
         if ended and status == "runtime error":
             status, reason = "wrong type", f"ans cannot be shown: {reason}"
-    return Outcome(status, None, printed.text(), reason)
+    return Outcome(status, None, printed.getvalue(), reason)
 
 
 def binary() -> str:
@@ -81,23 +86,6 @@ def not_run(programs: Sequence[str], error: Exception) -> list[Outcome]:
     return [Outcome("not run", reason=reason)] * len(programs)
 
 
-class Printed:
-    """Keeps what a program prints, and stops it at MAX_PRINTED characters."""
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-        self.left = MAX_PRINTED
-
-    def __call__(self, _stream: str, text: str) -> None:
-        self.parts.append(text[: self.left])
-        self.left -= len(self.parts[-1])
-        if len(self.parts[-1]) < len(text):
-            raise MemoryError(f"printed more than {MAX_PRINTED:,} characters")
-
-    def text(self) -> str:
-        return "".join(self.parts)
-
-
 def classify(error: BaseException, program: str) -> tuple[str, str]:
     """Status and reason of an exception that left a program."""
     name, text = type(error).__name__, one_line(str(error))
@@ -106,9 +94,10 @@ def classify(error: BaseException, program: str) -> tuple[str, str]:
         return "wrong type", "the program never set ans"
     if "time limit exceeded" in text or "backtracking count exceeded" in text:
         return "timeout", reason
-    if name in ("MemoryError", "SyntaxError"):
-        return {"MemoryError": "memory", "SyntaxError": "syntax"}[name], reason
-    return ("unsupported" if is_unsupported(name, text, program) else "runtime error"), reason
+    kinds = {"MemoryError": "memory", "SyntaxError": "syntax"}
+    return kinds.get(name) or (
+        "unsupported" if is_unsupported(name, text, program) else "runtime error"
+    ), reason
 
 
 def is_unsupported(name: str, text: str, program: str) -> bool:

@@ -57,7 +57,6 @@ def read(shown: str, printed: str) -> Outcome:
 
     Args:
         shown: repr of its `ans`, cut after SHOWN characters; it may be of a class with a repr of its own.
-        printed: its standard output.
     """
     if len(shown) > MAX_ANSWER:
         return Outcome("wrong type", None, printed, f"ans is longer than {MAX_ANSWER:,} characters")

@@ -12,12 +12,7 @@ from tempfile import TemporaryDirectory
 
 
 def command(program: list[str], visible: dict[str, str]) -> list[str]:
-    """The command that runs a program behind the walls.
-
-    Args:
-        program: command and arguments.
-        visible: files and folders it can read besides /usr, and where it finds them.
-    """
+    """The command that runs a program behind the walls; it can read `visible` there, besides /usr."""
     # Root needs no user namespace, and a limit on processes would not hold it: inside.py becomes nobody.
     user = "--cap-add CAP_SETUID --cap-add CAP_SETGID" if os.getuid() == 0 else "--unshare-user"
     walls = shlex.split(

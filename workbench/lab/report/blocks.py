@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from markupsafe import Markup
@@ -11,6 +12,8 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from workbench.files import plain
+from workbench.lab.digests import map_texts
+from workbench.lab.project import joined
 from workbench.lab.report.markdown import Heading, render, slug
 from workbench.sanitize import sanitize
 
@@ -28,10 +31,7 @@ Block = dict[str, Any]
 
 
 def blocks(notebook: dict[str, Any]) -> tuple[list[Block], list[Heading]]:
-    """Return what a page shows of an executed notebook, in order, and its headings.
-
-    Args:
-        notebook: nbformat 4 JSON.
+    """What a page shows of an executed notebook (nbformat 4 JSON), in order, and its headings.
 
     Returns:
         Blocks with a `type` and what that type's template needs; (level, id, text) of every heading.
@@ -40,13 +40,15 @@ def blocks(notebook: dict[str, Any]) -> tuple[list[Block], list[Heading]]:
     content: list[Block] = []
     headings: list[Heading] = []
     for cell in notebook.get("cells", []):
-        source = _joined(cell.get("source", ""))
+        source = joined(cell.get("source", ""))
         if cell.get("cell_type") == "markdown":
             html, own = render(source, new_id)
             headings += own
             content.append({"type": "prose", "html": html})
         elif cell.get("cell_type") == "code":
-            content += [_code(source)] if source.strip() else []
+            if source.strip():
+                code = Markup(highlight(sanitize(source), PythonLexer(), HtmlFormatter(nowrap=True)))
+                content.append({"type": "code", "html": code, "lines": source.strip().count("\n") + 1})
             content += _outputs(cell.get("outputs", []))
     content = _fold(content)
     _number(content, new_id)
@@ -70,21 +72,6 @@ def json_script(value: Any) -> Markup:
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
-
-
-def strip_ansi(text: str) -> str:
-    """Return the text without terminal escape sequences."""
-    return _ANSI.sub("", text)
-
-
-def _joined(text: str | list[str]) -> str:
-    return text if isinstance(text, str) else "".join(text)
-
-
-def _code(source: str) -> Block:
-    formatter = HtmlFormatter(nowrap=True)
-    html = Markup(highlight(sanitize(source), PythonLexer(), formatter))
-    return {"type": "code", "html": html, "lines": source.strip().count("\n") + 1}
 
 
 def _fold(content: Iterable[Block]) -> list[Block]:
@@ -127,7 +114,7 @@ def _outputs(outputs: Iterable[dict[str, Any]]) -> list[Block]:
     for output in outputs:
         kind = output.get("output_type")
         if kind == "stream" and output.get("name") == "stdout":
-            shown.append({"type": "text", "stream": True, "text": _joined(output.get("text", ""))})
+            shown.append({"type": "text", "stream": True, "text": joined(output.get("text", ""))})
         elif kind == "error":
             shown.append(_error(output))
         elif kind in ("display_data", "execute_result"):
@@ -144,7 +131,7 @@ def _display(data: dict[str, Any]) -> list[Block]:
         return []
     if "image/png" in data:
         return [{"type": "picture", "png": _base64(data["image/png"])}]
-    text = _joined(data.get("text/plain", ""))
+    text = joined(data.get("text/plain", ""))
     return [{"type": "text", "stream": False, "text": text}] if text else []
 
 
@@ -154,7 +141,7 @@ def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:
         "code": None,
         "title": "",
         "sentence": "",
-        **_cleaned(record, None if record["kind"] == "atlas" else MAX_OUTPUT),
+        **map_texts(record, partial(sanitize, limit=None if record["kind"] == "atlas" else MAX_OUTPUT)),
         "type": record["kind"],
     }
     if block["type"] == "table":
@@ -162,7 +149,8 @@ def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:
         block["json"] = json_script(named)
         block["rows"] = _formatted(block["rows"])
     if block["type"] == "chart":
-        spec = {key: value for key, value in _cleaned(data.get(VEGALITE, {})).items() if key not in _UNWANTED}
+        spec = map_texts(data.get(VEGALITE, {}), partial(sanitize, limit=MAX_OUTPUT))
+        spec = {key: value for key, value in spec.items() if key not in _UNWANTED}
         block["alt"] = block.get("alt") or f"{block['title']}. {block['sentence']}"
         block["datasets"] = [_dataset(rows) for rows in spec.get("datasets", {}).values() if rows]
         block["spec"] = json_script({**spec, "description": block["alt"]})
@@ -174,24 +162,12 @@ def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:
 
 def _atlas(record: Block) -> Block:
     names = ("rows", "columns", "classes", "size_name", "cells", "chosen", "cards")
-    shown = [
-        [cell["label"], record["classes"][cell["class"]], cell["size"], cell["tip"]]
-        for cell in record["cells"][:MAX_ROWS]
+    size, classes = record["size_name"], record["classes"]
+    rows = [
+        {"cell": c["label"], "class": classes[c["class"]], size: c["size"], "what it says": c["tip"]}
+        for c in record["cells"]
     ]
-    table = {
-        "columns": ["cell", "class", record["size_name"], "what it says"],
-        "rows": _formatted(shown),
-        "count": len(record["cells"]),
-    }
-    return {"json": json_script({name: record[name] for name in names}), "table": table}
-
-
-def _cleaned(value: Any, limit: int | None = MAX_OUTPUT) -> Any:
-    if isinstance(value, dict):
-        return {sanitize(name, MAX_LINE): _cleaned(entry, limit) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [_cleaned(entry, limit) for entry in value]
-    return sanitize(value, limit) if isinstance(value, str) else value
+    return {"json": json_script({name: record[name] for name in names}), "table": _dataset(rows)}
 
 
 # The page prints the title itself; `usermeta` could change how the page draws.
@@ -225,20 +201,19 @@ def _written(value: Any, decimals: int | None) -> Block:
 
 
 def _error(output: dict[str, Any]) -> Block:
-    trace = "\n".join(output.get("traceback", []))
     return {
         "type": "error",
         "name": sanitize(output.get("ename", "Error"), 200),
         "message": _readable(str(output.get("evalue", ""))),
-        "trace": _readable(trace),
+        "trace": _readable("\n".join(output.get("traceback", []))),
     }
 
 
 def _readable(text: str) -> str:
     """Strip terminal codes, keep what a line showed last, cut long lines and long texts."""
-    lines = (line.rsplit("\r", 1)[-1] for line in strip_ansi(text).replace("\r\n", "\n").split("\n"))
+    lines = (line.rsplit("\r", 1)[-1] for line in _ANSI.sub("", text).replace("\r\n", "\n").split("\n"))
     return sanitize("\n".join(sanitize(line, MAX_LINE) for line in lines).strip("\n"), MAX_OUTPUT)
 
 
 def _base64(png: str | list[str]) -> str:
-    return re.sub(r"[^A-Za-z0-9+/=]", "", _joined(png))
+    return re.sub(r"[^A-Za-z0-9+/=]", "", joined(png))

@@ -13,21 +13,16 @@ _LOOKS = {REPRODUCED: ("✓", "reproduced"), OPPOSITE: ("✕", "opposite"), UNRE
 _WIDTH, _HEIGHT, _MIDDLE = 168, 22, 84
 
 
-def symbol(found: str) -> str:
+def symbol(outcome: str) -> str:
     """The sign of a verdict."""
-    return _LOOKS[found][0]
+    return _LOOKS[outcome][0]
 
 
 def row(claim: dict[str, Any], link: str | None) -> dict[str, Any]:
-    """Return what the ledger shows of one claim.
-
-    Args:
-        claim: an entry of claims.json.
-        link: address of the figure, or None.
-    """
+    """What the ledger shows of one claim, an entry of claims.json, with a link to its figure."""
     effect, low, high = (_number(claim.get(name)) for name in ("effect", "low", "high"))
-    found = verdict(effect, low, high)  # not the file's word for it
-    sign, tone = _LOOKS[found]
+    outcome = verdict(effect, low, high)  # not the file's word for it
+    sign, tone = _LOOKS[outcome]
     unit = sanitize(claim.get("unit") or "", 60)
     return {
         "name": sanitize(claim.get("name", ""), 200),
@@ -37,10 +32,9 @@ def row(claim: dict[str, Any], link: str | None) -> dict[str, Any]:
         "range": f"{number(low)} to {number(high)}" if math.isfinite(low + high) else "no interval",
         "picture": interval(effect, low, high),
         "n": f"{claim['n']:,}" if isinstance(claim.get("n"), int) else "–",
-        "verdict": found,
+        "verdict": outcome,
         "symbol": sign,
         "tone": tone,
-        "view": sanitize(claim.get("view") or "", 200),
         "link": link,
     }
 

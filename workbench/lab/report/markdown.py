@@ -21,12 +21,7 @@ def slug(text: str) -> str:
 
 
 def mathematics(latex: str, display: str) -> str:
-    """Return LaTeX as MathML, or as escaped code where it cannot be read.
-
-    Args:
-        latex: the formula without its dollar signs.
-        display: "inline" or "block".
-    """
+    """LaTeX as MathML ("inline" or "block"), or as escaped code where it cannot be read."""
     try:
         tree = convert_to_element(latex, display=display)
     except Exception:  # the library has no common base for its errors
@@ -71,10 +66,9 @@ class _Renderer(mistune.HTMLRenderer):
 
 
 def render(source: str, new_id: Callable[[str], str]) -> tuple[Markup, list[Heading]]:
-    """Return a Markdown text as HTML, and its headings.
+    """Markdown with `$…$` and `$$…$$` formulas and pipe tables as HTML, and its headings.
 
     Args:
-        source: Markdown with `$…$` and `$$…$$` formulas and pipe tables.
         new_id: makes an id that is unique in the page from a wished one.
     """
     renderer = _Renderer(new_id)

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from workbench.files import atomic_write, read_json
 from workbench.lab.report import claims as report_claims
-from workbench.lab.report.blocks import VIEW, blocks, figure_id
+from workbench.lab.report.blocks import VIEW, Block, blocks, figure_id
 from workbench.sanitize import sanitize
 
 _HERE = Path(__file__).parent
@@ -27,65 +27,46 @@ _CHARTS = _HERE.parents[1] / "charts"
 
 
 def write_report(run_folder: Path, out_path: Path) -> Path:
-    """Write a run's page from its notebook.ipynb, run.json and claims.json.
-
-    Args:
-        run_folder: a run of any status; the notebook is shown as far as it came.
-        out_path: the HTML file to write.
+    """Write a run's page from its notebook.ipynb (shown as far as it came), run.json and claims.json.
 
     Raises:
         UserError: run.json or notebook.ipynb is missing or cannot be read, or the page cannot be written.
     """
     run = _described(run_folder)
-    notebook = read_json(run_folder / "notebook.ipynb")
-    content, headings = blocks(notebook)
+    content, headings = blocks(read_json(run_folder / "notebook.ipynb"))
     run["title"] = run["title"] or next((text for _, _, text in headings), run["notebook"])
     ids = {block["id"] for block in content if "id" in block}
-    claims = [report_claims.row(claim, _link(claim, ids, "")) for claim in _claims(run_folder)]
+    claims = _claims(run_folder, ids, "")
     if headings and headings[0][0] == 1:
         _drop_heading(content, headings.pop(0))  # the header of the page prints the title
     failed = next((block for block in content if block["type"] == "error"), None)
-    types = {block["type"] for block in content}
-    page = _render(
-        "report.jinja",
-        _scripts(types),
-        _style("atlas" in types),
-        run=run,
-        content=content,
-        headings=headings,
-        claims=claims,
-        tally=report_claims.tally(claims),
-        failed=failed,
-    )
-    atomic_write(out_path, page)
-    return out_path
+    tally = report_claims.tally(claims)
+    values = {"run": run, "headings": headings, "claims": claims, "tally": tally, "failed": failed}
+    return _write(out_path, "report.jinja", content, values)
 
 
 def write_index(runs: list[Path], out_path: Path) -> Path:
     """Write the ledger: every claim of the runs beside the published figure, with links to the pictures.
 
     Args:
-        runs: run folders, at most one of each notebook.
+        runs: where two are of one notebook the last counts.
         out_path: the HTML file to write; pages are linked where `<notebook>.html` lies beside it already.
 
     Raises:
         UserError: a run.json cannot be read, or the page cannot be written.
     """
-    studies = []
-    for folder in sorted(runs, key=lambda folder: folder.parent.name):
+    studies = {}
+    for folder in runs:
         run = _described(folder)
         page = f"{run['notebook']}.html"
         run["page"] = page if (out_path.parent / page).exists() else ""
         run["title"] = run["title"] or run["notebook"]
         ids = _figure_ids(folder) if run["page"] else set()
-        run["claims"] = [
-            report_claims.row(claim, _link(claim, ids, run["page"])) for claim in _claims(folder)
-        ]
-        studies.append(run)
-    everything = [claim for run in studies for claim in run["claims"]]
-    page = _render("index.jinja", [], _style(), studies=studies, tally=report_claims.tally(everything))
-    atomic_write(out_path, page)
-    return out_path
+        run["claims"] = _claims(folder, ids, run["page"])
+        studies[run["notebook"]] = run
+    last = [studies[name] for name in sorted(studies)]
+    tally = report_claims.tally([claim for run in last for claim in run["claims"]])
+    return _write(out_path, "index.jinja", [], {"studies": last, "tally": tally})
 
 
 def write_comparison(comparison: dict[str, Any], charts: list[dict[str, Any]], out_path: Path) -> Path:
@@ -94,26 +75,17 @@ def write_comparison(comparison: dict[str, Any], charts: list[dict[str, Any]], o
     Args:
         comparison: what comparison.jinja shows, as plain values.
         charts: mimebundles of the overlaid curves.
-        out_path: the HTML file to write.
 
     Raises:
         UserError: the page cannot be written.
     """
     outputs = [{"output_type": "display_data", "data": data} for data in charts]
     content, _ = blocks({"cells": [{"cell_type": "code", "outputs": outputs}]})
-    types = {block["type"] for block in content}
-    atomic_write(
-        out_path, _render("comparison.jinja", _scripts(types), _style(), content=content, **comparison)
-    )
-    return out_path
+    return _write(out_path, "comparison.jinja", content, comparison)
 
 
 def rerun_command(run: dict[str, Any]) -> str:
-    """Return the command line that computes this run again.
-
-    Args:
-        run: run.json; `set` names the parameters that differ from their defaults.
-    """
+    """The command line that computes a run again, from its run.json, where `set` names what is no default."""
     words = ["workbench", "run", str(run.get("notebook", ""))]
     for name in run.get("set") or ():
         value = run["params"][name]
@@ -156,15 +128,14 @@ def _pairs(values: Any, prefix: str = "") -> list[tuple[str, str]]:
     return pairs
 
 
-def _claims(folder: Path) -> list[dict[str, Any]]:
-    path = folder / "claims.json"
-    claims = read_json(path) if path.exists() else []
-    return [claim for claim in claims if isinstance(claim, dict)]
-
-
-def _link(claim: dict[str, Any], ids: set[str], page: str) -> str | None:
-    name = figure_id(sanitize(claim.get("view") or ""))
-    return f"{page}#{name}" if name in ids else page or None
+def _claims(folder: Path, ids: set[str], page: str) -> list[dict[str, Any]]:
+    """A run's claims as rows, each with a link to its figure in the page, if that has it."""
+    path, rows = folder / "claims.json", []
+    for claim in read_json(path) if path.exists() else []:
+        if isinstance(claim, dict):
+            name = figure_id(sanitize(claim.get("view") or ""))
+            rows.append(report_claims.row(claim, f"{page}#{name}" if name in ids else page or None))
+    return rows
 
 
 def _figure_ids(folder: Path) -> set[str]:
@@ -174,7 +145,7 @@ def _figure_ids(folder: Path) -> set[str]:
     return {figure_id(sanitize(record.get("title", ""))) for record in records if isinstance(record, dict)}
 
 
-def _drop_heading(content: list[dict[str, Any]], heading: tuple[int, str, str]) -> None:
+def _drop_heading(content: list[Block], heading: tuple[int, str, str]) -> None:
     start = f'<h2 id="{heading[1]}">'
     for block in content:
         if block["type"] == "prose" and start in block["html"]:
@@ -182,7 +153,11 @@ def _drop_heading(content: list[dict[str, Any]], heading: tuple[int, str, str]) 
             block["html"] = Markup(before + rest.split("</h2>", 1)[1])
 
 
-def _render(template: str, scripts: list[str], style: str, **values: Any) -> bytes:
+def _write(out_path: Path, template: str, content: list[Block], values: dict[str, Any]) -> Path:
+    """Write a page with the scripts and styles that the blocks of its content need."""
+    types = {block["type"] for block in content}
+    scripts = _scripts(types)
+    styles = [_HERE / "report.css", *([_CHARTS / "atlas.css"] if "atlas" in types else [])]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -191,12 +166,14 @@ def _render(template: str, scripts: list[str], style: str, **values: Any) -> byt
         undefined=jinja2.StrictUndefined,
     )
     page = environment.get_template(template).render(
-        style=Markup(style),
+        style=Markup("\n".join(file.read_text(encoding="utf-8") for file in styles)),
         scripts=[Markup(script) for script in scripts],
         policy=_policy(scripts),
+        content=content,
         **values,
     )
-    return page.encode("utf-8", "replace")
+    atomic_write(out_path, page.encode("utf-8", "replace"))
+    return out_path
 
 
 def _policy(scripts: list[str]) -> str:
@@ -219,11 +196,6 @@ def _scripts(types: set[str]) -> list[str]:
     if "chart" in types:
         return [*scripts, _bundle(), ours]
     return [*scripts, ours] if "table" in types else scripts
-
-
-def _style(atlas: bool = False) -> str:
-    files = [_HERE / "report.css", _CHARTS / "atlas.css"]
-    return "\n".join(file.read_text(encoding="utf-8") for file in files[: 2 if atlas else 1])
 
 
 def _day(started: Any) -> str | None:

@@ -18,14 +18,6 @@ def publish(folder: Path, reports: Path, again: bool = False) -> bool:
     return True
 
 
-def publish_index(reports: Path, folders: list[Path]) -> Path:
-    """Write reports/index.html over some runs; where two are of one notebook the last counts."""
-    from workbench.lab.report.page import write_index
-
-    last = {page_of(folder, reports): folder for folder in folders}
-    return write_index(list(last.values()), reports / "index.html")
-
-
 def page_of(folder: Path, reports: Path) -> Path:
     """Where the page of a run is, wherever its folder was moved to."""
     return reports / f"{read_run(folder)['notebook']}.html"
