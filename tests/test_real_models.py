@@ -55,7 +55,9 @@ SMALL = {  # notebook: what takes the place of what in its study, at profile=tin
             "n": 4, "n_train": 2, "steps": 12, "mimic": 4, "batch": 8, "tested": 40, "depths": (1, 2)
         }
     },
-    "06": {"curriculum.data.SIZES": {"n_facts": 20, "updates": 16, "batch_size": 4, "seeds": 2, "n_test": 20}},
+    "06": {
+        "curriculum.data.SIZES": {"n_facts": 20, "updates": 16, "batch_size": 4, "seeds": 2, "n_test": 20}
+    },
     "07": {
         "arithmetic.data.SIZES": {
             "problems": 40, "exercises": 10, "task_tokens": 2_500, "extra_tokens": 2_500, "seeds": 1,
