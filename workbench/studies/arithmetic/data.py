@@ -27,35 +27,20 @@ _FEWEST = 10  # word problems of a file to learn from
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is drawn, read and asked.
+    """How much is drawn, read and asked."""
 
-    Attributes:
-        preset: shape of the models.
-        problems: different word problems of a training set.
-        exercises: of each cell in a training set.
-        task_tokens: tokens of word problems that every route reads.
-        extra_tokens: tokens of arithmetic, or more of the same word problems.
-        batch_size: rows of `context` tokens a step.
-        context: tokens a row.
-        seeds: repetitions, each with its own problems, first weights and order.
-        n_test: word problems of each kind in the test.
-        per_cell: exercises of each cell in the test; fewer where it has no more.
-        digits: of the longest operand.
-        largest: number in a word problem, and in an exercise.
-    """
-
-    preset: str
-    problems: int
-    exercises: int
-    task_tokens: int
-    extra_tokens: int
-    batch_size: int
-    context: int
-    seeds: int
-    n_test: int
-    per_cell: int
-    digits: int
-    largest: int
+    preset: str  #: shape of the models
+    problems: int  #: different word problems of a training set
+    exercises: int  #: of each cell in a training set
+    task_tokens: int  #: tokens of word problems that every route reads
+    extra_tokens: int  #: tokens of arithmetic, or more of the same word problems
+    batch_size: int  #: rows of `context` tokens a step
+    context: int  #: tokens a row
+    seeds: int  #: repetitions, each with its own problems, first weights and order
+    n_test: int  #: word problems of each kind in the test
+    per_cell: int  #: exercises of each cell in the test; fewer where it has no more
+    digits: int  #: of the longest operand
+    largest: int  #: number in a word problem, and in an exercise
 
 
 SIZES = {
@@ -92,20 +77,15 @@ def plan(params: Any) -> Plan:
 
 @dataclass(frozen=True)
 class Task:
-    """What there is to learn and to be asked.
+    """What there is to learn and to be asked."""
 
-    Attributes:
-        asked: all questions, columns test, kind, steps, question, solution, gold, item. Tests are "words" and
-            "twins" (the same items with other numbers) of the kinds "familiar" and "unseen" (of held-out
-            templates), or of a kind for each given file, which have no twins and 0 steps; and "arithmetic",
-            whose kinds are cells, such as "+ 2, 1".
-        learnt: the word problems of each repetition; none of them is asked.
-        notes: what was noticed, such as how many questions resemble one that is learnt.
-    """
-
+    #: all questions, columns test, kind, steps, question, solution, gold, item. Tests are "words" and "twins"
+    #: (the same items with other numbers) of the kinds "familiar" and "unseen" (of held-out templates), or of
+    #: a kind for each given file, which have no twins and 0 steps; and "arithmetic", whose kinds are cells,
+    #: such as "+ 2, 1".
     asked: pd.DataFrame
-    learnt: list[list[Pair]]
-    notes: list[str]
+    learnt: list[list[Pair]]  #: the word problems of each repetition; none of them is asked
+    notes: list[str]  #: what was noticed, such as how many questions resemble one that is learnt
 
 
 def task(plan: Plan) -> Task:

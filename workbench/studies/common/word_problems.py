@@ -21,27 +21,16 @@ CONTEXT = 160
 
 @dataclass(frozen=True)
 class StudentConfig:
-    """How base and students are trained and tested.
+    """How base and students are trained and tested."""
 
-    Attributes:
-        preset: shape of all models.
-        base_steps: training steps of the base.
-        steps: of a student.
-        batch_size: rows of `CONTEXT` tokens a step.
-        n_test: test problems of each kind.
-        context: tokens that the models can read.
-        largest: number in what the base reads.
-        n_words: names and things in what the base reads (None: all); see `problems.draw`.
-    """
-
-    preset: str
-    base_steps: int
-    steps: int
-    batch_size: int
-    n_test: int
-    context: int = CONTEXT
-    largest: int = LARGEST
-    n_words: int | None = None
+    preset: str  #: shape of all models
+    base_steps: int  #: training steps of the base
+    steps: int  #: of a student
+    batch_size: int  #: rows of `CONTEXT` tokens a step
+    n_test: int  #: test problems of each kind
+    context: int = CONTEXT  #: tokens that the models can read
+    largest: int = LARGEST  #: number in what the base reads
+    n_words: int | None = None  #: names and things in what the base reads (None: all); see `problems.draw`
 
 
 def pair(problem: Problem) -> Pair:

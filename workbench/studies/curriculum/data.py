@@ -28,36 +28,23 @@ _BLOCKS = 8  # of each kind, where they are interleaved
 
 @dataclass(frozen=True)
 class Settings:
-    """What is read and asked, and by which models.
+    """What is read and asked, and by which models."""
 
-    Attributes:
-        n_facts: to know by heart.
-        n_places: of the town.
-        n_ways: out of each place.
-        n_steps: of the longest walk.
-        updates: of the weights; each reads `batch_size` pages.
-        batch_size: pages.
-        context: tokens of a page.
-        seeds: repetitions, each with its own facts, town, questions and first weights.
-        n_test: facts, and walks, in a test.
-        learning_rate: of new models; the same throughout, so that what comes last is not learnt more slowly.
-        shapes: (layers, width) with about equally many parameters outside the embedding; the first is that of
-            all models but those that compare shapes.
-        model, facts, seed, device: as the notebook's parameters.
-    """
-
-    n_facts: int
-    n_places: int
-    n_ways: int
-    n_steps: int
-    updates: int
-    batch_size: int
-    context: int
-    seeds: int
-    n_test: int
+    n_facts: int  #: to know by heart
+    n_places: int  #: of the town
+    n_ways: int  #: out of each place
+    n_steps: int  #: of the longest walk
+    updates: int  #: of the weights; each reads `batch_size` pages
+    batch_size: int  #: pages
+    context: int  #: tokens of a page
+    seeds: int  #: repetitions, each with its own facts, town, questions and first weights
+    n_test: int  #: facts, and walks, in a test
+    #: of new models; the same throughout, so that what comes last is not learnt more slowly.
     learning_rate: float
+    #: (layers, width) with about equally many parameters outside the embedding; the first is that of all
+    #: models but those that compare shapes.
     shapes: tuple[tuple[int, int], ...]
-    model: str = "embedded"
+    model: str = "embedded"  #: as the notebook's parameter; likewise facts, seed and device
     facts: str = "embedded"
     seed: int = 0
     device: str = "cpu"
@@ -113,25 +100,15 @@ def word_level_tokenizer(facts: Iterable[Fact], settings: Settings) -> "PreTrain
 
 @dataclass(frozen=True)
 class Task:
-    """One repetition's facts and town, as tokens.
+    """One repetition's facts and town, as tokens."""
 
-    Attributes:
-        seed: of the repetition.
-        facts: to know.
-        town: to walk in.
-        words: tokens of the walks.
-        tokenizer: of all models.
-        start: folder or hub id of the tokenizer, and of the model where it is a given one.
-        settings: how much is read.
-    """
-
-    seed: int
-    facts: list[Fact]
-    town: walks.Town
-    words: walks.Words
-    tokenizer: "PreTrainedTokenizerFast"
-    start: str
-    settings: Settings
+    seed: int  #: of the repetition
+    facts: list[Fact]  #: to know
+    town: walks.Town  #: to walk in
+    words: walks.Words  #: tokens of the walks
+    tokenizer: "PreTrainedTokenizerFast"  #: of all models
+    start: str  #: folder or hub id of the tokenizer, and of the model where it is a given one
+    settings: Settings  #: how much is read
 
     def test_walks(self) -> walks.Walks:
         """Walks of full length that begin as none that is learnt."""

@@ -19,27 +19,16 @@ KINDS = 16  # of problems in a first pool
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is drawn, trained and grown.
+    """How much is drawn, trained and grown."""
 
-    Attributes:
-        student: how the base and its students are trained and tested.
-        corpus: problems that the score, the map and the clusters are about.
-        subsets: training sets of the comparison, of `n` problems each.
-        n: problems of a set.
-        first: problems that a pool begins with.
-        target: problems that it grows to.
-        per_round: candidates a round.
-        seeds: pools grown by each arm.
-    """
-
-    student: StudentConfig
-    corpus: int
-    subsets: int
-    n: int
-    first: int
-    target: int
-    per_round: int
-    seeds: int
+    student: StudentConfig  #: how the base and its students are trained and tested
+    corpus: int  #: problems that the score, the map and the clusters are about
+    subsets: int  #: training sets of the comparison, of `n` problems each
+    n: int  #: problems of a set
+    first: int  #: problems that a pool begins with
+    target: int  #: problems that it grows to
+    per_round: int  #: candidates a round
+    seeds: int  #: pools grown by each arm
 
 
 SIZES = {

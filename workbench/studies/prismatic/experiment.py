@@ -20,17 +20,11 @@ from workbench.studies.prismatic.vectors import remembered
 
 @dataclass(frozen=True)
 class Grown:
-    """Pools that every arm grew from the same beginnings.
+    """Pools that every arm grew from the same beginnings."""
 
-    Attributes:
-        pools: items by arm and seed, as `prismatic-0`.
-        decisions: of `method.grow`, with a column seed.
-        rounds: of `method.grow`, with a column seed.
-    """
-
-    pools: dict[str, list[Item]]
-    decisions: pd.DataFrame
-    rounds: pd.DataFrame
+    pools: dict[str, list[Item]]  #: items by arm and seed, as `prismatic-0`
+    decisions: pd.DataFrame  #: of `method.grow`, with a column seed
+    rounds: pd.DataFrame  #: of `method.grow`, with a column seed
 
     @property
     def pairs(self) -> dict[str, list[Pair]]:

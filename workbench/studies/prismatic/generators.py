@@ -28,23 +28,14 @@ _NEXT = ("\nProblem:", "\nSolution:")  # a model that only continues text goes o
 
 @dataclass(frozen=True)
 class Item:
-    """A problem with a solution to train on.
+    """A problem with a solution to train on."""
 
-    Attributes:
-        id: no other item of the pool has it.
-        problem: the text of the question.
-        solution: worked, ends with the answer.
-        answer: a number as `answer_in` writes it.
-        source: the problem's template, or `sampler`.
-        round: in which it came to the pool; 0 for what was there before.
-    """
-
-    id: str
-    problem: str
-    solution: str
-    answer: str
-    source: str
-    round: int
+    id: str  #: no other item of the pool has it
+    problem: str  #: the text of the question
+    solution: str  #: worked, ends with the answer
+    answer: str  #: a number as `answer_in` writes it
+    source: str  #: the problem's template, or `sampler`
+    round: int  #: in which it came to the pool; 0 for what was there before
 
     @property
     def pair(self) -> Pair:
@@ -59,21 +50,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A problem that a generator wrote, and its attempts to solve it.
+    """A problem that a generator wrote, and its attempts to solve it."""
 
-    Attributes:
-        problem: its text; where it could not be read, all that was written.
-        source: its template, or `sampler`.
-        solutions: one for each attempt.
-        answers: theirs; None where a solution gives none.
-        readable: whether a problem was found in what was written, short enough to be asked.
-    """
-
-    problem: str
-    source: str
-    solutions: tuple[str, ...] = ()
-    answers: tuple[str | None, ...] = ()
-    readable: bool = True
+    problem: str  #: its text; where it could not be read, all that was written
+    source: str  #: its template, or `sampler`
+    solutions: tuple[str, ...] = ()  #: one for each attempt
+    answers: tuple[str | None, ...] = ()  #: theirs; None where a solution gives none
+    readable: bool = True  #: whether a problem was found in what was written, short enough to be asked
 
 
 Generate = Callable[[Sequence[Item], int, int], list[Candidate]]

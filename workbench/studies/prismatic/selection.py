@@ -22,31 +22,21 @@ Rule = Callable[[int], tuple[bool, str]]
 
 @dataclass(frozen=True)
 class Growth:
-    """How a pool grows.
+    """How a pool grows."""
 
-    Attributes:
-        target: size at which it stops.
-        per_round: candidates a round.
-        fraction: clusters for each item of the pool: k = max(2, round(fraction · n)). Paper 0.01, code 0.1.
-        ratio: share of clusters that count as sparse; of candidates that `random` lets in.
-        agree: solutions of a candidate that must give one answer (the paper's τ, 2 of 3).
-        duplicate: cosine to an item above which a candidate repeats it.
-        outlier: quantile of the pool's cosines to their centroids; candidates below it are too far from all.
-        least_accepted: stop after a round that lets in a smaller share of its candidates.
-        least_gain: stop after a round in which G-Vendi at equal size grows by less; None for never.
-        most_rounds: stop after so many.
-    """
-
-    target: int
-    per_round: int = 128
+    target: int  #: size at which it stops
+    per_round: int = 128  #: candidates a round
+    #: clusters for each item of the pool: k = max(2, round(fraction · n)). Paper 0.01, code 0.1.
     fraction: float = 0.1
-    ratio: float = 0.5
-    agree: int = 2
-    duplicate: float = 0.95
+    ratio: float = 0.5  #: share of clusters that count as sparse; of candidates that `random` lets in
+    agree: int = 2  #: solutions of a candidate that must give one answer (the paper's τ, 2 of 3)
+    duplicate: float = 0.95  #: cosine to an item above which a candidate repeats it
+    #: quantile of the pool's cosines to their centroids; candidates below it are too far from all.
     outlier: float = 0.02
-    least_accepted: float = 0.02
+    least_accepted: float = 0.02  #: stop after a round that lets in a smaller share of its candidates
+    #: stop after a round in which G-Vendi at equal size grows by less; None for never.
     least_gain: float | None = None
-    most_rounds: int = 50
+    most_rounds: int = 50  #: stop after so many
 
     def __post_init__(self) -> None:
         if min(self.per_round, self.agree, self.most_rounds) < 1:

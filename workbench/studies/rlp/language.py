@@ -26,23 +26,14 @@ USEFUL, NOISE = 0.3, 0.1  # of the second stage's thoughts, and of the values in
 
 @dataclass(frozen=True)
 class Language:
-    """Sizes of the embedded model and of what it reads by imitation.
+    """Sizes of the embedded model and of what it reads by imitation."""
 
-    Attributes:
-        shape: layers and width.
-        slots: operations of the longest chain.
-        worked_steps: on chains with every step written down.
-        raw_steps: on chains as one finds them, after that.
-        rows: documents a step.
-        learning_rate: the highest.
-    """
-
-    shape: tuple[int, int]
-    slots: int
-    worked_steps: int
-    raw_steps: int
-    rows: int = 128
-    learning_rate: float = 3e-3
+    shape: tuple[int, int]  #: layers and width
+    slots: int  #: operations of the longest chain
+    worked_steps: int  #: on chains with every step written down
+    raw_steps: int  #: on chains as one finds them, after that
+    rows: int = 128  #: documents a step
+    learning_rate: float = 3e-3  #: the highest
 
     @property
     def context(self) -> int:

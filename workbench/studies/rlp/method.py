@@ -50,19 +50,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Thinking:
-    """How a thought is marked in the text, and what it is for.
+    """How a thought is marked in the text, and what it is for."""
 
-    Attributes:
-        opening: follows the beginning of the document; the thought comes next.
-        closing: ends the thought; it is put behind one that did not end.
-        max_tokens: longest thought, with what closes it.
-        horizon: tokens of the document that the thought should help to predict.
-    """
-
-    opening: str = " <t>"
-    closing: str = " </t>"
-    max_tokens: int = 64
-    horizon: int = 1
+    opening: str = " <t>"  #: follows the beginning of the document; the thought comes next
+    closing: str = " </t>"  #: ends the thought; it is put behind one that did not end
+    max_tokens: int = 64  #: longest thought, with what closes it
+    horizon: int = 1  #: tokens of the document that the thought should help to predict
 
 
 def rlp(

@@ -21,27 +21,16 @@ ANYWHERE, GRPO, BOTH = "RLP, random positions", "GRPO", "RLP, then GRPO"
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is trained and asked.
+    """How much is trained and asked."""
 
-    Attributes:
-        language: of the embedded model.
-        steps: of RLP, and of GRPO.
-        prompts_per_step: of both.
-        learning_rate: of both.
-        text_rate: learning rate of more text.
-        n_test: positions, and chains, that are asked.
-        draws: replies to each chain and thoughts at each position; aims get twice as many.
-        seeds: repetitions.
-    """
-
-    language: Language
-    steps: int
-    prompts_per_step: int
-    learning_rate: float
-    text_rate: float
-    n_test: int
-    draws: int
-    seeds: int
+    language: Language  #: of the embedded model
+    steps: int  #: of RLP, and of GRPO
+    prompts_per_step: int  #: of both
+    learning_rate: float  #: of both
+    text_rate: float  #: learning rate of more text
+    n_test: int  #: positions, and chains, that are asked
+    draws: int  #: replies to each chain and thoughts at each position; aims get twice as many
+    seeds: int  #: repetitions
 
 
 SIZES = {

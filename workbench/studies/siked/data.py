@@ -27,23 +27,14 @@ from workbench.studies.siked.teacher import sampled_solutions, solver_solutions
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is learnt and asked.
+    """How much is learnt and asked."""
 
-    Attributes:
-        course: of the base.
-        lesson: of every student.
-        train: questions to learn from.
-        held_out: training questions that choose the round.
-        n_test: test questions of each kind.
-        seeds: repetitions.
-    """
-
-    course: StudentConfig
-    lesson: DistillConfig
-    train: int
-    held_out: int
-    n_test: int
-    seeds: int
+    course: StudentConfig  #: of the base
+    lesson: DistillConfig  #: of every student
+    train: int  #: questions to learn from
+    held_out: int  #: training questions that choose the round
+    n_test: int  #: test questions of each kind
+    seeds: int  #: repetitions
 
 
 LONG = 512  # tokens, at least, that a question and its solution may fill where they come from files
@@ -104,21 +95,13 @@ def plan(params: Any) -> Plan:
 
 @dataclass(frozen=True)
 class Task:
-    """What there is to learn and to be asked.
+    """What there is to learn and to be asked."""
 
-    Attributes:
-        teacher: correct solutions of the training questions.
-        train: questions.
-        held_out: questions of the same kind, for choosing the round.
-        tests: questions by kind.
-        notes: what was noticed, such as how many solutions of the teacher were wrong.
-    """
-
-    teacher: pd.DataFrame
-    train: list[Question]
-    held_out: list[Question]
-    tests: dict[str, list[Question]]
-    notes: list[str]
+    teacher: pd.DataFrame  #: correct solutions of the training questions
+    train: list[Question]  #: questions
+    held_out: list[Question]  #: questions of the same kind, for choosing the round
+    tests: dict[str, list[Question]]  #: questions by kind
+    notes: list[str]  #: what was noticed, such as how many solutions of the teacher were wrong
 
 
 @dataclass(frozen=True)

@@ -38,48 +38,32 @@ from workbench.studies.siked.solving import Question, solve, solve_in_chunks, ta
 
 @dataclass(frozen=True)
 class DistillConfig:
-    """How a student learns and is sampled.
+    """How a student learns and is sampled."""
 
-    Attributes:
-        epochs: of the first distillation.
-        round_epochs: of each round after it.
-        rounds: at most.
-        samples: solutions of each question and strategy (the paper's K = 10).
-        batch_size: rows of `context` tokens a step.
-        context: tokens; fewer where the model's end.
-        learning_rate: the highest; in rounds half of it.
-        least_gain: of the held-out accuracy, below which a round is the last.
-        max_new_tokens: longest solution.
-        tuning: of all weights, or of a LoRA that is merged in after each round.
-        restart: where a round begins: `merged` goes on with the model of the round before, `base` with the
-            one that the first began from.
-    """
-
-    epochs: float
-    round_epochs: float
-    rounds: int
-    samples: int
-    batch_size: int = 16
-    context: int = 256
-    learning_rate: float = 2e-3
-    least_gain: float = 0.0
-    max_new_tokens: int = 96
+    epochs: float  #: of the first distillation
+    round_epochs: float  #: of each round after it
+    rounds: int  #: at most
+    samples: int  #: solutions of each question and strategy (the paper's K = 10)
+    batch_size: int = 16  #: rows of `context` tokens a step
+    context: int = 256  #: tokens; fewer where the model's end
+    learning_rate: float = 2e-3  #: the highest; in rounds half of it
+    least_gain: float = 0.0  #: of the held-out accuracy, below which a round is the last
+    max_new_tokens: int = 96  #: longest solution
+    #: of all weights, or of a LoRA that is merged in after each round.
     tuning: Literal["full", "lora"] = "full"
+    #: where a round begins: `merged` goes on with the model of the round before, `base` with the one that the
+    #: first began from.
     restart: Literal["merged", "base"] = "merged"
 
 
 @dataclass(frozen=True)
 class DistillResult:
-    """What came of one student.
+    """What came of one student."""
 
-    Attributes:
-        folder: the chosen model.
-        rounds: columns round, held_out (accuracy), chosen (bool), divergence (nats), and for each strategy
-            and all the mixture's alpha_… and n_…, and what the student chose by itself, chose_…, also
-            chose_none, without a tag.
-    """
-
-    folder: Path
+    folder: Path  #: the chosen model
+    #: columns round, held_out (accuracy), chosen (bool), divergence (nats), and for each strategy and all the
+    #: mixture's alpha_… and n_…, and what the student chose by itself, chose_…, also chose_none, without a
+    #: tag.
     rounds: pd.DataFrame
 
 
