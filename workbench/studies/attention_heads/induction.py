@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.engine import loading, models
@@ -18,7 +17,8 @@ from workbench.engine.interpretability.capture import capture
 from workbench.engine.tokens import word_tokenizer
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
-from workbench.measures.statistics import bootstrap_mean
+from workbench.measures.summaries import summarise
+from workbench.studies.attention_heads.method import INDEX
 
 N_WORDS = 64
 LENGTH = 48  # tokens of a training example
@@ -77,15 +77,16 @@ def score_repeats(
     ids, second = torch.cat([*begin, drawn, drawn], 1), len(begin) + COPY
     values, logits = capture(model, ids, ["pattern.*"])
     queries = torch.arange(second, second + COPY - 1)
-    rows = []
+    frames = []
     for layer in range(len(values)):
         scores = values[f"pattern.{layer}"][:, :, queries, queries - COPY + 1].mean(-1).cpu().numpy()
-        for head, by_text in enumerate(scores.T):
-            rows.append({"layer": layer, "head": head, **bootstrap_mean(by_text).row()})
-    nats = cross_entropy(logits[:, :-1].transpose(1, 2).float().cpu(), ids[:, 1:], reduction="none").mean(0)
+        frames.append(pd.DataFrame(scores).melt(var_name="head").assign(layer=layer))
+    heads = summarise(pd.concat(frames), INDEX, "value")
+    logprobs = torch.log_softmax(logits[:, :-1].float(), -1).cpu()
+    nats = -logprobs.gather(2, ids[:, 1:, None])[..., 0].mean(0)
     position = np.arange(1, ids.shape[1])
     copy = np.where(position < second, "first", "second")
-    return pd.DataFrame(rows), pd.DataFrame({"position": position, "nats": nats.numpy(), "copy": copy})
+    return heads, pd.DataFrame({"position": position, "nats": nats.numpy(), "copy": copy})
 
 
 def compare(

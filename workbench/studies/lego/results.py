@@ -13,7 +13,8 @@ from workbench.claims import Claim
 from workbench.corpora.lego import Chains, Words, draw
 from workbench.engine import loading
 from workbench.engine.interpretability.capture import capture
-from workbench.measures.statistics import bootstrap_mean, paired_difference, wilson
+from workbench.measures.statistics import paired_difference, wilson
+from workbench.measures.summaries import summarise
 from workbench.studies.common.arms import arm_folder
 from workbench.studies.lego.method import CHECKS, Sizes, layers, right
 
@@ -30,7 +31,7 @@ def head_scores(fitted: Mapping[str, PreTrainedModel], chains: Chains) -> pd.Dat
     same = (ids[:, :, None] == ids[:, None]) & (position[:, None] > position)
     within = (clause[:, None] == clause) & (position > 0)
     repeated = same.any(-1)[:, None]
-    rows = []
+    frames = []
     for name, model in fitted.items():
         values, _ = capture(model, ids, ["pattern.*"])
         for layer in range(len(values)):
@@ -38,10 +39,9 @@ def head_scores(fitted: Mapping[str, PreTrainedModel], chains: Chains) -> pd.Dat
             equal = (pattern * same[:, None]).sum(-1).masked_fill(~repeated, 0).sum(-1) / repeated.sum(-1)
             inside = (pattern * within).sum(-1)[..., 1:].mean(-1)
             for score, by_string in (("association", equal), ("manipulation", inside)):
-                for head, shares in enumerate(by_string.T.numpy()):
-                    row = {"model": name, "layer": layer, "head": head, "score": score}
-                    rows.append({**row, **bootstrap_mean(shares).row()})
-    return pd.DataFrame(rows)
+                frame = pd.DataFrame(by_string.numpy()).melt(var_name="head")
+                frames.append(frame.assign(model=name, layer=layer, score=score))
+    return summarise(pd.concat(frames), ["model", "layer", "head", "score"], "value")
 
 
 def load(folder: Path, names: Sequence[str]) -> tuple[dict[str, PreTrainedModel], dict[str, np.ndarray]]:
