@@ -1,11 +1,12 @@
 """The Artificial Hivemind (Jiang et al. 2025, arXiv 2510.22954): how alike models answer open-ended prompts.
 
-As published (section 3, figures 3 to 8): every model answers every prompt n times, answers become unit
-vectors x, and of these are measured
+As published (in the part on intra- and inter-model homogeneity): every model answers every prompt n times,
+answers become unit vectors, and of these are measured
 
 - intra-model repetition, the mean cosine over the n (n − 1) / 2 pairs of one model's answers to a prompt;
 - inter-model homogeneity, the mean of all n × n cosines of two models' answers to a prompt;
-- top-N source mixing, how many models wrote the N answers nearest to an answer;
+- top-N source mixing (figure 8, per answer as in the paper's code), how many models wrote the N answers
+  nearest to an answer;
 - verbatim overlap, which the paper shows by examples and we count.
 
 What differs. A cosine is read between two measured ends, the mean of answers to different prompts (0) and of
