@@ -34,25 +34,15 @@ _HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Cell:
-    """One clickable cell: its place, and the class (colour and shape) and importance (size) of its glyph.
+    """One clickable cell: its place, and the class (colour and shape) and importance (size) of its glyph."""
 
-    Attributes:
-        id: what `card` is called with, such as "2.3".
-        row: index into the atlas' rows.
-        column: index into the atlas' columns.
-        label: short name, such as "L2 H3".
-        class_: index into the atlas' classes.
-        size: importance from 0 to 1; the glyph's area grows with it.
-        tip: one line shown on hover and focus.
-    """
-
-    id: str
-    row: int
-    column: int
-    label: str
-    class_: int
-    size: float
-    tip: str
+    id: str  #: what `card` is called with, such as "2.3"
+    row: int  #: index into the atlas' rows
+    column: int  #: index into the atlas' columns
+    label: str  #: short name, such as "L2 H3"
+    class_: int  #: index into the atlas' classes
+    size: float  #: importance from 0 to 1; the glyph's area grows with it
+    tip: str  #: one line shown on hover and focus
 
 
 class _Map(anywidget.AnyWidget):

@@ -18,52 +18,33 @@ MAX_TOKENS = 1024  # half a million weights; more cannot be read on a screen
 
 @dataclass(frozen=True)
 class Attention:
-    """One head's attention over a text.
+    """One head's attention over a text."""
 
-    Attributes:
-        tokens: T display strings, as they stand in the running text (" the", not "Ġthe").
-        weights: [T, T]; row i holds what token i looks at. Only the lower triangle is read.
-    """
-
-    tokens: Sequence[str]
-    weights: np.ndarray
+    tokens: Sequence[str]  #: T display strings, as they stand in the running text (" the", not "Ġthe")
+    weights: np.ndarray  #: [T, T]; row i holds what token i looks at. Only the lower triangle is read.
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Tokens of a text, each coloured by a number.
+    """Tokens of a text, each coloured by a number."""
 
-    Attributes:
-        title: names the number.
-        tokens: T display strings.
-        values: T numbers; NaN where a token has none.
-        unit: of the values, such as "nats".
-        diverging: colour both sides of zero (purple below, orange above); otherwise from low to high.
-    """
-
-    title: str
-    tokens: Sequence[str]
-    values: Sequence[float]
-    unit: str = ""
+    title: str  #: names the number
+    tokens: Sequence[str]  #: T display strings
+    values: Sequence[float]  #: T numbers; NaN where a token has none
+    unit: str = ""  #: of the values, such as "nats"
+    #: colour both sides of zero (purple below, orange above); otherwise from low to high.
     diverging: bool = True
 
 
 @dataclass(frozen=True)
 class Card:
-    """What the atlas shows of one cell.
+    """What the atlas shows of one cell."""
 
-    Attributes:
-        title: heads the card.
-        facts: names and written values.
-        attention: a head view.
-        strips: coloured tokens.
-        texts: dicts as `Texts` takes them: `label`, `text` and, where wanted, `marks`.
-    """
-
-    title: str
-    facts: Sequence[tuple[str, str]] = ()
-    attention: Attention | None = None
-    strips: Sequence[Strip] = ()
+    title: str  #: heads the card
+    facts: Sequence[tuple[str, str]] = ()  #: names and written values
+    attention: Attention | None = None  #: a head view
+    strips: Sequence[Strip] = ()  #: coloured tokens
+    #: dicts as `Texts` takes them: `label`, `text` and, where wanted, `marks`.
     texts: Sequence[Mapping[str, Any]] = ()
 
 

@@ -26,29 +26,17 @@ ARMS = (BEFORE, DPO, SFT, DRAWN)
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is learnt and asked.
+    """How much is learnt and asked."""
 
-    Attributes:
-        preset: shape of the embedded model.
-        steps: of its training on the villages' texts.
-        batch_size: rows of `tuning.CONTEXT` tokens a step.
-        tuning_steps: of each tuning, `pairs` questions a step.
-        pairs: see there.
-        learning_rate: of the tuning, the highest.
-        seeds: models.
-        samples: answers drawn for each question, about.
-        questions: read from a file at most.
-    """
-
-    preset: str
-    steps: int
-    batch_size: int
-    tuning_steps: int
-    pairs: int
-    learning_rate: float
-    seeds: int
-    samples: int
-    questions: int
+    preset: str  #: shape of the embedded model
+    steps: int  #: of its training on the villages' texts
+    batch_size: int  #: rows of `tuning.CONTEXT` tokens a step
+    tuning_steps: int  #: of each tuning, `pairs` questions a step
+    pairs: int  #: see there
+    learning_rate: float  #: of the tuning, the highest
+    seeds: int  #: models
+    samples: int  #: answers drawn for each question, about
+    questions: int  #: read from a file at most
 
 
 SIZES = {

@@ -32,21 +32,13 @@ _FLOORS = ("jsd_nats", "jsd_bits", "root_jsd_nats", "total_variation")
 # ------------------------------------------------------------------------------- questions
 @dataclass(frozen=True)
 class Task:
-    """Questions, and how they are put.
+    """Questions, and how they are put."""
 
-    Attributes:
-        questions: to measure on.
-        groups: that are distinguished in them.
-        persona: stands before a question; {group} is the group's name.
-        anyone: stands before it when no group is named.
-        notes: what was noticed on the way.
-    """
-
-    questions: list[Question]
-    groups: Sequence[str] = ()
-    persona: str = ""
-    anyone: str = ""
-    notes: Sequence[str] = ()
+    questions: list[Question]  #: to measure on
+    groups: Sequence[str] = ()  #: that are distinguished in them
+    persona: str = ""  #: stands before a question; {group} is the group's name
+    anyone: str = ""  #: stands before it when no group is named
+    notes: Sequence[str] = ()  #: what was noticed on the way
 
     def prompted(self, group: str = NOBODY, questions: Sequence[Question] | None = None) -> list[Question]:
         """The questions (or others) as a member of the group, or somebody, is asked."""
