@@ -32,19 +32,12 @@ from workbench.studies.tiny_models.ladder import PAIR, Fitted, Rung, is_ladder
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is done.
+    """How much is done."""
 
-    Attributes:
-        read: texts in the pass for the strongest contexts.
-        searched: the first of them, for the search by labels.
-        shuffles: of each label, for the chance that the best neuron is nothing.
-        shown: best neurons a layer on the map.
-    """
-
-    read: int
-    searched: int
-    shuffles: int
-    shown: int
+    read: int  #: texts in the pass for the strongest contexts
+    searched: int  #: the first of them, for the search by labels
+    shuffles: int  #: of each label, for the chance that the best neuron is nothing
+    shown: int  #: best neurons a layer on the map
 
 
 SIZES = {

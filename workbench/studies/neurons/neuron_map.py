@@ -31,27 +31,16 @@ ACTIVATION = (
 
 @dataclass(frozen=True)
 class Neurons:
-    """All that is known about one model's neurons, and a card for each.
+    """All that is known about one model's neurons, and a card for each."""
 
-    Attributes:
-        pair: the model and its tokenizer.
-        texts: those that were read.
-        contexts: of `method.TopActivations.contexts`.
-        statistics: of `method.TopActivations.statistics`.
-        written: of `value_vectors.writes`.
-        surveyed: of `search.survey`, the neurons' rows.
-        chance: of `search.chance_of_best`.
-        means: of all neurons over other texts.
-    """
-
-    pair: tuple[PreTrainedModel, PreTrainedTokenizerFast]
-    texts: LabelledTokens
-    contexts: pd.DataFrame
-    statistics: pd.DataFrame
-    written: pd.DataFrame
-    surveyed: pd.DataFrame
-    chance: pd.DataFrame
-    means: Reference
+    pair: tuple[PreTrainedModel, PreTrainedTokenizerFast]  #: the model and its tokenizer
+    texts: LabelledTokens  #: those that were read
+    contexts: pd.DataFrame  #: of `method.TopActivations.contexts`
+    statistics: pd.DataFrame  #: of `method.TopActivations.statistics`
+    written: pd.DataFrame  #: of `value_vectors.writes`
+    surveyed: pd.DataFrame  #: of `search.survey`, the neurons' rows
+    chance: pd.DataFrame  #: of `search.chance_of_best`
+    means: Reference  #: of all neurons over other texts
 
     def card(self, name: str, question: str, strength: float, beginning: str, **_: object) -> Card:
         """What is known of the neuron `layer.number`, and what the model does with it off and turned up."""

@@ -39,25 +39,15 @@ class Rung:
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is trained and measured.
+    """How much is trained and measured."""
 
-    Attributes:
-        rungs: models to train; the last one outside `PAIR` is the largest.
-        tokens: that a model reads, those of padding included.
-        vocab_size: of the tokenizer.
-        context: tokens a row.
-        batch_size: rows a step.
-        beginnings: held-out stories that are continued.
-        probes: questions of each name.
-    """
-
-    rungs: tuple[Rung, ...]
-    tokens: int
-    vocab_size: int
-    context: int
-    batch_size: int
-    beginnings: int
-    probes: int
+    rungs: tuple[Rung, ...]  #: models to train; the last one outside `PAIR` is the largest
+    tokens: int  #: that a model reads, those of padding included
+    vocab_size: int  #: of the tokenizer
+    context: int  #: tokens a row
+    batch_size: int  #: rows a step
+    beginnings: int  #: held-out stories that are continued
+    probes: int  #: questions of each name
 
 
 # deep and wide have about equally many parameters outside the embedding: 12 x layers x width^2
