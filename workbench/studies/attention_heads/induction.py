@@ -71,7 +71,8 @@ def score_repeats(
         Columns layer, head, value, low, high, n: attention from the second copy to the token behind the same
         token in the first; and position, nats, copy: mean loss by position.
     """
-    usual = [token for token in range(len(tokenizer)) if token not in tokenizer.all_special_ids]
+    special = {*tokenizer.all_special_ids}
+    usual = [token for token in range(len(tokenizer)) if token not in special]
     drawn = torch.tensor(np.random.default_rng(0).choice(usual, (n, COPY)))
     begin = [] if tokenizer.bos_token_id is None else [torch.full((n, 1), tokenizer.bos_token_id)]
     ids, second = torch.cat([*begin, drawn, drawn], 1), len(begin) + COPY
