@@ -32,27 +32,16 @@ _LONG = 512  # tokens of an answer by a sampler that the user names
 
 @dataclass(frozen=True)
 class Plan:
-    """What the notebook's parameters ask for.
+    """What the notebook's parameters ask for."""
 
-    Attributes:
-        sizes: how much is trained and asked.
-        generations: files of answers, or "embedded".
-        models: samplers with commas between them, or "embedded".
-        prompts: what they are asked (see `read_prompts`).
-        sampling: how each model answers each prompt.
-        encoder: of the answers.
-        seed: of everything random.
-        device: where models are sampled.
-    """
-
-    sizes: Sizes
-    generations: str
-    models: str
-    prompts: str
-    sampling: SamplingParams
-    encoder: str
-    seed: int
-    device: str
+    sizes: Sizes  #: how much is trained and asked
+    generations: str  #: files of answers, or "embedded"
+    models: str  #: samplers with commas between them, or "embedded"
+    prompts: str  #: what they are asked (see `read_prompts`)
+    sampling: SamplingParams  #: how each model answers each prompt
+    encoder: str  #: of the answers
+    seed: int  #: of everything random
+    device: str  #: where models are sampled
 
     @property
     def embedded(self) -> bool:

@@ -42,24 +42,16 @@ POOLED = "all models together"
 
 @dataclass(frozen=True)
 class AnswerSet:
-    """What is compared.
+    """What is compared."""
 
-    Attributes:
-        frame: columns prompt_id, prompt, category, model, sample, text, finish, valid, meaning (the class;
-            INVALID where the oracle says so). Embedded models come with rows of PEOPLE.
-        vectors: unit rows, one a row of the frame.
-        floor: mean cosine of answers to different prompts.
-        ceiling: mean cosine of answers that say the same in other words.
-        n_meanings: valid meanings of each prompt; empty where nobody knows.
-        notes: what was noticed.
-    """
-
+    #: columns prompt_id, prompt, category, model, sample, text, finish, valid, meaning (the class; INVALID
+    #: where the oracle says so). Embedded models come with rows of PEOPLE.
     frame: pd.DataFrame
-    vectors: np.ndarray
-    floor: float
-    ceiling: float
-    n_meanings: Mapping[str, int]
-    notes: list[str]
+    vectors: np.ndarray  #: unit rows, one a row of the frame
+    floor: float  #: mean cosine of answers to different prompts
+    ceiling: float  #: mean cosine of answers that say the same in other words
+    n_meanings: Mapping[str, int]  #: valid meanings of each prompt; empty where nobody knows
+    notes: list[str]  #: what was noticed
 
     @property
     def of_models(self) -> pd.DataFrame:

@@ -37,22 +37,14 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Member:
-    """One of the models.
+    """One of the models."""
 
-    Attributes:
-        name: of the model.
-        preset: its shape.
-        library: whose answers it has read.
-        seed: of its first weights and of the order of its data, beside the run's.
-        parent: the member it goes on from, "" for a model from nothing.
-        reads: what it goes on with: samples of the teacher, or the single best answers.
-    """
-
-    name: str
-    preset: str = "tiny:0.3M"
-    library: str = "north"
-    seed: int = 0
-    parent: str = ""
+    name: str  #: of the model
+    preset: str = "tiny:0.3M"  #: its shape
+    library: str = "north"  #: whose answers it has read
+    seed: int = 0  #: of its first weights and of the order of its data, beside the run's
+    parent: str = ""  #: the member it goes on from, "" for a model from nothing
+    #: what it goes on with: samples of the teacher, or the single best answers.
     reads: Literal["", "teacher", "best"] = ""
 
 
@@ -71,33 +63,19 @@ MEMBERS = (
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is trained and asked.
+    """How much is trained and asked."""
 
-    Attributes:
-        members: the models.
-        pairs: requests with answers in each library.
-        steps: of a model from nothing.
-        more_steps: of a model that goes on.
-        batch_size: rows of `CONTEXT` tokens a step.
-        samples: answers of each model to each request.
-        swept: answers of each model, request and setting of the decoding sweep.
-        generations: of recursive training.
-        chains: repetitions of recursive training.
-        chain_steps: training steps of each of its models.
-        chain_pairs: examples that each of them reads.
-    """
-
-    members: tuple[Member, ...]
-    pairs: int
-    steps: int
-    more_steps: int
-    batch_size: int
-    samples: int
-    swept: int
-    generations: int
-    chains: int
-    chain_steps: int
-    chain_pairs: int
+    members: tuple[Member, ...]  #: the models
+    pairs: int  #: requests with answers in each library
+    steps: int  #: of a model from nothing
+    more_steps: int  #: of a model that goes on
+    batch_size: int  #: rows of `CONTEXT` tokens a step
+    samples: int  #: answers of each model to each request
+    swept: int  #: answers of each model, request and setting of the decoding sweep
+    generations: int  #: of recursive training
+    chains: int  #: repetitions of recursive training
+    chain_steps: int  #: training steps of each of its models
+    chain_pairs: int  #: examples that each of them reads
 
 
 def _resized(preset: str, teacher: str) -> tuple[Member, ...]:
