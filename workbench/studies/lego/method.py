@@ -68,7 +68,7 @@ SIZES = {
 }
 
 
-def sizes(params: Any) -> Sizes:
+def choose_sizes(params: Any) -> Sizes:
     """The profile's sizes; `n_clauses`, `n_train` and `n_steps` replace what they name."""
     named = {"n": params.n_clauses, "n_train": params.n_train, "steps": params.n_steps}
     chosen = replace(SIZES[params.profile], **{name: value for name, value in named.items() if value})
