@@ -2,13 +2,13 @@
 
 A sentence is grammatical when some event could be said that way; it is consistent when the event could
 happen after all sentences before. Nothing here is learned, so a grade has no judge's opinion in it;
-but it knows only the language of `events` and `troubles`: a fine sentence outside it counts as unread.
+but it knows only the language of events.txt: a fine sentence outside it counts as unread.
 """
 
 import re
 from dataclasses import dataclass
 
-from workbench.corpora.stories import company, troubles, weather, words  # noqa: F401  all but words register events
+from workbench.corpora.stories import company, troubles, words  # noqa: F401  the first two register events
 from workbench.corpora.stories.events import EVENTS
 from workbench.corpora.stories.grammar import GENDER_OF_PRONOUN, Reading, is_thing, sentences
 from workbench.corpora.stories.world import Violation, World

@@ -1,27 +1,24 @@
 """The words of a small child, from words.txt: nouns, verbs and adjectives by what they can do in a story."""
 
-from importlib.resources import files
+from workbench.corpora.sections import read_sections
 
-
-_TEXT = files(__package__).joinpath("words.txt").read_text(encoding="utf-8").replace("\n    ", " ")
-_LISTS = {
-    name: words.split()
-    for name, words in (line.split(": ", 1) for line in _TEXT.partition("\n\n")[2].splitlines())
-}
+_SECTIONS = read_sections(__package__, "words.txt")
+_LISTS = {name: words.split() for entries in _SECTIONS.values() for name, words in entries}
 
 
 def _pairs(name: str) -> dict[str, str]:
     return dict(pair.split(":") for pair in _LISTS[name])
 
 
+def _joined(names: str) -> list[str]:
+    return [word for name in names.split() for word in _LISTS[name]]
+
+
 # ---------------------------------------------------------------- who
 GIRLS = _LISTS["girls"]
 BOYS = _LISTS["boys"]
-GROWN_UPS = {"Mom": "f", "Dad": "m", "Grandma": "f", "Grandpa": "m"}
-ANIMAL_NAMES = {
-    **dict.fromkeys(["Spot", "Rex", "Buddy", "Bingo", "Fuzz", "Rusty", "Pip", "Bruno"], "m"),
-    **dict.fromkeys(["Kitty", "Fluffy", "Dot", "Honey", "Pearl", "Snowy", "Ginger", "Coco"], "f"),
-}
+GROWN_UPS = _pairs("grown_ups")
+ANIMAL_NAMES = _pairs("animal_names")
 GENDER = {**dict.fromkeys(GIRLS, "f"), **dict.fromkeys(BOYS, "m"), **GROWN_UPS, **ANIMAL_NAMES}
 KINDS = {"girl": "f", "boy": "m"}
 
@@ -35,7 +32,6 @@ TOYS = _LISTS["toys"]
 TREASURES = _LISTS["treasures"]
 FOODS = _LISTS["foods"]
 MASS_NOUNS = frozenset(_LISTS["mass_nouns"])
-DRINKS = _LISTS["drinks"]
 MENDING = _LISTS["mending"]
 REACHING = _LISTS["reaching"]
 CONTAINERS = _LISTS["containers"]
@@ -44,36 +40,18 @@ MAKEABLE = _LISTS["makeable"]
 BUILDABLE = _LISTS["buildable"]
 FEARS = _LISTS["fears"]
 STUCK_THINGS = _LISTS["stuck_things"]
-
-FURNITURE = _LISTS["furniture"]
 OUTSIDE = _LISTS["outside"]
-TOOLS = _LISTS["tools"]
-CLOTHES = _LISTS["clothes"]
 PLACES = _LISTS["places"]
-PEOPLE = _LISTS["people"]
-MORE_THINGS = _LISTS["more_things"]
 
-THINGS = TOYS + TREASURES + FOODS + ANIMALS + CONTAINERS + FURNITURE + OUTSIDE + TOOLS + CLOTHES + PEOPLE
-NOUNS = list(
-    dict.fromkeys(
-        TOYS + TREASURES + FOODS + list(ANIMALS) + CONTAINERS + FURNITURE + OUTSIDE + TOOLS + CLOTHES
-        + PLACES + PEOPLE + MORE_THINGS + MAKEABLE + BUILDABLE + SHARP_OR_HOT + FEARS + DRINKS + MENDING
-        + list(ANIMAL_FOOD.values())
-    )
-)  # fmt: skip
+THINGS = _joined("toys treasures foods animals containers furniture outside tools clothes people")
+_KINDS_OF_NOUNS = (
+    "toys treasures foods animals containers furniture outside tools clothes places people more_things "
+    "makeable buildable sharp_or_hot fears drinks mending"
+)
+NOUNS = list(dict.fromkeys([*_joined(_KINDS_OF_NOUNS), *ANIMAL_FOOD.values()]))
 
 # where something can be: the preposition goes with the noun
-SPOTS = [
-    f"{preposition} the {noun}"
-    for preposition, nouns in {
-        "under": "bed table chair sofa rug bench blanket pillow",
-        "behind": "tree door curtain couch bush fence rock barn shed",
-        "in": "box basket bag drawer closet nest hole pond bucket log",
-        "on": "shelf desk stairs roof swing stump windowsill",
-        "near": "gate well slide river hill stream",
-    }.items()
-    for noun in nouns.split()
-]
+SPOTS = [f"{preposition} the {noun}" for preposition, _ in _SECTIONS["spots"] for noun in _LISTS[preposition]]
 
 # ---------------------------------------------------------------- how
 LOOKS = _LISTS["looks"]
@@ -82,13 +60,11 @@ GOOD_FEELINGS = _LISTS["good_feelings"]
 BAD_FEELINGS = _LISTS["bad_feelings"]
 FEELINGS = GOOD_FEELINGS + BAD_FEELINGS
 DAYS = _LISTS["days"]
-MORE_ADJECTIVES = _LISTS["more_adjectives"]
-ADJECTIVES = list(dict.fromkeys(LOOKS + TRAITS + FEELINGS + DAYS + MORE_ADJECTIVES))
+ADJECTIVES = list(dict.fromkeys(LOOKS + TRAITS + FEELINGS + DAYS + _LISTS["more_adjectives"]))
 
 ACTIVITIES = _LISTS["activities"]
 HANDLING = _LISTS["handling"]
-MORE_VERBS = _LISTS["more_verbs"]
-VERBS = list(dict.fromkeys(ACTIVITIES + HANDLING + MORE_VERBS))
+VERBS = list(dict.fromkeys(ACTIVITIES + HANDLING + _LISTS["more_verbs"]))
 
 _IRREGULAR_PAST = _pairs("irregular_past")
 _DOUBLED = frozenset(_LISTS["doubled"])
