@@ -4,8 +4,6 @@
 was to be cut into shards.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
@@ -25,7 +23,6 @@ def open_folder(folder: Path, manifest: dict[str, Any], what: str) -> None:
     """Note what the shards depend on, or compare it with what those in the folder were made with.
 
     Args:
-        folder: of the shards.
         manifest: name → value, as JSON keeps it.
         what: the shards hold, for messages.
 

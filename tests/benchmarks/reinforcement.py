@@ -18,7 +18,7 @@ from workbench.engine.rl.grpo import reinforce
 from workbench.engine.rl.objective import RLConfig, group_advantages
 from workbench.engine.sampling.sampler import Completion, SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
-from workbench.engine.training.loop import quick_attention
+from workbench.engine.training.common import quick_attention
 
 TEXT = "the cat and the dog ran to the park to play with a big red ball and a small blue boat in the sun "
 STEPS, NEW = 40, 32

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from workbench.engine import loading, models
-from workbench.engine.encoders import _batches, encode
+from workbench.engine.batches import batches
+from workbench.engine.encoders import encode
 from workbench.errors import UserError
 
 TEXTS = [
@@ -54,12 +55,11 @@ def test_hidden_states_are_averaged_over_the_texts_own_tokens(folder):
         assert row == pytest.approx(mean / np.linalg.norm(mean), abs=1e-5)
 
 
-def test_batches_hold_every_text_once_by_length(monkeypatch):
-    monkeypatch.setattr("workbench.engine.encoders._TOKENS", 10)
-    lengths = [3, 0, 4, 30, 1, 4, 3]
-    batches = _batches(lengths)
-    assert sorted(number for batch in batches for number in batch) == [0, 2, 3, 4, 5, 6]
-    assert all(len(batch) * max(lengths[i] for i in batch) <= 10 for batch in batches if 3 not in batch)
+def test_batches_hold_every_text_once_by_length():
+    lengths = [3, 4, 30, 1, 4, 3]
+    found = list(batches(lengths, 10))
+    assert sorted(number for batch in found for number in batch) == [0, 1, 2, 3, 4, 5]
+    assert all(len(batch) * max(lengths[i] for i in batch) <= 10 for batch in found if 2 not in batch)
 
 
 def test_the_embedded_encoder_needs_nothing():

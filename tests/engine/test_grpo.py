@@ -118,7 +118,7 @@ def trainer(tokenizer, tmp_path_factory):
     settings = {"steps": 1, "seed": 0, "batch_size": 4, "precision": "fp32"}
     arguments = _arguments(folder, settings, changed(prompts_per_step=1, max_new_tokens=7), model)
     found = PolicyTrainer(
-        SMALL, Objective(thirds), TransformersSampler(model, tokenizer), ROWS, folder, [],
+        SMALL, Objective(thirds), TransformersSampler(model, tokenizer), ROWS, folder=folder, rows=[],
         model=model, args=arguments, train_dataset=Dataset.from_dict({"prompt": [""]}),
         processing_class=tokenizer,
     )  # fmt: skip

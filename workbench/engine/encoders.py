@@ -1,16 +1,11 @@
 """Vectors of texts: hashed words, a sentence encoder, or the hidden states of any language model."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from workbench.errors import UserError
-
-if TYPE_CHECKING:
-    import torch
 
 _HIDDEN = "hidden:"
 _TOKENS = 8192  # of one batch, padding included
@@ -59,11 +54,6 @@ def embed(texts: Sequence[str], *, dimensions: int = 128, seed: int = 0) -> np.n
     truncated SVD (latent semantic analysis, Deerwester et al. 1990). Weights and axes come from the given
     texts: **sets that are to be compared go through one call together**. Texts without a word share one
     further axis. d is at most the number of texts plus one.
-
-    Args:
-        texts: at least one.
-        dimensions: of the reduced space.
-        seed: of the randomised SVD.
 
     Raises:
         ValueError: there are no texts.
@@ -135,6 +125,7 @@ def _hidden_means(texts: list[str], model: str, device: str) -> np.ndarray:
     import torch
 
     from workbench.engine import loading
+    from workbench.engine.batches import batches, padded
     from workbench.engine.models import context_length
 
     network, tokenizer = loading.load(model, device)
@@ -142,28 +133,13 @@ def _hidden_means(texts: list[str], model: str, device: str) -> np.ndarray:
     read = tokenizer(texts, truncation=True, max_length=limit, return_special_tokens_mask=True)
     tokens, special = read["input_ids"], read["special_tokens_mask"]
     rows = np.zeros((len(texts), network.config.get_text_config().hidden_size))
-    for batch in _batches([0 if all(marks) else len(marks) for marks in special]):
-        ids = _padded([tokens[i] for i in batch], 0, network.device)
-        mask = _padded([[1] * len(tokens[i]) for i in batch], 0, network.device)
-        counted = 1 - _padded([special[i] for i in batch], 1, network.device).unsqueeze(-1)
+    kept = [number for number, marks in enumerate(special) if not all(marks)]
+    for part in batches([len(tokens[number]) for number in kept], _TOKENS):
+        batch = [kept[place] for place in part]
+        ids = padded([tokens[i] for i in batch]).to(network.device)
+        mask = padded([[1] * len(tokens[i]) for i in batch]).to(network.device)
+        counted = 1 - padded([special[i] for i in batch], 1).to(network.device).unsqueeze(-1)
         with torch.inference_mode():
             states = network.get_decoder()(input_ids=ids, attention_mask=mask, use_cache=False)[0].float()
         rows[batch] = ((states * counted).sum(1) / counted.sum(1)).cpu().numpy()
     return rows
-
-
-def _padded(rows: Sequence[Sequence[int]], padding: int, device: torch.device) -> torch.Tensor:
-    import torch
-
-    parts = [torch.tensor(row) for row in rows]
-    return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True, padding_value=padding).to(device)
-
-
-def _batches(lengths: Sequence[int]) -> list[list[int]]:
-    """Numbers of the texts that are not empty, by length, in batches of bounded size."""
-    batches: list[list[int]] = []
-    for number in sorted(np.flatnonzero(lengths), key=lengths.__getitem__):
-        if not batches or (len(batches[-1]) + 1) * lengths[number] > _TOKENS:
-            batches.append([])
-        batches[-1].append(int(number))
-    return batches

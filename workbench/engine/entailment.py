@@ -18,9 +18,7 @@ class Entailment:
     """A sequence classifier of pairs of texts, one of whose labels is entailment."""
 
     def __init__(self, source: str, device: str = "auto") -> None:
-        """Args:
-        source: a folder or hub id.
-        device: see `loading.load`.
+        """`source`: a folder or hub id; `device`: see `loading.load`.
 
         Raises:
             UserError: nothing loadable is there, or it has no label of entailment.

@@ -8,13 +8,15 @@ published names are not.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
+    from torch.nn import Module
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 Architecture = Literal["llama", "gpt-neo", "bloom"]
@@ -47,6 +49,18 @@ class Counts:
 def context_length(model: PreTrainedModel, default: int = 1 << 30) -> int:
     """The tokens that a model can read at once; `default` where its configuration sets no limit."""
     return getattr(model.config, "max_position_embeddings", None) or default
+
+
+@contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """The model in evaluation mode; afterwards each of its modules is as it was."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def config(

@@ -1,26 +1,21 @@
 """Several small trainings at once: on a few cores, one thread each is faster than all threads on one."""
 
-from __future__ import annotations
-
 import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import partial
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import parent_process
 from queue import Empty
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tqdm.auto import tqdm
 
 from workbench.errors import UserError
 
-if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-    from multiprocessing.process import BaseProcess
-
 Row = dict[str, float]
+_queue: Any = None  # of a child process: takes (task, row), and (task, None) when a task has ended
 
 
 def run_parallel(
@@ -74,82 +69,56 @@ def _rows(work: Callable[..., None], tasks: Mapping[str, tuple], processes: int)
     import torch.multiprocessing
 
     context = torch.multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    waiting, running = list(tasks), {}
-    threads = max(1, torch.get_num_threads() // processes)
-    with _ended(running):
-        for name in waiting[:processes]:
-            there, here = context.Pipe(duplex=False)
-            arguments = (work, there, queue, threads)
-            running[name] = context.Process(target=_child, args=arguments, daemon=True), here
-            running[name][0].start()
-            there.close()
-        waiting = waiting[processes:]
-        for name, (_, line) in running.items():
-            _hand(line, (name, tasks[name]))
+    queue, threads = context.Queue(), max(1, torch.get_num_threads() // processes)
+    pool = ProcessPoolExecutor(processes, context, _begin, (queue, threads))
+    running: dict[str, Future] = {}
+    try:
+        for name, arguments in tasks.items():
+            running[name] = pool.submit(_run, work, name, arguments)
         while running:
             try:
-                name, kind, value = queue.get(timeout=1)
+                name, row = queue.get(timeout=1)
             except Empty:
-                if queue.empty():
-                    _check(running)
+                for future in running.values():
+                    if future.done():
+                        future.result()
                 continue
-            if kind == "row":
-                yield name, value
-            elif kind == "done":
-                process, line = running.pop(name)
-                if waiting:  # a process goes on with the next task: a new one takes seconds to start
-                    name = waiting.pop(0)
-                    running[name] = process, line
-                    _hand(line, (name, tasks[name]))
-                else:
-                    _hand(line, None)
-                    process.join()
+            if row is None:
+                running.pop(name).result()
             else:
-                raise value
-
-
-def _hand(line: Connection, task: tuple[str, tuple] | None) -> None:
-    with suppress(BrokenPipeError):  # a process that is gone: `_check` tells of it
-        line.send(task)
-
-
-def _check(running: Mapping[str, tuple[BaseProcess, Connection]]) -> None:
-    for name, (process, _) in running.items():
-        if not process.is_alive():
-            raise UserError(
-                f"The training of {name} was ended from outside (exit code {process.exitcode}): "
-                "if memory ran out, train fewer or smaller models; run again to go on."
-            ) from None
-
-
-@contextmanager
-def _ended(running: Mapping[str, tuple[BaseProcess, Connection]]) -> Iterator[None]:
-    """Whatever happens here, no process is left behind."""
-    try:
-        yield
-    finally:
-        for process, _ in running.values():
+                yield name, row
+    except BrokenProcessPool as error:
+        raise UserError(
+            f"The training of {' or '.join(list(running)[:processes])} was ended from outside: "
+            "if memory ran out, train fewer or smaller models; run again to go on."
+        ) from error
+    finally:  # whatever happens here, no process is left behind
+        for process in list((pool._processes or {}).values()) if running else ():
             process.terminate()
-        for process, _ in running.values():
-            process.join()
+        pool.shutdown(cancel_futures=True)
 
 
-def _child(work: Callable[..., None], line: Connection, queue: Any, threads: int) -> None:
+def _begin(queue: Any, threads: int) -> None:
     import torch
 
+    global _queue
+    _queue = queue
     end_with_parent()
     torch.set_num_threads(threads)
-    os.environ["TQDM_DISABLE"] = "1"  # for `trainer.run`: the parent shows one bar for all
-    name = ""
+    os.environ["TQDM_DISABLE"] = "1"  # for `training.loop`: the parent shows one bar for all
+
+
+def _run(work: Callable[..., None], name: str, arguments: tuple) -> None:
     try:
-        while (task := line.recv()) is not None:
-            name, arguments = task
-            work(*arguments, log=partial(_send, queue, name))
-            queue.put((name, "done", None))
+        work(*arguments, log=lambda row: _queue.put((name, row)))
     except BaseException as error:
-        queue.put((name, "failed", _sendable(error)))
-        raise SystemExit(1) from error
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        raise
+    finally:
+        _queue.put((name, None))  # behind all its rows
 
 
 def end_with_parent() -> None:
@@ -163,15 +132,3 @@ def end_with_parent() -> None:
         os._exit(1)
 
     Thread(target=wait, daemon=True).start()
-
-
-def _send(queue: Any, name: str, row: Row) -> None:
-    queue.put((name, "row", row))
-
-
-def _sendable(error: BaseException) -> BaseException:
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error

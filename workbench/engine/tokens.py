@@ -26,9 +26,7 @@ def framed(tokenizer: PreTrainedTokenizerFast, question: str, reply: str) -> tup
     reads question and reply one after the other.
 
     Args:
-        tokenizer: the model's.
-        question: what a user asks.
-        reply: what follows, with the space that parts it from the question.
+        reply: what follows the question, with the space that parts it from it.
 
     Returns:
         The prompt, and the reply; their sum is the whole text.

@@ -63,8 +63,6 @@ def wasserstein_share(p: ArrayLike, q: ArrayLike, codes: ArrayLike) -> np.ndarra
     the scale says nothing: no codes (NaN), or all codes equal.
 
     Args:
-        p: shares, `[..., options]`.
-        q: shares, `[..., options]`.
         codes: places of the options on their scale, `[options]` or `[..., options]`, in any order.
     """
     first, second, there = _pair(p, q)

@@ -5,7 +5,7 @@ none; its scores are NaN. Definitions: Eldan & Li 2023, arXiv 2305.07759, the pa
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,8 +48,9 @@ def max_overlap(texts: Sequence[str], corpus: Sequence[str], k: int = 2) -> Near
     One sparse product (texts × k-grams)·(k-grams × corpus), in blocks of rows.
     """
     grams = number_grams(number_words([*texts, *corpus]), k)
-    shares, presence = shares_of(grams), presence_of(grams)
-    return _largest(shares[: len(texts)], presence[len(texts) :])
+    shares, presence = shares_of(grams)[: len(texts)], presence_of(grams)[len(texts) :]
+    has_grams = np.diff(shares.indptr) > 0
+    return _nearest(lambda rows: (shares[rows] @ presence.T).toarray(), has_grams, len(corpus))
 
 
 def self_overlap(texts: Sequence[str], k: int = 2) -> Nearest:
@@ -59,18 +60,17 @@ def self_overlap(texts: Sequence[str], k: int = 2) -> Nearest:
     """
     grams = number_grams(number_words(texts), k)
     shares, presence = shares_of(grams), presence_of(grams)
-    best, index = np.full(len(texts), np.nan), np.full(len(texts), -1)
     has_grams = np.diff(shares.indptr) > 0
-    if has_grams.sum() < 2:
-        return Nearest(best, index)
-    for rows in _row_blocks(len(texts), len(texts)):
+
+    def scores(rows: slice) -> np.ndarray:
         precision = (shares[rows] @ presence.T).toarray()
         total = precision + (presence[rows] @ shares.T).toarray()
         f = np.divide(2 * precision * (total - precision), total, out=np.zeros_like(total), where=total > 0)
         f[:, ~has_grams] = -1
         f[np.arange(len(f)), np.arange(len(texts))[rows]] = -1
-        best[rows], index[rows] = f.max(axis=1), f.argmax(axis=1)
-    return Nearest(np.where(has_grams, best, np.nan), np.where(has_grams, index, -1))
+        return f
+
+    return _nearest(scores, has_grams, len(texts) if has_grams.sum() > 1 else 0)
 
 
 def novelty(texts: Sequence[str], corpus: Sequence[str], k: int = 4) -> np.ndarray:
@@ -205,17 +205,12 @@ def phrase_kernel(texts: Sequence[str]) -> np.ndarray:
     return products + np.outer(wordless, wordless)
 
 
-def _row_blocks(n_rows: int, n_columns: int) -> list[slice]:
+def _nearest(scores: Callable[[slice], np.ndarray], has_grams: np.ndarray, n_columns: int) -> Nearest:
+    """The largest score of each row, from a block of rows at a time."""
+    best, index = np.full(len(has_grams), np.nan), np.full(len(has_grams), -1)
     step = max(1, _CELLS // max(1, n_columns))
-    return [slice(begin, min(begin + step, n_rows)) for begin in range(0, n_rows, step)]
-
-
-def _largest(shares: sparse.csr_array, presence: sparse.csr_array) -> Nearest:
-    n = shares.shape[0]
-    best, index = np.full(n, np.nan), np.full(n, -1)
-    if presence.shape[0]:
-        for rows in _row_blocks(n, presence.shape[0]):
-            block = (shares[rows] @ presence.T).toarray()
-            best[rows], index[rows] = block.max(axis=1), block.argmax(axis=1)
-    has_grams = np.diff(shares.indptr) > 0
+    for begin in range(0, len(has_grams) if n_columns else 0, step):
+        rows = slice(begin, begin + step)
+        block = scores(rows)
+        best[rows], index[rows] = block.max(axis=1), block.argmax(axis=1)
     return Nearest(np.where(has_grams, best, np.nan), np.where(has_grams, index, -1))

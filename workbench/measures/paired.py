@@ -119,9 +119,7 @@ def compare(first: Tables, second: Tables, items: Sequence[str] = ()) -> Compare
             if not np.isnan(a.mean(0) - b.mean(0)).all()
         ]
     left_out = dict.fromkeys(name for measures in conditions for name in measures if name not in common)
-    label_texts = [
-        f"{name}: {' → '.join(_values(side, name) for side in (first, second))}" for name in labels
-    ]
+    label_texts = [f"{name}: {_values(first, name)} → {_values(second, name)}" for name in labels]
     numbered = all(_is_number(runs, name) for name in items)
     return Compared(items, len(keys), differences, identical, list(left_out), label_texts, numbered)
 

@@ -82,8 +82,6 @@ def mixing(
     """Top-N source mixing: how many models the N answers nearest to an answer come from, mean over answers.
 
     Args:
-        vectors: shape (n, d).
-        models: shape (n,), labels.
         prompts: shape (n,), labels; neighbours are sought among the answers to the same prompt.
         seed: equally near answers (copies) are taken in random order.
 
@@ -169,7 +167,6 @@ def ceiling_of_classes(vectors: ArrayLike, classes: Sequence) -> float:
     """Mean cosine of answers of one class, copies left out: a copy is no other wording.
 
     Args:
-        vectors: shape (n, d).
         classes: shape (n,), labels that are the same for answers to one prompt that say the same, such as
             tuples of the prompt and the number of the class.
 

@@ -125,7 +125,8 @@ def spearman(x: ArrayLike, y: ArrayLike, *, groups: Sequence | None = None, seed
         raise ValueError(f"a rank correlation needs three pairs, not {len(a)}")
     rng = np.random.default_rng(seed)
     if groups is None:
-        n, draws = len(a), _drawn_pairs(len(a), rng)
+        n = len(a)
+        draws = (rng.integers(n, size=(size, n)) for size in _chunks(_DRAWS, n))
     else:
         n, draws = _drawn_groups(np.asarray(groups)[complete], rng)
     resampled = np.concatenate([rank_correlations(a[drawn], b[drawn]) for drawn in draws])
@@ -186,12 +187,6 @@ def _resampled_means(
 def _chunks(n_resamples: int, n: int) -> list[int]:
     step = max(1, _CHUNK // n)
     return [min(step, n_resamples - start) for start in range(0, n_resamples, step)]
-
-
-def _drawn_pairs(n: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Indices of resampled pairs, many resamples at a time, [resamples, n]."""
-    for size in _chunks(_DRAWS, n):
-        yield rng.integers(n, size=(size, n))
 
 
 def _drawn_groups(groups: np.ndarray, rng: np.random.Generator) -> tuple[int, Iterator[np.ndarray]]:

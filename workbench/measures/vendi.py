@@ -94,17 +94,11 @@ def vendi_from_eigenvalues(eigenvalues: ArrayLike, order: float = 1.0) -> float:
 def second_moment(features: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
     """S = Σ p_i u_i u_iᵀ of the unit rows u, in double precision, by chunks of rows.
 
-    Moments of parts are merged by adding them in proportion to their numbers of rows.
-
-    Args:
-        features: shape (n, d); rows are scaled to unit length here and not centred.
-        weights: shape (n,), share of each item, summing to one; equal shares when left out.
+    Moments of parts are merged by adding them in proportion to their numbers of rows. Arguments and errors
+    are those of `vendi_from_features`.
 
     Returns:
         Shape (d, d), trace 1.
-
-    Raises:
-        ValueError: as `vendi_from_features`.
     """
     return _moment(*_scaled(features, weights), float)
 

@@ -52,7 +52,6 @@ def spherical_kmeans(
     Args:
         vectors: shape (n, d); rows are scaled to unit length here.
         k: number of clusters, 1 to n.
-        seed: of the seeding and of the order of batches.
         iterations: at most so many steps.
         batch: vectors a step looks at, k to n, drawn without repeats until all have been seen; centroids are
             then running sums (Sculley 2010). Default: all, or above 200,000 vectors 10 k (at least 20,000).

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from workbench.engine.batches import batches
 from workbench.engine.gradients.reader import Reader, Row, frozen
 from workbench.engine.gradients.sketches import Method
 from workbench.engine.models import context_length
@@ -57,10 +58,8 @@ def sketch(
 
     Args:
         model: the proxy, any transformers causal language model.
-        tokenizer: its tokenizer.
         examples: (prompt, completion) pairs.
         dimension: d of the sketch; its cost does not hang on d.
-        seed: of the sketch.
         method: `exact`, or `kronecker` where tensors of the weights' size do not fit (see `sketches`).
         truncate: cut examples to the model's context instead of refusing them: they lose their end, and
             where the prompt alone fills the context, its beginning too, down to half the context.
@@ -85,7 +84,8 @@ def read(
     vectors = np.zeros((len(rows), reader.into.dimension), dtype=np.float32)
     norms, losses = np.zeros(len(rows)), np.zeros(len(rows))
     with frozen(model):
-        for part in batches(rows, batch_tokens, model.config.vocab_size):
+        most = min(batch_tokens, (1 << 27) // model.config.vocab_size)  # a gigabyte of logits
+        for part in batches([len(tokens) for tokens, _ in rows], most):
             sketched, loss = reader.read([rows[index] for index in part])
             lengths = sketched.norm(dim=1)
             for index, length in zip(part, lengths.tolist(), strict=True):
@@ -166,13 +166,3 @@ def _chat_pairs(
         shared = same.index(False) if False in same else len(same)
         pairs.append((both[:shared], both[shared:] if completion.strip() else []))
     return pairs
-
-
-def batches(rows: Sequence[Row], batch_tokens: int, vocab_size: int) -> Iterator[list[int]]:
-    """Indices of rows of like length, as many as `batch_tokens` and a gigabyte of logits allow."""
-    most = min(batch_tokens, (1 << 27) // vocab_size)
-    order = sorted(range(len(rows)), key=lambda index: len(rows[index][0]))
-    while order:
-        size = max(1, most // len(rows[order[-1]][0]))
-        yield order[-size:]
-        del order[-size:]

@@ -17,7 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from workbench.engine.batches import padded
 from workbench.engine.gradients.sketches import Method, Sketch
+from workbench.engine.models import evaluating
 from workbench.engine.training.packing import IGNORED
 from workbench.errors import UserError
 
@@ -31,18 +33,15 @@ Row = tuple[list[int], int]
 @contextmanager
 def frozen(model: PreTrainedModel) -> Iterator[None]:
     """The model in evaluation mode, its weights without gradients; afterwards as it was."""
-    training = [(module, module.training) for module in model.modules()]
     wanted = {weight: weight.requires_grad for weight in model.parameters()}
-    model.eval()
-    try:
-        for weight in wanted:
-            weight.requires_grad_(False)
-        yield
-    finally:
-        for module, mode in training:
-            module.training = mode
-        for weight, needs in wanted.items():
-            weight.requires_grad_(needs)
+    with evaluating(model):
+        try:
+            for weight in wanted:
+                weight.requires_grad_(False)
+            yield
+        finally:
+            for weight, needs in wanted.items():
+                weight.requires_grad_(needs)
 
 
 class Reader(TorchFunctionMode):
@@ -76,14 +75,13 @@ class Reader(TorchFunctionMode):
         The model must be `frozen`.
         """
         device = self.model.device
-        longest, shortest = max(len(tokens) for tokens, _ in rows), min(prompt for _, prompt in rows)
         # Padding stands on the right, where no earlier token sees it, and has no loss.
-        ids = torch.zeros(len(rows), longest, dtype=torch.long)
-        targets = torch.full((len(rows), longest), IGNORED)
-        for row, (tokens, prompt) in enumerate(rows):
-            ids[row, : len(tokens)] = torch.tensor(tokens)
-            targets[row, prompt - 1 : len(tokens) - 1] = ids[row, prompt : len(tokens)]
-        kept = longest - (shortest - 1)  # before the first completion no logits are needed
+        ids = padded([tokens for tokens, _ in rows])
+        targets = padded(
+            [[IGNORED] * (prompt - 1) + tokens[prompt:] + [IGNORED] for tokens, prompt in rows], IGNORED
+        )
+        longest = ids.shape[1]
+        kept = longest - (min(prompt for _, prompt in rows) - 1)  # before them no logits are needed
         targets = targets[:, longest - kept :].to(device)
         self.examples = len(rows)
         self.rows = (len(rows) * longest, len(rows) * kept, len(rows))

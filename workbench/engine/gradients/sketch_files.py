@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Example = tuple[str, str, str]
 """Id, prompt, completion."""
+COLUMNS = ("vectors", "norms", "losses", "n_tokens")
 SHARD = 1000  # examples, the most that a kill can lose
 
 
@@ -49,7 +50,6 @@ def sketch_file(
 
     Args:
         model: as the other settings, see `gradients.sketch`.
-        tokenizer: its tokenizer.
         examples: read once, and never held beyond a shard.
         folder: of the shards; several processes may write to one.
         part: of the shards, for this process.
@@ -73,7 +73,10 @@ def sketch_file(
     read_once = tqdm(examples, desc="gradients", unit=" examples")
     for number, shard in shards.assigned_shards(folder, read_once, SHARD, part):
         path, digest = _path(folder, number), shards.digest(*(text for example in shard for text in example))
-        if not _is_written(path, digest):
+        written = _read(path)
+        if written is not None and written[0]["examples"] != digest:
+            raise UserError(f"{path} was made from other examples: choose another folder or delete this one.")
+        if written is None:
             ids = [name for name, _, _ in shard]
             pairs = [(prompt, completion) for _, prompt, completion in shard]
             rows, n_truncated = prepare(model, tokenizer, pairs, ids, truncate=truncate, chat=chat)
@@ -87,11 +90,15 @@ def read_sketches(folder: str | Path) -> tuple[list[str], Sketches]:
     Raises:
         UserError: shards are missing or broken.
     """
-    all_notes, all_tensors = zip(*_shards(Path(folder)), strict=True)
-    columns = {
-        name: np.concatenate([tensors[name].numpy() for tensors in all_tensors])
-        for name in ("vectors", "norms", "losses", "n_tokens")
-    }
+    n_shards = shards.n_shards(Path(folder))
+    if not n_shards:
+        raise UserError(f"{folder} holds no finished sketches: run sketch_file to its end.")
+    paths = [_path(Path(folder), number) for number in range(n_shards)]
+    parts = [_read(path) for path in paths]
+    if None in parts:
+        raise UserError(f"{paths[parts.index(None)]} is missing or broken: run sketch_file again.")
+    all_notes, all_tensors = zip(*parts, strict=True)
+    columns = {name: np.concatenate([tensors[name].numpy() for tensors in all_tensors]) for name in COLUMNS}
     vectors = columns["vectors"].astype(np.float32)
     columns["vectors"] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     ids = [name for notes in all_notes for name in json.loads(notes["ids"])]
@@ -100,17 +107,6 @@ def read_sketches(folder: str | Path) -> tuple[list[str], Sketches]:
 
 def _path(folder: Path, number: int) -> Path:
     return folder / f"shard-{number:06d}.safetensors"
-
-
-def _shards(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, torch.Tensor]]]:
-    n_shards = shards.n_shards(folder)
-    if not n_shards:
-        raise UserError(f"{folder} holds no finished sketches: run sketch_file to its end.")
-    for number in range(n_shards):
-        shard = _read(_path(folder, number))
-        if shard is None:
-            raise UserError(f"{_path(folder, number)} is missing or broken: run sketch_file again.")
-        yield shard
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]] | None:
@@ -127,23 +123,11 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]] | None:
     return (notes, tensors) if notes and "examples" in notes else None
 
 
-def _is_written(path: Path, digest: str) -> bool:
-    shard = _read(path)
-    if shard is not None and shard[0]["examples"] != digest:
-        raise UserError(f"{path} was made from other examples: choose another folder or delete this one.")
-    return shard is not None
-
-
 def _write(path: Path, sketches: Sketches, notes: dict[str, str]) -> None:
     from safetensors.torch import save
 
-    arrays = {
-        "vectors": sketches.vectors.astype(np.float16),
-        "norms": sketches.norms,
-        "losses": sketches.losses,
-        "n_tokens": sketches.n_tokens,
-    }
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    tensors = {name: torch.from_numpy(getattr(sketches, name)) for name in COLUMNS}
+    tensors["vectors"] = tensors["vectors"].half()
     atomic_write(path, save(tensors, {**notes, "n_truncated": str(sketches.n_truncated)}))
 
 

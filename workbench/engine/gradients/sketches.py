@@ -12,8 +12,6 @@ Both keep inner products in expectation over the signs: E⟨Sg, Sh⟩ = ⟨g, h�
 the weight's name alone; all weights share the buckets, each beginning where the last one ended.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping
 from itertools import accumulate
@@ -59,7 +57,6 @@ class Sketch:
         """Σ_t out_t into_tᵀ for a weight `[outputs, inputs]`.
 
         Args:
-            name: of the weight.
             out: `[examples, tokens, outputs]`.
             into: `[examples, tokens, inputs]`.
         """

@@ -34,11 +34,8 @@ def direct_logit_attribution(
     first where the norm centres. Attention and MLP act through later layers too; this is the direct path.
 
     Args:
-        model: any transformers causal language model that `anatomy` can read, whose layers add attention and
-            MLP to the residual stream as they are.
+        model: one whose layers add attention and MLP to the residual stream as they are.
         ids: tokens of the text.
-        token_a: the token whose logit counts.
-        token_b: the token whose logit is taken off.
         position: after which token, from the end if negative.
         value_bias: whether a head's constant part is its own or the attention bias's; see `ValueBias`.
 
@@ -125,10 +122,6 @@ def logit_lens(model: PreTrainedModel, ids: Sequence[int]) -> Tensor:
 
     The final norm is computed anew for each layer: under the last layer's scale, early layers, whose residual
     streams are shorter, would look undecided.
-
-    Args:
-        model: any transformers causal language model that `anatomy` can read.
-        ids: tokens of the text.
 
     Returns:
         Logits `[layers + 1, tokens, vocabulary]`: from what block L reads, the last one the model's own.

@@ -62,7 +62,6 @@ def hooked(model: PreTrainedModel, hooks: Mapping[str, Hook]) -> Iterator[None]:
     they exist; another mode is put back at the end.
 
     Args:
-        model: any transformers causal language model that `anatomy` can read.
         hooks: by name or by pattern of names (`"head.*"`); a later entry sees what an earlier one put in.
 
     Raises:
@@ -203,7 +202,6 @@ def capture(model: PreTrainedModel, ids: Tensor, wanted: Sequence[str]) -> tuple
     """Values of one forward pass: for a corpus use `stream`, which keeps nothing.
 
     Args:
-        model: any transformers causal language model that `anatomy` can read.
         ids: tokens `[rows, tokens]` without padding.
         wanted: names or patterns of names.
 

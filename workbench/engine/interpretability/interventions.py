@@ -6,8 +6,8 @@ leave the model as it was, also after an exception.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -40,7 +40,6 @@ depend on it, and neither do neurons: their LayerNorm's bias acts before the act
 """
 
 
-@contextmanager
 def ablate_heads(
     model: PreTrainedModel,
     heads: Sequence[tuple[int, int]],
@@ -49,11 +48,10 @@ def ablate_heads(
     *,
     value_bias: ValueBias = "in head",
     seed: int = 0,
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Replaces what heads put out: they go on attending, but what they read does not reach the model.
 
     Args:
-        model: any transformers causal language model that `anatomy` can read.
         heads: as (layer, head).
         ablation: `zero`; `mean`, the mean at the same position over the reference's texts; `resample`, what
             the head put out at the same position in one other text of the reference, the same for every
@@ -71,19 +69,15 @@ def ablate_heads(
         tables = {layer: value[None] for layer, value in constants(model, value_bias).items()}
     else:
         tables = _tables(reference, "head", layers, ablation, seed)
-    with hooked(model, _replacements(model, "head", layers, tables)):
-        yield
+    return hooked(model, _replacements(model, "head", layers, tables))
 
 
-@contextmanager
 def ablate_neurons(
     model: PreTrainedModel,
     neurons: Sequence[tuple[int, int]],
     ablation: Ablation = "mean",
     reference: Reference | None = None,
-    *,
-    seed: int = 0,
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Replaces the activations of neurons; arguments as for `ablate_heads`, the reference's names `neuron.L`.
 
     The bias behind the neurons (of the down projection) stays in any case.
@@ -93,9 +87,8 @@ def ablate_neurons(
     if ablation == "zero":
         tables = dict.fromkeys(layers, torch.zeros(1, parts.n_neurons))
     else:
-        tables = _tables(reference, "neuron", layers, ablation, seed)
-    with hooked(model, _replacements(model, "neuron", layers, tables)):
-        yield
+        tables = _tables(reference, "neuron", layers, ablation, 0)
+    return hooked(model, _replacements(model, "neuron", layers, tables))
 
 
 def _by_layer(units: Sequence[tuple[int, int]], n_layers: int, count: int, what: str) -> dict[int, list[int]]:
@@ -168,12 +161,12 @@ def constants(model: PreTrainedModel, value_bias: ValueBias) -> dict[int, Tensor
     return values
 
 
-@contextmanager
-def freeze_pattern(model: PreTrainedModel, patterns: Mapping[tuple[int, int], Tensor]) -> Iterator[None]:
+def freeze_pattern(
+    model: PreTrainedModel, patterns: Mapping[tuple[int, int], Tensor]
+) -> AbstractContextManager[None]:
     """Holds the attention of heads to given patterns, whatever they would attend to.
 
     Args:
-        model: any transformers causal language model that `anatomy` can read.
         patterns: by (layer, head), `[tokens, tokens]`: weights of the earlier tokens (columns) for each
             token (row). Tokens at later positions attend by themselves.
 
@@ -194,20 +187,15 @@ def freeze_pattern(model: PreTrainedModel, patterns: Mapping[tuple[int, int], Te
             changed[:, head] = torch.where(inside, aligned(frozen, point.positions, value), value[:, head])
         return changed
 
-    with hooked(model, {f"pattern.{layer}": freeze for layer in layers}):
-        yield
+    return hooked(model, {f"pattern.{layer}": freeze for layer in layers})
 
 
-@contextmanager
 def steer_neuron(
     model: PreTrainedModel, layer: int, neuron: int, value: float | Tensor, *, add: bool = False
-) -> Iterator[None]:
-    """Holds a neuron's activation at a value, or adds one to it.
+) -> AbstractContextManager[None]:
+    """Holds the activation of a layer's neuron at a value, or adds one to it.
 
     Args:
-        model: any transformers causal language model that `anatomy` can read.
-        layer: of the neuron.
-        neuron: its number in the layer.
         value: a number for all positions, or a tensor that fits `[rows, tokens]`.
         add: add to what the neuron computes instead of replacing it.
 
@@ -223,5 +211,4 @@ def steer_neuron(
         changed[..., neuron] = changed[..., neuron] + new if add else new
         return changed
 
-    with hooked(model, {f"neuron.{layer}": steer}):
-        yield
+    return hooked(model, {f"neuron.{layer}": steer})

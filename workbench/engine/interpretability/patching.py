@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -23,7 +23,6 @@ Metric = Callable[[Tensor], Tensor]
 By = Literal["position", "unit", "both"]
 
 
-@contextmanager
 def patched(
     model: PreTrainedModel,
     name: str,
@@ -31,11 +30,10 @@ def patched(
     *,
     positions: Sequence[int] | None = None,
     units: Sequence[int] | None = None,
-) -> Iterator[None]:
+) -> AbstractContextManager[None]:
     """Replaces a running value by a stored one, of another text for instance.
 
     Args:
-        model: any transformers causal language model that `anatomy` can read.
         name: such as `residual.3`.
         value: as `capture` gives it, of 1 row for all or of as many as will run. Tokens beyond its last
             position keep theirs.
@@ -72,8 +70,7 @@ def patched(
             here = (here[..., None] & patch_unit).view(*here.shape, n_units, *[1] * (current.dim() - 3))
         return torch.where(here, new, current)
 
-    with hooked(model, {name: put}):
-        yield
+    return hooked(model, {name: put})
 
 
 def _within(index: Sequence[int] | None, count: int, what: str) -> list[int]:
@@ -119,8 +116,6 @@ class Sweep:
             within 1e-4 of its size.
         raw: M_patched; both arrays `[layers, positions]`, `[layers, units]` or `[layers, units, positions]`.
             Residual streams have one layer more than the model: what the final norm reads.
-        clean: M_clean.
-        corrupt: M_corrupt.
     """
 
     effect: np.ndarray
@@ -142,14 +137,12 @@ def activation_patching(
     """Effect of running the corrupt text with one value of the clean text in it, for every value of a kind.
 
     Args:
-        model: any transformers causal language model that `anatomy` can read.
         clean: tokens of the text with the answer looked for.
         corrupt: tokens of the other text, as many.
         metric: such as `logit_difference(a, b)`.
         kind: of values: residual, pattern, head, attention, neuron or mlp.
         by: patch a `position` whole, a `unit` (head, neuron or dimension) at all positions, or one unit at
             one position (`both`). A pattern's positions are those that attend.
-        batch_size: patches at a time.
 
     Raises:
         UserError: texts of different lengths, an unknown kind or `by`, or as `capture`.
@@ -161,7 +154,7 @@ def activation_patching(
         bases = float(metric(logits)[0]), float(metric(corrupt_logits)[0])
         raw = [
             torch.cat([metric(part) for part in _patched_logits(model, ids[1:], name, value, by, batch_size)])
-            for name, value in _in_order(values)
+            for name, value in values.items()
         ]
     table = torch.stack(raw).double().cpu().numpy()
     if by == "both":
@@ -210,10 +203,10 @@ def attribution_patching(
 
     with torch.inference_mode(False), torch.enable_grad(), hooked(model, {f"{kind}.*": keep}):
         corrupt_metric = metric(model(ids[1:].clone(), use_cache=False).logits)[0]
-        gradients = torch.autograd.grad(corrupt_metric, [leaf for _, leaf in _in_order(leaves)])
+        gradients = torch.autograd.grad(corrupt_metric, list(leaves.values()))
     changes = []
     with torch.no_grad():
-        for (name, value), gradient in zip(_in_order(values), gradients, strict=True):
+        for (name, value), gradient in zip(values.items(), gradients, strict=True):
             change = _by_unit(kind, (value - leaves[name]) * gradient)[0]
             change = change.flatten(2).sum(2) if change.dim() > 2 else change
             changes.append({"position": change.sum(0), "unit": change.sum(1), "both": change}[by])
@@ -234,10 +227,6 @@ def _pair(model: PreTrainedModel, clean: Sequence[int], corrupt: Sequence[int], 
             f"The clean text has {len(rows[0])} tokens and the other {len(rows[1])}: give two of one length."
         )
     return torch.tensor(rows, device=model.device)
-
-
-def _in_order(values: dict[str, Tensor]) -> list[tuple[str, Tensor]]:
-    return sorted(values.items(), key=lambda item: int(item[0].rpartition(".")[2]))
 
 
 def _by_unit(kind: str, value: Tensor) -> Tensor:

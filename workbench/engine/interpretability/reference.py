@@ -76,13 +76,10 @@ def reference(
     Memory grows with the longest text times (1 + `keep`), and not with the number of texts.
 
     Args:
-        model: any transformers causal language model that `anatomy` can read.
         rows: tokens of each text; other texts than those to be looked at afterwards.
         names: names or patterns of names, of any kind but `pattern`.
-        batch_size: texts at a time.
         least: texts that must reach a position (all of them, if they are fewer) for a mean of that position.
         keep: texts whose values are kept for resampling, drawn at random.
-        seed: of that draw.
 
     Raises:
         UserError: as `stream`; or a pattern of attention is asked for.

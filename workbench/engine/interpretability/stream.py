@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
+from workbench.engine.batches import padded
 from workbench.engine.interpretability.capture import HookPoint, check_finite, check_rows, hooked
 
 if TYPE_CHECKING:
@@ -48,11 +48,8 @@ def stream(
     """Runs a corpus through the model; the hooks see each value as it arises, and nothing is kept.
 
     Args:
-        model: any transformers causal language model that `anatomy` can read.
-        rows: tokens of each text.
         hooks: as for `hooked`, with the batch as third argument.
         batch_size: rows at a time; rows of like length go together.
-        logits: compute logits too.
 
     Yields:
         Each batch after its hooks were called, with its logits `[rows, tokens, vocabulary]` or None. The
@@ -69,14 +66,11 @@ def stream(
     order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
     with hooked(model, bound):
         for start in range(0, len(order), batch_size):
-            current[:] = [_batch(rows, order[start : start + batch_size], model.device)]
+            index = order[start : start + batch_size]
+            lengths = torch.tensor([len(rows[number]) for number in index], device=model.device)
+            ids = padded([rows[number] for number in index]).long().to(model.device)
+            current[:] = [Batch(index, ids, lengths)]
             run = model if logits else model.get_decoder()
             output = run(current[0].ids, use_cache=False)
             check_finite(output[0])
             yield current[0], output[0] if logits else None
-
-
-def _batch(rows: Sequence[Sequence[int]], index: list[int], device: torch.device) -> Batch:
-    texts = [torch.as_tensor(rows[number], dtype=torch.long) for number in index]
-    lengths = torch.tensor([len(text) for text in texts])
-    return Batch(index, pad_sequence(texts, batch_first=True).to(device), lengths.to(device))

@@ -47,29 +47,21 @@ def reinforce(
 ) -> History:
     """Train `model` in place on the rewards of its own completions, and leave it in `folder`.
 
-    A call that was cut off (SIGKILL too) goes on from its last checkpoint when repeated, and ends with the
-    weights that it would have had; a call that was finished only loads them. Under `torchrun` the processes
-    share the prompts of each step.
+    A repeated call goes on or loads what is finished, as `train.train` does. Under `torchrun` the processes
+    share the prompts of each step. Arguments that are not named here are those of `train.train`.
 
     Args:
-        model: its device is where it is trained.
-        tokenizer: saved beside it.
         rows: each with a `prompt` and whatever the reward wants to know; every pass is shuffled anew.
         reward: of completions and their rows (a row comes as often as it has completions), one number each;
             or an `Objective`, which can do more.
-        config: see `RLConfig`.
-        steps: optimizer steps.
-        folder: checkpoints while it trains, the model at the end.
         seed: of the order of the rows and of all draws.
-        lora: trains an adapter instead of the weights; see `train.train`.
+        lora: trains an adapter instead of the weights.
         batch_size: completions drawn side by side, and in a forward pass, whose logits have to fit; None for
             all of a step.
-        precision: as in `train.train`, of the passes that learn.
+        precision: of the passes that learn; see `TrainConfig`.
         checkpoint_every: steps; None for a tenth of the training.
         sampler: draws the completions in place of the model itself, and must return log-probabilities.
-        log: called with each row of the history (in the main process only).
-        stop: asked after each step; when true, a checkpoint is written and the call returns, once the
-            completions have had all their updates.
+        stop: when true, the call returns once the completions have had all their updates.
 
     Returns:
         A row a step: step, tokens (prompts and completions so far), reward (mean), reward_spread (mean
@@ -88,9 +80,11 @@ def reinforce(
     objective = reward if isinstance(reward, Objective) else Objective(reward)
     _check(rows, config, lora, steps, batch_size)
     _check_prompts(model, tokenizer, rows)
+    # What JSON does not know (a problem, say) goes uncounted: its text may hold an address.
+    known = json.dumps(list(rows), default=lambda _: "")
     settings = {
         "model": describe(model) | {"weights": fingerprint(model)},
-        "rows": _digest(rows),
+        "rows": hashlib.sha256(known.encode()).hexdigest(),
         "steps": steps,
         "batch_size": batch_size or config.group_size * config.prompts_per_step // world_size(),
         "precision": "bf16" if uses_bf16(model, precision) else "fp32",
@@ -106,11 +100,6 @@ def reinforce(
 
     every = checkpoint_every or max(1, steps // 10)
     return run(model, tokenizer, rows, objective, config, sampler, folder, settings, every, log, stop, lora)
-
-
-def _digest(rows: Sequence[Row]) -> str:
-    # What JSON does not know (a problem, say) goes uncounted: its text may hold an address.
-    return hashlib.sha256(json.dumps(list(rows), default=lambda _: "").encode()).hexdigest()
 
 
 def _check(

@@ -1,9 +1,6 @@
 """trl's `GRPOTrainer` with our sampler, rewards, advantages and checkpoints; the losses are its own."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +8,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from trl import GRPOTrainer
 
+from workbench.engine.batches import padded
+from workbench.engine.models import evaluating
 from workbench.engine.rl.objective import Objective, RLConfig, Row, SupervisedTail, group_advantages
 from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams
 from workbench.engine.sampling.scoring import prompt_tokens
@@ -32,13 +30,10 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
         objective: Objective,
         sampler: Sampler,
         examples: Sequence[Row],
-        folder: Path,
-        rows: list[dict[str, float]],
         **options: Any,
     ) -> None:
-        super().__init__(reward_funcs=_unused, **options)
+        super().__init__(reward_funcs=lambda **_: None, **options)  # trl wants one, but never asks ours
         self.config, self.objective, self.sampler, self.examples = config, objective, sampler, examples
-        self.folder, self.rows = folder, rows
         self.metrics_of_step: dict[str, float] = {}
 
     def _send_telemetry(self) -> None:
@@ -46,9 +41,6 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
 
     def create_model_card(self, *args: Any, **options: Any) -> None:
         """No file beside the model's."""
-
-    def floating_point_ops(self, inputs: dict[str, Tensor]) -> int:
-        return 0  # the Trainer would count the model's parameters at every step
 
     def _generate_and_score_completions(self, inputs: list[int]) -> dict[str, Tensor]:
         """A batch as `_compute_loss` wants it, from row numbers, each as often as it has completions."""
@@ -251,19 +243,5 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
 
 def _pad(rows: list[list[Any]], width: int = 0, side: str = "right") -> Tensor:
     """Rows filled with zeros to the longest one, and on the right to at least `width`."""
-    padded = pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_side=side)
-    return F.pad(padded, (0, max(0, width - padded.shape[1])))
-
-
-def _unused(**_: Any) -> None:
-    """The trainer wants a reward function, but never asks ours."""
-
-
-@contextmanager
-def evaluating(model: torch.nn.Module) -> Iterator[None]:
-    was_training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.training = was_training
+    table = padded(rows, side=side)
+    return F.pad(table, (0, max(0, width - table.shape[1])))

@@ -1,7 +1,5 @@
 """What reinforcement aims at: settings, rewards, advantages, and the hooks of an objective."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal
@@ -116,7 +114,6 @@ def group_advantages(rewards: Tensor, scale: Scale = "none") -> Tensor:
 
     Args:
         rewards: `[prompts, group_size]`.
-        scale: see `RLConfig.scale`.
 
     Returns:
         `[prompts, group_size]`; each group's sum is zero.

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.engine.batches import padded
 from workbench.engine.sampling.decoding import LlamaStep, PlainStep, Window, prefill
 
 if TYPE_CHECKING:
@@ -34,12 +35,10 @@ class ContinuousBatch:
         ends: Callable[[list[int], list[int]], bool],
     ) -> None:
         """Args:
-        model: any transformers causal language model.
         ids: tokens of each prompt.
         limits: longest completion of each prompt, in tokens.
         n: rows a prompt.
         size: rows decoded at a time.
-        seed: of all random streams.
         may_end: bool per token: whether `ends` has to be asked after it.
         ends: whether the text of (prompt tokens, completion tokens) holds a stop string.
         """
@@ -47,7 +46,6 @@ class ContinuousBatch:
         device, count, longest = model.device, len(ids) * n, max(limits)
         self.count, self.size = count, min(size, count)
         self.limit = torch.tensor([limit for limit in limits for _ in range(n)] + [1 << 30], device=device)
-        self.prompt_length = torch.tensor([len(row) for row in ids for _ in range(n)] + [0], device=device)
         self.tokens = torch.zeros(count + 1, longest, dtype=torch.long, device=device)
         self.logprobs = torch.zeros(count + 1, longest, device=device)
         self.uniforms = uniforms(len(ids), n, longest, seed).to(device)
@@ -91,12 +89,9 @@ class ContinuousBatch:
         rows = [self.waiting.pop() for _ in range(min(len(free), len(self.waiting)))]
         slots = free[: len(rows)]
         prompts = sorted({row // self.n for row in rows})
-        lengths = torch.tensor([len(self.ids[prompt]) for prompt in prompts])
-        ids = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.long)
-        for index, prompt in enumerate(prompts):
-            ids[index, : lengths[index]] = torch.tensor(self.ids[prompt])
-        device = self.row.device
-        logits, read = prefill(self.model, ids.to(device), lengths.to(device))
+        device, texts = self.row.device, [self.ids[prompt] for prompt in prompts]
+        lengths = torch.tensor([len(text) for text in texts], device=device)
+        logits, read = prefill(self.model, padded(texts).to(device), lengths)
         source = torch.tensor([prompts.index(row // self.n) for row in rows], device=device)
         read = self.step.adopt(read)
         if self.store is None:
@@ -104,7 +99,7 @@ class ContinuousBatch:
             most = layers * two * self.size * heads * dim * (self.widest + GROWTH)
             self.memory, self.spare = read.new_empty(most), read.new_empty(most)
             self.store = self.step.room(self.memory, layers, two, self.size, heads, self.column + GROWTH, dim)
-        length_of_row = lengths.to(device)[source]
+        length_of_row = lengths[source]
         for length in length_of_row.unique().tolist():
             same = length_of_row == length
             prompt_store = read[:, :, source[same], :, :length]

@@ -42,7 +42,6 @@ def prefill(model: PreTrainedModel, ids: Tensor, lengths: Tensor) -> tuple[Tenso
     it.
 
     Args:
-        model: any transformers causal language model with a plain attention cache.
         ids: `[rows, columns]`.
         lengths: tokens of each row.
 
@@ -151,11 +150,15 @@ class LlamaStep:
         """
         from transformers import LlamaForCausalLM
 
-        config = model.config
-        linear = [part for part in model.modules() if "Linear" in type(part).__name__]
+        config, modules = model.config, list(model.modules())
+        hooks = [
+            hook for part in modules for hook in (part._forward_hooks | part._forward_pre_hooks).values()
+        ]
+        linear = [part for part in modules if "Linear" in type(part).__name__]
         return (
             type(model) is LlamaForCausalLM
-            and not _hooked(model)
+            # Hooks want to see, or change, what the modules compute; transformers' own lie idle here.
+            and all(getattr(hook, "__module__", "").startswith("transformers.") for hook in hooks)
             and model.num_parameters() < 200_000_000  # where copies are cheap and overheads matter
             and all(weight.dtype == torch.float32 for weight in model.parameters())
             and all(type(part) is nn.Linear and part.bias is None for part in linear)
@@ -193,13 +196,3 @@ class LlamaStep:
 
     def _norm(self, x: Tensor) -> Tensor:
         return F.rms_norm(x, x.shape[-1:], None, self.eps)
-
-
-def _hooked(model: PreTrainedModel) -> bool:
-    """Whether hooks want to see, or change, what the modules compute; transformers' own lie idle here."""
-    hooks = (
-        hook
-        for part in model.modules()
-        for hook in (*part._forward_hooks.values(), *part._forward_pre_hooks.values())
-    )
-    return any(not getattr(hook, "__module__", "").startswith("transformers.") for hook in hooks)

@@ -1,12 +1,10 @@
 """A sampler by its name, so that one parameter of a notebook chooses where text comes from."""
 
-from __future__ import annotations
-
-import difflib
 import importlib.util
 from pathlib import Path
 
 from workbench.engine.loading import load
+from workbench.engine.models import near
 from workbench.engine.sampling.openai_sampler import ChatSampler, ServerSampler
 from workbench.engine.sampling.sampler import Sampler
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
@@ -33,33 +31,25 @@ def sampler(spec: str, device: str = "auto") -> Sampler:
     scheme, colon, rest = spec.partition(":")
     if not colon or Path(spec).exists() or scheme == "tiny":  # models.load explains what a preset is
         scheme, rest = "transformers", spec
+    if scheme in ("http", "https"):
+        raise UserError(f"A server is named openai:URL#MODEL: write openai:{spec.partition('#')[0]}#MODEL.")
     if scheme not in SCHEMES:
-        raise UserError(_unknown(spec, scheme))
+        raise UserError(
+            f"There is no sampler {scheme!r}{near(scheme, SCHEMES)}, or a model's folder or hub id alone."
+        )
     if scheme.startswith("openai"):
         url, _, model = rest.rpartition("#")
         if not url or not model:
             raise UserError(f"{spec!r} names no model: write {scheme}:http://127.0.0.1:8000/v1#MODEL.")
-        return _announced((ServerSampler if scheme == "openai" else ChatSampler)(url, model), spec)
-    if not rest:
+        source = (ServerSampler if scheme == "openai" else ChatSampler)(url, model)
+    elif not rest:
         raise UserError(f"{spec!r} names no model: write {scheme}:FOLDER or {scheme}:HUB_ID.")
-    if scheme == "vllm":
-        return _announced((VllmSampler if _vllm_is_here() else VllmServerSampler)(rest), spec)
-    return TransformersSampler(*load(rest, device))
-
-
-def _announced(source: ServerSampler | ChatSampler | VllmSampler, spec: str) -> Sampler:
+    elif scheme == "transformers":
+        return TransformersSampler(*load(rest, device))
+    else:
+        source = (VllmSampler if _vllm_is_here() else VllmServerSampler)(rest)
     print(f"{spec}: {source.determinism}")
     return source
-
-
-def _unknown(spec: str, scheme: str) -> str:
-    if scheme in ("http", "https"):
-        return f"A server is named openai:URL#MODEL: write openai:{spec.partition('#')[0]}#MODEL."
-    near = difflib.get_close_matches(scheme, SCHEMES, n=1, cutoff=0.0)
-    return (
-        f"There is no sampler {scheme!r}: did you mean {near[0]!r}? There are {', '.join(SCHEMES)}, "
-        "or a model's folder or hub id alone."
-    )
 
 
 def _vllm_is_here() -> bool:

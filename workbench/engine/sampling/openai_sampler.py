@@ -1,7 +1,5 @@
 """Sampling from a server that speaks the OpenAI protocol: vLLM, llama.cpp, SGLang, Ollama, OpenAI itself."""
 
-from __future__ import annotations
-
 import difflib
 import os
 from collections.abc import Callable, Sequence
@@ -35,12 +33,9 @@ class _Server(Sampler):
     determinism = "every row is sent a seed of its own; whether it fixes the draw is the server's promise."
 
     def __init__(self, url: str, model: str, key: str | None = None) -> None:
-        """Nothing is sent before the first request.
+        """`url`: with its version, as `http://127.0.0.1:8000/v1`; `key`: in the place of `OPENAI_API_KEY`.
 
-        Args:
-            url: address with its version, such as `http://127.0.0.1:8000/v1`.
-            model: name under which the server knows the model.
-            key: in the place of `OPENAI_API_KEY`.
+        Nothing is sent before the first request.
 
         Raises:
             UserError: the client is not installed, or the address is none.

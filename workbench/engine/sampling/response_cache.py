@@ -1,7 +1,5 @@
 """What servers answered in a run, row by row, so that a killed run does not ask again."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -104,6 +104,18 @@ def by_prompt(rows: Sequence[Completion], n: int) -> list[list[Completion]]:
     return [list(rows[begin : begin + n]) for begin in range(0, len(rows), n)]
 
 
+def rooms(prompts: Sequence[Sequence[int]], context: int) -> list[int]:
+    """How many more tokens a context holds behind each prompt, given as tokens.
+
+    Raises:
+        UserError: a prompt fills the context.
+    """
+    longest = max(map(len, prompts))
+    if longest >= context:
+        raise UserError(f"A prompt of {longest} tokens leaves no room in the model's context of {context}.")
+    return [context - len(prompt) for prompt in prompts]
+
+
 def prompt_for(sampler: Sampler, question: str, reply: str = "") -> str:
     """A sampler's prompt for a question, through the chat template of an instruct model.
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
+from workbench.engine.batches import batches, padded
 from workbench.engine.tokens import encode
 from workbench.errors import UserError
 
@@ -21,25 +21,19 @@ def token_logprobs(
     """Log-probabilities of the second half of each row after the first, in batches of similar length.
 
     Args:
-        model: any transformers causal language model.
         rows: (tokens before, tokens to score), the first not empty.
         batch_size: most rows at a time; fewer where the logits would pass about half a gigabyte.
 
     Yields:
         Indices into `rows`, and float64 arrays of natural log-probabilities, one a token.
     """
-    order = sorted(range(len(rows)), key=lambda index: len(rows[index][0]) + len(rows[index][1]))
-    while order:
-        longest = len(rows[order[-1]][0]) + len(rows[order[-1]][1])
-        size = max(1, min(batch_size, (1 << 27) // (longest * model.config.vocab_size)))
-        part, order = order[-size:], order[:-size]
-        ids = torch.zeros(len(part), longest, dtype=torch.long)
-        for number, index in enumerate(part):
-            row = torch.tensor(rows[index][0] + rows[index][1])
-            ids[number, : len(row)] = row  # zeros on the right cannot reach back to what is scored
-        ids = ids.to(model.device)
+    texts = [before + scored for before, scored in rows]
+    for part in batches(list(map(len, texts)), (1 << 27) // model.config.vocab_size, batch_size):
+        # Padding on the right cannot reach back to what is scored.
+        ids = padded([texts[index] for index in part]).to(model.device)
         first = min(len(rows[index][0]) for index in part) - 1  # of small models, logits are the dearest part
-        logits = model(ids[:, :-1], use_cache=False, logits_to_keep=longest - 1 - first).logits.float()
+        kept = ids.shape[1] - 1 - first
+        logits = model(ids[:, :-1], use_cache=False, logits_to_keep=kept).logits.float()
         picked = logits.gather(2, ids[:, first + 1 :, None])[..., 0] - logits.logsumexp(-1)
         picked = picked.double().cpu().numpy()
         values = []

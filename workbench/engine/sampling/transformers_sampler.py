@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.engine.models import context_length
+from workbench.engine.models import context_length, evaluating
 from workbench.engine.sampling.batching import ContinuousBatch
-from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, by_prompt
+from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, by_prompt, rooms
 from workbench.engine.sampling.scoring import _first_token, prompt_tokens, token_logprobs
 from workbench.engine.tokens import converses, encode_pairs
 from workbench.errors import UserError
@@ -52,28 +52,16 @@ class TransformersSampler(Sampler):
         batch = ContinuousBatch(
             self.model,
             ids,
-            limits=self._limits(ids, params.max_tokens),
+            limits=[min(params.max_tokens, room) for room in rooms(ids, self.context)],
             n=n,
             size=self.batch_size,
             seed=params.seed,
             may_end=self._may_end(stop),
             ends=lambda prompt, tokens: self._stop_at(prompt, tokens, stop) is not None,
         )
-        was_training = self.model.training
-        self.model.eval()
-        try:
+        with evaluating(self.model):
             rows = batch.run(params.temperature, params.top_p, params.min_p, params.filter_first)
-        finally:
-            self.model.train(was_training)
         return by_prompt([self._completion(ids[at // n], *row, stop) for at, row in enumerate(rows)], n)
-
-    def _limits(self, ids: list[list[int]], max_tokens: int) -> list[int]:
-        longest = max(map(len, ids))
-        if longest >= self.context:
-            raise UserError(
-                f"A prompt of {longest} tokens leaves no room in the model's context of {self.context}."
-            )
-        return [min(max_tokens, self.context - len(row)) for row in ids]
 
     def _text(self, prompt: list[int], tokens: list[int]) -> str:
         # Decoded behind the prompt's last token, because some tokenizers drop the first space of a text.
@@ -113,11 +101,7 @@ class TransformersSampler(Sampler):
 
     @torch.inference_mode()
     def score(self, prompts: Sequence[str], completions: Sequence[Sequence[str]]) -> list[np.ndarray]:
-        """Natural log-probability of whole completions, for forced choice.
-
-        Args:
-            prompts: texts before.
-            completions: the candidates of each prompt.
+        """Natural log-probability of whole completions, the candidates of each prompt, for forced choice.
 
         Returns:
             For each prompt an array over its candidates: the sum of their tokens' log-probabilities at
@@ -135,7 +119,7 @@ class TransformersSampler(Sampler):
         if not all(completion for _, completion in rows):
             raise UserError("A candidate completion is empty: it has no probability to compare.")
         if rows:
-            self._limits([prompt + completion[:-1] for prompt, completion in rows], 1)
+            rooms([prompt + completion[:-1] for prompt, completion in rows], self.context)
         sums = np.zeros(len(rows))
         for part, values in token_logprobs(self.model, rows, self.batch_size):
             sums[part] = [row.sum() for row in values]

@@ -1,15 +1,14 @@
 """vLLM within this process, as a sampler."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from typing import Any
 
 from workbench.engine.loading import check
 from workbench.engine.sampling.openai_sampler import row_seed
-from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, by_prompt
-from workbench.engine.sampling.vllm_server import VllmServerSampler, fitting
+from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, by_prompt, rooms
+from workbench.engine.sampling.scoring import prompt_tokens
+from workbench.engine.sampling.vllm_server import VllmServerSampler
 from workbench.engine.tokens import converses
 from workbench.errors import UserError
 
@@ -54,12 +53,13 @@ class VllmSampler(Sampler):
         if not len(prompts):
             return []
         params.check_order()
-        ids, rooms = fitting(self.tokenizer, prompts, self.context)
+        ids = prompt_tokens(self.tokenizer, prompts)
+        room = rooms(ids, self.context)
         rows = [(i, j) for i in range(len(prompts)) for j in range(params.n)]
         try:
             settings = [
                 vllm.SamplingParams(
-                    max_tokens=min(params.max_tokens, rooms[i]),
+                    max_tokens=min(params.max_tokens, room[i]),
                     temperature=params.temperature,
                     top_p=params.top_p,
                     min_p=params.min_p,
@@ -73,10 +73,10 @@ class VllmSampler(Sampler):
             outputs = self._llm.generate(inputs, settings, use_tqdm=False)
         except (ValueError, VLLMValidationError) as error:
             raise UserError(f"vLLM refuses the request: {str(error).splitlines()[0]}") from error
-        return by_prompt([_from_vllm(output.outputs[0]) for output in outputs], params.n)
+        return by_prompt([_completion(output.outputs[0]) for output in outputs], params.n)
 
 
-def _from_vllm(row: Any) -> Completion:
+def _completion(row: Any) -> Completion:
     tokens = list(row.token_ids)
     logprobs = [step[token].logprob for token, step in zip(tokens, row.logprobs, strict=True)]
     return Completion(row.text, tokens, logprobs, "length" if row.finish_reason == "length" else "stop")

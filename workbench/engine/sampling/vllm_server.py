@@ -1,7 +1,5 @@
 """vLLM from `.venv-vllm` as a server on the loopback: one a model, shared, ended when nobody uses it."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import json
@@ -14,24 +12,21 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from workbench.engine.loading import check, hub_answers
 from workbench.engine.sampling.openai_sampler import ServerSampler, Settings
-from workbench.engine.sampling.sampler import Completion
+from workbench.engine.sampling.sampler import Completion, rooms
 from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.tokens import converses
 from workbench.errors import UserError
 from workbench.files import stamp, write_json
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
 
 ENVIRONMENT = Path(__file__).parents[3] / ".venv-vllm"
 IDLE = 60.0  # seconds that a server waits for another user: the next notebook starts within them
@@ -44,7 +39,6 @@ class Server(NamedTuple):
     """A server that answers.
 
     Attributes:
-        url: its address.
         model: the name under which it serves the model; it holds a digest of the files.
         key: what it wants to be told, so that nobody else on this machine can use it.
         pid: its process, which leads a group of its own.
@@ -87,8 +81,8 @@ class VllmServerSampler(ServerSampler):
         return f"vLLM has ended: {_why(log)} (its log: {log}); run again to start it and go on."
 
     def _complete(self, prompts: list[str], settings: Settings) -> list[Completion]:
-        ids, rooms = fitting(self.tokenizer, prompts, self.context)
-        room = min(rooms)
+        ids = prompt_tokens(self.tokenizer, prompts)
+        room = min(rooms(ids, self.context))
         if room >= settings["max_tokens"]:
             return super()._complete(ids, settings)
         if len(prompts) > 1:  # each has room of its own
@@ -96,29 +90,11 @@ class VllmServerSampler(ServerSampler):
         return super()._complete(ids, settings | {"max_tokens": room})
 
 
-def fitting(
-    tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str], context: int
-) -> tuple[list[list[int]], list[int]]:
-    """Tokens of each prompt, and how many more a context holds.
-
-    Raises:
-        UserError: a prompt fills the context.
-    """
-    ids = prompt_tokens(tokenizer, prompts)
-    longest = max(map(len, ids))
-    if longest >= context:
-        raise UserError(f"A prompt of {longest} tokens leaves no room in the model's context of {context}.")
-    return ids, [context - len(row) for row in ids]
-
-
 def serve(model: str) -> Server:
-    """The server of a model, which runs for as long as this process, and `IDLE` seconds more.
+    """The server of a model (folder or hub id), which runs as long as this process, and `IDLE` seconds more.
 
     Whatever way this process ends, the server notices and ends too. Its state and log are in
     `.venv-vllm/servers`. `WORKBENCH_VLLM_ARGS` may hold more arguments of `vllm serve`.
-
-    Args:
-        model: a folder or hub id.
 
     Raises:
         UserError: vLLM is not installed, or it cannot serve the model.
@@ -167,26 +143,23 @@ def _starting_alone(folder: Path, name: str) -> Iterator[None]:
 
 
 def _running(folder: Path) -> Server | None:
-    try:
+    with suppress(OSError, ValueError, TypeError):
         server = Server(**json.loads((folder / "server.json").read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
-    return server if _answers(server) else None
+        return server if _answers(server) else None
+    return None
 
 
 def _answers(server: Server) -> bool:
     """Whether this very model is served there: another program may have got a dead server's port."""
-    try:
+    with suppress(OSError, ValueError, KeyError, TypeError):
         return any(served["id"] == server.model for served in _ask(server, "models")["data"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    return False
 
 
 def _writes(server: Server) -> bool:
-    try:
+    with suppress(OSError, ValueError, KeyError, TypeError):
         return bool(_ask(server, "completions", model=server.model, prompt=[0], max_tokens=1)["choices"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    return False
 
 
 def _ask(server: Server, what: str, **body: Any) -> Any:
@@ -213,8 +186,17 @@ def _start(folder: Path, model: str, name: str, dtype: str) -> Server:
             start_new_session=True,
         )
     server = Server(f"http://127.0.0.1:{port}/v1", name, key, process.pid)
+
+    def ready() -> bool:
+        if process.poll() is not None:
+            raise UserError(
+                f"vLLM cannot serve this model, so take transformers:{model}: {_why(log)} (its log: {log})."
+            )
+        # It listens before it has found out whether it can run such a model: it must have written a token.
+        return _answers(server) and _writes(server)
+
     try:
-        _wait(server, process, log, model)
+        _until(ready, f"vLLM loads {server.model}")
         write_json(folder / "server.json", server._asdict())
     except BaseException:
         os.killpg(process.pid, signal.SIGKILL)
@@ -245,18 +227,6 @@ def _environment(model: str, key: str) -> dict[str, str]:
     if Path(model).is_dir() or not hub_answers():
         local["HF_HUB_OFFLINE"] = "1"
     return environment | local
-
-
-def _wait(server: Server, process: subprocess.Popen[bytes], log: Path, model: str) -> None:
-    def ready() -> bool:
-        if process.poll() is not None:
-            raise UserError(
-                f"vLLM cannot serve this model, so take transformers:{model}: {_why(log)} (its log: {log})."
-            )
-        # It listens before it has found out whether it can run such a model: it must have written a token.
-        return _answers(server) and _writes(server)
-
-    _until(ready, f"vLLM loads {server.model}")
 
 
 def _until(done: Callable[[], bool], what: str) -> None:

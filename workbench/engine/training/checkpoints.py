@@ -64,21 +64,6 @@ def latest_checkpoint(folder: Path) -> tuple[str | None, list[dict[str, float]]]
     return str(last), json.loads((last / ROWS).read_text())
 
 
-def write_start(folder: Path, settings: dict[str, Any]) -> None:
-    """Note the settings of a training that begins or goes on.
-
-    Raises:
-        UserError: the folder cannot be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / SETTINGS, {"settings": settings, "finished": False, "rows": []})
-    except OSError as error:
-        raise UserError(
-            f"{folder} cannot be written ({error.strerror}): make room or choose another folder."
-        ) from error
-
-
 def save_finished(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
@@ -96,8 +81,12 @@ def save_finished(
 class WholeCheckpoints:
     """Of a transformers `Trainer` that has a `folder` and the `rows` of its history."""
 
-    folder: Path
-    rows: list[dict[str, float]]
+    def __init__(self, folder: Path, rows: list[dict[str, float]], **options: Any) -> None:
+        super().__init__(**options)
+        self.folder, self.rows = folder, rows
+
+    def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
+        return 0  # the Trainer would count the model's parameters at every step
 
     def keep(self, place: Path) -> None:
         """Write what else a checkpoint has to hold."""
@@ -108,9 +97,8 @@ class WholeCheckpoints:
         from transformers import PreTrainedModel
 
         if isinstance(self.model, PreTrainedModel):
-            load_weights(
-                self.model, resume_from_checkpoint
-            )  # the Trainer passes over weights of another name
+            # The Trainer passes over weights of another name.
+            load_weights(self.model, resume_from_checkpoint)
         else:  # an adapter
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
@@ -127,9 +115,7 @@ class WholeCheckpoints:
                 for other in self.folder.glob("checkpoint-*"):
                     if other != place:
                         shutil.rmtree(other)
-        except (
-            Exception
-        ) as error:  # safetensors, torch and the system each have their own class for a full disk
+        except Exception as error:  # safetensors, torch and the system have a class each for a full disk
             shutil.rmtree(place, ignore_errors=True)
             raise UserError(
                 f"Checkpoint {self.state.global_step} could not be written to {self.folder} ({error}): "

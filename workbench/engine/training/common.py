@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -133,3 +135,15 @@ def uses_bf16(model: PreTrainedModel, precision: Precision) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+@contextmanager
+def quick_attention(model: PreTrainedModel, context: int) -> Iterator[None]:
+    """On the CPU, plain attention for short rows: its backward pass is twice as fast as the fused one."""
+    usual = model.config._attn_implementation
+    if model.device.type == "cpu" and context <= 512:
+        model.set_attn_implementation("eager")
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(usual)

@@ -4,59 +4,45 @@ not there.
 Imported by `train.train` when it starts, because the `Trainer` alone takes seconds to import.
 """
 
-from __future__ import annotations
-
 import gc
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import Dataset
 from tqdm.auto import tqdm
-from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
-
-from workbench.engine.training.checkpoints import (
-    WholeCheckpoints,
-    latest_checkpoint,
-    save_finished,
-    write_start,
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
 )
-from workbench.engine.training.common import History, TrainConfig, supports_position_ids, world_size
-from workbench.engine.training.lora import adapted
+
+from workbench.engine.training.checkpoints import SETTINGS, WholeCheckpoints, latest_checkpoint, save_finished
+from workbench.engine.training.common import (
+    History,
+    TrainConfig,
+    quick_attention,
+    supports_position_ids,
+    world_size,
+)
+from workbench.engine.training.lora import Lora, adapted
 from workbench.engine.training.loss import loss
-from workbench.engine.training.packing import IGNORED, Blocks, Example
+from workbench.engine.training.packing import IGNORED, Blocks, Example, Order
 from workbench.errors import UserError
+from workbench.files import write_json
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
-
+Log = Callable[[dict[str, float]], None]
 # It warns of every model whose special tokens it takes from the tokenizer, which is meant.
 logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)
-
-
-class Order(Dataset):
-    """Row numbers in the order of training: every pass shuffled anew, from the seed alone, or none."""
-
-    def __init__(self, rows: int, length: int, seed: int, in_order: bool = False) -> None:
-        numbers = range(-(-length // rows))
-        passes = [np.random.default_rng([seed, n]).permutation(rows) for n in numbers]
-        if in_order:
-            passes = [np.arange(rows) for _ in numbers]
-        self.order = np.concatenate(passes)[:length]
-
-    def __len__(self) -> int:
-        return len(self.order)
-
-    def __getitem__(self, place: int) -> int:
-        return self.order[place]
 
 
 class _Trainer(WholeCheckpoints, Trainer):
@@ -64,17 +50,10 @@ class _Trainer(WholeCheckpoints, Trainer):
 
     loss_is_scaled_for_ga = True
 
-    def __init__(
-        self,
-        bf16: bool,
-        takes_positions: bool,
-        folder: Path,
-        rows: list[dict[str, float]],
-        **options: Any,
-    ) -> None:
+    def __init__(self, bf16: bool, takes_positions: bool, **options: Any) -> None:
         super().__init__(**options)
         self.model_accepts_loss_kwargs = True  # so that the learnt tokens of a whole step are counted
-        self.bf16, self.takes_positions, self.folder, self.rows = bf16, takes_positions, folder, rows
+        self.bf16, self.takes_positions = bf16, takes_positions
         self.sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)  # nats, learnt tokens
         self.rate = 0.0
 
@@ -97,34 +76,51 @@ class _Trainer(WholeCheckpoints, Trainer):
         # Times the processes, because their gradients will be averaged.
         return nats / num_items_in_batch * self.args.world_size
 
-    def floating_point_ops(self, inputs: dict[str, Tensor]) -> int:
-        return 0  # the Trainer would count the model's parameters at every step
+
+class Watch(TrainerCallback):
+    """After each step: the progress bar, the history, checkpoints, and whether to stop."""
+
+    title = "train"
+
+    def __init__(self, log: Log | None, stop: Callable[[], bool] | None) -> None:
+        self.log, self.stop, self.stopping = log, stop, False
+        self.trainer: Trainer | None = None
+        self.bar: tqdm | None = None
+
+    def asked_to_stop(self) -> bool:
+        """Whether any of the processes has ever been asked to stop."""
+        self.stopping = self.stopping or bool(self.stop and self.stop())
+        if self.trainer.args.world_size > 1:
+            flag = torch.tensor([self.stopping], device=self.trainer.args.device)
+            self.stopping = bool(self.trainer.accelerator.gather(flag).any())
+        return self.stopping
+
+    def note(self, row: dict[str, float]) -> None:
+        """One more row of the history."""
+        self.trainer.rows.append(row)
+        if self.log and self.trainer.is_world_process_zero():
+            self.log(row)
 
 
-def anywhere(trainer: Trainer, flag: bool) -> bool:
-    """Whether a flag is set in any of the processes."""
-    if trainer.args.world_size == 1:
-        return flag
-    return bool(trainer.accelerator.gather(torch.tensor([flag], device=trainer.args.device)).any())
-
-
-class _Watch(TrainerCallback):
-    """After each step: the progress bar, the history, held-out loss, checkpoints, and whether to stop."""
+class _Watch(Watch):
+    """And held-out loss."""
 
     def __init__(
-        self, held_out: Callable[[], dict[str, float]] | None, config: TrainConfig, bar: tqdm
+        self,
+        log: Log | None,
+        stop: Callable[[], bool] | None,
+        held_out: Callable[[], dict[str, float]] | None,
+        config: TrainConfig,
     ) -> None:
-        self.held_out, self.config, self.bar = held_out, config, bar
+        super().__init__(log, stop)
+        self.held_out, self.config = held_out, config
         self.tokens_per_step = config.rows_per_step * config.context
-        self.trainer: _Trainer | None = None
-        self.log: Callable[[dict[str, float]], None] | None = None
-        self.stop: Callable[[], bool] | None = None
         self.since = (0, 0.0)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.bar.update(state.global_step)
         if self.held_out and state.global_step == 0:
-            self._note({"step": 0, "tokens": 0} | self.held_out())
+            self.note({"step": 0, "tokens": 0} | self.held_out())
         self.since = (state.global_step, time.perf_counter())
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -133,7 +129,7 @@ class _Watch(TrainerCallback):
         evaluates = last or step % self.config.evaluate_every == 0
         if evaluates or step % max(1, state.max_steps // 100) == 0:
             self._row(step, evaluates)
-        wants_stop = anywhere(self.trainer, bool(self.stop and self.stop()))
+        wants_stop = self.asked_to_stop()
         control.should_training_stop = wants_stop or last
         control.should_save = not last and (wants_stop or step % self.config.checkpoint_every == 0)
 
@@ -150,14 +146,9 @@ class _Watch(TrainerCallback):
         }
         if evaluates and self.held_out:
             row |= self.held_out()
-        self._note(row)
+        self.note(row)
         self.bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
         self.since = (step, time.perf_counter())
-
-    def _note(self, row: dict[str, float]) -> None:
-        self.trainer.rows.append(row)
-        if self.log and self.trainer.is_world_process_zero():
-            self.log(row)
 
 
 def run(
@@ -169,45 +160,68 @@ def run(
     folder: Path,
     held_out: Sequence[Example],
     in_order: bool,
-    log: Callable[[dict[str, float]], None] | None,
+    log: Log | None,
     stop: Callable[[], bool] | None,
 ) -> History:
-    """Train from the newest whole checkpoint in `folder`, or from the start; `settings` are kept there."""
-    arguments = _arguments(folder, config, model)
-    checkpoint, rows = latest_checkpoint(folder)
+    """Train as `fit` does; without `in_order` rows are shuffled."""
 
     def measure() -> dict[str, float]:
-        found = loss(model, tokenizer, held_out, config.context)
-        return {"held_out_nats": found.nats_per_token, "held_out_bits_per_byte": found.bits_per_byte}
+        held = loss(model, tokenizer, held_out, config.context)
+        return {"held_out_nats": held.nats_per_token, "held_out_bits_per_byte": held.bits_per_byte}
 
+    def make(**options: Any) -> Trainer:
+        return _Trainer(
+            settings["precision"] == "bf16",
+            supports_position_ids(model),
+            train_dataset=Order(len(blocks.ids), config.steps * config.rows_per_step, config.seed, in_order),
+            data_collator=lambda places: _tensors(blocks, places),
+            **options,
+        )
+
+    watch = _Watch(log, stop, measure if len(held_out) else None, config)
+    arguments = _arguments(folder, config, model)
+    return fit(make, watch, arguments, model, tokenizer, folder, settings, config.lora, config.context)
+
+
+def fit(
+    make: Callable[..., Trainer],
+    watch: Watch,
+    arguments: TrainingArguments,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    settings: dict[str, Any],
+    lora: Lora | None,
+    context: int,
+    around: AbstractContextManager[None] | None = None,
+) -> History:
+    """Train from the newest whole checkpoint in `folder`, or from the start; `settings` are kept there.
+
+    Args:
+        make: a `WholeCheckpoints` trainer from its options.
+        context: the most tokens of a row.
+        around: entered while it trains, and left before the model is saved.
+    """
+    checkpoint, rows = latest_checkpoint(folder)
     main = arguments.process_index == 0
     quiet = not main or os.environ.get("TQDM_DISABLE") == "1"  # tqdm itself reads it only when imported
     with (
-        tqdm(total=config.steps, unit="step", desc="train", disable=quiet) as bar,
-        adapted(model, config.lora, config.seed) as learner,
+        tqdm(total=settings["steps"], unit="step", desc=watch.title, disable=quiet) as watch.bar,
+        adapted(model, lora, settings["seed"]) as learner,
+        around or nullcontext(),
     ):
-        watch = _Watch(measure if len(held_out) else None, config, bar)
-        trainer = _Trainer(
-            settings["precision"] == "bf16",
-            supports_position_ids(model),
-            folder,
-            rows,
-            model=learner,
-            args=arguments,
-            train_dataset=Order(len(blocks.ids), config.steps * config.rows_per_step, config.seed, in_order),
-            data_collator=lambda places: _tensors(blocks, places),
-            processing_class=tokenizer,
-            callbacks=[watch],
-        )
+        options = {"model": learner, "processing_class": tokenizer, "args": arguments, "callbacks": [watch]}
+        watch.trainer = trainer = make(folder=folder, rows=rows, **options)
         trainer.remove_callback(PrinterCallback)
-        watch.trainer, watch.log, watch.stop = trainer, log, stop
         if main:
-            write_start(folder, settings)
-        with quick_attention(model, config.context), unsearched():
+            write_json(folder / SETTINGS, {"settings": settings, "finished": False, "rows": []})
+        with quick_attention(model, context), ExitStack() as stack:
+            gc.freeze()  # spares what is there the Trainer's search for garbage: half a second each time
+            stack.callback(gc.unfreeze)
             trainer.train(resume_from_checkpoint=checkpoint)
         watch.trainer = None  # no ring: what was trained is freed when nobody has it, not at the next search
-        finished = trainer.state.global_step == config.steps
-        if finished and config.lora:
+        finished = trainer.state.global_step == settings["steps"]
+        if finished and lora:
             learner.merge_adapter()
     model.eval()
     if finished and main:
@@ -216,34 +230,16 @@ def run(
     return History(rows, finished)
 
 
-@contextmanager
-def quick_attention(model: PreTrainedModel, context: int) -> Iterator[None]:
-    """On the CPU, plain attention for short rows: its backward pass is twice as fast as the fused one."""
-    usual = model.config._attn_implementation
-    if model.device.type == "cpu" and context <= 512:
-        model.set_attn_implementation("eager")
-    try:
-        yield
-    finally:
-        model.set_attn_implementation(usual)
-
-
-@contextmanager
-def unsearched() -> Iterator[None]:
-    """Spare what is there the search for garbage with which a `Trainer` begins: half a second each time."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
 def _arguments(folder: Path, config: TrainConfig, model: PreTrainedModel) -> TrainingArguments:
     schedules = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
     if config.schedule not in schedules:
         raise UserError(f"schedule={config.schedule!r} is not one of {', '.join(schedules)}.")
-    arguments = TrainingArguments(
-        **common(folder, config.steps, config.seed, model),
+    return arguments_of(
+        TrainingArguments,
+        folder,
+        config.steps,
+        config.seed,
+        model,
         per_device_train_batch_size=config.batch_size // world_size(),
         gradient_accumulation_steps=config.gradient_accumulation,
         learning_rate=config.learning_rate,
@@ -253,36 +249,36 @@ def _arguments(folder: Path, config: TrainConfig, model: PreTrainedModel) -> Tra
         adam_beta2=0.95,
         train_sampling_strategy="sequential",
     )
-    return on_one_gpu(arguments)
 
 
-def common(folder: Path, steps: int, seed: int, model: PreTrainedModel) -> dict[str, Any]:
-    """Arguments of every `Trainer` here: it logs nothing, draws nothing, and saves when it is told to."""
-    device = model.device.type
-    return {
-        "output_dir": str(folder),
-        "max_steps": steps,
-        "optim": "adamw_torch_fused",
-        "seed": seed,
-        "use_cpu": device == "cpu",
-        "ddp_backend": "gloo" if device == "cpu" and world_size() > 1 else None,
-        "dataloader_pin_memory": device != "cpu",
-        "use_cache": getattr(model.config, "use_cache", True),  # the Trainer writes it into the configuration
-        "save_strategy": "no",
-        "logging_strategy": "no",
-        "logging_nan_inf_filter": False,
-        "remove_unused_columns": False,
-        "report_to": [],
-        "disable_tqdm": True,
-    }
+def arguments_of(
+    kind: type[TrainingArguments], folder: Path, steps: int, seed: int, model: PreTrainedModel, **more: Any
+) -> TrainingArguments:
+    """Arguments of every `Trainer` here: it logs nothing, draws nothing, and saves when it is told to.
 
-
-def on_one_gpu(arguments: TrainingArguments) -> TrainingArguments:
-    """Several GPUs only under torchrun: DataParallel would change the batch.
+    Several GPUs only under torchrun: DataParallel would change the batch.
 
     Raises:
         UserError: processes were started, but not by torchrun.
     """
+    device = model.device.type
+    arguments = kind(
+        output_dir=str(folder),
+        max_steps=steps,
+        optim="adamw_torch_fused",
+        seed=seed,
+        use_cpu=device == "cpu",
+        ddp_backend="gloo" if device == "cpu" and world_size() > 1 else None,
+        dataloader_pin_memory=device != "cpu",
+        use_cache=getattr(model.config, "use_cache", True),  # the Trainer writes it into the configuration
+        save_strategy="no",
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        remove_unused_columns=False,
+        report_to=[],
+        disable_tqdm=True,
+        **more,
+    )
     if arguments.world_size != world_size():
         raise UserError(
             f"{world_size()} processes were started but {arguments.world_size} train: use torchrun."

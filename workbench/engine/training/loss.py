@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from workbench.engine.models import context_length
+from workbench.engine.models import context_length, evaluating
 from workbench.engine.sampling.scoring import token_logprobs
 from workbench.engine.tokens import encode, encode_pairs
 from workbench.engine.training.packing import Example
@@ -28,8 +28,6 @@ class Loss:
         nats_per_token: mean over all scored tokens.
         bits_per_byte: total loss in bits over the bytes of the scored text: comparable between tokenizers.
         nats: total of each text, float64 `[texts]`.
-        n_tokens: scored tokens.
-        n_bytes: bytes of the scored text.
     """
 
     nats_per_token: float
@@ -50,11 +48,8 @@ def loss(
     """Loss of texts (all but the beginning-of-text token is scored) or of completions after their prompts.
 
     Args:
-        model: any transformers causal language model.
-        tokenizer: its tokenizer.
         texts: each is scored by itself, in float32, without the end-of-text token.
         context: longest sequence, the rest of a text is left out; None for the model's own.
-        batch_size: texts at a time.
 
     Raises:
         UserError: nothing to score.
@@ -70,11 +65,9 @@ def loss(
     if not kept:
         raise UserError("There is no text to measure the loss on.")
     nats = np.zeros(len(rows))
-    was_training = model.training
-    model.eval()
-    for part, values in token_logprobs(model, [rows[index] for index in kept], batch_size):
-        nats[[kept[place] for place in part]] = [-row.sum() for row in values]
-    model.train(was_training)
+    with evaluating(model):
+        for part, values in token_logprobs(model, [rows[index] for index in kept], batch_size):
+            nats[[kept[place] for place in part]] = [-row.sum() for row in values]
     n_tokens = sum(len(rows[index][1]) for index in kept)
     n_bytes = sum(_bytes(tokenizer, *rows[index]) for index in kept)
     total = float(nats.sum())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from torch.utils.data import Dataset
 
 from workbench.engine.tokens import encode, encode_pairs
 from workbench.errors import UserError
@@ -41,6 +42,23 @@ class Blocks:
         ).hexdigest()
 
 
+class Order(Dataset):
+    """Row numbers in the order of training: every pass shuffled anew, from the seed alone, or none."""
+
+    def __init__(self, rows: int, length: int, seed: int, in_order: bool = False) -> None:
+        numbers = range(-(-length // rows))
+        passes = [np.random.default_rng([seed, n]).permutation(rows) for n in numbers]
+        if in_order:
+            passes = [np.arange(rows) for _ in numbers]
+        self.order = np.concatenate(passes)[:length]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, place: int) -> int:
+        return self.order[place]
+
+
 def pack(
     tokenizer: PreTrainedTokenizerFast, examples: Sequence[Example], context: int, one_per_row: bool = False
 ) -> Blocks:
@@ -53,7 +71,6 @@ def pack(
     Args:
         tokenizer: needs an end-of-text token.
         examples: all texts or all pairs.
-        context: tokens a row.
         one_per_row: keep documents apart, for models that cannot tell where in a row one begins.
 
     Raises:

@@ -50,7 +50,6 @@ def train(
         tokenizer: saved beside it.
         examples: texts, or (prompt, completion) pairs, of which only completions are learnt; see
             `packing.pack`. They are shuffled; rows laid out already (`Blocks`) are read in their own order.
-        config: how long and how fast.
         folder: checkpoints while it trains, the model at the end.
         held_out: examples for the held-out loss, measured at the start, every `evaluate_every` steps and at
             the end.
@@ -63,9 +62,7 @@ def train(
     folder = Path(folder)
     recover_folder(folder)
     if config.batch_size % world_size():
-        raise UserError(
-            f"batch_size={config.batch_size} must be divisible by the {world_size()} processes."
-        )
+        raise UserError(f"batch_size={config.batch_size} must be divisible by the {world_size()} processes.")
     in_order = isinstance(examples, Blocks)
     if in_order:
         blocks = examples

@@ -77,7 +77,8 @@ def extract(given: object, answer_format: AnswerFormat = "cot") -> Answer:
     if answer_format == "cot":
         text = _NEXT_QUESTION.split(text, maxsplit=1)[0]
     text = _CALCULATOR.sub("", text[-_LAST:])
-    marks = [mark for mark in _MARKER.finditer(text) if _counts(mark[0], answer_format)]
+    prefix = {"gsm8k": "####", "boxed": "\\"}.get(answer_format, "")  # of the format's markers
+    marks = [mark for mark in _MARKER.finditer(text) if mark[0].startswith(prefix)]
     if marks:
         return _after(text[marks[-1].end() :], boxed=marks[-1][0].startswith("\\"))
     numbers = list(numbers_in(text)) if answer_format in ("cot", "l2m") else []
@@ -112,13 +113,6 @@ def read_gold(gold: str | int | float | Fraction) -> Number | None:
 
 def _verdict(same: object) -> Verdict:
     return "unparsed" if same is None else "correct" if same else "wrong"
-
-
-def _counts(mark: str, answer_format: AnswerFormat) -> bool:
-    """Whether a marker is one of the format's."""
-    if answer_format == "gsm8k":
-        return mark == "####"
-    return answer_format != "boxed" or mark.startswith("\\")
 
 
 def _after(rest: str, boxed: bool) -> Answer:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from unicodedata import normalize
 
 _NOISE = Fraction(1, 10**9)  # relative; what a chain of float operations loses is far below
 _LONGEST = 400  # characters and powers of ten, so that 1e999999999 costs nothing
@@ -33,9 +34,7 @@ _GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?:\.[0-9]+)?")  # al
 _SPACED = re.compile(r"[0-9]{1,3}(?:[\u00a0\u2009\u202f][0-9]{3})+(?:[.,][0-9]+)?")
 _EUROPEAN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+|[0-9]{1,3}(?:\.[0-9]{3}){2,}")
 _UNIT = re.compile(r"(?:(?![b-fi-jn-rt-zB-EG-IM-UX-Z]\b)[^\W\d_]\w*+|[°²$€£¥*/().'’\s-])*+")
-_VULGAR = {ord(sign): f" {top}/{bottom}" for sign, top, bottom in [
-    ("½", 1, 2), ("⅓", 1, 3), ("⅔", 2, 3), ("¼", 1, 4), ("¾", 3, 4), ("⅕", 1, 5), ("⅖", 2, 5), ("⅗", 3, 5),
-    ("⅘", 4, 5), ("⅙", 1, 6), ("⅚", 5, 6), ("⅛", 1, 8), ("⅜", 3, 8), ("⅝", 5, 8), ("⅞", 7, 8)]}  # fmt: skip
+_VULGAR = {ord(sign): f" {normalize('NFKC', sign).replace('⁄', '/')}" for sign in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"}
 
 
 @dataclass(frozen=True)
