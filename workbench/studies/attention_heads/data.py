@@ -20,23 +20,14 @@ NAMES = GROUPS["characters"][:-1]  # the labels of names: all but that of pronou
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is read.
+    """How much is read."""
 
-    Attributes:
-        texts: to measure heads on; half choose heads, the other half confirm them.
-        scored: texts for the loss when a head is off.
-        beginnings: stories continued with a head off.
-        probes: questions of each name asked with a head off.
-        pairs: pairs of texts patched into one another, and of texts whose name is swapped.
-        repeats: tokens that the model trained on repeats reads.
-    """
-
-    texts: int
-    scored: int
-    beginnings: int
-    probes: int
-    pairs: int
-    repeats: int
+    texts: int  #: to measure heads on; half choose heads, the other half confirm them
+    scored: int  #: texts for the loss when a head is off
+    beginnings: int  #: stories continued with a head off
+    probes: int  #: questions of each name asked with a head off
+    pairs: int  #: pairs of texts patched into one another, and of texts whose name is swapped
+    repeats: int  #: tokens that the model trained on repeats reads
 
 
 SIZES = {

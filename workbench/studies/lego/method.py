@@ -40,25 +40,15 @@ Log = Callable[[dict[str, float]], None]
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is trained and tested.
+    """How much is trained and tested."""
 
-    Attributes:
-        n: clauses of a chain.
-        n_train: chain positions that the loss is on, the first ones.
-        steps: of training.
-        mimic: steps of mimicking before it.
-        batch: strings a step.
-        tested: strings of the test.
-        depths: layers of the models that compare depth, all with mimicking.
-    """
-
-    n: int
-    n_train: int
-    steps: int
-    mimic: int
-    batch: int
-    tested: int
-    depths: tuple[int, ...]
+    n: int  #: clauses of a chain
+    n_train: int  #: chain positions that the loss is on, the first ones
+    steps: int  #: of training
+    mimic: int  #: steps of mimicking before it
+    batch: int  #: strings a step
+    tested: int  #: strings of the test
+    depths: tuple[int, ...]  #: layers of the models that compare depth, all with mimicking
 
 
 SIZES = {
