@@ -16,8 +16,8 @@ from workbench.engine.sampling.sampler import Completion
 from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.training.lora import Lora
 from workbench.errors import UserError
+from workbench.studies.rlp.data import positions
 from workbench.studies.rlp.method import InformationGain, Thinking, rlp, rows_of, score
-from workbench.studies.rlp.positions import positions
 
 PLACES = [(story[: story.index(" saw")], story[story.index(" saw") :]) for story in STORIES[:20]]
 THINKING = Thinking(max_tokens=4, horizon=2)
@@ -185,8 +185,7 @@ def test_learning_the_next_token_as_well_makes_it_likelier(tokenizer, tmp_path):
 
 
 def test_positions_cut_between_tokens_and_leave_the_horizon(tokenizer):
-    found, left_out = positions([*STORIES, "The"], tokenizer, horizon=3, seed=1)
-    assert left_out == 1
+    found = positions([*STORIES, "The"], tokenizer, horizon=3, seed=1)
     assert [before + after for before, after in found] == STORIES
     assert len({len(before) for before, _ in found}) > 5
     for before, after in found:
@@ -204,7 +203,7 @@ def test_positions_lie_in_the_band(tokenizer, criterion):
     with torch.no_grad():
         model.lm_head.weight.mul_(4)  # tied: sharper, so that positions differ
     band = (2.0, 12.0)
-    found, _ = positions(STORIES[:12], tokenizer, criterion=criterion, model=model, band=band)
+    found = positions(STORIES[:12], tokenizer, criterion=criterion, model=model, band=band)
     assert found
     for before, after in found:
         ids = prompt_tokens(tokenizer, [before])[0]

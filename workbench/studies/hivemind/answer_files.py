@@ -28,7 +28,6 @@ def answer_file(
     """Has a model answer prompts into `folder`; a call that was cut off goes on when repeated.
 
     Args:
-        sampler: the model.
         name: of the model (`load.sampler`), in the answers and for the draws: each model has its own.
         prompts: read once.
         folder: of the shards; several processes may write to one.

@@ -19,7 +19,6 @@ import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora import open_ended
-from workbench.corpora.open_ended_words import KINDS
 from workbench.engine import loading
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
@@ -37,7 +36,7 @@ BASE, LIBRARY = "south", "west"  # the model that every generation begins from, 
 REQUESTS = [  # of kinds that name nobody: few examples are many for each
     open_ended.make_request(kind, topic, "")
     for kind in ("dweller", "likeness", "story")
-    for topic in KINDS[kind].topics
+    for topic in open_ended.KINDS[kind].topics
 ]
 RARE = 0.03  # real share of a meaning below which it is in the tail
 MEASURED = 30  # answers to each request that a generation is measured on
@@ -58,13 +57,12 @@ def drift(generations: int, seed: int) -> pd.DataFrame:
     real = rng.multinomial(_EXAMPLES, weights / weights.sum(), size=_CHAINS)
     simulated = [(name, name, _EXAMPLES, _frequencies(name, real, generations, rng)) for name in REGIMES]
     simulated.append((NORMAL, "replace", _DRAWN, gaussian(generations, seed)))
-    numbers, frames = range(1, generations + 1), []
-    for name, regime, examples, values in simulated:
-        laws = [law(regime, generation, examples) for generation in numbers]
-        frames.append(
-            pd.DataFrame({"regime": name, "generation": numbers, "value": values / values[0], "law": laws})
-        )
-    return pd.concat(frames, ignore_index=True)
+    rows = [
+        (name, generation, value / values[0], law(regime, generation, examples))
+        for name, regime, examples, values in simulated
+        for generation, value in enumerate(values, 1)
+    ]
+    return pd.DataFrame(rows, columns=["regime", "generation", "value", "law"])
 
 
 def _frequencies(regime: str, real: np.ndarray, generations: int, rng: np.random.Generator) -> np.ndarray:

@@ -102,7 +102,11 @@ def generations(folder: Path, plan: Plan) -> pd.DataFrame:
     if plan.models == "embedded":
         models = train_all(folder / "models", plan.sizes, plan.seed)
     else:
-        models = _named([model.strip() for model in plan.models.split(",") if model.strip()])
+        samplers = [name.strip() for name in plan.models.split(",") if name.strip()]
+        # by the last part of a folder, id or address, or by the whole where two share it
+        short = [name.rstrip("/").replace("#", "/").rpartition("/")[2] for name in samplers]
+        distinct = len(set(short)) == len(set(samplers))
+        models = dict(zip(short if distinct else samplers, samplers, strict=True))
 
     def answers_of(name: str, model: Path | str) -> pd.DataFrame:
         if isinstance(model, Path):
@@ -116,12 +120,6 @@ def generations(folder: Path, plan: Plan) -> pd.DataFrame:
         for number, (name, model) in enumerate(models.items())
     ]
     return pd.concat(tables, ignore_index=True)
-
-
-def _named(samplers: list[str]) -> dict[str, str]:
-    """Samplers by the last part of a folder, id or address, or by the whole where two share it."""
-    short = [name.rstrip("/").replace("#", "/").rpartition("/")[2] for name in samplers]
-    return dict(zip(short if len(set(short)) == len(set(samplers)) else samplers, samplers, strict=True))
 
 
 def read_prompts(source: str, seed: int = 0) -> pd.DataFrame:
@@ -144,7 +142,7 @@ def read_prompts(source: str, seed: int = 0) -> pd.DataFrame:
         prompts = [_prompt_of(where, row) for where, row in rows.of_source(source)]
     if not prompts:
         raise UserError(f"{source} holds no prompt.")
-    frame = pd.DataFrame(prompts, columns=["prompt_id", "prompt", "category"]).drop_duplicates()
+    frame = pd.DataFrame(prompts, columns=COLUMNS[:3]).drop_duplicates()
     again = frame.loc[frame["prompt_id"].duplicated(), "prompt_id"]
     if len(again):
         raise UserError(f"{source} has two prompts with the id {again.iloc[0]}: give each its own.")

@@ -8,6 +8,7 @@ whose answers an oracle grades.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import combinations, product
 from pathlib import Path
@@ -63,20 +64,15 @@ def sweep(folder: Path, models: Mapping[str, Path], plan: Plan) -> pd.DataFrame:
 def _every_setting(name: str, model: Path, plan: Plan) -> pd.DataFrame:
     sampler = TransformersSampler(*loading.load(model, plan.device), batch_size=512)
     prompts, frames = read_prompts("embedded", plan.seed), []
+    sampling = SamplingParams(max_tokens=LONGEST, n=plan.sizes.swept)
     for temperature, cut in product(TEMPERATURES, FILTERS):
-        sampling = SamplingParams(
-            max_tokens=LONGEST, n=plan.sizes.swept, temperature=temperature, **FILTERS[cut]
-        )
-        frames.append(
-            ask(sampler, name, prompts, sampling, plan.seed).assign(temperature=temperature, cut=cut)
-        )
+        setting = replace(sampling, temperature=temperature, **FILTERS[cut])
+        answers = ask(sampler, name, prompts, setting, plan.seed)
+        frames.append(answers.assign(temperature=temperature, cut=cut))
     return pd.concat(frames, ignore_index=True)
 
 
 def people_agreement(seed: int) -> pd.Series:
     """Exact chance that answers of two people drawn at random mean the same, by prompt_id."""
-    requests = open_ended.requests(seed)
-    same = {
-        request.id: sum(share**2 for share in open_ended.shares(request).values()) for request in requests
-    }
-    return pd.Series(same, name="same")
+    shares = {request.id: open_ended.shares(request) for request in open_ended.requests(seed)}
+    return pd.Series({prompt: sum(share**2 for share in of.values()) for prompt, of in shares.items()})

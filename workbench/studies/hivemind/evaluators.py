@@ -22,8 +22,7 @@ def annotations(source: str, seed: int) -> pd.DataFrame:
     """Ratings with scores, one row an item and annotator.
 
     Args:
-        source: a file, or "embedded" for simulated ones.
-        seed: of the simulation.
+        source: a file, or "embedded" for simulated ones, from the seed.
 
     Returns:
         Columns item, annotator, rating, prompt where the file has it, and one for each scorer: a column of

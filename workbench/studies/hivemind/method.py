@@ -150,9 +150,7 @@ def intra_model_repetition(answers: AnswerSet) -> pd.DataFrame:
     groups = frame.groupby(["prompt_id", "model"], sort=False)
     table = groups.agg(prompt=("prompt", "first"), category=("category", "first"), valid=("valid", "mean"))
     counts = _valid_meanings(frame).values()
-    table = table.assign(
-        same=[collision(count) for count in counts], meanings=[len(count) for count in counts]
-    )
+    table = table.assign(same=list(map(collision, counts)), meanings=list(map(len, counts)))
     table = table.reset_index().merge(cosines.rename(columns={"prompt": "prompt_id"}))
     return table.assign(rescaled=similarity.rescaled(table["value"], answers.floor, answers.ceiling))
 
@@ -200,9 +198,8 @@ def rarefied(answers: AnswerSet) -> pd.DataFrame:
     frame = answers.frame
     fewest = frame.groupby(["model", "prompt_id"]).size().groupby("model").min()
     curves = []
-    for model, part in pd.concat([frame, answers.of_models.assign(model=POOLED)]).groupby(
-        "model", sort=False
-    ):
+    pooled = pd.concat([frame, answers.of_models.assign(model=POOLED)])
+    for model, part in pooled.groupby("model", sort=False):
         k = np.arange(1, min(DRAWS, fewest.get(model, fewest.max())) + 1)
         values = [_new_meanings(meanings, k) for _, meanings in part.groupby("prompt_id")["meaning"]]
         curves.append(pd.DataFrame({"model": model, "k": k, "value": np.mean(values, axis=0)}))

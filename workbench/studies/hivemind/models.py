@@ -17,7 +17,6 @@ from transformers import PreTrainedTokenizerFast
 
 from workbench.corpora import open_ended
 from workbench.corpora.open_ended import Request
-from workbench.corpora.open_ended_words import KINDS
 from workbench.engine import loading, models
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
@@ -108,10 +107,8 @@ def train_all(folder: Path, sizes: Sizes, seed: int) -> dict[str, Path]:
     tuned = [name for name, member in members.items() if member.parent]
     run_arms(folder, [name for name in members if name not in tuned], None, train_member, unit="model")
     if tuned:
-        sampling = replace(TEACHING, seed=seed)
-        cached_table(
-            folder / "taught.parquet", lambda: write_answers(folders[TEACHER], every_request(), sampling)
-        )
+        write = partial(write_answers, folders[TEACHER], every_request(), replace(TEACHING, seed=seed))
+        cached_table(folder / "taught.parquet", write)
         run_arms(folder, tuned, None, train_member, unit="model")
     return folders
 
@@ -149,7 +146,7 @@ def every_request() -> list[Request]:
     """Each topic of each kind with each name: what students are taught on."""
     requests = [
         open_ended.make_request(name, topic, person)
-        for name, kind in KINDS.items()
+        for name, kind in open_ended.KINDS.items()
         for topic in kind.topics
         for person in open_ended.NAMES
     ]

@@ -6,6 +6,7 @@ with the words that both share marked. All of it is one Vega-Lite chart, so that
 """
 
 import textwrap
+from itertools import accumulate
 
 import altair as alt
 import numpy as np
@@ -44,25 +45,20 @@ def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> 
     n_prompts = table["prompt_id"].nunique()
     table, pairs, points = _shown(table, pairs, points)
     labels, models = list(table["prompt"].unique()), list(points["model"].unique())
-    asked = alt.selection_point(
-        name="asked", fields=["prompt"], value=[{"prompt": labels[0]}], toggle=False, empty=False, clear=False
-    )
+    single = {"toggle": False, "empty": False, "clear": False}
+    asked = alt.selection_point(name="asked", fields=["prompt"], value=[{"prompt": labels[0]}], **single)
     pair = alt.selection_point(name="pair", fields=["first", "second"], toggle=False)
-    chosen = alt.selection_point(
-        name="chosen", fields=["id", "prompt"], toggle=False, empty=False, clear=False
-    )
+    chosen = alt.selection_point(name="chosen", fields=["id", "prompt"], **single)
     rows = _points(points)
     most = np.nan_to_num(table["rescaled"].quantile(0.95), nan=1.0)
     shades = alt.Scale(domain=[0, round(float(np.clip(most, 0.2, _BRIGHTEST)), 2)], clamp=True)
-    right = alt.vconcat(
-        _matrix(pairs, models, asked, pair, shades), _cloud(rows, asked, pair, chosen), spacing=14
-    )
+    matrix, cloud = _matrix(pairs, models, asked, pair, shades), _cloud(rows, asked, pair, chosen)
+    right = alt.vconcat(matrix, cloud, spacing=14)
     top = alt.hconcat(_heat(table, labels, models, asked, shades), right, spacing=14)
     read = alt.hconcat(_read(rows, mine=True), _read(rows, mine=False), spacing=24)
+    own = {"color": "independent"}
     return Chart(
-        alt.vconcat(top, read, spacing=18)
-        .resolve_scale(color="independent")
-        .resolve_legend(color="independent"),
+        alt.vconcat(top, read, spacing=18).resolve_scale(**own).resolve_legend(**own),
         "Prompts, models, answers",
         "Click a cell on the left to choose its prompt. On the right: how alike two models' answers to it "
         "are (click a pair to fade the others), and its answers as points, meanings outlined. Click a point "
@@ -193,9 +189,8 @@ def _names(rows: pd.DataFrame) -> pd.DataFrame:
     middles, spread = named[["x", "y"]].mean().reset_index(), []
     for prompt, part in middles.groupby("prompt", sort=False):
         ordered, every = part.sort_values("y"), rows.loc[rows["prompt"] == prompt, "y"]
-        gap, heights = (every.max() - every.min()) / 18, ordered["y"].tolist()
-        for i in range(1, len(heights)):
-            heights[i] = max(heights[i], heights[i - 1] + gap)
+        gap = (every.max() - every.min()) / 18
+        heights = list(accumulate(ordered["y"], lambda below, y, gap=gap: max(y, below + gap)))
         shift = (sum(heights) - ordered["y"].sum()) / len(heights)  # as far from the middles up as down
         spread.append(ordered.assign(y=[height - shift for height in heights]))
     return pd.concat(spread) if spread else middles

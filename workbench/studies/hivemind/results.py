@@ -51,7 +51,6 @@ def claims(answers: AnswerSet, cells: pd.DataFrame, pairs: pd.DataFrame) -> list
     """What models share with each other, and what fine-tuning does to it.
 
     Args:
-        answers: what was compared.
         cells: of `method.intra_model_repetition`.
         pairs: of `method.inter_model_homogeneity`.
     """

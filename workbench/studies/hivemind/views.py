@@ -1,6 +1,7 @@
 """Pictures of 10_hivemind: how alike answers are, within and across models, and what changes it."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import altair as alt
 import numpy as np
@@ -18,14 +19,10 @@ from workbench.studies.hivemind.models import TEACHER, Member
 def models(members: Sequence[Member]) -> Table:
     """Who the embedded models are."""
     read = {"teacher": f"samples of {TEACHER}", "best": "one best answer a request"}
-    table = {
-        "model": [member.name for member in members],
-        "shape": [member.preset for member in members],
-        "began from": [member.parent or f"nothing, seed {member.seed}" for member in members],
-        "read": [read.get(member.reads, f"library {member.library}") for member in members],
-    }
+    rows = [(member.name, member.preset, member.parent or f"nothing, seed {member.seed}",
+             read.get(member.reads, f"library {member.library}")) for member in members]  # fmt: skip
     return Table(
-        pd.DataFrame(table),
+        pd.DataFrame(rows, columns=["model", "shape", "began from", "read"]),
         "The models",
         "Each line is a model. Five are trained from nothing, apart from each other; three go on from one of "
         "these, on samples of one teacher or on a single best answer to each request.",
@@ -131,10 +128,8 @@ def rarefied(frame: pd.DataFrame) -> Chart:
     )
     ends = shown.loc[shown.groupby("model")["k"].idxmax()].sort_values("value", ascending=False)
     gap = (frame["value"].max() - frame["value"].min()) / 19  # names must not stand in each other
-    heights = ends["value"].tolist()
-    for i in range(1, len(heights)):
-        heights[i] = min(heights[i], heights[i - 1] - gap)
-    names = alt.Chart(ends.assign(place=heights)).mark_text(align="left", dx=8, color=INK, fontSize=11)
+    heights = accumulate(ends["value"], lambda above, value: min(value, above - gap))
+    names = alt.Chart(ends.assign(place=list(heights))).mark_text(align="left", dx=8, color=INK, fontSize=11)
     return Chart(
         lines + names.encode(x="k:Q", y="place:Q", text="model:N"),
         "How many different answers one gets by asking again",

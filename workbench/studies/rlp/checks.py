@@ -52,7 +52,6 @@ def averages(folder: Path, plan: Plan) -> pd.DataFrame:
 
     Args:
         folder: of the first repetition, which holds the base; keeps the trainings.
-        plan: the notebook's.
 
     Returns:
         Columns baseline, decay, moved (largest change of a weight in training), apart (largest difference
@@ -77,7 +76,6 @@ def worth(folder: Path, plan: Plan) -> pd.DataFrame:
 
     Args:
         folder: of the first repetition, which holds the base.
-        plan: the notebook's, of the embedded language.
 
     Returns:
         Columns thought (none, useful, idle), nats, right (share whose most likely word is the answer), n.

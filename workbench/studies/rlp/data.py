@@ -1,23 +1,30 @@
-"""What 11_rlp reads: the embedded language, or the texts of a file with any model."""
+"""What 11_rlp reads, the embedded language or the texts of a file with any model, and where it thinks.
+
+In a text that is at one random token, as RLP does, or where the next token is uncertain.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import torch
 
 from workbench.corpora import thoughts
 from workbench.corpora.thoughts import Aim, Chain
 from workbench.engine.models import context_length
+from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.tokens import encode
 from workbench.errors import UserError
-from workbench.studies.rlp.method import Thinking
-from workbench.studies.rlp.positions import Position, positions
+from workbench.studies.rlp.method import Position, Thinking
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 HELD_OUT = 1_000_000  # the seed of what is only asked
+Criterion = Literal["random", "entropy", "surprise"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class FileTexts:
     thinking: Thinking
 
     @classmethod
-    def of(cls, texts: Sequence[str], thinking: Thinking, seed: int) -> "FileTexts":
+    def of(cls, texts: Sequence[str], thinking: Thinking, seed: int) -> FileTexts:
         """The texts in random order, cut into the two parts.
 
         Raises:
@@ -103,8 +110,8 @@ class FileTexts:
         self,
         n: int,
         seed: int,
-        model: "PreTrainedModel",
-        tokenizer: "PreTrainedTokenizerFast",
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
         at_random: bool = False,
     ) -> list[Position]:
         """One position in each of `documents`: where the next token is uncertain, or a random one."""
@@ -114,6 +121,69 @@ class FileTexts:
         if room < 1:
             raise UserError(f"Thoughts of {thinking.max_tokens} tokens fill the context of {context}.")
         criterion = "random" if at_random else "entropy"
-        texts = self.documents(n, seed)
-        return positions(texts, tokenizer, horizon=thinking.horizon, criterion=criterion, model=model,
-                         longest=room, seed=seed)[0]  # fmt: skip
+        return positions(self.documents(n, seed), tokenizer, horizon=thinking.horizon, criterion=criterion,
+                         model=model, longest=room, seed=seed)  # fmt: skip
+
+
+def positions(
+    texts: Sequence[str],
+    tokenizer: PreTrainedTokenizerFast,
+    *,
+    horizon: int = 1,
+    criterion: Criterion = "random",
+    model: PreTrainedModel | None = None,
+    band: tuple[float, float] = (1.0, 4.5),
+    longest: int | None = None,
+    seed: int = 0,
+) -> list[Position]:
+    """One position of each text, at least one token in and `horizon` tokens before its end.
+
+    Args:
+        horizon: tokens that have to follow.
+        criterion: `random` (RLP, arXiv 2510.01265, section 3), `entropy` of the next token under the model
+            (RPT, arXiv 2506.08007, section 3) or `surprise`, the nats of the real next token.
+        model: measures either; texts are cut at its context.
+        band: nats (low, high) that entropy or surprise has to lie in.
+        longest: tokens that may stand before a position; None for any number.
+
+    Returns:
+        Documents up to a token and from it on; texts that have no such token are left out.
+
+    Raises:
+        UserError: no text has one, or a model is missing.
+    """
+    if criterion != "random" and model is None:
+        raise UserError(f"Positions by {criterion} need a model that measures it.")
+    rng, cut_texts = np.random.default_rng(seed), []
+    options = {"add_special_tokens": False, "split_special_tokens": True, "return_offsets_mapping": True}
+    for text in texts:
+        ends = [end for _, end in tokenizer(text, **options)["offset_mapping"]]
+        last = min(len(ends) - horizon, longest or len(ends))
+        n_before = np.arange(1, last + 1)  # tokens before a position
+        if criterion != "random" and len(n_before):
+            nats = _nats(model, tokenizer, text, criterion)
+            n_before = n_before[n_before < len(nats)]
+            n_before = n_before[(nats[n_before] >= band[0]) & (nats[n_before] <= band[1])]
+        if len(n_before):
+            cut = ends[int(rng.choice(n_before)) - 1]
+            cut_texts.append((text[:cut], text[cut:]))
+    if not cut_texts:
+        in_band = f" with an {criterion} of {band[0]} to {band[1]} nats."
+        raise UserError(
+            f"None of the {len(texts)} texts has a position {horizon} tokens before its end"
+            + (": give longer ones." if criterion == "random" else in_band)
+        )
+    return cut_texts
+
+
+@torch.inference_mode()
+def _nats(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, text: str, criterion: Criterion
+) -> np.ndarray:
+    """Entropy or surprise at each token of the text itself, the first one's among them."""
+    ids = torch.tensor(prompt_tokens(tokenizer, [text])[0][: context_length(model)], device=model.device)
+    logps = model(ids[None], use_cache=False).logits[0].float().log_softmax(-1)[:-1]
+    entropy, surprise = -(logps.exp() * logps).sum(-1), -logps.gather(1, ids[1:, None])[:, 0]
+    # Without a token that begins a text nothing is known of the first.
+    unknown = [] if tokenizer.bos_token_id is not None else [np.nan]
+    return np.concatenate((unknown, (entropy if criterion == "entropy" else surprise).cpu().numpy()))

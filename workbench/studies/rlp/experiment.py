@@ -39,7 +39,6 @@ def train_all(folder: Path, plan: Plan, log: Callable[..., None]) -> dict[str, p
 
     Args:
         folder: for models and tables.
-        plan: see `plan.make_plan`.
         log: called with arm, seed and the columns of each row that a training logs.
 
     Returns:
@@ -230,12 +229,7 @@ def predictions(
     """How well a text's next tokens are predicted, with thoughts and without.
 
     Args:
-        model: any transformers causal language model.
-        tokenizer: its tokenizer.
-        positions: documents up to a token, and from it on.
-        thinking: how thoughts are marked, and how many tokens are predicted.
         draws: thoughts at each position, at temperature 1.
-        seed: of the draws.
 
     Returns:
         A row a position: item, nats (without a thought), nats_with (the mean over thoughts), right,

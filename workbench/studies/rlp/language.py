@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora import thoughts
 from workbench.corpora.thoughts import Aim, Chain
@@ -16,9 +17,6 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import word_tokenizer
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 AIMS = {"worked": 0.3, "base": 0.6}  # share of the second kind among the documents of each stage
 USEFUL, NOISE = 0.3, 0.1  # of the second stage's thoughts, and of the values in the useful ones
@@ -87,8 +85,8 @@ def longest_reply(slots: int) -> int:
 
 
 def ask(
-    model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerFast",
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
     items: Sequence[Chain | Aim],
     *,
     draws: int,
@@ -98,11 +96,7 @@ def ask(
     """Replies to questions.
 
     Args:
-        model: any model of the language.
-        tokenizer: its tokenizer.
-        items: the questions.
         draws: replies to each, at temperature 1.
-        seed: of the draws.
         opening: with which every reply has to begin.
 
     Returns:

@@ -40,12 +40,12 @@ from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.tokens import continued, encode_pairs
 from workbench.engine.training.common import History, supports_position_ids
 from workbench.errors import UserError
-from workbench.studies.rlp.positions import Position
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 logger = logging.getLogger(__name__)
+Position = tuple[str, str]  # a document up to a token, and from it on
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,9 @@ def rlp(
 
     Args:
         objective: the model, how it thinks, and what for.
-        positions: (document up to a token, document from it on); see `positions.positions`.
+        positions: where it thinks; see `data.positions`.
         config: its stop and max_new_tokens are those of the thoughts, and its scale is not looked at.
-        steps: optimizer steps.
-        folder: see `reinforce`.
-        options: the others of `reinforce`.
+        steps, folder, **options: see `reinforce`.
 
     Returns:
         The history of `reinforce`, with information_gain, nats_with_thought, nats_without (both of the model
@@ -245,9 +243,7 @@ def score(
     """-log p of what follows, and whether each of its tokens is the most likely one, `[rows]` both.
 
     Args:
-        model: any transformers causal language model.
         rows: (tokens before, tokens to score), neither empty.
-        batch_size: most rows at a time.
     """
     nats, right = np.zeros(len(rows)), np.zeros(len(rows), dtype=bool)
     order = sorted(range(len(rows)), key=lambda index: len(rows[index][0]) + len(rows[index][1]))
