@@ -9,21 +9,13 @@ from typing import Any
 import numpy as np
 
 from workbench.corpora.loaders.rows import TABLES, Malformed, checked, of_source
+from workbench.corpora.sections import read_sections
 from workbench.corpora.stories.words import BOYS, GIRLS
 from workbench.errors import UserError
 
 FEWEST = 20  # facts of a file
 _FIELDS = ("entity", "attribute", "value")
-VALUES = {
-    "pet": ("cat", "dog", "rabbit", "mouse", "duck", "pony", "frog", "hen"),
-    "colour": ("red", "blue", "green", "yellow", "pink", "white", "black", "brown"),
-    "soup": ("tomato", "pea", "leek", "carrot", "onion", "bean", "noodle", "potato"),
-    "toy": ("kite", "doll", "train", "puzzle", "robot", "boat", "ball", "teddy"),
-    "drink": ("milk", "water", "tea", "cocoa", "juice", "cider", "lemonade", "soda"),
-    "sport": ("tennis", "chess", "golf", "judo", "rugby", "hockey", "running", "skating"),
-    "fruit": ("apple", "pear", "plum", "cherry", "grape", "lemon", "melon", "fig"),
-    "instrument": ("piano", "violin", "flute", "drum", "harp", "guitar", "horn", "cello"),
-}
+VALUES = {name: values.split() for name, values in read_sections(__package__, "facts.txt")["values"]}
 """What each attribute of a drawn fact can be, all equally often."""
 
 

@@ -19,7 +19,7 @@ from math import prod
 from random import Random
 from typing import Literal
 
-from workbench.corpora.open_ended_words import FILLERS, KINDS, Kind
+from workbench.corpora.sections import Entries, read_sections
 from workbench.corpora.stories.grammar import PRONOUNS
 from workbench.corpora.stories.words import BOYS, GENDER, GIRLS, article
 
@@ -31,6 +31,39 @@ TASTE = 1.0  # standard deviation of a person's taste, in logarithms of weight
 
 Reason = Literal["", "not well formed", "not in the world", "does not fit the request"]
 _SLOT = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, eq=False)
+class Kind:
+    """A kind of request.
+
+    Attributes:
+        asks: the prompt.
+        says: styles of answering.
+        topics: options of each topic, the fitting first.
+        also: options of a second part of the meaning, the same for all topics.
+    """
+
+    asks: str
+    says: list[str]
+    topics: dict[str, tuple[str, ...]]
+    also: list[tuple[str, ...]]
+
+
+def _kind(entries: Entries) -> Kind:
+    (asks,), says, also = (
+        [text for name, text in entries if name == part] for part in ("asks", "says", "also")
+    )
+    topics = {}
+    for names, options in entries:
+        if names not in ("asks", "says", "also"):
+            topics |= dict.fromkeys(names.split(" / "), tuple(options.split(", ")))
+    return Kind(asks, says, topics, [tuple(options.split(", ")) for options in also])
+
+
+_SECTIONS = read_sections(__package__, "open_ended.txt")
+FILLERS = {name: tuple(options.split(", ")) for name, options in _SECTIONS.pop("wording")}
+KINDS = {name: _kind(entries) for name, entries in _SECTIONS.items()}
 
 
 @dataclass(frozen=True)

@@ -10,54 +10,16 @@ from random import Random
 import numpy as np
 
 from workbench.corpora.loaders.opinions import ANSWER, AnswerDistribution, Question, format_question
+from workbench.corpora.sections import read_sections
 from workbench.corpora.stories.words import BOYS, GIRLS
 
 VILLAGES = {"hill": 0.4, "river": 0.3, "forest": 0.2, "sea": 0.1}
 """Share of all people who live there."""
 PEOPLE = 1000
 WHO, WHO_OF = "{name} is asked: ", "{name} from the {group} village is asked: "
-WORDINGS = {
-    "things": (
-        "Which {topic} do you like best?",
-        "What {topic} would you rather have?",
-        "What is your favourite {topic}?",
-        "Which {topic} do you want?",
-        "Tell us the {topic} that you like most.",
-        "If you could choose one {topic}, which would it be?",
-    ),
-    "habits": (
-        "How often do you like to {topic}?",
-        "If it were up to you, when would you {topic}?",
-        "How much do you {topic}?",
-        "When do you want to {topic}?",
-        "Tell us how often you {topic}.",
-        "If you could choose, how often would you {topic}?",
-    ),
-}
-"""Ways to ask about things and about habits; the last is held out of the texts."""
 HELD_OUT = 5
-HABITS = ["swim", "sing", "run", "read", "climb", "paint"]
-SCALE = ("never", "rarely", "often", "always")
-THINGS = {
-    "lunch": "soup bread fish pie",
-    "fruit": "apple pear plum cherry",
-    "pet": "dog cat rabbit bird",
-    "toy": "ball doll kite boat",
-    "colour": "red blue green yellow",
-    "season": "spring summer autumn winter",
-    "drink": "milk tea juice water",
-    "game": "chess tag cards hopscotch",
-    "place": "lake park farm cave",
-    "weather": "sun rain snow wind",
-    "story": "dragon pirate princess robot ghost",
-    "sweet": "cake candy cookie jam",
-    "tree": "oak pine birch willow",
-    "job": "baker doctor farmer singer sailor",
-    "flower": "rose tulip daisy",
-    "gift": "book hat drum lamp",
-    "sport": "football tennis skating rowing",
-    "hour": "morning noon evening night",
-}
+"""Which wording is held out of the texts: the last."""
+_SECTIONS = read_sections(__package__, "populations.txt")
 _COLOURS = ("red", "blue", "green")
 
 
@@ -68,13 +30,13 @@ def population(seed: int, wording: int = HELD_OUT) -> list[Question]:
 
     Args:
         seed: of the shares; the same for every wording.
-        wording: which of the `WORDINGS`.
+        wording: which of the ways to ask.
     """
     rng = np.random.default_rng([seed, 12])
-    topics = [("things", topic, tuple(words.split())) for topic, words in THINGS.items()]
-    topics += [("habits", topic, SCALE) for topic in HABITS]
+    topics = [(kind, *entry) for kind in ("things", "habits") for entry in _SECTIONS[kind]]
     questions = []
-    for kind, topic, options in topics:
+    for kind, topic, words in topics:
+        options = tuple(words.split())
         leaning = rng.dirichlet(np.full(len(options), 1.5))
         shares = rng.dirichlet(1.5 * leaning + 0.2, size=len(VILLAGES))
         groups = {
@@ -82,7 +44,7 @@ def population(seed: int, wording: int = HELD_OUT) -> list[Question]:
             for (name, share), dist in zip(VILLAGES.items(), shares.tolist(), strict=True)
         }
         people = AnswerDistribution(tuple((np.array(list(VILLAGES.values())) @ shares).tolist()), PEOPLE)
-        prompt = WORDINGS[kind][wording].format(topic=topic)
+        prompt = _SECTIONS[f"wordings of {kind}"][wording][1].format(topic=topic)
         ordinal = (1.0, 2.0, 3.0, 4.0) if kind == "habits" else None
         questions.append(Question(topic, prompt, options, people, groups, ordinal, kind))
     return questions
@@ -90,19 +52,12 @@ def population(seed: int, wording: int = HELD_OUT) -> list[Question]:
 
 def truths() -> list[Question]:
     """Chances that nobody has an opinion on: a coin, a die, the days of the week, and three urns."""
-    fair = {
-        "coin": ("A fair coin is thrown. What does it show?", "heads tails"),
-        "die": ("A fair die is thrown. Which number does it show?", "one two three four five six"),
-        "weekday": (
-            "A day of the week is drawn from a hat. Which day is it?",
-            "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
-        ),
-    }
     questions = []
-    for name, (prompt, words) in fair.items():
+    for name, text in _SECTIONS["chances"]:
+        prompt, words = text.split("? ")
         options = tuple(words.split())
         people = AnswerDistribution((1 / len(options),) * len(options))
-        questions.append(Question(name, prompt, options, people))
+        questions.append(Question(name, f"{prompt}?", options, people))
     for balls in ((3, 2, 1), (1, 1, 4), (2, 6, 2)):
         held = ", ".join(f"{count} {colour}" for count, colour in zip(balls, _COLOURS, strict=True))
         prompt = f"A ball is drawn from an urn with these: {held}. Which colour is it?"

@@ -2,13 +2,14 @@
 
 A label is a set of character spans. For stories of the simulator they follow from the event behind each
 sentence, from the slot that a word fills, and from the state of the world; the few hundred fixed words of the
-patterns are sorted by hand below. For other text (`guess`) they come from spelling and word lists.
+patterns are sorted by hand in labels.txt. For other text (`guess`) they come from spelling and word lists.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterator
 
+from workbench.corpora.sections import read_sections
 from workbench.corpora.stories import words
 from workbench.corpora.stories.events import EVENTS
 from workbench.corpora.stories.story import Story
@@ -16,63 +17,10 @@ from workbench.corpora.stories.writer import Sentence
 
 Spans = dict[str, list[tuple[int, int]]]
 
-_LABELS = {
-    "characters": {
-        "main character, introduced": "the main character's name where it comes up first",
-        "main character, again": "the main character's name everywhere else",
-        "other character, introduced": "anybody else's name where it comes up first",
-        "other character, again": "anybody else's name everywhere else",
-        "subject pronoun": "she, he, they, I, we",
-    },
-    "kinds of words": {
-        "verb": "every verb but be, have, do, can and will",
-        "adjective": "how somebody or something is",
-        "feeling": "happy, sad, proud, afraid, …",
-        "noun": "every noun that is no name",
-    },
-    "things and places": {
-        "new thing": "a thing of the story where it comes up first",
-        "place": "where somebody goes or is: the park, the zoo",
-    },
-    "speech": {
-        "speech": "all between quotation marks",
-        "first word of speech": "the first word behind a quotation mark",
-    },
-    "sentences": {
-        "first word of a sentence": "the first word of every sentence, spoken ones too",
-        "end of a sentence": ". ! ?",
-    },
-    "mood": {"main character unhappy": "sentences told while the main character is unhappy"},
-}
-LABELS = {name: meaning for labels in _LABELS.values() for name, meaning in labels.items()}
-GROUPS = {group: tuple(labels) for group, labels in _LABELS.items()}
-
-
-def _set(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-# The fixed words of the patterns. Two can be two things: "the rain", "all day long" (see `_fixed`).
-_VERBS = _set(
-    """argue asked ate began blew blow broke brought build built buy came carried choose clapped count cried
-    cry drank dropped eat fell felt find fix fixed forgave found gave get give go got handed heard help
-    hid hold hugged hurt hurts jumped kissed laughed learn learned let liked listen look looked looking lost
-    loved make made met opened play played pulled put rain ran reach read said sat saw see share shared
-    shouted smiled started swim take tell telling thank thanked thought told took touch touched trade tried
-    try turned used visit walked want wanted washed went worry"""
-)
-_ADJECTIVES = _set(
-    """afraid angry baby best better big bigger brave broken careful cold dark dear deep dirty funny good gray
-    great happy hard hot hungry kind late little long lovely new nice okay sad scary sick sleepy small sorry
-    strange strong stuck thirsty tired wet wise wonderful wrong"""
-)
-_NOUNS = _set(
-    """afternoon bag bakery barn bath beach bed book bread breath brother care clouds coat cows crack day
-    doctor evening farm finger friend friends grass hand hands heart hole home hospital hours hug idea joy
-    library lions lunch monster morning nap noise path playground pocket road school shade sister sky smile
-    soup sun surprise swings things time towel tree trees truth turns walk water waves way wind word
-    zoo"""
-)
+_SECTIONS = read_sections(__package__, "labels.txt")
+_FIXED = {kind: frozenset(listed.split()) for kind, listed in _SECTIONS.pop("fixed words")}
+LABELS = dict(entry for entries in _SECTIONS.values() for entry in entries)
+GROUPS = {group: tuple(dict(entries)) for group, entries in _SECTIONS.items()}
 _SUBJECTS = frozenset(("she", "he", "they", "i", "we"))
 
 _WORD = re.compile(r"[A-Za-z]+")
@@ -104,7 +52,8 @@ def label(story: Story) -> Spans:
         for match, slot, last in _words(sentence):
             for role in _roles(sentence, match, slot, last, hero, seen):
                 spans[role].append((start + match.start(), start + match.end()))
-        if number and _unhappy(story.sentences[number - 1].state, hero):
+        people = story.sentences[number - 1].state["people"] if number else []
+        if any(somebody["name"] == hero and somebody["mood"] < 0 for somebody in people):
             spans["main character unhappy"].append((start, end))
     return spans
 
@@ -153,12 +102,7 @@ def _fixed(sentence: str, match: re.Match[str]) -> list[str]:
         return ["noun"]
     if word == "long" and before.endswith("day "):
         return []
-    kinds = {"verb": _VERBS, "adjective": _ADJECTIVES, "noun": _NOUNS}
-    return [kind for kind, members in kinds.items() if word in members]
-
-
-def _unhappy(state: dict, name: str) -> bool:
-    return any(somebody["name"] == name and somebody["mood"] < 0 for somebody in state["people"])
+    return [kind for kind, members in _FIXED.items() if word in members]
 
 
 def _by_spelling(text: str) -> Spans:
@@ -211,9 +155,9 @@ def _names(text: str, first: set[int]) -> set[str]:
 def _listed() -> dict[str, list[str]]:
     """Word → what it is, for words that the lists know as one kind only."""
     kinds = {
-        "verb": {*words.VERBS, *map(words.past, words.VERBS), *_VERBS} - {"be"},
+        "verb": {*words.VERBS, *map(words.past, words.VERBS), *_FIXED["verb"]} - {"be"},
         "adjective": {*words.ADJECTIVES},
-        "noun": {*words.NOUNS, *(f"{noun}s" for noun in words.NOUNS), *_NOUNS},
+        "noun": {*words.NOUNS, *(f"{noun}s" for noun in words.NOUNS), *_FIXED["noun"]},
     }
     counts = Counter(word for members in kinds.values() for word in members)
     roles = {word: [kind] for kind, members in kinds.items() for word in members if counts[word] == 1}
