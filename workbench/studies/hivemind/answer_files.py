@@ -39,15 +39,8 @@ def answer_file(
             be written.
     """
     rows, model = list(prompts), Path(name.partition(":")[2] or name).expanduser()
-    manifest = {
-        "model": name,
-        "samples": sampling.n,
-        "max_new_tokens": sampling.max_tokens,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "min_p": sampling.min_p,
-        "seed": sampling.seed,
-    }
+    manifest = {"model": name, "samples": sampling.n, "max_new_tokens": sampling.max_tokens}
+    manifest |= {key: getattr(sampling, key) for key in ("temperature", "top_p", "min_p", "seed")}
     manifest["files of the model"] = shards.digest(stamp(model)) if model.is_dir() else ""
     manifest["prompts"] = shards.digest(*map("\n".join, rows))
     shards.open_folder(folder, manifest, "answers")

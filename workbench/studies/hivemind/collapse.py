@@ -183,14 +183,7 @@ def _measured(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, seed: 
         said = pd.Series([grade.meaning for grade in grades if grade.valid], dtype=object)
         shares = open_ended.shares(request, open_ended.LIBRARIES[LIBRARY])
         rare = [meaning for meaning, share in shares.items() if share < RARE]
-        rows.append(
-            {
-                "prompt_id": request.id,
-                "loss": unread,
-                "valid": np.mean([grade.valid for grade in grades]),
-                "same": collision(said.value_counts()),
-                "meanings": said.nunique(),
-                "tail": np.isin(rare, said).mean() if rare else np.nan,
-            }
-        )
-    return pd.DataFrame(rows)
+        tail = np.isin(rare, said).mean() if rare else np.nan
+        valid = np.mean([grade.valid for grade in grades])
+        rows.append((request.id, unread, valid, collision(said.value_counts()), said.nunique(), tail))
+    return pd.DataFrame(rows, columns=["prompt_id", "loss", "valid", "same", "meanings", "tail"])

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import ConvexHull, QhullError
 
-from workbench.charts.parts import tips
+from workbench.charts.parts import axis_order, tips
 from workbench.charts.theme import INK, MUTED, PALETTE
 from workbench.charts.vegalite import MAX_ROWS
 from workbench.charts.view import Chart
@@ -32,6 +32,9 @@ _PAIR = ["first", "second", "rescaled", "same"]
 _POINT = ["id", "model", "text", "meaning", "x", "y", "partner"]
 _MODELS = {"labelAngle": -45, "orient": "top", "labelOverlap": False, "labelFontSize": 10.5}
 _NO_AXIS = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
+_ONE = {"toggle": False, "empty": False, "clear": False}
+_PAIR_CLICKED = alt.selection_point(name="pair", fields=["first", "second"], toggle=False)
+_CHOSEN = alt.selection_point(name="chosen", fields=["id", "prompt"], **_ONE)
 
 
 def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> Chart:
@@ -45,16 +48,12 @@ def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> 
     n_prompts = table["prompt_id"].nunique()
     table, pairs, points = _shown(table, pairs, points)
     labels, models = list(table["prompt"].unique()), list(points["model"].unique())
-    single = {"toggle": False, "empty": False, "clear": False}
-    asked = alt.selection_point(name="asked", fields=["prompt"], value=[{"prompt": labels[0]}], **single)
-    pair = alt.selection_point(name="pair", fields=["first", "second"], toggle=False)
-    chosen = alt.selection_point(name="chosen", fields=["id", "prompt"], **single)
+    asked = alt.selection_point(name="asked", fields=["prompt"], value=[{"prompt": labels[0]}], **_ONE)
     rows = _points(points)
     most = np.nan_to_num(table["rescaled"].quantile(0.95), nan=1.0)
     shades = alt.Scale(domain=[0, round(float(np.clip(most, 0.2, _BRIGHTEST)), 2)], clamp=True)
-    matrix, cloud = _matrix(pairs, models, asked, pair, shades), _cloud(rows, asked, pair, chosen)
-    right = alt.vconcat(matrix, cloud, spacing=14)
-    top = alt.hconcat(_heat(table, labels, models, asked, shades), right, spacing=14)
+    right = alt.vconcat(_matrix(pairs, models, asked, shades), _cloud(rows, asked), spacing=14)
+    top = alt.hconcat(_heat(table, models, asked, shades), right, spacing=14)
     read = alt.hconcat(_read(rows, mine=True), _read(rows, mine=False), spacing=24)
     own = {"color": "independent"}
     return Chart(
@@ -123,14 +122,11 @@ def _wrapped(text: str) -> str:
 
 
 # ------------------------------------------------------------------------------- all prompts
-def _heat(
-    table: pd.DataFrame, labels: list[str], models: list[str], asked: alt.Parameter, shades: alt.Scale
-) -> alt.LayerChart:
-    others = [name for name in dict.fromkeys(table["model"]) if name not in models]
-    step = min(16, 240 // table["model"].nunique())
+def _heat(table: pd.DataFrame, models: list[str], asked: alt.Parameter, shades: alt.Scale) -> alt.LayerChart:
+    prompts, step = axis_order(table["prompt"]), min(16, 240 // table["model"].nunique())
     base = alt.Chart(table, width=alt.Step(step), height=alt.Step(15)).encode(
-        x=alt.X("model:N", title=None, sort=[*models, *others]).axis(**_MODELS),
-        y=alt.Y("prompt:N", title=None, sort=labels).axis(labelFontSize=10, labelLimit=190),
+        x=alt.X("model:N", title=None, sort=axis_order([*models, *table["model"]])).axis(**_MODELS),
+        y=alt.Y("prompt:N", title=None, sort=prompts).axis(labelFontSize=10, labelLimit=190),
     )
     color = alt.Color("rescaled:Q", title="likeness (1: paraphrases)", scale=shades)
     cells = base.mark_rect(cursor="pointer").encode(
@@ -142,9 +138,7 @@ def _heat(
 
 
 # ------------------------------------------------------------------------------- one prompt
-def _matrix(
-    pairs: pd.DataFrame, models: list[str], asked: alt.Parameter, pair: alt.Parameter, shades: alt.Scale
-) -> alt.Chart:
+def _matrix(pairs: pd.DataFrame, models: list[str], asked: alt.Parameter, shades: alt.Scale) -> alt.Chart:
     step = 205 / max(len(models), 3)
     chart = alt.Chart(both_ways(pairs), width=alt.Step(step), height=alt.Step(min(step, 19)))
     cells = chart.transform_filter(asked).mark_rect(cursor="pointer")
@@ -152,15 +146,13 @@ def _matrix(
         x=alt.X("first:N", title=None, sort=models).axis(**_MODELS),
         y=alt.Y("second:N", title=None, sort=models).axis(labelLimit=120, labelFontSize=10.5),
         color=alt.Color("rescaled:Q", legend=None, scale=shades),
-        opacity=alt.when(pair).then(alt.value(1)).otherwise(alt.value(0.35)),
+        opacity=alt.when(_PAIR_CLICKED).then(alt.value(1)).otherwise(alt.value(0.35)),
         tooltip=["first", "second", *tips(".2f", "rescaled", "same")],
     )
-    return cells.add_params(pair)
+    return cells.add_params(_PAIR_CLICKED)
 
 
-def _cloud(
-    rows: pd.DataFrame, asked: alt.Parameter, pair: alt.Parameter, chosen: alt.Parameter
-) -> alt.LayerChart:
+def _cloud(rows: pd.DataFrame, asked: alt.Parameter) -> alt.LayerChart:
     x = alt.X("x:Q", title="its answers (principal components)").axis(_NO_AXIS).scale(zero=False, padding=12)
     y = alt.Y("y:Q", title=None).axis(_NO_AXIS).scale(zero=False, padding=12)
     ranks = alt.Scale(domain=range(CLASSES + 1), range=[MUTED, *PALETTE[:CLASSES]])
@@ -180,7 +172,7 @@ def _cloud(
     names = names.mark_text(fontSize=11, fontWeight=600, color=INK, limit=150)
     names = names.encode(x=x, y=y, text="meaning:N")
     # points last: what lies on top takes the clicks
-    return (outlines + names + ring + dots.add_params(chosen)).properties(width=260, height=280)
+    return (outlines + names + ring + dots.add_params(_CHOSEN)).properties(width=260, height=280)
 
 
 def _names(rows: pd.DataFrame) -> pd.DataFrame:

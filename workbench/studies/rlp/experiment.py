@@ -187,15 +187,14 @@ class Arm:
 
     def _thoughts(self, step: int) -> pd.DataFrame:
         """Thoughts after a step, always at the same positions and with the same draws."""
-        thinking = self.plan.thinking
-        table = pd.DataFrame(self.test_positions[:LOOKED_AT], columns=["before", "after"])
+        thinking, positions = self.plan.thinking, self.test_positions[:LOOKED_AT]
         completions = TransformersSampler(self.model, self.tokenizer).sample(
-            list(table["before"] + thinking.opening),
+            [before + thinking.opening for before, _ in positions],
             SamplingParams(max_tokens=thinking.max_tokens, stop=(thinking.closing,)),
         )
-        table.insert(1, "thought", [thought.text for (thought,) in completions])
-        table.insert(0, "step", step)
-        return table
+        rows = [(step, before, thought.text, after)
+                for (before, after), (thought,) in zip(positions, completions, strict=True)]  # fmt: skip
+        return pd.DataFrame(rows, columns=["step", "before", "thought", "after"])
 
     def ask(self) -> None:
         """Leaves the tables `replies`, `thought` and `predictions` in the folder."""

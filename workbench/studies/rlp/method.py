@@ -121,8 +121,6 @@ class InformationGain(Objective):
 
         Args:
             model: its device is where it is trained.
-            tokenizer: saved beside it.
-            thinking: the marks of a thought, its length, and the tokens that it has to predict.
             decay: tau.
             baseline: `group` (the other thoughts) or `ema` (phi alone: the gain is the advantage).
             reward: `gain`, or `prefix` (RPT: 1 if the most likely token is the document's at every step of
