@@ -107,7 +107,7 @@ def _run(jobs: "list[Job]", root: Path, workers: int) -> None:
             out.print(terminal.failure(job, short_path))
         elif job.status == "failed":
             complain(f"{job.name}: {job.error}")
-        if job.status in ("done", "cached"):
+        if job.is_finished:
             try:
                 wrote.append(publish.publish(job.folder, reports))
             except Exception as error:  # a page that cannot be drawn must not end an overnight run
@@ -132,8 +132,7 @@ def _run(jobs: "list[Job]", root: Path, workers: int) -> None:
 def _closing(jobs: "list[Job]", index: Path) -> None:
     from workbench.lab import ledger
 
-    ended = [job.folder for job in jobs if job.status in ("done", "cached")]
-    claims = [claim for folder in ended for claim in ledger.read_claims(folder)]
+    claims = [claim for job in jobs if job.is_finished for claim in ledger.read_claims(job.folder)]
     if claims:
         counts = (f"{count} {verdict}" for verdict, count in ledger.count_verdicts(claims).items() if count)
         out.print(Text(f"\n{len(claims)} claim{'s' * (len(claims) > 1)}: {' · '.join(counts)}"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from workbench.cli.console import err, out
-from workbench.cli.options import Address, Cpus, Engine, EngineOption, Gpus, Jobs, check_address
+from workbench.cli.options import Address, Cpus, Engine, Gpus, Jobs, check_address
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def sketch(
     chat: Annotated[bool, typer.Option("--chat", help="In the model's chat template.")] = False,
     seed: Seed = 0,
     device: Device = "auto",
-    engine: EngineOption = Engine.local,
+    engine: Engine = "local",
     jobs: Jobs = 2,
     address: Address = "",
     cpus: Cpus = 1,
@@ -64,7 +64,7 @@ def generate(
     min_p: Annotated[float, typer.Option(help="Least probability, as a share of the highest.")] = 0.0,
     seed: Seed = 0,
     device: Device = "auto",
-    engine: EngineOption = Engine.local,
+    engine: Engine = "local",
     jobs: Jobs = 2,
     address: Address = "",
     cpus: Cpus = 1,
@@ -126,7 +126,7 @@ def _share_out(
     arguments: tuple[Any, ...],
     folder: Path,
     n_shards: int,
-    engine: Engine,
+    engine: str,
     jobs: int,
     address: str,
     cpus: int,
@@ -146,7 +146,7 @@ def _share_out(
             n = min(slots, n_shards)
             return [(*arguments, (index, n)) for index in range(n)]
 
-        if engine == Engine.ray:
+        if engine == "ray":
             with ray_cluster.ray_session(address, jobs, cpus, gpus) as slots:
                 ray_cluster.run_tasks(work, tasks(slots), cpus, gpus, refresh)
         else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli.console import complain, err, out
-from workbench.cli.options import Address, Cpus, Engine, EngineOption, Gpus, Jobs, check_address
+from workbench.cli.options import Address, Cpus, Engine, Gpus, Jobs, check_address
 
 if TYPE_CHECKING:
     from workbench.lab.execute import Job
@@ -21,7 +21,7 @@ def sweep(
         list[str] | None,
         typer.Option("--parameter", "-p", metavar="NAME=VALUES", help=_VALUES),
     ] = None,
-    engine: EngineOption = Engine.local,
+    engine: Engine = "local",
     jobs: Jobs = 2,
     address: Address = "",
     cpus: Cpus = 1,
@@ -45,7 +45,7 @@ def sweep(
         out.print(terminal.summary(job), soft_wrap=True)
 
     with terminal.watching(planned.jobs, out, err) as refresh:
-        if engine == Engine.local:
+        if engine == "local":
             execute.run_jobs(planned.jobs, jobs, refresh, finished)
         else:
             with ray_cluster.ray_session(address, jobs, cpus, gpus) as slots:
@@ -55,5 +55,5 @@ def sweep(
     for job in planned.jobs:
         if job.status == "failed":
             complain(f"{job.name}: {job.failure or job.error}")
-    if planned.failed:
+    if not all(job.is_finished for job in planned.points):
         raise typer.Exit(1)

@@ -57,6 +57,10 @@ class Job:
     def name(self) -> str:
         return f"{self.plan.notebook.name} {self.label}".rstrip()
 
+    @property
+    def is_finished(self) -> bool:
+        return self.status in ("done", "cached")
+
 
 Work = Callable[[Job, threading.Event], None]
 

@@ -51,13 +51,11 @@ class _Computing(ast.NodeTransformer):
     def __init__(self, drawing: set[str]) -> None:
         self.drawing = drawing | set(_SHOWING)
 
-    def visit_Import(self, node: ast.Import) -> ast.Import | None:
-        node.names = [alias for alias in node.names if alias.asname not in self.drawing]
-        return node if node.names else None
-
-    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
+    def visit_Import(self, node: ast.Import | ast.ImportFrom) -> ast.stmt | None:
         node.names = [alias for alias in node.names if (alias.asname or alias.name) not in self.drawing]
         return node if node.names else None
+
+    visit_ImportFrom = visit_Import
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         shows = _root(node) in self.drawing and all(keyword.arg != "file" for keyword in node.keywords)

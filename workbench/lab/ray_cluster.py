@@ -8,7 +8,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -91,11 +91,11 @@ def run_remote(cpus: int, gpus: float, job: Job, stop: threading.Event) -> None:
     """
     notebook, values = job.plan.notebook, changed_relative(job.plan.params)
     arguments = (str(notebook.root), str(job.folder), notebook.name, values, job.plan.key)
-    ref, future = _submit(_run_job, arguments, cpus, gpus, job.name)
+    future, ref = _submit(_run_job, arguments, cpus, gpus, job.name)
     while not future.done() and not stop.is_set():
         wait([future], timeout=0.5)
     if stop.is_set():
-        _cancel([(ref, future)])
+        _cancel({future: ref})
         raise Stopped
     status, job.error, job.failure = _result(future)
     if status in ("done", "cached"):
@@ -120,12 +120,11 @@ def run_tasks(
     Raises:
         UserError: As `work`, or what was lost was lost again.
     """
-    waiting = [_submit(work, arguments, cpus, gpus, work.__name__) for arguments in tasks]
+    waiting = dict(_submit(work, arguments, cpus, gpus, work.__name__) for arguments in tasks)
     try:
         while waiting:
-            done = wait([future for _, future in waiting], timeout=0.5, return_when=FIRST_COMPLETED).done
-            waiting = [(ref, future) for ref, future in waiting if future not in done]
-            for future in done:
+            for future in wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED).done:
+                del waiting[future]
                 _result(future)
             refresh()
     except BaseException:
@@ -135,13 +134,13 @@ def run_tasks(
 
 def _submit(
     work: Callable[..., Any], arguments: tuple[Any, ...], cpus: int, gpus: float, name: str
-) -> tuple[Any, Future]:
+) -> tuple[Future, Any]:
     import ray
 
     environment = {name: value for name, value in os.environ.items() if name.startswith("WORKBENCH_")}
     task = ray.remote(remote_main).options(num_cpus=cpus, num_gpus=gpus, max_retries=1, name=name)
     ref = task.remote(os.getcwd(), environment, work, arguments)
-    return ref, ref.future()
+    return ref.future(), ref
 
 
 def _result(future: Future) -> Any:
@@ -193,15 +192,15 @@ def _mismatch(error: Exception) -> UserError:
     return UserError(f"{platform.node()} does not see the project as it is here ({error}).")
 
 
-def _cancel(running: Iterable[tuple[Any, Future]]) -> None:
+def _cancel(running: Mapping[Future, Any]) -> None:
     """Interrupt tasks, and end their processes if that does not help."""
     import ray
 
     for force in (False, True):
-        left = [(ref, future) for ref, future in running if not future.done()]
-        for ref, _ in left:
-            ray.cancel(ref, force=force)
-        wait([future for _, future in left], timeout=20)
+        left = [future for future in running if not future.done()]
+        for future in left:
+            ray.cancel(running[future], force=force)
+        wait(left, timeout=20)
 
 
 def _wait_for(job: Job) -> None:

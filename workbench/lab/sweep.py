@@ -19,7 +19,6 @@ from workbench.sanitize import sanitize
 
 MANY = 300
 _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
-_FINISHED = ("done", "cached")
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,6 @@ class Sweep:
     varied: list[str]
     points: list[execute.Job]
     jobs: list[execute.Job]
-
-    @property
-    def failed(self) -> list[execute.Job]:
-        """The points that have no finished run."""
-        return [job for job in self.points if job.status not in _FINISHED]
 
 
 @dataclass(frozen=True)
@@ -80,7 +74,10 @@ def plan_sweep(notebook: Notebook, given: Mapping[str, str], yes: bool) -> Sweep
     count = math.prod(sum(len(word) for word in texts) for texts in words.values())
     if count > MANY and not yes:
         raise UserError(f"That is {count:,} runs of {notebook.name}: give --yes if you mean it.")
-    values = {name: _values(notebook, name, texts) for name, texts in words.items()}
+    values = {}
+    for name, texts in words.items():
+        read = [_value(notebook, name, str(word)) for word in itertools.chain(*texts)]
+        values[name] = list({canonical(value): value for value in read}.values())
     varied = [name for name, choices in values.items() if len(choices) > 1]
     jobs: dict[Path, execute.Job] = {}
     points: dict[Path, execute.Job] = {}
@@ -100,7 +97,7 @@ def results(sweep: Sweep) -> Results:
             sanitize(c.name, 60): f"{number(c.effect)} {symbol(c.verdict)}" for c in read_claims(job.folder)
         }
         for job in sweep.points
-        if job.status in _FINISHED
+        if job.is_finished
     }
     ends = _ends(claims)
     metrics = list(dict.fromkeys(name for last in ends.values() for name in last))
@@ -108,10 +105,8 @@ def results(sweep: Sweep) -> Results:
         name for name in metrics if len(ends) > 1 and len({last.get(name) for last in ends.values()}) == 1
     ]
     names = dict.fromkeys(name for made in claims.values() for name in made)
-    rows = [
-        (_point(job, sweep.varied), job, claims.get(job.folder, {}) | ends.get(job.folder, {}))
-        for job in sweep.points
-    ]
+    figures = {folder: claims[folder] | ends[folder] for folder in claims}
+    rows = [(_point(job, sweep.varied), job, figures.get(job.folder, {})) for job in sweep.points]
     return Results(list(names), [name for name in metrics if name not in same], rows, same)
 
 
@@ -140,11 +135,6 @@ def split(text: str) -> list[str]:
         else:
             words[-1] += "," if piece == "\\," else piece
     return [word.strip() for word in words] if len(words) > 1 else words
-
-
-def _values(notebook: Notebook, name: str, words: Sequence[Sequence[Any]]) -> list[Any]:
-    values = [_value(notebook, name, str(word)) for word in itertools.chain(*words)]
-    return list({canonical(value): value for value in values}.values())
 
 
 def _value(notebook: Notebook, name: str, text: str) -> Any:

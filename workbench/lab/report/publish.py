@@ -46,6 +46,5 @@ def _is_shown(folder: Path, reports: Path) -> bool:
     sources = [folder / "run.json", folder / "notebook.ipynb"]
     if not all(path.exists() for path in [page, *sources]):
         return False
-    if page.stat().st_mtime < max(path.stat().st_mtime for path in sources):
-        return False
-    return folder.name.encode() in page.read_bytes()
+    current = page.stat().st_mtime >= max(path.stat().st_mtime for path in sources)
+    return current and folder.name.encode() in page.read_bytes()
