@@ -185,7 +185,9 @@ def from_sampler(sampler: Sampler, *, shots: int = 4, attempts: int = 3, max_tok
         candidates = [Candidate(reply.text, "sampler", readable=False) for reply in written]
         for i, replies in zip(prompts, solved, strict=True):
             solutions = tuple(reply.text.strip() for reply in replies)
-            candidates[i] = Candidate(texts[i], "sampler", solutions, tuple(map(_read_answer, replies)))
+            ended = (reply.text if reply.finish_reason == "stop" else "" for reply in replies)
+            answers = tuple(map(answer_in, ended))
+            candidates[i] = Candidate(texts[i], "sampler", solutions, answers)
         return candidates
 
     return generate
@@ -218,7 +220,3 @@ def _read_problem(completion: Completion) -> str | None:
     problem = "\n".join(paragraphs[:end]).removeprefix("Problem:").strip()
     unfinished = completion.finish_reason == "length" and not problem.endswith("?")
     return None if end is None or len(problem.split()) < 6 or unfinished else problem
-
-
-def _read_answer(completion: Completion) -> str | None:
-    return answer_in(completion.text) if completion.finish_reason == "stop" else None

@@ -132,9 +132,8 @@ def relative(rounds: pd.DataFrame) -> pd.DataFrame:
     rounds = rounds.assign(ratio=score / score.groupby([rounds["arm"], rounds["seed"]]).transform("first"))
     table = summarise(rounds.sort_values(["arm", "round"], kind="stable"), ["arm", "round"], "ratio")
     sizes = rounds.groupby(["arm", "round"])["n"].mean().astype(int).to_numpy()
-    table = table.assign(seeds=table["n"], n=sizes).rename(columns={"value": "g_vendi"})
-    whole = table[table["seeds"] == rounds["seed"].nunique()].reset_index(drop=True)
-    return whole[["arm", "round", "n", "g_vendi", "low", "high"]]
+    whole = table.assign(g_vendi=table["value"], n=sizes)[table["n"] == rounds["seed"].nunique()]
+    return whole[["arm", "round", "n", "g_vendi", "low", "high"]].reset_index(drop=True)
 
 
 def reasons(decisions: pd.DataFrame) -> pd.DataFrame:
@@ -147,11 +146,9 @@ def reasons(decisions: pd.DataFrame) -> pd.DataFrame:
 def outcomes(answers: pd.DataFrame) -> pd.DataFrame:
     """Accuracy of the students of grown pools on unseen kinds: columns arm, seed, accuracy, n (questions)."""
     unseen = answers[answers["kind"] == "unseen"]
-    table = unseen.groupby("student", sort=False)["right"].agg(accuracy="mean", n="size").reset_index()
-    names = table.pop("student").str.rpartition("-")
-    table.insert(0, "arm", names[0])
-    table.insert(1, "seed", names[2].astype(int))
-    return table
+    names = unseen["student"].str.rpartition("-")
+    groups = unseen.assign(arm=names[0], seed=names[2].astype(int)).groupby(["arm", "seed"], sort=False)
+    return groups["right"].agg(accuracy="mean", n="size").reset_index()
 
 
 def pool_claims(outcome: pd.DataFrame, rounds: pd.DataFrame) -> list[Claim]:

@@ -125,7 +125,6 @@ def select(
     """Repetitions, outliers, then the rule, until the pool has its size.
 
     Args:
-        pool: what is there.
         candidates: in the order in which they came.
         gradients: unit vectors of the pool, shape (n, d).
         new: unit vectors of the candidates, shape (m, d).

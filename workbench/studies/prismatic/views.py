@@ -217,15 +217,13 @@ def pairs(frame: pd.DataFrame) -> Texts:
 
 def _pair(number: int, row: tuple) -> dict[str, object]:
     texts = (row.text_a, row.text_b)
-    upper, lower = ([word.span() for word in re.finditer(r"\S+", text)] for text in texts)
-    spelled = [
-        [text[start:end].strip(".,;:?!").lower() for start, end in spans]
-        for text, spans in zip(texts, (upper, lower), strict=True)
-    ]
-    shift, marks = len(row.text_a) + 2, []
+    upper, lower = (list(re.finditer(r"\S+", text)) for text in texts)
+    spelled = [[word[0].strip(".,;:?!").lower() for word in words] for words in (upper, lower)]
+    marks = []
     for run in SequenceMatcher(None, *spelled, autojunk=False).get_matching_blocks()[:-1]:
-        marks.append((upper[run.a][0], upper[run.a + run.size - 1][1], "in both"))
-        marks.append((shift + lower[run.b][0], shift + lower[run.b + run.size - 1][1], "in both"))
+        for words, start, shift in ((upper, run.a, 0), (lower, run.b, len(row.text_a) + 2)):
+            end = words[start + run.size - 1].end()
+            marks.append((shift + words[start].start(), shift + end, "in both"))
     return {"label": f"pair {number}, cosine {row.cosine:.3f}", "text": "\n\n".join(texts), "marks": marks}
 
 
@@ -253,10 +251,9 @@ def contributions(frame: pd.DataFrame) -> Table:
     """The examples that add most and least to the score. Columns: text, template, contribution (nats)."""
     ordered = frame.sort_values("contribution", ascending=False, kind="stable").reset_index(drop=True)
     shown = ordered if len(ordered) <= 10 else pd.concat([ordered.head(5), ordered.tail(5)])
-    table = shown.assign(rank=shown.index + 1, contribution=shown["contribution"].round(3))
-    table = table[["rank", "contribution", "template", "text"]]
+    nats = {"contribution (nats)": shown["contribution"].round(3)}
     return Table(
-        table.rename(columns={"contribution": "contribution (nats)"}),
+        shown.assign(rank=shown.index + 1, **nats)[["rank", *nats, "template", "text"]],
         "What adds most and least",
         f"−uᵀ log(S) u of the five highest and the five lowest of {len(frame):,} examples; the mean of "
         "all of them is the logarithm of G-Vendi.",

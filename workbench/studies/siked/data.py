@@ -104,14 +104,8 @@ class Task:
     notes: list[str]  #: what was noticed, such as how many solutions of the teacher were wrong
 
 
-@dataclass(frozen=True)
-class _Source:
-    """Questions to learn from and to be asked; solutions, or None where a sampler has still to write them."""
-
-    questions: list[Question]
-    tests: dict[str, list[Question]]
-    solutions: list[Rationale] | None
-    notes: list[str]
+_Source = tuple[list[Question], dict[str, list[Question]], list[Rationale] | None, list[str]]
+"""Questions to learn from, tests, solutions (None where a sampler has still to write them), and notes."""
 
 
 def task(folder: Path, plan: Plan) -> Task:
@@ -128,25 +122,25 @@ def task(folder: Path, plan: Plan) -> Task:
     sizes = plan.sizes
     if plan.model != "embedded":
         loading.check(plan.model)
-    source = _embedded(plan) if plan.data == "embedded" else _from_files(plan)
-    test_questions = [question.text for questions in source.tests.values() for question in questions]
-    if len(source.questions) < FEWEST or not test_questions:
+    read = _embedded if plan.data == "embedded" else _from_files
+    questions, tests, solutions, notes = read(plan)
+    test_questions = [question.text for group in tests.values() for question in group]
+    if len(questions) < FEWEST or not test_questions:
         raise UserError(
-            f"There are {len(source.questions)} questions to learn from and {len(test_questions)} to be "
+            f"There are {len(questions)} questions to learn from and {len(test_questions)} to be "
             f"asked: give data with {FEWEST} or more of the first and one of the second."
         )
-    report = contamination_report(test_questions, [question.text for question in source.questions])
-    n_train = len(source.questions) - min(sizes.held_out, len(source.questions) // FEWEST)
-    train, held_out = source.questions[:n_train], source.questions[n_train:]
-    solutions = source.solutions
+    report = contamination_report(test_questions, [question.text for question in questions])
+    n_train = len(questions) - min(sizes.held_out, len(questions) // FEWEST)
+    train, held_out = questions[:n_train], questions[n_train:]
     if solutions is None:
         solutions = sampled_solutions(
             plan.teacher, train, folder, samples=sizes.lesson.samples, seed=plan.seed, device=plan.device
         )
     ids = {question.id for question in train}
     solutions = [solution for solution in solutions if solution.id in ids]
-    notes = [*source.notes, *_notes(solutions), report]
-    return Task(first_correct(solutions, "teacher"), train, held_out, source.tests, notes)
+    notes = [*notes, *_notes(solutions), report]
+    return Task(first_correct(solutions, "teacher"), train, held_out, tests, notes)
 
 
 def _notes(solutions: Sequence[Rationale]) -> list[str]:
@@ -203,7 +197,7 @@ def _embedded(plan: Plan) -> _Source:
         fresh = [_question(problem) for problem in drawn if problem.question not in known]
         tests[kind] = fresh[: sizes.n_test]
     solutions = solver_solutions(problems) if plan.teacher == "embedded" else None
-    return _Source([_question(problem) for problem in problems], tests, solutions, [])
+    return [_question(problem) for problem in problems], tests, solutions, []
 
 
 # ------------------------------------------------------------------------------- files
@@ -229,7 +223,7 @@ def _from_files(plan: Plan) -> _Source:
         unique = {" ".join(words(problem.question)): _question(problem) for problem in shuffled}
         notes += _left_out(len(scorable) - len(unique), "they stand in the data twice")
         questions = list(unique.values())
-        return _Source(questions[:n], {"the others": questions[n : n + n_test]}, None, notes)
+        return questions[:n], {"the others": questions[n : n + n_test]}, None, notes
     paths = plan.teacher.removeprefix("rationales:").split(",")
     if not all(paths):
         raise UserError(f"{plan.teacher!r} names an empty path: write rationales:PATH or rationales:A,B.")
@@ -244,7 +238,7 @@ def _from_files(plan: Plan) -> _Source:
     others = [_question(problem) for problem in shuffled if problem.id not in solved]
     if not others:
         raise UserError("The teacher solved every problem of the data: none is left to test on.")
-    return _Source(train[:n], {"the others": others[:n_test]}, loaded.rationales, notes)
+    return train[:n], {"the others": others[:n_test]}, loaded.rationales, notes
 
 
 def _left_out(n: int, reason: str) -> list[str]:

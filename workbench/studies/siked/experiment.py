@@ -55,10 +55,8 @@ def base(folder: Path, plan: Plan, log: Callable[..., None]) -> str:
         strategy = STRATEGIES[zlib.crc32(problem.id.encode()) % len(STRATEGIES)]
         return f"{problem.question} [{strategy}] {problem.rationale(strategy)}"
 
-    templates = kinds(of_base=True)
-    return word_problems.base(
-        folder, plan.sizes.course, plan.model, plan.seed, log, format_problem, templates
-    )
+    course, templates = plan.sizes.course, kinds(of_base=True)
+    return word_problems.base(folder, course, plan.model, plan.seed, log, format_problem, templates)
 
 
 def train_all(folder: Path, base: str, task: Task, plan: Plan) -> pd.DataFrame:

@@ -15,7 +15,8 @@ questions that are held out, so that the test is touched once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,14 +91,11 @@ def distill(
         teacher: correct solutions (`mixing.first_correct`).
         questions: to be solved by the student in every round.
         held_out: training questions that nothing is learnt from; they choose the round.
-        config: how much is learnt and sampled.
         mixture: `teacher-only` is the usual distillation, trained for as long.
         alpha: for `fixed-alpha`.
         on_policy: each round's own solutions are the newest student's; else always the first one's.
         priority: biased towards the first of these strategies: of each question's solutions one is learnt, of
             the first strategy that has one (paper, "Biasing SIKeD towards a specific strategy").
-        device: see `loading.load`.
-        seed: of order and draws.
 
     Raises:
         UserError: the teacher has no solution, or alpha does not suit the mixture.
@@ -129,24 +127,19 @@ def distill(
             break
     rounds = pd.DataFrame(rows)
     chosen = int(rounds["held_out"].idxmax())
-    return DistillResult(
-        folder / f"round-{chosen}" / "model", rounds.assign(chosen=rounds["round"] == chosen)
-    )
+    rounds["chosen"] = rounds["round"] == chosen
+    return DistillResult(folder / f"round-{chosen}" / "model", rounds)
 
 
 def sample(
     folder: Path, model: str, questions: Sequence[Question], config: DistillConfig, seed: int, device: str
 ) -> list[Rationale]:
     """K verified solutions of each question in each strategy; what `folder` holds is not asked again."""
-    student: Sampler | None = None
+    open_student = cache(lambda: TransformersSampler(*loading.load(model, device)))
+    params = SamplingParams(n=config.samples, max_tokens=config.max_new_tokens, temperature=0.7, top_p=0.95)
 
     def write(strategy: Strategy, chunk: Sequence[Question], chunk_seed: int) -> list[Rationale]:
-        nonlocal student
-        student = student or TransformersSampler(*loading.load(model, device))
-        params = SamplingParams(
-            n=config.samples, max_tokens=config.max_new_tokens, temperature=0.7, top_p=0.95, seed=chunk_seed
-        )
-        return solve(student, chunk, "student", params, strategy)
+        return solve(open_student(), chunk, "student", replace(params, seed=chunk_seed), strategy)
 
     return solve_in_chunks(folder, questions, write, seed)
 

@@ -43,12 +43,10 @@ def mix(
     """A round's training rows, teacher's and student's.
 
     Args:
-        teacher: from `first_correct`.
-        student: from `first_correct`.
+        teacher, student: from `first_correct`.
         mixture: `all` keeps every row of both; `adaptive` a teacher's row only where the student solved the
             question by no means of that strategy; `fixed-alpha` as many of both, drawn, as give that share.
         alpha: the teacher's share, for `fixed-alpha`.
-        seed: of the draw.
 
     Returns:
         No row where neither has one that the mixture wants.
@@ -87,13 +85,11 @@ def _drawn(
     teacher: pd.DataFrame, student: pd.DataFrame, alpha: float, rng: np.random.Generator
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The largest draw of both in which the teacher's share is alpha."""
-    total = min(
-        len(teacher) / alpha if alpha else np.inf, len(student) / (1 - alpha) if alpha < 1 else np.inf
-    )
-    n_teacher, n_student = round(alpha * total), round((1 - alpha) * total)
+    parts = ((teacher, alpha), (student, 1 - alpha))
+    total = min(len(part) / share for part, share in parts if share)
     return tuple(
-        part.iloc[np.sort(rng.choice(len(part), size, replace=False))]
-        for part, size in ((teacher, n_teacher), (student, n_student))
+        part.iloc[np.sort(rng.choice(len(part), round(share * total), replace=False))]
+        for part, share in parts
     )
 
 
@@ -106,19 +102,14 @@ def biased(rows: pd.DataFrame, priority: Sequence[str]) -> pd.DataFrame:
     unknown = set(rows["strategy"]) | set(priority)
     if unknown - set(STRATEGIES):
         raise UserError(f"There is no strategy {min(unknown - set(STRATEGIES))!r}: choose cot, l2m or pot.")
-    rank = rows["strategy"].map(list(priority).index)
-    return (
-        rows.assign(rank=rank).sort_values("rank", kind="stable").drop_duplicates("id").drop(columns="rank")
-    )
+    ranked = rows.sort_values("strategy", kind="stable", key=lambda tags: tags.map(list(priority).index))
+    return ranked.drop_duplicates("id")
 
 
 def teacher_share(mixed: pd.DataFrame) -> pd.DataFrame:
     """The teacher's share by strategy and over all: columns strategy, alpha, n; NaN where there is no row."""
     parts = {name: mixed[mixed["strategy"] == name] for name in STRATEGIES} | {"all": mixed}
-    rows = [
-        (name, (part["origin"] == "teacher").mean() if len(part) else np.nan, len(part))
-        for name, part in parts.items()
-    ]
+    rows = [(name, (part["origin"] == "teacher").mean(), len(part)) for name, part in parts.items()]
     return pd.DataFrame(rows, columns=["strategy", "alpha", "n"])
 
 

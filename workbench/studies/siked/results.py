@@ -54,14 +54,8 @@ def same_steps(folder: Path, rounds: pd.DataFrame, teacher: pd.DataFrame) -> pd.
     """SIKeD's own right solutions that calculate what the teacher's does, in order.
 
     Others may be other ways, or right by luck: the check of answers, all that the method has, passes both.
-
-    Args:
-        folder: of `experiment.train_all`.
-        rounds: of `experiment.rounds`.
-        teacher: the task's.
-
-    Returns:
-        Columns round, strategy, share, n (solutions of all repetitions).
+    Columns round, strategy, share, n (solutions of all repetitions). The folder is that of
+    `experiment.train_all`, the rounds are those of `experiment.rounds`, the teacher's solutions the task's.
     """
     known = {(row.id, row.strategy): _steps(row.text) for row in teacher.itertuples()}
     frames = []
@@ -125,15 +119,11 @@ _MORE = "SIKeD solves more than single strategies and their combination (up to +
 
 
 def claims(answers: pd.DataFrame, held_out: pd.DataFrame) -> list[Claim]:
-    """The paper's claims; intervals over questions with all repetitions.
+    """The paper's claims, from the tables of `experiment.train_all` and `experiment.held_out`.
 
-    Args:
-        answers: to the test, of `experiment.run_arms`.
-        held_out: answers to held-out training questions by round, of `experiment.held_out`.
+    Intervals are over questions with all repetitions.
     """
-    right = answers.assign(right=answers["verdict"] == "correct").pivot_table(
-        index=["kind", "item", "seed"], columns="arm", values="right", aggfunc="mean"
-    )
+    right = _by_arm(answers.assign(right=answers["verdict"] == "correct"), "right")
     best = max(right.columns.intersection(STRATEGIES), key=lambda name: right[name].mean())
     compared = [
         ("siked-beats-combined", right["SIKeD"] - right["combined"], _MORE,
@@ -153,22 +143,22 @@ def strategy_collapse_claim(answers: pd.DataFrame) -> Claim:
     compared = answers[answers["arm"].isin(["SIKeD", "combined"])]
     common = compared.groupby(["arm", "seed"])["strategy"].agg(lambda names: names.mode().iloc[0])
     commonest = common.loc[pd.MultiIndex.from_frame(compared[["arm", "seed"]])].to_numpy()
-    kept = compared.assign(kept=compared["strategy"].to_numpy() == commonest).pivot_table(
-        index=["kind", "item", "seed"], columns="arm", values="kept", aggfunc="mean"
-    )
+    kept = _by_arm(compared.assign(kept=compared["strategy"].to_numpy() == commonest), "kept")
     says = "After SIKeD the strategy that a student likes best has a smaller share of its answers."
     paper = "The student moves away from one favourite strategy"
     gain = kept["combined"] - kept["SIKeD"]
-    return _claim(
-        "leaves-one-strategy", says, paper, gain, ["kind", "item"], "Which strategy a student chooses"
-    )
+    view = "Which strategy a student chooses"
+    return _claim("leaves-one-strategy", says, paper, gain, ["kind", "item"], view)
+
+
+def _by_arm(answers: pd.DataFrame, column: str) -> pd.DataFrame:
+    """A row for each question and seed, a column for each arm."""
+    return answers.pivot_table(column, ["kind", "item", "seed"], "arm")
 
 
 def _of_rounds(held_out: pd.DataFrame) -> list[Claim]:
     """The newest solutions against the first ones, and whether gains wane; on held-out training questions."""
-    right = held_out.pivot_table(
-        index=["id", "seed"], columns=["arm", "round"], values="right", aggfunc="mean"
-    )
+    right = held_out.pivot_table("right", ["id", "seed"], ["arm", "round"])
     siked = right["SIKeD"].ffill(axis=1)  # a student that has stopped stays what it is
     newest = siked.iloc[:, -1] - right["off-policy"].ffill(axis=1).iloc[:, -1]
     says = (

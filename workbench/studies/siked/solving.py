@@ -42,10 +42,7 @@ def solve(
     """Solutions by a student, verified; programs run in the sandbox.
 
     Args:
-        sampler: the student.
-        questions: to solve.
         source: the student's name in the record.
-        params: how solutions are drawn.
         strategy: its tag is written for the student; None lets it choose.
 
     Returns:
@@ -69,11 +66,9 @@ def solve(
 def verify(
     written: Sequence[tuple[Question, Strategy | Literal["none"], str]], source: str
 ) -> list[Rationale]:
-    """Solutions with their verdicts; programs run in the sandbox.
+    """Questions, strategies and solutions with their verdicts; programs run in the sandbox.
 
-    Args:
-        written: question, strategy and solution; of strategy "none" it is `unparsed`.
-        source: who wrote them.
+    A solution of strategy "none" is `unparsed`; `source` says who wrote them.
     """
     outcomes = iter(sandbox.run([text for _, strategy, text in written if strategy == "pot"]))
     solutions = []
@@ -116,9 +111,7 @@ def solve_in_chunks(
 
     Args:
         folder: of a file for each strategy and `PIECE` questions.
-        questions: to solve.
         write: asks for solutions; every piece has a seed of its own.
-        seed: of those.
     """
     solutions = []
     for strategy in STRATEGIES:

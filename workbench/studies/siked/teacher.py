@@ -66,10 +66,8 @@ def sampled_solutions(
 
     Args:
         spec: a sampler's name (`load.sampler`), which is loaded only if something is left to ask.
-        questions: to solve.
         folder: of what was written, see `solve_in_chunks`.
         samples: solutions of each question and strategy.
-        seed: of the draws.
         max_tokens: longest solution.
         device: of a transformers model.
 
