@@ -28,29 +28,21 @@ Status = Literal["waiting", "running", "done", "cached", "failed", "skipped", "i
 
 @dataclass
 class Job:
-    """One run to be made, and what became of it.
-
-    Attributes:
-        needs: Folders of the runs that must be finished before.
-        force: Compute again although it is finished.
-        error: One sentence, where it failed or was skipped.
-        label: What tells it from other runs of its notebook, in a sweep.
-        retries: How often it may go on after its kernel died.
-        redraw: Execute the notebook of a finished run again, for its pictures; what it kept stays.
-    """
+    """One run to be made, and what became of it."""
 
     plan: Plan
     folder: Path
-    needs: list[Path]
-    force: bool
+    needs: list[Path]  #: Folders of the runs that must be finished before
+    force: bool  #: Compute again although it is finished
     progress: Progress
     status: Status = "waiting"
-    error: str | None = None
+    error: str | None = None  #: One sentence, where it failed or was skipped
     failure: CellFailed | None = None
     seconds: float = 0.0
     started: float = field(default_factory=time.monotonic)
-    label: str = ""
-    retries: int = 0
+    label: str = ""  #: What tells it from other runs of its notebook, in a sweep
+    retries: int = 0  #: How often it may go on after its kernel died
+    #: Execute the notebook of a finished run again, for its pictures; what it kept stays.
     redraw: bool = False
 
     @property

@@ -35,20 +35,13 @@ class Progress:
 
 @dataclass(eq=False)
 class CellFailed(Exception):
-    """A cell raised an error.
+    """A cell raised an error."""
 
-    Attributes:
-        cell: Its number among the notebook's code cells, from 1.
-        heading: The heading that it stands under.
-        line: The line that failed, from 1; None where the traceback does not say.
-        error: Type and message.
-    """
-
-    cell: int
-    heading: str
+    cell: int  #: Its number among the notebook's code cells, from 1
+    heading: str  #: The heading that it stands under
     source: str
-    line: int | None
-    error: str
+    line: int | None  #: The line that failed, from 1; None where the traceback does not say
+    error: str  #: Type and message
 
     def __str__(self) -> str:
         return self.error

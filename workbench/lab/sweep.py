@@ -23,34 +23,22 @@ _RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
 
 @dataclass(frozen=True)
 class Sweep:
-    """The runs of a grid.
+    """The runs of a grid."""
 
-    Attributes:
-        varied: Names of the parameters that have several values.
-        points: One job a point, in the order of the grid, the last parameter fastest.
-        jobs: The points' jobs and those that they need, needs first.
-    """
-
-    varied: list[str]
-    points: list[execute.Job]
-    jobs: list[execute.Job]
+    varied: list[str]  #: Names of the parameters that have several values
+    points: list[execute.Job]  #: One job a point, in the order of the grid, the last parameter fastest
+    jobs: list[execute.Job]  #: The points' jobs and those that they need, needs first
 
 
 @dataclass(frozen=True)
 class Results:
-    """What the points ended with.
+    """What the points ended with."""
 
-    Attributes:
-        claims: Names of the claims made.
-        metrics: Names of the logged metrics whose last values differ among the points.
-        rows: For each point its values, its job, and its figures by claim and metric.
-        same: Logged metrics that end alike in all points.
-    """
-
-    claims: list[str]
-    metrics: list[str]
+    claims: list[str]  #: Names of the claims made
+    metrics: list[str]  #: Names of the logged metrics whose last values differ among the points
+    #: For each point its values, its job, and its figures by claim and metric.
     rows: list[tuple[dict[str, str], execute.Job, dict[str, str]]]
-    same: list[str]
+    same: list[str]  #: Logged metrics that end alike in all points
 
     @property
     def measures(self) -> list[str]:

@@ -36,20 +36,14 @@ FRACTION = re.compile(r"Fraction\((-?[0-9]+), (0*[1-9][0-9]*)\)|(-?[0-9]+)/(0*[1
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one program.
+    """What became of one program."""
 
-    Attributes:
-        status: one of STATUSES.
-        value: of `ans` where the status is "ok", else None: int, Fraction or Decimal (a float becomes the
-            Decimal of its shortest repr, so 0.1 + 0.2 is 0.30000000000000004), or text.
-        printed: standard output, at most MAX_PRINTED characters.
-        reason: one line on what went wrong; empty where nothing did.
-    """
-
-    status: str
+    status: str  #: one of STATUSES
+    #: of `ans` where the status is "ok", else None: int, Fraction or Decimal (a float becomes the Decimal of
+    #: its shortest repr, so 0.1 + 0.2 is 0.30000000000000004), or text.
     value: int | Fraction | Decimal | str | None = None
-    printed: str = ""
-    reason: str = ""
+    printed: str = ""  #: standard output, at most MAX_PRINTED characters
+    reason: str = ""  #: one line on what went wrong; empty where nothing did
 
 
 def read(shown: str, printed: str) -> Outcome:
