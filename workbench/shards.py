@@ -1,7 +1,6 @@
 """A folder of numbered shards that several processes fill, every shard whole or not there.
 
-`manifest.json` says what the shards depend on; `total.json` is there once a process has seen everything that
-was to be cut into shards.
+`manifest.json` says what the shards depend on; `total.json` is there once a process has seen every item.
 """
 
 import hashlib
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from workbench.errors import UserError
-from workbench.files import explain_write_error, write_json
+from workbench.files import write_json
 
 Part = tuple[int, int]
 """(i, n): the i-th of n processes, from 0, which takes every n-th shard."""
@@ -63,8 +62,7 @@ def assigned_shards(
             yield number, shard
     if not n_items:
         raise UserError(f"There is nothing to put into {folder}: the data is empty.")
-    with explain_write_error(folder / "total.json"):
-        write_json(folder / "total.json", {"items": n_items, "shards": number})
+    write_json(folder / "total.json", {"items": n_items, "shards": number})
 
 
 def n_shards(folder: Path) -> int:

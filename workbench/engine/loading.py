@@ -132,9 +132,7 @@ def _check_folder(folder: Path) -> None:
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
         raise UserError(f"{folder} holds no tokenizer (no tokenizer.json): save one beside the model.")
     if not any(folder.glob("*.safetensors")):
-        raise UserError(
-            f"{folder} holds no safetensors weights: convert them, pickled weights are not loaded."
-        )
+        raise UserError(f"{folder} holds no safetensors weights: convert them, pickles are not loaded.")
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: str | Path) -> None:

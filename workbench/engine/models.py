@@ -112,8 +112,7 @@ def config(
             num_layers=layers, num_heads=heads, attention_types=kinds[:layers], window_size=256, **common
         )
     return LlamaConfig(
-        intermediate_size=-(-8 * hidden // 96)
-        * 32,  # 8/3 of the width: three matrices cost as much as two of 4x
+        intermediate_size=-(-8 * hidden // 96) * 32,  # 8/3: three matrices cost as much as two of 4x
         num_hidden_layers=layers,
         num_attention_heads=heads,
         num_key_value_heads=heads,
@@ -139,9 +138,8 @@ def count_parameters(model: PreTrainedModel) -> Counts:
     if model.get_output_embeddings() is not None:
         embeddings.append(model.get_output_embeddings())
     total = sum(weight.numel() for weight in model.parameters())
-    embedding = sum(
-        weight.numel() for weight in {weight for part in embeddings for weight in part.parameters()}
-    )
+    weights = {weight for part in embeddings for weight in part.parameters()}
+    embedding = sum(weight.numel() for weight in weights)
     return Counts(total, embedding, total - embedding)
 
 

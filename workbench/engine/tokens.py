@@ -53,9 +53,7 @@ def chat_prompt(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str,
     """
     for token in tokenizer.all_special_tokens:
         if any(token in message["content"] for message in messages):
-            raise UserError(
-                f"A question spells out the model's own token {token!r}: take it out of the data."
-            )
+            raise UserError(f"A question spells out the model's token {token!r}: take it out of the data.")
     return Framed(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 

@@ -46,9 +46,7 @@ def cross_sketch(first: ArrayLike, second: ArrayLike) -> float:
     """
     a, b = unit_rows(first), unit_rows(second)
     if len(a) != len(b):
-        raise ValueError(
-            f"two sketches of the same items need equal numbers of rows, not {len(a)} and {len(b)}"
-        )
+        raise ValueError(f"two sketches of items need equal numbers of rows, not {len(a)} and {len(b)}")
     return float(len(a) ** 2 / np.sum((a.T @ b) ** 2))
 
 

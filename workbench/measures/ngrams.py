@@ -12,19 +12,12 @@ from workbench.measures.vocabulary import words
 
 @dataclass(frozen=True)
 class Words:
-    """All words of a list of texts, one after the other.
+    """All words of a list of texts, one after the other."""
 
-    Attributes:
-        word: number of each word, equal for equal words.
-        row: the text it stands in.
-        left: words from it to its text's end, itself included.
-        n_texts: how many texts there are.
-    """
-
-    word: np.ndarray
-    row: np.ndarray
-    left: np.ndarray
-    n_texts: int
+    word: np.ndarray  #: number of each word, equal for equal words
+    row: np.ndarray  #: the text it stands in
+    left: np.ndarray  #: words from it to its text's end, itself included
+    n_texts: int  #: how many texts there are
 
 
 @dataclass(frozen=True)

@@ -119,23 +119,19 @@ def verbatim(texts: Sequence[str], models: Sequence, prompts: Sequence, k: int =
     gram = prompt[numbered.row] * (numbered.word.max(initial=0) + 1) + numbered.word
     for length, at in _shared_runs(numbered, gram, model[numbered.row]):
         longest[prompt[numbered.row[at]]] = length
+    whole = [" ".join(words(text)) for text in texts]
+    same = _in_two(prompt * len(texts) + pd.factorize(np.array(whole, dtype=object))[0], model)
+    identical = same & np.array([text != "" for text in whole], dtype=bool)
     shared = _in_two(prompt[grams.row] * grams.n_grams + grams.gram, model[grams.row])
     held = pd.Series(shared, dtype=float).groupby(grams.row).mean()
     return pd.DataFrame(
         {
             "prompt": names,
-            "identical": _identical(texts, model, prompt, len(names)),
+            "identical": np.bincount(prompt[identical], minlength=len(names)) > 0,
             "longest": longest,
             "shared": held.groupby(prompt[held.index]).mean().reindex(range(len(names))).to_numpy(),
         }
     )
-
-
-def _identical(texts: Sequence[str], model: np.ndarray, prompt: np.ndarray, n_prompts: int) -> np.ndarray:
-    whole = pd.factorize(np.array([" ".join(words(text)) for text in texts], dtype=object))[0]
-    worded = np.array([bool(words(text)) for text in texts], dtype=bool)
-    both = worded & _in_two(prompt * len(texts) + whole, model)
-    return np.bincount(prompt[both], minlength=n_prompts) > 0
 
 
 def _shared_runs(texts: Words, key: np.ndarray, source: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:

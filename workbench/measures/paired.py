@@ -29,46 +29,28 @@ Tables = Mapping[str, pd.DataFrame]
 
 @dataclass(frozen=True)
 class Difference:
-    """What one measure does under one condition.
+    """What one measure does under one condition."""
 
-    Attributes:
-        measure: A column, or "column = value" for the share of one value.
-        condition: Values of the design's text columns, joined; "" where there is none.
-        first: Mean over the items, averaged over the runs of the first side.
-        second: Likewise of the second side.
-        over_items: second − first with items resampled, paired; runs are taken as they are.
-        over_runs: second − first with whole runs resampled, unpaired; None unless both sides have two.
-    """
-
-    measure: str
-    condition: str
-    first: float
-    second: float
-    over_items: Interval
+    measure: str  #: A column, or "column = value" for the share of one value
+    condition: str  #: Values of the design's text columns, joined; "" where there is none
+    first: float  #: Mean over the items, averaged over the runs of the first side
+    second: float  #: Likewise of the second side
+    over_items: Interval  #: second − first with items resampled, paired; runs are taken as they are
+    #: second − first with whole runs resampled, unpaired; None unless both sides have two.
     over_runs: Interval | None
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One table compared.
+    """One table compared."""
 
-    Attributes:
-        items: The columns that name an item.
-        n: How many items there are.
-        differences: One each measure and condition.
-        identical: Measures that agree in every item.
-        left_out: Conditions that not every run has.
-        labels: Text that is one value throughout each run, as "name: value → value".
-        numbered: Whether items are known by numbers alone.
-    """
-
-    items: list[str]
-    n: int
-    differences: list[Difference]
-    identical: list[str]
-    left_out: list[str]
-    labels: list[str]
-    numbered: bool
+    items: list[str]  #: The columns that name an item
+    n: int  #: How many items there are
+    differences: list[Difference]  #: One each measure and condition
+    identical: list[str]  #: Measures that agree in every item
+    left_out: list[str]  #: Conditions that not every run has
+    labels: list[str]  #: Text that is one value throughout each run, as "name: value → value"
+    numbered: bool  #: Whether items are known by numbers alone
 
 
 def item_columns(columns: Sequence[str]) -> list[str]:

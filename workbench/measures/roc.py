@@ -74,9 +74,8 @@ def resampled_aucs(ranks: np.ndarray, mask: np.ndarray, group: np.ndarray, weigh
         `[rows, draws]`.
     """
     count, inside = len(mask), int(mask.sum())
-    twice = (
-        np.rint(2 * count * ranks.astype(float)).astype(np.int64) + count + 1
-    )  # ranks 1, 1.5, 2, … doubled
+    # Ranks 1, 1.5, 2, … doubled.
+    twice = np.rint(2 * count * ranks.astype(float)).astype(np.int64) + count + 1
     below = np.empty((len(ranks), inside))
     above = np.empty((len(ranks), count - inside))
     for row, rank in enumerate(twice):

@@ -241,9 +241,7 @@ def _directions(vectors: ArrayLike, *labels: Sequence) -> tuple[np.ndarray, np.n
     """Unit rows, and which rows they are: those that are not zero."""
     table = np.asarray(vectors)
     if table.ndim != 2 or any(len(names) != len(table) for names in labels):
-        raise ValueError(
-            f"vectors of shape {table.shape} do not fit {[len(names) for names in labels]} labels"
-        )
+        raise ValueError(f"vectors of shape {table.shape} do not fit {list(map(len, labels))} labels")
     lengths = np.linalg.norm(table, axis=1)
     if not np.isfinite(lengths).all():
         raise ValueError(f"row {int(np.argmin(np.isfinite(lengths)))} of the vectors is not finite")

@@ -75,8 +75,7 @@ def bootstrap_ratios(
         seed: of the resampling; all measures share the items drawn.
 
     Returns:
-        Values and the bounds of their 95 % intervals, each of shape (measures,); NaN where no item says
-        anything.
+        Values and the bounds of their 95 % intervals, each (measures,); NaN where no item says anything.
     """
     over, under = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
     n = len(over)

@@ -21,17 +21,11 @@ _STEPS = 2**16  # of a distance in a draw: fine enough to weigh, coarse enough t
 
 @dataclass(frozen=True)
 class Clusters:
-    """A partition of n vectors into k clusters, none empty.
+    """A partition of n vectors into k clusters, none empty."""
 
-    Attributes:
-        centroids: shape (k, d), float32, unit rows.
-        labels: shape (n,), int64, the cluster of each vector.
-        similarity: shape (n,), float32, cosine of each vector to the centroid of its cluster.
-    """
-
-    centroids: np.ndarray
-    labels: np.ndarray
-    similarity: np.ndarray
+    centroids: np.ndarray  #: shape (k, d), float32, unit rows
+    labels: np.ndarray  #: shape (n,), int64, the cluster of each vector
+    similarity: np.ndarray  #: shape (n,), float32, cosine of each vector to the centroid of its cluster
 
     @property
     def sizes(self) -> np.ndarray:

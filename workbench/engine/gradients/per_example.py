@@ -21,21 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sketches:
-    """Sketched gradients of examples, in the order of the examples.
+    """Sketched gradients of examples, in the order of the examples."""
 
-    Attributes:
-        vectors: `[examples, d]` float32, unit length: their dot products estimate the gradients' cosines.
-        norms: length of each sketched gradient, `[examples]`.
-        losses: mean loss of each completion, nats per token, `[examples]`.
-        n_tokens: scored tokens, `[examples]`.
-        n_truncated: examples that lost their end.
-    """
-
+    #: `[examples, d]` float32, unit length: their dot products estimate the gradients' cosines.
     vectors: np.ndarray
-    norms: np.ndarray
-    losses: np.ndarray
-    n_tokens: np.ndarray
-    n_truncated: int
+    norms: np.ndarray  #: length of each sketched gradient, `[examples]`
+    losses: np.ndarray  #: mean loss of each completion, nats per token, `[examples]`
+    n_tokens: np.ndarray  #: scored tokens, `[examples]`
+    n_truncated: int  #: examples that lost their end
 
 
 def sketch(

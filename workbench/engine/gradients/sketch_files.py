@@ -1,7 +1,6 @@
 """Gradient sketches of a corpus of any size in shards, which several processes fill and a kill leaves whole.
 
-A folder of `shards` holds a safetensors file for every `SHARD` examples in their order, with the vectors as
-float16.
+A folder of `shards` holds a safetensors file for every `SHARD` examples in order, with vectors as float16.
 """
 
 from __future__ import annotations

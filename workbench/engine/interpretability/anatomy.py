@@ -22,19 +22,13 @@ _NORM = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
 
 @dataclass(frozen=True)
 class Anatomy:
-    """Where a model keeps its parts; the lists have one entry a layer.
-
-    Attributes:
-        out: the attention's output projection; reads the heads side by side.
-        down: the MLP's output projection; reads the neurons.
-        norm: the final norm; `unembedding` reads it.
-    """
+    """Where a model keeps its parts; the lists have one entry a layer."""
 
     blocks: list[nn.Module]
     attention: list[nn.Module]
-    out: list[nn.Module]
-    down: list[nn.Module]
-    norm: nn.Module
+    out: list[nn.Module]  #: the attention's output projection; reads the heads side by side
+    down: list[nn.Module]  #: the MLP's output projection; reads the neurons
+    norm: nn.Module  #: the final norm; `unembedding` reads it
     unembedding: nn.Module
     n_heads: int
     head_dim: int

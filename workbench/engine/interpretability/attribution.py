@@ -80,9 +80,7 @@ def direct_logit_attribution(
 
 
 def _frozen(norm: nn.Module, value: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
-    """`direction` behind a norm as a direction before it, with the norm's scale at `value` held; and the part
-    of the norm's bias.
-    """
+    """`direction` behind a norm as one before it, the norm's scale at `value` held; and the bias's part."""
     gain, bias, centres = read_norm(norm, value)
     centred = value - value.mean() if centres else value
     scaled, seen = (centred * gain).double(), (norm(value) - bias).double()

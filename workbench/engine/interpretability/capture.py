@@ -37,16 +37,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class HookPoint:
-    """Where a hook was called.
+    """Where a hook was called."""
 
-    Attributes:
-        name: such as `head.2`.
-        layer: the number in it.
-        positions: `[rows or 1, tokens]`, each token's number in its text, also when decoding with a cache.
-    """
-
-    name: str
-    layer: int
+    name: str  #: such as `head.2`
+    layer: int  #: the number in it
+    #: `[rows or 1, tokens]`, each token's number in its text, also when decoding with a cache.
     positions: Tensor
 
 

@@ -38,8 +38,7 @@ def patched(
         value: as `capture` gives it, of 1 row for all or of as many as will run. Tokens beyond its last
             position keep theirs.
         positions: of the tokens to patch (of a pattern: those that attend); None for all.
-        units: heads of `head.L` and `pattern.L`, neurons of `neuron.L`, dimensions of the others; None for
-            all.
+        units: heads of `head.L` and `pattern.L`, neurons of `neuron.L`, else dimensions; None for all.
 
     Raises:
         UserError: a name, position or unit that does not exist, or a value of another shape.
@@ -108,17 +107,14 @@ def logit_difference(token_a: int, token_b: int) -> Metric:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What patching does to a metric M, for every value that was patched.
+    """What patching does to a metric M, for every value that was patched."""
 
-    Attributes:
-        effect: (M_patched - M_corrupt) / (M_clean - M_corrupt): 1 where the patch brings the clean answer
-            back, 0 where it does nothing; NaN everywhere if clean and corrupt text give the same M, to
-            within 1e-4 of its size.
-        raw: M_patched; both arrays `[layers, positions]`, `[layers, units]` or `[layers, units, positions]`.
-            Residual streams have one layer more than the model: what the final norm reads.
-    """
-
+    #: (M_patched - M_corrupt) / (M_clean - M_corrupt): 1 where the patch brings the clean answer back, 0
+    #: where it does nothing; NaN everywhere if clean and corrupt text give the same M, to within 1e-4 of its
+    #: size.
     effect: np.ndarray
+    #: M_patched; both arrays `[layers, positions]`, `[layers, units]` or `[layers, units, positions]`.
+    #: Residual streams have one layer more than the model: what the final norm reads.
     raw: np.ndarray
     clean: float
     corrupt: float

@@ -21,19 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reference:
-    """What named values are in a set of texts, position by position.
+    """What named values are in a set of texts, position by position."""
 
-    Attributes:
-        means: by name, `[positions + 1, ...]`: the mean over the texts that reach a position. The last entry,
-            for all positions beyond, and those that fewer than `least` texts reach, are the mean over all
-            tokens but each text's first, which is often far from all others.
-        texts: by name, `[texts kept, positions, ...]`: the values themselves in a few texts.
-        lengths: tokens of the texts kept.
-    """
-
+    #: by name, `[positions + 1, ...]`: the mean over the texts that reach a position. The last entry, for all
+    #: positions beyond, and those that fewer than `least` texts reach, are the mean over all tokens but each
+    #: text's first, which is often far from all others.
     means: dict[str, Tensor]
-    texts: dict[str, Tensor]
-    lengths: list[int]
+    texts: dict[str, Tensor]  #: by name, `[texts kept, positions, ...]`: the values themselves in a few texts
+    lengths: list[int]  #: tokens of the texts kept
 
     def table(self, name: str, ablation: Literal["mean", "resample"], seed: int) -> Tensor:
         """The values `[positions + 1, ...]` that replace those of `name`, the last one for all beyond.
@@ -86,9 +81,7 @@ def reference(
     """
     matched = match_names(dict.fromkeys(names), anatomy(model).names())
     if any(name.startswith("pattern.") for name in matched):
-        raise UserError(
-            "A reference has no attention patterns: freeze a pattern with freeze_pattern instead."
-        )
+        raise UserError("A reference has no attention patterns: freeze a pattern with freeze_pattern.")
     drawn = np.random.default_rng(seed).permutation(len(rows))[:keep].tolist()
     longest = max(map(len, rows), default=0)
     sums: dict[str, Tensor] = {}

@@ -18,17 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Batch:
-    """Some rows of a corpus, padded on the right, where padding cannot reach what stands before it.
+    """Some rows of a corpus, padded on the right, where padding cannot reach what stands before it."""
 
-    Attributes:
-        index: number of each row in the corpus.
-        ids: tokens `[rows, tokens]`.
-        lengths: tokens of each row, `[rows]`.
-    """
-
-    index: list[int]
-    ids: Tensor
-    lengths: Tensor
+    index: list[int]  #: number of each row in the corpus
+    ids: Tensor  #: tokens `[rows, tokens]`
+    lengths: Tensor  #: tokens of each row, `[rows]`
 
     @property
     def mask(self) -> Tensor:

@@ -7,7 +7,7 @@ import copy
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from workbench.engine.sampling.sampler import Sampler
 from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.common import History, supports_position_ids, world_size
-from workbench.engine.training.loop import Log, Watch, arguments_of, fit
+from workbench.engine.training.loop import Log, Stop, Watch, arguments_of, fit
 from workbench.engine.training.lora import Lora
 from workbench.engine.training.packing import Order
 
@@ -36,7 +36,7 @@ class _Watch(Watch):
 
     title = "reinforce"
 
-    def __init__(self, log: Log | None, stop: Callable[[], bool] | None, every: int) -> None:
+    def __init__(self, log: Log | None, stop: Stop | None, every: int) -> None:
         super().__init__(log, stop)
         self.every, self.since = every, 0.0
 
@@ -81,7 +81,7 @@ def run(
     settings: dict[str, Any],
     every: int,
     log: Log | None,
-    stop: Callable[[], bool] | None,
+    stop: Stop | None,
     lora: Lora | None,
 ) -> History:
     """Train as `training.loop.fit` does; `every`: steps to a checkpoint."""

@@ -16,41 +16,28 @@ Reward = Callable[[list[Completion], list[Row]], Sequence[float]]
 
 @dataclass(frozen=True)
 class RLConfig:
-    """How completions are drawn, and how a step learns from them.
+    """How completions are drawn, and how a step learns from them."""
 
-    Attributes:
-        group_size: completions of each prompt, at least 2: each is judged against the others.
-        prompts_per_step: prompts drawn at a time, over all processes.
-        max_new_tokens: longest completion.
-        temperature: of the draws, and of the policy that is trained.
-        stop: strings before which a completion ends.
-        learning_rate: constant.
-        loss: how tokens are averaged and ratios clipped, by trl's names: `grpo` (1 / length of each
-            completion), `bnpo` and `dapo` (all tokens alike), `dr_grpo` (1 / max_new_tokens), `cispo`, ...
-        scale: what advantages are divided by: the standard deviation of the group, of the batch, or nothing.
-        clip_low: a ratio of probabilities below 1 - clip_low no longer counts.
-        clip_high: nor does one above 1 + clip_high; for `cispo` it is the largest ratio itself (5, say).
-        num_iterations: optimizer steps on the same completions.
-        importance_level: ratios of single tokens, or of whole completions (GSPO, Zheng et al. 2025, arXiv
-            2507.18071).
-        kl: weight of the divergence from the reference: the model as it was at the start.
-        reference_every: steps after which the reference becomes the model as it is (ProRL, Liu et al. 2025,
-            arXiv 2505.24864, section 3); None for never.
-    """
-
-    group_size: int = 8
-    prompts_per_step: int = 32
-    max_new_tokens: int = 64
-    temperature: float = 1.0
-    stop: tuple[str, ...] = ()
-    learning_rate: float = 2e-4
+    group_size: int = 8  #: completions of each prompt, at least 2: each is judged against the others
+    prompts_per_step: int = 32  #: prompts drawn at a time, over all processes
+    max_new_tokens: int = 64  #: longest completion
+    temperature: float = 1.0  #: of the draws, and of the policy that is trained
+    stop: tuple[str, ...] = ()  #: strings before which a completion ends
+    learning_rate: float = 2e-4  #: constant
+    #: how tokens are averaged and ratios clipped, by trl's names: `grpo` (1 / length of each completion),
+    #: `bnpo` and `dapo` (all tokens alike), `dr_grpo` (1 / max_new_tokens), `cispo`, ...
     loss: Loss = "grpo"
+    #: what advantages are divided by: the standard deviation of the group, of the batch, or nothing.
     scale: Scale = "group"
-    clip_low: float = 0.2
+    clip_low: float = 0.2  #: a ratio of probabilities below 1 - clip_low no longer counts
+    #: nor does one above 1 + clip_high; for `cispo` it is the largest ratio itself (5, say).
     clip_high: float = 0.2
-    num_iterations: int = 1
+    num_iterations: int = 1  #: optimizer steps on the same completions
+    #: ratios of single tokens, or of whole completions (GSPO, Zheng et al. 2025, arXiv 2507.18071).
     importance_level: Literal["token", "sequence"] = "token"
-    kl: float = 0.0
+    kl: float = 0.0  #: weight of the divergence from the reference: the model as it was at the start
+    #: steps after which the reference becomes the model as it is (ProRL, Liu et al. 2025, arXiv 2505.24864,
+    #: section 3); None for never.
     reference_every: int | None = None
 
     def saved(self) -> dict[str, Any]:

@@ -83,9 +83,7 @@ class ContinuousBatch:
         ]
 
     def _admit(self, free: Tensor, settings: tuple[float, ...]) -> None:
-        """Put waiting rows into free slots: their prompts are read once each and stand left of the common
-        column.
-        """
+        """Put waiting rows into free slots: each prompt is read once and stands left of the common column."""
         rows = [self.waiting.pop() for _ in range(min(len(free), len(self.waiting)))]
         slots = free[: len(rows)]
         prompts = sorted({row // self.n for row in rows})
@@ -213,9 +211,7 @@ def _invert(p: Tensor, uniforms: Tensor) -> Tensor:
 
 
 def uniforms(prompts: int, n: int, length: int, seed: int) -> Tensor:
-    """Random numbers in [0, 1) `[prompts * n + 1, length, 2]`: each row from its own stream (the last row is
-    zero).
-    """
+    """Random numbers in [0, 1) `[prompts * n + 1, length, 2]`: a stream for each row (the last is zero)."""
     result = np.zeros((prompts * n + 1, length, 2), dtype=np.float32)
     for row in range(prompts * n):
         stream = np.random.Philox(key=[seed % 2**64, row // n << 32 | row % n])

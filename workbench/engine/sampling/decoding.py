@@ -1,13 +1,11 @@
 """One decoding step over a preallocated key-value store, for any transformers model and, leaner, for Llama.
 
 The store is one tensor `[layers, 2, rows, heads, columns, head dim]`. All rows write the same column at the
-same step, so that a row which began later simply begins at a later column; columns before a row's first are
-masked.
+same step, so that a row which began later begins at a later column; those before it are masked.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from workbench.engine.training.common import supports_position_ids
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -25,21 +24,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Window:
-    """The columns a step reads, `first` up to and with `column`, which it writes.
-
-    Attributes:
-        hidden: bool `[rows, column - first + 1]`, true where a row has not yet begun; None if all rows see
-            all.
-    """
+    """The columns a step reads, `first` up to and with `column`, which it writes."""
 
     first: int
     column: int
+    #: bool `[rows, column - first + 1]`, true where a row has not yet begun; None if all have.
     hidden: Tensor | None
 
 
 def prefill(model: PreTrainedModel, ids: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Read prompts that are padded on the right: in a causal model the padding cannot reach the text before
-    it.
+    """Read prompts that are padded on the right, where padding cannot reach the text before it.
 
     Args:
         ids: `[rows, columns]`.
@@ -61,9 +55,8 @@ def prefill(model: PreTrainedModel, ids: Tensor, lengths: Tensor) -> tuple[Tenso
     if not layers or any(keys is None or keys.shape != layers[0][0].shape for keys, _ in layers):
         raise UserError(f"{type(model).__name__} does not keep plain keys and values: sample it with vLLM.")
     rows = torch.arange(len(ids), device=ids.device)
-    return logits[rows, torch.searchsorted(ends, lengths)], torch.stack(
-        [torch.stack(pair) for pair in layers]
-    )
+    store = torch.stack([torch.stack(pair) for pair in layers])
+    return logits[rows, torch.searchsorted(ends, lengths)], store
 
 
 class PlainStep:
@@ -71,7 +64,7 @@ class PlainStep:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
-        self.takes_positions = "position_ids" in inspect.signature(model.forward).parameters
+        self.takes_positions = supports_position_ids(model)
 
     def room(self, memory: Tensor, *shape: int) -> Tensor:
         """An empty store of this shape in the given memory."""
@@ -145,9 +138,7 @@ class LlamaStep:
 
     @staticmethod
     def fits(model: PreTrainedModel) -> bool:
-        """Whether the model is a small float32 Llama without biases, adapters, hooks or positions that depend
-        on length.
-        """
+        """Whether it is a small float32 Llama without biases, adapters, hooks or changing positions."""
         from transformers import LlamaForCausalLM
 
         config, modules = model.config, list(model.modules())

@@ -76,10 +76,7 @@ class _Server(Sampler):
         return answer
 
     def _rows(
-        self,
-        jobs: Sequence[Job],
-        ask: Callable[[list[Any], Settings], list[Completion]],
-        size: int = 1,
+        self, jobs: Sequence[Job], ask: Callable[[list[Any], Settings], list[Completion]], size: int = 1
     ) -> list[Completion]:
         """The completion of each job, many requests at once; jobs that share one have equal settings.
 

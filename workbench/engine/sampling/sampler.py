@@ -15,49 +15,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Completion:
-    """What a model wrote after a prompt.
+    """What a model wrote after a prompt."""
 
-    Attributes:
-        text: without special tokens, cut before the stop string that ended it.
-        tokens: every token drawn, with the one that ended the text.
-        logprobs: natural log-probability of each token under the model itself: temperature 1, nothing cut
-            off.
-        finish_reason: `stop` (end of text or a stop string) or `length`.
-    """
-
-    text: str
-    tokens: list[int]
+    text: str  #: without special tokens, cut before the stop string that ended it
+    tokens: list[int]  #: every token drawn, with the one that ended the text
+    #: natural log-probability of each token under the model itself: temperature 1, nothing cut off.
     logprobs: list[float]
-    finish_reason: Literal["stop", "length"]
+    finish_reason: Literal["stop", "length"]  #: `stop` (end of text or a stop string) or `length`
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingParams:
     """How completions are drawn, by vLLM's names.
 
-    Attributes:
-        max_tokens: longest completion.
-        n: completions of each prompt.
-        temperature: 0 takes the most likely token.
-        top_p: draw from the smallest set of tokens that holds this share of the probability.
-        min_p: leave out tokens less likely than this share of the most likely one.
-        stop: strings before which a completion ends.
-        seed: fixes every draw.
-        filter_first: apply top_p and min_p before the temperature, so that no heat lets in what is unlikely
-            at temperature 1. Elsewhere, as in transformers and vLLM, the temperature comes first; servers
-            know no other order.
-
     Raises:
         UserError: a value is out of range.
     """
 
-    max_tokens: int
-    n: int = 1
-    temperature: float = 1.0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    stop: Sequence[str] = ()
-    seed: int = 0
+    max_tokens: int  #: longest completion
+    n: int = 1  #: completions of each prompt
+    temperature: float = 1.0  #: 0 takes the most likely token
+    top_p: float = 1.0  #: draw from the smallest set of tokens that holds this share of the probability
+    min_p: float = 0.0  #: leave out tokens less likely than this share of the most likely one
+    stop: Sequence[str] = ()  #: strings before which a completion ends
+    seed: int = 0  #: fixes every draw
+    #: apply top_p and min_p before the temperature, so that no heat lets in what is unlikely at temperature
+    #: 1. In transformers and vLLM the temperature comes first; servers know only that.
     filter_first: bool = False
 
     def __post_init__(self) -> None:
@@ -80,18 +63,14 @@ class SamplingParams:
 
 
 class Sampler(Protocol):
-    """Anything that completes prompts.
+    """Anything that completes prompts."""
 
-    Attributes:
-        tokenizer: of the model; None where only the server cuts prompts into tokens.
-        context: tokens that a prompt and its completion may have together; None where nobody knows.
-        chat: whether the model converses: it is an instruct model, or a server's chat.
-        logprobs: whether it can score given completions: it then has `score`, as `TransformersSampler`.
-    """
-
+    #: of the model; None where only the server cuts prompts into tokens.
     tokenizer: PreTrainedTokenizerFast | None = None
+    #: tokens that a prompt and its completion may have together; None where nobody knows.
     context: int | None = None
-    chat: bool = False
+    chat: bool = False  #: whether the model converses: it is an instruct model, or a server's chat
+    #: whether it can score given completions: it then has `score`, as `TransformersSampler`.
     logprobs: bool = False
 
     def sample(self, prompts: Sequence[str], params: SamplingParams) -> list[list[Completion]]:

@@ -81,9 +81,7 @@ class TransformersSampler(Sampler):
         return Completion(text, tokens, logprobs, "stop" if ended else "length")
 
     def _may_end(self, stop: Sequence[str]) -> Tensor | None:
-        """Bool per token: whether it holds the last character of a stop string, so that the text need be
-        looked at.
-        """
+        """Bool per token: whether it may hold the last character of a stop string."""
         key = tuple(stop)
         if not key:
             return None
@@ -104,8 +102,7 @@ class TransformersSampler(Sampler):
         """Natural log-probability of whole completions, the candidates of each prompt, for forced choice.
 
         Returns:
-            For each prompt an array over its candidates: the sum of their tokens' log-probabilities at
-            temperature 1.
+            For each prompt an array over its candidates: sums of their tokens' values at temperature 1.
 
         Raises:
             UserError: a candidate is empty or does not fit into the context with its prompt.

@@ -36,18 +36,12 @@ _held: dict[Path, IO[str]] = {}  # closing any of these files would give up this
 
 
 class Server(NamedTuple):
-    """A server that answers.
-
-    Attributes:
-        model: the name under which it serves the model; it holds a digest of the files.
-        key: what it wants to be told, so that nobody else on this machine can use it.
-        pid: its process, which leads a group of its own.
-    """
+    """A server that answers."""
 
     url: str
-    model: str
-    key: str
-    pid: int
+    model: str  #: the name under which it serves the model; it holds a digest of the files
+    key: str  #: what it wants to be told, so that nobody else on this machine can use it
+    pid: int  #: its process, which leads a group of its own
 
 
 class VllmServerSampler(ServerSampler):

@@ -22,9 +22,7 @@ ROWS = "history.json"  # written last: a checkpoint without it is half written
 def load_if_finished(
     folder: Path, settings: dict[str, Any], model: PreTrainedModel
 ) -> list[dict[str, float]] | None:
-    """The history of a finished training, whose weights are loaded; None if there is none or it is half
-    done.
-    """
+    """The history of a finished training, whose weights are loaded; None if it is none, or half done."""
     if folder.exists() and not (folder / SETTINGS).exists() and any(folder.iterdir()):
         raise UserError(f"{folder} holds other files: choose an empty folder to train in.")
     if not (folder / SETTINGS).exists():

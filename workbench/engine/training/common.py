@@ -22,47 +22,31 @@ if TYPE_CHECKING:
 
 
 Precision = Literal["auto", "fp32", "bf16"]
-
-
 Schedule = Literal["cosine", "linear", "constant"]
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How long, on how much at a time, and how fast a model learns.
+    """How long, on how much at a time, and how fast a model learns."""
 
-    Attributes:
-        steps: optimizer steps; give one of steps, epochs and tokens.
-        epochs: passes over the examples.
-        tokens: tokens to read, rounded up to whole steps.
-        batch_size: rows of `context` tokens in a forward pass, over all processes.
-        context: tokens a row.
-        learning_rate: the highest.
-        schedule: how it falls after the warm-up: to zero along a cosine or a line, or not at all.
-        warmup: steps over which it rises to that.
-        gradient_accumulation: forward passes in a step: 8 of 1 row equal 1 of 8.
-        precision: `auto` autocasts to bf16 where the processor has it; weights stay in float32.
-        lora: trains an adapter instead of the weights, and merges it into them when it is finished; until
-            then the weights of the model stay as they were.
-        seed: order of shuffled rows, and of the adapter's first values.
-        evaluate_every: steps; None for a tenth of the training.
-        checkpoint_every: steps; None for a tenth of the training.
-    """
-
-    steps: int | None = None
-    epochs: float | None = None
-    tokens: int | None = None
-    batch_size: int = 16
-    context: int = 256
-    learning_rate: float = 2e-3
+    steps: int | None = None  #: optimizer steps; give one of steps, epochs and tokens
+    epochs: float | None = None  #: passes over the examples
+    tokens: int | None = None  #: tokens to read, rounded up to whole steps
+    batch_size: int = 16  #: rows of `context` tokens in a forward pass, over all processes
+    context: int = 256  #: tokens a row
+    learning_rate: float = 2e-3  #: the highest
+    #: how it falls after the warm-up: to zero along a cosine or a line, or not at all.
     schedule: Schedule = "cosine"
-    warmup: int = 20
-    gradient_accumulation: int = 1
+    warmup: int = 20  #: steps over which it rises to that
+    gradient_accumulation: int = 1  #: forward passes in a step: 8 of 1 row equal 1 of 8
+    #: `auto` autocasts to bf16 where the processor has it; weights stay in float32.
     precision: Precision = "auto"
+    #: trains an adapter instead of the weights, and merges it into them when it is finished; until then the
+    #: weights of the model stay as they were.
     lora: Lora | None = None
-    seed: int = 0
-    evaluate_every: int | None = None
-    checkpoint_every: int | None = None
+    seed: int = 0  #: order of shuffled rows, and of the adapter's first values
+    evaluate_every: int | None = None  #: steps; None for a tenth of the training
+    checkpoint_every: int | None = None  #: steps; None for a tenth of the training
 
     @property
     def rows_per_step(self) -> int:
@@ -92,17 +76,13 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class History:
-    """What a training logged.
+    """What a training logged."""
 
-    Attributes:
-        rows: dicts with step, tokens (all processes, padding too), loss (nats per learnt token since the row
-            before), learning_rate, tokens_per_second, and where it was measured held_out_nats and
-            held_out_bits_per_byte.
-        finished: false if `stop` ended it early; the same call goes on.
-    """
-
+    #: dicts with step, tokens (all processes, padding too), loss (nats per learnt token since the row
+    #: before), learning_rate, tokens_per_second, and where it was measured held_out_nats and
+    #: held_out_bits_per_byte.
     rows: list[dict[str, float]]
-    finished: bool
+    finished: bool  #: false if `stop` ended it early; the same call goes on
 
     def frame(self) -> pd.DataFrame:
         """The rows as a table."""

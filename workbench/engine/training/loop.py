@@ -1,5 +1,4 @@
-"""The training loop: transformers' `Trainer` without its overheads, and with checkpoints that are whole or
-not there.
+"""The training loop: transformers' `Trainer` without its overheads, its checkpoints whole or not there.
 
 Imported by `train.train` when it starts, because the `Trainer` alone takes seconds to import.
 """
@@ -41,6 +40,7 @@ from workbench.errors import UserError
 from workbench.files import write_json
 
 Log = Callable[[dict[str, float]], None]
+Stop = Callable[[], bool]
 # It warns of every model whose special tokens it takes from the tokenizer, which is meant.
 logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)
 
@@ -82,7 +82,7 @@ class Watch(TrainerCallback):
 
     title = "train"
 
-    def __init__(self, log: Log | None, stop: Callable[[], bool] | None) -> None:
+    def __init__(self, log: Log | None, stop: Stop | None) -> None:
         self.log, self.stop, self.stopping = log, stop, False
         self.trainer: Trainer | None = None
         self.bar: tqdm | None = None
@@ -106,14 +106,10 @@ class _Watch(Watch):
     """And held-out loss."""
 
     def __init__(
-        self,
-        log: Log | None,
-        stop: Callable[[], bool] | None,
-        held_out: Callable[[], dict[str, float]] | None,
-        config: TrainConfig,
+        self, log: Log | None, stop: Stop | None, measure: Callable[[], dict] | None, config: TrainConfig
     ) -> None:
         super().__init__(log, stop)
-        self.held_out, self.config = held_out, config
+        self.held_out, self.config = measure, config
         self.tokens_per_step = config.rows_per_step * config.context
         self.since = (0, 0.0)
 
@@ -161,7 +157,7 @@ def run(
     held_out: Sequence[Example],
     in_order: bool,
     log: Log | None,
-    stop: Callable[[], bool] | None,
+    stop: Stop | None,
 ) -> History:
     """Train as `fit` does; without `in_order` rows are shuffled."""
 
@@ -280,9 +276,7 @@ def arguments_of(
         **more,
     )
     if arguments.world_size != world_size():
-        raise UserError(
-            f"{world_size()} processes were started but {arguments.world_size} train: use torchrun."
-        )
+        raise UserError(f"{world_size()} processes started but {arguments.world_size} train: use torchrun.")
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
 

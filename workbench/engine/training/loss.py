@@ -22,17 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Loss:
-    """Loss on held-out texts.
+    """Loss on held-out texts."""
 
-    Attributes:
-        nats_per_token: mean over all scored tokens.
-        bits_per_byte: total loss in bits over the bytes of the scored text: comparable between tokenizers.
-        nats: total of each text, float64 `[texts]`.
-    """
-
-    nats_per_token: float
+    nats_per_token: float  #: mean over all scored tokens
+    #: total loss in bits over the bytes of the scored text: comparable between tokenizers.
     bits_per_byte: float
-    nats: np.ndarray
+    nats: np.ndarray  #: total of each text, float64 `[texts]`
     n_tokens: int
     n_bytes: int
 

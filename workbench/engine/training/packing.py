@@ -22,24 +22,16 @@ IGNORED = -100  # the target of a token that is not learnt
 
 @dataclass(frozen=True)
 class Blocks:
-    """Rows of tokens `[rows, context]`, int32.
+    """Rows of tokens `[rows, context]`, int32."""
 
-    Attributes:
-        ids: tokens.
-        targets: for each token the one that follows, or `IGNORED`.
-        positions: place of each token in its own document; a smaller one than its neighbour's starts a
-            document.
-    """
-
-    ids: np.ndarray
-    targets: np.ndarray
-    positions: np.ndarray
+    ids: np.ndarray  #: tokens
+    targets: np.ndarray  #: for each token the one that follows, or `IGNORED`
+    positions: np.ndarray  #: place of each token in its document; one below its neighbour's starts a document
 
     def digest(self) -> str:
         """Fingerprint of the content."""
-        return hashlib.sha256(
-            self.ids.tobytes() + self.targets.tobytes() + self.positions.tobytes()
-        ).hexdigest()
+        parts = (self.ids, self.targets, self.positions)
+        return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
 
 class Order(Dataset):

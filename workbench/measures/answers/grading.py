@@ -20,29 +20,22 @@ _ENDED = re.compile(r"</s>|<eos>|<\|(?:im_end|eot_id|end_of_text|endoftext)\|>")
 _NEXT_QUESTION = re.compile(r"\n[ \t]*(?:Question|Problem|Input|Q|#+ ?Instruction):")
 _MARKER = re.compile(r"(?i)####|\\(?:boxed|fbox)\b|\banswer\b[*_]*(?: is\b|\s*[:=])[*_: ]*")
 _SENTENCE_END = re.compile(r"[.!?][*_)\"]*\s+(?=[A-Z])|\n")
-_OPERATION = re.compile(
-    r"\s*(?:=|(?:[-−+*/×÷x^]|\\times|\\div)\s*[$(]*[0-9.\\]|[-+^]\s*[a-z]\b)"
-)  # goes on as an expression
-_ANOTHER = re.compile(
-    r"(?:\s?[A-Za-z%]+)?\s*(?:,|,?\s*\b(?:and|or)\b|&)\s*[-−$€£]*[0-9]"
-)  # "3 and 5", "May 5, 2021"
+# Goes on as an expression.
+_OPERATION = re.compile(r"\s*(?:=|(?:[-−+*/×÷x^]|\\times|\\div)\s*[$(]*[0-9.\\]|[-+^]\s*[a-z]\b)")
+# "3 and 5", "May 5, 2021"
+_ANOTHER = re.compile(r"(?:\s?[A-Za-z%]+)?\s*(?:,|,?\s*\b(?:and|or)\b|&)\s*[-−$€£]*[0-9]")
 _CHOICE = re.compile(r"\s*[\[($*]*([A-E])\b")
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a solution gives as its final answer.
+    """What a solution gives as its final answer."""
 
-    Attributes:
-        number: None where it is no number, or more than one.
-        text: as written, from the marker on.
-        source: where it was found: after a "marker" ("The answer is", "Final answer:", "####"), "boxed", the
-            "last number" of a text without a marker, a "program"'s value; or "nothing" was found.
-    """
-
-    number: Number | None
-    text: str = ""
+    number: Number | None  #: None where it is no number, or more than one
+    text: str = ""  #: as written, from the marker on
+    #: where it was found: after a "marker" ("The answer is", "Final answer:", "####"), "boxed", the "last
+    #: number" of a text without a marker, a "program"'s value; or "nothing" was found.
     source: Literal["marker", "boxed", "last number", "program", "nothing"] = "nothing"
 
 

@@ -39,16 +39,11 @@ _VULGAR = {ord(sign): f" {normalize('NFKC', sign).replace('⁄', '/')}" for sign
 
 @dataclass(frozen=True)
 class Number:
-    """A number of a text or a program.
+    """A number of a text or a program."""
 
-    Attributes:
-        value: as written, without its sign of percent or its word of magnitude.
-        scale: what these stand for: 1/100 for %, 10⁶ for "million"; 1 without.
-        exact: False for floats and for the long decimals that programs print, which carry float noise.
-    """
-
-    value: Fraction
-    scale: Fraction = Fraction(1)
+    value: Fraction  #: as written, without its sign of percent or its word of magnitude
+    scale: Fraction = Fraction(1)  #: what these stand for: 1/100 for %, 10⁶ for "million"; 1 without
+    #: False for floats and for the long decimals that programs print, which carry float noise.
     exact: bool = True
 
     def equals(self, other: "Number") -> bool:
