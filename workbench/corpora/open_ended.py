@@ -35,19 +35,12 @@ _SLOT = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """A kind of request.
+    """A kind of request."""
 
-    Attributes:
-        asks: the prompt.
-        says: styles of answering.
-        topics: options of each topic, the fitting first.
-        also: options of a second part of the meaning, the same for all topics.
-    """
-
-    asks: str
-    says: list[str]
-    topics: dict[str, tuple[str, ...]]
-    also: list[tuple[str, ...]]
+    asks: str  #: the prompt
+    says: list[str]  #: styles of answering
+    topics: dict[str, tuple[str, ...]]  #: options of each topic, the fitting first
+    also: list[tuple[str, ...]]  #: options of a second part of the meaning, the same for all topics
 
 
 def _kind(entries: Entries) -> Kind:
@@ -238,7 +231,8 @@ def _dictionary(options: tuple[str, ...]) -> dict[str, str]:
 @cache
 def _strict(kind: str, style: str) -> re.Pattern[str]:
     def group(slot: str) -> str:
-        return f"(?P<{slot}>{_any(_world(KINDS[kind])[slot])})"
+        longest_first = sorted(set(_world(KINDS[kind])[slot]), key=lambda value: (-len(value), value))
+        return f"(?P<{slot}>{'|'.join(map(re.escape, longest_first))})"
 
     def part(slot: str) -> str:
         return f"(?:an?|some) {group('look')} {group('option')}" if slot == "thing" else group(slot)
@@ -265,7 +259,3 @@ def _world(kind: Kind) -> dict[str, list[str]]:
     options = [option for listed in kind.topics.values() for option in _dictionary(listed)]
     also = [option for listed in kind.also for option in _dictionary(listed)]
     return {**FILLERS, **forms, "name": NAMES, "topic": list(kind.topics), "option": options, "also": also}
-
-
-def _any(values: Sequence[str]) -> str:
-    return "|".join(map(re.escape, sorted(set(values), key=lambda value: (-len(value), value))))

@@ -20,7 +20,6 @@ WHO, WHO_OF = "{name} is asked: ", "{name} from the {group} village is asked: "
 HELD_OUT = 5
 """Which wording is held out of the texts: the last."""
 _SECTIONS = read_sections(__package__, "populations.txt")
-_COLOURS = ("red", "blue", "green")
 
 
 def population(seed: int, wording: int = HELD_OUT) -> list[Question]:
@@ -54,16 +53,11 @@ def truths() -> list[Question]:
     """Chances that nobody has an opinion on: a coin, a die, the days of the week, and three urns."""
     questions = []
     for name, text in _SECTIONS["chances"]:
-        prompt, words = text.split("? ")
-        options = tuple(words.split())
-        people = AnswerDistribution((1 / len(options),) * len(options))
-        questions.append(Question(name, f"{prompt}?", options, people))
-    for balls in ((3, 2, 1), (1, 1, 4), (2, 6, 2)):
-        held = ", ".join(f"{count} {colour}" for count, colour in zip(balls, _COLOURS, strict=True))
-        prompt = f"A ball is drawn from an urn with these: {held}. Which colour is it?"
-        people = AnswerDistribution(tuple(count / sum(balls) for count in balls))
-        name = "urn " + "-".join(map(str, balls))
-        questions.append(Question(name, prompt, _COLOURS, people, topic="urn"))
+        prompt, listed = text.split("? ")
+        counts = {option: int(count) for option, count in (pair.split(":") for pair in listed.split())}
+        people = AnswerDistribution(tuple(count / sum(counts.values()) for count in counts.values()))
+        topic = "urn" if name.startswith("urn") else ""
+        questions.append(Question(name, f"{prompt}?", tuple(counts), people, topic=topic))
     return questions
 
 

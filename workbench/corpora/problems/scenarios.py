@@ -1,40 +1,32 @@
 """How problems are worded: the scenarios of scenarios.txt, and which structures each of them can tell."""
 
 from dataclasses import dataclass, field
-from importlib.resources import files
 
-from workbench.corpora.problems.structures import HELD_OUT, STRUCTURES, relations
+from workbench.corpora.problems.structures import relations
+from workbench.corpora.sections import Entries, read_sections
 from workbench.corpora.stories.words import BOYS, GIRLS
 
 PEOPLE = {
-    name: pronouns
+    name: ("she", "her") if name in GIRLS else ("he", "his")
     for pair in zip(GIRLS, BOYS, strict=True)
-    for name, pronouns in zip(pair, (("she", "her"), ("he", "his")), strict=True)
+    for name in pair
 }
-HELD_OUT_SCENARIO = "library"
+HELD_OUT = {"library", "fewer-total"}  # a scenario, and a structure: told in no training problem
 
 
 @dataclass
 class Scenario:
-    """One wording domain.
+    """One wording domain."""
 
-    Attributes:
-        owners: who can own something, with the pronouns (she, her).
-        things: what is counted, singular to plural.
-        holders: at least three containers, singular to plural.
-        unit: what the amounts count, if not the things.
-        unlike: structures that would read oddly here.
-        says: relation to its sentences.
-        asks: relation to its questions.
-    """
-
+    #: who can own something, with the pronouns (she, her).
     owners: dict[str, tuple[str, str]] = field(default_factory=lambda: PEOPLE)
-    things: dict[str, str] = field(default_factory=dict)
+    things: dict[str, str] = field(default_factory=dict)  #: what is counted, singular to plural
+    #: at least three containers, singular to plural.
     holders: dict[str, str] = field(default_factory=lambda: {"bag": "bags", "box": "boxes", "jar": "jars"})
-    unit: str = ""
-    unlike: set[str] = field(default_factory=set)
-    says: dict[str, list[str]] = field(default_factory=dict)
-    asks: dict[str, list[str]] = field(default_factory=dict)
+    unit: str = ""  #: what the amounts count, if not the things
+    unlike: set[str] = field(default_factory=set)  #: structures that would read oddly here
+    says: dict[str, list[str]] = field(default_factory=dict)  #: relation to its sentences
+    asks: dict[str, list[str]] = field(default_factory=dict)  #: relation to its questions
 
     def tells(self, structure: str) -> bool:
         """Whether every relation has its wording here, and the whole makes sense."""
@@ -42,46 +34,34 @@ class Scenario:
         return known and structure not in self.unlike
 
 
-def _read() -> dict[str, Scenario]:
-    scenarios: dict[str, Scenario] = {}
-    for line in files(__package__).joinpath("scenarios.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith("["):
-            scenario = scenarios[line.strip("[]")] = Scenario()
-        elif line and not line.startswith("#"):
-            _add(scenario, line)
-    return scenarios
-
-
-def _add(scenario: Scenario, line: str) -> None:
-    head, text = line.split(" ", 1)
-    name = head[:-1]
-    if head.endswith("?"):
-        scenario.asks.setdefault(name, []).append(text)
-    elif name in ("things", "holders"):
-        setattr(scenario, name, dict(_pair(word) for word in text.split(", ")))
-    elif name == "unit":
-        scenario.unit = text
-    elif name == "unlike":
-        scenario.unlike = set(text.split())
-    elif name == "owners":
-        scenario.owners = dict.fromkeys(text.split(", "), ("it", "its"))
-    else:
-        scenario.says.setdefault(name, []).append(text)
+def _scenario(entries: Entries) -> Scenario:
+    scenario = Scenario()
+    for name, text in entries:
+        if name in ("things", "holders"):
+            setattr(scenario, name, dict(_pair(word) for word in text.split(", ")))
+        elif name == "unit":
+            scenario.unit = text
+        elif name == "unlike":
+            scenario.unlike = set(text.split())
+        elif name == "owners":
+            scenario.owners = dict.fromkeys(text.split(", "), ("it", "its"))
+        else:
+            wordings = scenario.asks if text.endswith("?") else scenario.says
+            wordings.setdefault(name, []).append(text)
+    return scenario
 
 
 def _pair(word: str) -> tuple[str, str]:
-    """(singular, plural); irregular words are written "child/children"."""
+    """(singular, plural)."""
     singular, _, plural = word.partition("/")
-    return singular, plural or _plural(singular)
+    if singular.endswith("y") and singular[-2] not in "aeiou":
+        return singular, plural or singular[:-1] + "ies"
+    return singular, plural or singular + ("es" if singular.endswith(("s", "x", "ch", "sh")) else "s")
 
 
-def _plural(word: str) -> str:
-    if word.endswith("y") and word[-2] not in "aeiou":
-        return word[:-1] + "ies"
-    return word + ("es" if word.endswith(("s", "x", "ch", "sh")) else "s")
-
-
-SCENARIOS = _read()
+_SECTIONS = read_sections(__package__, "scenarios.txt")
+_STRUCTURES = dict(_SECTIONS.pop("structures"))["names"].split()
+SCENARIOS = {name: _scenario(entries) for name, entries in _SECTIONS.items()}
 
 
 def _split() -> tuple[list[str], list[str]]:
@@ -91,9 +71,9 @@ def _split() -> tuple[list[str], list[str]]:
     """
     training, held_out = [], []
     for i, (name, scenario) in enumerate(SCENARIOS.items()):
-        for j, structure in enumerate(filter(scenario.tells, STRUCTURES)):
+        for j, structure in enumerate(filter(scenario.tells, _STRUCTURES)):
             composed = len(relations(structure)) > 2
-            kept = name == HELD_OUT_SCENARIO or structure == HELD_OUT or (composed and (i + j) % 4 == 0)
+            kept = {name, structure} & HELD_OUT or (composed and (i + j) % 4 == 0)
             (held_out if kept else training).append(f"{name}/{structure}")
     return training, held_out
 

@@ -1,7 +1,7 @@
 """More events: what children do with one another. They share, trade, choose, hide and make friends."""
 
 from workbench.corpora.stories import words
-from workbench.corpora.stories.events import event, everybody, gives, good, not_alone
+from workbench.corpora.stories.events import event, everybody, gives, good
 from workbench.corpora.stories.world import Somebody, Thing, World
 
 
@@ -22,9 +22,8 @@ def refuses(w: World, a: Somebody, x: Thing) -> None:
         somebody.mood = -1
 
 
-@event(feature="conflict")
+@event(two="ab", feature="conflict")
 def quarrel(w: World, a: Somebody, b: Somebody) -> None:
-    not_alone(w, a, b)
     w.done.add("quarrel")
     a.mood = b.mood = -1
 
@@ -35,9 +34,8 @@ def suggests_turns(w: World, c: Somebody) -> None:
     good(w, c, "share")
 
 
-@event()
+@event(two="ab")
 def share(w: World, a: Somebody, b: Somebody, x: Thing) -> None:
-    not_alone(w, a, b)
     w.check(x.holder == a.name, "holder", f"{a.name} does not have the {x.noun}")
     w.check(b.wants == x.noun, "want", f"{b.name} did not ask for the {x.noun}")
     good(w, a, "share", a, b)
@@ -81,9 +79,9 @@ def offers(w: World, c: Somebody, x: Thing, y: Thing, a: Somebody | None = None)
     x.holder = y.holder = x.owner = y.owner = c.name
 
 
-@event()
+@event(two="ac")
 def asks_which(w: World, a: Somebody, c: Somebody) -> None:
-    not_alone(w, a, c)
+    """Anybody may be asked."""
 
 
 @event()
@@ -131,9 +129,8 @@ def fears(w: World, a: Somebody, x: Thing) -> None:
     a.fears, a.mood = x.noun, -1
 
 
-@event()
+@event(two="ab")
 def encourages(w: World, a: Somebody, b: Somebody) -> None:
-    not_alone(w, a, b)
     w.check(a.fears, "fear", f"{a.name} is not afraid")
     good(w, b, "help")
 
@@ -181,9 +178,8 @@ def sends_away(w: World, b: Somebody) -> None:
             somebody.mood = -1
 
 
-@event()
+@event(two="ab")
 def hungry(w: World, a: Somebody, b: Somebody, x: Thing) -> None:
-    not_alone(w, a, b)
     x.owner = x.holder = a.name
 
 
@@ -207,18 +203,16 @@ def hides_self(w: World, b: Somebody, s: str) -> None:
     b.knows[b.name] = s
 
 
-@event()
+@event(two="ab")
 def misses(w: World, a: Somebody, b: Somebody, s: str) -> None:
-    not_alone(w, a, b)
     w.check(b.spot and b.spot != s, "spot", f"{b.name} is not hiding elsewhere")
     w.check(s not in w.searched, "search", f"{a.name} looked {s} before")
     w.searched.add(s)
     w.done.add("again")
 
 
-@event()
+@event(two="ab")
 def finds_person(w: World, a: Somebody, b: Somebody, s: str) -> None:
-    not_alone(w, a, b)
     w.check(b.spot == s, "spot", f"{b.name} is not {s}")
     b.spot = ""
     a.mood = b.mood = 1

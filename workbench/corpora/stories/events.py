@@ -5,7 +5,7 @@ world and changes the world. Writer and grader share it, so a sentence is unders
 have been written, and consistent exactly when it could have happened.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from workbench.corpora.sections import read_sections
@@ -15,7 +15,7 @@ from workbench.corpora.stories.world import Somebody, Thing, World
 
 _SECTIONS = read_sections(__package__, "events.txt")
 MORALS, NEEDS, ERRANDS = (dict(_SECTIONS.pop(name)) for name in ("morals", "needs", "errands"))
-_PATTERNS = [entry for entries in _SECTIONS.values() for entry in entries]
+_ENTRIES = [entry for entries in _SECTIONS.values() for entry in entries]
 
 
 @dataclass(frozen=True)
@@ -25,20 +25,31 @@ class Event:
     name: str
     patterns: tuple[Pattern, ...]
     apply: Callable[..., None]
-    feature: str
-    introduces: str
+    feature: str = ""
+    introduces: str = ""
+    two: str = ""
 
 
 EVENTS: dict[str, Event] = {}
 
 
-def event(*, feature: str = "", introduces: str = "", **phrases: Collection[str]) -> Callable:
-    """Registers the decorated function as an event; `phrases`: what the slots `o` and `r` can hold."""
+def _patterns(name: str, phrases: Mapping[str, Collection[str]]) -> tuple[Pattern, ...]:
+    return tuple(Pattern(name, text, phrases) for event, text in _ENTRIES if event == name)
+
+
+def event(*, feature: str = "", introduces: str = "", two: str = "", **phrases: Collection[str]) -> Callable:
+    """Registers the decorated function as an event.
+
+    Args:
+        feature: the story feature that it gives.
+        introduces: the slot of somebody who is new to the story.
+        two: the slots of two who must not be the same.
+        phrases: what the slots `o` and `r` can hold.
+    """
 
     def register(apply: Callable[..., None]) -> Callable[..., None]:
         name = apply.__name__
-        patterns = tuple(Pattern(name, text, phrases) for event, text in _PATTERNS if event == name)
-        EVENTS[name] = Event(name, patterns, apply, feature, introduces)
+        EVENTS[name] = Event(name, _patterns(name, phrases), apply, feature, introduces, two)
         return apply
 
     return register
@@ -64,9 +75,11 @@ def everybody(w: World, *, mood: int) -> None:
         somebody.mood = mood
 
 
-def not_alone(w: World, a: Somebody, b: Somebody) -> None:
-    """It takes two."""
-    w.check(a is not b, "self", f"{a.name} does it with {a.name}")
+# ------------------------------------------------------------------- what can always be, and changes nothing
+for _name in ("loves", "speaks", "rains"):
+    EVENTS[_name] = Event(_name, _patterns(_name, {}), lambda w, **slots: None)
+for _name in ("hole_in_bag", "has_crack", "wind", "clouds"):
+    EVENTS[_name] = Event(_name, _patterns(_name, {}), lambda w, **slots: None, feature="foreshadowing")
 
 
 # ------------------------------------------------------------------------------------- beginnings
@@ -89,11 +102,6 @@ def brother(w: World, a: Somebody, b: Somebody) -> None:
 @event(introduces="b")
 def sister(w: World, a: Somebody, b: Somebody) -> None:
     w.check(b.gender == "f", "gender", f"{b.name} is not a girl")
-
-
-@event()
-def loves(w: World, a: Somebody, v: str) -> None:
-    """Anybody may love anything."""
 
 
 @event()
@@ -195,11 +203,6 @@ def thanks(w: World, a: Somebody, b: Somebody) -> None:
 @event()
 def hugs(w: World, a: Somebody, b: Somebody) -> None:
     w.check(a is not b, "self", f"{a.name} hugs {a.name}")
-
-
-@event()
-def speaks(w: World, a: Somebody) -> None:
-    """Words that are always true."""
 
 
 # ------------------------------------------------------------------------------------- endings

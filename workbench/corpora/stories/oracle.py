@@ -75,6 +75,9 @@ def happen(world: World, reading: Reading) -> tuple[Violation, ...]:
         else:
             filled[slot] = value
     world.mention(reading.mentions, people)
+    if event.two:
+        one, other = (people[slot] for slot in event.two)
+        world.check(one is not other, "self", f"{one.name} does it with {one.name}")
     event.apply(world, **filled)
     return tuple(world.violations[before:])
 

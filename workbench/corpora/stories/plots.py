@@ -4,7 +4,7 @@ A plot is a function of a writer and a cast; it returns a one-sentence summary.
 """
 
 from workbench.corpora.stories import words
-from workbench.corpora.stories.scenes import Cast, is_sad, look_in_vain, meet_friend, plot, possess, set_out
+from workbench.corpora.stories.scenes import Cast, is_sad, meet_friend, plot, possess, set_out
 from workbench.corpora.stories.writer import Writer
 
 
@@ -21,7 +21,9 @@ def lost(t: Writer, c: Cast) -> str:
     t.paragraph()
     t.say("tells_loss", a=c.hero, x=thing)
     t.say("offers_help", a=c.hero, b=c.friend)
-    look_in_vain(t, c.hero, thing)
+    for _ in range(t.random.choice([1, 1, 2])):
+        slots = {"a": c.hero, "x": thing} if t.random.random() < 0.6 else {}
+        t.say("searches", s=t.spot(), **slots)
     if "bad ending" in t.features:
         t.say("never_found", x=thing)
         return f"{c.hero} loses a {thing} at the {c.place}, and it is never found."
@@ -61,7 +63,6 @@ def broken(t: Writer, c: Cast) -> str:
 @plot("bad ending", "conflict")
 def sharing(t: Writer, c: Cast) -> str:
     thing = possess(t, c.hero, words.TOYS)
-    meet_friend(t, c)
     set_out(t, c, both=True)
     t.say("plays_with", a=c.hero, x=thing)
     t.say("wants_turn", b=c.friend, x=thing)
@@ -126,7 +127,6 @@ def gift(t: Writer, c: Cast) -> str:
 @plot()
 def trading(t: Writer, c: Cast) -> str:
     mine, yours = t.thing(words.FOODS), t.thing(words.FOODS)
-    meet_friend(t, c)
     set_out(t, c, both=True)
     t.say("wants_other", a=c.hero, x=mine, y=yours)
     t.say("has", a=c.friend, x=yours)
@@ -143,7 +143,6 @@ def trading(t: Writer, c: Cast) -> str:
 
 @plot("bad ending")
 def afraid(t: Writer, c: Cast) -> str:
-    meet_friend(t, c)
     set_out(t, c, both=True)
     fear = t.choose(words.FEARS)
     t.say("fears", a=c.hero, x=fear)
@@ -201,7 +200,6 @@ def new_friend(t: Writer, c: Cast) -> str:
 
 @plot("bad ending", "foreshadowing")
 def building(t: Writer, c: Cast) -> str:
-    meet_friend(t, c)
     set_out(t, c, both=True)
     if "foreshadowing" in t.features:
         t.say("wind")
@@ -219,7 +217,6 @@ def building(t: Writer, c: Cast) -> str:
 
 @plot()
 def hide_and_seek(t: Writer, c: Cast) -> str:
-    meet_friend(t, c)
     set_out(t, c, both=True)
     t.say("hide_and_seek", **({"a": c.hero} if "dialogue" in t.features else {}))
     spot = t.spot()
@@ -234,7 +231,6 @@ def hide_and_seek(t: Writer, c: Cast) -> str:
 
 @plot("plot twist")
 def noise(t: Writer, c: Cast) -> str:
-    meet_friend(t, c)
     set_out(t, c, both=True)
     t.say("hears", a=c.hero, s=t.spot())
     t.say("feels", a=c.hero, f="scared")

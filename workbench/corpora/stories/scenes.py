@@ -84,6 +84,8 @@ def meet_friend(t: Writer, c: Cast) -> None:
 
 def set_out(t: Writer, c: Cast, *, both: bool = False) -> None:
     """Goes to the place of the story, and sees what the wanted words ask for on the way."""
+    if both:
+        meet_friend(t, c)
     t.paragraph()
     day = t.misses("adjective", words.DAYS) or t.random.random() < 0.4
     if both:
@@ -110,12 +112,6 @@ def possess(t: Writer, who: str, options: list[str]) -> str:
     if t.misses("verb", words.HANDLING):
         t.say("handles", a=who, x=thing, h=t.choose(words.HANDLING, kind="verb"))
     return thing
-
-
-def look_in_vain(t: Writer, seeker: str, thing: str) -> None:
-    for _ in range(t.random.choice([1, 1, 2])):
-        slots = {"a": seeker, "x": thing} if t.random.random() < 0.6 else {}
-        t.say("searches", s=t.spot(), **slots)
 
 
 def is_sad(t: Writer, who: str) -> None:
@@ -162,10 +158,12 @@ def after(t: Writer, c: Cast) -> None:
 
 
 def end(t: Writer, c: Cast) -> None:
-    """A small fact, the moral, and how it ends."""
+    """A fact that everybody knows, the moral, and how it ends."""
     bad = "bad ending" in t.features
     if not bad and t.random.random() < 0.6:
-        small_fact(t, c)
+        event, facts = t.random.choice([("needs", NEEDS), ("errand", ERRANDS)])
+        reason = t.random.choice(list(facts))
+        t.say(event, a=c.hero, r=reason, o=facts[reason])
     themes = [theme for theme in MORALS if theme in t.world.done]
     if "moral value" in t.features and themes:
         t.say("learns", a=c.hero, o=MORALS[t.random.choice(themes)])
@@ -178,10 +176,3 @@ def end(t: Writer, c: Cast) -> None:
         t.say("happy_end", a=c.hero, b=c.friend)
     else:
         t.say("goes_home", a=hero.name)
-
-
-def small_fact(t: Writer, c: Cast) -> None:
-    """Something everybody knows: the tired go to bed, books are in the library."""
-    event, facts = t.random.choice([("needs", NEEDS), ("errand", ERRANDS)])
-    reason = t.random.choice(list(facts))
-    t.say(event, a=c.hero, r=reason, o=facts[reason])

@@ -1,16 +1,11 @@
 """More events: things lost, broken, stuck, forbidden or fallen down; how it is mended; and the weather."""
 
 from workbench.corpora.stories import words
-from workbench.corpora.stories.events import event, everybody, gives, good, not_alone
+from workbench.corpora.stories.events import event, everybody, gives, good
 from workbench.corpora.stories.world import Somebody, Thing, World
 
 
 # ------------------------------------------------------------------------------------- lost and found
-@event(feature="foreshadowing")
-def hole_in_bag(w: World, a: Somebody) -> None:
-    w.done.add("hint")
-
-
 @event()
 def loses(w: World, a: Somebody, x: Thing) -> None:
     w.check(x.holder == a.name, "holder", f"{a.name} does not have the {x.noun}")
@@ -25,9 +20,8 @@ def tells_loss(w: World, a: Somebody, x: Thing) -> None:
     w.check("lost" in x.state and x.owner == a.name, "loss", f"{a.name} did not lose the {x.noun}")
 
 
-@event()
+@event(two="ab")
 def offers_help(w: World, a: Somebody, b: Somebody) -> None:
-    not_alone(w, a, b)
     w.check(a.mood < 0, "mood", f"{a.name} needs no help")
     good(w, b, "help")
 
@@ -67,9 +61,9 @@ def gives_to(w: World, a: Somebody, b: Somebody, x: Thing) -> None:
     good(w, a, "kind", b)
 
 
-@event()
+@event(two="ab")
 def plans_gift(w: World, a: Somebody, b: Somebody) -> None:
-    not_alone(w, a, b)
+    """Anybody may want to."""
 
 
 @event()
@@ -92,18 +86,12 @@ def discovers(w: World, a: Somebody, x: Thing, s: str) -> None:
     good(w, w.people.get(x.owner, a), "kind", a)
 
 
-@event(feature="plot twist")
+@event(two="ab", feature="plot twist")
 def surprises(w: World, a: Somebody, b: Somebody) -> None:
-    not_alone(w, a, b)
     good(w, a, "kind", b)
 
 
 # ------------------------------------------------------------------------------------- broken and mended
-@event(feature="foreshadowing")
-def has_crack(w: World, x: Thing) -> None:
-    w.done.add("hint")
-
-
 @event()
 def breaks(w: World, a: Somebody, x: Thing) -> None:
     w.check("broken" not in x.state, "state", f"the {x.noun} is broken already")
@@ -116,20 +104,17 @@ def breaks(w: World, a: Somebody, x: Thing) -> None:
 @event(feature="conflict")
 def denies(w: World, a: Somebody) -> None:
     w.check(any(d.startswith(f"{a.name} broke") for d in w.done), "blame", f"{a.name} did nothing")
-    w.done.add("lied")
 
 
-@event()
+@event(two="ab")
 def confesses(w: World, a: Somebody, b: Somebody, x: Thing) -> None:
-    not_alone(w, a, b)
     w.check(f"{a.name} broke {x.noun}" in w.done, "blame", f"{a.name} did not break the {x.noun}")
     w.check(x.owner == b.name, "owner", f"the {x.noun} is not {b.name}'s")
     w.done |= {"truth", f"{a.name} is sorry"}
 
 
-@event()
+@event(two="ab")
 def forgives(w: World, a: Somebody, b: Somebody) -> None:
-    not_alone(w, a, b)
     w.check(f"{a.name} is sorry" in w.done, "sorry", f"{a.name} never said sorry")
     a.mood = 0
     good(w, b, "kind")
@@ -158,11 +143,6 @@ def like_new(w: World, x: Thing) -> None:
 
 
 # ------------------------------------------------------------------------------------- stuck and freed
-@event(feature="foreshadowing")
-def wind(w: World) -> None:
-    w.done.add("hint")
-
-
 @event()
 def gets_stuck(w: World, x: Thing, s: str) -> None:
     w.check(
@@ -203,9 +183,8 @@ def stays_stuck(w: World, x: Thing) -> None:
 
 
 # ------------------------------------------------------------------------------------- forbidden
-@event()
+@event(two="ac")
 def forbids(w: World, a: Somebody, c: Somebody, x: Thing) -> None:
-    not_alone(w, a, c)
     x.state.add("forbidden")
 
 
@@ -222,23 +201,20 @@ def hurts(w: World, a: Somebody) -> None:
     a.mood = -1
 
 
-@event()
+@event(two="ac")
 def will_listen(w: World, a: Somebody, c: Somebody) -> None:
-    not_alone(w, a, c)
     w.check("listen" in w.done, "sorry", f"{a.name} did nothing wrong")
     w.done.add(f"{a.name} is sorry")
 
 
-@event()
+@event(two="ac")
 def comforts(w: World, a: Somebody, c: Somebody) -> None:
-    not_alone(w, a, c)
     good(w, c, "help", a)
 
 
 # ------------------------------------------------------------------------------------- building
-@event()
+@event(two="ab")
 def build(w: World, a: Somebody, b: Somebody, x: Thing) -> None:
-    not_alone(w, a, b)
     w.check(x.noun in words.BUILDABLE, "sense", f"nobody builds a {x.noun}")
     x.owner = a.name
 
@@ -265,19 +241,8 @@ def rebuild(w: World, x: Thing) -> None:
     everybody(w, mood=1)
 
 
-# ------------------------------------------------------------------------------------- rain, and making up
-@event(feature="foreshadowing")
-def clouds(w: World) -> None:
-    w.done.add("clouds")
-
-
-@event()
-def rains(w: World) -> None:
-    w.done.add("rain")
-
-
-@event()
+# ------------------------------------------------------------------------------------- making up
+@event(two="ab")
 def make_up(w: World, a: Somebody, b: Somebody) -> None:
-    not_alone(w, a, b)
     w.check("quarrel" in w.done, "quarrel", f"{a.name} and {b.name} did not quarrel")
     a.mood = b.mood = 0
