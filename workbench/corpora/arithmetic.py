@@ -95,9 +95,6 @@ def draw(
     """n exercises of every cell, in random order; few come twice before their cell is used up (see `counts`).
 
     Args:
-        cells: operations and digits.
-        n: exercises of each.
-        seed: the draw.
         split: no operands of one split come in the other.
         kind: of the operands. "decimal": so many digits around the point, one or two behind it. "fraction":
             so many digits above, 2 to 9 below. "percent": the first operand of a product is a percentage.

@@ -77,10 +77,6 @@ def draw(words: Words, rows: int, n: int, rng: np.random.Generator, broken: int 
     """Random strings of n clauses.
 
     Args:
-        words: of the tokenizer.
-        rows: strings.
-        n: clauses of each.
-        rng: source of everything random.
         broken: the clause at this position refers to a name of which nothing is said: what follows it in the
             chain cannot be known, and `values` is what counting the nots would still give.
     """

@@ -115,10 +115,8 @@ def raw_document(chain: Chain, useful: float, noise: float, rng: np.random.Gener
     """A document as it comes, unfiltered: half answer at once, the others after a thought.
 
     Args:
-        chain: what it is about.
         useful: share of the thoughts that hold the values; the others are idle.
         noise: share of those values that are replaced by random ones, the last step being the answer.
-        rng: source of everything random.
     """
     if rng.random() < 0.5:
         return chain.question + chain.answer

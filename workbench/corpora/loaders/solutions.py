@@ -58,10 +58,6 @@ def load_rationales(paths: Sequence[str | Path], problems: Sequence[FileProblem]
 
     Of a program the value that the file says it gave is judged; nothing is run here.
 
-    Args:
-        paths: files or folders.
-        problems: what is to be solved.
-
     Raises:
         UserError: no such file, a row of another kind (named), an empty solution, or no row that belongs to
             one of the problems.

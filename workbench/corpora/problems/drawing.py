@@ -47,8 +47,6 @@ def draw(
     template has others.
 
     Args:
-        n: how many.
-        seed: the draw.
         templates: drawn from uniformly, or with these weights (default: all training templates).
         n_words: how many different names the texts use, and how many things each scenario (default: all).
         largest: bound of every number, in the text or between.
