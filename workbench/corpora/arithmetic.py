@@ -43,21 +43,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise.
+    """One exercise."""
 
-    Attributes:
-        cell: what it was drawn for.
-        operands: exact.
-        question: a bare expression with "= ?", or a sentence.
-        solution: equations, then "The answer is N.".
-        answer: exact.
-    """
-
-    cell: Cell
-    operands: tuple[Fraction, ...]
-    question: str
-    solution: str
-    answer: Fraction
+    cell: Cell  #: what it was drawn for
+    operands: tuple[Fraction, ...]  #: exact
+    question: str  #: a bare expression with "= ?", or a sentence
+    solution: str  #: equations, then "The answer is N."
+    answer: Fraction  #: exact
 
 
 @dataclass(frozen=True)

@@ -18,25 +18,15 @@ FRESH = 1_000_000  # stories from this number on: the corpus of 01_stories never
 
 @dataclass(frozen=True)
 class LabelledTokens:
-    """Texts in a model's tokens, and the labels of every token.
+    """Texts in a model's tokens, and the labels of every token."""
 
-    Attributes:
-        texts: as far as they fit into the context.
-        rows: tokens of each text, its beginning-of-text token (where there is one) first.
-        pieces: the characters of every token behind that one.
-        labels: bool `[tokens, labels]` for the same tokens.
-        names: of the labels.
-        first: 1 if rows start with a beginning-of-text token, else 0.
-        cut: how many texts were longer than the context.
-    """
-
-    texts: list[str]
-    rows: list[list[int]]
-    pieces: list[list[str]]
-    labels: list[np.ndarray]
-    names: list[str]
-    first: int
-    cut: int
+    texts: list[str]  #: as far as they fit into the context
+    rows: list[list[int]]  #: tokens of each text, its beginning-of-text token (where there is one) first
+    pieces: list[list[str]]  #: the characters of every token behind that one
+    labels: list[np.ndarray]  #: bool `[tokens, labels]` for the same tokens
+    names: list[str]  #: of the labels
+    first: int  #: 1 if rows start with a beginning-of-text token, else 0
+    cut: int  #: how many texts were longer than the context
 
     def __len__(self) -> int:
         return len(self.rows)

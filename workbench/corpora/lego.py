@@ -36,19 +36,12 @@ class Words:
 
 @dataclass(frozen=True)
 class Chains:
-    """Strings of clauses and their truth.
+    """Strings of clauses and their truth."""
 
-    Attributes:
-        ids: tokens `[rows, tokens]`: the beginning, then all clauses twice.
-        answer_positions: where the answer for each clause of the second copy is read, `[clauses]`.
-        positions: the chain position of each of those clauses, from 0, `[rows, clauses]`.
-        values: what is true of it, an index into `VALUES`, `[rows, clauses]`.
-    """
-
-    ids: np.ndarray
-    answer_positions: np.ndarray
-    positions: np.ndarray
-    values: np.ndarray
+    ids: np.ndarray  #: tokens `[rows, tokens]`: the beginning, then all clauses twice
+    answer_positions: np.ndarray  #: where the answer for each clause of the second copy is read, `[clauses]`
+    positions: np.ndarray  #: the chain position of each of those clauses, from 0, `[rows, clauses]`
+    values: np.ndarray  #: what is true of it, an index into `VALUES`, `[rows, clauses]`
 
 
 def words(tokenizer: "PreTrainedTokenizerFast", n: int) -> Words:

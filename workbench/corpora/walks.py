@@ -27,15 +27,10 @@ BEGINNING = 3  # steps of a beginning
 
 @dataclass(frozen=True)
 class Town:
-    """Where each way leads, and which beginnings are kept for the test.
+    """Where each way leads, and which beginnings are kept for the test."""
 
-    Attributes:
-        leads: `[ways, places]`, the place that a way leads to.
-        held_out: bool `[places, ways, ways, ways]`: no walk that is learnt begins with these steps.
-    """
-
-    leads: np.ndarray
-    held_out: np.ndarray
+    leads: np.ndarray  #: `[ways, places]`, the place that a way leads to
+    held_out: np.ndarray  #: bool `[places, ways, ways, ways]`: no walk that is learnt begins with these steps
 
 
 @dataclass(frozen=True)

@@ -35,25 +35,16 @@ _UNKNOWN = AnswerDistribution(())
 
 @dataclass(frozen=True)
 class Question:
-    """A question with options and what people answered.
+    """A question with options and what people answered."""
 
-    Attributes:
-        id: different for every question.
-        prompt: what people were asked.
-        options: at least two, all different.
-        people: everybody's answers.
-        groups: answers of each group that the file distinguishes.
-        ordinal: positions of the options on a scale, where they have an order.
-        topic: of several questions, where the file names it: a conversation, an ambiguity.
-    """
-
-    id: str
-    prompt: str
-    options: tuple[str, ...]
-    people: AnswerDistribution
+    id: str  #: different for every question
+    prompt: str  #: what people were asked
+    options: tuple[str, ...]  #: at least two, all different
+    people: AnswerDistribution  #: everybody's answers
+    #: answers of each group that the file distinguishes.
     groups: Mapping[str, AnswerDistribution] = field(default_factory=dict)
-    ordinal: tuple[float, ...] | None = None
-    topic: str = ""
+    ordinal: tuple[float, ...] | None = None  #: positions of the options on a scale, where they have an order
+    topic: str = ""  #: of several questions, where the file names it: a conversation, an ambiguity
 
 
 @dataclass(frozen=True)

@@ -27,19 +27,12 @@ _SHORT = re.compile(r"[-+$\d.,/%]+|\(?[A-E]\)?")  # an answer without any workin
 
 @dataclass(frozen=True)
 class FileProblem:
-    """One problem of a file.
+    """One problem of a file."""
 
-    Attributes:
-        id: the row's own, else the file's name and the row's number.
-        question: the text, with the options of a multiple choice.
-        rationale: the working without the final answer; an equation where the file has no more; or "".
-        gold: the final answer as the file writes it (51.0 becomes "51"), or "" where it names none.
-    """
-
-    id: str
-    question: str
-    rationale: str
-    gold: str
+    id: str  #: the row's own, else the file's name and the row's number
+    question: str  #: the text, with the options of a multiple choice
+    rationale: str  #: the working without the final answer; an equation where the file has no more; or ""
+    gold: str  #: the final answer as the file writes it (51.0 becomes "51"), or "" where it names none
 
     @property
     def completion(self) -> str:

@@ -24,25 +24,16 @@ STRATEGIES: tuple[Strategy, ...] = ("cot", "l2m", "pot")
 
 @dataclass(frozen=True)
 class Rationale:
-    """One solution of one problem.
+    """One solution of one problem."""
 
-    Attributes:
-        id: of the problem.
-        question: its text.
-        strategy: how it is solved; of a student that named none of the three "none".
-        text: the solution; of "pot" a program that leaves its result in `ans`.
-        gold: the right answer.
-        source: who wrote it: a file's name, or a model and round.
-        verdict: correct, wrong, unparsed or unscorable.
-    """
-
-    id: str
-    question: str
+    id: str  #: of the problem
+    question: str  #: its text
+    #: how it is solved; of a student that named none of the three "none".
     strategy: Strategy | Literal["none"]
-    text: str
-    gold: str
-    source: str
-    verdict: str
+    text: str  #: the solution; of "pot" a program that leaves its result in `ans`
+    gold: str  #: the right answer
+    source: str  #: who wrote it: a file's name, or a model and round
+    verdict: str  #: correct, wrong, unparsed or unscorable
 
 
 @dataclass(frozen=True)

@@ -36,27 +36,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Problem:
-    """A question, its answer and the operations that lead there.
+    """A question, its answer and the operations that lead there."""
 
-    Attributes:
-        id: the template and a digest of the question: equal if and only if the questions are equal.
-        question: the text, one to five sentences and the question.
-        answer: the result of the last step.
-        template: "scenario/structure".
-        steps: one to four.
-        n_distractors: sentences with a number that is not needed.
-        frame: the question with holes for its numbers, `{0}`, `{1}`, the unneeded ones last.
-        largest: no number of the text and no result is larger.
-    """
-
-    id: str
-    question: str
-    answer: Fraction
-    template: str
-    steps: tuple[Step, ...]
-    n_distractors: int
+    id: str  #: the template and a digest of the question: equal if and only if the questions are equal
+    question: str  #: the text, one to five sentences and the question
+    answer: Fraction  #: the result of the last step
+    template: str  #: "scenario/structure"
+    steps: tuple[Step, ...]  #: one to four
+    n_distractors: int  #: sentences with a number that is not needed
+    #: the question with holes for its numbers, `{0}`, `{1}`, the unneeded ones last.
     frame: str = field(repr=False)
-    largest: int = field(repr=False)
+    largest: int = field(repr=False)  #: no number of the text and no result is larger
 
     def rationale(self, strategy: Strategy = "cot") -> str:
         """The worked solution.

@@ -23,22 +23,14 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Story:
-    """A story and its truth.
+    """A story and its truth."""
 
-    Attributes:
-        text: paragraphs separated by blank lines.
-        plot: one of `scenes.PLOTS`.
-        words: the noun, verb and adjective asked for (empty: none were).
-        features: the story features asked for; all are there.
-        summary: one sentence.
-        sentences: in order, with its event, who and what takes part, and the world after it.
-    """
-
-    text: str
-    plot: str
-    words: Mapping[str, str]
-    features: tuple[str, ...]
-    summary: str
+    text: str  #: paragraphs separated by blank lines
+    plot: str  #: one of `scenes.PLOTS`
+    words: Mapping[str, str]  #: the noun, verb and adjective asked for (empty: none were)
+    features: tuple[str, ...]  #: the story features asked for; all are there
+    summary: str  #: one sentence
+    #: in order, with its event, who and what takes part, and the world after it.
     sentences: tuple[Sentence, ...]
 
 
