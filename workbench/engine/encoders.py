@@ -135,7 +135,7 @@ def _hidden_means(texts: list[str], model: str, device: str) -> np.ndarray:
     rows = np.zeros((len(texts), network.config.get_text_config().hidden_size))
     kept = [number for number, marks in enumerate(special) if not all(marks)]
     for part in batches([len(tokens[number]) for number in kept], _TOKENS):
-        batch = [kept[place] for place in part]
+        batch = [kept[index] for index in part]
         ids = padded([tokens[i] for i in batch]).to(network.device)
         mask = padded([[1] * len(tokens[i]) for i in batch]).to(network.device)
         counted = 1 - padded([special[i] for i in batch], 1).to(network.device).unsqueeze(-1)

@@ -55,10 +55,10 @@ def describe(model: PreTrainedModel) -> dict[str, Any]:
 
 def latest_checkpoint(folder: Path) -> tuple[str | None, list[dict[str, float]]]:
     """The newest whole checkpoint in a folder and the history up to it."""
-    whole = [place for place in folder.glob("checkpoint-*") if (place / ROWS).exists()]
+    whole = [checkpoint for checkpoint in folder.glob("checkpoint-*") if (checkpoint / ROWS).exists()]
     if not whole:
         return None, []
-    last = max(whole, key=lambda place: int(place.name.rpartition("-")[2]))
+    last = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]))
     return str(last), json.loads((last / ROWS).read_text())
 
 
@@ -86,7 +86,7 @@ class WholeCheckpoints:
     def floating_point_ops(self, inputs: dict[str, torch.Tensor]) -> int:
         return 0  # the Trainer would count the model's parameters at every step
 
-    def keep(self, place: Path) -> None:
+    def keep(self, checkpoint: Path) -> None:
         """Write what else a checkpoint has to hold."""
 
     def _load_from_checkpoint(
@@ -101,20 +101,20 @@ class WholeCheckpoints:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: None) -> None:
-        place = self.folder / f"checkpoint-{self.state.global_step}"
+        checkpoint = self.folder / f"checkpoint-{self.state.global_step}"
         try:
             with without_bars():
                 super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
             if self.is_world_process_zero():
-                self.keep(place)
-                sync(place)
-                write_json(place / ROWS, self.rows)
+                self.keep(checkpoint)
+                sync(checkpoint)
+                write_json(checkpoint / ROWS, self.rows)
                 for other in self.folder.glob("checkpoint-*"):
-                    if other != place:
+                    if other != checkpoint:
                         shutil.rmtree(other)
         except Exception as error:  # safetensors, torch and the system have a class each for a full disk
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(checkpoint, ignore_errors=True)
             raise UserError(
                 f"Checkpoint {self.state.global_step} could not be written to {self.folder} ({error}): "
                 "make room and run again, it goes on from the checkpoint before."

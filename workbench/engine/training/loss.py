@@ -62,7 +62,7 @@ def loss(
     nats = np.zeros(len(rows))
     with evaluating(model):
         for part, values in token_logprobs(model, [rows[index] for index in kept], batch_size):
-            nats[[kept[place] for place in part]] = [-row.sum() for row in values]
+            nats[[kept[index] for index in part]] = [-row.sum() for row in values]
     n_tokens = sum(len(rows[index][1]) for index in kept)
     n_bytes = sum(_bytes(tokenizer, *rows[index]) for index in kept)
     total = float(nats.sum())

@@ -47,8 +47,8 @@ class Order(Dataset):
     def __len__(self) -> int:
         return len(self.order)
 
-    def __getitem__(self, place: int) -> int:
-        return self.order[place]
+    def __getitem__(self, index: int) -> int:
+        return self.order[index]
 
 
 def pack(
