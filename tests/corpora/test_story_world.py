@@ -10,6 +10,7 @@ from workbench.corpora.stories import (
     PLOTS,
     WORDS,
     draw_condition,
+    events,
     grade,
     make_probes,
     words,
@@ -19,6 +20,10 @@ from workbench.corpora.stories import (
 from workbench.errors import UserError
 
 STORIES = list(write_stories(1500, seed=0))
+
+
+def test_every_sentence_of_the_text_file_belongs_to_an_event_and_every_event_has_one():
+    assert {name for name, _ in events._ENTRIES} == set(events.EVENTS)
 
 
 def test_every_story_is_perfect_for_the_grader():
