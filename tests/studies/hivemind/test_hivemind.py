@@ -411,12 +411,14 @@ def test_annotations_of_a_file_are_checked(tmp_path):
         evaluators.annotations(str(path), 0)
 
 
-def test_controls_tell_the_scorer_that_fails_where_people_disagree():
+def test_controls_tell_the_scorer_that_fails_where_people_disagree(monkeypatch):
+    monkeypatch.setattr("workbench.measures.calibration.ALIKE", ())
+    monkeypatch.setattr("workbench.measures.calibration.DISPUTED", (0.16, 0.1))
     frame = evaluators.simulated(0)
     scores = frame.groupby("item").first()
     rows = []
     for name in (evaluators.EVEN, evaluators.UNEVEN):
-        found = calibration(frame, scores[name], alike=(), disputed=(0.16, 0.1)).assign(scorer=name)
+        found = calibration(frame, scores[name]).assign(scorer=name)
         whole, most = found.iloc[0], found.iloc[1]
         assert most["value"] < whole["value"] - 0.1  # both fall
         assert (most["extra"] < -0.1) == (name == evaluators.UNEVEN)
