@@ -400,7 +400,7 @@ def test_answers_that_a_full_disk_cut_short_are_asked_for_again_and_no_others(di
     first, second = dict(list(rows.items())[:9]), dict(list(rows.items())[9:])
     ResponseCache().keep(first)
     disk.fill()
-    with pytest.raises(UserError, match="make room"):
+    with pytest.raises(UserError, match="free some space"):
         ResponseCache().keep(second)
     disk.free()
     again = ResponseCache()
