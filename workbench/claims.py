@@ -29,29 +29,17 @@ class Estimate(Protocol):
 
 @dataclass(frozen=True)
 class Claim:
-    """One published claim beside our own figure.
+    """One published claim beside our own figure."""
 
-    Attributes:
-        name: Short name, such as "grammar-before-consistency".
-        says: The claim in one plain sentence.
-        paper: What the paper reports.
-        effect: Our figure, oriented so that positive means "as the paper says"; in `unit`.
-        low: Lower end of its 95 % interval.
-        high: Upper end of its 95 % interval.
-        n: Number of independent items or seeds behind it.
-        unit: Unit of the effect.
-        view: Title of the figure that shows it.
-    """
-
-    name: str
-    says: str
-    paper: str
-    effect: float
-    low: float
-    high: float
-    n: int
-    unit: str = ""
-    view: str | None = None
+    name: str  #: Short name, such as "grammar-before-consistency"
+    says: str  #: The claim in one plain sentence
+    paper: str  #: What the paper reports
+    effect: float  #: Our figure, oriented so that positive means "as the paper says"; in `unit`
+    low: float  #: Lower end of its 95 % interval
+    high: float  #: Upper end of its 95 % interval
+    n: int  #: Number of independent items or seeds behind it
+    unit: str = ""  #: Unit of the effect
+    view: str | None = None  #: Title of the figure that shows it
 
     @classmethod
     def of(cls, estimate: Estimate, *, name: str, says: str, paper: str, unit: str, view: str) -> "Claim":

@@ -170,7 +170,7 @@ def run(
             settings["precision"] == "bf16",
             supports_position_ids(model),
             train_dataset=Order(len(blocks.ids), config.steps * config.rows_per_step, config.seed, in_order),
-            data_collator=lambda places: _tensors(blocks, places),
+            data_collator=lambda rows: _tensors(blocks, rows),
             **options,
         )
 
@@ -281,8 +281,8 @@ def arguments_of(
     return arguments
 
 
-def _tensors(blocks: Blocks, places: list[int]) -> dict[str, Tensor]:
+def _tensors(blocks: Blocks, rows: list[int]) -> dict[str, Tensor]:
     ids, targets, positions = (
-        torch.from_numpy(part[places]).long() for part in (blocks.ids, blocks.targets, blocks.positions)
+        torch.from_numpy(part[rows]).long() for part in (blocks.ids, blocks.targets, blocks.positions)
     )
     return {"input_ids": ids, "position_ids": positions, "labels": targets, "shift_labels": targets}
