@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from workbench.errors import UserError
 
@@ -149,7 +149,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> PreTrainedT
     Raises:
         UserError: the vocabulary cannot hold the 256 bytes and the special token.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     if vocab_size < 257:
@@ -164,14 +164,20 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int = 2048) -> PreTrainedT
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{END_OF_TEXT} $A", pair=f"{END_OF_TEXT} $A $B", special_tokens=[(END_OF_TEXT, 0)]
-    )
+    tokenizer.post_processor = begins_with(END_OF_TEXT)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=END_OF_TEXT, eos_token=END_OF_TEXT, pad_token=END_OF_TEXT
     )
     fast.chat_template = CHAT_TEMPLATE
     return fast
+
+
+def begins_with(token: str, number: int = 0) -> Any:
+    """The post-processor that puts a token, of this number in the vocabulary, in front of every text."""
+    from tokenizers.processors import TemplateProcessing
+
+    pair = f"{token} $A $B"
+    return TemplateProcessing(single=f"{token} $A", pair=pair, special_tokens=[(token, number)])
 
 
 def near(name: str, names: Iterable[str]) -> str:

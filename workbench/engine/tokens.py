@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from workbench.engine.models import CHAT_TEMPLATE, END_OF_TEXT
+from workbench.engine.models import CHAT_TEMPLATE, END_OF_TEXT, begins_with
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 
 class Framed(str):
@@ -57,15 +57,47 @@ def chat_prompt(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str,
     return Framed(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
+def begin(tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """The tokens that the tokenizer itself puts in front of a text: often one, with some (SmolLM2) none.
+
+    A beginning-of-text token that it merely knows is not among them: its model never read one there.
+    """
+    encoding = tokenizer("a", verbose=False)
+    ids = encoding["input_ids"]
+    if tokenizer.is_fast:
+        added = encoding.encodings[0].special_tokens_mask
+        return ids[: added.index(0)] if 0 in added else ids[:1]
+    plain = tokenizer("a", add_special_tokens=False, verbose=False)["input_ids"]
+    starts = range(len(ids) - len(plain) + 1)
+    return ids[: next(start for start in starts if ids[start : start + len(plain)] == plain)]
+
+
+def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> list[int]:
+    """The tokens behind which a text is over: those of the model's own settings, and the tokenizer's.
+
+    A setting that names an ordinary token is left out where the tokenizer has an end of its own: classes of
+    transformers bring such numbers along, and texts would break off at a quotation mark.
+    """
+    rows = model.get_input_embeddings().weight.shape[0]
+    special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder, *range(len(tokenizer), rows)}
+    own = tokenizer.eos_token_id
+    named = set[int]()
+    for settings in (model.config, model.config.get_text_config(), model.generation_config):
+        ends = getattr(settings, "eos_token_id", None)
+        named |= set(ends) if isinstance(ends, list | tuple) else {ends} - {None}
+    ends = {own} - {None} | {token for token in named if own is None or token in special}
+    return sorted(token for token in ends if 0 <= token < rows)
+
+
 def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[list[int]]:
-    """Token ids of each text behind the tokenizer's beginning-of-text token (where it has one).
+    """Token ids of each text behind what the tokenizer itself puts in front of it (see `begin`).
 
     Special tokens spelled out *inside* a text are read as ordinary characters, so data cannot end a document;
     but those of a `Framed` prompt are the template's, with its own beginning of text.
     """
     if not len(texts):
         return []
-    begin = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    first = begin(tokenizer)
 
     def ids(part: list[str], spelled_out: bool) -> Iterator[list[int]]:
         options = {"add_special_tokens": False, "split_special_tokens": spelled_out, "verbose": False}
@@ -73,7 +105,7 @@ def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[lis
 
     chats = ids([text for text in texts if isinstance(text, Framed)], False)
     plain = ids([text for text in texts if not isinstance(text, Framed)], True)
-    return [next(chats) if isinstance(text, Framed) else begin + next(plain) for text in texts]
+    return [next(chats) if isinstance(text, Framed) else first + next(plain) for text in texts]
 
 
 def encode_pairs(
@@ -100,12 +132,12 @@ def encode_pairs(
 
 def continued(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     """Token ids of a text that follows another: at a beginning, pieces of sentencepiece put a space first."""
-    begin = tokenizer.bos_token_id is not None
+    first = len(begin(tokenizer))
     for before in ("a", ".", "\n"):  # not all of them may stay apart from the text
-        alone, both = (ids[begin:] for ids in encode(tokenizer, [before, before + text]))
+        alone, both = (ids[first:] for ids in encode(tokenizer, [before, before + text]))
         if both[: len(alone)] == alone:
             return both[len(alone) :]
-    return encode(tokenizer, [text])[0][begin:]
+    return encode(tokenizer, [text])[0][first:]
 
 
 def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
@@ -117,5 +149,6 @@ def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
     names = [END_OF_TEXT, *words]
     tokenizer = Tokenizer(WordLevel({name: number for number, name in enumerate(names)}, unk_token=names[0]))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = begins_with(END_OF_TEXT)
     special = dict.fromkeys(("bos_token", "eos_token", "pad_token"), END_OF_TEXT)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
