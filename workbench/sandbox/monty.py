@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from pydantic_monty import Monty, OSPolicy, ResourceLimits
 
 DEPTH = 1_000  # nested calls, as in CPython
+# Special names that mean in Monty what they mean in CPython; others are passed over without a word.
+HONOURED = frozenset(
+    """
+    abs add and ceil class contains divmod enter eq exit floor floordiv hash init int invert length_hint
+    lshift main missing mod mul name neg next or pos post_init pow radd rand rdivmod repr rfloordiv rlshift
+    rmatmul rmod rmul ror round rpow rrshift rshift rsub rtruediv rxor setitem str sub truediv trunc xor
+    """.split()
+)
+# Honoured in most expressions, a TypeError in the rest.
+PARTLY = frozenset("call float getitem index iter".split())
 
 
 def run_in_monty(
@@ -53,6 +63,9 @@ def run_one(program: str, pool: "Monty", limits: "ResourceLimits", policy: "OSPo
     """Run one program in a session of its own."""
     from pydantic_monty import MontyCrashedError, MontyError
 
+    special = set(re.findall(r"__(\w+?)__", program))
+    if unknown := sorted(special - HONOURED - PARTLY):
+        return Outcome("unsupported", reason=f"Monty does not honour __{unknown[0]}__")
     printed, ended = Printed(MAX_PRINTED), False
 
     def keep(_stream: str, text: str) -> None:
@@ -69,6 +82,8 @@ def run_one(program: str, pool: "Monty", limits: "ResourceLimits", policy: "OSPo
         status, reason = "timeout" if error.timed_out else "crash", one_line(str(error))
     except MontyError as error:
         status, reason = classify(error.exception(), program)
+        if reason.startswith("TypeError") and special & PARTLY:
+            status = "unsupported"
         if ended and status == "runtime error":
             status, reason = "wrong type", f"ans cannot be shown: {reason}"
     return Outcome(status, None, printed.getvalue(), reason)
