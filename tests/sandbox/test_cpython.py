@@ -84,6 +84,11 @@ HOSTILE = {
         {"memory"},
     ),
     "recursion": ("def f(): f()\nf()", {"runtime error"}),
+    "socket to the machine's host": (
+        "import socket\nsocket.socket(40, socket.SOCK_STREAM)",
+        {"runtime error"},
+    ),
+    "memory in a file": ("import os\nos.memfd_create('a')", {"runtime error"}),
     "tower of powers": ("ans = 10 ** 10 ** 9", {"timeout"}),
 }
 
@@ -102,6 +107,35 @@ def test_hostile_program_behind_the_walls(name):
     assert len(hostile.printed) <= MAX_PRINTED
     assert after.value == 2
     assert started() == running
+
+
+CALLS = {  # of the C library where it has them, by number (x86-64, arm64) where not
+    "keyring": "library.syscall({'x86_64': 250, 'aarch64': 219}[machine], 0, -3, 1)",
+    "new key": "library.syscall({'x86_64': 248, 'aarch64': 217}[machine], b'user', b'a', b'b', 1, -3)",
+    "System V memory": "library.shmget(0, 1 << 30, 0o1600)",
+    "user namespace": "library.unshare(0x10000000)",
+    "io_uring": "library.syscall(425, 8, ctypes.create_string_buffer(256))",
+    "process by clone3": "library.syscall(435, ctypes.create_string_buffer(88), 88)",
+    "tracing": "library.ptrace(0, 0, 0, 0)",
+}
+
+
+@needs_walls
+@pytest.mark.parametrize("name", CALLS)
+def test_the_kernel_refuses_what_no_limit_covers(name):
+    program = (
+        "import ctypes, platform\nmachine = platform.machine()\nlibrary = ctypes.CDLL(None, use_errno=True)\n"
+        f"ans = ctypes.get_errno() if ({CALLS[name]}) == -1 else 'allowed'"
+    )
+    (outcome,) = sandbox.run([program], tiers=("cpython",))
+    assert outcome == sandbox.Outcome("ok", 1)  # EPERM
+
+
+def test_a_machine_of_unknown_system_calls_runs_nothing(monkeypatch):
+    monkeypatch.setattr("platform.machine", lambda: "pdp11")
+    (outcome,) = sandbox.run(["ans = 1"], tiers=("cpython",))
+    assert outcome.status == "not run"
+    assert "pdp11" in outcome.reason
 
 
 @needs_walls

@@ -1,6 +1,7 @@
 """The second tier: CPython behind the walls of bubblewrap, a new process for each program."""
 
 import json
+import platform
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from workbench.sandbox import walls
+from workbench.sandbox.inside import MACHINES
 from workbench.sandbox.outcomes import MAX_PRINTED, NOW, SHOWN, STATUSES, Outcome, one_line, read
 
 MAX_REPLY = 20 * (MAX_PRINTED + SHOWN)  # bytes; JSON writes a character in 12 at most
@@ -29,7 +31,10 @@ def run_in_cpython(
     # A fixed order of sets, one thread for numpy, and the libraries of a python that was built elsewhere.
     settings = ["PYTHONHASHSEED=0", "OPENBLAS_NUM_THREADS=1", "LD_LIBRARY_PATH=/python/lib"]
     start = ["/usr/bin/env", *settings, python, "-S", "-P", "-B"]
-    if reason := walls.missing(start, visible):
+    reason = walls.missing(start, visible)
+    if platform.machine() not in MACHINES:
+        reason = f"its system calls are not known on {platform.machine()}"
+    if reason:
         return [Outcome("not run", reason=reason)] * len(programs)
     command = walls.command([*start, "/inside.py"], visible)
     task = {"seconds": seconds, "megabytes": megabytes, "seed": seed, "now": NOW.timestamp()}

@@ -19,15 +19,13 @@ if TYPE_CHECKING:
 
 DEPTH = 1_000  # nested calls, as in CPython
 # Special names that mean in Monty what they mean in CPython; others are passed over without a word.
-HONOURED = frozenset(
-    """
-    abs add and ceil class contains divmod enter eq exit floor floordiv hash init int invert length_hint
-    lshift main missing mod mul name neg next or pos post_init pow radd rand rdivmod repr rfloordiv rlshift
-    rmatmul rmod rmul ror round rpow rrshift rshift rsub rtruediv rxor setitem str sub truediv trunc xor
-    """.split()
+NAMES = (
+    "abs add and ceil class contains divmod enter eq exit floor floordiv hash init int invert length_hint "
+    "lshift main missing mod mul name neg next or pos post_init pow radd rand rdivmod repr rfloordiv rlshift "
+    "rmatmul rmod rmul ror round rpow rrshift rshift rsub rtruediv rxor setitem str sub truediv trunc xor"
 )
-# Honoured in most expressions, a TypeError in the rest.
-PARTLY = frozenset("call float getitem index iter".split())
+HONOURED = frozenset(NAMES.split())
+PARTLY = frozenset(("call", "float", "getitem", "index", "iter"))  # where not, there is a TypeError
 
 
 def run_in_monty(
