@@ -1,0 +1,116 @@
+"""What a parameter may name: one grammar for those who read it and for the key of a run.
+
+A text names one source or several with commas between them, each written
+`[KIND:]NAME[:CONFIGURATION][:SPLIT]`: `gsm8k:train.jsonl`, `FOLDER:main:test`, `org/name:test`,
+`rationales:A,B`, `transformers:FOLDER`, `openai:URL#MODEL`. A file or folder that exists wins over the grammar, so that a path may hold a comma, a
+colon or an equals sign.
+"""
+
+import os
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PROBLEMS = ("asdiv", "svamp", "multiarith", "aqua", "math", "gsm8k", "plain")
+"""Kinds of word problems."""
+OPINIONS = ("own", "polis", "moralchoice", "globalopinionqa")
+"""Kinds of questions with people's answers."""
+SOLUTIONS = ("rationales",)
+"""What stands before files with a teacher's solutions."""
+SAMPLERS = ("transformers", "vllm", "openai", "openai-chat")
+"""What stands before a model or a server that is sampled."""
+MODELS = (*SAMPLERS, "hidden", "tiny")
+"""What stands before a model, a server, or a preset; no configuration or split follows."""
+KINDS = (*PROBLEMS, *OPINIONS, *SOLUTIONS, *MODELS)
+_COMMAS = 8  # in one path, at most
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file, folder, hub id, model or server that a parameter names."""
+
+    kind: str | None  #: what stands before the name, in lower case; None where nothing does
+    name: str  #: a path, a hub id, a preset or a server's address
+    configuration: str | None = None  #: of a data set that has several
+    split: str | None = None  #: train, test …; of a hub id that alone follows, it may be a configuration
+
+    def __str__(self) -> str:
+        parts = (self.kind, self.name, self.configuration, self.split)
+        return ":".join(part for part in parts if part is not None)
+
+
+def parse(text: str, kinds: Collection[str] = KINDS) -> list[Source]:
+    """The sources that a text names, in its order; empty entries of the list are left out.
+
+    Args:
+        text: see the module.
+        kinds: what may stand before a name; anything else before a colon belongs to the name.
+    """
+    return [_source(entry, kinds)[1] for entry in _entries(text, kinds)]
+
+
+def paths_in(text: str) -> list[Path]:
+    """Every file and folder here that a text names, each once, as it is written (`~` expanded)."""
+    names = (source.name for source in parse(text))
+    return list(dict.fromkeys(Path(name).expanduser() for name in names if _exists(name)))
+
+
+def map_paths(text: str, change: Callable[[str], str]) -> str:
+    """The text with every path in it that exists changed; what stands before and behind a path stays.
+
+    Args:
+        change: gets a path as it is written, and returns what stands in its place.
+    """
+    written, rest = "", text
+    for entry in _entries(text, KINDS):
+        before, source = _source(entry, KINDS)
+        begin = rest.index(entry) + len(before)
+        end = begin + len(source.name)
+        written += rest[:begin] + (change(source.name) if _exists(source.name) else source.name)
+        rest = rest[end:]
+    return written + rest
+
+
+def _entries(text: str, kinds: Collection[str]) -> Iterator[str]:
+    """The entries of a list; as many commas as possible belong to a path that exists."""
+    parts = text.split(",")
+    while parts:
+        ends = range(min(len(parts), _COMMAS + 1), 1, -1)
+        whole = (end for end in ends if _exists(_source(",".join(parts[:end]).strip(), kinds)[1].name))
+        end = next(whole, 1)
+        entry = ",".join(parts[:end]).strip()
+        parts = parts[end:]
+        if entry:
+            yield entry
+
+
+def _source(entry: str, kinds: Collection[str]) -> tuple[str, Source]:
+    """What stands before the name, as it is written, and the source."""
+    before, colon, rest = entry.partition(":")
+    kind = before.strip().lower() if colon and not _exists(entry) else ""
+    kind, rest = (kind, rest.strip()) if kind in kinds else (None, entry)
+    written = entry[: len(entry) - len(rest)]
+    if kind in MODELS or _exists(rest) or "://" in rest:
+        return written, Source(kind, rest)
+    return written, Source(kind, *_name_and_split(rest))
+
+
+def _name_and_split(text: str) -> tuple[str, str | None, str | None]:
+    """Name, configuration and split; the longest name that exists, else a hub id without colons."""
+    parts = text.split(":")
+    ends = [end for end in (len(parts) - 1, len(parts) - 2) if end > 0 and _is_behind(parts[end:])]
+    end = next((end for end in ends if _exists(":".join(parts[:end]))), ends[-1] if ends else len(parts))
+    name, behind = ":".join(parts[:end]), parts[end:]
+    return name, behind[0] if len(behind) > 1 else None, behind[-1] if behind else None
+
+
+def _is_behind(parts: list[str]) -> bool:
+    """Whether these may be a configuration and a split: no path, and not empty."""
+    return all(part and "/" not in part and "\\" not in part for part in parts)
+
+
+def _exists(name: str) -> bool:
+    try:
+        return bool(name) and (os.path.exists(name) or os.path.exists(os.path.expanduser(name)))
+    except ValueError:  # a null byte
+        return False
