@@ -5,6 +5,8 @@ import re
 import shutil
 import subprocess
 import tomllib
+from importlib import metadata
+from itertools import chain
 
 import pytest
 import yaml
@@ -37,6 +39,48 @@ def test_extras():
 def test_constraints_hold_every_dependency_within_its_bounds(wanted):
     requirement = Requirement(wanted)
     assert PINNED[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def installed(name, extras=()):
+    """What an installed distribution pulls in, itself included, by canonical name."""
+    waiting, versions = [(name, tuple(extras))], {}
+    while waiting:
+        name, extras = waiting.pop()
+        distribution = metadata.distribution(name)
+        versions[canonicalize_name(name)] = Version(distribution.version).public
+        for requirement in map(Requirement, distribution.requires or ()):
+            marker, other = requirement.marker, canonicalize_name(requirement.name)
+            wanted = not marker or any(marker.evaluate({"extra": extra}) for extra in (*extras, ""))
+            if wanted and other not in versions:
+                waiting.append((other, tuple(requirement.extras)))
+    return versions
+
+
+def test_what_is_installed_is_what_the_constraints_hold():
+    versions = installed(PROJECT["name"], ["dev"])
+    del versions[canonicalize_name(PROJECT["name"])]
+    pinned = {name: version.public for name, version in PINNED.items()}
+    assert {name: version for name, version in versions.items() if pinned.get(name) != version} == {}
+
+
+TOO_OLD = {  # versions that have advisories, or too near to them
+    "jinja2": "3.1.5",
+    "jupyterlab": "4.6.1",
+    "mistune": "3.3",
+    "ray": "2.54.99",
+    "sentence-transformers": "5.99",
+    "torch": "2.9.99",
+}
+
+
+@pytest.mark.parametrize("name", TOO_OLD)
+def test_lower_bounds_leave_out_what_has_advisories(name):
+    asked = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    requirements = [
+        entry for entry in map(Requirement, chain(*asked)) if canonicalize_name(entry.name) == name
+    ]
+    assert requirements
+    assert not any(TOO_OLD[name] in requirement.specifier for requirement in requirements)
 
 
 def test_constraints_are_public_versions_only():
