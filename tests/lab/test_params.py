@@ -91,6 +91,12 @@ def test_values_of_a_wrong_type_are_refused_and_not_converted(model):
         "import os\nos.x()",
         "seed: int =",
         "x: int = 'a'",
+        "x: float = 1e999",
+        "x: int = 0x" + "f" * 5000,
+        "x: int = " + "(" * 300 + "1" + ")" * 300,
+        "x: int = 1\0",
+        "_x: int = 1",
+        "model_fields: int = 1",
     ],
 )
 def test_a_parameters_cell_of_anything_else_is_refused(cell):
@@ -162,3 +168,75 @@ def test_credentials_in_a_parameter_are_neither_kept_nor_part_of_the_key(model):
     assert content(first) == content(second)
     assert shown(first)["data"] == "openai:https://***@host/v1?api_key=***#m"
     assert first.data.startswith("openai:https://me:a@")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{a},{b}",
+        "{a} , {b}",
+        "gsm8k:{a},svamp:{b}",
+        "rationales:{a},{b}",
+        "gsm8k:{folder}:test",
+        "gsm8k:{folder}:main:test",
+        "{folder}:test",
+        "transformers:{folder}",
+        "openai:http://host/v1#m,transformers:{folder}",
+        "embedded,{b}",
+        "hidden:{folder}",
+        "{comma}",
+        "gsm8k:{comma},svamp:{a}",
+        "{equals}",
+        "{colon}",
+    ],
+)
+@pytest.mark.parametrize("declared", ["data", "words"])
+def test_every_file_that_a_parameter_names_counts_by_its_content(model, tmp_path, text, declared):
+    files = {
+        "a": tmp_path / "a.jsonl",
+        "b": tmp_path / "b.jsonl",
+        "folder": tmp_path / "folder" / "x.jsonl",
+        "comma": tmp_path / "one, two.jsonl",
+        "equals": tmp_path / "k=v.jsonl",
+        "colon": tmp_path / "svamp:x:y.jsonl",
+    }
+    for file in files.values():
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("{}")
+    value = text.format(**files | {"folder": tmp_path / "folder"})
+    params = check(model, {declared: [value] if declared == "words" else value}, "x")
+    before = content(params)
+    assert str(tmp_path) not in str(before)
+    for name, file in files.items():
+        file.write_text('{"corrected": 1}')
+        assert (content(params) != before) == (f"{{{name}}}" in text)
+        file.write_text("{}")
+    assert content(params) == before
+
+
+def test_files_that_are_read_another_way_or_in_another_order_are_another_run(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").write_text("1")
+    (tmp_path / "b").write_text("2")
+    texts = ["a,b", "b,a", "gsm8k:a,b", "gsm8k:a,svamp:b", "gsm8k:a:test,svamp:b", "a", "b", "gsm8k:a"]
+    assert len({str(content(check(model, {"data": text}, "x"))) for text in texts}) == len(texts)
+
+
+def test_no_absolute_path_of_a_list_is_kept(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a, b").write_text("1")
+    text = f"gsm8k:{tmp_path / 'a, b'}:test , {tmp_path / 'a, b'}"
+    assert shown(check(model, {"data": text}, "x"))["data"] == "gsm8k:a, b:test , a, b"
+    assert shown(check(model, {"words": [text]}, "x"))["words"] == ["gsm8k:a, b:test , a, b"]
+
+
+@pytest.mark.parametrize(
+    "text", ["{[1]: 2}", "[[]", "9" * 5000, "-" * 5000, "\ud800", "{" * 500, "1e999", "\x1b["]
+)
+@pytest.mark.parametrize("name", ["seed", "rate", "sizes", "words", "fast", "profile", "count"])
+def test_whatever_is_given_is_a_value_or_one_sentence(model, name, text):
+    try:
+        values = from_strings(model, {name: text}, "01_study")
+        content(check(model, values, "01_study"))
+    except UserError as error:
+        assert "\n" not in str(error)

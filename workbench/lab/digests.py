@@ -1,8 +1,7 @@
-"""Bytes on disk that survive a kill: atomic writes, digests, locks, and no secrets."""
+"""Digests of values and of what stands on disk, and the locks of run folders."""
 
 import hashlib
 import json
-import re
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -10,13 +9,8 @@ from typing import Any
 
 from filelock import FileLock
 
+from workbench.errors import UserError
 from workbench.files import explain_write_error, plain
-
-_SECRETS = [
-    (re.compile(r"(://)[^/@\s\"']+@"), r"\1***@"),
-    (re.compile(r"(?i)((?:api[_-]?key|token|secret|password)=)[^&\s\"'#]+"), r"\1***"),
-    (re.compile(r"\b(?:hf_|sk-)[A-Za-z0-9_-]{16,}"), "***"),
-]
 
 
 def canonical(value: Any) -> bytes:
@@ -30,13 +24,24 @@ def digest(data: bytes) -> str:
 
 
 def digest_path(path: Path) -> str:
-    """SHA-256 of a file's bytes, or of a folder's file names and bytes (hidden files left out)."""
+    """SHA-256 of a file's bytes, or of a folder's file names and bytes (hidden files left out).
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        return _digest_path(path)
+    except OSError as error:
+        raise UserError(f"Cannot read {error.filename or path} ({error.strerror or error}).") from error
+
+
+def _digest_path(path: Path) -> str:
     if path.is_file():
         state = path.stat()
         return _digest_file(path.resolve(), state.st_size, state.st_mtime_ns)
     names = sorted(file for file in path.rglob("*") if file.is_file())
     names = [file for file in names if not any(p.startswith(".") for p in file.relative_to(path).parts)]
-    return digest(canonical([[file.relative_to(path).as_posix(), digest_path(file)] for file in names]))
+    return digest(canonical([[file.relative_to(path).as_posix(), _digest_path(file)] for file in names]))
 
 
 @lru_cache(maxsize=4096)
@@ -44,13 +49,6 @@ def _digest_file(path: Path, size: int, modified: int) -> str:
     # Size and time are there for the cache alone: several notebooks may name the same large file.
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def strip_credentials(text: str) -> str:
-    """Blank passwords in URLs, key=… arguments and access tokens, before anything is kept."""
-    for pattern, blank in _SECRETS:
-        text = pattern.sub(blank, text)
-    return text
 
 
 def map_texts(value: Any, change: Callable[[str], str]) -> Any:

@@ -13,8 +13,9 @@ from typing import Any, TextIO
 
 from workbench.errors import UserError
 from workbench.files import explain_write_error, write_json
-from workbench.lab.digests import map_texts, strip_credentials
+from workbench.lab.digests import map_texts
 from workbench.lab.project import Plan, joined, source_of
+from workbench.sanitize import redact
 
 # Escape sequences, control characters, and what turns the direction of writing around.
 _CONTROL = re.compile(
@@ -115,7 +116,7 @@ def kill(progress: Progress) -> None:
 
 def clean(text: str) -> str:
     """Text of others for the terminal and for files: no control sequences, no secrets."""
-    return strip_credentials(_CONTROL.sub("", text))
+    return redact(_CONTROL.sub("", text))
 
 
 def _run_cells(planned: Plan, part: Path, progress: Progress, log: TextIO, manager: type) -> None:
@@ -213,7 +214,7 @@ def _keep(part: Path, final: Path, root: Path) -> None:
     for holder in (notebook, *notebook["cells"]):
         holder["metadata"].pop("papermill", None)
     for cell in notebook["cells"]:
-        cell["source"] = strip_credentials(source_of(cell))
+        cell["source"] = redact(source_of(cell))
         if "outputs" in cell:
             cell["outputs"] = _clean_outputs(cell["outputs"], root)
     write_json(final, notebook)
@@ -231,7 +232,7 @@ def _clean_outputs(outputs: list[dict[str, Any]], root: Path) -> Any:
     for output in merged:
         if output["output_type"] == "stream":
             output["text"] = "\n".join(_final(line) for line in output["text"].split("\n"))
-    return map_texts(merged, lambda text: strip_credentials(_without_paths(text, root)))
+    return map_texts(merged, lambda text: redact(_without_paths(text, root)))
 
 
 def _final(line: str) -> str:

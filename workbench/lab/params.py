@@ -7,7 +7,8 @@ import json
 import os
 import tokenize
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_origin
 
@@ -15,13 +16,22 @@ import pydantic
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from workbench.errors import UserError
-from workbench.lab.digests import digest_path, map_texts, strip_credentials
+from workbench.lab.digests import canonical, digest, digest_path, map_texts
+from workbench.sanitize import redact, sanitize
+from workbench.sources import map_paths
 
 _TYPES: dict[str, Any] = {kind.__name__: kind for kind in (int, float, str, bool, list)}
 _BOUNDED = ("PositiveInt", "NonNegativeInt", "PositiveFloat", "NonNegativeFloat")
 _TYPES |= {name: getattr(pydantic, name) for name in _BOUNDED}
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
-_CONFIG = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, protected_namespaces=())
+_CONFIG = ConfigDict(
+    extra="forbid",
+    frozen=True,
+    strict=True,
+    validate_default=True,
+    protected_namespaces=(),
+    allow_inf_nan=False,  # in a key, which is made of JSON, they would be None
+)
 
 
 def model_of(source: str, notebook: str) -> type[BaseModel]:
@@ -36,9 +46,10 @@ def model_of(source: str, notebook: str) -> type[BaseModel]:
     """
     try:
         statements = ast.parse(source).body
-    except SyntaxError as error:
-        raise UserError(f"{notebook}: line {error.lineno} of the parameters cell is not Python.") from error
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+        tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
+    except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError) as error:
+        line = f"line {error.lineno} of " if getattr(error, "lineno", None) else ""
+        raise UserError(f"{notebook}: {line}the parameters cell is not Python.") from error
     comments = {t.start[0]: t.string.lstrip("# ").strip() for t in tokens if t.type == tokenize.COMMENT}
     fields: dict[str, Any] = {}
     for line in statements:
@@ -49,7 +60,10 @@ def model_of(source: str, notebook: str) -> type[BaseModel]:
             raise UserError(
                 f"{notebook}: the parameters cell holds `{ast.unparse(line)}`; write `name: type = value`."
             )
-        fields[line.target.id] = _field(line, comments.get(line.end_lineno or line.lineno), notebook)
+        name = line.target.id
+        if name.startswith("_") or (name.startswith("model_") and hasattr(BaseModel, name)):
+            raise UserError(f"{notebook}: a parameter cannot be called {name}: give it another name.")
+        fields[name] = _field(line, comments.get(line.end_lineno or line.lineno), notebook)
     model = create_model(notebook, __config__=_CONFIG, **fields)
     check(model, {}, notebook)
     return model
@@ -63,10 +77,14 @@ def check(model: type[BaseModel], values: Mapping[str, Any], notebook: str) -> B
     """
     check_names(values, model.model_fields, notebook)
     try:
-        return model(**values)
+        params = model(**values)
+        canonical(params.model_dump())
     except ValidationError as error:
         first = error.errors()[0]
         raise _invalid(model, str(first["loc"][0]), first["input"], first["msg"], notebook) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{notebook}: a parameter has too many digits or brackets ({error}).") from None
+    return params
 
 
 def pairs(texts: Iterable[str]) -> dict[str, str]:
@@ -110,31 +128,25 @@ def check_names(names: Iterable[str], declared: Iterable[str], notebook: str) ->
 
 
 def content(params: BaseModel) -> dict[str, Any]:
-    """The parameters as they enter a run's key: a named file or folder stands for its bytes.
+    """The parameters as they enter a run's key: named files and folders stand for their bytes.
 
     Returns:
-        Name to value, without credentials; a path is {"sha256": digest}, and with a kind before it (as in
-        gsm8k:PATH) {"kind": …, "sha256": digest}.
+        Name to value, without credentials; a text that names paths (see `workbench.sources`) is
+        {"sha256": digest}, with what else it says, as in gsm8k:PATH, {"kind": …, "sha256": digest}.
     """
-    values = {}
-    for name, value, kind, path in _with_paths(params):
-        if path:
-            values[name] = ({"kind": kind} if kind else {}) | {"sha256": digest_path(Path(path))}
-        else:
-            values[name] = map_texts(value, strip_credentials)
-    return values
+    return {name: _content(params, name, value) for name, value in params.model_dump().items()}
 
 
 def shown(params: BaseModel) -> dict[str, Any]:
     """The parameters as run.json keeps them: no credentials, no absolute path."""
-    return {name: map_texts(value, strip_credentials) for name, value in relative(params).items()}
+    return {name: map_texts(value, redact) for name, value in relative(params).items()}
 
 
 def relative(params: BaseModel) -> dict[str, Any]:
     """The parameters with absolute paths made relative to the working directory."""
     return {
-        name: kind + os.path.relpath(path) if os.path.isabs(path) else value
-        for name, value, kind, path in _with_paths(params)
+        name: value if _is_choice(params, name) else map_texts(value, partial(map_paths, change=_relative))
+        for name, value in params.model_dump().items()
     }
 
 
@@ -150,19 +162,28 @@ def changed_relative(params: BaseModel) -> dict[str, Any]:
     return {name: values[name] for name in changed(params)}
 
 
-def _with_paths(params: BaseModel) -> Iterator[tuple[str, Any, str, str]]:
-    """Every parameter with the file or folder that it names, if it is a text (no Literal) and that exists.
+def _content(params: BaseModel, name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return [_content(params, name, entry) for entry in value]
+    paths: list[str] = []
+    if isinstance(value, str) and not _is_choice(params, name):
+        # What is left says how the paths are read: kinds, splits, what else stands in the list.
+        value = map_paths(value, lambda path: paths.append(path) or "")
+    value = map_texts(value, redact)
+    if not paths:
+        return value
+    digests = [digest_path(Path(path).expanduser()) for path in paths]
+    one = digests[0] if len(digests) == 1 else digest(canonical(digests))
+    return ({"kind": value} if value else {}) | {"sha256": one}
 
-    Yields:
-        Name, value, what stands before the path with its colon, as in "gsm8k:PATH", and the path; or "", "".
-    """
-    for name, value in params.model_dump().items():
-        candidates = []
-        if isinstance(value, str) and get_origin(type(params).model_fields[name].annotation) is not Literal:
-            before, colon, rest = value.partition(":")
-            candidates = [("", value), (before + colon, rest)]
-        paths = [(kind, path) for kind, path in candidates if path and os.path.exists(path)]
-        yield name, value, *(paths[0] if paths else ("", ""))
+
+def _is_choice(params: BaseModel, name: str) -> bool:
+    """Whether a parameter takes one of a few words, none of which is a path."""
+    return get_origin(type(params).model_fields[name].annotation) is Literal
+
+
+def _relative(path: str) -> str:
+    return os.path.relpath(path) if os.path.isabs(path) else path
 
 
 def _coerce(model: type[BaseModel], name: str, text: str, notebook: str) -> Any:
@@ -184,7 +205,7 @@ def _readings(text: str) -> list[Any]:
         try:
             readings.append(read(text))
             break
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
     if text.startswith("[") and text.endswith("]"):
         readings.append([part.strip() for part in text[1:-1].split(",") if part.strip()])
@@ -193,8 +214,15 @@ def _readings(text: str) -> list[Any]:
 
 def _invalid(model: type[BaseModel], name: str, value: Any, problem: str, notebook: str) -> UserError:
     wanted = (model.model_fields[name].json_schema_extra or {})["declared"]
-    reason = problem[0].lower() + problem[1:]
-    return UserError(f"{notebook}: {name}={value} does not fit `{name}: {wanted}` ({reason}).")
+    reason = sanitize(problem[0].lower() + problem[1:], 200)
+    return UserError(f"{notebook}: {name}={_short(value)} does not fit `{name}: {wanted}` ({reason}).")
+
+
+def _short(value: Any) -> str:
+    try:
+        return " ".join(sanitize(value, 100).split())
+    except ValueError:  # Python writes no integer of thousands of digits
+        return "…"
 
 
 def _field(line: ast.AnnAssign, comment: str | None, notebook: str) -> tuple[Any, Any]:
