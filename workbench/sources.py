@@ -2,8 +2,8 @@
 
 A text names one source or several with commas between them, each written
 `[KIND:]NAME[:CONFIGURATION][:SPLIT]`: `gsm8k:train.jsonl`, `FOLDER:main:test`, `org/name:test`,
-`rationales:A,B`, `transformers:FOLDER`, `openai:URL#MODEL`. A file or folder that exists wins over the grammar, so that a path may hold a comma, a
-colon or an equals sign.
+`rationales:A,B`, `transformers:FOLDER`, `openai:URL#MODEL`. A file or folder that exists wins over the
+grammar, so that a path may hold a comma, a colon or an equals sign.
 """
 
 import os
