@@ -7,6 +7,7 @@ import pytest
 
 from workbench.errors import UserError
 from workbench.measures.answers import latex
+from workbench.measures.answers.grading import grade_many
 
 
 def test_formulas_are_compared_by_math_verify_off_the_main_thread():
@@ -19,7 +20,7 @@ def test_formulas_are_compared_by_math_verify_off_the_main_thread():
     ]  # fmt: skip
     grades = []
     given, golds, verdicts = map(list, zip(*cases, strict=True))
-    thread = threading.Thread(target=lambda: grades.extend(latex.grade_latex(given, golds)))
+    thread = threading.Thread(target=lambda: grades.extend(grade_many(given, golds, "boxed")))
     thread.start()
     thread.join()
     assert [grade.verdict for grade in grades] == verdicts
@@ -27,7 +28,7 @@ def test_formulas_are_compared_by_math_verify_off_the_main_thread():
 
 def test_words_and_dates_are_not_computed():
     texts = ["The answer is likely five.", "The answer is 2021-05-01.", "The answer is 5 or 6."]
-    grades = latex.grade_latex(texts, ["5", "2015", "5"], "cot")
+    grades = grade_many(texts, ["5", "2015", "5"], "cot")
     assert [grade.verdict for grade in grades] == ["unparsed"] * 3
 
 
@@ -53,4 +54,4 @@ def test_without_math_verify_the_user_is_told_what_to_install(monkeypatch, tmp_p
     monkeypatch.setattr(latex.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install math-verify"):
         latex.compare([("1", "1")])
-    assert latex.grade_latex([r"\boxed{5}"], ["5"])[0].verdict == "correct"  # plain numbers need none
+    assert grade_many([r"\boxed{5}"], ["5"], "boxed")[0].verdict == "correct"  # plain numbers need none

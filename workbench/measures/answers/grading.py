@@ -6,10 +6,12 @@ an answer is *correct*, *wrong* or *unparsed*; a gold that is no number makes it
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+from workbench.measures.answers import latex
 from workbench.measures.answers.numerals import Number, from_program, numbers_in, plain, whole_number
 
 AnswerFormat = Literal["cot", "l2m", "pot", "gsm8k", "boxed"]
@@ -95,6 +97,62 @@ def grade(given: object, gold: str | int | float | Fraction, answer_format: Answ
     if right is None:
         return Grade("unscorable", answer)
     return Grade(_verdict(answer.number and answer.number.equals(right)), answer)
+
+
+def grade_many(
+    given: Sequence[object],
+    golds: Sequence[str | int | float | Fraction],
+    answer_format: AnswerFormat | Sequence[AnswerFormat] = "cot",
+) -> list[Grade]:
+    """The verdict on each of many solutions: `grade`, and math-verify where a gold or an answer is a formula.
+
+    The one way to grade what problems of files may be answered with. Formulas are compared in processes of
+    their own, all of a call together; where everything is a plain number none is started. An answer is
+    unparsed when it cannot be read, takes too long, or ends its process; an item is unscorable when
+    math-verify cannot read its gold either.
+
+    Args:
+        given: solutions, each read as by `extract`.
+        golds: right answers, plain or in LaTeX.
+        answer_format: of all, or of each.
+
+    Raises:
+        UserError: math-verify is needed and is not installed.
+    """
+    formats = [answer_format] * len(golds) if isinstance(answer_format, str) else answer_format
+    grades = [grade(*item) for item in zip(given, golds, formats, strict=True)]
+    unsettled = [
+        index
+        for index, item in enumerate(grades)
+        if item.verdict == "unscorable" or (item.verdict == "unparsed" and _formula(item.answer.text))
+    ]
+    pairs = [(_inside(str(golds[index])), _inside(grades[index].answer.text)) for index in unsettled]
+    for index, outcome in zip(unsettled, latex.compare(pairs), strict=True):
+        verdict = {"same": "correct", "different": "wrong"}.get(outcome, "unparsed")
+        if outcome == "gold" and read_gold(golds[index]) is None:
+            verdict = "unscorable"
+        grades[index] = Grade(verdict, grades[index].answer)
+    return grades
+
+
+def scorable(golds: Sequence[str | int | float | Fraction]) -> list[bool]:
+    """Of each gold whether an answer to it can be graded: it is a number, a letter of a choice, or a formula.
+
+    Raises:
+        UserError: math-verify is needed and is not installed.
+    """
+    boxes = [f"\\boxed{{{gold}}}" for gold in golds]
+    return [item.verdict != "unscorable" for item in grade_many(boxes, golds, "boxed")]
+
+
+def _formula(text: str) -> bool:
+    """Whether a text is LaTeX without words, so that "likely five" or a date is not computed."""
+    return bool(re.search(r"[\\^]", text)) and not re.search(r"(?<![\\A-Za-z])[A-Za-z]{2,}", text)
+
+
+def _inside(text: str) -> str:
+    """What stands in the last box, or all, without the signs that open and close a formula."""
+    return (extract(text, "boxed").text or text).strip(" $*.").removeprefix(r"\(").removesuffix(r"\)")
 
 
 def read_gold(gold: str | int | float | Fraction) -> Number | None:

@@ -7,7 +7,6 @@ none of it runs here: a worker that does not answer in time, or dies, costs one 
 import importlib.util
 import json
 import os
-import re
 import select
 import subprocess
 import sys
@@ -20,63 +19,12 @@ from queue import SimpleQueue
 from typing import Literal
 
 from workbench.errors import UserError
-from workbench.measures.answers.grading import AnswerFormat, Grade, extract, grade, read_gold
 
 Outcome = Literal["same", "different", "gold", "given", "time", "crash"]
 
 _WORKER = Path(__file__).with_name("latex_worker.py")
 _START = 60.0  # seconds for a worker to come up on a busy machine
 _LONGEST = 2000  # characters of an answer; longer ones are no answers
-
-
-def grade_latex(
-    given: Sequence[str],
-    golds: Sequence[str],
-    answer_format: AnswerFormat = "boxed",
-    *,
-    seconds: float = 5.0,
-    processes: int = 2,
-) -> list[Grade]:
-    """`grading.grade` for each, and math-verify where the gold is no plain number or the answer a formula.
-
-    An answer is unparsed when it cannot be read, takes too long, or ends the worker; an item is unscorable
-    when math-verify cannot read its gold either.
-
-    Args:
-        golds: right answers, in LaTeX or plain.
-        answer_format: where the answer stands; see `grading.extract`.
-        seconds: for one comparison, at most 60.
-
-    Raises:
-        UserError: math-verify is needed and is not installed.
-    """
-    grades = [grade(text, gold, answer_format) for text, gold in zip(given, golds, strict=True)]
-    unsettled = [
-        index
-        for index, item in enumerate(grades)
-        if item.verdict == "unscorable" or (item.verdict == "unparsed" and _formula(item.answer.text))
-    ]
-    outcomes = compare(
-        [(_inside(golds[index]), _inside(grades[index].answer.text)) for index in unsettled],
-        seconds,
-        processes,
-    )
-    for index, outcome in zip(unsettled, outcomes, strict=True):
-        verdict = {"same": "correct", "different": "wrong"}.get(outcome, "unparsed")
-        if outcome == "gold" and read_gold(golds[index]) is None:
-            verdict = "unscorable"
-        grades[index] = Grade(verdict, grades[index].answer)
-    return grades
-
-
-def _formula(text: str) -> bool:
-    """Whether a text is LaTeX without words, so that "likely five" or a date is not computed."""
-    return bool(re.search(r"[\\^]", text)) and not re.search(r"(?<![\\A-Za-z])[A-Za-z]{2,}", text)
-
-
-def _inside(text: str) -> str:
-    """What stands in the last box, or all, without the signs that open and close a formula."""
-    return (extract(text, "boxed").text or text).strip(" $*.").removeprefix(r"\(").removesuffix(r"\)")
 
 
 def compare(pairs: Sequence[tuple[str, str]], seconds: float = 5.0, processes: int = 2) -> list[Outcome]:
