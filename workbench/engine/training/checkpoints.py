@@ -40,10 +40,10 @@ def load_if_finished(
 
 
 def load_weights(model: PreTrainedModel, folder: str | Path) -> None:
-    """Give a model the weights that are saved in a folder, where some families have other names for them."""
+    """Give a model the fp32 weights saved in a folder, where some families have other names for them."""
     with without_bars():
         saved = type(model).from_pretrained(folder, local_files_only=True)
-    model.load_state_dict(saved.state_dict())
+    model.float().load_state_dict(saved.state_dict())
 
 
 def describe(model: PreTrainedModel) -> dict[str, Any]:

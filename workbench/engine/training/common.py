@@ -32,13 +32,15 @@ class TrainConfig:
     steps: int | None = None  #: optimizer steps; give one of steps, epochs and tokens
     epochs: float | None = None  #: passes over the examples
     tokens: int | None = None  #: tokens to read, rounded up to whole steps
-    batch_size: int = 16  #: rows of `context` tokens in a forward pass, over all processes
-    context: int = 256  #: tokens a row
+    #: rows of `context` tokens that are learnt from together, over all processes; `memory.micro_batch` says
+    #: how many of them are in a forward pass.
+    batch_size: int = 16
+    context: int = 256  #: tokens a row, or the model's context where that is shorter
     learning_rate: float = 2e-3  #: the highest
     #: how it falls after the warm-up: to zero along a cosine or a line, or not at all.
     schedule: Schedule = "cosine"
     warmup: int = 20  #: steps over which it rises to that
-    gradient_accumulation: int = 1  #: forward passes in a step: 8 of 1 row equal 1 of 8
+    gradient_accumulation: int = 1  #: batches in a step: 8 of 1 row equal 1 of 8
     #: `auto` autocasts to bf16 where the processor has it; weights stay in float32.
     precision: Precision = "auto"
     #: trains an adapter instead of the weights, and merges it into them when it is finished; until then the

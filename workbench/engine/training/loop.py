@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 from tqdm.auto import tqdm
 from transformers import (
     PreTrainedModel,
@@ -25,17 +23,19 @@ from transformers import (
     TrainingArguments,
 )
 
-from workbench.engine.training.checkpoints import SETTINGS, WholeCheckpoints, latest_checkpoint, save_finished
+from workbench.engine.training.checkpoints import SETTINGS, latest_checkpoint, save_finished
 from workbench.engine.training.common import (
     History,
     TrainConfig,
     quick_attention,
-    supports_position_ids,
     world_size,
 )
 from workbench.engine.training.lora import Lora, adapted
 from workbench.engine.training.loss import loss
-from workbench.engine.training.packing import IGNORED, Blocks, Example, Order
+from workbench.engine.training.memory import micro_batch
+from workbench.engine.training.packing import Blocks, Example, Order
+from workbench.engine.training.trainer import LanguageTrainer
+from workbench.engine.traits import traits
 from workbench.errors import UserError
 from workbench.files import write_json
 
@@ -43,38 +43,6 @@ Log = Callable[[dict[str, float]], None]
 Stop = Callable[[], bool]
 # It warns of every model whose special tokens it takes from the tokenizer, which is meant.
 logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)
-
-
-class _Trainer(WholeCheckpoints, Trainer):
-    """Autocast and loss of our own: accelerate's autocast copies the logits once more."""
-
-    loss_is_scaled_for_ga = True
-
-    def __init__(self, bf16: bool, takes_positions: bool, **options: Any) -> None:
-        super().__init__(**options)
-        self.model_accepts_loss_kwargs = True  # so that the learnt tokens of a whole step are counted
-        self.bf16, self.takes_positions = bf16, takes_positions
-        self.sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)  # nats, learnt tokens
-        self.rate = 0.0
-
-    def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: Tensor | None = None,
-    ) -> Tensor:
-        targets = inputs["shift_labels"]
-        options = {"position_ids": inputs["position_ids"]} if self.takes_positions else {}
-        with torch.autocast(targets.device.type, torch.bfloat16, enabled=self.bf16):
-            logits = model(input_ids=inputs["input_ids"], use_cache=False, **options).logits
-        nats = F.cross_entropy(
-            logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum"
-        )
-        self.sums += torch.stack((nats.detach(), (targets != IGNORED).sum()))
-        self.rate = self.optimizer.param_groups[0]["lr"]
-        # Times the processes, because their gradients will be averaged.
-        return nats / num_items_in_batch * self.args.world_size
 
 
 class Watch(TrainerCallback):
@@ -166,11 +134,11 @@ def run(
         return {"held_out_nats": held.nats_per_token, "held_out_bits_per_byte": held.bits_per_byte}
 
     def make(**options: Any) -> Trainer:
-        return _Trainer(
+        return LanguageTrainer(
             settings["precision"] == "bf16",
-            supports_position_ids(model),
+            blocks,
+            traits(model),
             train_dataset=Order(len(blocks.ids), config.steps * config.rows_per_step, config.seed, in_order),
-            data_collator=lambda rows: _tensors(blocks, rows),
             **options,
         )
 
@@ -212,12 +180,15 @@ def fit(
         if main:
             write_json(folder / SETTINGS, {"settings": settings, "finished": False, "rows": []})
         with quick_attention(model, context), ExitStack() as stack:
+            if arguments.activation_checkpointing:
+                stack.callback(model.activation_checkpointing_disable)
             gc.freeze()  # spares what is there the Trainer's search for garbage: half a second each time
             stack.callback(gc.unfreeze)
             trainer.train(resume_from_checkpoint=checkpoint)
         watch.trainer = None  # no ring: what was trained is freed when nobody has it, not at the next search
         finished = trainer.state.global_step == settings["steps"]
         if finished and lora:
+            model.float()  # in half precision most of what was learnt would be rounded away
             learner.merge_adapter()
     model.eval()
     if finished and main:
@@ -230,14 +201,17 @@ def _arguments(folder: Path, config: TrainConfig, model: PreTrainedModel) -> Tra
     schedules = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
     if config.schedule not in schedules:
         raise UserError(f"schedule={config.schedule!r} is not one of {', '.join(schedules)}.")
+    rows = config.batch_size // world_size()
+    micro = micro_batch(model, rows, config.context)
     return arguments_of(
         TrainingArguments,
         folder,
         config.steps,
         config.seed,
         model,
-        per_device_train_batch_size=config.batch_size // world_size(),
-        gradient_accumulation_steps=config.gradient_accumulation,
+        per_device_train_batch_size=micro.rows,
+        gradient_accumulation_steps=config.gradient_accumulation * (rows // micro.rows),
+        activation_checkpointing=micro.checkpointing,
         learning_rate=config.learning_rate,
         lr_scheduler_type=schedules[config.schedule],
         warmup_steps=config.warmup,
@@ -279,10 +253,3 @@ def arguments_of(
         raise UserError(f"{world_size()} processes started but {arguments.world_size} train: use torchrun.")
     arguments._n_gpu = min(1, arguments.n_gpu)
     return arguments
-
-
-def _tensors(blocks: Blocks, rows: list[int]) -> dict[str, Tensor]:
-    ids, targets, positions = (
-        torch.from_numpy(part[rows]).long() for part in (blocks.ids, blocks.targets, blocks.positions)
-    )
-    return {"input_ids": ids, "position_ids": positions, "labels": targets, "shift_labels": targets}

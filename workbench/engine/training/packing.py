@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from torch.utils.data import Dataset
 
+from workbench.engine.batches import padded
 from workbench.engine.tokens import encode, encode_pairs
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
+logger = logging.getLogger(__name__)
 Example = str | tuple[str, str]
 IGNORED = -100  # the target of a token that is not learnt
 
@@ -57,8 +61,8 @@ def pack(
     """Lay out texts (every token is learnt) or (prompt, completion) pairs (only completions are).
 
     Examples stay whole, several to a row (first fit, longest first): a story that lost its beginning cannot
-    teach who is who. A text longer than a row is cut into rows; a pair that long loses its end.
-    Each example ends with the end-of-text token.
+    teach who is who. A text longer than a row is cut into rows; a pair that long loses its end, and is left
+    out where its prompt fills the row. Each example ends with the end-of-text token.
 
     Args:
         tokenizer: needs an end-of-text token.
@@ -73,7 +77,10 @@ def pack(
     if len({isinstance(example, str) for example in examples}) > 1:
         raise UserError("Examples must be all texts or all (prompt, completion) pairs.")
     if tokenizer.eos_token_id is None:
-        raise UserError("Training needs a tokenizer with an end-of-text token.")
+        raise UserError(
+            "The tokenizer has no end-of-text token, so a model cannot learn to end: set eos_token in its "
+            "tokenizer_config.json, or take another model."
+        )
     end = [tokenizer.eos_token_id]
     if isinstance(examples[0], str):
         # One more token than a row holds: the last is only a target.
@@ -85,11 +92,39 @@ def pack(
     else:
         pairs = encode_pairs(tokenizer, examples)
         pieces = [((prompt + rest + end)[: context + 1], max(1, len(prompt))) for prompt, rest in pairs]
-    cut = [[piece] for piece in pieces] if one_per_row else _first_fit(pieces, context)
-    blocks = _fill(cut, context)
-    if not (blocks.targets != IGNORED).any():
+        pieces = _with_completions(pieces, context)
+    if not pieces:
         raise UserError(f"No example has anything to learn within {context} tokens: raise the context.")
-    return blocks
+    return _fill([[piece] for piece in pieces] if one_per_row else _first_fit(pieces, context), context)
+
+
+def separated(blocks: Blocks) -> Blocks:
+    """Each document that teaches something in a row of its own; rows are as long as the longest of them."""
+    pieces = []
+    for ids, targets, positions in zip(blocks.ids, blocks.targets, blocks.positions, strict=True):
+        starts = [0, *(np.flatnonzero(np.diff(positions) != 1) + 1), len(ids)]
+        for begin, end in pairwise(starts):
+            learnt = np.flatnonzero(targets[begin:end] != IGNORED)
+            if len(learnt):
+                last = begin + learnt[-1] + 1
+                pieces.append((ids[begin:last], targets[begin:last], positions[begin:last]))
+    if not pieces:
+        return blocks
+    columns = zip(*pieces, strict=True)
+    return Blocks(
+        *(padded(column, fill).numpy() for column, fill in zip(columns, (0, IGNORED, 0), strict=True))
+    )
+
+
+def _with_completions(pieces: list[tuple[list[int], int]], context: int) -> list[tuple[list[int], int]]:
+    """The pairs of which a row holds more than the prompt."""
+    kept = [(tokens, learnt) for tokens, learnt in pieces if len(tokens) > learnt]
+    if missing := len(pieces) - len(kept):
+        logger.warning(
+            "%d of %d examples are left out: their prompts fill the %d tokens of a row.",
+            missing, len(pieces), context,
+        )  # fmt: skip
+    return kept
 
 
 def _first_fit(documents: list[tuple[list[int], int]], context: int) -> list[list[tuple[list[int], int]]]:

@@ -7,20 +7,22 @@ is all it would add here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.engine.models import context_length
 from workbench.engine.training.checkpoints import describe, load_if_finished
 from workbench.engine.training.common import (
     History,
     TrainConfig,
-    supports_position_ids,
     uses_bf16,
     world_size,
 )
 from workbench.engine.training.lora import fingerprint
+from workbench.engine.training.memory import master_weights
 from workbench.engine.training.packing import Blocks, Example, pack
+from workbench.engine.traits import traits
 from workbench.errors import UserError
 from workbench.files import recover_folder
 
@@ -46,7 +48,8 @@ def train(
     share each batch.
 
     Args:
-        model: its device is where it is trained.
+        model: its device is where it is trained. Its weights become fp32 (see `memory.master_weights`), and
+            are saved so. Rows are no longer than its context, whatever `config` says.
         tokenizer: saved beside it.
         examples: texts, or (prompt, completion) pairs, of which only completions are learnt; see
             `packing.pack`. They are shuffled; rows laid out already (`Blocks`) are read in their own order.
@@ -63,11 +66,10 @@ def train(
     recover_folder(folder)
     if config.batch_size % world_size():
         raise UserError(f"batch_size={config.batch_size} must be divisible by the {world_size()} processes.")
+    master_weights(model, adapter=config.lora is not None)
     in_order = isinstance(examples, Blocks)
-    if in_order:
-        blocks = examples
-    else:
-        blocks = pack(tokenizer, examples, config.context, one_per_row=not supports_position_ids(model))
+    config = replace(config, context=min(config.context, context_length(model)))
+    blocks = _check_rows(examples, model) if in_order else _rows(model, tokenizer, examples, config)
     config = config.resolved(len(blocks.ids))
     settings = _settings(model, blocks, config)
     rows = load_if_finished(folder, settings, model)
@@ -76,6 +78,27 @@ def train(
     from workbench.engine.training.loop import run
 
     return run(model, tokenizer, blocks, config, settings, folder, held_out, in_order, log, stop)
+
+
+def _rows(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    examples: Sequence[Example],
+    config: TrainConfig,
+) -> Blocks:
+    """Examples in rows: several to a row only where the model keeps them apart."""
+    together = traits(model).parts_documents and traits(model).ignores_batch_mates
+    return pack(tokenizer, examples, config.context, one_per_row=not together)
+
+
+def _check_rows(blocks: Blocks, model: PreTrainedModel) -> Blocks:
+    length, context = blocks.ids.shape[1], context_length(model)
+    if length > context:
+        raise UserError(
+            f"Rows of {length} tokens are more than the model's context of {context}: take a smaller "
+            "profile, or a model with a longer context."
+        )
+    return blocks
 
 
 def _settings(model: PreTrainedModel, blocks: Blocks, config: TrainConfig) -> dict[str, Any]:
