@@ -16,7 +16,7 @@ from workbench.corpora.loaders.problems import FileProblem
 from workbench.corpora.loaders.rows import Malformed
 from workbench.corpora.problems import Strategy
 from workbench.errors import UserError
-from workbench.measures.answers.grading import grade
+from workbench.measures.answers.grading import grade_many
 from workbench.measures.vocabulary import words
 
 STRATEGIES: tuple[Strategy, ...] = ("cot", "l2m", "pot")
@@ -54,7 +54,7 @@ def load_rationales(paths: Sequence[str | Path], problems: Sequence[FileProblem]
             one of the problems.
     """
     by_question = {_key(problem.question): problem for problem in problems}
-    rationales, n_unmatched = [], 0
+    solved, answers, n_unmatched = [], [], 0
     for path in _files(paths):
         source = path.name.split(".")[0]
         for question, strategy, text, answer in _read(path):
@@ -62,12 +62,14 @@ def load_rationales(paths: Sequence[str | Path], problems: Sequence[FileProblem]
             if problem is None:
                 n_unmatched += 1
                 continue
-            gold, verdict = problem.gold, grade(answer, problem.gold, strategy).verdict
-            rationales.append(Rationale(problem.id, problem.question, strategy, text, gold, source, verdict))
-    if not rationales:
+            solved.append((problem.id, problem.question, strategy, text, problem.gold, source))
+            answers.append((answer, problem.gold, strategy))
+    if not solved:
         raise UserError(
             "No solution in the teacher's files belongs to one of the problems: check both paths."
         )
+    grades = grade_many(*map(list, zip(*answers, strict=True)))
+    rationales = [Rationale(*fields, grade.verdict) for fields, grade in zip(solved, grades, strict=True)]
     return TeacherRationales(rationales, n_unmatched)
 
 
