@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from workbench.engine.batches import padded
 from workbench.engine.sampling.decoding import LlamaStep, PlainStep, Window, prefill
+from workbench.engine.sampling.scoring import not_a_number
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -31,6 +32,7 @@ class ContinuousBatch:
         n: int,
         size: int,
         seed: int,
+        end_tokens: Sequence[int],
         may_end: Tensor | None,
         ends: Callable[[list[int], list[int]], bool],
     ) -> None:
@@ -39,6 +41,7 @@ class ContinuousBatch:
         limits: longest completion of each prompt, in tokens.
         n: rows a prompt.
         size: rows decoded at a time.
+        end_tokens: those that end a text.
         may_end: bool per token: whether `ends` has to be asked after it.
         ends: whether the text of (prompt tokens, completion tokens) holds a stop string.
         """
@@ -51,7 +54,7 @@ class ContinuousBatch:
         self.uniforms = uniforms(len(ids), n, longest, seed).to(device)
         self.lengths = torch.zeros(count + 1, dtype=torch.long, device=device)
         self.ended = torch.zeros(count + 1, dtype=torch.bool, device=device)
-        self.eos = torch.tensor(sorted(end_tokens(model)), device=device)
+        self.eos = torch.tensor(end_tokens, dtype=torch.long, device=device)
         # Longest prompts first: who comes later then always finds enough columns on its left.
         self.waiting = sorted(range(count), key=lambda row: (-len(ids[row // n]), row))[::-1]
         self.widest = max(len(row) + limit for row, limit in zip(ids, limits, strict=True))
@@ -63,7 +66,11 @@ class ContinuousBatch:
         self.start, self.last = torch.zeros_like(self.row), torch.zeros_like(self.row)
 
     def run(self, *settings: float) -> list[Row]:
-        """Decode until no row waits or runs; `settings` of `draw`, from temperature on."""
+        """Decode until no row waits or runs; `settings` of `draw`, from temperature on.
+
+        Raises:
+            UserError: what the model computes is not a number.
+        """
         while True:
             free = torch.nonzero(self.row == self.count)[:, 0]
             busy = len(self.row) - len(free)
@@ -75,6 +82,11 @@ class ContinuousBatch:
                 if not self.waiting and len(free) > len(self.row) // 4:
                     self._shrink()
                 self._advance(settings)
+        return self._rows()
+
+    def _rows(self) -> list[Row]:
+        if self.logprobs[: self.count].isnan().any():
+            raise not_a_number(self.model)
         lengths, ended = self.lengths.tolist(), self.ended.tolist()
         tokens, logprobs = self.tokens.cpu(), self.logprobs.cpu()
         return [
@@ -90,6 +102,8 @@ class ContinuousBatch:
         device, texts = self.row.device, [self.ids[prompt] for prompt in prompts]
         lengths = torch.tensor([len(text) for text in texts], device=device)
         logits, read = prefill(self.model, padded(texts).to(device), lengths)
+        if logits.isnan().any():
+            raise not_a_number(self.model)
         source = torch.tensor([prompts.index(row // self.n) for row in rows], device=device)
         read = self.step.adopt(read)
         if self.store is None:
@@ -207,7 +221,8 @@ def draw(
 
 def _invert(p: Tensor, uniforms: Tensor) -> Tensor:
     below = p.cumsum(-1)
-    return torch.searchsorted(below, uniforms[:, None] * below[:, -1:], right=True)[:, 0]
+    token = torch.searchsorted(below, uniforms[:, None] * below[:, -1:], right=True)[:, 0]
+    return token.clamp_(max=p.shape[-1] - 1)  # what is not a number shows in the log-probability
 
 
 def uniforms(prompts: int, n: int, length: int, seed: int) -> Tensor:
@@ -218,12 +233,3 @@ def uniforms(prompts: int, n: int, length: int, seed: int) -> Tensor:
         np.random.Generator(stream).random(out=result[row], dtype=np.float32)
     # Kept clear of 1, where rounding could reach past the last token with any probability.
     return torch.from_numpy(result).clamp_(max=1 - 2**-20)
-
-
-def end_tokens(model: PreTrainedModel) -> set[int]:
-    """The tokens after which the model's own settings say that a text is over."""
-    tokens: set[int] = set()
-    for settings in (model.config, model.generation_config):
-        ends = settings.eos_token_id
-        tokens |= set(ends) if isinstance(ends, list) else {ends} - {None}
-    return tokens

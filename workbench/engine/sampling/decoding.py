@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from workbench.engine.training.common import supports_position_ids
-from workbench.errors import UserError
+from workbench.engine.sampling.scoring import last_logits
+from workbench.engine.traits import traits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -44,7 +44,7 @@ def prefill(model: PreTrainedModel, ids: Tensor, lengths: Tensor) -> tuple[Tenso
         dim]`.
 
     Raises:
-        UserError: the model keeps something else than keys and values of all its layers.
+        ValueError: the model keeps something else than keys and values of all its layers.
     """
     from transformers import DynamicCache
 
@@ -53,7 +53,7 @@ def prefill(model: PreTrainedModel, ids: Tensor, lengths: Tensor) -> tuple[Tenso
     logits = model(ids, past_key_values=cache, use_cache=True, logits_to_keep=ends - 1).logits
     layers = [(layer.keys, layer.values) for layer in cache.layers]
     if not layers or any(keys is None or keys.shape != layers[0][0].shape for keys, _ in layers):
-        raise UserError(f"{type(model).__name__} does not keep plain keys and values: sample it with vLLM.")
+        raise ValueError(f"{type(model).__name__} does not keep plain keys and values")
     rows = torch.arange(len(ids), device=ids.device)
     store = torch.stack([torch.stack(pair) for pair in layers])
     return logits[rows, torch.searchsorted(ends, lengths)], store
@@ -64,7 +64,7 @@ class PlainStep:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
-        self.takes_positions = supports_position_ids(model)
+        self.takes_positions = traits(model).takes_positions
 
     def room(self, memory: Tensor, *shape: int) -> Tensor:
         """An empty store of this shape in the given memory."""
@@ -105,8 +105,27 @@ def _view(store: Tensor, window: Window) -> Cache:
     return Cache(layers=[Slice(pair) for pair in store])
 
 
+class EqualRows:
+    """Texts of equal lengths, read with the cache that the model makes for itself, or without one."""
+
+    def __init__(self, model: PreTrainedModel, cached: bool) -> None:
+        self.model, self.cached = model, cached
+        self.cache: dict[str, Any] = {}  # what the model gave back, by the name that it takes it by
+
+    def __call__(self, texts: Tensor) -> Tensor:
+        """Logits `[rows, vocabulary]` behind texts: those of the last call, each with a token more."""
+        if not self.cached:
+            return last_logits(self.model, texts, 1)[:, 0]
+        out = self.model(texts[:, -1:] if self.cache else texts, use_cache=True, **self.cache)
+        names = ("past_key_values", "cache_params", "state")
+        self.cache = {name: out[name] for name in names if out.get(name) is not None}
+        if not self.cache:
+            raise ValueError(f"{type(self.model).__name__} keeps nothing of what it has read")
+        return out.logits[:, -1]
+
+
 class LlamaStep:
-    """The same step for a small Llama in float32, in as few and as large operations as it can be written.
+    """`PlainStep` for a small Llama in float32, in as few and as large operations as it can be written.
 
     Built per call of the sampler, because the fused weights are copies: queries, keys and values in one
     product, gate and up in another, the norms' weights folded into them. Query and key dimensions stand in

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +12,11 @@ from torch import Tensor
 
 from workbench.engine.models import context_length, evaluating
 from workbench.engine.sampling.batching import ContinuousBatch
+from workbench.engine.sampling.equal_lengths import EqualLengths
+from workbench.engine.sampling.paths import decoding_path
 from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, by_prompt, rooms
 from workbench.engine.sampling.scoring import _first_token, prompt_tokens, token_logprobs
-from workbench.engine.tokens import converses, encode_pairs
+from workbench.engine.tokens import converses, encode_pairs, end_tokens
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,19 +52,33 @@ class TransformersSampler(Sampler):
             return []
         n, stop = params.n, params.stop
         ids = prompt_tokens(self.tokenizer, prompts)
-        batch = ContinuousBatch(
-            self.model,
-            ids,
-            limits=[min(params.max_tokens, room) for room in rooms(ids, self.context)],
-            n=n,
-            size=self.batch_size,
-            seed=params.seed,
-            may_end=self._may_end(stop),
-            ends=lambda prompt, tokens: self._stop_at(prompt, tokens, stop) is not None,
-        )
+        limits = [min(params.max_tokens, room) for room in rooms(ids, self.context)]
         with evaluating(self.model):
+            batch = self._batch(ids, limits, params)
             rows = batch.run(params.temperature, params.top_p, params.min_p, params.filter_first)
         return by_prompt([self._completion(ids[at // n], *row, stop) for at, row in enumerate(rows)], n)
+
+    def _batch(self, ids: list[list[int]], limits: list[int], params: SamplingParams) -> ContinuousBatch:
+        path = decoding_path(
+            self.model, max(len(row) + limit for row, limit in zip(ids, limits, strict=True))
+        )
+        kind = ContinuousBatch if path.columns else partial(EqualLengths, path=path)
+        return kind(
+            self.model,
+            ids,
+            limits=limits,
+            n=params.n,
+            size=self.batch_size,
+            seed=params.seed,
+            end_tokens=self._ends(params.stop),
+            may_end=self._may_end(params.stop),
+            ends=lambda prompt, tokens: self._stop_at(prompt, tokens, params.stop) is not None,
+        )
+
+    def _ends(self, stop: Sequence[str]) -> list[int]:
+        """Tokens that end a text; a stop string that is a special token never shows in a decoded text."""
+        known = self.tokenizer.get_added_vocab()
+        return [*end_tokens(self.model, self.tokenizer), *(known[text] for text in stop if text in known)]
 
     def _text(self, prompt: list[int], tokens: list[int]) -> str:
         # Decoded behind the prompt's last token, because some tokenizers drop the first space of a text.
@@ -86,7 +103,7 @@ class TransformersSampler(Sampler):
         if not key:
             return None
         if key not in self._stops:
-            size = max(self.model.config.vocab_size, len(self.tokenizer))
+            size = max(self.model.config.get_text_config().vocab_size, len(self.tokenizer))
             flags = torch.zeros(size, dtype=torch.bool)
             last = {text[-1] for text in stop}
             for token in range(len(self.tokenizer)):
@@ -118,6 +135,7 @@ class TransformersSampler(Sampler):
         if rows:
             rooms([prompt + completion[:-1] for prompt, completion in rows], self.context)
         sums = np.zeros(len(rows))
-        for part, values in token_logprobs(self.model, rows, self.batch_size):
-            sums[part] = [row.sum() for row in values]
+        with evaluating(self.model):
+            for part, values in token_logprobs(self.model, rows, self.batch_size):
+                sums[part] = [row.sum() for row in values]
         return np.split(sums, np.cumsum(counts)[:-1]) if counts else []

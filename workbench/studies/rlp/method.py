@@ -34,10 +34,9 @@ from workbench.engine.models import context_length
 from workbench.engine.rl.ema import WeightEMA
 from workbench.engine.rl.grpo import reinforce
 from workbench.engine.rl.objective import Objective, RLConfig, Row, SupervisedTail, group_advantages
-from workbench.engine.sampling.batching import end_tokens
 from workbench.engine.sampling.sampler import Completion
 from workbench.engine.sampling.scoring import prompt_tokens
-from workbench.engine.tokens import continued, encode_pairs
+from workbench.engine.tokens import continued, encode_pairs, end_tokens
 from workbench.engine.training.common import History, supports_position_ids
 from workbench.errors import UserError
 
@@ -142,7 +141,7 @@ class InformationGain(Objective):
         self.no_think = WeightEMA(model, decay)
         self.closing = continued(tokenizer, thinking.closing)
         self.opening = continued(tokenizer, thinking.opening)
-        self.ends = end_tokens(model)
+        self.ends = set(end_tokens(model, tokenizer))
         self.measured: dict[str, float] = {}
         self.settings = {
             "thinking": asdict(thinking),
