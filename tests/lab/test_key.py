@@ -10,7 +10,7 @@ from lab_project import ROWS, run, write_notebook
 import workbench
 from workbench import files
 from workbench.claims import Claim
-from workbench.lab import history, key, record
+from workbench.lab import history, key, modules, project, record
 
 PACKAGE = {
     "__init__.py": "from workbench.lab import runs",
@@ -46,7 +46,7 @@ def package(tmp_path, monkeypatch):
     for name, text in PACKAGE.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    monkeypatch.setattr(key, "PACKAGE", folder)
+    monkeypatch.setattr(modules, "PACKAGE", folder)
     return folder
 
 
@@ -115,6 +115,7 @@ def test_what_a_cell_computes_stays_in_the_key(package, cell, old, new):
         ("measures/share.py", '"""Parts."""\nx = (\n    1)', False, False),
         ("measures/share.py", "x = 2", True, True),
         ("studies/heads/results.py", "from workbench.measures import share\nLEAST = 0.6", True, True),
+        ("measures/share.py", "x = (\n    1\n    % 2\n)", True, True),
         ("engine/words.txt", "b", True, True),
         ("studies/heads/views.py", "from workbench.charts import view\nRED = 1", False, True),
         ("charts/view.py", "WIDTH = 2", False, True),
@@ -144,6 +145,75 @@ def test_a_map_whose_numbers_are_kept_counts(package, cell):
     before = key.key_parts(cells)
     assert "workbench/studies/heads/head_map.py" in before["code"]
     assert key.key_parts([cells[0], cell.replace("table)", "table, 2)")])["notebook"] != before["notebook"]
+
+
+# ------------------------------------------------------------------------------- the user's own modules
+OWN = {
+    "helpers.py": "import deep\nx = 1",
+    "deep.py": "from mylib.a import f",
+    "mylib/__init__.py": "",
+    "mylib/a.py": "from .b import g\nfrom . import c\ndef f():\n    from ..mylib import d",
+    "mylib/b.py": "from workbench.measures import share",
+    "mylib/c.py": "",
+    "mylib/d.py": "",
+    "mylib/unused.py": "",
+    "spaced/one.py": "",
+    "notebooks/beside.py": "",
+    "src/inner.py": "",
+    "lib/added.py": "",
+    "script.py": "",
+    "other.ipynb": json.dumps({"cells": [{"cell_type": "code", "source": ["y = 1"], "outputs": []}]}),
+    "late.py": "",
+    "broken.py": "def (",
+    "latin.py": "x = 'a'",
+}
+OWN_CELLS = [
+    "import helpers, numpy, random, not_there\nimport beside as b",
+    "import sys\nfrom pathlib import Path\nsys.path.insert(0, str(Path('..') / 'lib'))",
+    "from inner import x\nfrom spaced.one import y\nimport added, broken, latin",
+    "import importlib\nlate = importlib.import_module('late')",
+    "%run -i script.py\n%run ./other.ipynb",
+]
+
+
+@pytest.fixture
+def own(root, package):
+    for name, text in OWN.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+    write_notebook(root, "01_study", *OWN_CELLS)
+    return lambda: project.find_notebook(root, "01").key_parts["code"]
+
+
+def test_every_module_that_a_notebook_imports_from_its_project_counts(own, root):
+    before = own()
+    assert set(OWN) - set(before) == {"mylib/unused.py"}
+    assert "workbench/measures/share.py" in before
+    assert not any("numpy" in name or str(root) in name for name in before)
+    for name in set(OWN) - {"mylib/unused.py"}:
+        (root / name).write_text(OWN[name].replace("y = 1", "y = 2") if "ipynb" in name else "x = 7")
+        after = own()
+        assert {other for other in before if before[other] != after.get(other)} >= {name}
+        (root / name).write_text(OWN[name])
+    (root / "mylib/unused.py").write_text("x = 2")
+    (root / "mylib/c.py").write_text("# prose alone\n")
+    assert own() == before
+
+
+def test_an_operator_at_the_start_of_a_line_is_no_magic(package):
+    (package / "measures/share.py").write_text("x = (\n    1\n    % 2\n)")
+    before = key.key_parts(CELLS)
+    (package / "measures/share.py").write_text("x = (\n    1\n    % 3\n)")
+    assert key.key_parts(CELLS) != before
+
+
+def test_an_edited_helper_is_another_run_and_named(own, root, say):
+    folder = finished(root)
+    (root / "helpers.py").write_text("x = 2")
+    assert finished(root) != folder
+    assert "code helpers.py" in say("show", "01", "--why")[1]
+    (root / "latin.py").write_bytes("x = 'ä'".encode("latin-1"))
+    assert finished(root) != folder
 
 
 # ------------------------------------------------------------------------------- on the command line

@@ -2,16 +2,13 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.lab.digests import canonical, digest, digest_path
+from workbench.lab.digests import canonical, digest
+from workbench.lab.modules import added_folders, digest_modules, imported_names, is_magic, parse, shape
 
-PACKAGE = Path(__file__).resolve().parent.parent
-# How a run is started, shown and reported does not change what it computes.
-_RUNNING = re.compile(r"workbench(\.(lab|cli|errors)\b|$)")
 _DRAWING = re.compile(r"workbench\.(charts|studies\.\w+\.(views|\w+_views|\w+_map))\b")
 _SHOWING = ("display", "print")
 _MARKUP = (
@@ -19,29 +16,57 @@ _MARKUP = (
 )
 
 
-def key_parts(sources: Sequence[str]) -> dict[str, Any]:
+class Code:
+    """The code cells of a notebook, each reduced to what computes; pictures and prose do not count."""
+
+    def __init__(self, sources: Sequence[str]) -> None:
+        self.sources = sources
+        trees = [parse(source) for source in sources]
+        drawing = _drawing_names(trees)
+        self.kept_drawings = _kept_drawings(trees, drawing)
+        self._left_out = {name for name, module in drawing.items() if module not in self.kept_drawings}
+
+    def parts(self, *sources: str) -> list[ast.stmt | str]:
+        """What computes in cells: statements, then magics."""
+        statements = [
+            statement for text in sources for statement in _Computing(self._left_out).visit(parse(text)).body
+        ]
+        return [*statements, *(line for text in sources for line in text.splitlines() if is_magic(line))]
+
+    def shape(self, source: str) -> str:
+        """What computes in a cell, as a text that is the same for the same code."""
+        return repr([shape(part) for part in self.parts(source)])
+
+
+def key_parts(sources: Sequence[str], folders: Sequence[Path] = ()) -> dict[str, Any]:
     """What a notebook's code cells and the modules behind them contribute to the key.
+
+    Args:
+        sources: Of the code cells.
+        folders: Of the project, the first of which holds the others: where modules of its own lie.
 
     Returns:
         notebook: digest of the cells' computing parts; code: file name to the digest of its content, for
-        every module that these import, and for the data files beside it.
+        every module of the package and the project that these import, and for the package's data files
+        beside them.
     """
-    cells = [_parse(source) for source in sources]
-    drawing = _drawing_names(cells)
-    kept = _kept_drawings(cells, drawing)
-    reduce = _Computing({name for name, module in drawing.items() if module not in kept})
-    statements = [statement for cell in cells for statement in reduce.visit(cell).body]
-    magics = [line for source in sources for line in source.splitlines() if _is_magic(line)]
-    shapes = [_shape(line) for line in [*statements, *magics]]
-    names = {name for _, imports in shapes for name in _imported(imports)}
-    modules = _modules(names, lambda name: bool(_DRAWING.match(name)) and name not in kept)
-    return {"notebook": digest(canonical([shape for shape, _ in shapes])), "code": modules}
+    code = Code(sources)
+    parts = code.parts(*sources)
+    names = {name for part in parts for name in imported_names(part)}
+    folders = [
+        *folders,
+        *(path for part in parts if isinstance(part, ast.AST) for path in added_folders(part, folders)),
+    ]
+    modules = digest_modules(
+        names, folders, lambda name: bool(_DRAWING.match(name)) and name not in code.kept_drawings
+    )
+    return {"notebook": digest(canonical([shape(part) for part in parts])), "code": modules}
 
 
-def drawn_digest(cells: Sequence[tuple[str, str]]) -> str:
+def drawn_digest(cells: Sequence[tuple[str, str]], folders: Sequence[Path] = ()) -> str:
     """Digest of what an executed notebook shows: its cells (type and source) and all modules behind them."""
-    imports = [node for kind, source in cells if kind == "code" for node in _shape(_parse(source))[1]]
-    return digest(canonical([cells, _modules(_imported(imports), lambda name: False)]))[:12]
+    names = {name for kind, text in cells if kind == "code" for name in imported_names(parse(text))}
+    return digest(canonical([cells, digest_modules(names, folders, lambda name: False)]))[:12]
 
 
 # ------------------------------------------------------------------------------- cells
@@ -117,95 +142,3 @@ def _root(node: ast.AST) -> str:
     while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
         node = node.func if isinstance(node, ast.Call) else node.value
     return node.id if isinstance(node, ast.Name) else ""
-
-
-# ------------------------------------------------------------------------------- modules
-def _modules(names: Iterable[str], left_out: Callable[[str], bool]) -> dict[str, str]:
-    """Digest every module of the package that is imported, directly or through other modules.
-
-    Found by reading, not by running: an import by a computed name is not seen.
-    """
-    waiting, digests = set(names), {}
-    while waiting:
-        name = waiting.pop()
-        path = _module_file(name)
-        if path is None or path in digests or _RUNNING.match(name) or left_out(name):
-            continue
-        state = path.stat()
-        inside = name if path.stem == "__init__" else name.rpartition(".")[0]
-        digests[path], imports = _read_module(path, inside, state.st_size, state.st_mtime_ns)
-        waiting |= imports
-    beside = {file for folder in {path.parent for path in digests} for file in folder.iterdir()}
-    digests |= {file: digest_path(file) for file in beside if file.suffix != ".py" and file.is_file()}
-    return {
-        path.relative_to(PACKAGE.parent).as_posix(): digests[path][:12]
-        for path in sorted(digests)
-        if not path.name.startswith(".")
-    }
-
-
-@lru_cache(maxsize=1024)
-def _read_module(path: Path, inside: str, size: int, modified: int) -> tuple[str, frozenset[str]]:
-    """Digest of a module without its prose, and what it imports; `inside` is where relative imports start."""
-    source = path.read_text(encoding="utf-8")
-    shape, imports = _shape(_parse(source))
-    return digest(repr(shape).encode("utf-8", "backslashreplace")), _imported(imports, inside)
-
-
-def _imported(imports: Iterable[ast.Import | ast.ImportFrom], inside: str = "") -> frozenset[str]:
-    """Names of our modules that are imported."""
-    names: set[str] = set()
-    for node in imports:
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        else:
-            start = inside.split(".")[: inside.count(".") + 2 - node.level] if node.level else []
-            base = ".".join(filter(None, [*start, node.module or ""]))
-            names |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
-    ours = {name for name in names if name.split(".")[0] == "workbench"}
-    # Importing a.b.c runs a and a.b too.
-    return frozenset({".".join(n.split(".")[:end]) for n in ours for end in range(1, n.count(".") + 2)})
-
-
-def _parse(source: str) -> ast.Module:
-    """The tree of a cell or module, magics left out; of what is not Python, the text as a single name."""
-    try:
-        return ast.parse("\n".join("" if _is_magic(line) else line for line in source.splitlines()))
-    except (SyntaxError, ValueError):
-        return ast.Module([ast.Global([source])], [])
-
-
-def _is_magic(line: str) -> bool:
-    return line.lstrip().startswith(("%", "!"))
-
-
-def _shape(tree: ast.AST | str) -> tuple[list[str | int], list[ast.Import | ast.ImportFrom]]:
-    """A tree as a flat list without comments, positions and docstrings, and the imports in it."""
-    shape: list[str | int] = []
-    imports = []
-    waiting: list[Any] = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.AST):
-            shape.append(type(node).__name__)
-            for name in node._fields:
-                value = getattr(node, name, None)
-                if value is not None and value != [] and name not in ("ctx", "kind"):
-                    shape.append(name)
-                    waiting.append(value)
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                imports.append(node)
-        elif isinstance(node, list):
-            # A constant that stands alone is a docstring.
-            kept = [e for e in node if not (isinstance(e, ast.Expr) and isinstance(e.value, ast.Constant))]
-            shape.append(len(kept))
-            waiting += kept
-        else:
-            shape.append(repr(node))
-    return shape, imports
-
-
-def _module_file(name: str) -> Path | None:
-    stem = PACKAGE.parent.joinpath(*name.split("."))
-    candidates = (stem.with_name(stem.name + ".py"), stem / "__init__.py")
-    return next((path for path in candidates if path.is_file()), None)

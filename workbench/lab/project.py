@@ -33,6 +33,11 @@ class Notebook:
         """The project's folder."""
         return self.path.parent.parent
 
+    @property
+    def folders(self) -> list[Path]:
+        """Where the modules of the user's own lie that the notebook may import."""
+        return [self.root, self.path.parent, self.root / "src"]
+
     @cached_property
     def model(self) -> "type[BaseModel]":
         """The pydantic model that the parameters cell declares."""
@@ -44,12 +49,13 @@ class Notebook:
     @cached_property
     def key_parts(self) -> dict[str, Any]:
         """What its code contributes to the key of its runs."""
-        return key_parts(self.code())
+        return key_parts(self.code(), self.folders)
 
     @cached_property
     def drawn(self) -> str:
         """What an executed copy shows, prose and pictures included, as a digest."""
-        return drawn_digest([(cell["cell_type"], source_of(cell)) for cell in self.cells])
+        cells = [(cell["cell_type"], source_of(cell)) for cell in self.cells]
+        return drawn_digest(cells, self.folders)
 
     def code(self) -> list[str]:
         """The source of every code cell."""

@@ -1,0 +1,202 @@
+"""The modules behind a notebook's cells, found by reading and not by running: an import by a computed name
+is not seen."""
+
+import ast
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from workbench.lab.digests import digest, digest_path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+# How a run is started, shown and reported does not change what it computes.
+_RUNNING = re.compile(r"workbench(\.(lab|cli|errors)\b|$)")
+_RUN_MAGIC = re.compile(r"\s*%run\s+(?:-\w+\s+)*[\"']?(?:\./)?([\w/-]+)(\.ipynb)?")
+_IMPORTERS = ("import_module", "__import__")
+_PATH_CALLS = ("sys.path.append", "sys.path.insert", "sys.path.extend")
+
+
+def digest_modules(
+    names: Iterable[str], folders: Sequence[Path], left_out: Callable[[str], bool]
+) -> dict[str, str]:
+    """Digest every module of the package and of a project that is imported, directly or through others.
+
+    Args:
+        names: Of modules that are imported; those that are installed do not count.
+        folders: Of the project, the first of which holds the others.
+        left_out: Whether a module does not count.
+
+    Returns:
+        File name to digest, with the data files that lie beside modules of the package.
+    """
+    waiting, digests = set(names), {}
+    there = {folder: _top_names(folder) for folder in folders}
+    while waiting:
+        name = waiting.pop()
+        top = name.partition(".")[0]
+        if _RUNNING.match(name) or left_out(name):
+            continue
+        where = [PACKAGE.parent] if top == "workbench" else [f for f in folders if top in there[f]]
+        for path in _module_files(name, where):
+            if path not in digests:
+                state = path.stat()
+                inside = name if path.stem == "__init__" else name.rpartition(".")[0]
+                digests[path], imports = _read_module(path, inside, state.st_size, state.st_mtime_ns)
+                waiting |= imports
+    ours = {path.parent for path in digests if path.is_relative_to(PACKAGE)}
+    beside = {file for folder in ours for file in folder.iterdir() if not file.name.startswith(".")}
+    digests |= {file: digest_path(file) for file in beside if file.suffix != ".py" and file.is_file()}
+    roots = (PACKAGE.parent, *folders[:1])
+    return {_label(path, roots): digests[path][:12] for path in sorted(digests)}
+
+
+def imported_names(part: ast.AST | str, inside: str = "") -> set[str]:
+    """Names of the modules that code imports, or that a magic runs.
+
+    Args:
+        inside: The package in which relative imports start.
+    """
+    if isinstance(part, str):
+        match = _RUN_MAGIC.match(part)
+        return {match[1].replace("/", ".") + (match[2] or "")} if match else set()
+    return _names(_flatten(part)[1], inside)
+
+
+def _names(nodes: Iterable[ast.AST], inside: str) -> set[str]:
+    names = {name for node in nodes for name in _names_in(node, inside)}
+    # Importing a.b.c runs a and a.b too.
+    return {".".join(n.split(".")[:end]) for n in names for end in range(1, n.count(".") + 2)}
+
+
+def added_folders(tree: ast.AST, folders: Sequence[Path]) -> list[Path]:
+    """Folders of the project that code adds to `sys.path`, where their names stand in it."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    added = []
+    for call in (call for call in calls if ast.unparse(call.func) in _PATH_CALLS):
+        constants = (node.value for node in ast.walk(call) if isinstance(node, ast.Constant))
+        texts = [text for text in constants if isinstance(text, str) and "\0" not in text]
+        added += [folder / text for folder in folders for text in {"/".join(texts), *texts}]
+    root = folders[0].resolve() if folders else None
+    return [path.resolve() for path in added if root and path.is_dir() and root in path.resolve().parents]
+
+
+def parse(source: str) -> ast.Module:
+    """The tree of a cell, magics left out; of what is not Python, the text as a single name."""
+    return _parse_module("\n".join("" if is_magic(line) else line for line in source.splitlines()))
+
+
+def _parse_module(source: str) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module([ast.Global([source])], [])
+
+
+def is_magic(line: str) -> bool:
+    """Whether a line is for IPython or the shell."""
+    return line.lstrip().startswith(("%", "!"))
+
+
+def shape(tree: ast.AST | str) -> list[str | int]:
+    """A tree as a flat list without comments, positions and docstrings."""
+    return _flatten(tree)[0]
+
+
+def _flatten(tree: ast.AST | str) -> tuple[list[str | int], list[ast.AST]]:
+    """The flat list, and the nodes that may import something."""
+    flat: list[str | int] = []
+    importing = []
+    waiting: list[Any] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.AST):
+            flat.append(type(node).__name__)
+            if isinstance(node, ast.Import | ast.ImportFrom | ast.Call):
+                importing.append(node)
+            for name in node._fields:
+                value = getattr(node, name, None)
+                if value is not None and value != [] and name not in ("ctx", "kind"):
+                    flat.append(name)
+                    waiting.append(value)
+        elif isinstance(node, list):
+            # A constant that stands alone is a docstring.
+            kept = [e for e in node if not (isinstance(e, ast.Expr) and isinstance(e.value, ast.Constant))]
+            flat.append(len(kept))
+            waiting += kept
+        else:
+            flat.append(repr(node))
+    return flat, importing
+
+
+@lru_cache(maxsize=1024)
+def _read_module(path: Path, inside: str, size: int, modified: int) -> tuple[str, frozenset[str]]:
+    """Digest of a module without its prose, and what it imports."""
+    if path.suffix not in (".py", ".ipynb"):
+        return digest_path(path), frozenset()
+    source = path.read_bytes().decode("utf-8", "backslashreplace")
+    magics: list[str] = []
+    if path.suffix == ".ipynb":
+        source = _cells(source)
+        magics = [line for line in source.splitlines() if is_magic(line)]
+    flat, importing = _flatten(parse(source) if magics else _parse_module(source))
+    names = frozenset(_names(importing, inside).union(*map(imported_names, magics)))
+    return digest(repr([flat, *magics] if magics else flat).encode("utf-8", "backslashreplace")), names
+
+
+def _cells(text: str) -> str:
+    """The code cells of a notebook as one text; a file that is no notebook as it is."""
+    try:
+        cells = json.loads(text)["cells"]
+        return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return text
+
+
+def _names_in(node: ast.AST, inside: str) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        start = inside.split(".")[: inside.count(".") + 2 - node.level] if node.level else []
+        base = ".".join(filter(None, [*start, node.module or ""]))
+        yield base
+        yield from (f"{base}.{alias.name}".lstrip(".") for alias in node.names)
+    elif isinstance(node, ast.Call) and node.args and _last_name(node.func) in _IMPORTERS:
+        name = getattr(node.args[0], "value", None)
+        if isinstance(name, str):
+            yield name
+
+
+def _last_name(function: ast.expr) -> str:
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _module_files(name: str, folders: Sequence[Path]) -> Iterator[Path]:
+    """The files in some folders that may be a module."""
+    if not all(part.isidentifier() or part == "ipynb" for part in name.replace("-", "_").split(".")):
+        return
+    for folder in folders:
+        stem = folder.joinpath(*name.split("."))
+        if stem.name == "ipynb":  # of %run
+            candidates = [stem.parent.with_name(f"{stem.parent.name}.ipynb")]
+        else:
+            candidates = [stem.with_name(f"{stem.name}.py"), stem / "__init__.py"]
+        source = next((path for path in candidates if path.is_file()), None)
+        yield from [source] if source else sorted(stem.parent.glob(f"{stem.name}.*.so"))  # or compiled
+
+
+def _top_names(folder: Path) -> set[str]:
+    """Names of the modules and packages that may lie in a folder, which need not exist."""
+    try:
+        return {name.partition(".")[0] for name in os.listdir(folder)}
+    except OSError:
+        return set()
+
+
+def _label(path: Path, roots: Sequence[Path]) -> str:
+    """The name of a file in the key: the same wherever the project lies."""
+    root = next((root for root in roots if path.is_relative_to(root)), path.parent)
+    return path.relative_to(root).as_posix()
