@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ import torch
 
 from workbench.engine.models import context_length, evaluating
 from workbench.engine.sampling.scoring import token_logprobs
-from workbench.engine.tokens import encode, encode_pairs
+from workbench.engine.tokens import Framed, begin, encode, encode_pairs
 from workbench.engine.training.packing import Example
 from workbench.errors import UserError
 
@@ -25,7 +26,7 @@ class Loss:
     """Loss on held-out texts."""
 
     nats_per_token: float  #: mean over all scored tokens
-    #: total loss in bits over the bytes of the scored text: comparable between tokenizers.
+    #: total loss in bits over the bytes of the texts, as far as they are read: comparable between tokenizers.
     bits_per_byte: float
     nats: np.ndarray  #: total of each text, float64 `[texts]`
     n_tokens: int
@@ -42,9 +43,12 @@ def loss(
 ) -> Loss:
     """Loss of texts (all but the beginning-of-text token is scored) or of completions after their prompts.
 
+    Where a tokenizer begins no text, the first token has nothing before it: it costs nothing.
+
     Args:
         texts: each is scored by itself, in float32, without the end-of-text token.
-        context: longest sequence, the rest of a text is left out; None for the model's own.
+        context: longest sequence, the rest of a text is left out; None for the model's own. Of a completion
+            whose prompt fills it nothing is scored.
 
     Raises:
         UserError: nothing to score.
@@ -52,24 +56,58 @@ def loss(
     longest = context_length(model)
     context = min(context or longest, longest)
     if len(texts) and isinstance(texts[0], str):
-        rows = [(ids[:1], ids[1:context]) for ids in encode(tokenizer, texts)]
+        first, texts = len(begin(tokenizer)), [("", text) for text in texts]
+        pairs = [(ids[:first], ids[first:]) for ids in encode(tokenizer, [text for _, text in texts])]
     else:
-        rows = [(prompt, rest[: context - len(prompt)]) for prompt, rest in encode_pairs(tokenizer, texts)]
-    rows = [(before, scored if before else []) for before, scored in rows]
+        pairs = encode_pairs(tokenizer, texts)
+    # Something has to be read before the first token that is scored.
+    starts = [0 if prompt else 1 for prompt, _ in pairs]
+    ends = [max(0, min(len(rest), context - len(prompt))) for prompt, rest in pairs]
+    rows = [
+        (prompt + rest[:start], rest[start:end])
+        for (prompt, rest), start, end in zip(pairs, starts, ends, strict=True)
+    ]
     kept = [index for index, (_, scored) in enumerate(rows) if scored]
     if not kept:
-        raise UserError("There is no text to measure the loss on.")
+        raise UserError(f"There is no text to measure the loss on within {context:,} tokens.")
     nats = np.zeros(len(rows))
     with evaluating(model):
         for part, values in token_logprobs(model, [rows[index] for index in kept], batch_size):
             nats[[kept[index] for index in part]] = [-row.sum() for row in values]
     n_tokens = sum(len(rows[index][1]) for index in kept)
-    n_bytes = sum(_bytes(tokenizer, *rows[index]) for index in kept)
+    n_bytes = sum(_bytes(tokenizer, *texts[index], pairs[index][1], ends[index]) for index in kept)
     total = float(nats.sum())
     return Loss(total / n_tokens, total / math.log(2) / max(1, n_bytes), nats, n_tokens, n_bytes)
 
 
-def _bytes(tokenizer: PreTrainedTokenizerFast, before: list[int], scored: list[int]) -> int:
-    # Only the last token before: it settles whether the tokenizer drops the first space.
-    head = tokenizer.decode(before[-1:], skip_special_tokens=True)
-    return len(tokenizer.decode(before[-1:] + scored, skip_special_tokens=True).encode()) - len(head.encode())
+def _bytes(tokenizer: PreTrainedTokenizerFast, before: str, text: str, ids: list[int], end: int) -> int:
+    """Bytes of the part of `text` that its tokens up to `end` stand for.
+
+    Of the text itself, not of what tokens decode to: that lacks unknown characters and what a tokenizer
+    normalises away.
+    """
+    if end < len(ids):
+        text = text[: _stops(tokenizer, before, text, ids)[end - 1]]
+    return len(text.encode())
+
+
+def _stops(tokenizer: PreTrainedTokenizerFast, before: str, text: str, ids: list[int]) -> list[int]:
+    """Where in the text each of its tokens ends; it is read again as `tokens.encode_pairs` has read it."""
+    if not tokenizer.is_fast:
+        raise UserError(
+            f"{type(tokenizer).__name__} does not say where in a text its tokens stand: save the model with "
+            "a fast tokenizer, or give texts that fit into the context."
+        )
+    for head in (before, "a", ".", "\n", ""):
+        both = head + text
+        read = tokenizer(
+            both,
+            add_special_tokens=False,
+            split_special_tokens=not isinstance(both, Framed),
+            return_offsets_mapping=True,
+            verbose=False,
+        )
+        if read["input_ids"][-len(ids) :] == ids:
+            stops = [stop - len(head) for _, stop in read["offset_mapping"][-len(ids) :]]
+            return list(accumulate(stops, max, initial=0))[1:]
+    raise UserError(f"The tokenizer reads {text[:40]!r} now in one way and now in another: take it out.")
