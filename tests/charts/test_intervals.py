@@ -13,7 +13,6 @@ from workbench.charts.intervals import intervals
 from workbench.charts.parts import looks, panels
 from workbench.charts.theme import series
 from workbench.charts.view import Chart
-from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
 
@@ -125,12 +124,18 @@ def test_hostile_names_are_escaped_alike_in_the_order_and_in_the_rows():
     assert layer(spec, "point")["color"]["scale"]["domain"][0] == sanitize(SCRIPT)
 
 
-@pytest.mark.parametrize("rows", [0, 1, 300])
+@pytest.mark.parametrize("rows", [0, 1, 100])
 def test_any_number_of_rows_is_drawn_in_steps_of_one_height(rows):
     frame = grid(arm=[f"arm {number}" for number in range(rows)])
     assert drawn(intervals(frame, "arm", "score", step=26))["height"] == {"step": 26, "for": "position"}
 
 
-def test_more_rows_than_a_chart_may_carry_are_refused():
-    with pytest.raises(UserError, match="5,000 rows"):
-        Chart(intervals(grid(arm=range(5001)), "arm", "score"), "Crowded", "S")
+def test_of_too_many_rows_the_first_in_the_order_of_the_picture_are_drawn():
+    frame = grid(arm=[f"arm {number}" for number in range(5001)])
+    chart = Chart(intervals(frame, "arm", "score", order=frame["arm"][::-1]), "Crowded", "S.")
+    (rows,) = chart.spec["datasets"].values()
+    assert [row["arm"] for row in rows] == [f"arm {number}" for number in range(4851, 5001)]
+    assert layer(chart.spec, "point")["y"]["sort"] == [row["arm"] for row in rows][::-1]
+    assert chart.record["sentence"].endswith(
+        "Drawn are the first 150 of 5,001 (arm), … and 4,851 others are in the run's tables."
+    )

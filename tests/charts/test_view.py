@@ -53,11 +53,14 @@ def test_chart_data_is_json_with_missing_numbers_and_short_text(frame):
     json.dumps(rows, allow_nan=False)
 
 
-def test_too_many_rows_are_refused_with_advice():
-    rows = pd.DataFrame({"x": range(5001), "y": range(5001)})
-    with pytest.raises(UserError, match="5,000 rows: aggregate"):
-        Chart(points(rows), "Crowded", "S")
-    assert Chart(points(rows.head(5000)), "Full", "S").spec["datasets"]
+def test_of_too_many_rows_a_sample_is_drawn_and_the_sentence_says_so():
+    rows = pd.DataFrame({"x": range(20_000), "y": range(20_000)})
+    crowded = Chart(points(rows), "Crowded", "S.")
+    assert crowded.record["sentence"] == "S. The picture shows 5,000 of 20,000 rows, drawn at random."
+    assert len(next(iter(crowded.spec["datasets"].values()))) == 5000
+    full = Chart(points(rows.head(5000)), "Full", "S.")
+    assert full.record["sentence"] == "S."
+    assert len(next(iter(full.spec["datasets"].values()))) == 5000
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from workbench.charts.theme import MUTED, ON_BRIGHT, ON_DIM
-from workbench.charts.vegalite import plain
+from workbench.charts.values import plain
 
 
 def axis_order(values: Iterable[Any]) -> list[Any]:

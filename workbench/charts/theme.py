@@ -71,7 +71,8 @@ CONFIG: dict[str, Any] = {
         "domainColor": "#8a8a86",
         "tickColor": "#8a8a86",
         "tickSize": 4,
-        "labelLimit": 260,
+        "labelLimit": 0,  # labels are cut in Python, see charts/labels.py
+        "titleLimit": 0,
         "labelOverlap": "greedy",
     },
     "axisX": {"grid": False, "tickCount": 8, "labelSeparation": 10},
@@ -81,7 +82,8 @@ CONFIG: dict[str, Any] = {
     "legend": {
         "labelColor": INK,
         "labelFontSize": 12,
-        "labelLimit": 220,
+        "labelLimit": 0,
+        "titleLimit": 0,
         "titleColor": INK,
         "titleFontSize": 12.5,
         "titleFontWeight": 600,
@@ -89,9 +91,17 @@ CONFIG: dict[str, Any] = {
         "rowPadding": 4,
         "offset": 16,
     },
-    "header": {"labelColor": INK, "labelFontSize": 12.5, "labelFontWeight": 600, "titleColor": MUTED},
+    "header": {
+        "labelColor": INK,
+        "labelFontSize": 12.5,
+        "labelFontWeight": 600,
+        "labelLimit": 0,
+        "titleColor": MUTED,
+        "titleLimit": 0,
+    },
     "title": {
         "anchor": "start",
+        "limit": 0,
         "color": INK,
         "fontSize": 16,
         "fontWeight": 600,

@@ -7,18 +7,17 @@ visible and escaped: they are written by models and strangers.
 
 import base64
 import os
-import struct
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 import ipywidgets
 import pandas as pd
-import vl_convert
 
 from workbench.charts import theme
-from workbench.charts.vegalite import plain, specification
+from workbench.charts.still import NoPicture, draw_png
+from workbench.charts.values import plain
+from workbench.charts.vegalite import specification
 from workbench.sanitize import sanitize
 
 __all__ = ["Chart", "Explorer", "MarkedText", "Table", "Texts", "View", "menu"]
@@ -62,7 +61,7 @@ class Chart(View):
         alt: text for those who cannot see the picture; title and sentence when None.
 
     Raises:
-        UserError: more than 5000 rows, or something that would have to be loaded (URL data, images, links).
+        UserError: something that would have to be loaded (URL data, images, links).
     """
 
     def __init__(self, chart: Any, title: str, sentence: str, alt: str | None = None) -> None:
@@ -70,12 +69,19 @@ class Chart(View):
         self.spec = specification(chart, self.record)
 
     def bundle(self, *, png: bool = True) -> Bundle:
-        """Return the record, the Vega-Lite specification and, if asked for, the PNG."""
+        """Return the record, the Vega-Lite specification and, if asked for, the PNG where it can be drawn."""
         data, metadata = super().bundle()
         data[VEGALITE] = self.spec
-        if png:
-            picture = vl_convert.vegalite_to_png(self.spec, vl_version="6.4", scale=2, allowed_base_urls=[])
-            data["image/png"] = base64.b64encode(_compressed(picture)).decode("ascii")
+        try:
+            picture = draw_png(self.spec) if png else None
+        except NoPicture as reason:
+            picture = None
+            print(sanitize(
+                f"The still picture of '{self.record['title']}' is missing ({reason}); "
+                "the live figure and its data are there."
+            ))  # fmt: skip
+        if picture is not None:
+            data["image/png"] = base64.b64encode(picture).decode("ascii")
             metadata["image/png"] = {"alt": self.record["alt"]}
         return data, metadata
 
@@ -219,25 +225,6 @@ class Explorer:
         if os.environ.get("WORKBENCH_HEADLESS") != "1":
             data[WIDGET] = self.widget._repr_mimebundle_()[WIDGET]
         return data, metadata
-
-
-def _compressed(png: bytes) -> bytes:
-    """Return the same PNG at under half its size: vl-convert packs it fast, not small."""
-    chunks, packed, position = [], b"", 8
-    while position < len(png):
-        (length,) = struct.unpack_from(">I", png, position)
-        kind, body = png[position + 4 : position + 8], png[position + 8 : position + 8 + length]
-        if kind == b"IDAT":
-            packed += body
-        else:
-            chunks.append((kind, body))
-        position += 12 + length
-    chunks.insert(-1, (b"IDAT", zlib.compress(zlib.decompress(packed), 9)))
-    pieces = (
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks
-    )
-    return png[:8] + b"".join(pieces)
 
 
 def _pieces(item: Mapping[str, Any], limit: int) -> list[tuple[str, str | None]]:
