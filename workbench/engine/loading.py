@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.engine.models import SHAPES, near
+from workbench.engine.checks import check, check_vocabulary
+from workbench.engine.model_files import check_folder, check_memory, check_names, other_shapes, renaming
+from workbench.engine.models import SHAPES, near, text_config
+from workbench.engine.tokens import with_beginning
 from workbench.errors import UserError
 from workbench.files import atomic_folder
 
@@ -25,20 +28,33 @@ def load(source: str | Path, device: str = "auto") -> tuple[PreTrainedModel, Pre
             where sampling in bf16 is slower; on a GPU they keep the checkpoint's type.
 
     Raises:
-        UserError: nothing loadable is there, or the hub cannot be reached.
+        UserError: nothing loadable is there, the hub cannot be reached, or the model is not what its folder
+            says: weights are missing, left over or not numbers, or `check` refuses it.
     """
-    device = pick_device(device)
-    model, tokenizer = _from_pretrained(source, device)
-    return model.to(device).eval(), tokenizer
+    device, source = pick_device(device), _resolve(str(source))
+    if Path(source).exists():
+        check_memory(Path(source), device)
+    with _explained(source):
+        tokenizer = _tokenizer(source)
+        model = _model(source, device).to(device).eval()
+    check(model, tokenizer)
+    return model, tokenizer
 
 
-def check(source: str | Path) -> tuple[PretrainedConfig, PreTrainedTokenizerFast]:
+def read_config(source: str | Path) -> tuple[PretrainedConfig, PreTrainedTokenizerFast]:
     """Configuration and tokenizer of a model that is there to `load`; no weights are read.
 
     Raises:
-        UserError: as `load`.
+        UserError: as `load`, but for what only the weights show.
     """
-    return _from_pretrained(source, None)
+    from transformers import AutoConfig
+
+    source = _resolve(str(source))
+    with _explained(source):
+        tokenizer = _tokenizer(source)
+        config = AutoConfig.from_pretrained(source, **_options(source))
+    check_vocabulary(tokenizer, config.get_text_config().vocab_size)
+    return config, tokenizer
 
 
 def pick_device(device: str) -> str:
@@ -58,33 +74,67 @@ def pick_device(device: str) -> str:
     return device
 
 
-def _from_pretrained(source: str | Path, device: str | None) -> tuple[Any, Any]:
-    """Model and tokenizer; without a device the configuration instead of the model."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+def _options(source: str) -> dict[str, Any]:
+    return {"local_files_only": is_offline(source), "trust_remote_code": False}
 
-    source = _resolve(str(source))
-    options = {"local_files_only": is_offline(source), "trust_remote_code": False}
+
+def _tokenizer(source: str) -> PreTrainedTokenizerFast:
+    from transformers import AutoTokenizer
+
+    return with_beginning(AutoTokenizer.from_pretrained(source, **_options(source)))
+
+
+def _model(source: str, device: str) -> PreTrainedModel:
+    """The model whose weights are all of those in the folder, under their own names or behind a prefix."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
+    options = {"use_safetensors": True, "dtype": dtype, "output_loading_info": True, **_options(source)}
     try:
-        with without_bars():
-            tokenizer = AutoTokenizer.from_pretrained(source, **options)
-            if device is None:
-                return AutoConfig.from_pretrained(source, **options), tokenizer
-            dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
-            model = AutoModelForCausalLM.from_pretrained(source, use_safetensors=True, dtype=dtype, **options)
-    except Exception as error:  # transformers raises OSError, ValueError, httpx and safetensors errors alike
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        if Path(source).exists():
-            raise UserError(f"The model in {source} cannot be loaded: {first}") from error
-        raise UserError(
-            f"{source!r} is no folder here and could not be loaded from the Hugging Face hub "
-            f"(check the id and the network, or give the path of a downloaded folder): {first}"
-        ) from error
+        model, report = AutoModelForCausalLM.from_pretrained(source, **options)
+        if names := renaming(report):
+            model, report = AutoModelForCausalLM.from_pretrained(source, key_mapping=names, **options)
+            model = _copy(model)
+            print(
+                f"The weights in {source} bear other names, as wrappers give them: read without the prefix."
+            )
+    except RuntimeError as error:
+        if "ignore_mismatched_sizes" not in str(error):
+            raise
+        raise UserError(other_shapes(source)) from error
+    check_names(source, report)
     try:
         model.generation_config.validate(strict=True)
     except ValueError:  # a temperature without sampling, as in the first Llama chats: it could not be saved
         model.generation_config.do_sample = True
-    return model, tokenizer
+    return model
+
+
+def _copy(model: PreTrainedModel) -> PreTrainedModel:
+    """The same model without the names that it was read from, under which transformers would save it."""
+    copy = type(model)._from_config(model.config, dtype=model.dtype)
+    copy.load_state_dict(model.state_dict())
+    copy.generation_config = model.generation_config
+    return copy
+
+
+@contextmanager
+def _explained(source: str) -> Iterator[None]:
+    """Puts what reading a model raises into one sentence, and leaves out transformers' own reports."""
+    try:
+        with without_bars():
+            yield
+    except (KeyboardInterrupt, SystemExit, UserError):
+        raise
+    except BaseException as error:  # transformers raises whatever its readers raise, and tokenizers panics
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        if Path(source).exists():
+            raise UserError(f"The model in {source} cannot be loaded: {reason}") from error
+        raise UserError(
+            f"{source!r} is no folder here and could not be loaded from the Hugging Face hub "
+            f"(check the id and the network, or give the path of a downloaded folder): {reason}"
+        ) from error
 
 
 def is_offline(source: str) -> bool:
@@ -116,23 +166,11 @@ def _resolve(source: str) -> str:
         raise UserError(f"{source!r} is {kind}{near(source, SHAPES) if source not in SHAPES else ''}.")
     folder = Path(source).expanduser()
     if folder.exists():
-        _check_folder(folder)
+        check_folder(folder)
         return str(folder)
     if not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
         raise UserError(f"There is no folder {source!r}.")
     return source
-
-
-def _check_folder(folder: Path) -> None:
-    if not (folder / "config.json").is_file():
-        inner = sorted(str(path.parent) for path in folder.glob("*/config.json"))
-        inner = inner or sorted(str(path.parent) for path in folder.glob("*/*/config.json"))
-        hint = f": did you mean {inner[0]}?" if inner else "."
-        raise UserError(f"{folder} holds no model (no config.json){hint}")
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
-        raise UserError(f"{folder} holds no tokenizer (no tokenizer.json): save one beside the model.")
-    if not any(folder.glob("*.safetensors")):
-        raise UserError(f"{folder} holds no safetensors weights: convert them, pickles are not loaded.")
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: str | Path) -> None:
@@ -142,19 +180,50 @@ def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: str
         UserError: the folder cannot be written (permissions, full disk).
     """
     with atomic_folder(folder) as new, without_bars():
-        model.save_pretrained(new)
-        tokenizer.save_pretrained(new)
+        write(model, tokenizer, new)
+
+
+def write(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """Write a model's files into a folder so that what is loaded again is this model, also if parts of it
+    share weights that its class keeps apart."""
+    with _head_as_it_is(model):
+        try:
+            model.save_pretrained(folder)
+        except RuntimeError as error:
+            if "shared tensors" not in str(error):
+                raise
+            copies = {name: value.clone() for name, value in model.state_dict().items()}
+            model.save_pretrained(folder, state_dict=copies)
+    tokenizer.save_pretrained(folder)
+
+
+@contextmanager
+def _head_as_it_is(model: PreTrainedModel) -> Iterator[None]:
+    """The configuration says whether the head is the embedding, which can be changed by hand."""
+    getters = [getattr(model, f"get_{side}_embeddings", lambda: None)() for side in ("input", "output")]
+    weights = [getattr(module, "weight", None) for module in getters]
+    settings = [model.config, text_config(model)] if None not in weights else []
+    before = [part.tie_word_embeddings for part in settings]
+    for part in settings:
+        part.tie_word_embeddings = weights[0] is weights[1]
+    try:
+        yield
+    finally:
+        for part, value in zip(settings, before, strict=True):
+            part.tie_word_embeddings = value
 
 
 @contextmanager
 def without_bars() -> Iterator[None]:
-    """Silence transformers' progress bars, which take longer to draw than a small model to load or write."""
+    """Silence transformers' bars and reports, which take longer to draw than a small model to load."""
     from transformers.utils import logging
 
-    shown = logging.is_progress_bar_enabled()
+    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity(max(level, logging.ERROR))
     try:
         yield
     finally:
+        logging.set_verbosity(level)
         if shown:
             logging.enable_progress_bar()

@@ -46,9 +46,21 @@ class Counts:
     non_embedding: int
 
 
+def text_config(model: PreTrainedModel) -> PretrainedConfig:
+    """The configuration of the part that reads and writes text, which a model with vision has inside."""
+    return model.config.get_text_config()
+
+
 def context_length(model: PreTrainedModel, default: int = 1 << 30) -> int:
     """The tokens that a model can read at once; `default` where its configuration sets no limit."""
-    return getattr(model.config, "max_position_embeddings", None) or default
+    names = ("max_position_embeddings", "max_seq_len", "n_positions", "n_ctx")
+    limits = [getattr(text_config(model), name, None) for name in names]
+    return next((limit for limit in limits if isinstance(limit, int) and limit > 0), default)
+
+
+def n_rows(model: PreTrainedModel) -> int:
+    """Rows of the embedding: the tokens that a model can read are the numbers below."""
+    return model.get_input_embeddings().weight.shape[0]
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from workbench.engine.models import CHAT_TEMPLATE, END_OF_TEXT, begins_with
+from workbench.engine.models import CHAT_TEMPLATE, END_OF_TEXT, begins_with, n_rows, text_config
+from workbench.engine.templates import rendered
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def framed(tokenizer: PreTrainedTokenizerFast, question: str, reply: str) -> tup
         The prompt, and the reply; their sum is the whole text.
 
     Raises:
-        UserError: the question spells out one of the tokens that a chat is made of.
+        UserError: as `chat_prompt`.
     """
     if not converses(tokenizer):
         return question, reply
@@ -49,12 +50,13 @@ def chat_prompt(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str,
     """Messages (role, content) as an instruct model's template writes them, up to the reply to the last one.
 
     Raises:
-        UserError: a message spells out one of the tokens that a chat is made of.
+        UserError: a message spells out one of the tokens that a chat is made of, or the template fails, does
+            not end, or leaves out what a message says.
     """
     for token in tokenizer.all_special_tokens:
         if any(token in message["content"] for message in messages):
             raise UserError(f"A question spells out the model's token {token!r}: take it out of the data.")
-    return Framed(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    return Framed(rendered(tokenizer, messages))
 
 
 def begin(tokenizer: PreTrainedTokenizerFast) -> list[int]:
@@ -78,11 +80,11 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> li
     A setting that names an ordinary token is left out where the tokenizer has an end of its own: classes of
     transformers bring such numbers along, and texts would break off at a quotation mark.
     """
-    rows = model.get_input_embeddings().weight.shape[0]
+    rows = n_rows(model)
     special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder, *range(len(tokenizer), rows)}
     own = tokenizer.eos_token_id
     named = set[int]()
-    for settings in (model.config, model.config.get_text_config(), model.generation_config):
+    for settings in (model.config, text_config(model), model.generation_config):
         ends = getattr(settings, "eos_token_id", None)
         named |= set(ends) if isinstance(ends, list | tuple) else {ends} - {None}
     ends = {own} - {None} | {token for token in named if own is None or token in special}
@@ -152,3 +154,12 @@ def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
     tokenizer.post_processor = begins_with(END_OF_TEXT)
     special = dict.fromkeys(("bos_token", "eos_token", "pad_token"), END_OF_TEXT)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
+
+
+def with_beginning(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """The tokenizer; one of `word_tokenizer` that older runs saved begins texts as their models do."""
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    is_ours = type(getattr(backend, "model", None)).__name__ == "WordLevel" and tokenizer.bos_token_id == 0
+    if is_ours and tokenizer.bos_token == END_OF_TEXT and backend.post_processor is None:
+        backend.post_processor = begins_with(END_OF_TEXT)
+    return tokenizer

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.engine.loading import check
+from workbench.engine.loading import read_config
 from workbench.engine.sampling.openai_sampler import row_seed
 from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, by_prompt, rooms
 from workbench.engine.sampling.scoring import prompt_tokens
@@ -28,7 +28,7 @@ class VllmSampler(Sampler):
         from vllm.platforms import current_platform
 
         model = os.path.expanduser(model)
-        config, self.tokenizer = check(model)
+        config, self.tokenizer = read_config(model)
         options: dict[str, Any] = {"dtype": config.dtype or "auto"}
         if current_platform.is_cpu():  # for the reasons given in vllm_server
             options = {"dtype": "float32", "gpu_memory_utilization": 0.2, "enforce_eager": True}

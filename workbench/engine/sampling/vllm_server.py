@@ -20,7 +20,7 @@ from typing import IO, Any, NamedTuple
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from workbench.engine.loading import check, hub_answers
+from workbench.engine.loading import hub_answers, read_config
 from workbench.engine.sampling.openai_sampler import ServerSampler, Settings
 from workbench.engine.sampling.sampler import Completion, rooms
 from workbench.engine.sampling.scoring import prompt_tokens
@@ -64,7 +64,7 @@ class VllmServerSampler(ServerSampler):
         """
         self._server = server = serve(model)
         super().__init__(server.url, server.model, server.key)
-        _, self.tokenizer = check(model)
+        _, self.tokenizer = read_config(model)
         (served,) = _ask(server, "models")["data"]
         self.context, self.chat = served["max_model_len"], converses(self.tokenizer)
 
@@ -96,7 +96,7 @@ def serve(model: str) -> Server:
     if not (ENVIRONMENT / "bin" / "python").exists():
         raise UserError(f"vLLM is not installed: run `make vllm`, or use transformers:{model}.")
     model = os.path.expanduser(model)
-    dtype = str(check(model)[0].dtype or "auto").removeprefix("torch.")
+    dtype = str(read_config(model)[0].dtype or "auto").removeprefix("torch.")
     name = f"{Path(model).name}-{_digest(model)}"
     folder = _folder(name)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # it will hold a key

@@ -68,7 +68,7 @@ def start(folder: Path, settings: Settings) -> str:
         UserError: the given model cannot be loaded.
     """
     if settings.model != "embedded":
-        loading.check(settings.model)
+        loading.read_config(settings.model)
         return settings.model
     if not (folder / "config.json").exists():
         known = [fact for seed in range(settings.seeds) for fact in data.draw_facts(settings, seed)]

@@ -103,7 +103,7 @@ def make_plan(params: Any) -> Plan:
         source: Embedded | FileTexts = Embedded(slots)
         thinking = Thinking(thoughts.OPENING, thoughts.CLOSING, max_tokens=slots + 3, horizon=1)
     else:
-        loading.check(params.model)
+        loading.read_config(params.model)
         thinking = Thinking(f"\n<{params.tag}>", f"</{params.tag}>\n", params.thought_tokens, params.horizon)
         source = FileTexts.of(load_corpus(params.text).texts, thinking, params.seed)
     config = RLConfig(

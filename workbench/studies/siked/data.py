@@ -121,7 +121,7 @@ def task(folder: Path, plan: Plan) -> Task:
     """
     sizes = plan.sizes
     if plan.model != "embedded":
-        loading.check(plan.model)
+        loading.read_config(plan.model)
     read = _embedded if plan.data == "embedded" else _from_files
     questions, tests, solutions, notes = read(plan)
     test_questions = [question.text for group in tests.values() for question in group]

@@ -1,0 +1,138 @@
+"""Whether a loaded model can be trusted: its numbers, its reading direction, its vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from workbench.engine.models import context_length, evaluating, n_rows, text_config
+from workbench.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+_CHECKED: WeakKeyDictionary[PreTrainedModel, int] = WeakKeyDictionary()  # the tokenizer it was checked with
+
+
+def check(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Whether a model and its tokenizer can be used together; asked again, it answers at once.
+
+    Raises:
+        UserError: weights or logits that are not numbers, a model that reads what comes later (BERT), or a
+            tokenizer with tokens that the model does not have.
+    """
+    if _CHECKED.get(model) == id(tokenizer):
+        return
+    check_vocabulary(tokenizer, n_rows(model))
+    check_weights(model)
+    _check_direction(model)
+    _CHECKED[model] = id(tokenizer)
+
+
+def check_weights(model: PreTrainedModel) -> None:
+    """Whether every weight is a number.
+
+    Raises:
+        UserError: some are NaN or infinite; it names one.
+    """
+    weights = [(name, value) for name, value in model.named_parameters() if value.dtype.itemsize > 1]
+    weights = [(name, value.detach()) for name, value in weights if value.is_floating_point()]
+    largest = torch.nn.utils.get_total_norm([value for _, value in weights], float("inf"))
+    if bool(torch.isfinite(largest)):
+        return
+    broken = next((name for name, value in weights if not bool(torch.isfinite(value).all())), "")
+    kind = "NaN" if bool(torch.isnan(largest)) else "infinite values"
+    raise UserError(f"{_name(model)} is broken: its weights hold {kind} ({broken}). Load or train it again.")
+
+
+def check_vocabulary(tokenizer: PreTrainedTokenizerFast, rows: int) -> None:
+    """Whether a model with so many rows of embeddings has all tokens that its tokenizer may give.
+
+    Special tokens that neither the tokenizer nor its chat template uses do not count: those of pictures in
+    the text-only models of Gemma 3 lie beyond the embedding.
+
+    Raises:
+        UserError: it does not.
+    """
+    beyond = {token: number for token, number in tokenizer.get_vocab().items() if number >= rows}
+    unused = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    used = {value for value in tokenizer.special_tokens_map.values() if isinstance(value, str)}
+    template = str(tokenizer.chat_template or "")
+    unused = {token for token in unused - used if token not in template}
+    beyond = {token: number for token, number in beyond.items() if token not in unused}
+    if beyond:
+        token, largest = max(beyond.items(), key=lambda item: item[1])
+        raise UserError(
+            f"Token {largest} ({token!r}) is not among the model's {rows}: the tokenizer belongs to another "
+            "model, or the embedding was not enlarged (resize_token_embeddings)."
+        )
+
+
+@torch.no_grad()
+def _check_direction(model: PreTrainedModel) -> None:
+    """Two rows that part in the middle: a causal model's logits are the same up to there."""
+    length = min(16, context_length(model))
+    if length < 2:
+        return
+    half = length // 2
+    ids = random_tokens(model, 2, length)
+    ids[1, :half] = ids[0, :half]
+    with probing(model):
+        logits = model(ids, use_cache=False).logits.float()
+    if not bool(torch.isfinite(logits).all()):
+        raise UserError(f"{_name(model)} is broken: what it computes is not a number (NaN or infinite).")
+    early, late = (difference(*logits[:, part]) for part in (slice(0, half), slice(half, None)))
+    if early > tolerance(model) * max(late, 1e-6):
+        raise UserError(
+            f"{_name(model)} reads what comes later ({type(model).__name__}): it is not causal and cannot "
+            "write or score texts. Take a decoder such as Llama or GPT-2."
+        )
+
+
+def difference(first: Tensor, second: Tensor) -> float:
+    """How far two logits of the same tokens `[tokens, vocabulary]` are apart where they are so most."""
+    return float((first.float() - second.float()).pow(2).mean(-1).sqrt().max())
+
+
+def tolerance(model: PreTrainedModel) -> float:
+    """The share of logits' spread by which rounding alone may move them."""
+    return 1e-4 + 8 * torch.finfo(model.dtype).eps
+
+
+def random_tokens(model: PreTrainedModel, rows: int, length: int) -> Tensor:
+    """Tokens `[rows, length]` that stand for nothing else than text, the same at every call."""
+    settings = text_config(model).to_dict() | model.config.to_dict()
+    named = [value for name, value in settings.items() if "token_i" in name]
+    special = {number for value in named for number in (value if isinstance(value, list) else [value])}
+    usual = [number for number in range(min(n_rows(model), 4096)) if number not in special] or [0]
+    picked = torch.randint(len(usual), (rows, length), generator=torch.Generator().manual_seed(0))
+    return torch.tensor(usual)[picked].to(model.device)
+
+
+@contextmanager
+def probing(model: PreTrainedModel) -> Iterator[None]:
+    """The model in evaluation mode, and out of sight of whoever hooks into it."""
+    foreign = []
+    for module in model.modules():
+        for hooks in (module._forward_hooks, module._forward_pre_hooks):
+            for key, hook in list(hooks.items()):
+                if not getattr(hook, "__module__", "").startswith(("torch.", "transformers.", "accelerate.")):
+                    foreign.append((hooks, list(hooks.items())))
+                    del hooks[key]
+    try:
+        with evaluating(model):
+            yield
+    finally:
+        for hooks, items in reversed(foreign):
+            hooks.clear()
+            hooks.update(items)
+
+
+def _name(model: PreTrainedModel) -> str:
+    source = getattr(model, "name_or_path", "")
+    return f"The model {source}" if source else "The model"

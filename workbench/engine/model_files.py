@@ -1,0 +1,263 @@
+"""What a model's folder holds, looked at before anything of it is loaded."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import UserError
+
+_ONE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_REPEATED = re.compile(r"(layers?|blocks?|experts?|^depth)$")  # what settings count modules by
+# Put in front of names, or into them, by torch.compile, FSDP, DataParallel and peft.
+_WRAPPERS = (
+    r"_orig_mod\.",
+    r"_fsdp_wrapped_module\.",
+    r"_checkpoint_wrapped_module\.",
+    r"^module\.",
+    r"^base_model\.model\.",
+)
+_BUFFER = re.compile(r"inv_freq$|(cos|sin)_cached$|position_ids$|masked_bias$|(attn|attention)\.bias$")
+_GROWTH = 100  # characters that a tokenizer may make of one
+
+
+def check_folder(folder: Path) -> None:
+    """Whether a folder holds a configuration, a tokenizer and whole weights, all of one model.
+
+    Raises:
+        UserError: it does not; one sentence says what is missing or broken.
+    """
+    if not (folder / "config.json").is_file():
+        raise UserError(_without_config(folder))
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
+        raise UserError(f"{folder} holds no tokenizer (no tokenizer.json): save one beside the model.")
+    config = _read_json(folder / "config.json")
+    _check_growth(folder / "tokenizer.json")
+    shapes = weight_shapes(folder)
+    most = max(1000, 4 * len(shapes))
+    for name, number in _numbers(config):
+        if number > most and _REPEATED.search(name.lower()):
+            raise UserError(
+                f"{folder}/config.json says {name}={number:,}, and there are {len(shapes):,} weights "
+                "beside it: it belongs to another model."
+            )
+
+
+def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of the weights in a folder, read from the heads of its files.
+
+    Raises:
+        UserError: there are none, or a file is missing or cut short.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    shapes = {}
+    for file in weight_files(folder):
+        try:
+            with safe_open(file, "pt") as weights:
+                names = weights.keys()
+                shapes |= {name: tuple(weights.get_slice(name).get_shape()) for name in names}
+        except (SafetensorError, OSError) as error:
+            raise UserError(
+                f"The model in {folder} cannot be loaded: {file.name} is cut short or damaged ({error}). Copy it "
+                "again."
+            ) from error
+    return shapes
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that transformers reads the weights from.
+
+    Raises:
+        UserError: there are none, two sets of them, or the index names a file that is not there.
+    """
+    one, index = folder / _ONE, folder / _INDEX
+    if not one.is_file() and not index.is_file():
+        others = sorted(path.name for path in folder.glob("*.safetensors"))
+        if others:
+            raise UserError(
+                f"{folder} holds {others[0]}, but no {_ONE} and no {_INDEX}: rename or convert it."
+            )
+        raise UserError(f"{folder} holds no safetensors weights: convert them, pickles are not loaded.")
+    if not index.is_file():
+        return [one]
+    parts = _read_json(index).get("weight_map")
+    if not isinstance(parts, dict) or not all(isinstance(part, str) for part in parts.values()):
+        raise UserError(f"{index} names no files of weights (weight_map): copy it again.")
+    names = sorted(set(parts.values()))
+    if one.is_file():
+        if names not in ([_ONE], []):
+            raise UserError(f"{folder} holds both {_ONE} and {_INDEX} of other files: remove the older ones.")
+        return [one]
+    missing = [name for name in names if Path(name).name != name or not (folder / name).is_file()]
+    if missing or not names:
+        raise UserError(
+            f"{folder} lacks {len(missing)} of the {len(names)} files of weights that {_INDEX} names"
+            f"{f' ({missing[0]})' if missing else ''}: copy them too."
+        )
+    return [folder / name for name in names]
+
+
+def check_memory(folder: Path, device: str) -> None:
+    """Whether the weights fit into the memory that is free.
+
+    Raises:
+        UserError: they do not.
+    """
+    import torch
+
+    on_cpu = torch.device(device).type == "cpu"
+    needed = sum(file.stat().st_size for file in weight_files(folder))
+    if on_cpu:  # where they become float32
+        needed = 4 * sum(math.prod(shape) for shape in weight_shapes(folder).values())
+    free = free_memory() if on_cpu or not torch.cuda.is_available() else torch.cuda.mem_get_info(device)[0]
+    if needed > free:
+        raise UserError(
+            f"The model in {folder} needs {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free: "
+            "take a smaller model, or a machine with more memory."
+        )
+
+
+def check_names(source: str, report: dict[str, Any]) -> None:
+    """Whether transformers took all weights of the files, and all of the model from them.
+
+    Args:
+        report: transformers' `output_loading_info`, in which tied heads and known leftovers do not count.
+
+    Raises:
+        UserError: it did not; the sentence names some.
+    """
+    missing, left = (
+        sorted(name for name in report[f"{kind}_keys"] if not _BUFFER.search(name))
+        for kind in ("missing", "unexpected")
+    )
+    if not missing and not left and not report["error_msgs"]:
+        return
+    parts = [f"{len(missing)} are missing ({_some(missing)})"] if missing else []
+    parts += [f"{len(left)} belong to none of its parts ({_some(left)})"] if left else []
+    parts = parts or [" ".join(report["error_msgs"])[:300]]
+    tied = len(missing) == 1 and missing[0].endswith(("lm_head.weight", "embed_out.weight"))
+    hint = (
+        "set tie_word_embeddings to true in it if the head is the embedding, or " if tied and not left else ""
+    )
+    raise UserError(
+        f"The weights in {source} are not those of the model that its config.json describes: "
+        f"{' and '.join(parts)}: {hint}save the model again."
+    )
+
+
+def renaming(report: dict[str, Any]) -> dict[str, str]:
+    """What to take out of the names of weights (regular expression: nothing) that wrappers have prefixed."""
+    missing, left = report["missing_keys"], report["unexpected_keys"]
+    if not missing or not left:
+        return {}
+    known = [pattern for pattern in _WRAPPERS if any(re.search(pattern, name) for name in left)]
+    prefixes = {name.removesuffix(other) for name in left for other in missing if name.endswith("." + other)}
+    for prefix in sorted(prefixes, key=len):
+        if not known and all(name.startswith(prefix) for name in left):
+            return {f"^{re.escape(prefix)}": ""}
+    return dict.fromkeys(known, "")
+
+
+def other_shapes(source: str) -> str:
+    """The sentence about weights whose shapes are not those that the configuration describes."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    sentence = f"The weights in {source} have other shapes than its config.json describes"
+    if not Path(source).exists():
+        return f"{sentence}: one of the two belongs to another model."
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source))
+    described = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    for name, shape in weight_shapes(Path(source)).items():
+        if shape != described.get(name, shape):
+            sentence += f" ({name}: {list(shape)} for {list(described[name])})"
+            break
+    return f"{sentence}: one of the two belongs to another model."
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:2]) + (", …" if len(names) > 2 else "")
+
+
+def free_memory() -> int:
+    """Bytes that programs can still use: of this machine, or of the container around this process."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        table = Path("/proc/meminfo").read_text(encoding="ascii")
+        pages = 1024 * int(re.search(r"MemAvailable:\s+(\d+)", table)[1])
+        group = Path("/sys/fs/cgroup")
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+    except (OSError, ValueError, TypeError):  # no such files, or no limit
+        return pages
+    return min(pages, limit - used)
+
+
+def _without_config(folder: Path) -> str:
+    if (folder / "adapter_config.json").is_file():
+        try:
+            base = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+            base = base["base_model_name_or_path"]
+        except (OSError, ValueError, KeyError, TypeError):
+            base = "its base model"
+        return (
+            f"{folder} holds an adapter alone (adapter_config.json): merge it into {base} and save the whole "
+            "model (merge_and_unload of peft), or give the base model."
+        )
+    inner = sorted(str(path.parent) for path in folder.glob("*/config.json"))
+    inner = inner or sorted(str(path.parent) for path in folder.glob("*/*/config.json"))
+    return f"{folder} holds no model (no config.json){f': did you mean {inner[0]}?' if inner else '.'}"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read ({error}): copy it again.") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is damaged (it holds no settings): copy it again.")
+    return content
+
+
+def _numbers(settings: Any, name: str = "") -> Iterator[tuple[str, int]]:
+    """Every whole number in nested settings, by the name nearest to it."""
+    if isinstance(settings, dict):
+        for key, value in settings.items():
+            yield from _numbers(value, key)
+    elif isinstance(settings, int) and not isinstance(settings, bool):
+        yield name, settings
+
+
+def _check_growth(path: Path) -> None:
+    """Whether a tokenizer's replacements leave texts at about their length."""
+    if not path.is_file():
+        return
+    tokenizer = _read_json(path)
+    for part in ("normalizer", "decoder"):
+        if _growth(tokenizer.get(part)) > _GROWTH:
+            raise UserError(
+                f"{path} is damaged: its {part} makes more than {_GROWTH} characters of one. Copy it again."
+            )
+
+
+def _growth(step: Any) -> float:
+    """How many characters a step of a tokenizer may make of one."""
+    if not isinstance(step, dict):
+        return 1
+    growth = 1.0
+    for inner in step.get("normalizers") or step.get("decoders") or []:
+        growth *= _growth(inner)
+    if step.get("type") == "Replace":
+        pattern, content = step.get("pattern") or {}, step.get("content") or ""
+        if isinstance(pattern, dict) and pattern.get("String"):
+            growth = max(1.0, len(content) / len(pattern["String"]))
+        else:  # a regular expression may match one character, or the empty space before it
+            between = re.search(r"\(\?|\*|\{0|\?$|\^|\$|\\b", str(pattern))
+            growth = len(content) + 1 if between and len(content) > 1 else max(1, len(content))
+    return growth
