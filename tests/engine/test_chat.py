@@ -1,10 +1,14 @@
 """Questions through a model's chat template: as transformers writes them, one beginning, safe data."""
 
+import sys
+import time
+
 import pytest
 from families import CHATML, with_chat
 from test_models import TEXTS
 
 from workbench.engine import loading, models
+from workbench.engine.templates import rendered
 from workbench.engine.tokens import encode, encode_pairs, framed
 from workbench.engine.training.packing import IGNORED, pack
 from workbench.errors import UserError
@@ -71,3 +75,69 @@ def test_data_can_neither_end_a_turn_nor_begin_one(base):
     ((_, after),) = encode_pairs(tokenizer, [(prompt, reply)])
     assert tokenizer.eos_token_id not in after
     assert tokenizer.decode(after) == reply
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ({"rag": "y", "tool_use": "x"}, "multiple chat templates"),
+        ("{{ raise_exception('roles must alternate') }}", "roles must alternate"),
+        ("{{ raise_exception('\x1b[31mred\nmore') }}", r"\x1b[31mred)"),
+        ("{% for message in messages %}{{ message.content }{% endfor %}", "unexpected"),
+        ("{{ nobody.knows.this }}", "undefined"),
+        ("{{ messages[0]['content'] }}{{ 5 / 0 }}", "division by zero"),
+        ("{{ ().__class__.__base__.__subclasses__() }}", "unsafe"),
+        ("{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}", "recursion"),
+        ("{% include 'other' %}", "no loader"),
+        (
+            "{% for m in messages %}{% for part in m['content'] %}{{ part['text'] }}{% endfor %}{% endfor %}",
+            "leaves out",
+        ),
+        ("{{ messages[0]['content'] | upper }}", "leaves out what the user says"),
+        ("", "leaves out"),
+        (" " * 300_000, "characters"),
+        ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "does not end"),
+        (
+            "{% for i in range(99999) %}{{ messages | tojson | length | string | list }}{% endfor %}" * 50,
+            "does not end",
+        ),
+    ],
+)
+def test_a_template_that_fails_is_one_sentence(base, template, said):
+    tokenizer, traced, begin = with_chat(base, template), sys.gettrace(), time.process_time()
+    with pytest.raises(UserError) as error:
+        framed(tokenizer, QUESTION, " Two.")
+    assert said in str(error.value)
+    assert str(error.value).endswith("or take the base model.")
+    assert "\n" not in str(error.value)
+    assert sys.gettrace() is traced
+    assert time.process_time() - begin < 5
+
+
+def test_a_template_may_write_a_question_in_its_own_way(base):
+    for template in ("{{ messages[0]['content'] | trim }}", "{{ messages[0]['content'] | tojson }}"):
+        prompt, _ = framed(with_chat(base, template), ' "Ü"  or\n\nnot? ', "")
+        assert "or" in prompt
+    with pytest.raises(UserError, match="leaves out what the system says"):
+        rendered(
+            with_chat(base, "{{ messages[-1]['content'] }}"),
+            [{"role": "system", "content": "Be kind."}, *ASKED],
+        )
+
+
+@pytest.mark.parametrize("blanks", ["", "  ", "\n\n", "\n  "])
+def test_it_is_the_same_day_for_every_template(base, blanks):
+    template = (
+        blanks + "{% if strftime_now is defined %}\n  {{ strftime_now('%d %b %Y') }}\n{% endif %}"
+        "{% macro day() %}{{ strftime_now('%Y-%m-%d')[:4] }}{% endmacro %}"
+        "{{ day() + strftime_now('%-d %B, %A') }}"
+        "\n{{ messages[0]['content'] }}"
+    )
+    literal = template.replace("strftime_now is defined", "true").replace(
+        "strftime_now('%d %b %Y')", "'26 Jul 2024'"
+    )
+    literal = literal.replace("strftime_now('%Y-%m-%d')", "'2024-07-26'")
+    literal = literal.replace("strftime_now('%-d %B, %A')", "'26 July, Friday'")
+    prompt, _ = framed(with_chat(base, template), QUESTION, "")
+    assert prompt == with_chat(base, literal).apply_chat_template(ASKED, tokenize=False)
+    assert "202426 July, Friday" in prompt
