@@ -20,6 +20,7 @@ from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.training.checkpoints import describe, load_if_finished
 from workbench.engine.training.common import History, Precision, uses_bf16, world_size
 from workbench.engine.training.lora import Lora, fingerprint
+from workbench.engine.training.memory import master_weights, micro_batch
 from workbench.errors import UserError
 from workbench.files import recover_folder
 
@@ -51,13 +52,14 @@ def reinforce(
     share the prompts of each step. Arguments that are not named here are those of `train.train`.
 
     Args:
+        model: its weights become fp32, as in `train.train`.
         rows: each with a `prompt` and whatever the reward wants to know; every pass is shuffled anew.
         reward: of completions and their rows (a row comes as often as it has completions), one number each;
             or an `Objective`, which can do more.
         seed: of the order of the rows and of all draws.
         lora: trains an adapter instead of the weights.
-        batch_size: completions drawn side by side, and in a forward pass, whose logits have to fit; None for
-            all of a step.
+        batch_size: completions drawn side by side, and in a forward pass; None for as many of a step as
+            `memory.micro_batch` says.
         precision: of the passes that learn; see `TrainConfig`.
         checkpoint_every: steps; None for a tenth of the training.
         sampler: draws the completions in place of the model itself, and must return log-probabilities.
@@ -79,14 +81,18 @@ def reinforce(
     recover_folder(folder)
     objective = reward if isinstance(reward, Objective) else Objective(reward)
     _check(rows, config, lora, steps, batch_size)
-    _check_prompts(model, tokenizer, rows)
+    longest = _longest_prompt(model, tokenizer, rows)
+    master_weights(model, adapter=lora is not None)
+    if batch_size is None:
+        n, new = config.group_size * config.prompts_per_step // world_size(), config.max_new_tokens
+        batch_size = micro_batch(model, n, longest + new, scored=new + 1).rows
     # What JSON does not know (a problem, say) goes uncounted: its text may hold an address.
     known = json.dumps(list(rows), default=lambda _: "")
     settings = {
         "model": describe(model) | {"weights": fingerprint(model)},
         "rows": hashlib.sha256(known.encode()).hexdigest(),
         "steps": steps,
-        "batch_size": batch_size or config.group_size * config.prompts_per_step // world_size(),
+        "batch_size": batch_size,
         "precision": "bf16" if uses_bf16(model, precision) else "fp32",
         "lora": asdict(lora) if lora else None,
         "seed": seed,
@@ -134,7 +140,8 @@ def _check(
         raise UserError(f"batch_size={batch_size} must divide the {size} completions of a process.")
 
 
-def _check_prompts(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Sequence[Row]) -> None:
+def _longest_prompt(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Sequence[Row]) -> int:
+    """Tokens of the longest prompt, if it leaves room for a completion."""
     context = context_length(model)
     lengths = [len(ids) for ids in prompt_tokens(tokenizer, [row["prompt"] for row in rows])]
     longest = max(range(len(rows)), key=lengths.__getitem__)
@@ -143,3 +150,4 @@ def _check_prompts(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, r
             f"The prompt {rows[longest]['prompt'][:40]!r}... of {lengths[longest]} tokens leaves no room in "
             f"the model's context of {context}."
         )
+    return lengths[longest]

@@ -24,6 +24,10 @@ STATE = "objective.pt"  # in a checkpoint: what the objective and the reference 
 class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
     """Draws and judges completions; the losses are trl's."""
 
+    takes_positions = False  # these three: of the model, as `traits` and its signature say
+    ignores_batch_mates = True
+    spares_logits = True
+
     def __init__(
         self,
         config: RLConfig,
@@ -180,18 +184,9 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
         **_: Any,
     ) -> tuple[Tensor, Tensor | None, None]:
         """As in trl, but quicker where the logits fit, and with positions that padding does not shift."""
-        positions = (attention_mask.cumsum(1) - 1).clamp(min=0)
         logps, plain, entropies = [], [], []
         for part in torch.arange(len(input_ids)).split(batch_size or len(input_ids)):
-            options = {"position_ids": positions[part]} if self.takes_positions else {}
-            with self.accelerator.autocast():
-                logits = model(
-                    input_ids=input_ids[part],
-                    attention_mask=attention_mask[part],
-                    use_cache=False,
-                    logits_to_keep=logits_to_keep + 1,
-                    **options,
-                ).logits
+            logits = self._logits(model, input_ids[part], attention_mask[part], logits_to_keep + 1)
             wanted = input_ids[part, -logits_to_keep:, None]
             logits = logits[:, :-1].float()
             if self.temperature != 1 and self.objective.aux_loss_weight:
@@ -204,6 +199,25 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
                     entropies.append(total - (torch.softmax(logits, -1) * logits).sum(-1))
         self.logps, self.untempered = torch.cat(logps), torch.cat(plain or logps)
         return self.logps, torch.cat(entropies) if compute_entropy else None, None
+
+    def _logits(self, model: torch.nn.Module, ids: Tensor, mask: Tensor, kept: int) -> Tensor:
+        """At the last `kept` places of padded rows `[rows, kept, vocabulary]`."""
+        if self.ignores_batch_mates:
+            positions = (mask.cumsum(1) - 1).clamp(min=0)
+            options = {"position_ids": positions} if self.takes_positions else {}
+            return self._read(model, ids, kept, attention_mask=mask, **options)
+        rows = []
+        for row, there in zip(ids, mask.bool(), strict=True):  # alone, without padding
+            begin, end = (int(there.nonzero()[place]) for place in (0, -1))
+            logits = self._read(model, row[None, begin : end + 1], min(kept, end + 1 - begin))[0]
+            after = len(row) - end - 1
+            rows.append(F.pad(logits, (0, 0, max(0, kept - after - len(logits)), after))[-kept:])
+        return torch.stack(rows)
+
+    def _read(self, model: torch.nn.Module, ids: Tensor, kept: int, **options: Tensor) -> Tensor:
+        spared = {"logits_to_keep": kept} if self.spares_logits else {}
+        with self.accelerator.autocast():
+            return model(input_ids=ids, use_cache=False, **spared, **options).logits[:, -kept:]
 
     def compute_loss(
         self,

@@ -4,6 +4,7 @@ Imported when a training starts, because trl alone takes seconds to import.
 """
 
 import copy
+import inspect
 import logging
 import time
 import warnings
@@ -22,10 +23,11 @@ from workbench.engine.rl.objective import Objective, RLConfig, Row
 from workbench.engine.sampling.sampler import Sampler
 from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
-from workbench.engine.training.common import History, supports_position_ids, world_size
+from workbench.engine.training.common import History, world_size
 from workbench.engine.training.loop import Log, Stop, Watch, arguments_of, fit
 from workbench.engine.training.lora import Lora
 from workbench.engine.training.packing import Order
+from workbench.engine.traits import traits
 
 logger = logging.getLogger(__name__)
 MEASURED = {"entropy": "entropy", "clipped": "clip_ratio/region_mean", "moved": "moved", "kl": "kl"}
@@ -94,7 +96,9 @@ def run(
         trainer = PolicyTrainer(config, objective, drawing, examples, **options)
         n_prompts = -(-settings["steps"] // config.num_iterations) * config.prompts_per_step
         trainer.train_dataset = Order(len(examples), n_prompts, settings["seed"])
-        trainer.takes_positions = supports_position_ids(model)
+        trainer.takes_positions = traits(model).takes_positions
+        trainer.ignores_batch_mates = traits(model).ignores_batch_mates
+        trainer.spares_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
         trainer.beta, trainer.ref_model = config.kl, reference
         return trainer
 
@@ -149,7 +153,8 @@ def _arguments(
             num_generations=config.group_size,
             max_completion_length=config.max_new_tokens,
             temperature=config.temperature,
-            loss_type=config.loss,
+            # trl's bnpo takes means of passes: of all completions of a step, it is dapo.
+            loss_type="dapo" if config.loss == "bnpo" else config.loss,
             epsilon=config.clip_low,
             epsilon_high=config.clip_high,
             num_iterations=config.num_iterations,

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.engine.loading import without_bars
+from workbench.engine.loading import without_bars, write
 from workbench.errors import UserError
 from workbench.files import atomic_folder, sync, write_json
 
@@ -71,8 +71,7 @@ def save_finished(
 ) -> None:
     """Put the trained model and its history in the place of the checkpoints."""
     with atomic_folder(folder) as new, without_bars():
-        model.save_pretrained(new)
-        tokenizer.save_pretrained(new)
+        write(model, tokenizer, new)
         write_json(new / SETTINGS, {"settings": settings, "finished": True, "rows": rows})
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import os
 from collections.abc import Iterator
@@ -96,11 +95,6 @@ class History:
 def world_size() -> int:
     """Processes that `torchrun` started, or 1."""
     return int(os.environ.get("WORLD_SIZE", 1))
-
-
-def supports_position_ids(model: PreTrainedModel) -> bool:
-    """Whether position ids that restart keep packed documents from seeing each other."""
-    return "position_ids" in inspect.signature(model.forward).parameters
 
 
 def uses_bf16(model: PreTrainedModel, precision: Precision) -> bool:

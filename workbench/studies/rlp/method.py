@@ -37,7 +37,8 @@ from workbench.engine.rl.objective import Objective, RLConfig, Row, SupervisedTa
 from workbench.engine.sampling.sampler import Completion
 from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.tokens import continued, encode_pairs, end_tokens
-from workbench.engine.training.common import History, supports_position_ids
+from workbench.engine.training.common import History
+from workbench.engine.traits import traits
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -244,8 +245,11 @@ def score(
     """
     nats, right = np.zeros(len(rows)), np.zeros(len(rows), dtype=bool)
     order = sorted(range(len(rows)), key=lambda index: len(rows[index][0]) + len(rows[index][1]))
-    for begin in range(0, len(order), batch_size):
-        batch = order[begin : begin + batch_size]
+    longest = max((len(target) for _, target in rows), default=1)
+    size = min(batch_size, max(1, (1 << 27) // (model.config.get_text_config().vocab_size * longest)))
+    size = size if traits(model).ignores_batch_mates else 1
+    for begin in range(0, len(order), size):
+        batch = order[begin : begin + size]
         # Padded on the left, so that what is scored stands in the last columns.
         texts = [torch.tensor(rows[index][0] + rows[index][1]) for index in batch]
         ids = pad_sequence(texts, batch_first=True, padding_value=-1, padding_side="left").to(model.device)
@@ -253,7 +257,7 @@ def score(
         longest = int(lengths.max())
         mask = (ids >= 0).long()
         options = {"attention_mask": mask[:, :-1]}
-        if supports_position_ids(model):
+        if traits(model).takes_positions:
             options["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)[:, :-1]
         ids = ids.clamp(min=0)
         logits = model(ids[:, :-1], use_cache=False, logits_to_keep=longest, **options).logits.float()
