@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import torch
+from torch import Tensor
 
-from workbench.engine.models import evaluating
+from workbench.engine.batches import padded
+from workbench.engine.checks import difference, probing, random_tokens, tolerance
+from workbench.engine.models import context_length, text_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-_KNOWN: WeakKeyDictionary[PreTrainedModel, Traits] = WeakKeyDictionary()
+_KNOWN: WeakKeyDictionary[PreTrainedModel, dict[str, Traits]] = WeakKeyDictionary()
+# Shares of the probes' documents: some end early, some reach over windows and chunks of attention.
+_SHARES = (0.02, 0.45, 0.06, 0.47)
+_MOST, _MOST_IF_LARGE = 640, 128  # tokens of a probe
 
 
 @dataclass(frozen=True)
@@ -28,20 +35,79 @@ class Traits:
 
 def traits(model: PreTrainedModel) -> Traits:
     """The traits of a model; probed once and kept for as long as it lives."""
-    if model not in _KNOWN:
-        _KNOWN[model] = _probe(model)
-    return _KNOWN[model]
+    known = _KNOWN.setdefault(model, {})
+    attention = getattr(model.config, "_attn_implementation", "")
+    if attention not in known:
+        known[attention] = _probe(model)
+    return known[attention]
 
 
-@torch.inference_mode()
+def changes_with_length(model: PreTrainedModel) -> bool:
+    """Whether the longest row of a batch sets the rotary angles of all of its rows."""
+    rope = getattr(text_config(model), "rope_parameters", None) or {}
+    kinds = [rope, *(value for value in rope.values() if isinstance(value, dict))]
+    return any(kind.get("rope_type") in ("longrope", "dynamic") for kind in kinds)
+
+
+@torch.no_grad()
 def _probe(model: PreTrainedModel) -> Traits:
-    takes_positions = "position_ids" in inspect.signature(model.forward).parameters
-    ids = torch.arange(8, device=model.device)[None] % model.get_input_embeddings().num_embeddings
-    with evaluating(model):
-        alone = model(ids[:, 4:], use_cache=False).logits
-        parts = False
-        if takes_positions:
-            positions = torch.arange(4, device=model.device).repeat(2)[None]
-            both = model(ids, position_ids=positions, use_cache=False).logits[:, 4:]
-            parts = torch.allclose(both, alone, rtol=1e-3, atol=1e-3 * float(alone.std()))
-    return Traits(takes_positions, parts, True)
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    takes_positions = "position_ids" in inspect.signature(base.forward).parameters
+    length = min(context_length(model), _MOST if _is_small(model) else _MOST_IF_LARGE)
+    if changes_with_length(model) or length < 8:  # such a probe would itself move what later passes compute
+        return Traits(takes_positions, False, False)
+    row = random_tokens(model, 1, length)[0]
+    lengths = [max(1, int(share * length)) for share in _SHARES]
+    documents = list(row[: sum(lengths)].split(lengths))
+    with probing(model):
+        alone = [_logits(model, document[None])[0] for document in documents]
+        limit = tolerance(model) * float(torch.cat(alone).std())
+        parts = takes_positions and _parts(model, documents, alone, limit)
+        return Traits(takes_positions, parts, _ignores_mates(model, documents, alone, limit, takes_positions))
+
+
+def _parts(
+    model: PreTrainedModel, documents: Sequence[Tensor], alone: Sequence[Tensor], limit: float
+) -> bool:
+    """Whether documents in rows, of which the second has them the other way round, are read as alone."""
+    if "chunked_attention" in (getattr(text_config(model), "layer_types", None) or []):
+        return False  # chunks are counted from the row's beginning, and may be longer than any probe
+    orders = [list(range(len(documents))), list(range(len(documents)))[::-1]]
+    ids = torch.stack([torch.cat([documents[number] for number in order]) for order in orders])
+    positions = [torch.cat([torch.arange(len(documents[number])) for number in order]) for order in orders]
+    packed = _logits(model, ids, position_ids=torch.stack(positions).to(ids.device))
+    for order, logits in zip(orders, packed, strict=True):
+        pieces = logits.split([len(documents[number]) for number in order])
+        for number, piece in zip(order, pieces, strict=True):
+            if not difference(piece, alone[number]) <= limit:
+                return False
+    return True
+
+
+def _ignores_mates(
+    model: PreTrainedModel,
+    documents: Sequence[Tensor],
+    alone: Sequence[Tensor],
+    limit: float,
+    takes_positions: bool,
+) -> bool:
+    """Whether rows of several lengths, padded on the right and on the left, are read as alone."""
+    for side in ("right", "left"):
+        ids = padded(documents, side=side)
+        mask = padded([torch.ones_like(document) for document in documents], side=side)
+        options: dict[str, Any] = {"attention_mask": mask} if side == "left" else {}
+        if side == "left" and takes_positions:
+            options["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)
+        batch = _logits(model, ids, **options)
+        for logits, kept, expected in zip(batch, mask.bool(), alone, strict=True):
+            if not difference(logits[kept], expected) <= limit:
+                return False
+    return True
+
+
+def _logits(model: PreTrainedModel, ids: Tensor, **options: Any) -> Tensor:
+    return model(ids, use_cache=False, **options).logits.float()
+
+
+def _is_small(model: PreTrainedModel) -> bool:
+    return model.device.type != "cpu" or sum(value.numel() for value in model.parameters()) < 50_000_000
