@@ -75,6 +75,26 @@ def save_finished(
         write_json(new / SETTINGS, {"settings": settings, "finished": True, "rows": rows})
 
 
+def diverged(folder: Path, what: str) -> UserError:
+    """What there is to say of a training for which `what` is true."""
+    last, _ = latest_checkpoint(folder)
+    kept = f"; {Path(last).name} is the last that is sound" if last else ""
+    return UserError(
+        f"The training in {folder} has diverged: {what}{kept}. Delete the folder and run "
+        "again with a lower learning rate, or look for broken examples."
+    )
+
+
+def check_finite(model: PreTrainedModel, folder: Path) -> None:
+    """Refuse to keep weights that are not numbers.
+
+    Raises:
+        UserError: one is not.
+    """
+    if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
+        raise diverged(folder, "its weights are no longer numbers")
+
+
 class WholeCheckpoints:
     """Of a transformers `Trainer` that has a `folder` and the `rows` of its history."""
 
@@ -101,6 +121,7 @@ class WholeCheckpoints:
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: None) -> None:
         checkpoint = self.folder / f"checkpoint-{self.state.global_step}"
+        check_finite(self.model, self.folder)
         try:
             with without_bars():
                 super()._save_checkpoint(model, trial)

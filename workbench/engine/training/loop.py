@@ -5,6 +5,7 @@ Imported by `train.train` when it starts, because the `Trainer` alone takes seco
 
 import gc
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +24,13 @@ from transformers import (
     TrainingArguments,
 )
 
-from workbench.engine.training.checkpoints import SETTINGS, latest_checkpoint, save_finished
+from workbench.engine.training.checkpoints import (
+    SETTINGS,
+    check_finite,
+    diverged,
+    latest_checkpoint,
+    save_finished,
+)
 from workbench.engine.training.common import (
     History,
     TrainConfig,
@@ -100,6 +107,8 @@ class _Watch(Watch):
     def _row(self, step: int, evaluates: bool) -> None:
         steps, seconds = step - self.since[0], time.perf_counter() - self.since[1]
         nats, learnt = self.trainer.accelerator.reduce(self.trainer.sums).tolist()
+        if not math.isfinite(nats):
+            raise diverged(self.trainer.folder, "its loss is no longer a number")
         self.trainer.sums.zero_()
         row = {
             "step": step,
@@ -170,6 +179,7 @@ def fit(
     main = arguments.process_index == 0
     quiet = not main or os.environ.get("TQDM_DISABLE") == "1"  # tqdm itself reads it only when imported
     with (
+        quick_attention(model, context),
         tqdm(total=settings["steps"], unit="step", desc=watch.title, disable=quiet) as watch.bar,
         adapted(model, lora, settings["seed"]) as learner,
         around or nullcontext(),
@@ -179,7 +189,7 @@ def fit(
         trainer.remove_callback(PrinterCallback)
         if main:
             write_json(folder / SETTINGS, {"settings": settings, "finished": False, "rows": []})
-        with quick_attention(model, context), ExitStack() as stack:
+        with ExitStack() as stack:
             if arguments.activation_checkpointing:
                 stack.callback(model.activation_checkpointing_disable)
             gc.freeze()  # spares what is there the Trainer's search for garbage: half a second each time
@@ -191,6 +201,8 @@ def fit(
             model.float()  # in half precision most of what was learnt would be rounded away
             learner.merge_adapter()
     model.eval()
+    if finished:
+        check_finite(model, folder)
     if finished and main:
         save_finished(model, tokenizer, folder, settings, rows)
     trainer.accelerator.wait_for_everyone()

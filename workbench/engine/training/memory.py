@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from workbench.errors import UserError
-
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
@@ -74,13 +72,3 @@ def master_weights(model: PreTrainedModel, adapter: bool = False) -> None:
     """
     if not adapter:
         model.float()
-
-
-def check_finite(model: torch.nn.Module, advice: str) -> None:
-    """Refuse weights that are not numbers.
-
-    Raises:
-        UserError: one is not; it ends with `advice`.
-    """
-    if not all(bool(weight.isfinite().all()) for weight in model.parameters()):
-        raise UserError(f"The weights are no longer numbers, so the training has diverged: {advice}")

@@ -16,6 +16,7 @@ from workbench.engine.training.checkpoints import describe, load_if_finished
 from workbench.engine.training.common import (
     History,
     TrainConfig,
+    quick_attention,
     uses_bf16,
     world_size,
 )
@@ -87,7 +88,8 @@ def _rows(
     config: TrainConfig,
 ) -> Blocks:
     """Examples in rows: several to a row only where the model keeps them apart."""
-    together = traits(model).parts_documents and traits(model).ignores_batch_mates
+    with quick_attention(model, config.context):
+        together = traits(model).parts_documents and traits(model).ignores_batch_mates
     return pack(tokenizer, examples, config.context, one_per_row=not together)
 
 
