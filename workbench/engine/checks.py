@@ -50,8 +50,8 @@ def check_weights(model: PreTrainedModel) -> None:
         return
     kind = "NaN" if any(bool(torch.isnan(weights[name]).any()) for name in broken) else "infinite values"
     raise UserError(
-        f"{_name(model)} is broken: its weights are not finite, they hold {kind} ({broken[0]}). Load or train it "
-        "again."
+        f"{_name(model)} is broken: its weights are not finite, they hold {kind} ({broken[0]}). Load or "
+        "train it again."
     )
 
 
@@ -87,8 +87,12 @@ def _check_direction(model: PreTrainedModel) -> None:
     half = length // 2
     ids = random_tokens(model, 2, length)
     ids[1, :half] = ids[0, :half]
-    with probing(model):
-        logits = model(ids, use_cache=False).logits.float()
+    try:
+        with probing(model):
+            logits = model(ids, use_cache=False).logits.float()
+    except Exception as error:  # whatever a family's own code raises
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{_name(model)} cannot read tokens alone, as a decoder does: {reason}") from error
     if not bool(torch.isfinite(logits).all()):
         raise UserError(f"{_name(model)} is broken: what it computes is not finite (NaN or infinite).")
     early, late = (difference(*logits[:, part]) for part in (slice(0, half), slice(half, None)))

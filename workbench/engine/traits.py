@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _KNOWN: WeakKeyDictionary[PreTrainedModel, dict[str, Traits]] = WeakKeyDictionar
 # Shares of the probes' documents: some end early, some reach over windows and chunks of attention.
 _SHARES = (0.02, 0.45, 0.06, 0.47)
 _MOST, _MOST_IF_LARGE = 640, 128  # tokens of a probe
+_LARGE = 50_000_000  # weights
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def _probe(model: PreTrainedModel) -> Traits:
     length = min(context_length(model), _MOST if _is_small(model) else _MOST_IF_LARGE)
     if changes_with_length(model) or length < 8:  # such a probe would itself move what later passes compute
         return Traits(takes_positions, False, False)
+    model = _precise(model)
     row = random_tokens(model, 1, length)[0]
     lengths = [max(1, int(share * length)) for share in _SHARES]
     documents = list(row[: sum(lengths)].split(lengths))
@@ -109,5 +112,17 @@ def _logits(model: PreTrainedModel, ids: Tensor, **options: Any) -> Tensor:
     return model(ids, use_cache=False, **options).logits.float()
 
 
+def _precise(model: PreTrainedModel) -> PreTrainedModel:
+    """A small model in half precision as a copy in float32, whose rounding cannot hide a leak."""
+    attention = getattr(model.config, "_attn_implementation", None) or ""
+    if model.dtype == torch.float32 or _n_weights(model) > _LARGE or "flash" in attention:
+        return model
+    return copy.deepcopy(model).float()
+
+
 def _is_small(model: PreTrainedModel) -> bool:
-    return model.device.type != "cpu" or sum(value.numel() for value in model.parameters()) < 50_000_000
+    return model.device.type != "cpu" or _n_weights(model) < _LARGE
+
+
+def _n_weights(model: PreTrainedModel) -> int:
+    return sum(value.numel() for value in model.parameters())
