@@ -49,10 +49,10 @@ def test_a_share_is_what_the_logits_lose_without_the_part_under_the_same_scale(f
             logits = parts.unembedding(parts.norm.weight * (part - mean * part.mean()) / scale)
         return float(logits[5] - logits[6]) - bias_of(parts.unembedding)
 
-    heads = torch.zeros(HEADS, parts.head_dim)
+    heads = torch.zeros(HEADS, parts.head_dims[1])
     heads[2] = values["head.1"][0, -1, 2]
     with torch.no_grad():
-        written = parts.out[1](heads.flatten()) - parts.out[1](torch.zeros(HEADS * parts.head_dim))
+        written = parts.out[1](heads.flatten()) - parts.out[1](torch.zeros(HEADS * parts.head_dims[1]))
     assert head == pytest.approx(difference(written), abs=1e-4)
     assert mlp == pytest.approx(difference(values["mlp.1"][0, -1]), abs=1e-4)
 

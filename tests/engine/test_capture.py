@@ -57,7 +57,7 @@ def test_the_parts_make_up_the_residual_stream(family):
     model = tiny(family)
     values, _ = capture(model, torch.tensor(texts([12])), ["*"])
     parts = anatomy(model)
-    assert values["head.0"].shape == (1, 12, HEADS, parts.head_dim)
+    assert values["head.0"].shape == (1, 12, HEADS, parts.head_dims[0])
     assert values["neuron.0"].shape == (1, 12, parts.n_neurons)
     assert values["residual.0"].shape == (1, 12, WIDTH)
     for layer in range(LAYERS):

@@ -31,7 +31,7 @@ SHORT = [text[:34] for text in TEXTS[:3]]  # they fit into one row together
 
 def logits_of(model, ids):
     with torch.inference_mode():
-        return model(torch.tensor([ids])).logits[0].float()
+        return model(torch.tensor([ids]), use_cache=False).logits[0].float()
 
 
 def nats_of(model, ids):
@@ -123,7 +123,7 @@ def trained_by_hand(model, rows):
     for _ in range(3):
         total = 0.0
         for row in rows:
-            logits = model(torch.tensor([row[:-1]])).logits[0].float()
+            logits = model(torch.tensor([row[:-1]]), use_cache=False).logits[0].float()
             nats = torch.nn.functional.cross_entropy(logits, torch.tensor(row[1:]), reduction="sum")
             nats = nats / sum(len(other) - 1 for other in rows)
             nats.backward()

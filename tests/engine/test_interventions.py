@@ -140,7 +140,7 @@ def value_bias(model, family, layer):
     if family in ("GPTNeoX", "Bloom"):
         return attention.query_key_value.bias.detach().view(HEADS, 3, -1)[:, 2].flatten()
     bias = attention.v_proj.bias.detach()
-    groups = bias.view(-1, anatomy(model).head_dim)
+    groups = bias.view(-1, anatomy(model).head_dims[0])
     return groups.repeat_interleave(HEADS // len(groups), 0).flatten()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from workbench.engine.models import text_config
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 KINDS = ("residual", "pattern", "head", "attention", "neuron", "mlp")
 # What the families call the projection behind the heads, the one behind the neurons, and the final norm.
 _OUT = ("o_proj", "out_proj", "c_proj", "dense")
-_DOWN = ("down_proj", "c_proj", "dense_4h_to_h", "fc2")
-_NORM = ("norm", "ln_f", "final_layer_norm", "final_layernorm")
+_DOWN = ("down_proj", "c_proj", "dense_4h_to_h", "fc2", "fc_out")
+_NORM = ("norm", "ln_f", "final_layer_norm", "final_layernorm", "layer_norm", "norm_f")
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,28 @@ class Anatomy:
     down: list[nn.Module]  #: the MLP's output projection; reads the neurons
     norm: nn.Module  #: the final norm; `unembedding` reads it
     unembedding: nn.Module
-    n_heads: int
-    head_dim: int
-    n_neurons: int
+    n_heads: int  #: in every layer
+    head_dims: list[int]  #: how many numbers a head of each layer puts out
+    widths: list[int]  #: neurons of each layer
     hidden_size: int
 
     @property
     def n_layers(self) -> int:
         return len(self.blocks)
+
+    @property
+    def n_neurons(self) -> int:
+        """Neurons of every layer.
+
+        Raises:
+            UserError: the layers have different numbers of them.
+        """
+        if len(set(self.widths)) > 1:
+            counts = f"{min(self.widths)} to {max(self.widths)}"
+            raise UserError(
+                f"The layers of this model have {counts} neurons: give one whose layers are alike."
+            )
+        return self.widths[0]
 
     def names(self) -> list[str]:
         """Every name that hooks can be put on."""
@@ -51,7 +66,7 @@ def anatomy(model: PreTrainedModel) -> Anatomy:
     Raises:
         UserError: the model is built otherwise (no attention in some layer, experts in place of an MLP).
     """
-    blocks = _blocks(model)
+    blocks, config = _blocks(model), text_config(model)
     attention, out, down = [], [], []
     for block in blocks:
         inside = dict(block.named_modules())
@@ -59,18 +74,18 @@ def anatomy(model: PreTrainedModel) -> Anatomy:
         outs = [name for name in projections if "att" in name and name.rpartition(".")[2] in _OUT]
         downs = [name for name in projections if "att" not in name and name.rpartition(".")[2] in _DOWN]
         if len(outs) != 1 or len(downs) != 1:
-            raise UserError(
-                f"The inside of {type(model).__name__} cannot be read: a layer needs one attention and one "
-                "MLP, as in Llama, GPT-2, GPT-NeoX, GPT-Neo, Qwen or Bloom."
-            )
+            alike = "as in Llama, GPT-2, GPT-NeoX, GPT-Neo, Qwen or Bloom"
+            raise unreadable(model, f"a layer needs one attention and one MLP, {alike}")
         attention.append(inside[outs[0].rpartition(".")[0]])
         out.append(projections[outs[0]])
         down.append(projections[downs[0]])
     holder = next(part for part in model.modules() if blocks in part.children())
     norms = [part for name, part in holder.named_children() if name in _NORM]
     if len(norms) != 1:
-        raise UserError(f"The inside of {type(model).__name__} cannot be read: it has no final norm.")
-    n_heads = model.config.num_attention_heads
+        raise unreadable(model, "it has no final norm")
+    n_heads = config.num_attention_heads
+    if not isinstance(n_heads, int) or any(_n_inputs(part) % n_heads for part in out):
+        raise unreadable(model, "its layers do not have one number of heads")
     return Anatomy(
         blocks=list(blocks),
         attention=attention,
@@ -79,10 +94,15 @@ def anatomy(model: PreTrainedModel) -> Anatomy:
         norm=norms[0],
         unembedding=model.get_output_embeddings(),
         n_heads=n_heads,
-        head_dim=_n_inputs(out[0]) // n_heads,
-        n_neurons=_n_inputs(down[0]),
-        hidden_size=model.config.hidden_size,
+        head_dims=[_n_inputs(part) // n_heads for part in out],
+        widths=[_n_inputs(part) for part in down],
+        hidden_size=config.hidden_size,
     )
+
+
+def unreadable(model: PreTrainedModel, why: str) -> UserError:
+    """The error that says why a model's inside cannot be read."""
+    return UserError(f"The inside of {type(model).__name__} cannot be read: {why}.")
 
 
 def read_norm(norm: nn.Module, like: Tensor) -> tuple[Tensor, Tensor, bool]:
@@ -98,11 +118,30 @@ def read_norm(norm: nn.Module, like: Tensor) -> tuple[Tensor, Tensor, bool]:
     return gain, bias, bool((norm(torch.ones_like(like)) - bias).abs().max() < 1e-2 * gain.abs().max())
 
 
+def linear_weight(model: PreTrainedModel, projection: nn.Module) -> Tensor:
+    """The weight `[inputs, outputs]` of a projection that does nothing but multiply by it and add a bias.
+
+    Raises:
+        UserError: it does more, as with an adapter or quantised weights.
+    """
+    weight = projection.weight if type(projection).__name__ == "Conv1D" else projection.weight.T
+    inputs = torch.randn(2, len(weight), generator=torch.Generator().manual_seed(0))
+    inputs = inputs.to(device=weight.device, dtype=model.dtype)
+    with torch.inference_mode():
+        answer = projection(inputs)
+        apart, right = answer[0] - answer[1], (inputs[0] - inputs[1]) @ weight.to(inputs)
+    least = (1e-3 if inputs.dtype == torch.float32 else 5e-2) * right.norm()
+    if apart.shape != right.shape or (apart - right).norm() > least:
+        raise unreadable(model, f"its {type(projection).__name__} does more than multiply by its weight")
+    return weight
+
+
 def _blocks(model: PreTrainedModel) -> nn.ModuleList:
-    lists = [part for part in model.modules() if isinstance(part, nn.ModuleList)]
-    fitting = [part for part in lists if len(part) == getattr(model.config, "num_hidden_layers", -1)]
+    count = getattr(text_config(model), "num_hidden_layers", -1)
+    lists = [part for part in model.get_decoder().modules() if isinstance(part, nn.ModuleList)]
+    fitting = [part for part in lists if len(part) == count]
     if not fitting:
-        raise UserError(f"The inside of {type(model).__name__} cannot be read: it has no list of layers.")
+        raise unreadable(model, "it has no list of layers")
     return fitting[0]
 
 

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from workbench.engine.interpretability.anatomy import Anatomy, anatomy, read_norm
-from workbench.engine.interpretability.capture import HookPoint, capture, check_rows, hooked
+from workbench.engine.interpretability.capture import capture, check_rows, hooked
+from workbench.engine.interpretability.hooks import HookPoint
 from workbench.engine.interpretability.interventions import ValueBias, constants
 from workbench.errors import UserError
 
@@ -104,7 +105,7 @@ def _attention(parts: Anatomy, layer: int, heads: Tensor, constant: Tensor, dire
     out = parts.out[layer]
     weight = out.weight.double()
     weight = weight @ direction if type(out).__name__ == "Conv1D" else direction @ weight
-    weight = weight.view(parts.n_heads, parts.head_dim)
+    weight = weight.view(parts.n_heads, parts.head_dims[layer])
     constant = constant.to(heads)
     bias = (constant * weight).sum()
     if getattr(out, "bias", None) is not None:

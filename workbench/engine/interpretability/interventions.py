@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from workbench.engine.interpretability.anatomy import anatomy
-from workbench.engine.interpretability.capture import Hook, HookPoint, hooked
+from workbench.engine.interpretability.capture import hooked
+from workbench.engine.interpretability.heads import check_heads
+from workbench.engine.interpretability.hooks import Hook, HookPoint
 from workbench.engine.interpretability.patching import aligned
 from workbench.engine.interpretability.reference import Reference
 from workbench.errors import UserError
@@ -64,7 +66,7 @@ def ablate_heads(
         UserError: a head or setting that does not exist, or no reference with the head's values.
     """
     parts = anatomy(model)
-    layers = _by_layer(heads, parts.n_layers, parts.n_heads, "head")
+    layers = _by_layer(heads, [parts.n_heads] * parts.n_layers, "head")
     if ablation == "zero":
         tables = {layer: value[None] for layer, value in constants(model, value_bias).items()}
     else:
@@ -83,21 +85,22 @@ def ablate_neurons(
     The bias behind the neurons (of the down projection) stays in any case.
     """
     parts = anatomy(model)
-    layers = _by_layer(neurons, parts.n_layers, parts.n_neurons, "neuron")
+    layers = _by_layer(neurons, parts.widths, "neuron")
     if ablation == "zero":
-        tables = dict.fromkeys(layers, torch.zeros(1, parts.n_neurons))
+        tables = {layer: torch.zeros(1, parts.widths[layer]) for layer in layers}
     else:
         tables = _tables(reference, "neuron", layers, ablation, 0)
     return hooked(model, _replacements(model, "neuron", layers, tables))
 
 
-def _by_layer(units: Sequence[tuple[int, int]], n_layers: int, count: int, what: str) -> dict[int, list[int]]:
+def _by_layer(units: Sequence[tuple[int, int]], counts: Sequence[int], what: str) -> dict[int, list[int]]:
     layers: dict[int, list[int]] = {}
     for layer, index in units:
-        if not (0 <= layer < n_layers and 0 <= index < count):
+        if not (0 <= layer < len(counts) and 0 <= index < counts[layer]):
+            count = counts[layer] if 0 <= layer < len(counts) else counts[0]
             raise UserError(
-                f"There is no {what} {index} in layer {layer}: layers are 0 to {n_layers - 1}, {what}s 0 to "
-                f"{count - 1}."
+                f"There is no {what} {index} in layer {layer}: layers are 0 to {len(counts) - 1}, "
+                f"{what}s 0 to {count - 1}."
             )
         layers.setdefault(int(layer), []).append(int(index))
     return layers
@@ -140,9 +143,10 @@ def constants(model: PreTrainedModel, value_bias: ValueBias) -> dict[int, Tensor
     """
     parts = anatomy(model)
     if value_bias == "in head":
-        return dict.fromkeys(range(parts.n_layers), torch.zeros(parts.n_heads, parts.head_dim))
+        return {layer: torch.zeros(parts.n_heads, width) for layer, width in enumerate(parts.head_dims)}
     if value_bias not in ("folded", "folded with norm"):
         raise UserError(f"value_bias={value_bias!r} is not one of in head, folded and folded with norm.")
+    check_heads(model)
     values: dict[int, Tensor] = {}
 
     def empty(_module: nn.Module, inputs: tuple, named: dict) -> tuple[tuple, dict]:
@@ -174,7 +178,7 @@ def freeze_pattern(
         UserError: a head that does not exist, or a pattern that is not square.
     """
     parts = anatomy(model)
-    layers = _by_layer(list(patterns), parts.n_layers, parts.n_heads, "head")
+    layers = _by_layer(list(patterns), [parts.n_heads] * parts.n_layers, "head")
     for key, pattern in patterns.items():
         if pattern.dim() != 2 or pattern.shape[0] != pattern.shape[1]:
             raise UserError(f"The pattern of head {key} must be [tokens, tokens], not {list(pattern.shape)}.")
@@ -203,7 +207,7 @@ def steer_neuron(
         UserError: a neuron that does not exist.
     """
     parts = anatomy(model)
-    _by_layer([(layer, neuron)], parts.n_layers, parts.n_neurons, "neuron")
+    _by_layer([(layer, neuron)], parts.widths, "neuron")
 
     def steer(current: Tensor, _point: HookPoint) -> Tensor:
         changed = current.clone()

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from workbench.engine.interpretability.anatomy import KINDS
-from workbench.engine.interpretability.capture import HookPoint, capture, check_rows, hooked
+from workbench.engine.interpretability.capture import capture, check_rows, hooked
+from workbench.engine.interpretability.hooks import HookPoint
 from workbench.errors import UserError
 
 if TYPE_CHECKING:

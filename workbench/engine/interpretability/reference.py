@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from workbench.engine.interpretability.anatomy import anatomy
-from workbench.engine.interpretability.capture import HookPoint, match_names
+from workbench.engine.interpretability.hooks import HookPoint, match_names
 from workbench.engine.interpretability.stream import Batch, stream
 from workbench.errors import UserError
 

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from workbench.engine.batches import padded
-from workbench.engine.interpretability.capture import HookPoint, check_finite, check_rows, hooked
+from workbench.engine.interpretability.capture import check_finite, check_rows, hooked
+from workbench.engine.interpretability.hooks import HookPoint
+from workbench.engine.traits import traits
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -43,7 +45,8 @@ def stream(
 
     Args:
         hooks: as for `hooked`, with the batch as third argument.
-        batch_size: rows at a time; rows of like length go together.
+        batch_size: rows at a time; rows of like length go together. One row where the model reads a row
+            otherwise beside a longer one (`traits`).
 
     Yields:
         Each batch after its hooks were called, with its logits `[rows, tokens, vocabulary]` or None. The
@@ -53,6 +56,7 @@ def stream(
         UserError: as `hooked` and `check_rows`.
     """
     check_rows(model, rows)
+    batch_size = batch_size if traits(model).ignores_batch_mates else 1
     current: list[Batch] = []
     bound = {
         name: lambda value, point, hook=hook: hook(value, point, current[0]) for name, hook in hooks.items()

@@ -17,7 +17,8 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.labelled_tokens import LabelledTokens
-from workbench.engine.interpretability.anatomy import anatomy, read_norm
+from workbench.engine.interpretability.additions import logit_factor, mlp_additions
+from workbench.engine.interpretability.anatomy import anatomy, linear_weight, read_norm
 from workbench.engine.interpretability.attribution import logit_lens
 from workbench.engine.interpretability.interventions import ablate_neurons, steer_neuron
 from workbench.engine.interpretability.reference import Reference
@@ -35,22 +36,28 @@ Change = Literal["as it is", "off", "steered"]
 def writes(model: PreTrainedModel, k: int = 6) -> pd.DataFrame:
     """The tokens whose logits every neuron raises and lowers most when it fires.
 
-    Value vector, centred where the final norm centres, times that norm's gain, times the unembedding. The
-    norm also divides by the length of the residual stream, which changes no order. This is the direct path:
-    later layers may turn what they read into something else.
+    Value vector, as the layer adds it to the residual stream (`additions`: through a norm behind the MLP
+    where there is one), centred where the final norm centres, times that norm's gain, times the unembedding.
+    Norms also divide by a length, which changes no order. This is the direct path: later layers may turn what
+    they read into something else.
 
     Returns:
         Columns layer, neuron, side (top: raised, bottom: lowered), rank, token (id), logit (for an activation
-        of 1 and a residual stream whose root mean square is 1).
+        of 1 and normed values, the residual stream's and those of an MLP with a norm behind it, whose root
+        mean square is 1; before a cap on logits).
+
+    Raises:
+        UserError: what the MLPs add to the residual stream, or the logits, cannot be told from their weights.
     """
-    parts = anatomy(model)
+    parts, additions, factor = anatomy(model), mlp_additions(model), logit_factor(model)
     like = next(parts.norm.parameters(), torch.ones(1)).new_ones(parts.hidden_size)
     gain, _, centres = read_norm(parts.norm, like)
-    unembedding = parts.unembedding.weight.float()
+    unembedding = parts.unembedding.weight.float() * factor
     frames = []
-    for layer, down in enumerate(parts.down):
-        weight = down.weight.float()
-        values = weight if type(down).__name__ == "Conv1D" else weight.T  # [neurons, width]
+    for layer, (down, addition) in enumerate(zip(parts.down, additions, strict=True)):
+        values = linear_weight(model, down).float()  # [neurons, width]
+        values = values - values.mean(1, keepdim=True) if addition.centres else values
+        values = values * addition.gain.to(values)
         values = values - values.mean(1, keepdim=True) if centres else values
         step = max(1, _ENTRIES // len(unembedding))
         for start in range(0, len(values), step):
