@@ -76,12 +76,7 @@ def pack(
         raise UserError("There are no examples to train on.")
     if len({isinstance(example, str) for example in examples}) > 1:
         raise UserError("Examples must be all texts or all (prompt, completion) pairs.")
-    if tokenizer.eos_token_id is None:
-        raise UserError(
-            "The tokenizer has no end-of-text token, so a model cannot learn to end: set eos_token in its "
-            "tokenizer_config.json, or take another model."
-        )
-    end = [tokenizer.eos_token_id]
+    end = [end_token(tokenizer)]
     if isinstance(examples[0], str):
         # One more token than a row holds: the last is only a target.
         pieces = [
@@ -96,6 +91,20 @@ def pack(
     if not pieces:
         raise UserError(f"No example has anything to learn within {context} tokens: raise the context.")
     return _fill([[piece] for piece in pieces] if one_per_row else _first_fit(pieces, context), context)
+
+
+def end_token(tokenizer: PreTrainedTokenizerFast) -> int:
+    """The token that ends a text.
+
+    Raises:
+        UserError: there is none.
+    """
+    if tokenizer.eos_token_id is None:
+        raise UserError(
+            "The tokenizer has no end-of-text token, so a model cannot learn to end: set eos_token in its "
+            "tokenizer_config.json, or take another model."
+        )
+    return tokenizer.eos_token_id
 
 
 def separated(blocks: Blocks) -> Blocks:

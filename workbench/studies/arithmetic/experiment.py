@@ -163,7 +163,6 @@ def train_arm(
     lora = Lora() if plan.tuning == "lora" else None
     model, tokenizer = loading.load(begin, plan.device)
     model = models.build(model.config, seed).to(plan.device) if new else model
-    model = model.float()  # half-precision weights would lose small steps
     words = task.asked[task.asked["test"] == "words"].groupby("kind").head(_HELD_OUT)
     held_out = _framed(tokenizer, list(zip(words["question"], " " + words["solution"], strict=True)))
     sums = pairs_of(exercises(plan.seed, sizes, seed))
@@ -175,7 +174,7 @@ def train_arm(
             learning_rate=_learning_rate(model, new, lora),
             lora=lora,
             seed=zlib.crc32(f"{seed}/{number}".encode()),
-            context=min(sizes.context, context_length(model)),
+            context=sizes.context,
             batch_size=sizes.batch_size,
         )
         history = train(

@@ -42,7 +42,7 @@ def examples(n: int, seed: int) -> list[tuple[str, str]]:
 
 
 def fit(
-    folder: Path, tokens: int, seed: int, log: Callable[[dict[str, float]], None]
+    folder: Path, tokens: int, seed: int, log: Callable[[dict[str, float]], None], device: str = "auto"
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Trains a model of two layers and four heads on repeats, or loads the one that is finished.
 
@@ -52,14 +52,14 @@ def fit(
     config = models.config("tiny:0.3M", len(tokenizer), "gpt-neo", n_layers=2, hidden_size=64, context=LENGTH)
     config.num_heads = 4
     train(
-        models.build(config, seed),
+        models.build(config, seed).to(loading.pick_device(device)),
         tokenizer,
         examples(tokens // LENGTH, seed),
         TrainConfig(tokens=tokens, batch_size=16, context=LENGTH, learning_rate=3e-3, warmup=50, seed=seed),
         folder=folder,
         log=log,
     )
-    return loading.load(folder)
+    return loading.load(folder, device)
 
 
 def score_repeats(

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from workbench.corpora.problems import Problem, draw, templates
-from workbench.engine import models
+from workbench.engine import loading, models
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 
@@ -66,6 +66,7 @@ def base(
     log: Callable[..., None],
     format_problem: Callable[[Problem], str] = lambda problem: "".join(pair(problem)),
     kinds: Sequence[str] = (),
+    device: str = "auto",
 ) -> str:
     """The model that students begin from: trained into `folder`, or the one that `model` names.
 
@@ -84,7 +85,7 @@ def base(
     tokenizer = models.train_tokenizer([*texts, *to_learn], 768)
     config = models.config(student.preset, vocab_size=len(tokenizer), context=student.context)
     train(
-        models.build(config, seed),
+        models.build(config, seed).to(loading.pick_device(device)),
         tokenizer,
         texts,
         TrainConfig(

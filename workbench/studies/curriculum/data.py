@@ -13,6 +13,7 @@ import numpy as np
 from workbench.corpora import facts, walks
 from workbench.corpora.facts import Fact
 from workbench.engine import loading
+from workbench.engine.models import context_length
 from workbench.engine.tokens import encode_pairs, word_tokenizer
 from workbench.engine.training.packing import IGNORED, Blocks, pack
 from workbench.errors import UserError
@@ -189,7 +190,8 @@ def tasks(start: str, settings: Settings) -> list[Task]:
     Raises:
         UserError: a fact is longer than a page, or the words of walks are no single tokens.
     """
-    _, tokenizer = loading.load(start, "cpu")
+    model, tokenizer = loading.load(start, "cpu")
+    settings = replace(settings, context=min(settings.context, context_length(model)))
     words = walks.words(tokenizer, settings.n_places, settings.n_ways)
     tasks = []
     for repetition in range(settings.seeds):

@@ -19,6 +19,7 @@ from workbench.corpora import walks
 from workbench.engine import loading, models
 from workbench.engine.tokens import encode_pairs
 from workbench.engine.training.common import TrainConfig
+from workbench.engine.training.memory import master_weights
 from workbench.engine.training.train import train
 from workbench.files import cached_table
 from workbench.studies.common.arms import Row, arm_folder, collect, run_arms
@@ -126,8 +127,9 @@ def train_arm(
     settings = task.settings
     if arm.shape:
         model = new_model(arm.shape, len(task.tokenizer), settings.context, task.seed).to(settings.device)
-    else:  # half-precision weights would lose small steps
-        model = loading.load(task.start, settings.device)[0].float()
+    else:
+        model = loading.load(task.start, settings.device)[0]
+    master_weights(model)  # before the first test
     followed = arm.share == 0.5 and arm.shape in (None, settings.shapes[0])
     checks = range(1, CHECKS + 1) if followed else [CHECKS]
     updates = {round(settings.updates * check / CHECKS) for check in checks}

@@ -114,8 +114,10 @@ def examples(n: int, seed: int) -> list[Pair]:
     return pairs[:n]
 
 
-def chains(folder: Path, base: Path, sizes: Sizes, seed: int) -> pd.DataFrame:
-    """Trains all chains side by side and measures every generation; what is done stays in `folder`.
+def chains(folder: Path, base: Path, sizes: Sizes, seed: int, device: str = "auto") -> pd.DataFrame:
+    """Trains all chains and measures every generation; what is done stays in `folder`.
+
+    On the CPU chains are trained side by side, elsewhere one after the other.
 
     Every generation goes on from one base, as in Shumailov et al. and for equally many steps.
 
@@ -124,10 +126,11 @@ def chains(folder: Path, base: Path, sizes: Sizes, seed: int) -> pd.DataFrame:
         that nobody read), and by request prompt_id: valid, same, meanings (of `MEASURED` answers), tail
         (share of the rare real meanings that are still said).
     """
-    numbers = range(sizes.chains)
-    train_chain = partial(train_arm, folder, base, sizes, seed)
-    run_arms(folder, [REAL], numbers, train_chain, unit="generation")
-    run_arms(folder, REGIMES, numbers, train_chain, unit="generation", total=sizes.generations - 1)
+    numbers, device = range(sizes.chains), loading.pick_device(device)
+    train_chain = partial(train_arm, folder, base, sizes, seed, device)
+    run = partial(run_arms, folder, unit="generation", device=device)
+    run([REAL], numbers, train_chain)
+    run(REGIMES, numbers, train_chain, total=sizes.generations - 1)
     frames = [
         collect(folder, [REAL, regime], [chain], "measured").assign(chain=chain, regime=regime)
         for chain in numbers
@@ -141,6 +144,7 @@ def train_arm(
     base: Path,
     sizes: Sizes,
     run_seed: int,
+    device: str,
     folder: Path,
     regime: str,
     chain: int,
@@ -155,7 +159,7 @@ def train_arm(
         seed = first_seed + generation
         if regime != REAL:
             sampling = SamplingParams(n=-(-n // len(REQUESTS)), max_tokens=LONGEST, seed=seed)
-            write = partial(write_answers, writer, REQUESTS, sampling)
+            write = partial(write_answers, writer, REQUESTS, sampling, device)
             written = cached_table(folder / f"written-{generation}.parquet", write)
             new = list(written.itertuples(index=False, name=None))[:n]
             pool = new if regime == "replace" else pool + new
@@ -163,7 +167,7 @@ def train_arm(
         if regime == "accumulate-subsample":
             drawn = np.random.default_rng([first_seed, generation]).choice(len(pool), n, replace=False)
             read = [pool[number] for number in drawn]
-        model, tokenizer = loading.load(base, "cpu")
+        model, tokenizer = loading.load(base, device)
         writer = folder / f"model-{generation}"
         config = replace(LEARNING, steps=sizes.chain_steps, batch_size=sizes.batch_size, seed=seed)
         train(model, tokenizer, read, config, folder=writer)

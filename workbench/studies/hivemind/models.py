@@ -89,8 +89,10 @@ SIZES = {
 
 
 # ------------------------------------------------------------------------------- training
-def train_all(folder: Path, sizes: Sizes, seed: int) -> dict[str, Path]:
-    """Trains every member into a folder of its own, side by side; what is done stays.
+def train_all(folder: Path, sizes: Sizes, seed: int, device: str = "auto") -> dict[str, Path]:
+    """Trains every member into a folder of its own; what is done stays.
+
+    On the CPU they are trained side by side, elsewhere one after the other.
 
     Returns:
         Folders by name.
@@ -103,13 +105,17 @@ def train_all(folder: Path, sizes: Sizes, seed: int) -> dict[str, Path]:
     libraries = [open_ended.library(name, n_read, seed) for name in open_ended.LIBRARIES]
     texts = [prompt + answer for library in libraries for prompt, answer in library]
     tokenizer = models.train_tokenizer(texts, VOCABULARY)
-    train_member = partial(train_arm, members, folder, tokenizer, sizes, seed)
+    device = loading.pick_device(device)
+    train_member = partial(train_arm, members, folder, tokenizer, sizes, seed, device)
+    run = partial(run_arms, folder, unit="model", device=device)
     tuned = [name for name, member in members.items() if member.parent]
-    run_arms(folder, [name for name in members if name not in tuned], None, train_member, unit="model")
+    run([name for name in members if name not in tuned], None, train_member)
     if tuned:
-        write = partial(write_answers, folders[TEACHER], every_request(), replace(TEACHING, seed=seed))
+        write = partial(
+            write_answers, folders[TEACHER], every_request(), replace(TEACHING, seed=seed), device
+        )
         cached_table(folder / "taught.parquet", write)
-        run_arms(folder, tuned, None, train_member, unit="model")
+        run(tuned, None, train_member)
     return folders
 
 
@@ -119,6 +125,7 @@ def train_arm(
     tokenizer: PreTrainedTokenizerFast,
     sizes: Sizes,
     run_seed: int,
+    device: str,
     folder: Path,
     name: str,
     _: None,
@@ -129,16 +136,17 @@ def train_arm(
     member = members[name]
     seed = zlib.crc32(f"{run_seed}/{member.seed}/{member.parent}".encode()) % 2**31
     if member.parent:
-        model, _ = loading.load(root / member.parent, "cpu")
+        model, _ = loading.load(root / member.parent, device)
         steps, rate = sizes.more_steps, LEARNING.learning_rate
         taught = pd.read_parquet(root / "taught.parquet").itertuples(index=False, name=None)
         examples = list(taught) if member.reads == "teacher" else best_answers()
     else:
-        model = models.build(models.config(member.preset, len(tokenizer), context=CONTEXT), seed)
+        config = models.config(member.preset, len(tokenizer), context=CONTEXT)
+        model = models.build(config, seed).to(device)
         steps, rate = sizes.steps, 5e-3
         examples = open_ended.library(member.library, sizes.pairs, run_seed)
-    config = replace(LEARNING, steps=steps, batch_size=sizes.batch_size, learning_rate=rate, seed=seed)
-    train(model, tokenizer, examples, config, folder=folder)
+    learning = replace(LEARNING, steps=steps, batch_size=sizes.batch_size, learning_rate=rate, seed=seed)
+    train(model, tokenizer, examples, learning, folder=folder)
 
 
 # ------------------------------------------------------------------------------- what is read
@@ -164,10 +172,12 @@ def best_answers() -> list[Pair]:
     return pairs
 
 
-def write_answers(model: Path, requests: Sequence[Request], sampling: SamplingParams) -> pd.DataFrame:
+def write_answers(
+    model: Path, requests: Sequence[Request], sampling: SamplingParams, device: str
+) -> pd.DataFrame:
     """What a trained model answers to requests: columns prompt, answer (after a space)."""
     prompts = [request.prompt for request in requests]
-    sampler = TransformersSampler(*loading.load(model, "cpu"), batch_size=256)
+    sampler = TransformersSampler(*loading.load(model, device), batch_size=256)
     replies = sampler.sample(prompts, sampling)
     rows = [(prompt, completion.text) for prompt, completions in zip(prompts, replies, strict=True)
             for completion in completions]  # fmt: skip

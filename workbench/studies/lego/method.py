@@ -26,6 +26,7 @@ from workbench.engine import loading, models
 from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import hooked
 from workbench.engine.training.common import uses_bf16
+from workbench.engine.training.memory import master_weights
 from workbench.errors import UserError
 from workbench.files import explain_write_error
 from workbench.studies.common.arms import run_arms
@@ -102,26 +103,36 @@ def layers(n: int) -> str:
     return "1 layer" if n == 1 else f"{n} layers"
 
 
-def train_all(folder: Path, source: Path, sizes: Sizes, seed: int, log: Callable[..., None]) -> None:
-    """Trains every arm and depth that is not finished yet, side by side; each keeps itself in `folder`."""
+def train_all(
+    folder: Path, source: Path, sizes: Sizes, seed: int, log: Callable[..., None], device: str = "auto"
+) -> None:
+    """Trains every arm and depth that is not finished yet; each keeps itself in `folder`.
+
+    On the CPU they are trained side by side, elsewhere one after the other.
+    """
+    device = loading.pick_device(device)
     run_arms(
         folder,
         [*ARMS, *map(layers, sizes.depths)],
         None,
-        partial(train_arm, source, sizes, seed),
+        partial(train_arm, source, sizes, seed, device),
         unit="step",
+        device=device,
         total=sizes.steps,
         log=lambda arm, _, row: log(model=arm, **row),
     )
 
 
-def train_arm(source: Path, sizes: Sizes, seed: int, folder: Path, arm: str, _: None, *, log: Log) -> None:
+def train_arm(
+    source: Path, sizes: Sizes, seed: int, device: str, folder: Path, arm: str, _: None, *, log: Log
+) -> None:
     """Trains one arm into `folder`; `checks.npy` there holds [checks, strings, positions]: was it right?"""
-    model, tokenizer = loading.load(source, "cpu")
+    model, tokenizer = loading.load(source, device)
     vocabulary = words(tokenizer, sizes.n)
     depths = {layers(n): n for n in sizes.depths}
     if arm != "stories":
-        model = fresh(model, depths.get(arm), seed)
+        model = fresh(model, depths.get(arm), seed).to(device)
+    master_weights(model)
     if arm == "mimicking" or arm in depths:
         mimic(model, vocabulary, sizes, np.random.default_rng([seed, 2]))
     checks = learn_chains(model, vocabulary, sizes, seed, log)
@@ -132,9 +143,10 @@ def train_arm(source: Path, sizes: Sizes, seed: int, folder: Path, arm: str, _: 
 
 def fresh(like: PreTrainedModel, n_layers: int | None, seed: int) -> PreTrainedModel:
     """A model of the same shape, or of another depth, with random weights."""
-    name = like.config.attribute_map.get("num_hidden_layers", "num_hidden_layers")
-    depth = {name: n_layers or like.config.num_hidden_layers, "layer_types": None}
-    return models.build(type(like.config).from_dict({**like.config.to_dict(), **depth}), seed)
+    config = models.text_config(like)
+    name = config.attribute_map.get("num_hidden_layers", "num_hidden_layers")
+    depth = {name: n_layers or config.num_hidden_layers, "layer_types": None}
+    return models.build(type(config).from_dict({**config.to_dict(), **depth}), seed)
 
 
 # ------------------------------------------------------------------------------- mimicking
@@ -144,7 +156,7 @@ def targets(ids: Tensor) -> tuple[Tensor, Tensor]:
     Head 0 weighs a word and the two before it by `LOCAL`; head 1 spreads evenly over earlier equal words
     (rows of zeros where there are none).
     """
-    position = torch.arange(ids.shape[1])
+    position = torch.arange(ids.shape[1], device=ids.device)
     offset = position[:, None] - position
     local = sum((offset == back) * weight for back, weight in enumerate(LOCAL))
     same = ((ids[:, :, None] == ids[:, None]) & (offset > 0)).float()
@@ -157,7 +169,7 @@ def mimic(model: PreTrainedModel, vocabulary: Words, sizes: Sizes, rng: np.rando
     patterns: list[Tensor] = []
     hooks = {"pattern.*": lambda pattern, _point: patterns.append(pattern)}
     for _ in range(sizes.mimic):
-        ids = torch.from_numpy(draw(vocabulary, sizes.batch, sizes.n, rng).ids)
+        ids = torch.from_numpy(draw(vocabulary, sizes.batch, sizes.n, rng).ids).to(model.device)
         patterns.clear()
         with hooked(model, hooks):
             model(ids, use_cache=False)
@@ -191,10 +203,10 @@ def learn_chains(model: PreTrainedModel, vocabulary: Words, sizes: Sizes, seed: 
     for step in range(1, sizes.steps + 1):
         chains = draw(vocabulary, sizes.batch, sizes.n, rng)
         model.train()
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             logits = answers(model, chains, vocabulary)
-        trained = torch.from_numpy(chains.positions < sizes.n_train)
-        loss = F.cross_entropy(logits[trained], torch.from_numpy(chains.values)[trained])
+        trained = torch.from_numpy(chains.positions < sizes.n_train).to(model.device)
+        loss = F.cross_entropy(logits[trained], torch.from_numpy(chains.values).to(model.device)[trained])
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -208,7 +220,9 @@ def learn_chains(model: PreTrainedModel, vocabulary: Words, sizes: Sizes, seed: 
 
 def answers(model: PreTrainedModel, chains: Chains, vocabulary: Words) -> Tensor:
     """Logits of the two values at each clause of the second copy, `[rows, clauses, 2]`."""
-    ids, positions = torch.from_numpy(chains.ids), torch.from_numpy(chains.answer_positions)
+    ids, positions = (
+        torch.from_numpy(values).to(model.device) for values in (chains.ids, chains.answer_positions)
+    )
     return model(ids, use_cache=False, logits_to_keep=positions).logits[..., vocabulary.values].float()
 
 
@@ -218,5 +232,5 @@ def right(model: PreTrainedModel, chains: Chains, vocabulary: Words) -> np.ndarr
     model.eval()
     parts = np.split(chains.ids, range(250, len(chains.ids), 250))
     logits = torch.cat([answers(model, replace(chains, ids=ids), vocabulary) for ids in parts])
-    correct = logits.argmax(-1).numpy() == chains.values
+    correct = logits.argmax(-1).cpu().numpy() == chains.values
     return np.take_along_axis(correct, np.argsort(chains.positions, 1), 1)

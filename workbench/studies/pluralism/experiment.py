@@ -10,8 +10,10 @@ from typing import Any
 import pandas as pd
 
 from workbench.corpora import populations
+from workbench.engine import loading
 from workbench.engine.sampling import load
 from workbench.engine.sampling.sampler import Sampler
+from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.common import TrainConfig
 from workbench.errors import UserError
 from workbench.files import cached_table
@@ -92,6 +94,8 @@ def plan(params: Any) -> Plan:
         sampler = load.sampler(params.model, params.device)
         if params.tune and not sampler.logprobs:
             raise UserError(f"{params.model} cannot be tuned from here: set tune to False, or give a folder.")
+        if params.tune and isinstance(sampler, TransformersSampler):
+            tuning.check_tunable(sampler.model, sampler.tokenizer)
         task = _fitting(task, sampler)
         sizes = sizes if params.tune else replace(sizes, seeds=1)
     arms, chances = ARMS if params.tune else ARMS[:1], Task(populations.truths())
@@ -119,15 +123,16 @@ def read_before(folder: Path, plan: Plan) -> pd.DataFrame:
 def train_all(folder: Path, plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every model of every seed, and what it answers.
 
-    Seeds are shared out between the processor's cores; what is done stays in `folder`.
+    Seeds are shared out between the processor's cores, or follow each other on another device; what is done
+    stays in `folder`.
 
     Returns:
         Distributions, with the columns of `method.ask`, seed and arm; and sampled replies: columns id,
         replies (list), seed, arm.
     """
     seeds, train = range(plan.sizes.seeds), partial(train_arm, plan, folder)
-    processes = None if plan.embedded else 1
-    run_arms(folder, plan.arms, seeds, train, unit="model", together=plan.arms, processes=processes)
+    where = {"device": loading.pick_device(plan.device), "processes": None if plan.embedded else 1}
+    run_arms(folder, plan.arms, seeds, train, unit="model", together=plan.arms, **where)
     return collect(folder, plan.arms, seeds, "answers"), collect(folder, plan.arms, seeds, "replies")
 
 
@@ -140,7 +145,8 @@ def train_arm(
         _tune(folder / "model", model, plan, arm, seed)
         model = str(folder / "model")
     elif plan.embedded:
-        tuning.pretrain(Path(model), sizes.preset, sizes.steps, sizes.batch_size, plan.seed, plan.seed + seed)
+        seeds = plan.seed, plan.seed + seed
+        tuning.pretrain(Path(model), sizes.preset, sizes.steps, sizes.batch_size, *seeds, plan.device)
     sampler = load.sampler(model, plan.device)
     questions = [*plan.task.prompted(), *plan.chances.questions]
 

@@ -19,14 +19,19 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora import populations
 from workbench.corpora.loaders.opinions import ANSWER, Question, format_question
 from workbench.engine import loading, models
+from workbench.engine.models import context_length
 from workbench.engine.tokens import converses, encode, framed
+from workbench.engine.training.checkpoints import check_finite
 from workbench.engine.training.common import TrainConfig
+from workbench.engine.training.memory import master_weights, micro_batch
+from workbench.engine.training.packing import end_token
 from workbench.engine.training.train import train
+from workbench.engine.traits import traits
 from workbench.errors import UserError
 from workbench.studies.pluralism.method import NOBODY, Task
 
@@ -96,7 +101,15 @@ def preferences(questions: Sequence[Question], n: int, seed: int, drawn: bool = 
 
 
 # ------------------------------------------------------------------------------- learning
-def pretrain(folder: Path, preset: str, steps: int, batch_size: int, population: int, seed: int) -> None:
+def pretrain(
+    folder: Path,
+    preset: str,
+    steps: int,
+    batch_size: int,
+    population: int,
+    seed: int,
+    device: str = "auto",
+) -> None:
     """Trains a model of the villages: it reads what people were asked and said.
 
     Args:
@@ -106,11 +119,13 @@ def pretrain(folder: Path, preset: str, steps: int, batch_size: int, population:
         batch_size: rows of `CONTEXT` tokens a step.
         population: seed of what the villages think.
         seed: of the model and of the people asked.
+        device: where it is trained.
     """
     questions = _villages(population) + populations.truths() * populations.HELD_OUT
     examples = populations.draw(questions, 64 * steps * batch_size // 16, seed)
     tokenizer = models.train_tokenizer([prompt + answer for prompt, answer in examples[:4000]], 768)
-    model = models.build(models.config(preset, vocab_size=len(tokenizer), context=CONTEXT), seed)
+    shape = models.config(preset, vocab_size=len(tokenizer), context=CONTEXT)
+    model = models.build(shape, seed).to(loading.pick_device(device))
     config = TrainConfig(steps=steps, batch_size=batch_size, context=CONTEXT, learning_rate=3e-3, seed=seed)
     train(model, tokenizer, examples, config, folder=folder)
 
@@ -132,6 +147,9 @@ def prefer(
     """Direct preference optimisation; the model before it is the reference.
 
     The folder is whole or not there: a call that was cut off begins anew.
+
+    Raises:
+        UserError: an answer does not fit into the model's context, or `check_tunable` refuses the model.
     """
     if folder.exists():
         return
@@ -140,19 +158,28 @@ def prefer(
     from trl import DPOConfig, DPOTrainer
 
     model, tokenizer = loading.load(source, device)
+    master_weights(model)
+    check_tunable(model, tokenizer)
+    longest, context = _longest(tokenizer, rows), context_length(model)
+    if longest > context:
+        raise UserError(f"A question and its answer take {longest} tokens, the model reads {context}.")
+    # Both answers to a question go through the model at once.
+    micro = micro_batch(model, config.batch_size, 2 * longest)
     data = Dataset.from_list([_trl_row(tokenizer, row) for row in rows])
     with tempfile.TemporaryDirectory() as nothing, warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # trl asks transformers by names that it gave up
         arguments = DPOConfig(
             output_dir=nothing,
-            per_device_train_batch_size=config.batch_size,
+            per_device_train_batch_size=micro.rows,
+            gradient_accumulation_steps=config.batch_size // micro.rows,
+            max_length=context,
             num_train_epochs=config.epochs,
             learning_rate=config.learning_rate,
             lr_scheduler_type=config.schedule,
             warmup_steps=config.warmup,
             beta=beta,
             precompute_ref_log_probs=True,
-            activation_checkpointing=False,
+            activation_checkpointing=micro.checkpointing,
             bf16=False,
             use_cpu=model.device.type == "cpu",
             seed=config.seed,
@@ -163,7 +190,34 @@ def prefer(
         trainer = DPOTrainer(model, args=arguments, train_dataset=data, processing_class=tokenizer)
         trainer.remove_callback(PrinterCallback)
         trainer.train()
+    model.activation_checkpointing_disable()
+    check_finite(model, folder)
     loading.save(model, tokenizer, folder)
+
+
+def check_tunable(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Whether `prefer` can learn with a model, whose batches hold answers of several lengths.
+
+    Raises:
+        UserError: the tokenizer has no end token, or the model reads a row otherwise beside a longer one.
+    """
+    end_token(tokenizer)
+    if not traits(model).ignores_batch_mates:
+        raise UserError(
+            f"{type(model).__name__} reads an answer in another way beside a longer one, so preferences "
+            "cannot be learnt: set tune to False, or take another model."
+        )
+
+
+def _longest(tokenizer: PreTrainedTokenizerFast, rows: Sequence[Preference]) -> int:
+    """Tokens of the longest question with its answer, and the end behind it."""
+    asked = [framed(tokenizer, row.prompt, ANSWER) for row in rows]
+    texts = [
+        prompt + begun + answer
+        for (prompt, begun), row in zip(asked, rows, strict=True)
+        for answer in (row.chosen, row.rejected)
+    ]
+    return max(len(ids) for ids in encode(tokenizer, texts)) + 1
 
 
 def _trl_row(tokenizer: PreTrainedTokenizerFast, row: Preference) -> dict[str, Any]:

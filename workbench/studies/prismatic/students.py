@@ -31,11 +31,12 @@ def train_students(
     student: StudentConfig,
     seed: int,
     chat: bool = False,
+    device: str = "auto",
 ) -> pd.DataFrame:
     """Trains a student on every set and tests it: columns student, kind, item, right.
 
-    Students are shared out between the processor's cores; the answers of those that have finished stay in
-    `folder`.
+    Students are shared out between the processor's cores, or follow each other on another device; the answers
+    of those that have finished stay in `folder`.
 
     Args:
         folder: of the answers.
@@ -44,9 +45,12 @@ def train_students(
         student: how long it is trained, and how many problems test it.
         seed: of the test problems, and with the student's name of the order of its pairs.
         chat: students read and are asked through the base's chat template.
+        device: where they are trained and tested.
     """
     waiting = {name: list(pairs) for name, pairs in sets.items() if not arm_folder(folder, name).exists()}
-    run_arms(folder, list(sets), None, partial(train_arm, waiting, base, student, seed, chat), unit="student")
+    device = loading.pick_device(device)
+    train_student = partial(train_arm, waiting, base, student, seed, chat, device)
+    run_arms(folder, list(sets), None, train_student, unit="student", device=device)
     right = collect(folder, list(sets), None, "right")
     return right.rename(columns={"arm": "student"})[["student", "kind", "item", "right"]]
 
@@ -57,6 +61,7 @@ def train_arm(
     student: StudentConfig,
     seed: int,
     chat: bool,
+    device: str,
     folder: Path,
     name: str,
     _: None,
@@ -64,7 +69,7 @@ def train_arm(
     log: Callable[[dict[str, float]], None],
 ) -> None:
     """One student: learns its set and is tested."""
-    model, tokenizer = loading.load(base, "cpu")
+    model, tokenizer = loading.load(base, device)
     train(
         model,
         tokenizer,

@@ -51,6 +51,7 @@ def train_all(folder: Path, plan: Plan, log: Callable[..., None]) -> dict[str, p
         plan.seeds,
         partial(train_arm, plan, folder),
         together=plan.arms,
+        device=loading.pick_device(plan.device),
         processes=None if plan.model == "embedded" else 1,
         log=lambda arm, seed, row: log(arm=arm, seed=seed, read=row["tokens"], **row),
     )
@@ -67,7 +68,7 @@ def prepare(folder: Path, plan: Plan, seed: int) -> Path:
     """The folder of a repetition's beginning, with its base in it."""
     start = arm_folder(folder, START, seed)
     if plan.model == "embedded":
-        language.imitate(start, plan.sizes.language, seed)
+        language.imitate(start, plan.sizes.language, seed, plan.device)
     return start
 
 

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora import thoughts
 from workbench.corpora.thoughts import Aim, Chain
-from workbench.engine import models
+from workbench.engine import loading, models
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import word_tokenizer
@@ -39,7 +39,7 @@ class Language:
         return 2 * self.slots + 7
 
 
-def imitate(folder: Path, language: Language, seed: int) -> None:
+def imitate(folder: Path, language: Language, seed: int, device: str = "auto") -> None:
     """The model that reinforcement begins with, in `folder / "base"`.
 
     First it reads chains with every step written down, then such whose thoughts are mostly idle: it has seen
@@ -50,11 +50,10 @@ def imitate(folder: Path, language: Language, seed: int) -> None:
     tokenizer = word_tokenizer(thoughts.VOCABULARY)
     layers, width = language.shape
     vocab_size, context = len(tokenizer), 4 * language.context
-    model = models.build(
-        models.config(vocab_size=vocab_size, n_layers=layers, hidden_size=width, context=context), seed
-    )
+    config = models.config(vocab_size=vocab_size, n_layers=layers, hidden_size=width, context=context)
+    model = models.build(config, seed).to(loading.pick_device(device))
     for stage, steps in (("worked", language.worked_steps), ("base", language.raw_steps)):
-        config = TrainConfig(
+        learning = TrainConfig(
             steps=steps,
             batch_size=language.rows,
             context=language.context,
@@ -62,7 +61,7 @@ def imitate(folder: Path, language: Language, seed: int) -> None:
             seed=seed,
         )
         texts = documents(language, stage, steps * language.rows, rng)
-        train(model, tokenizer, texts, config, folder=folder / stage)
+        train(model, tokenizer, texts, learning, folder=folder / stage)
 
 
 def documents(language: Language, stage: str, n: int, rng: np.random.Generator) -> list[str]:

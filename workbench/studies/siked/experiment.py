@@ -56,7 +56,9 @@ def base(folder: Path, plan: Plan, log: Callable[..., None]) -> str:
         return f"{problem.question} [{strategy}] {problem.rationale(strategy)}"
 
     course, templates = plan.sizes.course, kinds(of_base=True)
-    return word_problems.base(folder, course, plan.model, plan.seed, log, format_problem, templates)
+    return word_problems.base(
+        folder, course, plan.model, plan.seed, log, format_problem, templates, plan.device
+    )
 
 
 def train_all(folder: Path, base: str, task: Task, plan: Plan) -> pd.DataFrame:

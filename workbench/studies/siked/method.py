@@ -25,7 +25,6 @@ from transformers import PreTrainedTokenizerFast
 
 from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, Strategy
 from workbench.engine import loading
-from workbench.engine.models import context_length
 from workbench.engine.sampling.sampler import Sampler, SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import framed
@@ -167,13 +166,13 @@ def _train(
     """The student after round t."""
     model, tokenizer = loading.load(start, device)
     train(
-        model.float(),
+        model,
         tokenizer,
         training_pairs(training_set, tokenizer),
         TrainConfig(
             epochs=config.round_epochs if t else config.epochs,
             batch_size=config.batch_size,
-            context=min(config.context, context_length(model)),
+            context=config.context,
             learning_rate=config.learning_rate / (2 if t else 1),
             lora=Lora() if config.tuning == "lora" else None,
             seed=seed,
