@@ -8,6 +8,7 @@ import math
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -148,26 +149,105 @@ def stamp(folder: Path) -> str:
     return "".join(f"{name} {stat.st_size} {stat.st_mtime_ns}\n" for name, stat in stats)
 
 
-# ------------------------------------------------------------------------------- text and JSON
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
+# ------------------------------------------------------------------------------- reading what others wrote
+def read_bytes(path: Path, limit: int = 2**28, follow: bool = True) -> bytes:
+    """Read a regular file; a pipe or a device, which may keep a reader waiting, is refused.
+
+    Args:
+        limit: most bytes that it may have.
+        follow: whether it may be a link to another file.
 
     Raises:
-        UserError: The file is missing or is not JSON.
+        UserError: it cannot be read, is too large, or is no regular file.
     """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | (0 if follow else getattr(os, "O_NOFOLLOW", 0))
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"Cannot read {path} ({error.strerror}).") from error
-    except ValueError as error:
+        with open(os.open(path, flags), "rb") as file:
+            state = os.fstat(file.fileno())
+            if not stat.S_ISREG(state.st_mode):
+                raise UserError(f"Cannot read {path}: it is not a file.")
+            if state.st_size > limit:
+                raise UserError(f"Cannot read {path}: it is larger than {limit / 2**20:g} MiB.")
+            return file.read(limit)
+    except (OSError, ValueError) as error:
+        reason = "it is a link" if getattr(error, "errno", 0) == errno.ELOOP else error
+        raise UserError(f"Cannot read {path} ({getattr(reason, 'strerror', None) or reason}).") from error
+
+
+def read_json(path: Path, limit: int = 2**28, follow: bool = True) -> Any:
+    """Read a JSON file as `read_bytes` reads; NaN becomes None.
+
+    Raises:
+        UserError: the file is missing, cannot be read or is not JSON.
+    """
+    data = read_bytes(path, limit, follow)
+    try:
+        return json.loads(data.decode("utf-8-sig"), parse_constant=lambda _: None)
+    except (ValueError, RecursionError, MemoryError) as error:
         raise UserError(f"{path} is not valid JSON ({error}).") from error
+
+
+def read_table(path: Path, cells: int = 10**8) -> pd.DataFrame:
+    """Read a parquet file of a run folder that others may have written.
+
+    Args:
+        cells: most values that it may have; a few hundred bytes can stand for billions.
+
+    Raises:
+        UserError: it is a link, damaged, or too large.
+    """
+    import pandas
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise UserError(f"Cannot read {path}: it is not a file.")
+        metadata = pyarrow.parquet.read_metadata(path)
+        if metadata.num_rows * max(metadata.num_columns, 1) > cells:
+            raise UserError(f"Cannot read {path}: it has more than {cells:,} values.")
+        return pandas.read_parquet(path)
+    except (OSError, ValueError, pyarrow.ArrowException, RecursionError, MemoryError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(f"Cannot read {path} ({reason}).") from error
+
+
+def check_no_links(folder: Path) -> None:
+    """Check that nothing in a folder leads a writer out of it or keeps it waiting.
+
+    Raises:
+        UserError: there is a link, a pipe or a device.
+    """
+    for parent, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            mode = os.lstat(os.path.join(parent, name)).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISSOCK(mode)):
+                inside = (Path(parent) / name).relative_to(folder)
+                raise UserError(
+                    f"{folder} holds {inside}, which is a link or a pipe, and nothing is written through"
+                    " those: delete it, or the whole folder."
+                )
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link (not what it leads to), or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+# ------------------------------------------------------------------------------- text and JSON
+def no_link(path: str, flags: int) -> int:
+    """For `open(…, opener=no_link)`: a link to another file is refused by the operating system."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def append_line(path: Path, line: str) -> None:
     """Append one line and hand it to the disk; a line that does not fit is taken back."""
     with explain_write_error(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab", buffering=0) as file:
+        with open(path, "ab", buffering=0, opener=no_link) as file:
             size = file.tell()
             try:
                 data = encoded(line + "\n")

@@ -130,9 +130,12 @@ def _run(jobs: "list[Job]", root: Path, workers: int) -> None:
 
 
 def _closing(jobs: "list[Job]", index: Path) -> None:
-    from workbench.lab import ledger
+    from workbench.lab import history, ledger
 
-    claims = [claim for job in jobs if job.is_finished for claim in ledger.read_claims(job.folder)]
+    finished = [job.folder for job in jobs if job.is_finished]
+    claims = [
+        claim for folder in finished if not history.problem(folder) for claim in ledger.read_claims(folder)
+    ]
     if claims:
         counts = (f"{count} {verdict}" for verdict, count in ledger.count_verdicts(claims).items() if count)
         out.print(Text(f"\n{len(claims)} claim{'s' * (len(claims) > 1)}: {' · '.join(counts)}"))

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench.errors import UserError
+from workbench.files import read_table
 from workbench.lab import compare as lab
 from workbench.lab.report import claims
 from workbench.measures import paired
@@ -61,19 +62,17 @@ def _tables(a: lab.Side, b: lab.Side, items: Sequence[str]) -> dict[str, list[An
     """The tables that could be paired, those refused with the reasons, and those with nothing to pair."""
     tables, refused, without, used = [], [], [], not items
     for name in lab.tables(a, b):
-        sides = [
-            {run: pd.read_parquet(folder / "tables" / f"{name}.parquet") for run, folder in side.runs.items()}
-            for side in (a, b)
-        ]
-        columns = list(next(iter(sides[0].values())))
-        columns_given = list(items) if set(items) <= set(columns) else []
-        used = used or bool(columns_given)
-        if not columns_given and not paired.item_columns(columns):
-            without.append(sanitize(name, 100))
-            continue
         try:
+            sides = [_frames(side, name) for side in (a, b)]
+            columns = list(next(iter(sides[0].values())))
+            columns_given = list(items) if set(items) <= set(columns) else []
+            used = used or bool(columns_given)
+            if not columns_given and not paired.item_columns(columns):
+                without.append(sanitize(name, 100))
+                continue
             table = paired.compare(*sides, columns_given)
-        except UserError as error:
+        except (UserError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # Whoever wrote it, one table that cannot be compared leaves the others.
             refused.append((sanitize(name, 100), sanitize(error, 600)))
             continue
         if table.differences or table.identical or table.left_out:
@@ -83,6 +82,11 @@ def _tables(a: lab.Side, b: lab.Side, items: Sequence[str]) -> dict[str, list[An
     if not used:
         raise UserError(f"No table of these runs has the columns {' and '.join(items)}: see --item.")
     return {"tables": tables, "refused": refused, "without": without}
+
+
+def _frames(side: lab.Side, name: str) -> dict[str, pd.DataFrame]:
+    frames = {run: read_table(folder / "tables" / f"{name}.parquet") for run, folder in side.runs.items()}
+    return {run: frame.rename(columns=str) for run, frame in frames.items()}
 
 
 def _curves(a: lab.Side, b: lab.Side) -> tuple[pd.DataFrame, list[str]]:
@@ -163,7 +167,7 @@ def _described(run: str, record: dict[str, Any]) -> dict[str, str]:
         "title": sanitize(record["title"] or "", 300),
         "key": sanitize(record["key"], 64),
         "set": sanitize(changed, 300),
-        "started": sanitize(record["started"][:16].replace("T", " ")),
+        "started": sanitize((record["started"] or "")[:16].replace("T", " ")),
     }
 
 

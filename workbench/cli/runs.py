@@ -1,6 +1,5 @@
 """list, show, report, clean and doctor: what is there already."""
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,7 +7,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from workbench.cli.console import complain, err, out, reports_folder, short_path
+from workbench import files
+from workbench.cli.console import complain, err, out, pass_over, reports_folder, short_path
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 def list_() -> None:
     """List the runs that are there."""
-    from workbench.claims import REPRODUCED
-    from workbench.lab import history, ledger, project, record
+    from workbench.lab import history, project, record
 
-    runs = project.runs_folder()
+    runs, odd = project.runs_folder(), {}
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("notebook", "key", "state", "started", "claims", "set"):
         table.add_column(column, overflow="fold", no_wrap=column != "set")
@@ -30,13 +29,14 @@ def list_() -> None:
         row = [Text(folder.parent.name, style="bold"), folder.name, _state(state)]
         if state not in ("newer", "unreadable"):
             run = record.read_run(folder)
-            claims = ledger.read_claims(folder)
-            reproduced = ledger.count_verdicts(claims)[REPRODUCED]
-            verdicts = f"{reproduced} of {len(claims)}" if claims else ""
             changed = "  ".join(f"{name}={run['params'][name]}" for name in run["set"])
-            row += [_when(run["started"]), verdicts, Text(sanitize(changed))]
+            row += [_when(run["started"]), _tally(folder), sanitize(changed, 300)]
         table.add_row(*row)
+        if reason := history.problem(folder):
+            odd[folder] = reason
     out.print(table if table.row_count else "No runs yet: `workbench run --all` makes them.")
+    for folder, reason in odd.items():
+        err.print(Text(f"{short_path(folder)}: {reason}", style="yellow"), soft_wrap=True)
 
 
 def show(
@@ -54,7 +54,7 @@ def show(
     if why:
         _show_why(folder, *history.why(folder, runs))
         return
-    described = record.read_run(folder)
+    described, claims = record.read_run(folder), ledger.read_claims(folder)
     grid = Table.grid(padding=(0, 2))
     for name in ("params", "inputs", "environment"):
         for number, (key, value) in enumerate(described[name].items()):
@@ -66,7 +66,7 @@ def show(
     error = Text(sanitize(described["error"] or ""))
     out.print(_state(history.state(folder)), error, _when(described["started"]), "\n")
     out.print(grid)
-    for claim in ledger.read_claims(folder):
+    for claim in claims:
         out.print(Text(f"\n{sanitize(claim.name)}", style="bold"), Text(sanitize(repr(claim))), sep="\n")
     out.print(Text(f"\n{short_path(folder)}", style="dim"))
 
@@ -86,15 +86,27 @@ def report(
     folders = [
         history.find_run(history.executed(runs_folder), asked) for asked in runs or ()
     ] or history.newest_done(runs_folder)
+    if not runs:
+        for folder in history.all_runs(runs_folder):
+            if (reason := history.problem(folder)) and history.state(folder) in ("done", "unreadable"):
+                pass_over(folder, reason)
     if not folders:
         raise UserError("There is no finished run to report: `workbench run --all` makes them.")
     publish.one_each(folders)
     failed = _redraw(folders)
     target = out_folder or reports_folder()
+    written = []
     for folder in folders:
-        publish.publish(folder, target, again=True)
-        out.print(Text(f"✓ {short_path(publish.page_of(folder, target))}"))
-    index = write_index([*publish.shown_runs(target, runs_folder), *folders], target / "index.html")
+        try:
+            publish.publish(folder, target, again=True)
+        except UserError as error:
+            if runs:
+                raise
+            pass_over(folder, str(error))
+            continue
+        written.append(folder)
+        out.print(f"✓ {short_path(publish.page_of(folder, target))}")
+    index = write_index([*publish.shown_runs(target, runs_folder), *written], target / "index.html")
     out.print(Text.assemble("\nReport: ", (short_path(index), "bold")), soft_wrap=True)
     if failed:
         raise typer.Exit(1)
@@ -151,8 +163,21 @@ def clean(
         # Somebody may have gone on with one of them while the question stood.
         gone = reasons.keys() & history.leftovers(runs, reports, older).keys()
         for path in gone:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            with files.explain_write_error(path):
+                files.remove(path)
         out.print(f"Deleted {len(gone)}.")
+
+
+def _tally(folder: Path) -> str:
+    from workbench.claims import REPRODUCED
+    from workbench.lab import ledger
+
+    try:
+        claims = ledger.read_claims(folder)
+    except UserError:
+        return "unreadable"
+    reproduced = ledger.count_verdicts(claims)[REPRODUCED]
+    return f"{reproduced} of {len(claims)}" if claims else ""
 
 
 def _show_why(folder: Path, other: Path | None, lines: list[str]) -> None:
@@ -171,7 +196,9 @@ def _state(state: str) -> Text:
     return Text(f"{sign} {state}", style=style)
 
 
-def _when(moment: str) -> Text:
+def _when(moment: str | None) -> Text:
     from datetime import datetime
 
+    if not moment:
+        return Text("")
     return Text(datetime.fromisoformat(moment).astimezone().strftime("%d %b %H:%M"), style="dim")

@@ -1,9 +1,10 @@
 """The two sides of a comparison as their run folders hold them: parameters, logged curves, tables, claims."""
 
 import json
+import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import Any
 
 from workbench.claims import Claim
 from workbench.errors import UserError
-from workbench.lab.history import all_runs, find_run, is_run, state
+from workbench.files import read_bytes
+from workbench.lab.history import all_runs, content_mark, find_run, is_run, state
 from workbench.lab.ledger import read_claims
 from workbench.lab.project import runs_folder
 from workbench.lab.record import read_run
 from workbench.sanitize import sanitize
 
 Row = tuple[str, str, str]
+_LONGEST_LINE = 2**20  # bytes of a line of metrics
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,11 @@ def curves(*sides: Side) -> list[dict[str, Any]]:
     values: dict[tuple[Any, ...], dict[str, Any]] = {}
     names: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     for side, run, folder in [(one.name, *pair) for one in sides for pair in one.runs.items()]:
-        path = folder / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-        for number, line in enumerate(_entries(lines)):
+        for number, line in enumerate(_entries(folder / "metrics.jsonl")):
             series = " · ".join(value for value in line.values() if isinstance(value, str))
-            step = line.get("step", number)
+            step = line["step"] if _is_number(line.get("step")) else number
             for metric, value in line.items():
-                if metric not in ("time", "step") and isinstance(value, int | float):
+                if metric not in ("time", "step") and _is_number(value):
                     row = {"side": side, "run": run, "series": series, "step": step, "metric": metric}
                     values[tuple(row.values())] = row | {"value": value}
                     names[metric, run].add(series)
@@ -98,7 +99,13 @@ def curves(*sides: Side) -> list[dict[str, Any]]:
 def tables(first: Side, second: Side) -> list[str]:
     """Names of the tables that every run kept."""
     runs = [*first.runs.values(), *second.runs.values()]
-    names = [{path.stem for path in (folder / "tables").glob("[!.]*.parquet")} for folder in runs]
+    names = [
+        {path.stem for path in (folder / "tables").glob("[!.]*.parquet")}
+        for folder in runs
+        if not (folder / "tables").is_symlink()
+    ]
+    if len(names) < len(runs):
+        return []
     return sorted(set.intersection(*names))
 
 
@@ -156,8 +163,7 @@ def _flat(record: dict[str, Any], part: str) -> dict[str, str]:
             flat |= {f"{name} · {key}": _text(entry) for key, entry in value.items()}
             continue
         content = record["parts"]["parameters"].get(name) if part == "params" else None
-        digest = f" (content {content['sha256'][:8]})" if isinstance(content, dict) else ""
-        flat[name] = _text(value) + digest
+        flat[name] = _text(value) + content_mark(content)
     return flat
 
 
@@ -165,14 +171,21 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else "none" if value is None else json.dumps(value)
 
 
-def _entries(lines: Iterable[str]) -> Iterable[dict[str, Any]]:
+def _entries(metrics: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a run's metrics that can be read; none where there is no such file."""
+    lines = read_bytes(metrics, follow=False).splitlines() if os.path.lexists(metrics) else []
     for line in lines:
         try:
-            entry = json.loads(line)
-        except ValueError:  # a line that a killed process left half
+            entry = json.loads(line[:_LONGEST_LINE])
+        except (ValueError, RecursionError):  # such as a line that a killed process left half
             continue
         if isinstance(entry, dict):
             yield entry
+
+
+def _is_number(value: Any) -> bool:
+    """Whether a value is a number that a chart can show."""
+    return isinstance(value, int | float) and abs(value) < 1e300
 
 
 def _name(folder: Path) -> str:

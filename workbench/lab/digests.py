@@ -64,5 +64,13 @@ def lock(folder: Path, role: str) -> FileLock:
     """The lock of a run folder, beside it (a copied folder carries no lock); role is "runner" or "writer"."""
     with explain_write_error(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
+    path = lock_path(folder, role)
+    if path.is_symlink():
+        raise UserError(f"{path} is a link, and nothing is written through those: delete it.")
     # Not bound to a thread: a notebook may call finish() from another thread than start().
-    return FileLock(folder.parent / f".{folder.name}.{role}.lock", thread_local=False)
+    return FileLock(path, thread_local=False)
+
+
+def lock_path(folder: Path, role: str) -> Path:
+    """Where the lock of a run folder lies."""
+    return folder.parent / f".{folder.name}.{role}.lock"

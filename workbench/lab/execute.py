@@ -137,12 +137,15 @@ def run_jobs(
 
 def _settle_early(job: Job, states: set[str], finished: Callable[[Job], None]) -> bool:
     """Settle a job that needs no kernel: its run is there already, or what it needs is not to be had."""
-    if states & {"failed", "skipped", "interrupted"}:
-        job.status, job.error = "skipped", "something that it needs did not finish"
-    elif _is_complete(job):
-        job.status = "cached"
-    else:
-        return False
+    try:
+        if states & {"failed", "skipped", "interrupted"}:
+            job.status, job.error = "skipped", "something that it needs did not finish"
+        elif _is_complete(job):
+            job.status = "cached"
+        else:
+            return False
+    except UserError as error:  # something odd lies where its run is to be
+        job.status, job.error = "failed", str(error)
     finished(job)
     return True
 

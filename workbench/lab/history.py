@@ -1,21 +1,23 @@
 """The runs that are there: which, in what state, and why one has the key it has."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import UserError
 from workbench.files import orphans
-from workbench.lab.record import NewerRunError, is_locked, read_run
+from workbench.lab.ledger import read_claims
+from workbench.lab.record import NewerRunError, is_locked, read_run, when
 
 UNFINISHED = "unfinished"
 
 
 def all_runs(runs: Path) -> list[Path]:
-    """Every run folder under `runs`: notebooks by name, the newest run first."""
-    folders = [path.parent for path in runs.glob("*/*/run.json") if not path.parent.name.startswith(".")]
-    newest_first = sorted(folders, key=lambda folder: (folder / "run.json").stat().st_mtime, reverse=True)
+    """Every run folder under `runs`: notebooks by name, the run first that was started last."""
+    folders = [path.parent for path in sorted(runs.glob("*/*/run.json")) if path.parent.name[0] != "."]
+    newest_first = sorted(folders, key=when, reverse=True)
     return sorted(newest_first, key=lambda folder: folder.parent.name)
 
 
@@ -42,21 +44,33 @@ def find_run(known: list[Path], asked: str) -> Path:
 
 def is_run(asked: str) -> bool:
     """Whether a word is the path of a run folder, which may have been moved and have no project around it."""
-    return (Path(asked) / "run.json").is_file()
+    return os.path.isfile(os.path.join(asked, "run.json"))
 
 
 def newest_done(runs: Path) -> list[Path]:
     """The newest finished run of each notebook that has an executed notebook to show."""
     newest: dict[str, Path] = {}
     for folder in executed(runs):
-        if state(folder) == "done":
+        if problem(folder) is None and state(folder) == "done":
             newest.setdefault(folder.parent.name, folder)
     return list(newest.values())
 
 
+def problem(folder: Path) -> str | None:
+    """Why a run that lies among others is passed over, in one sentence; None where it is as it should be."""
+    try:
+        name = read_run(folder)["notebook"]
+        read_claims(folder)
+    except UserError as error:
+        return str(error)
+    if name != folder.parent.name:
+        return f"{folder / 'run.json'} is of {name}, not of {folder.parent.name}, in whose folder it lies."
+    return None
+
+
 def executed(runs: Path) -> list[Path]:
     """The runs that have an executed notebook to show, in the order of `all_runs`."""
-    return [folder for folder in all_runs(runs) if (folder / "notebook.ipynb").exists()]
+    return [folder for folder in all_runs(runs) if (folder / "notebook.ipynb").is_file()]
 
 
 def state(folder: Path) -> str:
@@ -79,13 +93,15 @@ def leftovers(runs: Path, reports: Path, older: bool) -> dict[Path, str]:
     Args:
         older: Also the finished runs that a newer run of the same notebook follows.
     """
-    keep = {folder.parent.name: folder for folder in reversed(all_runs(runs)) if state(folder) == "done"}
+    known = all_runs(runs)
+    done = [folder for folder in known if state(folder) == "done" and problem(folder) is None]
+    keep = {folder.parent.name: folder for folder in reversed(done)}
     reasons = dict.fromkeys(orphans(reports), "orphaned temporary file")
-    for folder in all_runs(runs):
+    for folder in known:
         status = state(folder)
         if status in ("failed", UNFINISHED):
             reasons[folder] = f"{status} run"
-        elif status == "done" and older and keep.get(folder.parent.name) != folder:
+        elif folder in done and older and keep[folder.parent.name] != folder:
             reasons[folder] = "older run"
         elif status == "done":
             reasons |= dict.fromkeys(orphans(folder), "orphaned temporary file")
@@ -98,11 +114,10 @@ def why(folder: Path, runs: Path) -> tuple[Path | None, list[str]]:
     Returns:
         The other run (None where there is none), and one line for each part that differs.
     """
+    after = read_run(folder)
     others = [o for o in all_runs(runs) if o.parent.name == folder.parent.name and o.name != folder.name]
     others = [other for other in others if state(other) not in ("newer", "unreadable")]
-    if not others:
-        return None, []
-    return others[0], differences(read_run(others[0]), read_run(folder))
+    return (others[0], differences(read_run(others[0]), after)) if others else (None, [])
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -122,9 +137,15 @@ def _text(record: Mapping[str, Any], part: Mapping[str, Any], name: str) -> str:
     if name not in part:
         return "absent"
     value = part[name]
-    if isinstance(value, dict):
-        return f"{record['params'][name]} (content {value['sha256'][:8]})"
+    if mark := content_mark(value):
+        return f"{record['params'].get(name)}{mark}"
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def content_mark(value: Any) -> str:
+    """What tells the content of a file that a parameter names, where the key has it: (content 0123abcd)."""
+    content = value.get("sha256") if isinstance(value, dict) else None
+    return f" (content {content[:8]})" if isinstance(content, str) else ""
 
 
 def _names(notebook: str) -> tuple[str, str, str]:

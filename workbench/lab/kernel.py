@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from workbench.errors import UserError
-from workbench.files import explain_write_error, write_json
+from workbench.files import explain_write_error, no_link, write_json
 from workbench.lab.digests import map_texts
 from workbench.lab.project import Plan, joined, source_of
 from workbench.sanitize import redact
@@ -70,8 +70,8 @@ def execute(planned: Plan, folder: Path, progress: Progress, threads: int, keep_
     root = planned.notebook.root
     with (
         explain_write_error(folder / "log.txt"),
-        open(folder / "log.txt", "a", encoding="utf-8", errors="backslashreplace") as log,
-        open(native, "w+", encoding="utf-8", errors="replace") as words,
+        open(folder / "log.txt", "a", encoding="utf-8", errors="backslashreplace", opener=no_link) as log,
+        open(native, "w+", encoding="utf-8", errors="replace", opener=no_link) as words,
     ):
         try:
             manager = _manager(folder, words, progress, threads)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import UserError
-from workbench.files import read_json
 from workbench.lab.digests import canonical, digest
 from workbench.lab.key import drawn_digest, key_parts
+from workbench.sanitize import sanitize
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -131,11 +131,13 @@ def read_notebook(path: Path) -> Notebook:
     """Read a notebook file without nbformat, which takes longer to import than a cached run takes.
 
     Raises:
-        UserError: The file is not a notebook.
+        UserError: The file is not a notebook, or has a name that a run cannot have.
     """
-    content = read_json(path)
-    if not isinstance(content, dict) or "cells" not in content:
-        raise UserError(f"{path.name} is not a Jupyter notebook (nbformat 4).")
+    from workbench.lab.schema import is_name, read_cells
+
+    if not is_name(path.stem):
+        raise UserError(f"{sanitize(path.name)} cannot name its runs: rename the notebook.")
+    content = read_cells(path, follow=True)
     return Notebook(path, content["cells"], content.get("metadata", {}).get("workbench", {}))
 
 

@@ -1,7 +1,5 @@
 """run.json: the record that stands in every run folder, and who may write there now."""
 
-import os
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from workbench import files
 from workbench.errors import UserError
 from workbench.lab import digests
 from workbench.lab.project import Plan
+from workbench.sanitize import redact
 
 SCHEMA = 1
 
@@ -34,6 +33,7 @@ def prepare(planned: Plan, folder: Path, threads: int = 0) -> dict[str, Any]:
     from workbench.lab.environment import capture
     from workbench.lab.params import changed, shown
 
+    files.check_no_links(folder)
     earlier = read_run(folder) if (folder / "run.json").exists() else {"status": "failed", "finished": None}
     if earlier["status"] == "done":
         return earlier
@@ -59,26 +59,33 @@ def prepare(planned: Plan, folder: Path, threads: int = 0) -> dict[str, Any]:
     files.write_json(folder / "run.json", record)
     files.drop_torn_line(folder / "metrics.jsonl")
     for orphan in files.orphans(folder):
-        shutil.rmtree(orphan) if orphan.is_dir() else orphan.unlink(missing_ok=True)
+        files.remove(orphan)
     return record
 
 
 def read_run(folder: Path) -> dict[str, Any]:
-    """Read run.json.
+    """Read run.json; what an older workbench did not write is empty.
 
     Raises:
-        UserError: There is none, or a newer workbench wrote it.
+        UserError: There is none, it is not the record of a run, or a newer workbench wrote it.
     """
-    record = files.read_json(folder / "run.json")
-    schema = record.get("schema") if isinstance(record, dict) else None
-    if not isinstance(schema, int):
-        raise UserError(f"{folder}/run.json is not the record of a run.")
+    from workbench.lab.schema import read_record
+
+    schema, record = read_record(folder)
     if schema > SCHEMA:
         raise NewerRunError(
             f"Run {folder.parent.name}/{folder.name} was written by a newer workbench (schema {schema}, this"
             f" one reads {SCHEMA}): update the workbench, or set WORKBENCH_RUNS to another folder."
         )
-    return record
+    return record()
+
+
+def when(folder: Path) -> str:
+    """When a run was started, as a text that sorts; empty where that cannot be read."""
+    try:
+        return read_run(folder)["started"] or ""
+    except UserError:
+        return ""
 
 
 def mark(folder: Path, status: str, error: str | None = None) -> None:
@@ -86,19 +93,18 @@ def mark(folder: Path, status: str, error: str | None = None) -> None:
     record = read_run(folder)
     if status == record["status"] == "done":
         return
-    seconds = (datetime.now(UTC) - datetime.fromisoformat(record["started"])).total_seconds()
-    record |= {"status": status, "error": error, "seconds": round(seconds, 1)}
+    started = datetime.fromisoformat(record["started"] or _now())
+    seconds = max((datetime.now(UTC) - started).total_seconds(), 0)
+    record |= {"status": status, "error": error and redact(error), "seconds": round(seconds, 1)}
     record["finished"] = _now() if status == "done" else record["finished"]
     files.write_json(folder / "run.json", record)
 
 
 def note_drawn(folder: Path, drawn: str) -> None:
-    """Note what the executed notebook shows now; the run's time of writing, and so its rank, stays."""
-    path, record = folder / "run.json", read_run(folder)
-    if record.get("drawn") != drawn:
-        times = path.stat()
-        files.write_json(path, record | {"drawn": drawn})
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    """Note what the executed notebook shows now."""
+    record = read_run(folder)
+    if record["drawn"] != drawn:
+        files.write_json(folder / "run.json", record | {"drawn": drawn})
 
 
 def is_done(folder: Path) -> bool:
@@ -107,14 +113,14 @@ def is_done(folder: Path) -> bool:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether some process is at work on the run now."""
+    """Whether some process is at work on the run now; so it is taken where that cannot be known."""
     for role in ("runner", "writer"):
-        path = folder.parent / f".{folder.name}.{role}.lock"
+        path = digests.lock_path(folder, role)
         if path.exists():
             lock = digests.lock(folder, role)
             try:
                 lock.acquire(timeout=0)
-            except Timeout:
+            except (Timeout, OSError):  # an OSError: in a shared folder that is only read
                 return True
             lock.release()
     return False

@@ -1,5 +1,6 @@
 """New pictures and words for a finished run, drawn from the tables it has kept."""
 
+import os
 from pathlib import Path
 
 from workbench.errors import UserError
@@ -11,7 +12,7 @@ from workbench.lab.record import is_done, read_run
 
 def is_outdated(job: Job) -> bool:
     """Whether the run's executed notebook shows other words or pictures than the notebook would now."""
-    return read_run(job.folder).get("drawn") not in (None, job.plan.notebook.drawn)
+    return read_run(job.folder)["drawn"] not in (None, job.plan.notebook.drawn)
 
 
 def redraw_job(folder: Path) -> Job | None:
@@ -24,10 +25,11 @@ def redraw_job(folder: Path) -> Job | None:
     try:
         notebook = find_notebook(find_root(), record["notebook"])
         planned = plan(notebook, {name: record["params"][name] for name in record["set"]})
+        runs = planned.folder.parents[1]
+        inputs_are_there = all(is_done(runs / name / key) for name, key in record["inputs"].items())
     except UserError:
         return None
-    runs = planned.folder.parents[1]
     job = Job(planned, folder, [], False, Progress(len(notebook.code())), redraw=True)
-    inputs_are_there = all(is_done(runs / name / key) for name, key in record["inputs"].items())
-    current = planned.folder.resolve() == folder.resolve() and is_done(folder)
+    writable = os.access(folder, os.W_OK)  # else it is shared to be read
+    current = planned.folder.resolve() == folder.resolve() and is_done(folder) and writable
     return job if current and inputs_are_there and is_outdated(job) else None

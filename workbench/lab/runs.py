@@ -19,6 +19,7 @@ from workbench.errors import UserError
 from workbench.lab import digests
 from workbench.lab.project import Plan, find_notebook, find_root, needed, plan
 from workbench.lab.record import is_done, mark, prepare, read_run, wait_for
+from workbench.sanitize import redact
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -112,6 +113,7 @@ class Run:
         folder = self.folder.parent.parent / notebook / self._inputs[notebook]
         if not is_done(folder):
             _compute(upstream)
+        files.check_no_links(folder)
         return Run(folder, read_run(folder), upstream.params)
 
     def table(self, name: str, make: "Callable[[], DataFrame] | None" = None) -> "DataFrame":
@@ -152,7 +154,8 @@ class Run:
         After a kill the steps since the last checkpoint are logged again: the last line of a step counts.
         """
         if not self._was_finished:
-            line = json.dumps(files.plain({"time": time.time(), **metrics}), ensure_ascii=False)
+            values = digests.map_texts(files.plain({"time": time.time(), **metrics}), redact)
+            line = json.dumps(values, ensure_ascii=False)
             files.append_line(self.folder / "metrics.jsonl", line)
 
     def claim(self, claim: "Claim") -> "Claim":

@@ -18,7 +18,7 @@ from workbench.lab.report.claims import number, symbol
 from workbench.sanitize import sanitize
 
 MANY = 300
-_RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
+_RANGE = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,7 @@ def plan_sweep(notebook: Notebook, given: Mapping[str, str], yes: bool) -> Sweep
 
 def results(sweep: Sweep) -> Results:
     """Claims and last logged values of the finished points."""
-    claims = {
-        job.folder: {
-            sanitize(c.name, 60): f"{number(c.effect)} {symbol(c.verdict)}" for c in read_claims(job.folder)
-        }
-        for job in sweep.points
-        if job.is_finished
-    }
+    claims = {job.folder: _claims(job.folder) for job in sweep.points if job.is_finished}
     ends = _ends(claims)
     metrics = list(dict.fromkeys(name for last in ends.values() for name in last))
     same = [
@@ -96,6 +90,15 @@ def results(sweep: Sweep) -> Results:
     figures = {folder: claims[folder] | ends[folder] for folder in claims}
     rows = [(_point(job, sweep.varied), job, figures.get(job.folder, {})) for job in sweep.points]
     return Results(list(names), [name for name in metrics if name not in same], rows, same)
+
+
+def _claims(folder: Path) -> dict[str, str]:
+    """Effect and verdict of each claim that a run made; nothing where they cannot be read."""
+    try:
+        made = read_claims(folder)
+    except UserError:
+        return {}
+    return {sanitize(c.name, 60): f"{number(c.effect)} {symbol(c.verdict)}" for c in made}
 
 
 def _words(notebook: Notebook, name: str, text: str) -> list[Sequence[Any]]:

@@ -89,11 +89,13 @@ def show_results(results: "Results", console: Console) -> None:
     for measures in _columns(results, console.width):
         table = Table(box=None, header_style="dim", pad_edge=False)
         for name in (*results.rows[0][0], "key", *measures):
-            table.add_column(name, justify="right" if name in measures else "left", no_wrap=True)
+            table.add_column(Text(name), justify="right" if name in measures else "left", no_wrap=True)
         for point, job, figures in results.rows:
             sign, style = SIGNS[job.status]
             key = Text.assemble((f"{sign} ", style), job.folder.name[:8])
-            table.add_row(*point.values(), key, *(figures.get(name, "") for name in measures))
+            # As texts: a value such as [/INST] is no markup.
+            numbers = [Text(figures.get(name, "")) for name in measures]
+            table.add_row(*map(Text, point.values()), key, *numbers)
         console.print()
         console.print(table)
     notes = ["✓ reproduced  ✕ opposite  ○ not resolved at this scale"] if results.claims else []

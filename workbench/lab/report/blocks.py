@@ -25,6 +25,8 @@ MAX_LINE = 1000  # characters of one line of output
 MAX_OUTPUT = 20_000  # characters of one output
 MAX_ROWS = 100  # rows shown under a chart; the download holds all
 
+_LARGEST = 2**53  # beyond it floats skip integers
+
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 
 Block = dict[str, Any]
@@ -181,9 +183,13 @@ def _dataset(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _formatted(rows: list[list[Any]]) -> list[tuple[Block, ...]]:
-    """Write the values of each column alike: the same number of decimals, four digits that count."""
+    """Write the values of each column alike: the same number of decimals, four digits that count.
+
+    Whole numbers stay as they are: they may be years or the ids of a table with gaps.
+    """
     columns = []
     for values in zip(*rows, strict=False):
+        values = _whole(values)
         floats = [f"{value:.4g}" for value in values if isinstance(value, float)]
         plain_floats = all("e" not in text for text in floats)
         decimals = max((len(text.partition(".")[2]) for text in floats), default=0) if plain_floats else None
@@ -191,12 +197,22 @@ def _formatted(rows: list[list[Any]]) -> list[tuple[Block, ...]]:
     return list(zip(*columns, strict=True))
 
 
+def _whole(values: tuple[Any, ...]) -> list[Any]:
+    """A column of numbers without fractions as integers, a gap in which had made it floats."""
+    floats = [value for value in values if isinstance(value, float)]
+    whole = all(value.is_integer() and abs(value) <= _LARGEST for value in floats)
+    return [int(value) if whole and isinstance(value, float) else value for value in values]
+
+
 def _written(value: Any, decimals: int | None) -> Block:
     if value is None or isinstance(value, bool):
         return {"number": False, "text": {None: "–", True: "yes", False: "no"}[value]}
     if isinstance(value, int | float):
-        text = f"{value:,.{decimals}f}" if isinstance(value, float) and decimals is not None else f"{value:,}"
-        return {"number": True, "text": (f"{value:.4g}" if decimals is None else text).replace("-", "−")}
+        if isinstance(value, int):
+            text = str(value)
+        else:
+            text = f"{value:.4g}" if decimals is None else f"{value:,.{decimals}f}"
+        return {"number": True, "text": text.replace("-", "−")}
     return {"number": False, "text": str(value)}
 
 

@@ -12,14 +12,20 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 import vl_convert
 from markupsafe import Markup
 
-from workbench.files import atomic_write, read_json
+from workbench.errors import UserError
+from workbench.files import atomic_write
+from workbench.lab.ledger import read_entries
+from workbench.lab.record import read_run
 from workbench.lab.report import claims as report_claims
 from workbench.lab.report.blocks import VIEW, Block, blocks, figure_id
+from workbench.lab.report.markdown import Heading
+from workbench.lab.schema import read_cells
 from workbench.sanitize import sanitize
 
 _HERE = Path(__file__).parent
@@ -33,7 +39,7 @@ def write_report(run_folder: Path, out_path: Path) -> Path:
         UserError: run.json or notebook.ipynb is missing or cannot be read, or the page cannot be written.
     """
     run = _described(run_folder)
-    content, headings = blocks(read_json(run_folder / "notebook.ipynb"))
+    content, headings = _blocks(run_folder)
     run["title"] = run["title"] or next((text for _, _, text in headings), run["notebook"])
     ids = {block["id"] for block in content if "id" in block}
     claims = _claims(run_folder, ids, "")
@@ -59,7 +65,7 @@ def write_index(runs: list[Path], out_path: Path) -> Path:
     for folder in runs:
         run = _described(folder)
         page = f"{run['notebook']}.html"
-        run["page"] = page if (out_path.parent / page).exists() else ""
+        run["page"] = quote(page) if (out_path.parent / page).exists() else ""
         run["title"] = run["title"] or run["notebook"]
         ids = _figure_ids(folder) if run["page"] else set()
         run["claims"] = _claims(folder, ids, run["page"])
@@ -96,21 +102,20 @@ def rerun_command(run: dict[str, Any]) -> str:
 
 def _described(folder: Path) -> dict[str, Any]:
     """Return what the pages say of a run; whatever an older run.json lacks is left empty."""
-    run = read_json(folder / "run.json")
-    seconds = run.get("seconds")
+    run = read_run(folder)
     return {
-        "notebook": sanitize(run.get("notebook") or folder.parent.name, 100),
-        "title": sanitize(run.get("title") or "", 300),
-        "key": sanitize(run.get("key") or folder.name, 64),
-        "status": sanitize(run.get("status") or "unknown", 40),
-        "seed": run.get("seed"),
-        "started": _day(run.get("started")),
-        "seconds": _duration(seconds) if isinstance(seconds, int | float) else None,
-        "params": _pairs(run.get("params")),
-        "inputs": _pairs(run.get("inputs")),
-        "environment": _pairs(run.get("environment")),
-        "code": sanitize((run.get("environment") or {}).get("git") or "", 80),
-        "error": sanitize(run.get("error") or "", 500),
+        "notebook": run["notebook"],
+        "title": sanitize(run["title"], 300),
+        "key": run["key"],
+        "status": run["status"],
+        "seed": None if run["seed"] is None else sanitize(_text(run["seed"]), 40),
+        "started": _day(run["started"]),
+        "seconds": _duration(run["seconds"]) if run["seconds"] is not None else None,
+        "params": _pairs(run["params"]),
+        "inputs": _pairs(run["inputs"]),
+        "environment": _pairs(run["environment"]),
+        "code": sanitize(run["environment"].get("git") or "", 80),
+        "error": sanitize(run["error"] or "", 500),
         "command": rerun_command(run),
     }
 
@@ -123,26 +128,44 @@ def _pairs(values: Any, prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(value, dict):
             pairs += _pairs(value, f"{prefix}{name} · ")
         else:
-            text = value if isinstance(value, str) else json.dumps(value, default=str).replace("null", "none")
-            pairs.append((sanitize(f"{prefix}{name}", 100), sanitize(text, 500)))
+            pairs.append((sanitize(f"{prefix}{name}", 100), sanitize(_text(value), 500)))
     return pairs
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value).replace("null", "none")
 
 
 def _claims(folder: Path, ids: set[str], page: str) -> list[dict[str, Any]]:
     """A run's claims as rows, each with a link to its figure in the page, if that has it."""
-    path, rows = folder / "claims.json", []
-    for claim in read_json(path) if path.exists() else []:
-        if isinstance(claim, dict):
-            name = figure_id(sanitize(claim.get("view") or ""))
-            rows.append(report_claims.row(claim, f"{page}#{name}" if name in ids else page or None))
+    rows = []
+    for claim in read_entries(folder):
+        name = figure_id(sanitize(claim["view"] or ""))
+        rows.append(report_claims.row(claim, f"{page}#{name}" if name in ids else page or None))
     return rows
 
 
 def _figure_ids(folder: Path) -> set[str]:
-    notebook = read_json(folder / "notebook.ipynb")
+    """The figures of a run's page; none where its notebook cannot be read."""
+    try:
+        notebook = read_cells(folder / "notebook.ipynb", follow=False)
+    except UserError:
+        return set()
     outputs = (output for cell in notebook["cells"] for output in cell.get("outputs", []))
     records = (output.get("data", {}).get(VIEW) for output in outputs)
     return {figure_id(sanitize(record.get("title", ""))) for record in records if isinstance(record, dict)}
+
+
+def _blocks(folder: Path) -> tuple[list[Block], list[Heading]]:
+    notebook = read_cells(folder / "notebook.ipynb", follow=False)
+    try:
+        return blocks(notebook)
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        # Its cells are as they should be, but a picture or table in them is not.
+        reason = sanitize(f"{type(error).__name__}: {error}", 200)
+        raise UserError(
+            f"{folder / 'notebook.ipynb'} holds an output that cannot be shown ({reason})."
+        ) from error
 
 
 def _drop_heading(content: list[Block], heading: tuple[int, str, str]) -> None:

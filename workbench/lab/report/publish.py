@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from workbench.errors import UserError
-from workbench.lab.history import all_runs, state
+from workbench.files import explain_write_error
+from workbench.lab.history import all_runs, problem, state
 from workbench.lab.record import read_run
 
 
@@ -13,7 +14,8 @@ def publish(folder: Path, reports: Path, again: bool = False) -> bool:
         return False
     from workbench.lab.report.page import write_report
 
-    reports.mkdir(parents=True, exist_ok=True)
+    with explain_write_error(page_of(folder, reports)):
+        reports.mkdir(parents=True, exist_ok=True)
     write_report(folder, page_of(folder, reports))
     return True
 
@@ -25,7 +27,8 @@ def page_of(folder: Path, reports: Path) -> Path:
 
 def shown_runs(reports: Path, runs: Path) -> list[Path]:
     """The run folders that have a page in `reports`."""
-    return [folder for folder in all_runs(runs) if state(folder) == "done" and _is_shown(folder, reports)]
+    known = [folder for folder in all_runs(runs) if problem(folder) is None]
+    return [folder for folder in known if state(folder) == "done" and _is_shown(folder, reports)]
 
 
 def one_each(folders: list[Path]) -> None:
@@ -44,7 +47,7 @@ def _is_shown(folder: Path, reports: Path) -> bool:
     """Whether the notebook's page was made from this run, whose key stands in it, as it is now."""
     page = page_of(folder, reports)
     sources = [folder / "run.json", folder / "notebook.ipynb"]
-    if not all(path.exists() for path in [page, *sources]):
+    if not all(path.is_file() for path in [page, *sources]):
         return False
     current = page.stat().st_mtime >= max(path.stat().st_mtime for path in sources)
     return current and folder.name.encode() in page.read_bytes()
