@@ -17,11 +17,13 @@ OPINIONS = ("own", "polis", "moralchoice", "globalopinionqa")
 """Kinds of questions with people's answers."""
 SOLUTIONS = ("rationales",)
 """What stands before files with a teacher's solutions."""
+TEXTS = ("lines", "paragraphs")
+"""How a text file is divided, where no end-of-text mark does: a text a line, or blank lines between texts."""
 SAMPLERS = ("transformers", "vllm", "openai", "openai-chat")
 """What stands before a model or a server that is sampled."""
 MODELS = (*SAMPLERS, "hidden", "tiny")
 """What stands before a model, a server, or a preset; no configuration or split follows."""
-KINDS = (*PROBLEMS, *OPINIONS, *SOLUTIONS, *MODELS)
+KINDS = (*PROBLEMS, *OPINIONS, *SOLUTIONS, *TEXTS, *MODELS)
 _COMMAS = 8  # in one path, at most
 
 

@@ -150,8 +150,9 @@ def test_parquet_and_json_hold_the_same_problems(tmp_path):
 def test_a_folder_and_its_split(tmp_path):
     lines(tmp_path / "test.jsonl", GSM8K[:1])
     lines(tmp_path / "train.jsonl", GSM8K)
-    assert [problem.id for problem in load_problems(str(tmp_path))] == ["test:1", "train:1", "train:2"]
+    assert [problem.id for problem in load_problems(str(tmp_path))] == ["train:1", "train:2"]
     assert [problem.id for problem in load_problems(f"gsm8k:{tmp_path}:train")] == ["train:1", "train:2"]
+    assert [problem.id for problem in load_problems(str(tmp_path), default="test")] == ["test:1"]
 
 
 def test_a_limit_reads_no_further(tmp_path):
@@ -183,7 +184,7 @@ def test_rows_of_no_known_kind_say_what_is_wanted(tmp_path):
     message = refusal(lines(tmp_path / "a.jsonl", [{"text": "Once upon a time", "n": 3}]))
     assert "line 1 has no question (question, prompt" in message
     assert message.endswith("its fields are: text, n.")
-    assert "has no Body and no Question" in refusal(f"svamp:{lines(tmp_path / 'a.jsonl', GSM8K)}")
+    assert "has no Body and no Equation" in refusal(f"svamp:{lines(tmp_path / 'a.jsonl', GSM8K)}")
 
 
 def test_what_is_not_there_is_named(tmp_path):

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from workbench.measures.ngrams import Words, counts_of, number_grams, number_words, presence_of, shares_of
-from workbench.measures.vocabulary import words
+from workbench.measures.vocabulary import question_key, words
 
 _CELLS = 8_000_000  # cells of one dense block of the text × corpus table
 
@@ -160,10 +160,13 @@ def _in_two(keys: np.ndarray, source: np.ndarray) -> np.ndarray:
 
 
 def contamination(texts: Sequence[str], corpus: Sequence[str], k: int) -> tuple[int, int]:
-    """How many texts stand in a corpus word for word, and how many others share k words in a row with it."""
-    whole = {tuple(words(text)) for text in corpus}
+    """How many questions stand in a corpus too, and how many others share k words in a row with it.
+
+    Questions are the same by `question_key`: by words, numbers and signs, not by words alone.
+    """
+    whole = {question_key(text) for text in corpus}
     grams = {gram for text in corpus for gram in kgrams(text, k)}
-    others = [text for text in texts if tuple(words(text)) not in whole]
+    others = [text for text in texts if question_key(text) not in whole]
     return len(texts) - len(others), sum(not grams.isdisjoint(kgrams(text, k)) for text in others)
 
 

@@ -47,7 +47,6 @@ def files(tmp_path):
         ({"data": "{}/data.jsonl", "teacher": "rationales:"}, "names an empty path"),
         ({"data": "{}/data.jsonl", "teacher": "{}/taught.jsonl"}, "named rationales:PATH"),
         ({"data": "{}/data.jsonl", "teacher": "rationale:{}/taught.jsonl"}, "named rationales:PATH"),
-        ({"data": "{}/twice.jsonl", "teacher": "rationales:{}/taught.jsonl"}, "share 1 questions"),
         ({"data": "{}/ids.jsonl", "teacher": "rationales:{}/taught.jsonl"}, "2 questions .* id '7'"),
         ({"data": "{}/data.jsonl"}, "data and teacher go together"),
         ({"teacher": "rationales:{}/taught.jsonl"}, "data and teacher go together"),

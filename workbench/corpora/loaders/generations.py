@@ -10,6 +10,7 @@ Three kinds are read, known by the fields of the first row:
 """
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ from typing import Any
 import pandas as pd
 
 from workbench.corpora.loaders import rows
+from workbench.corpora.loaders.fields import lowered, question_of
+from workbench.corpora.loaders.formats import LONGEST_JSON, opened, suffix
 from workbench.corpora.loaders.rows import Malformed
 from workbench.errors import UserError
 from workbench.measures.summaries import common_prompts
+from workbench.sources import Source
 
 COLUMNS = ["prompt_id", "prompt", "category", "model", "sample", "text", "finish"]
 STORY_PROMPTS = 8  # of MCTB's story task
@@ -31,7 +35,7 @@ def load_generations(spec: str) -> pd.DataFrame:
     """The answers of one file or several.
 
     Args:
-        spec: paths with commas between them.
+        spec: paths with commas between them (see `workbench.sources`).
 
     Returns:
         Columns prompt_id, prompt, category, model, sample, text (may be empty), finish; rows as in the files.
@@ -40,9 +44,9 @@ def load_generations(spec: str) -> pd.DataFrame:
         UserError: nothing there, a format that is not known, a malformed row (with its number), or one
             answer twice.
     """
-    paths = [Path(part.strip()) for part in spec.split(",") if part.strip()]
-    located = [answer for path in paths for answer in _answers(path)]
+    located = [answer for source in rows.parsed(spec, ()) for answer in _answers(source)]
     frame = pd.DataFrame([answer for _, answer in located], columns=COLUMNS)
+    _check_prompts(frame, [where for where, _ in located])
     unnumbered = frame["sample"].isna()
     keys = ["prompt_id", "model"]
     frame.loc[unnumbered, "sample"] = frame[unnumbered].groupby(keys).cumcount()
@@ -84,18 +88,32 @@ def usable_answers(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return kept, notes
 
 
+def _check_prompts(frame: pd.DataFrame, places: list[str]) -> None:
+    """Refuses two prompts under one id, and one prompt under two: each would be counted wrongly."""
+    for name, other, fault in (
+        ("prompt_id", "prompt", "another prompt under the id"),
+        ("prompt", "prompt_id", "another id for the prompt"),
+    ):
+        first = frame.groupby(name, sort=False)[other].transform("first")
+        differs = first != frame[other]
+        if differs.any():
+            at = int(differs.argmax())
+            raise UserError(
+                f"{places[at]} has {fault} {frame[name][at]!r:.60}: give every prompt one id of its own."
+            )
+
+
 # ------------------------------------------------------------------------------- reading
-def _answers(path: Path) -> Iterator[tuple[str, list[Any]]]:
-    if not path.exists():
-        raise UserError(f"There is no file {path}.")
+def _answers(source: Source) -> Iterator[tuple[str, list[Any]]]:
+    path = Path(source.name).expanduser()
     tables = _tables(path)
     if tables is not None:
         yield from _mctb(tables, path)
         return
     where = ""
-    for where, row in rows.of_source(str(path), formats=rows.TABLES):
-        with rows.checked(where, row):
-            answers = _of_row(row)
+    for where, entries in rows.of_one(source, formats=rows.TABLES):
+        with rows.checked(where, entries):
+            answers = _of_row(lowered(entries))
         yield from ((where, answer) for answer in answers)
     if not where:
         raise UserError(f"{path} holds no answer.")
@@ -109,34 +127,38 @@ def _of_row(row: dict[str, Any]) -> list[list[Any]]:
     texts = row["generations"] if listed else [row["text"]]
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in [row["prompt"], *texts]):
         raise Malformed("has a prompt or an answer that is no text")
+    prompt = question_of(row, ("prompt",), used=("text",))
+    if not prompt:
+        raise Malformed("has an empty prompt")
     named = row.get("id" if listed else "prompt_id")  # the id of a plain row may be the answer's
-    prompt_id = row["prompt"] if named in (None, "") else str(named)
+    prompt_id = prompt if named in (None, "") else rows.name_of(named, "a prompt_id")
     finish = row.get("finish") or "stop"
     if finish not in _FINISHES:
-        raise Malformed(f"has finish {finish!r}, which is not one of {', '.join(_FINISHES)}")
+        raise Malformed(f"has finish {finish!r:.40}, which is not one of {', '.join(_FINISHES)}")
     sample = None if listed else _sample(row.get("sample"))
-    common = [prompt_id, row["prompt"], str(row.get("category") or ""), str(row["model"])]
+    common = [prompt_id, prompt, str(row.get("category") or ""), rows.name_of(row["model"], "a model")]
     return [[*common, sample, text, finish] for text in texts]
 
 
 def _sample(value: Any) -> int | None:
+    """A whole number, however a table writes it ("3", 3.0, "3.0")."""
     if value is None or value == "":
         return None
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise Malformed(f"has sample {value!r}, which is no whole number") from None
+    match = re.fullmatch(r"\s*(\d{1,9})(?:\.0*)?\s*", str(value)) if not isinstance(value, bool) else None
+    if match is None:
+        raise Malformed(f"has sample {value!r:.40}, which is no whole number")
+    return int(match[1])
 
 
 # ------------------------------------------------------------------------------- MCTB
 def _tables(path: Path) -> list[dict[str, Any]] | None:
     """MCTB's tables, one a prompt or one for all; None if the file is something else."""
-    if rows.suffix(path) != ".json":
+    if not path.is_file() or suffix(path) != ".json":
         return None
-    with rows.opened(path) as file:
+    with opened(path) as file:
         try:
-            content = json.load(file)
-        except (json.JSONDecodeError, RecursionError):
+            content = json.loads(file.read(LONGEST_JSON))
+        except (ValueError, RecursionError):
             return None  # `rows` says where
     tables = content if isinstance(content, list) else [content]
     return tables if tables and all(map(_is_table, tables)) else None
@@ -149,7 +171,8 @@ def _is_table(table: Any) -> bool:
 
 def _mctb(tables: list[dict[str, Any]], path: Path) -> Iterator[tuple[str, list[Any]]]:
     for number, table in enumerate(tables, 1):
-        thing = (table.get("config") or {}).get("object_prompt")
+        config = table.get("config")
+        thing = config.get("object_prompt") if isinstance(config, dict) else None
         for model, settings in table.items():
             if model == "config":
                 continue

@@ -1,12 +1,14 @@
-"""Questions with the distribution of people's answers: files of our own, Polis votes, MoralChoice scenarios.
+"""Questions with the distribution of people's answers: our own rows, Polis, MoralChoice, GlobalOpinionQA.
 
 Own rows are `{id, prompt, options[], dist[] or counts[], ordinal?, group?, n?, topic?,
 groups{name: {dist or counts, n?}}?}`, in .jsonl, .json, .parquet, or .csv (lists with "|" between their
-entries). A row with a `group` tells of that group alone; rows of one id belong to one question.
+entries). A row with a `group` tells of that group alone; rows of one id belong to one question. Shares are
+rounded in files: they may miss 1 by half a unit of their last digit each, and are scaled.
 """
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import mul
@@ -14,12 +16,14 @@ from string import ascii_uppercase
 from typing import Any
 
 from workbench.corpora.loaders import rows
+from workbench.corpora.loaders.fields import is_there, literal, lowered, question_of
 from workbench.corpora.loaders.rows import Malformed
 from workbench.errors import UserError
+from workbench.measures.vocabulary import question_key
 
 LETTERS = ascii_uppercase
 ANSWER = "\nAnswer:"
-ROUNDING = 0.01  # shares in files are rounded: they may sum to one but for this
+ROUNDING = 0.01  # what shares may always miss 1 by
 
 
 @dataclass(frozen=True)
@@ -76,40 +80,44 @@ def load_opinions(spec: str, limit: int | None = None) -> Opinions:
     """The questions of a file, a folder or a hub data set, in their order.
 
     Args:
-        spec: a path or `org/name` (see `rows.of_source`), with "polis:", "moralchoice:" or "own:"
-            before it to name the kind; without, the first row's fields tell.
+        spec: a path or `org/name` (see `workbench.sources`), with a kind of `KINDS` before it; without, the
+            first row's fields tell.
         limit: keep this many questions, evenly spread over the file.
 
     Raises:
         UserError: nothing there, or a malformed row, with its number.
     """
     rows.check_limit(limit, "questions")
-    kind, source = rows.kind_and_source(spec, KINDS)
     by_id: dict[str, Question] = {}
-    flat: list[str] = []
-    no_choice: list[str] = []
-    for where, entries in rows.of_source(source, formats=rows.TABLES):
-        with rows.checked(where, entries):
-            # an empty entry of a table is one that is not there
-            row = {name: entry for name, entry in entries.items() if entry != ""}
-            kind = kind or _recognise(row)
-            question = KINDS[kind](row)
-            if question is None:
-                no_choice.append(where)
-                continue
-            if question.ordinal and len(set(question.ordinal)) == 1:
-                flat.append(where)
-                question = replace(question, ordinal=None)
-            by_id[question.id] = _merge(by_id[question.id], question) if question.id in by_id else question
+    noticed: dict[str, list[str]] = {}
+    kinds: set[str] = set()
+    for source in rows.parsed(spec, KINDS):
+        kind = source.kind
+        for where, entries in rows.of_one(source, formats=rows.TABLES):
+            with rows.checked(where, entries):
+                # an empty entry of a table is one that is not there
+                row = {name: entry for name, entry in lowered(entries).items() if entry != ""}
+                kind = kind or _recognise(row)
+                question = KINDS[kind](row)
+                if kind == "polis" and is_there(row, "context"):
+                    noticed.setdefault("statements whose context is not shown", []).append(where)
+                if isinstance(question, str):
+                    noticed.setdefault(question, []).append(where)
+                    continue
+                if question.ordinal and len(set(question.ordinal)) == 1:
+                    noticed.setdefault("ordinal scales whose codes are equal left out", []).append(where)
+                    question = replace(question, ordinal=None)
+                first = by_id.get(question.id)
+                by_id[question.id] = _merge(first, question) if first else question
+            kinds.add(kind)
     if not by_id:
-        raise UserError(f"{source} holds no question.")
-    noticed = {
-        "ordinal scales whose codes are equal left out": flat,
-        "rows with equal actions left out": no_choice,
-    }
-    notes = [f"{len(places):,} {what} ({places[0]})" for what, places in noticed.items() if places]
-    if kind == "polis":
+        raise UserError(f"{spec} holds no question.")
+    notes = [f"{len(places):,} {what} ({places[0]})" for what, places in noticed.items()]
+    if "polis" in kinds:
         notes.append("groups are clusters of voters, numbered anew in each conversation")
+    again = Counter((question_key(question.prompt), question.options) for question in by_id.values())
+    if repeated := sum(count - 1 for count in again.values()):
+        notes.append(f"{repeated:,} questions stand there under a second id")
     questions = list(by_id.values())
     if limit is not None and limit < len(questions):
         questions = [questions[index * len(questions) // limit] for index in range(limit)]
@@ -117,6 +125,8 @@ def load_opinions(spec: str, limit: int | None = None) -> Opinions:
 
 
 def _recognise(row: Mapping[str, Any]) -> str:
+    if {"question", "selections", "options"} <= row.keys():
+        return "globalopinionqa"
     if {"statement", "counts"} <= row.keys():
         return "polis"
     return "moralchoice" if {"context", "action1", "action2"} <= row.keys() else "own"
@@ -137,34 +147,65 @@ def _own(row: Mapping[str, Any]) -> Question:
         groups[str(row["group"])] = _answers(row, len(options))
     elif not groups or "dist" in row or "counts" in row:
         people = _answers(row, len(options))
-    name, prompt = _text(row.get("id"), "an id"), _text(row.get("prompt"), "a prompt")
+    if row.get("id") is None:
+        raise Malformed("lacks an id")
+    name, prompt = rows.name_of(row["id"], "an id"), _text(row.get("prompt"), "a prompt")
+    prompt = question_of({**row, "prompt": prompt}, ("prompt",), used=("options", "text"))
     return Question(name, prompt, options, people, groups, ordinal, str(row.get("topic") or ""))
 
 
 def _polis(row: Mapping[str, Any]) -> Question:
     statement = _text(row.get("statement"), "a statement")
     prompt = f"Do you agree or disagree with this statement, or pass? “{statement}”"
-    return _own({**row, "prompt": prompt, "topic": row.get("conversation")})
+    fields = {name: entry for name, entry in row.items() if name not in ("context", "conversation")}
+    return _own({**fields, "prompt": prompt, "topic": row.get("conversation")})
 
 
-def _moralchoice(row: Mapping[str, Any]) -> Question | None:
+def _polis_voted(row: Mapping[str, Any]) -> Question | str:
+    if _nobody(row):
+        return "statements that nobody voted on left out"
+    groups = row.get("groups")
+    if isinstance(groups, Mapping):  # of whom some groups said nothing
+        row = {**row, "groups": {name: part for name, part in groups.items() if not _nobody(part)}}
+    return _polis(row)
+
+
+def _nobody(row: Any) -> bool:
+    counts = row.get("counts") if isinstance(row, Mapping) else None
+    return bool(counts) and all(str(count) in ("0", "0.0") for count in _list(row, "counts"))
+
+
+def _globalopinionqa(row: Mapping[str, Any]) -> Question:
+    """A row of Anthropic's GlobalOpinionQA, whose lists and groups are written as Python writes them."""
+    prompt = _text(row.get("question"), "a question")
+    options = [rows.text_of(option) for option in literal(row, "options", list)]
+    groups = {str(name): {"dist": dist} for name, dist in literal(row, "selections", dict).items()}
+    if not groups:
+        raise Malformed("has selections of no country")
+    source = row.get("source")
+    return _own({"id": row.get("id") or f"{source}: {prompt}" if source else prompt, "prompt": prompt,
+                 "options": options, "groups": groups, "topic": source})  # fmt: skip
+
+
+def _moralchoice(row: Mapping[str, Any]) -> Question | str:
     dist = {"low": (1.0, 0.0), "high": (0.5, 0.5)}.get(str(row.get("ambiguity")))
     if dist is None:
         raise Malformed(f"has an ambiguity of {row.get('ambiguity')!r}: it must be low or high")
     if row.get("action1") == row.get("action2"):
-        return None
+        return "rows with equal actions left out"
     prompt = f"{_text(row.get('context'), 'a context')} What do you do?"
     options = [row.get("action1"), row.get("action2")]
     fields = {"id": row.get("scenario_id"), "prompt": prompt, "options": options, "dist": dist}
     return _own({**fields, "topic": f"{row['ambiguity']} ambiguity"})
 
 
-KINDS: dict[str, Callable[[Mapping[str, Any]], Question | None]] = {
+KINDS: dict[str, Callable[[Mapping[str, Any]], Question | str]] = {
     "own": _own,
-    "polis": _polis,
+    "polis": _polis_voted,
     "moralchoice": _moralchoice,
+    "globalopinionqa": _globalopinionqa,
 }
-"""The kinds of rows; of a row of None people's answers say nothing."""
+"""The kinds of rows; what is left out comes back as the reason."""
 
 
 # ------------------------------------------------------------------------------- fields
@@ -176,7 +217,8 @@ def _answers(row: Any, options: int, whose: str = "") -> AnswerDistribution:
     total = math.fsum(values)
     if min(values) < 0 or total <= 0:
         raise Malformed(f"{whose}has {name} that are negative or all 0")
-    if name == "dist" and abs(total - 1) > ROUNDING:
+    error = abs(total - 1) - 1e-9
+    if name == "dist" and error > ROUNDING and error >= _half_units(values) - 2e-9:
         raise Malformed(
             f"{whose}has a dist that sums to {total:.4g}, not to 1 (numbers of people go into counts)"
         )
@@ -186,10 +228,19 @@ def _answers(row: Any, options: int, whose: str = "") -> AnswerDistribution:
     return AnswerDistribution(tuple(value / total for value in values), None if n is None else int(float(n)))
 
 
+def _half_units(values: Sequence[float]) -> float:
+    """How far rounded shares may miss 1 together: half a unit of the last digit that any of them has."""
+    written = (
+        f"{value:.6g}".partition(".")[2] for value in values
+    )  # 32-bit numbers have digits of their own
+    digits = max(1, *map(len, written))
+    return len(values) * 0.5 * 10.0**-digits
+
+
 def _numbers(row: Mapping[str, Any], name: str, options: int, whose: str = "") -> tuple[float, ...]:
     try:
         values = tuple(map(float, _list(row, name)))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Malformed(f"{whose}has {name} that are no list of numbers") from error
     if not all(map(math.isfinite, values)):
         raise Malformed(f"{whose}has {name} that are not finite")

@@ -3,7 +3,7 @@
 Three kinds of rows are read: {instruction, output} (a chain of thought, or sub-questions with their answers;
 files whose name holds "BSM" or "l2m" have the latter), {passage, question, generated, executed} (programs and
 the value that they gave), and our own {question, strategy, rationale}. Each row is tied to the problem that
-it solves by the words of its question; rows about other problems are counted and left out.
+it solves by its question (`question_key`); rows about other problems are counted and left out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from workbench.corpora.loaders import rows
+from workbench.corpora.loaders.fields import lowered, question_of
+from workbench.corpora.loaders.formats import of_file
 from workbench.corpora.loaders.problems import FileProblem
 from workbench.corpora.loaders.rows import Malformed
 from workbench.corpora.problems import Strategy
 from workbench.errors import UserError
 from workbench.measures.answers.grading import grade_many
-from workbench.measures.vocabulary import words
+from workbench.measures.vocabulary import question_key
+from workbench.sources import SOLUTIONS
 
 STRATEGIES: tuple[Strategy, ...] = ("cot", "l2m", "pot")
 
@@ -44,21 +47,25 @@ class TeacherRationales:
     n_unmatched: int
 
 
-def load_rationales(paths: Sequence[str | Path], problems: Sequence[FileProblem]) -> TeacherRationales:
+def load_rationales(spec: str, problems: Sequence[FileProblem]) -> TeacherRationales:
     """Every solution of `problems` in some files or folders, judged against the problem's gold answer.
 
     Of a program the value that the file says it gave is judged; nothing is run here.
+
+    Args:
+        spec: "rationales:" and the paths, with commas between them.
+        problems: what is solved; each question once.
 
     Raises:
         UserError: no such file, a row of another kind (named), an empty solution, or no row that belongs to
             one of the problems.
     """
-    by_question = {_key(problem.question): problem for problem in problems}
+    by_question = {question_key(problem.question): problem for problem in problems}
     solved, answers, n_unmatched = [], [], 0
-    for path in _files(paths):
+    for path in _files(spec):
         source = path.name.split(".")[0]
         for question, strategy, text, answer in _read(path):
-            problem = by_question.get(_key(question))
+            problem = by_question.get(question_key(question))
             if problem is None:
                 n_unmatched += 1
                 continue
@@ -73,22 +80,18 @@ def load_rationales(paths: Sequence[str | Path], problems: Sequence[FileProblem]
     return TeacherRationales(rationales, n_unmatched)
 
 
-def _key(question: str) -> str:
-    return " ".join(words(question))
-
-
-def _files(paths: Sequence[str | Path]) -> Iterator[Path]:
-    for path in paths:
-        files, hub = rows.find(str(path), rows.FORMATS)
+def _files(spec: str) -> Iterator[Path]:
+    for source in rows.parsed(spec, SOLUTIONS):
+        files, hub = rows.find(source, rows.FORMATS)
         if hub is not None:
-            raise UserError(f"There is no file or folder {path} with a teacher's solutions.")
+            raise UserError(f"There is no file or folder {source.name} with a teacher's solutions.")
         yield from files
 
 
 def _read(path: Path) -> Iterator[tuple[str, Strategy, str, Any]]:
     """(question, strategy, solution, what is graded) of each row."""
     chain: Strategy = "l2m" if "BSM" in path.name or "l2m" in path.name.lower() else "cot"
-    for where, row in rows.of_file(path):
+    for where, row in of_file(path):
         with rows.checked(where, row):
             solution = _solution(row, chain)
             if solution and not solution[2]:
@@ -97,16 +100,18 @@ def _read(path: Path) -> Iterator[tuple[str, Strategy, str, Any]]:
             yield solution
 
 
-def _solution(row: dict[str, Any], chain: Strategy) -> tuple[str, Strategy, str, Any] | None:
+def _solution(entries: dict[str, Any], chain: Strategy) -> tuple[str, Strategy, str, Any] | None:
+    row = lowered(entries)
     if {"passage", "question", "generated"} <= row.keys():
-        text = str((row["generated"] or [""])[0]).strip()
-        return f"{row['passage']} {row['question']}", "pot", text, row.get("executed")
+        listed = row["generated"] if isinstance(row["generated"], list) else [row["generated"]]
+        program = str(listed[0] if listed else "").strip()
+        return question_of(row, ("question",)), "pot", program, row.get("executed")
     if {"instruction", "output"} <= row.keys():
-        text = str(row["output"]).strip()
-        return str(row["instruction"]), chain, text, text
+        solution = str(row["output"] or "").strip()
+        return question_of(row, ("instruction",)), chain, solution, solution
     if {"question", "strategy", "rationale"} <= row.keys() and row["strategy"] in STRATEGIES:
-        text = str(row["rationale"]).strip()
-        return str(row["question"]), row["strategy"], text, row.get("value", text)
+        solution = str(row["rationale"] or "").strip()
+        return question_of(row, ("question",)), row["strategy"], solution, row.get("value", solution)
     if "demonstration" in row:  # a prompt's header, in files of programs
         return None
     raise Malformed(

@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from workbench import sources
 from workbench.corpora import arithmetic
 from workbench.corpora.loaders.problems import KINDS, FileProblem, load_problems
 from workbench.corpora.problems import Problem, draw, templates, twin
 from workbench.errors import UserError
 from workbench.measures.answers.grading import grade
-from workbench.measures.vocabulary import words
-from workbench.studies.common.contamination import contamination_report
+from workbench.studies.common.contamination import contamination_report, distinct_problems
 
 Pair = tuple[str, str]
 """Question, and the worked answer that follows it."""
@@ -151,11 +151,12 @@ def _from_files(plan: Plan) -> tuple[list[_Row], list[list[Pair]], list[str]]:
         tests, problems = {"held out": problems[:n_test]}, problems[n_test:]
     else:
         tests = {}
-        for spec in plan.test.split(","):
-            name, colon, path = spec.strip().partition(":")
-            name = name if colon and name.lower() in KINDS else Path(spec).stem
-            kind = next(name for name in (name, f"{name} {Path(path).stem}", spec) if name not in tests)
-            tests[kind] = _read(spec.strip(), plan.seed, notes)
+        for source in sources.parse(plan.test, KINDS):
+            names = (source.kind, f"{source.kind or ''} {Path(source.name).stem}".strip(), str(source))
+            name = next((name for name in names if name and name not in tests), None)
+            if name is None:
+                raise UserError(f"test names {source} twice: once is enough.")
+            tests[name] = _read(str(source), plan.seed, notes, default="test")
     questions = [problem.question for kind in tests.values() for problem in kind]
     notes.append(contamination_report(questions, [problem.question for problem in problems]))
     rows = [
@@ -169,10 +170,11 @@ def _from_files(plan: Plan) -> tuple[list[_Row], list[list[Pair]], list[str]]:
     return rows, learnt, notes
 
 
-def _read(spec: str, seed: int, notes: list[str]) -> list[FileProblem]:
-    """The problems of a file in random order, each question once, if an answer to it can be judged."""
-    problems = {tuple(words(problem.question)): problem for problem in load_problems(spec)}
-    scorable = [one for one in problems.values() if grade("", one.gold).verdict != "unscorable"]
+def _read(spec: str, seed: int, notes: list[str], default: str = "train") -> list[FileProblem]:
+    """The problems of files in random order, each question once, if an answer to it can be judged."""
+    problems, repeated = distinct_problems(load_problems(spec, default=default))
+    scorable = [problem for problem in problems if grade("", problem.gold).verdict != "unscorable"]
+    notes += [f"{spec}: {note}" for note in repeated]
     if lacking := len(problems) - len(scorable):
         notes.append(f"{lacking:,} problems of {spec} are left out: their answers are no numbers")
     return Random(seed).sample(scorable, len(scorable))

@@ -5,7 +5,7 @@ valid, and twelve people who answer them.
 """
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,11 @@ from typing import Any
 
 import pandas as pd
 
+from workbench import sources
 from workbench.corpora import open_ended
 from workbench.corpora.loaders import rows
+from workbench.corpora.loaders.fields import lowered, question_of
+from workbench.corpora.loaders.formats import of_file, opened, suffix
 from workbench.corpora.loaders.generations import COLUMNS, load_generations
 from workbench.corpora.open_ended import Request
 from workbench.engine import loading
@@ -23,6 +26,7 @@ from workbench.engine.sampling.sampler import Sampler, SamplingParams, prompt_fo
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.files import cached_table
+from workbench.sources import SAMPLERS, Source
 from workbench.studies.hivemind.models import LONGEST, SIZES, Sizes, train_all
 
 PEOPLE = "people"  # the name under which the people's own answers stand beside the models'
@@ -41,7 +45,7 @@ class Plan:
     sampling: SamplingParams  #: how each model answers each prompt
     encoder: str  #: of the answers
     seed: int  #: of everything random
-    device: str  #: where models are sampled
+    device: str  #: where models are trained and sampled
 
     @property
     def embedded(self) -> bool:
@@ -100,9 +104,13 @@ def generations(folder: Path, plan: Plan) -> pd.DataFrame:
         return load_generations(plan.generations)
     prompts = read_prompts(plan.prompts, plan.seed)
     if plan.models == "embedded":
-        models = train_all(folder / "models", plan.sizes, plan.seed)
+        models = train_all(folder / "models", plan.sizes, plan.seed, plan.device)
     else:
-        samplers = [name.strip() for name in plan.models.split(",") if name.strip()]
+        samplers = [str(source) for source in sources.parse(plan.models, SAMPLERS)]
+        if not samplers:
+            raise UserError(
+                "models names no sampler: write transformers:FOLDER, with commas between several."
+            )
         # by the last part of a folder, id or address, or by the whole where two share it
         short = [name.rstrip("/").replace("#", "/").rpartition("/")[2] for name in samplers]
         distinct = len(set(short)) == len(set(samplers))
@@ -134,28 +142,40 @@ def read_prompts(source: str, seed: int = 0) -> pd.DataFrame:
     """
     if source == "embedded":
         prompts = [(request.id, request.prompt, request.kind) for request in open_ended.requests(seed)]
-    elif source.endswith(".txt"):
-        (path,), _ = rows.find(source, (".txt",))
-        with rows.opened(path) as file:
-            prompts = [(line, line, "") for line in map(str.strip, file) if line]
     else:
-        prompts = [_prompt_of(where, row) for where, row in rows.of_source(source)]
+        prompts = [prompt for one in rows.parsed(source, ()) for prompt in _prompts_of(one)]
     if not prompts:
         raise UserError(f"{source} holds no prompt.")
     frame = pd.DataFrame(prompts, columns=COLUMNS[:3]).drop_duplicates()
     again = frame.loc[frame["prompt_id"].duplicated(), "prompt_id"]
     if len(again):
         raise UserError(f"{source} has two prompts with the id {again.iloc[0]}: give each its own.")
+    twice = frame.loc[frame["prompt"].duplicated(), "prompt"]
+    if len(twice):
+        raise UserError(f"{source} has two ids for the prompt {twice.iloc[0]!r:.60}: keep one of them.")
     return frame
 
 
+def _prompts_of(source: Source) -> Iterator[tuple[str, str, str]]:
+    files, hub = rows.find(source, (".txt", *rows.FORMATS))
+    for path in files:
+        if suffix(path) == ".txt":
+            with opened(path) as file:
+                yield from ((line, line, "") for line in map(str.strip, file) if line)
+        else:
+            yield from (_prompt_of(where, row) for where, row in of_file(path))
+    if hub is not None:
+        yield from (_prompt_of(where, row) for where, row in rows.of_hub(hub, None))
+
+
 def _prompt_of(where: str, row: Any) -> tuple[str, str, str]:
-    fields = row if isinstance(row, dict) else {"prompt": row}
-    prompt = fields.get("prompt")
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise UserError(f"{where} has no prompt.")
-    prompt_id = prompt if fields.get("id") is None else str(fields["id"])
-    return prompt_id, prompt, str(fields.get("category") or "")
+    with rows.checked(where, row if isinstance(row, dict) else {"prompt": row}) as entries:
+        fields = lowered(entries)
+        prompt = question_of(fields, ("prompt",)) if fields.get("prompt") else ""
+        if not prompt:
+            raise rows.Malformed("has no prompt")
+        prompt_id = prompt if fields.get("id") is None else rows.name_of(fields["id"], "an id")
+        return prompt_id, prompt, str(fields.get("category") or "")
 
 
 def ask(

@@ -16,8 +16,8 @@ from workbench.corpora.problems import Problem, draw
 from workbench.engine import loading
 from workbench.errors import UserError
 from workbench.measures.answers.grading import grade
-from workbench.measures.vocabulary import words
-from workbench.studies.common.contamination import contamination_report
+from workbench.sources import SOLUTIONS
+from workbench.studies.common.contamination import contamination_report, distinct_problems
 from workbench.studies.common.word_problems import StudentConfig, two_steps
 from workbench.studies.siked.method import DistillConfig
 from workbench.studies.siked.mixing import Mixture, check, first_correct
@@ -161,7 +161,7 @@ def _notes(solutions: Sequence[Rationale]) -> list[str]:
 def _in_files(teacher: str) -> bool:
     """Whether the teacher's solutions are in files; a file that nothing calls solutions is refused."""
     scheme, colon, _ = teacher.partition(":")
-    if colon and scheme == "rationales":
+    if colon and scheme in SOLUTIONS:
         return True
     if Path(teacher).is_file() or difflib.get_close_matches(scheme, ["rationales"]):
         raise UserError(f"{teacher!r} is no sampler: solutions in files are named rationales:PATH.")
@@ -216,18 +216,16 @@ def _from_files(plan: Plan) -> _Source:
     name, times = Counter(problem.id for problem in problems).most_common(1)[0]
     if times > 1:
         raise UserError(f"{times} questions of the data have the id {name!r}: give each its own, or none.")
+    problems, notes = distinct_problems(problems)
     scorable = [problem for problem in problems if grade("", problem.gold).verdict != "unscorable"]
-    notes = _left_out(len(problems) - len(scorable), "their answer is no number")
+    notes += _left_out(len(problems) - len(scorable), "their answer is no number")
     shuffled = [scorable[at] for at in np.random.default_rng(plan.seed).permutation(len(scorable))]
     if not _in_files(plan.teacher):
-        unique = {" ".join(words(problem.question)): _question(problem) for problem in shuffled}
-        notes += _left_out(len(scorable) - len(unique), "they stand in the data twice")
-        questions = list(unique.values())
+        questions = [_question(problem) for problem in shuffled]
         return questions[:n], {"the others": questions[n : n + n_test]}, None, notes
-    paths = plan.teacher.removeprefix("rationales:").split(",")
-    if not all(paths):
+    if any(not part.strip() for part in plan.teacher.partition(":")[2].split(",")):
         raise UserError(f"{plan.teacher!r} names an empty path: write rationales:PATH or rationales:A,B.")
-    loaded = load_rationales(paths, scorable)
+    loaded = load_rationales(plan.teacher, shuffled)
     if loaded.n_unmatched:
         notes.append(f"solutions of the teacher to other questions: {loaded.n_unmatched:,}")
     solved_by: dict[str, set[str]] = {}
