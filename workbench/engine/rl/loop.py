@@ -122,7 +122,8 @@ def _warn(rows: list[dict[str, float]]) -> None:
 @contextmanager
 def _as_it_was(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> Iterator[None]:
     """A token to pad with; what trl does to model and tokenizer is undone."""
-    pads = model.config.pad_token_id, model.generation_config.pad_token_id, tokenizer.pad_token
+    before = getattr(model.config, "pad_token_id", None)  # settings with vision inside have none
+    pads = before, model.generation_config.pad_token_id, tokenizer.pad_token
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
     try:

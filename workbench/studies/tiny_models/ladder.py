@@ -213,7 +213,7 @@ def parameters(fitted: Fitted) -> pd.DataFrame:
     """Columns model, layers, width, total, embedding, other: parameters counted once each."""
     rows = []
     for name, (model, _) in fitted.items():
-        counts, config = models.count_parameters(model), model.config
+        counts, config = models.count_parameters(model), models.text_config(model)
         shape = (config.num_hidden_layers, config.hidden_size)
         rows.append((name, *shape, counts.total, counts.embedding, counts.non_embedding))
     return pd.DataFrame(rows, columns=["model", "layers", "width", "total", "embedding", "other"])
