@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from workbench.engine.gradients.reader import Row
+from workbench.engine.gradients.one_by_one import Row
 
 
 def dense_sketch(

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from workbench.engine.batches import batches
-from workbench.engine.gradients.reader import Reader, Row, frozen
+from workbench.engine.checks import check, check_weights
+from workbench.engine.gradients.one_by_one import Row
+from workbench.engine.gradients.reader import Reader, frozen
 from workbench.engine.gradients.sketches import Method
-from workbench.engine.models import context_length
+from workbench.engine.models import context_length, text_config
 from workbench.engine.tokens import encode_pairs
+from workbench.engine.traits import traits
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -62,7 +66,7 @@ def sketch(
 
     Raises:
         UserError: an empty completion, an example beyond the context, a gradient that is zero or not finite,
-            or a model with weights that cannot be watched.
+            or a model that is not what it should be (`checks.check`) or is quantised.
     """
     ids = ids or [str(index) for index in range(len(examples))]
     rows, n_truncated = prepare(model, tokenizer, examples, ids, truncate=truncate, chat=chat)
@@ -77,14 +81,20 @@ def read(
     vectors = np.zeros((len(rows), reader.into.dimension), dtype=np.float32)
     norms, losses = np.zeros(len(rows)), np.zeros(len(rows))
     with frozen(model):
-        most = min(batch_tokens, (1 << 27) // model.config.vocab_size)  # a gigabyte of logits
-        for part in batches([len(tokens) for tokens, _ in rows], most):
+        most = min(batch_tokens, (1 << 27) // text_config(model).vocab_size)  # a gigabyte of logits
+        most_rows = 1 << 30 if traits(model).ignores_batch_mates else 1
+        for part in batches([len(tokens) for tokens, _ in rows], most, most_rows):
             sketched, loss = reader.read([rows[index] for index in part])
             lengths = sketched.norm(dim=1)
             for index, length in zip(part, lengths.tolist(), strict=True):
-                if not 0 < length < float("inf"):
-                    what = "zero" if length == 0 else "not finite"
-                    raise UserError(f"The gradient of example {ids[index]} is {what}: leave it out.")
+                if length == 0:
+                    raise UserError(f"The gradient of example {ids[index]} is zero: leave it out.")
+                if not length < float("inf"):
+                    check_weights(model)  # which may be broken, and not the example
+                    half = "" if model.dtype == torch.float32 else ", or load the model in float32"
+                    raise UserError(
+                        f"The gradient of example {ids[index]} is not finite: leave it out{half}."
+                    )
             vectors[part] = (sketched / lengths[:, None]).cpu().numpy()
             norms[part], losses[part] = lengths.cpu().numpy(), loss.cpu().numpy()
     n_tokens = np.array([len(tokens) - prompt for tokens, prompt in rows])
@@ -120,6 +130,7 @@ def prepare(
     Raises:
         UserError: as `sketch`.
     """
+    check(model, tokenizer)
     pairs = _chat_pairs(tokenizer, examples) if chat else encode_pairs(tokenizer, examples)
     end = [] if chat or tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     context = context_length(model)

@@ -2,8 +2,9 @@
 
 Every use of a weight in the forward pass is watched; when the loss's gradient reaches that use in the
 backward pass, each example's share of the weight's gradient goes into a `Sketch`, and nothing else is kept:
-no gradient is stored, and autograd computes none for the weights. A weight that is used in another way than
-by a linear layer, an embedding or a norm is refused by name.
+no gradient is stored, and autograd computes none for the weights. Models that use weights otherwise than in
+linear layers, embeddings and norms, and those whose first examples come out otherwise than by autograd, are
+read one example at a time (`one_by_one`).
 """
 
 from __future__ import annotations
@@ -11,23 +12,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from workbench.engine.batches import padded
+from workbench.engine.gradients.one_by_one import Row, completion_losses, read_alone
 from workbench.engine.gradients.sketches import Method, Sketch
 from workbench.engine.models import evaluating
-from workbench.engine.training.packing import IGNORED
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-Row = tuple[list[int], int]
-"""Tokens of an example, and how many of them are its prompt."""
+# In how large a batch a model's gradients were held against autograd's; None where it gives others.
+_COMPARED: WeakKeyDictionary[PreTrainedModel, int | None] = WeakKeyDictionary()
+
+
+class _Inseparable(Exception):
+    """The examples' shares of a weight's gradient cannot be told apart in a batch."""
 
 
 @contextmanager
@@ -74,43 +79,53 @@ class Reader(TorchFunctionMode):
 
         The model must be `frozen`.
         """
-        device = self.model.device
-        # Padding stands on the right, where no earlier token sees it, and has no loss.
-        ids = padded([tokens for tokens, _ in rows])
-        targets = padded(
-            [[IGNORED] * (prompt - 1) + tokens[prompt:] + [IGNORED] for tokens, prompt in rows], IGNORED
-        )
-        longest = ids.shape[1]
-        kept = longest - (min(prompt for _, prompt in rows) - 1)  # before them no logits are needed
-        targets = targets[:, longest - kept :].to(device)
+        compared = _COMPARED.setdefault(self.model, 0)
+        if compared is not None:
+            try:
+                vectors, losses = self._read_together(rows)
+                if compared < min(2, len(rows)):
+                    self._compare(rows, vectors)
+                return vectors, losses
+            except _Inseparable:
+                _COMPARED[self.model] = None
+        return read_alone(self.model, self.into, rows)
+
+    def _read_together(self, rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
+        longest = max(len(tokens) for tokens, _ in rows)
+        kept = longest - (min(prompt for _, prompt in rows) - 1)
         self.examples = len(rows)
         self.rows = (len(rows) * longest, len(rows) * kept, len(rows))
-        self.into.begin(len(rows), device)
+        self.into.begin(len(rows), self.model.device)
         with self._norms_apart(), self, torch.enable_grad():
-            ids = ids.to(device)
-            ones = torch.ones_like(ids)  # a mask of the padding would cost the fast attention
-            logits = self.model(ids, attention_mask=ones, use_cache=False, logits_to_keep=kept).logits
-        surprise = F.cross_entropy(
-            logits.float().flatten(0, 1), targets.flatten(), ignore_index=IGNORED, reduction="none"
-        )
-        losses = surprise.view(len(rows), -1).sum(1) / (targets != IGNORED).sum(1)
+            losses = completion_losses(self.model, rows)
         losses.sum().backward()
         return self.into.rows, losses.detach()
+
+    def _compare(self, rows: Sequence[Row], vectors: Tensor) -> None:
+        """Whether the first and the last row come out as by autograd."""
+        ends = [0, len(rows) - 1]
+        right, _ = read_alone(self.model, self.into, [rows[row] for row in ends])
+        apart = (vectors[ends] - right).norm(dim=1) / right.norm(dim=1).clamp(min=1e-30)
+        # Losses and gradients that are not finite are said to be so, whichever way they are read.
+        most = 1e-3 if self.model.dtype == torch.float32 else 0.1
+        if bool(torch.isfinite(right).all()) and bool((apart > most).any()):
+            raise _Inseparable
+        _COMPARED[self.model] = len(rows)
 
     def __torch_function__(
         self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if not torch.is_grad_enabled():
+            return function(*args, **kwargs)
         used = [self.names[id(value)] for value in (*args, *kwargs.values()) if id(value) in self.names]
         if used and function is F.embedding:
             args = (self._repeated(args[0]), *args[1:])
         result = function(*args, **kwargs)
         if used and isinstance(result, Tensor) and result.is_floating_point():
             if function not in self.uses:
-                raise UserError(
-                    f"The gradient of {used[0]} cannot be read: {type(self.model).__name__} uses it in "
-                    f"{getattr(function, '__name__', function)}."
-                )
+                raise _Inseparable
+            result.requires_grad_()  # as it is where weights are not frozen
             self.uses[function](result, *args, **kwargs)
         return result
 
@@ -129,10 +144,7 @@ class Reader(TorchFunctionMode):
         self, result: Tensor, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, turned: bool = False
     ) -> None:
         if x.shape[0] not in (self.rows if x.dim() == 2 else [self.examples]):  # as in a mixture of experts
-            name = self.names.get(id(weight)) or self.names[id(bias)]
-            raise UserError(
-                f"The gradient of {name} cannot be read: {type(self.model).__name__} picks or moves tokens."
-            )
+            raise _Inseparable
         into = self._tokens(x.detach())
 
         def read(out: Tensor) -> None:
@@ -155,7 +167,6 @@ class Reader(TorchFunctionMode):
                 out = out * (ids != padding_idx % len(weight))[..., None]
             self.into.add_rows(name, ids, out)
 
-        result.requires_grad_()
         result.register_hook(read)
 
     def _layer_norm(

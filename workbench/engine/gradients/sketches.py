@@ -90,6 +90,19 @@ class Sketch:
         bucket = (self.starts[name] + ids[..., None] * width + column) % self.dimension
         self.rows.scatter_add_(1, bucket.flatten(1), (out.float() * signs[ids]).flatten(1))
 
+    def add_gradient(self, name: str, gradient: Tensor) -> None:
+        """The whole gradient of a weight, for the one example of a batch."""
+        if self.method == "exact" or gradient.dim() < 2:
+            self.add(name, gradient.reshape(1, -1))
+            return
+        matrix = gradient.reshape(-1, gradient.shape[-1]).float()
+        outputs, inputs = (
+            self._axis(name, side, size, matrix.device)
+            for side, size in zip(("outputs", "inputs"), matrix.shape, strict=True)
+        )
+        small = (outputs.float().T @ matrix @ inputs.float()).reshape(1, -1)
+        self._deal(small, self._sign(f"{name} narrow", small.shape[1], small.device), self.starts[name])
+
     def _deal_narrow(self, name: str, out: Tensor, into: Tensor) -> None:
         small = torch.bmm(out.transpose(1, 2), into).flatten(1)
         self._deal(small, self._sign(f"{name} narrow", small.shape[1], small.device), self.starts[name])

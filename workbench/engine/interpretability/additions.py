@@ -13,9 +13,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from workbench.engine.checks import probing
 from workbench.engine.interpretability.anatomy import Anatomy, anatomy, read_norm, unreadable
-from workbench.engine.interpretability.hooks import Hook, HookPoint, registered, without_hooks
-from workbench.engine.models import evaluating
+from workbench.engine.interpretability.hooks import Hook, HookPoint, registered
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def _tried(
         hooks[f"mlp.{layer}"] = [lambda value, _: give(mlps, value)]
     ids = torch.zeros(len(streams), 2, dtype=torch.long, device=model.device)
     try:
-        with evaluating(model), without_hooks(model), registered(model, parts, hooks):
+        with probing(model), registered(model, parts, hooks):
             logits = model(ids, use_cache=False).logits
     except (RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise unreadable(model, str(error).strip().partition("\n")[0].rstrip(".")) from error

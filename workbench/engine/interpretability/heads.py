@@ -12,9 +12,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
+from workbench.engine.checks import probing
 from workbench.engine.interpretability.anatomy import anatomy, unreadable
-from workbench.engine.interpretability.hooks import Hook, HookPoint, registered, without_hooks
-from workbench.engine.models import evaluating
+from workbench.engine.interpretability.hooks import Hook, HookPoint, registered
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -77,5 +77,5 @@ def _try_heads(model: PreTrainedModel) -> None:
     for layer in range(parts.n_layers):
         hooks |= {f"pattern.{layer}": [change], f"head.{layer}": [compare]}
     ids = torch.arange(_TOKENS, device=model.device) % model.get_input_embeddings().num_embeddings
-    with evaluating(model), without_hooks(model), registered(model, parts, hooks):
+    with probing(model), registered(model, parts, hooks):
         model.get_decoder()(ids.expand(n_rows, -1), use_cache=False)

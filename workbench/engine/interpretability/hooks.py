@@ -6,7 +6,7 @@ What `capture.hooked` puts on once it knows that the model's heads are what they
 from __future__ import annotations
 
 import warnings
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -87,19 +87,6 @@ def registered(
                     stack.callback(module.register_forward_pre_hook(reader.begin).remove)
                     stack.callback(module.register_forward_hook(reader.end, always_call=True).remove)
         yield
-
-
-@contextmanager
-def without_hooks(model: nn.Module) -> Iterator[None]:
-    """The model as if nobody had put hooks on it; afterwards they are back."""
-    kept = [(module, module._forward_pre_hooks, module._forward_hooks) for module in model.modules()]
-    for module, _, _ in kept:
-        module._forward_pre_hooks, module._forward_hooks = OrderedDict(), OrderedDict()
-    try:
-        yield
-    finally:
-        for module, before, behind in kept:
-            module._forward_pre_hooks, module._forward_hooks = before, behind
 
 
 def _apply(hooks: Sequence[Hook], name: str, current: _Pass, value: Tensor) -> Tensor:
