@@ -14,7 +14,7 @@ from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import Framed
 from workbench.errors import UserError
-from workbench.measures.answers.grading import extract
+from workbench.measures.answers.extraction import extract
 from workbench.studies.common.word_problems import StudentConfig
 from workbench.studies.siked import data, method, teacher
 from workbench.studies.siked.data import kinds

@@ -1,44 +1,27 @@
 """Whether a solution's final answer is right: read exactly, by the rule of its format, and graded.
 
-Nothing is rounded and no floats are compared: 8.5 is not 9, 0 is a number, and 5.000000000000002, which a
-program prints for 5, differs from it by float noise only. What cannot be read is counted, never guessed:
-an answer is *correct*, *wrong* or *unparsed*; a gold that is no number makes its item *unscorable*.
+A gold is a number, a time, a letter of a choice, words (in `\\text{}`) or a formula. Numbers are compared
+exactly: nothing is rounded, 8.5 is not 9, and 5.000000000000002, which a program prints for 5, differs from
+it by float noise only. Formulas, √2/2 or x = ±3, are compared by math-verify, in processes of their own. What
+cannot be read is counted, never guessed: an answer is *correct*, *wrong* or *unparsed*; a gold that is none
+of these makes its item *unscorable*.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 from workbench.measures.answers import latex
-from workbench.measures.answers.numerals import Number, from_program, numbers_in, plain, whole_number
+from workbench.measures.answers.extraction import Answer, AnswerFormat, candidates, completion, extract
+from workbench.measures.answers.formulas import formula_in, is_formula, last_formula
+from workbench.measures.answers.numerals import Number, from_program, whole_number
+from workbench.measures.answers.symbols import choice_in, clock, proportion, said_words, words_of
 
-AnswerFormat = Literal["cot", "l2m", "pot", "gsm8k", "boxed"]
 Verdict = Literal["correct", "wrong", "unparsed", "unscorable"]
-
-_LAST = 20_000  # characters that are read; a final answer stands at the end
-_ENDED = re.compile(r"</s>|<eos>|<\|(?:im_end|eot_id|end_of_text|endoftext)\|>")
-_NEXT_QUESTION = re.compile(r"\n[ \t]*(?:Question|Problem|Input|Q|#+ ?Instruction):")
-_MARKER = re.compile(r"(?i)####|\\(?:boxed|fbox)\b|\banswer\b[*_]*(?: is\b|\s*[:=])[*_: ]*")
-_SENTENCE_END = re.compile(r"[.!?][*_)\"]*\s+(?=[A-Z])|\n")
-# Goes on as an expression.
-_OPERATION = re.compile(r"\s*(?:=|(?:[-−+*/×÷x^]|\\times|\\div)\s*[$(]*[0-9.\\]|[-+^]\s*[a-z]\b)")
-# "3 and 5", "May 5, 2021"
-_ANOTHER = re.compile(r"(?:\s?[A-Za-z%]+)?\s*(?:,|,?\s*\b(?:and|or)\b|&)\s*[-−$€£]*[0-9]")
-_CHOICE = re.compile(r"\s*[\[($*]*([A-E])\b")
-_CALCULATOR = re.compile(r"<<[^<>]*>>")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a solution gives as its final answer."""
-
-    number: Number | None  #: None where it is no number, or more than one
-    text: str = ""  #: as written, from the marker on
-    #: where it was found: after a "marker" ("The answer is", "Final answer:", "####"), "boxed", the "last
-    #: number" of a text without a marker, a "program"'s value; or "nothing" was found.
-    source: Literal["marker", "boxed", "last number", "program", "nothing"] = "nothing"
+Gold = str | int | float | Fraction
 
 
 @dataclass(frozen=True)
@@ -49,70 +32,44 @@ class Grade:
     answer: Answer
 
 
-def extract(given: object, answer_format: AnswerFormat = "cot") -> Answer:
-    """The final answer of a solution.
+@dataclass(frozen=True)
+class _Right:
+    """A gold, read: one of the fields is set, or none."""
+
+    number: Number | None = None
+    clock: int | None = None  #: minutes
+    proportion: tuple[Fraction, ...] | None = None  #: of a ratio of several parts
+    choice: str = ""
+    words: str = ""
+    formula: str = ""
+
+
+def grade(given: object, gold: Gold, answer_format: AnswerFormat = "cot") -> Grade:
+    """The verdict on one solution; `given` in its format is read as by `extraction.extract`.
+
+    "25%" is right for 25 and for 0.25, "5 million" for 5 and for 5,000,000; units do not count.
 
     Args:
-        given: the completion; for "pot" the value that its program computed (number, text, list of one).
-        answer_format: "cot" (chain of thought) and "l2m" (least to most) take what follows the last marker,
-            so that a correction counts and a recited example does not; of an equation the right side;
-            without a marker the text's last number. "cot" stops where the model goes on to a question of
-            its own. "gsm8k" takes what follows the last "####", "boxed" the last `\\boxed{…}`, neither
-            anything else.
+        gold: the right answer, plain or in LaTeX; of a whole solution what follows "####", or is boxed.
 
     Raises:
-        ValueError: another format.
+        UserError: math-verify is needed and is not installed.
     """
-    if answer_format == "pot":
-        number = from_program(given)
-        return Answer(number, str(given)[:200] if number else type(given).__name__, "program")
-    if answer_format not in ("cot", "l2m", "gsm8k", "boxed"):
-        raise ValueError(f"the format must be cot, l2m, pot, gsm8k or boxed, not {answer_format!r}")
-    text = _ENDED.split(str(given), maxsplit=1)[0]
-    if answer_format == "cot":
-        text = _NEXT_QUESTION.split(text, maxsplit=1)[0]
-    text = _CALCULATOR.sub("", text[-_LAST:])
-    prefix = {"gsm8k": "####", "boxed": "\\"}.get(answer_format, "")  # of the format's markers
-    marks = [mark for mark in _MARKER.finditer(text) if mark[0].startswith(prefix)]
-    if marks:
-        return _after(text[marks[-1].end() :], boxed=marks[-1][0].startswith("\\"))
-    numbers = list(numbers_in(text)) if answer_format in ("cot", "l2m") else []
-    return Answer(numbers[-1].number, numbers[-1].text, "last number") if numbers else Answer(None)
-
-
-def grade(given: object, gold: str | int | float | Fraction, answer_format: AnswerFormat = "cot") -> Grade:
-    """The verdict on one solution, exact; `given` in its format is read as by `extract`.
-
-    "25%" is right for 25 and for 0.25, "5 million" for 5 and for 5,000,000; units do not count. A gold of one
-    letter, A to E, is compared with the letter given.
-
-    Args:
-        gold: the right answer; of a whole solution what follows "####", or is boxed.
-    """
-    answer = extract(given, answer_format)
-    if isinstance(gold, str) and (choice := re.fullmatch(r"\s*\(?([A-E])\)?\s*", gold)):
-        letter = _CHOICE.match(plain(answer.text))
-        return Grade(_verdict(letter and letter[1] == choice[1]), answer)
-    right = read_gold(gold)
-    if right is None:
-        return Grade("unscorable", answer)
-    return Grade(_verdict(answer.number and answer.number.equals(right)), answer)
+    return grade_many([given], [gold], answer_format)[0]
 
 
 def grade_many(
     given: Sequence[object],
-    golds: Sequence[str | int | float | Fraction],
+    golds: Sequence[Gold],
     answer_format: AnswerFormat | Sequence[AnswerFormat] = "cot",
 ) -> list[Grade]:
-    """The verdict on each of many solutions: `grade`, and math-verify where a gold or an answer is a formula.
+    """The verdict on each of many solutions, as `grade` gives it, with all formulas compared together.
 
-    The one way to grade what problems of files may be answered with. Formulas are compared in processes of
-    their own, all of a call together; where everything is a plain number none is started. An answer is
-    unparsed when it cannot be read, takes too long, or ends its process; an item is unscorable when
-    math-verify cannot read its gold either.
+    Formulas are compared in processes of their own; where everything is a plain number none is started. A
+    formula that takes too long, or ends its process, is unparsed.
 
     Args:
-        given: solutions, each read as by `extract`.
+        given: solutions, each read as by `extraction.extract`.
         golds: right answers, plain or in LaTeX.
         answer_format: of all, or of each.
 
@@ -120,82 +77,124 @@ def grade_many(
         UserError: math-verify is needed and is not installed.
     """
     formats = [answer_format] * len(golds) if isinstance(answer_format, str) else answer_format
-    grades = [grade(*item) for item in zip(given, golds, formats, strict=True)]
-    unsettled = [
-        index
-        for index, item in enumerate(grades)
-        if item.verdict == "unscorable" or (item.verdict == "unparsed" and _formula(item.answer.text))
-    ]
-    pairs = [(_inside(str(golds[index])), _inside(grades[index].answer.text)) for index in unsettled]
-    for index, outcome in zip(unsettled, latex.compare(pairs), strict=True):
-        verdict = {"same": "correct", "different": "wrong"}.get(outcome, "unparsed")
-        if outcome == "gold" and read_gold(golds[index]) is None:
-            verdict = "unscorable"
-        grades[index] = Grade(verdict, grades[index].answer)
+    grades, pairs = [], {}
+    for index, (text, gold, form) in enumerate(zip(given, golds, formats, strict=True)):
+        item, pair = _grade(text, gold, form)
+        grades.append(item)
+        if pair:
+            pairs[index] = pair
+    if pairs:
+        verdicts = {"same": "correct", "different": "wrong", "gold": "unscorable"}
+        for index, outcome in zip(pairs, latex.compare(list(pairs.values())), strict=True):
+            grades[index] = Grade(verdicts.get(outcome, "unparsed"), grades[index].answer)
     return grades
 
 
-def scorable(golds: Sequence[str | int | float | Fraction]) -> list[bool]:
-    """Of each gold whether an answer to it can be graded: it is a number, a letter of a choice, or a formula.
+def scorable(golds: Sequence[Gold]) -> list[bool]:
+    """Of each gold whether an answer to it can be graded; see this module's beginning.
 
     Raises:
         UserError: math-verify is needed and is not installed.
     """
-    boxes = [f"\\boxed{{{gold}}}" for gold in golds]
-    return [item.verdict != "unscorable" for item in grade_many(boxes, golds, "boxed")]
+    read = [_read(gold) for gold in golds]
+    formulas = [(right.formula, right.formula) for right in read if right and right.formula]
+    outcomes = iter(latex.compare(formulas))
+    return [right is not None and (not right.formula or next(outcomes) != "gold") for right in read]
 
 
-def _formula(text: str) -> bool:
-    """Whether a text is LaTeX without words, so that "likely five" or a date is not computed."""
-    return bool(re.search(r"[\\^]", text)) and not re.search(r"(?<![\\A-Za-z])[A-Za-z]{2,}", text)
+def read_gold(gold: Gold) -> Number | None:
+    """A right answer as a number; None where it is a name, a list, a formula, or anything else."""
+    return right.number if (right := _read(gold)) else None
 
 
-def _inside(text: str) -> str:
-    """What stands in the last box, or all, without the signs that open and close a formula."""
-    return (extract(text, "boxed").text or text).strip(" $*.").removeprefix(r"\(").removesuffix(r"\)")
+def _grade(given: object, gold: Gold, form: AnswerFormat) -> tuple[Grade, tuple[str, str] | None]:
+    """The verdict, and the (gold, answer) that math-verify has to compare for it."""
+    right, answer = _read(gold), extract(given, form)
+    if right is None:
+        return Grade("unscorable", answer), None
+    if right.number is not None:
+        return _of_number(answer, right.number, gold)
+    if right.choice:
+        return _of_choice(given, right.choice, answer, form), None
+    if right.formula:
+        return _of_formula(given, right.formula, answer, form)
+    return Grade(_verdict(_of_symbols(answer, right)), answer), None
 
 
-def read_gold(gold: str | int | float | Fraction) -> Number | None:
-    """A right answer as a number; None where it is a name, a list, or anything else."""
-    if not isinstance(gold, str):
-        return from_program(gold)
-    return extract(gold, "boxed").number if "\\boxed" in gold else whole_number(gold.rpartition("####")[2])
+def _of_number(answer: Answer, right: Number, gold: Gold) -> tuple[Grade, tuple[str, str] | None]:
+    if answer.number is not None:
+        return Grade(_verdict(answer.number.equals(right)), answer), None
+    if clock(answer.text) is not None:  # 6:15 is not 0.4, though as a ratio it might be
+        ratio = proportion(answer.text)
+        time = re.search("[ap]\\.?m", answer.text, re.IGNORECASE)
+        maybe = not time and ratio and ratio[1] and Number(ratio[0] / ratio[1]).equals(right)
+        hour = clock(answer.text) % 60 == 0
+        return Grade("unparsed" if maybe or hour else "wrong", answer), None
+    formula = formula_in(answer.text)
+    if not formula:
+        return Grade("unparsed", answer), None
+    percent = "\\%" if right.scale == Fraction(1, 100) else ""
+    value = right.value * (1 if percent else right.scale)
+    return Grade("unparsed", answer), (f"{value}{percent}", formula)
+
+
+def _of_choice(given: object, right: str, answer: Answer, form: AnswerFormat) -> Grade:
+    for candidate, _ in candidates(given, form):
+        letter = choice_in(candidate.text)
+        if letter is not None:
+            return Grade(_verdict(letter == right if letter else None), candidate)
+    return Grade("unparsed", answer)
+
+
+def _of_formula(
+    given: object, right: str, answer: Answer, form: AnswerFormat
+) -> tuple[Grade, tuple[str, str] | None]:
+    if form == "pot":
+        formula = str(given)[:200] if answer.number else ""
+        return Grade("unparsed", answer), (right, formula)
+    for candidate, _ in candidates(given, form):
+        if candidate.source != "last number" and (formula := formula_in(candidate.text, any_number=True)):
+            return Grade("unparsed", candidate), (right, formula)
+    formula = last_formula(completion(given, form)) if form in ("cot", "l2m") else ""
+    return Grade("unparsed", answer), (right, formula)
+
+
+def _of_symbols(answer: Answer, right: _Right) -> bool | None:
+    """Whether an answer is the time, the ratio or the words that a gold is; None where it is none of them."""
+    if right.clock is not None:
+        minutes = clock(answer.text)
+        return None if minutes is None else minutes == right.clock
+    if right.proportion:
+        ratio = proportion(answer.text)
+        return None if ratio is None else ratio == right.proportion
+    return said_words(answer.text, right.words, boxed=answer.source == "boxed")
+
+
+@lru_cache(maxsize=4096)
+def _read_text(gold: str) -> _Right | None:
+    boxed = "\\boxed" in gold
+    answer = extract(gold, "boxed") if boxed else None
+    text = answer.text if answer else gold.rpartition("####")[2].strip()
+    number = answer.number if answer else whole_number(text)
+    if number is not None:
+        return _Right(number=number)
+    if choice := choice_in(text, gold=True):
+        return _Right(choice=choice)
+    if (minutes := clock(text)) is not None:
+        return _Right(clock=minutes)
+    if ratio := proportion(text):
+        return _Right(proportion=ratio)
+    if words := words_of(text, gold=True):
+        return _Right(words=words)
+    return _Right(formula=formula_in(text, any_number=True)) if is_formula(text) else None
+
+
+def _read(gold: Gold) -> _Right | None:
+    if isinstance(gold, str):
+        return _read_text(str(gold))
+    number = from_program(gold)
+    return None if number is None else _Right(number=number)
 
 
 def _verdict(same: object) -> Verdict:
     return "unparsed" if same is None else "correct" if same else "wrong"
-
-
-def _after(rest: str, boxed: bool) -> Answer:
-    """The answer that follows a marker: its first number, unless an expression or a list begins with it."""
-    if boxed:
-        inside = _braced(rest)
-        return Answer(whole_number(inside), inside, "boxed")
-    sentence = plain(_SENTENCE_END.split(rest.strip(), maxsplit=1)[0][:500])
-    number, goes_on = _first(sentence)
-    if goes_on:  # "35 - 14 = 21": the right side; an expression that nobody worked out is no answer
-        _, equals, right = sentence.rpartition("=")
-        number, goes_on = _first(right) if equals else (None, False)
-    return Answer(None if goes_on else number, sentence[:200].rstrip(". "), "marker")
-
-
-def _first(text: str) -> tuple[Number | None, bool]:
-    """The first number of a text, None where it begins a list; and whether it begins an expression."""
-    first = next(numbers_in(text), None)
-    if first is None or re.match("(?i)not ", text):
-        return None, False
-    number = None if _ANOTHER.match(text, first.end) else first.number
-    return number, bool(_OPERATION.match(text, first.end))
-
-
-def _braced(text: str) -> str:
-    r"""The content of the group that follows \boxed, or the next word; to the end where it is not closed."""
-    text = text.lstrip()
-    if not text.startswith("{"):
-        return text.split(maxsplit=1)[0].rstrip(".$") if text else ""
-    depth = 0
-    for index, letter in enumerate(text):
-        depth += (letter == "{") - (letter == "}")
-        if not depth:
-            return text[1:index]
-    return text[1:]

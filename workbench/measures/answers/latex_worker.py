@@ -12,9 +12,11 @@ import signal
 import sys
 
 from math_verify import LatexExtractionConfig, parse, verify
+from sympy import nan, zoo
 
 MEMORY = 2 << 30  # bytes; sympy would take all there is for 10^{10^{10}}
 ORPHANED = 60  # seconds after which a comparison ends itself, should nobody be left to end it
+UNDEFINED = (nan, zoo)
 CONFIG = [LatexExtractionConfig(boxed_match_priority=0)]
 
 
@@ -24,9 +26,15 @@ def compare(gold: str, given: str) -> str:
         parse(f"\\boxed{{{text}}}", CONFIG, fallback_mode="no_fallback", parsing_timeout=None)
         for text in (gold, given)
     )
-    if not right or not said:
-        return "given" if right else "gold"
-    return "same" if verify(right, said, timeout_seconds=None) else "different"
+    if not right or right[0] in UNDEFINED:
+        return "gold"
+    if not said or said[0] in UNDEFINED:
+        return "given"
+    try:
+        same = verify(right, said, timeout_seconds=None, raise_on_error=True)
+    except Exception:  # sympy's, of any kind: what cannot be compared is not known to be wrong
+        return "given"
+    return "same" if same else "different"
 
 
 def main() -> None:

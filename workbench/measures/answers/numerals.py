@@ -1,4 +1,4 @@
-"""Numbers as people and models write them, read exactly: 1,234.56, -$5, 1/2, 1.5e3, 25%, 2:3, 5 million."""
+"""Numbers as people and models write them, read exactly: 1,234.56, -$5, 3 1/2, 1.5e3, 25%, 2:3, 5 million."""
 
 import math
 import re
@@ -6,35 +6,44 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from unicodedata import normalize
+
+import numpy as np
+
+from workbench.measures.answers.number_words import PARTS, fraction
+from workbench.measures.answers.spelling import plain
 
 _NOISE = Fraction(1, 10**9)  # relative; what a chain of float operations loses is far below
 _LONGEST = 400  # characters and powers of ten, so that 1e999999999 costs nothing
 
-_DIGITS = r"(?:[0-9]+(?:[.,\u00a0\u2009\u202f][0-9]+)*|(?<![0-9])\.[0-9]+)"
+_SPACED = r"[0-9]{1,3}(?:\ [0-9]{3})+(?![0-9])(?:[.,][0-9]+)?(?![0-9/])"
+_DIGITS = rf"(?:{_SPACED}|[0-9]+(?:[.,'_][0-9]+)*|(?<![0-9])\.[0-9]+)"
+_PART_WORDS = (
+    rf"\b(?P<top>an?|one|two|three|four|five|six|seven|eight|nine)[ -](?P<bottom>{'|'.join(PARTS)})s?\b"
+)
 _TOKEN = re.compile(
-    rf"""(?<![A-Za-z0-9_])(?<![0-9][.,])
-    (?P<minus>(?:(?<![\w)\]])[-−]|\b(?:minus|negative)\s)?(?:US)?[$€£¥]?[-−+]?)
-    (?P<body>{_DIGITS}(?:[eE][-+]?[0-9]+\b)?(?:[/⁄:]{_DIGITS})*)
-    (?:\ (?P<part>[0-9]+[/⁄][0-9]+)(?![0-9/]))?
-    (?:\ ?(?:×|x|\*|\\times)\ ?10\ ?(?:\^|\*\*)\ ?\{{?(?P<power>[-−]?[0-9]+)\}}?)?
-    (?:\ ?(?P<scale>%|percent\b|per\ cent\b|dozen\b|hundred\b|thousand\b|million\b|billion\b|trillion\b))?""",
+    rf"""(?<![A-Za-z0-9_])(?<![0-9][.,'])
+    (?P<minus>(?:(?<![\w)\]}}°%'])-|\b(?:minus|negative)\s)?[-+]?)
+    (?P<body>{_DIGITS}(?:[eE][-+]?[0-9]+\b)?(?:(?:[/:]|\ [/:]\ ){_DIGITS})*)
+    (?:(?:\ {{1,2}}|(?P<joined>-|\ and\ |\ &\ ))(?P<part>[0-9]+/[0-9]+)(?![0-9/])
+      |(?:\ [a-z]+)?\ and\ {_PART_WORDS})?
+    (?:(?P<ten>\ ?(?:×|x|\*)\ ?10)?\ ?(?:\^|\*\*)\ ?\(?(?P<power>[-+]?[0-9]+)\)?)?
+    (?:\ ?(?P<scale>%|‰|(?:percent|pct|per\ cent|hundred|dozens?|thousands?|lakhs?|lacs?|crores?
+        |millions?|billions?|trillions?)\b)(?P<more>\ (?:thousand|million|billion|crore)s?\b)?
+      |(?P<letter>(?-i:\ ?k|[KMB]|bn|mn))(?![A-Za-z0-9]))?""",
     re.VERBOSE | re.IGNORECASE,
 )
 _SCALES = {
-    "dozen": 12,
-    "hundred": 100,
-    "thousand": 10**3,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-}
+    "hundred": 100, "dozen": 12, "thousand": 10**3, "k": 10**3, "lakh": 10**5, "lac": 10**5, "million": 10**6,
+    "m": 10**6, "mn": 10**6, "crore": 10**7, "billion": 10**9, "b": 10**9, "bn": 10**9, "trillion": 10**12,
+}  # fmt: skip
 _PLAIN = re.compile(r"[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?")
 _GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?:\.[0-9]+)?")  # also 1,00,000
-_SPACED = re.compile(r"[0-9]{1,3}(?:[\u00a0\u2009\u202f][0-9]{3})+(?:[.,][0-9]+)?")
+_APART = re.compile(r"[0-9]{1,3}(?:[ '_][0-9]{3})+(?:[.,][0-9]+)?")
 _EUROPEAN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+|[0-9]{1,3}(?:\.[0-9]{3}){2,}")
-_UNIT = re.compile(r"(?:(?![b-fi-jn-rt-zB-EG-IM-UX-Z]\b)[^\W\d_]\w*+|[°²$€£¥*/().'’\s-])*+")
-_VULGAR = {ord(sign): f" {normalize('NFKC', sign).replace('⁄', '/')}" for sign in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"}
+_CLOCK = re.compile(r"(?:[01]?[0-9]|2[0-4])\s?:\s?[0-5][0-9]")  # or a ratio: nobody can tell
+_VARIABLE = r"[b-fi-jn-rt-zB-EG-IM-UX-Z]"
+_UNIT = re.compile(rf"(?:(?!{_VARIABLE}\b)[^\W\d_]\w*+(?:\^-?[1-9]\b)?|[°*/().'×\s-])*+")
+_LABEL = re.compile(r"(?:[A-Z]{3}|Rs\.?|US|≈|~|about|approximately|approx\.?|around|roughly|exactly|only)?")
 
 
 @dataclass(frozen=True)
@@ -55,19 +64,30 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A number in a text, and where it ends; `number` is None for dates, lists and the like."""
+class Token:
+    """What looks like a number in a text, and where it stands; `number` is None for dates, lists, times."""
 
     number: Number | None
     text: str
+    start: int
     end: int
 
 
-def numbers_in(text: str) -> Iterator[Found]:
-    """The numbers of a text, in order; numbers inside names, as in "x2", are none."""
-    text = plain(text)
-    for token in _TOKEN.finditer(text):
-        yield Found(_number(token), token[0], token.end())
+def numbers_in(text: str) -> Iterator[Token]:
+    """What looks like a number in a text (see `spelling.plain`), in order; nothing within a name as "x2"."""
+    return (_token(match) for match in _TOKEN.finditer(text))
+
+
+def last_number(text: str) -> Token | None:
+    """The last of `numbers_in`."""
+    match = None
+    for match in _TOKEN.finditer(text):  # noqa: B007
+        pass
+    return match and _token(match)
+
+
+def _token(match: re.Match[str]) -> Token:
+    return Token(_number(match), match[0], match.start(), match.end())
 
 
 def whole_number(text: str) -> Number | None:
@@ -75,9 +95,11 @@ def whole_number(text: str) -> Number | None:
 
     An equation counts by its right side: "x = 5".
     """
-    text = plain(text.rpartition("=")[2] if len(text) <= _LONGEST else "").strip(" *\n\t")
+    if len(text) > _LONGEST:
+        return None
+    text = re.split("(?<![<>!])[=≈]", plain(text))[-1].strip(" *\n\t")
     token = _TOKEN.search(text)
-    if token is None or text[: token.start()].strip("$(* "):
+    if token is None or not _LABEL.fullmatch(text[: token.start()].strip("$(* ")):
         return None
     return _number(token) if _UNIT.fullmatch(text, token.end()) else None
 
@@ -86,34 +108,21 @@ def from_program(value: object) -> Number | None:
     """The number that a program computed; None for truth values, infinities, giants, lists of several."""
     if isinstance(value, (list, tuple)) and len(value) == 1:
         value = value[0]
+    if isinstance(value, (np.generic, np.ndarray)) and value.size == 1:
+        value = value.item()
     if isinstance(value, str):
         return whole_number(value)
     if isinstance(value, complex) and value.imag == 0:
         value = value.real
     if isinstance(value, bool) or not isinstance(value, (int, float, Fraction, Decimal)):
         return None
-    if isinstance(value, (float, Decimal)) and not math.isfinite(value):
+    if isinstance(value, Decimal) and (not value.is_finite() or abs(value.adjusted()) > _LONGEST):
         return None
-    if isinstance(value, Decimal) and abs(value.adjusted()) > _LONGEST:
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     if max(abs(part).bit_length() for part in Fraction(value).as_integer_ratio()) > 4 * _LONGEST:
         return None
     return Number(Fraction(value), exact=not isinstance(value, float))
-
-
-def plain(text: str) -> str:
-    r"""Simple LaTeX as plain characters: "\frac{1}{2}" as "1/2", "1{,}000" as "1,000"; the rest as it is."""
-    text = text.translate(_VULGAR)
-    if "\\" not in text and "{" not in text:
-        return text
-    text = re.sub(r"(?<=[0-9])\s*(?=\\[dtc]?frac)", " ", text)  # 3\frac{1}{2} is 3 1/2
-    text = re.sub(r"\\[dtc]?frac\s*\{\s*(-?[0-9.]+)\s*\}\s*\{\s*([0-9.]+)\s*\}", r"\1/\2", text)
-    text = re.sub(r"\\[dtc]?frac\s*([0-9])\s*([0-9])", r"\1/\2", text)
-    text = re.sub(r"\\(?:text|textbf|mathbf|mathrm|mbox)\s*\{([^{}]*)\}", r"\1", text)
-    text = re.sub(
-        r"\\[,!;: ]|\{,\}(?=[0-9])|\\(?:left|right)\b", lambda m: "," if m[0] == "{,}" else "", text
-    )
-    return re.sub(r"\^\s*\{?\s*\\circ\s*\}?", "°", text).replace("\\$", "$").replace("\\%", "%")
 
 
 def _same(first: Fraction, second: Fraction, exact: bool) -> bool:
@@ -121,39 +130,74 @@ def _same(first: Fraction, second: Fraction, exact: bool) -> bool:
 
 
 def _number(token: re.Match[str]) -> Number | None:
-    """The value of a token; None for what only looks like a number: a date, a list, a division by zero."""
+    """The value of a token; None for what only looks like a number: a date, a time, a division by zero."""
+    body = token["body"]
     if len(token[0]) > _LONGEST:
         return None
-    pieces = [piece.strip() for piece in re.split(r"[/⁄:]", token["body"])]
+    if body.isdecimal() and len(token[0]) == len(body):  # most of them
+        return Number(Fraction(int(body)))
+    pieces = [piece.strip() for piece in re.split("[/:]", body)]
     values = [_decimal(piece) for piece in pieces]
-    if len(values) > 2 or None in values or (len(values) == 2 and not values[1]):
+    if len(values) > 2 or None in values or (len(values) == 2 and not values[1]) or _CLOCK.fullmatch(body):
         return None
     value = values[0] / values[1] if len(values) == 2 else values[0]
-    if token["part"]:
-        top, bottom = map(int, re.split("[/⁄]", token["part"]))
-        if len(values) == 2 or value.denominator != 1 or not bottom:
-            return None
-        value += Fraction(top, bottom)
-    power = int((token["power"] or "0").replace("−", "-"))
-    if abs(power) > _LONGEST:
+    part = _part(token, value, single=len(values) == 1)
+    power = _power(token, value if len(values) == 1 and not part else None)
+    if part is None or power is None:
         return None
-    value *= Fraction(10) ** power
-    if re.search(r"[-−]|minus|negative", token["minus"], re.IGNORECASE):
+    value = (value + part) * power
+    if re.search("-|minus|negative", token["minus"], re.IGNORECASE):
         value = -value
-    scale = (token["scale"] or "").lower()
-    percent = scale.startswith(("%", "per"))
     noisy = any("." in piece and sum(map(str.isdigit, piece)) >= 15 for piece in pieces)
-    return Number(value, Fraction(1, 100) if percent else Fraction(_SCALES.get(scale, 1)), exact=not noisy)
+    return _scaled(token, value, exact=not noisy)
+
+
+def _part(token: re.Match[str], value: Fraction, single: bool) -> Fraction | None:
+    """The fraction of a mixed number, 1/2 of 3 1/2 or "3 and a half"; 0 without; None of what is none."""
+    if token["bottom"]:
+        part = fraction(token["top"], token["bottom"])
+    elif token["part"]:
+        top, bottom = map(int, token["part"].split("/"))
+        if not bottom or (token["joined"] and top >= bottom):
+            return None
+        part = Fraction(top, bottom)
+    else:
+        return Fraction(0)
+    return part if single and value.denominator == 1 else None
+
+
+def _power(token: re.Match[str], base: Fraction | None) -> Fraction | None:
+    """What the value is multiplied by: 10⁵ of 3 × 10⁵, 10 of 10²; 1 without; None of what is no number."""
+    if token["power"] is None:
+        return Fraction(1)
+    power = int(token["power"]) if len(token["power"]) < 6 else _LONGEST + 1
+    if token["ten"]:
+        return Fraction(10) ** power if abs(power) <= _LONGEST else None
+    if not base or abs(power) * len(token["body"]) > _LONGEST:
+        return None
+    return base ** (power - 1)
+
+
+def _scaled(token: re.Match[str], value: Fraction, exact: bool) -> Number:
+    """The number with its sign of percent, its word or its letter of magnitude."""
+    letter, scale = (token["letter"] or "").strip(), (token["scale"] or "").lower().removesuffix("s")
+    if letter == "k":
+        return Number(value * 1000, exact=exact)
+    if scale.startswith(("%", "per", "pct")):
+        return Number(value, Fraction(1, 100), exact)
+    factor = Fraction(1, 1000) if scale == "‰" else _SCALES.get(scale or letter.lower(), 1)
+    more = (token["more"] or "").strip().lower().removesuffix("s")
+    return Number(value, Fraction(factor * _SCALES.get(more, 1)), exact)
 
 
 def _decimal(text: str) -> Fraction | None:
     """The value of digits with points and commas; None where their order says nothing, as in 3,5 or 1.2.3."""
     if _GROUPED.fullmatch(text):
         text = text.replace(",", "")
-    elif _SPACED.fullmatch(text):
-        text = re.sub(r"[\u00a0\u2009\u202f]", "", text).replace(",", ".")
+    elif _APART.fullmatch(text):
+        text = re.sub("[ '_]", "", text).replace(",", ".")
     elif _EUROPEAN.fullmatch(text):
         text = text.replace(".", "").replace(",", ".")
-    if not _PLAIN.fullmatch(text) or abs(int((re.split("[eE]", text)[1:] or ["0"])[0])) > _LONGEST:
+    if not _PLAIN.fullmatch(text) or abs(int((re.split("[eE]", text)[1:] or ["0"])[0][:9])) > _LONGEST:
         return None
     return Fraction(text)

@@ -15,7 +15,7 @@ from workbench.corpora import problems
 from workbench.corpora.problems import Problem
 from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, fits, prompt_for
 from workbench.errors import UserError
-from workbench.measures.answers.grading import extract
+from workbench.measures.answers.extraction import extract
 from workbench.studies.common.word_problems import Pair
 
 SAME, RELATED = 0.8, 0.15  # of new problems: the example's template; one that shares a half of it; else any
