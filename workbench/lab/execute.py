@@ -20,7 +20,7 @@ from workbench.lab import digests, record
 from workbench.lab.environment import cores
 from workbench.lab.kernel import CellFailed, KernelDied, Progress, execute, kill
 from workbench.lab.params import check_names, from_strings
-from workbench.lab.project import Notebook, Plan, needed, plan
+from workbench.lab.project import Notebook, Plan, needed, plan, read_notebook
 
 CONTINUES = "the same command continues"
 Status = Literal["waiting", "running", "done", "cached", "failed", "skipped", "interrupted"]
@@ -179,6 +179,7 @@ def _run_here(threads: int, job: Job, stop: threading.Event) -> None:
 
 
 def _run_locked(job: Job, threads: int, stop: threading.Event) -> None:
+    _check_unchanged(job.plan)
     with _locked(job, "writer", stop):  # a notebook in JupyterLab, say, may write in it
         if job.force:
             shutil.rmtree(job.folder, ignore_errors=True)
@@ -204,6 +205,19 @@ def _run_locked(job: Job, threads: int, stop: threading.Event) -> None:
                 record.mark(job.folder, "failed", reason)
         if not isinstance(error, UserError | CellFailed) and not stop.is_set():
             raise
+
+
+def _check_unchanged(planned: Plan) -> None:
+    """Check that what is about to run is what the key was made of: other runs may have taken hours.
+
+    Raises:
+        UserError: The notebook, a module or a file was changed since.
+    """
+    now = plan(read_notebook(planned.notebook.path), planned.params.model_dump())
+    if now.key != planned.key:
+        raise UserError(
+            f"{planned.notebook.name}, or what it reads, was changed while it waited: give the command again."
+        )
 
 
 @contextmanager

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from workbench import files
 from workbench.errors import UserError
 from workbench.lab import digests
-from workbench.lab.project import Plan, find_notebook, find_root, needed, plan
+from workbench.lab.project import Notebook, Plan, find_notebook, find_root, needed, plan
 from workbench.lab.record import is_done, mark, prepare, read_run, wait_for
+from workbench.lab.session import Session, running_notebook
 from workbench.sanitize import redact
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
     """Open this notebook's run: the same parameters, code and inputs give the same folder.
 
     Under `workbench run` that is the folder the runner made; in JupyterLab and plain papermill it is worked
-    out here, and waited for if another process is writing in it.
+    out here, and waited for if another process is writing in it. What then runs must be what the notebook's
+    file held: an edited cell that was not saved writes nothing.
 
     Args:
         notebook: Its name, such as "01_stories".
@@ -45,7 +47,11 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
     """
     from workbench.lab.params import check, check_names
 
-    study = find_notebook(find_root(), notebook)
+    headless = os.environ.get("WORKBENCH_RUN")
+    if headless:
+        study = find_notebook(find_root(), read_run(Path(headless))["notebook"])
+    else:
+        study = running_notebook(find_root(), notebook, namespace)
     model = study.model
     check_names(_injected(namespace), model.model_fields, notebook)
     missing = [name for name in model.model_fields if name not in namespace]
@@ -55,7 +61,6 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
         if isinstance(value, Run):  # the cell is run again in the same kernel
             value.close()
     values = {name: namespace[name] for name in model.model_fields}
-    headless = os.environ.get("WORKBENCH_RUN")
     if headless:
         folder, params = Path(headless), check(model, values, notebook)
     else:
@@ -69,7 +74,8 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
     else:
         record = prepare(planned, folder)
     run = Run(folder, record, params)
-    run._lock, run._root = lock, study.root
+    run._lock, run._study = lock, study
+    run._session = None if headless else Session(study, namespace)
     os.environ["WORKBENCH_ANSWERS"] = str(folder / "answers.jsonl")  # for the engine, which knows no runs
     return run
 
@@ -92,7 +98,8 @@ class Run:
         self._inputs: dict[str, str] = record["inputs"]
         self._was_finished = record["finished"] is not None
         self._lock: Any = None
-        self._root: Path | None = None
+        self._study: Notebook | None = None
+        self._session: Session | None = None
 
     def __repr__(self) -> str:
         return f"Run {self.notebook}/{self.key}"
@@ -107,8 +114,7 @@ class Run:
             raise UserError(
                 f'{self.notebook} reads {notebook}: add it to "needs" in the notebook\'s metadata.'
             )
-        root = self._root or find_root()
-        plans = needed(find_notebook(root, self.notebook), self.params)
+        plans = needed(self._study or find_notebook(find_root(), self.notebook), self.params)
         upstream = next(planned for planned in plans if planned.notebook.name == notebook)
         folder = self.folder.parent.parent / notebook / self._inputs[notebook]
         if not is_done(folder):
@@ -123,7 +129,9 @@ class Run:
             UserError: It is absent and `make` is not given.
         """
         path = self._path("tables", name, ".parquet")
-        if make is None and not path.exists():
+        if make is not None:
+            self._check_code()
+        elif not path.exists():
             raise UserError(f"{self!r} has no table {name}: run {self.notebook} again.")
         return files.cached_table(path, make)
 
@@ -138,6 +146,7 @@ class Run:
             work: A piece of the items to its rows. Seed it by item: which pieces ran before must not matter.
             piece: Items a piece, the most that a kill can lose.
         """
+        self._check_code()
         path = self._path("tables", name, ".parquet")
         pieces = path.with_suffix("")
         table = files.cached_table(path, lambda: _in_pieces(pieces, items, work, piece))
@@ -146,23 +155,29 @@ class Run:
 
     def artifact(self, name: str) -> Path:
         """The path artifacts/<name>, for whoever writes or reads it there."""
-        return self._path("artifacts", name)
+        path = self._path("artifacts", name)
+        if not path.exists():
+            self._check_code()
+        return path
 
     def log(self, **metrics: Any) -> None:
         """Append a line to metrics.jsonl (NaN becomes null); a run that was finished before keeps its record.
 
         After a kill the steps since the last checkpoint are logged again: the last line of a step counts.
         """
+        self._check_code()
         if not self._was_finished:
             values = digests.map_texts(files.plain({"time": time.time(), **metrics}), redact)
             line = json.dumps(values, ensure_ascii=False)
             files.append_line(self.folder / "metrics.jsonl", line)
 
     def claim(self, claim: "Claim") -> "Claim":
-        """Enter a claim in the ledger; one of the same name is replaced."""
+        """Enter a claim in the ledger; one of the same name is replaced. A finished run keeps its claims."""
         from workbench.lab.ledger import write_claim
 
-        write_claim(self.folder, claim)
+        self._check_code()
+        if not self._was_finished:
+            write_claim(self.folder, claim)
         return claim
 
     def finish(self) -> None:
@@ -170,6 +185,7 @@ class Run:
         if not os.environ.get("WORKBENCH_RUN"):
             from workbench.lab.ledger import read_claims
 
+            self._check_code()
             print(*read_claims(self.folder), sep="\n")
             mark(self.folder, "done")
             self.close()
@@ -179,6 +195,10 @@ class Run:
         if self._lock is not None:
             os.environ.pop("WORKBENCH_ANSWERS", None)
             self._lock.release()
+
+    def _check_code(self) -> None:
+        if self._session is not None:
+            self._session.check()
 
     def _path(self, kind: str, name: str, suffix: str = "") -> Path:
         if not _NAME.fullmatch(name):

@@ -1,0 +1,211 @@
+"""Outside the runner: an edited copy and unsaved edits never write into the run of the saved notebook."""
+
+import json
+
+import pytest
+from lab_project import run, write_notebook
+
+from workbench.errors import UserError
+from workbench.lab import execute, history, project, record
+from workbench.lab.ledger import read_claims
+
+CELLS = [
+    "import pandas\nfrom workbench.claims import Claim\nfactor = 2",
+    'table = run.table("t", lambda: pandas.DataFrame({"x": [factor]}))',
+    'run.log(step=1, loss=float(factor))\nrun.artifact("a").parent.mkdir(exist_ok=True)',
+    'claim = run.claim(Claim("grows", "It grows.", "yes", float(table.x[0]), 0.1, 9, 5))',
+    "run.finish()",
+]
+
+
+class Kernel:
+    """What IPython keeps of the cells that it executes."""
+
+    def __init__(self, path, **more):
+        self.namespace = {"In": [""], **more}
+        self.path = path
+
+    def cells(self):
+        cells = json.loads(self.path.read_text())["cells"]
+        return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+    def execute(self, *sources):
+        for source in sources:
+            self.namespace["In"].append(source)
+            exec(source, self.namespace)
+
+    def execute_all(self, *changes):
+        """All cells in order, some with an edit that is not saved."""
+        for source in self.cells():
+            for old, new in changes:
+                source = source.replace(old, new)
+            self.execute(source)
+
+
+def edit(path, old, new):
+    path.write_text(path.read_text().replace(old, new))
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def notebook(root):
+    return write_notebook(root, "01_study", *CELLS)
+
+
+@pytest.fixture
+def original(notebook):
+    """The finished run of the notebook as it is saved."""
+    kernel = Kernel(notebook)
+    kernel.execute_all()
+    return kernel.namespace["run"].folder
+
+
+EDITS = [
+    ("factor = 2", "factor = 3"),
+    ("[factor]", "[factor + 1]"),
+    ("float(table.x[0])", "99.0"),
+    ("loss=float(factor)", "loss=0.0"),
+    ("import pandas", "import pandas\nfactor = table = None"),
+    ("run.finish()", "factor = 4\nrun.finish()"),
+]
+
+
+@pytest.mark.parametrize("change", EDITS)
+@pytest.mark.parametrize("finished", [True, False])
+def test_an_edit_that_is_not_saved_writes_nothing(notebook, change, finished, request):
+    if finished:
+        folder = request.getfixturevalue("original")
+        before = contents(folder)
+    kernel = Kernel(notebook)
+    with pytest.raises(UserError, match=r"is not in 01_study\.ipynb as it was when its run was opened"):
+        kernel.execute_all(change)
+    folder = kernel.namespace["run"].folder
+    if finished:
+        assert contents(folder) == before
+    else:
+        assert not record.is_done(folder)
+        assert [claim.effect for claim in read_claims(folder)] in ([], [2.0])
+    kernel.namespace["run"].close()
+
+
+@pytest.mark.parametrize("change", EDITS)
+def test_a_saved_edit_is_a_run_of_its_own(notebook, original, change):
+    before = contents(original)
+    edit(notebook, *(text.replace("\n", "\\n") for text in change))
+    kernel = Kernel(notebook)
+    kernel.execute_all()
+    assert kernel.namespace["run"].folder != original
+    assert contents(original) == before
+
+
+def test_pictures_prose_and_a_look_at_something_may_change(notebook, original):
+    kernel = Kernel(notebook)
+    kernel.execute("extra = 1")
+    kernel.execute_all(
+        ("factor = 2", "factor = 2  # the factor"), ("run.finish()", "run.finish()\nprint('x')")
+    )
+    kernel.execute(
+        "table.head()", "mine = table.x.sum()", 'run.table("t")', 'run.artifact("..") if False else 1'
+    )
+    assert kernel.namespace["run"].folder == original
+
+
+def test_a_name_set_again_by_its_own_cell_is_as_planned(notebook):
+    kernel = Kernel(notebook)
+    cells = kernel.cells()
+    kernel.execute(*cells[:3], "factor = 7")
+    with pytest.raises(UserError, match="factor = 7"):
+        kernel.execute(cells[3])
+    kernel.execute(*cells[2:])
+    assert record.is_done(kernel.namespace["run"].folder)
+    assert kernel.namespace["table"].x[0] == 2
+
+
+def test_parameters_set_by_hand_before_the_start_are_those_of_the_run(notebook):
+    kernel = Kernel(notebook)
+    first, *rest = kernel.cells()
+    kernel.execute(first.replace("= 0", "= 5"), *rest)
+    folder = kernel.namespace["run"].folder
+    assert record.read_run(folder)["params"] == {"seed": 5}
+    (job,) = execute.jobs_for([project.find_notebook(notebook.parents[1], "01")], {"seed": "5"}, False)
+    assert job.folder == folder
+
+
+def test_cells_edited_and_saved_after_the_start_write_nothing(notebook):
+    kernel = Kernel(notebook)
+    kernel.execute(*kernel.cells()[:2])
+    edit(notebook, "factor = 2", "factor = 3")
+    with pytest.raises(UserError, match="run it from the first cell"):
+        kernel.execute(*kernel.cells()[2:])
+    kernel.execute(*kernel.cells()[1:])
+    assert kernel.namespace["table"].x[0] == 3
+
+
+@pytest.mark.parametrize("where", ["notebooks", "elsewhere"])
+@pytest.mark.parametrize("known_by", ["__session__", "__vsc_ipynb_file__", "JPY_SESSION_NAME"])
+def test_an_edited_copy_has_a_run_of_its_own(notebook, original, where, known_by, monkeypatch, capsys):
+    before = contents(original)
+    copy = notebook.parents[1] / where / "01_study-Copy1.ipynb"
+    copy.parent.mkdir(exist_ok=True)
+    copy.write_text(notebook.read_text().replace("factor = 2", "factor = 3"))
+    monkeypatch.setenv("JPY_SESSION_NAME", str(copy))
+    kernel = Kernel(copy, **({} if known_by.isupper() else {known_by: str(copy)}))
+    kernel.execute_all()
+    assert kernel.namespace["table"].x[0] == 3
+    assert kernel.namespace["run"].folder.parent.name == "01_study-Copy1"
+    assert "01_study-Copy1.ipynb is not 01_study.ipynb" in capsys.readouterr().out
+    assert contents(original) == before
+
+
+@pytest.mark.parametrize(
+    "said", ["{root}/none.ipynb", "{root}/notebooks/02_other.ipynb", "console-1", "\0.ipynb", ""]
+)
+def test_a_file_that_is_not_the_one_that_runs_is_not_taken_for_it(notebook, root, said):
+    write_notebook(root, "02_other")
+    kernel = Kernel(notebook, __session__=said.format(root=root))
+    kernel.execute_all()
+    assert kernel.namespace["run"].folder.parent.name == "01_study"
+
+
+def test_an_edited_copy_under_plain_papermill_is_one_sentence(notebook, original, root):
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    before = contents(original)
+    (root / "copy.ipynb").write_text(notebook.read_text().replace("factor = 2", "factor = 3"))
+    with pytest.raises(PapermillExecutionError, match="save the notebook") as raised:
+        papermill.execute_notebook("copy.ipynb", "out.ipynb", progress_bar=False, kernel_name="python3")
+    assert raised.value.ename == "UserError"
+    assert contents(original) == before
+
+
+def test_a_copy_among_the_notebooks_runs_as_itself(notebook, original, root):
+    before = contents(original)
+    copy = root / "notebooks" / "03_copy.ipynb"
+    copy.write_text(
+        notebook.read_text()
+        .replace("factor = 2", "factor = 3")
+        .replace("seed: int = 0", "seed: int = 0\\nmore: int = 1")
+    )
+    job = run(root, "03", more="2")["03_copy"]
+    assert job.status == "done", job.error
+    assert record.read_run(job.folder)["params"] == {"seed": 0, "more": 2}
+    assert read_claims(job.folder)[0].effect == 3
+    assert contents(original) == before
+    assert len(history.all_runs(root / "runs")) == 2
+
+
+def test_a_notebook_changed_while_it_waits_is_not_run_under_its_old_key(notebook, root):
+    write_notebook(root, "02_later", "x = 1", needs=["01_study"])
+    jobs = execute.jobs_for([project.find_notebook(root, "02")], {}, False)
+
+    def change(job):
+        edit(root / "notebooks" / "02_later.ipynb", "x = 1", "x = 2")
+
+    execute.run_jobs(jobs, 1, lambda: None, change)
+    assert [job.status for job in jobs] == ["done", "failed"]
+    assert "02_later, or what it reads, was changed while it waited" in jobs[1].error
+    assert not record.is_done(jobs[1].folder)
