@@ -10,7 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from workbench.corpora.stories import story_at
 from workbench.corpora.stories.labels import LABELS, Spans, guess, label
 from workbench.engine.models import context_length
-from workbench.engine.tokens import encode
+from workbench.engine.tokens import begin, encode
 from workbench.errors import UserError
 
 FRESH = 1_000_000  # stories from this number on: the corpus of 01_stories never gets that far
@@ -57,7 +57,7 @@ def label_tokens(
         raise UserError("There is no text, or an empty one: give at least one word of text.")
     if not tokenizer.is_fast:
         raise UserError("The tokenizer cannot say where its tokens lie: load the fast one (tokenizer.json).")
-    first = int(tokenizer.bos_token_id is not None)
+    first = len(begin(tokenizer))
     n_tokens = context_length(model) - first
     options = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
     offsets = tokenizer(texts, return_offsets_mapping=True, **options)["offset_mapping"]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.corpora.stories.words import BOYS, GIRLS
-from workbench.engine.tokens import continued
+from workbench.engine.tokens import continued, first_token
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def words(tokenizer: "PreTrainedTokenizerFast", n: int) -> Words:
             f"Chains of {n} need {n + 1} names and the words {', '.join(OPERATIONS + VALUES)} as single "
             f"tokens, and this tokenizer has {len(names)} names: take 2 to {len(names) - 1}, or another one."
         )
-    begin = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    return Words(np.array(names), np.array(fixed[:2]), np.array(fixed[2:]), begin)
+    return Words(np.array(names), np.array(fixed[:2]), np.array(fixed[2:]), first_token(tokenizer))
 
 
 def draw(words: Words, rows: int, n: int, rng: np.random.Generator, broken: int | None = None) -> Chains:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from workbench.engine.tokens import continued
+from workbench.engine.tokens import continued, first_token
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -97,5 +97,4 @@ def words(tokenizer: "PreTrainedTokenizerFast", n_places: int, n_ways: int) -> W
             "take another model."
         )
     ids = np.array(list(tokens_of.values()))[:, 0]
-    begin = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    return Words(ids[:n_places], ids[n_places:], begin)
+    return Words(ids[:n_places], ids[n_places:], first_token(tokenizer))

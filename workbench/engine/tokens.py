@@ -74,6 +74,18 @@ def begin(tokenizer: PreTrainedTokenizerFast) -> list[int]:
     return ids[: next(start for start in starts if ids[start : start + len(plain)] == plain)]
 
 
+def first_token(tokenizer: PreTrainedTokenizerFast) -> int:
+    """The token that a row begins with which has to begin with one, and has no text.
+
+    Raises:
+        UserError: the tokenizer has neither a beginning nor an end of text.
+    """
+    for token in (*begin(tokenizer)[-1:], tokenizer.bos_token_id, tokenizer.eos_token_id):
+        if token is not None:
+            return token
+    raise UserError("An empty prompt needs a tokenizer with a beginning-of-text or end-of-text token.")
+
+
 def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> list[int]:
     """The tokens behind which a text is over: those of the model's own settings, and the tokenizer's.
 

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.engine import loading, models
 from workbench.engine.interpretability.capture import capture
-from workbench.engine.tokens import word_tokenizer
+from workbench.engine.tokens import begin, word_tokenizer
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.measures.summaries import summarise
@@ -74,8 +74,8 @@ def score_repeats(
     special = {*tokenizer.all_special_ids}
     usual = [token for token in range(len(tokenizer)) if token not in special]
     drawn = torch.tensor(np.random.default_rng(0).choice(usual, (n, COPY)))
-    begin = [] if tokenizer.bos_token_id is None else [torch.full((n, 1), tokenizer.bos_token_id)]
-    ids, second = torch.cat([*begin, drawn, drawn], 1), len(begin) + COPY
+    first = torch.tensor(begin(tokenizer), dtype=drawn.dtype).expand(n, -1)
+    ids, second = torch.cat([first, drawn, drawn], 1), first.shape[1] + COPY
     values, logits = capture(model, ids, ["pattern.*"])
     queries = torch.arange(second, second + COPY - 1)
     frames = []

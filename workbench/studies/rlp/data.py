@@ -16,7 +16,7 @@ from workbench.corpora import thoughts
 from workbench.corpora.thoughts import Aim, Chain
 from workbench.engine.models import context_length
 from workbench.engine.sampling.scoring import prompt_tokens
-from workbench.engine.tokens import encode
+from workbench.engine.tokens import begin, encode
 from workbench.errors import UserError
 from workbench.studies.rlp.method import Position, Thinking
 
@@ -185,5 +185,6 @@ def _nats(
     logps = model(ids[None], use_cache=False).logits[0].float().log_softmax(-1)[:-1]
     entropy, surprise = -(logps.exp() * logps).sum(-1), -logps.gather(1, ids[1:, None])[:, 0]
     # Without a token that begins a text nothing is known of the first.
-    unknown = [] if tokenizer.bos_token_id is not None else [np.nan]
-    return np.concatenate((unknown, (entropy if criterion == "entropy" else surprise).cpu().numpy()))
+    values = (entropy if criterion == "entropy" else surprise).cpu().numpy()
+    n_first = len(begin(tokenizer))
+    return values[n_first - 1 :] if n_first else np.concatenate(([np.nan], values))
