@@ -22,7 +22,7 @@ _DISPLAY = re.compile(
 )
 _BULLET = re.compile(r"[*_ \t:]*\n\s*[-*+•>][ \t]+(?=\S)")
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
-_LIST_OF_BOXES = re.compile(r"[\s$.]*(?:,|;|and|or|&|\\quad|\\,)*[\s$]*")
+_LIST_OF_BOXES = re.compile(r"(?:[\s$,;&]|and\b|or\b|\\quad|\\,)*")
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,8 @@ def _boxed(text: str, mark: re.Match[str], marks: list[re.Match[str]]) -> tuple[
     boxes = [inside]
     for other in reversed(marks[: marks.index(mark)]):
         content, end = braced(text, other.end())
-        if not other[0].startswith("\\") or not _LIST_OF_BOXES.fullmatch(text[end : before.start()]):
+        between = text[end : before.start()]
+        if not (other[0][0] == "\\" and _LIST_OF_BOXES.fullmatch(between) and phrases.answers(content)):
             break
         boxes, before = [content, *boxes], other
     if len(set(boxes)) > 1:

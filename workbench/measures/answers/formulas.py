@@ -5,13 +5,10 @@ import re
 from workbench.measures.answers.spelling import latex, plain
 
 _LONGEST = 1500  # characters
-_COMPUTED = re.compile(r"[\\^√π±∞≤≥≠<>∪∩∈_|]|[0-9]!|[0-9(][a-z]\b|\b[a-z]\b\s*[-+*/=]|[-+*/=]\s*[a-z]\b")
+_COMPUTED = re.compile(r"[\\^√π±∞≤≥≠<>∪∩∈_|]|[0-9]!|[0-9(][xyzni]\b|\b[xyzn]\b\s*[-+*/=]|[-+*/=]\s*[xyzn]\b")
 _DELIMITED = re.compile(r"(?<!\\)\$\$?([^$]+?)(?<!\\)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _BETWEEN = re.compile(r"[\s,;]*(?:and|or)?[\s,;]*")
-_FUNCTION = (
-    r"(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|log|ln|lg|exp|sqrt|max|min|gcd|lcm|mod|det|lim|inf|sup|arg|deg|dim"
-    r"|ker|Re|Im|cis|pi|frac|infty"
-)
+_FUNCTION = r"(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|log|ln|lg|exp|sqrt|gcd|lcm|cis|pi"
 _ENGLISH = (
     r"is|of|or|so|we|it|in|to|at|as|by|if|be|do|an|no|on|he|up|us|my|me|the|and|for|are|was|cm|mm|km|kg|mg|ft"
     r"|am|pm|ml|oz|lb|hr"

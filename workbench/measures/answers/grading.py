@@ -34,7 +34,7 @@ class Grade:
 
 @dataclass(frozen=True)
 class _Right:
-    """A gold, read: one of the fields is set, or none."""
+    """A gold, read: one of the fields is set; of a ratio of two parts also its number."""
 
     number: Number | None = None
     clock: int | None = None  #: minutes
@@ -113,7 +113,7 @@ def _grade(given: object, gold: Gold, form: AnswerFormat) -> tuple[Grade, tuple[
     if right is None:
         return Grade("unscorable", answer), None
     if right.number is not None:
-        return _of_number(answer, right.number, gold)
+        return _of_number(answer, right)
     if right.choice:
         return _of_choice(given, right.choice, answer, form), None
     if right.formula:
@@ -121,9 +121,12 @@ def _grade(given: object, gold: Gold, form: AnswerFormat) -> tuple[Grade, tuple[
     return Grade(_verdict(_of_symbols(answer, right)), answer), None
 
 
-def _of_number(answer: Answer, right: Number, gold: Gold) -> tuple[Grade, tuple[str, str] | None]:
+def _of_number(answer: Answer, gold: _Right) -> tuple[Grade, tuple[str, str] | None]:
+    right = gold.number
     if answer.number is not None:
         return Grade(_verdict(answer.number.equals(right)), answer), None
+    if gold.proportion and (ratio := proportion(answer.text)):
+        return Grade(_verdict(ratio == gold.proportion), answer), None
     if clock(answer.text) is not None:  # 6:15 is not 0.4, though as a ratio it might be
         ratio = proportion(answer.text)
         time = re.search("[ap]\\.?m", answer.text, re.IGNORECASE)
@@ -177,7 +180,7 @@ def _read_text(gold: str) -> _Right | None:
     text = answer.text if answer else gold.rpartition("####")[2].strip()
     number = answer.number if answer else whole_number(text)
     if number is not None:
-        return _Right(number=number)
+        return _Right(number=number, proportion=proportion(text) if ":" in text else None)
     if choice := choice_in(text, gold=True):
         return _Right(choice=choice)
     if (minutes := clock(text)) is not None:

@@ -16,9 +16,11 @@ PARTS = {word: n for n, word in enumerate(_PARTS, 2)} | {"fourth": 4, "halve": 2
 
 _WORD = "|".join([*_UNITS, *_LARGE, "hundred"])
 _WHOLE = rf"(?:{_WORD})(?:(?:[ -]|(?<=d) and )(?:{_WORD})\b)*"  # "and" after hundred and thousand only
-_PART = rf"(an?|{'|'.join(_ONES[1:10])})[ -]({'|'.join(PARTS)})s?"
+_PART = rf"(?P<top>an?|{'|'.join(_ONES[1:10])})[ -](?P<part>{'|'.join(PARTS)})s?"
+_PART_OF = _PART.replace("top>", "top_of>").replace("part>", "part_of>")  # of a mixed number
 _NUMBER = re.compile(
-    rf"(?:{_PART}|(?P<half>half)|(?P<whole>{_WHOLE})(?: and {_PART})?)\b(?!['’-]|\ (?:of|one)\b)",
+    rf"(?P<sign>minus |negative )?(?:{_PART}|(?P<half>half)|(?P<whole>{_WHOLE})(?: and {_PART_OF})?)"
+    r"\b(?!['’-]|\ (?:of|one)\b)",
     re.IGNORECASE,
 )
 
@@ -28,13 +30,12 @@ def leading_number(text: str) -> tuple[Fraction, int] | None:
     match = _NUMBER.match(text)
     if match is None:
         return None
-    if match["half"]:
-        return Fraction(1, 2), match.end()
-    value = _whole(match["whole"].lower()) if match["whole"] else Fraction(0)
-    if value is None:
+    value = Fraction(1, 2) if match["half"] else Fraction(0)
+    if match["whole"] and (value := _whole(match["whole"].lower())) is None:
         return None
-    top, part = match[1] or match[5], match[2] or match[6]
-    return value + (fraction(top, part) if part else 0), match.end()
+    top, part = match["top"] or match["top_of"], match["part"] or match["part_of"]
+    value += fraction(top, part) if part else 0
+    return -value if match["sign"] else value, match.end()
 
 
 def fraction(top: str, part: str) -> Fraction:

@@ -24,7 +24,7 @@ _TOKEN = re.compile(
     rf"""(?<![A-Za-z0-9_])(?<![0-9][.,'])
     (?P<minus>(?:(?<![\w)\]}}°%'])-|\b(?:minus|negative)\s)?[-+]?)
     (?P<body>{_DIGITS}(?:[eE][-+]?[0-9]+\b)?(?:(?:[/:]|\ [/:]\ ){_DIGITS})*)
-    (?:(?:\ {{1,2}}|(?P<joined>-|\ and\ |\ &\ ))(?P<part>[0-9]+/[0-9]+)(?![0-9/])
+    (?:(?:\ {{1,2}}|(?P<joined>-\ ?|\ (?:and|&)\ {{1,2}}))(?P<part>[0-9]+/[0-9]+)(?![0-9/])
       |(?:\ [a-z]+)?\ and\ {_PART_WORDS})?
     (?:(?P<ten>\ ?(?:×|x|\*)\ ?10)?\ ?(?:\^|\*\*)\ ?\(?(?P<power>[-+]?[0-9]+)\)?)?
     (?:\ ?(?P<scale>%|‰|(?:percent|pct|per\ cent|hundred|dozens?|thousands?|lakhs?|lacs?|crores?
@@ -42,8 +42,12 @@ _APART = re.compile(r"[0-9]{1,3}(?:[ '_][0-9]{3})+(?:[.,][0-9]+)?")
 _EUROPEAN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+|[0-9]{1,3}(?:\.[0-9]{3}){2,}")
 _CLOCK = re.compile(r"(?:[01]?[0-9]|2[0-4])\s?:\s?[0-5][0-9]")  # or a ratio: nobody can tell
 _VARIABLE = r"[b-fi-jn-rt-zB-EG-IM-UX-Z]"
-_UNIT = re.compile(rf"(?:(?!{_VARIABLE}\b)[^\W\d_]\w*+(?:\^-?[1-9]\b)?|[°*/().'×\s-])*+")
-_LABEL = re.compile(r"(?:[A-Z]{3}|Rs\.?|US|≈|~|about|approximately|approx\.?|around|roughly|exactly|only)?")
+_UNIT = re.compile(
+    rf"(?:°[CFK]\b|(?!{_VARIABLE}\b|[α-λν-ωΓΔΘΛΞΠΣΦΨ])[^\W\d_]\w*+(?:\^-?[1-9]\b)?|[°*/().'×\s-])*+"
+)
+_LABEL = re.compile(
+    r"(?:[A-Z]{3}|Rs\.?|US|≈|~|about|approximately|approx\.?|around|roughly|exactly|only|[A-Za-z ]+:)?"
+)
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,7 @@ def whole_number(text: str) -> Number | None:
     if len(text) > _LONGEST:
         return None
     text = re.split("(?<![<>!])[=≈]", plain(text))[-1].strip(" *\n\t")
+    text = re.sub(r"^-\s+(?=[0-9.])", "-", text)
     token = _TOKEN.search(text)
     if token is None or not _LABEL.fullmatch(text[: token.start()].strip("$(* ")):
         return None

@@ -18,12 +18,12 @@ _OPERATOR = r"(?:[-+/×÷^xX]|(?<!\*)\*(?!\*))"
 
 # What stands before a number that is only part of something: "√", "x >", "2 *", "root of", "more than".
 _PART_OF = re.compile(
-    rf"""(?:[\\^_{{√π≤≥≠±<]|(?<![-=])>|\+/-|[0-9)\]°%]\s*{_OPERATOR}\s*\(?|[0-9]\s?(?:-|~|\.{{2,3}})
+    rf"""(?:[\\^_{{√π≤≥≠±<]|(?<![-=])>|\+/|√\s*\[|\\[A-Za-z]+\s*\[|[0-9)\]°%]\s*{_OPERATOR}\s*\(?|[0-9]\s?(?:-|~|\.{{2,3}})|[0-9]—
       |(?<![\w'])[b-hj-z]\s*[-+*/×÷^]|[A-Za-z0-9]\(|[0-9]\ +|(?:^|[\s(:])[-—]\ +|(?:^|\s)—
       |\b{_FUNCTION}[\s(]*|\b(?:root|half|third|quarter|power|logarithm|cube|multiple|percent)\ of\ (?:the\ )?
       |%\ of|\b{_COMPARED}\ than|\bat\ (?:least|most)|\bup\ to|\b(?:over|under|above|below|exceeds|between)
       |\b(?:twice|double|triple|thrice|not)|n't|\b(?:plus|times|minus|divided\ by|multiplied\ by)
-      |\b{_MONTH})\s*$|(?:^|[\s=(])\|$""",
+      |\b{_MONTH})\s*$|(?:^|[\s=(])\|$|%$""",
     re.VERBOSE,
 )
 # What stands after a number that is not all: an expression, a second number, a date.
@@ -39,7 +39,7 @@ _EQUALS = re.compile(r"(?<![<>!])[=≈]")
 _WITH_MORE = re.compile(
     rf"""\s*[√πφθ∞_\\^±{{<>≤≥≠‰!]|\||\(\s*[-0-9\\a-zA-Z]\s*[-+)\d]|\s*\+/-
       |(?:[b-fi-jn-qt-zXYZ]|[xyzn]{{2,3}})(?![\w'])|\ [b-fi-jn-rt-zXYZ](?![\w.'])
-      |\s?(?:[-~]|\.\.\.?|\bto\b|\bthrough\b)\s?[-+]?\.?[0-9]|'\s?[0-9]
+      |\s?(?:[-~]|\.\.\.?|\bto\b|\bthrough\b)\s?[-+]?\.?[0-9]|—[0-9]|'\s?[0-9]
       |\ ?(?:st|nd|rd|th)?(?:\ of)?\ ?{_MONTH}\b|\s*{_FUNCTION}\b|\ (?:squared|cubed|choose|factorial)\b
       |\ (?:thirds|fourths|fifths|sixths|sevenths|eighths|ninths|tenths|hundredths|thousandths|halves)\b
       |\ +[-+]?\.?[0-9]|\ of\ [0-9]|\ {_COMPARED}\ than\ [0-9]|\ out\ of\ [0-9]
@@ -109,7 +109,7 @@ def answers(inside: str) -> bool:
 
 def last_alone(text: str) -> tuple[Number | None, str]:
     """The last number of a text, None where it is part of something; and as it is written."""
-    token = last_number(text)
+    token = last_number(_TAG.sub("", text) if "<" in text else text)
     if token is None:
         return None, ""
     before = text[max(0, token.start - 40) : token.start]

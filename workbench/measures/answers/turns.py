@@ -27,10 +27,10 @@ _SOFT = (
     r"|pergunta|вопрос|задача|سؤال|質問|問題|문제|질문"
 )
 _LINE = re.compile(
-    r"(?i)(?:(?P<line>\n)[ \t>]*|[.!?。][*_)\"]*[ \t]+)(?P<heading>\#+[ \t]*)?[*_]{0,3}"
+    r"(?i)(?:(?P<line>\n)[ \t>]*|[.!?。0-9][*_)\"]*[ \t]+)(?P<heading>[#(\[<]+[ \t]*)?[*_]{0,3}"
     rf"(?:(?P<hard>{_HARD})|(?P<question>{_HARD_QUESTION})|(?P<soft>{_SOFT}))"
-    r"(?P<number>[ \t]*(?:no\.?[ \t]*|\#)?[0-9]{1,3})?[*_]{0,3}[ \t]*"
-    r"(?:(?P<colon>[:：])|(?P<dot>[.)])(?=[\s*_])|(?P<bare>(?=[ \t]*(?:\n|\Z))))"
+    r"(?P<number>[ \t]*(?:no\.?[ \t]*|\#)?[0-9]{1,3})?[*_#\])]{0,3}[ \t]*"
+    r"(?:(?P<colon>[:：>])|(?P<dot>[.)])(?=[\s*_])|(?P<alone>(?<=user|uman|odel|tant|stem)(?=\n))|(?=[\s]|\Z))"
 )
 _GIVEN = re.compile(r"(?i)(?:####|\banswer\b|boxed\s*\{)[^\n0-9]{0,40}[0-9]")
 _GIVEN_FINALLY = re.compile(r"(?i)(?:####|\bfinal answer\b|boxed\s*\{)[^\n0-9]{0,40}[0-9]")
@@ -50,17 +50,26 @@ def first_turn(text: str, asks_itself: bool = False) -> str:
         text = _to_token(text, begun)
     given = None
     for stop in _LINE.finditer(text):
-        if stop.start() < begun or (stop["bare"] is not None and not (stop["heading"] or stop["number"])):
+        if stop.start() < begun or not _may_end(stop):
             continue
         question = stop["question"] and not stop["number"] and not asks_itself
         if not (stop["line"] and stop["colon"] and (stop["hard"] or question)):
             if given is None:
                 answer = (_GIVEN_FINALLY if asks_itself else _GIVEN).search(text)
                 given = answer.end() if answer else len(text)
-            if given > stop.start():
+            if given > stop.start() + (not stop["line"]):
                 continue
         return text[: stop.start() + (not stop["line"])]
     return text
+
+
+def _may_end(stop: re.Match[str]) -> bool:
+    """Whether a role or a question stands as such: with a colon, or alone on its line."""
+    if stop["colon"]:
+        return True
+    return bool(
+        stop["line"] and (stop["dot"] or stop["heading"] or stop["number"] or stop["alone"] is not None)
+    )
 
 
 def _to_token(text: str, begun: int) -> str:
