@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from workbench.engine.batches import batches, padded
+from workbench.engine.checks import check_weights
+from workbench.engine.models import n_rows
 from workbench.engine.tokens import encode
 from workbench.engine.traits import traits
 from workbench.errors import UserError
@@ -36,7 +38,7 @@ def token_logprobs(
     if not rows:
         return
     texts = [before + scored for before, scored in rows]
-    most_tokens = (1 << 27) // model.config.get_text_config().vocab_size
+    most_tokens = (1 << 27) // n_rows(model)
     mixed = traits(model).ignores_batch_mates
     for part in batches(list(map(len, texts)), most_tokens, batch_size if mixed else 1):
         # Padding on the right cannot reach back to what is scored.
@@ -66,11 +68,10 @@ def last_logits(model: PreTrainedModel, ids: Tensor, kept: int) -> Tensor:
 
 def not_a_number(model: PreTrainedModel) -> UserError:
     """What there is to say of a model whose probabilities are not numbers."""
-    for name, weight in model.named_parameters():
-        if not weight.isfinite().all():
-            return UserError(
-                f"The model's weight {name} holds values that are no numbers: take another checkpoint."
-            )
+    try:
+        check_weights(model)
+    except UserError as error:
+        return error
     return UserError(
         f"What the model computes is not a number (NaN), although its weights are: {model.dtype} may be too "
         "narrow for its values, so load it in float32 (device=cpu)."

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.engine.models import context_length, evaluating
+from workbench.engine.models import context_length, evaluating, n_rows
 from workbench.engine.sampling.batching import ContinuousBatch
 from workbench.engine.sampling.equal_lengths import EqualLengths
 from workbench.engine.sampling.paths import decoding_path
@@ -103,7 +103,7 @@ class TransformersSampler(Sampler):
         if not key:
             return None
         if key not in self._stops:
-            size = max(self.model.config.get_text_config().vocab_size, len(self.tokenizer))
+            size = max(n_rows(self.model), len(self.tokenizer))
             flags = torch.zeros(size, dtype=torch.bool)
             last = {text[-1] for text in stop}
             for token in range(len(self.tokenizer)):
