@@ -124,3 +124,66 @@ def test_values_that_are_not_finite_are_refused(folder, tmp_path):
     loading.save(model, tokenizer, tmp_path / "broken")
     with pytest.raises(UserError, match="not finite"):
         encode(["a"], f"hidden:{tmp_path / 'broken'}", "cpu")
+
+
+def sentence_folder(family, path):
+    """A sentence encoder of a family, whose positions end at 32 tokens."""
+    library = pytest.importorskip("sentence_transformers")
+    import transformers
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    shape = {"num_hidden_layers": 1, "num_attention_heads": 2, "hidden_size": 16, "intermediate_size": 16}
+    special = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 0}
+    tokenizer = models.train_tokenizer(TEXTS * 5, 300)
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(1)
+    config = getattr(transformers, f"{family}Config")(
+        vocab_size=300, max_position_embeddings=32, **shape, **special
+    )
+    torch.manual_seed(0)
+    loading.save(getattr(transformers, f"{family}Model")(config), tokenizer, path / "plain")
+    word = Transformer(str(path / "plain"))
+    made = library.SentenceTransformer(modules=[word, Pooling(16)], device="cpu")
+    made.save(str(path / "sentences"))
+    return path / "sentences"
+
+
+@pytest.mark.parametrize("family", ["Bert", "Roberta", "MPNet"])
+def test_sentence_encoders_cut_texts_that_are_too_long(family, tmp_path):
+    folder = sentence_folder(family, tmp_path)
+    rows = encode(["the boat on the lake", "a long tale " * 100, "a long tale " * 200], str(folder), "cpu")
+    assert np.isfinite(rows).all()
+    assert rows[1] == pytest.approx(rows[2])
+
+
+def test_a_sentence_encoder_that_lost_its_weights_is_refused(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    folder = sentence_folder("Bert", tmp_path)
+    (file,) = folder.rglob("model.safetensors")
+    weights = load_file(file)
+    save_file({f"_orig_mod.{name}": value for name, value in weights.items()}, file, {"format": "pt"})
+    with pytest.raises(UserError, match="missing"):
+        encode(["a"], str(folder), "cpu")
+
+
+def test_hidden_states_of_texts_that_spell_out_special_tokens(folder, tmp_path):
+    model, tokenizer = loading.load(folder, "cpu")
+    beyond = [f"<|image{number}|>" for number in range(100)]  # the last of them, beyond the embedding
+    tokenizer.add_special_tokens({"additional_special_tokens": beyond})
+    loading.save(model, tokenizer, tmp_path / "more")
+    assert np.isfinite(encode(["a <|image99|> of a boat"], f"hidden:{tmp_path / 'more'}", "cpu")).all()
+    tokenizer.add_tokens(["plumtree"])
+    loading.save(model, tokenizer, tmp_path / "more")
+    with pytest.raises(UserError, match="belongs to another model"):
+        encode(["The plumtree fell"], f"hidden:{tmp_path / 'more'}", "cpu")
+
+
+@pytest.mark.parametrize("family", ["rwkv", "mamba", "opt", "gemma3", "lfm2"])
+def test_hidden_states_beside_other_texts_are_those_of_the_text_alone(family, tmp_path):
+    import decoders
+
+    loading.save(decoders.build(family), decoders.TOKENIZER, tmp_path / "model")
+    texts = [decoders.TEXTS[0], "A", decoders.TEXTS[2] * 5]
+    together = encode(texts, f"hidden:{tmp_path / 'model'}", "cpu")
+    for text, row in zip(texts, together, strict=True):
+        assert encode([text], f"hidden:{tmp_path / 'model'}", "cpu")[0] == pytest.approx(row, abs=1e-5)

@@ -1,6 +1,7 @@
 """Vectors of texts: hashed words, a sentence encoder, or the hidden states of any language model."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,7 @@ def _sentence_vectors(texts: list[str], model: str, device: str) -> np.ndarray:
             'A sentence-transformers model needs the extra: pip install "small-model-workbench[embeddings]"'
         ) from None
     from workbench.engine.loading import is_offline, pick_device, without_bars
+    from workbench.engine.models import context_length
 
     device = pick_device(device)
     try:
@@ -117,7 +119,30 @@ def _sentence_vectors(texts: list[str], model: str, device: str) -> np.ndarray:
             f"The embedding model {model} could not be loaded ({type(error).__name__}): "
             "give a sentence-transformers folder, or a hub id while the network is up."
         ) from error
+    network = encoder[0].auto_model if hasattr(encoder[0], "auto_model") else None
+    if network is not None:
+        _check_encoder(network, model)
+        limit = context_length(network)
+        encoder.max_seq_length = min(encoder.max_seq_length or limit, limit)
     return np.asarray(encoder.encode(texts, show_progress_bar=False), dtype=float)
+
+
+def _check_encoder(network: Any, model: str) -> None:
+    """Whether an encoder has its folder's weights: the library takes random ones for those that are lost."""
+    from transformers import AutoModel
+
+    from workbench.engine.checks import check_weights
+    from workbench.engine.loading import without_bars
+    from workbench.engine.model_files import check_names
+
+    check_weights(network)
+    folder = network.config.name_or_path
+    if not any(Path(folder).glob("*.safetensors")):
+        return
+    with without_bars():
+        _, report = AutoModel.from_pretrained(folder, local_files_only=True, output_loading_info=True)
+    missing = [name for name in report["missing_keys"] if "pooler" not in name]  # which means do not read
+    check_names(model, {"missing_keys": missing, "unexpected_keys": [], "error_msgs": report["error_msgs"]})
 
 
 def _hidden_means(texts: list[str], model: str, device: str) -> np.ndarray:
@@ -127,14 +152,17 @@ def _hidden_means(texts: list[str], model: str, device: str) -> np.ndarray:
     from workbench.engine import loading
     from workbench.engine.batches import batches, padded
     from workbench.engine.models import context_length
+    from workbench.engine.traits import traits
 
     network, tokenizer = loading.load(model, device)
     limit = context_length(network, _TOKENS)
-    read = tokenizer(texts, truncation=True, max_length=limit, return_special_tokens_mask=True)
+    options = {"split_special_tokens": True, "verbose": False}  # a text that spells one out is still a text
+    read = tokenizer(texts, truncation=True, max_length=limit, return_special_tokens_mask=True, **options)
     tokens, special = read["input_ids"], read["special_tokens_mask"]
     rows = np.zeros((len(texts), network.config.get_text_config().hidden_size))
     kept = [number for number, marks in enumerate(special) if not all(marks)]
-    for part in batches([len(tokens[number]) for number in kept], _TOKENS):
+    rows_at_once = 1 << 30 if traits(network).ignores_batch_mates else 1
+    for part in batches([len(tokens[number]) for number in kept], _TOKENS, rows_at_once):
         batch = [kept[index] for index in part]
         ids = padded([tokens[i] for i in batch]).to(network.device)
         mask = padded([[1] * len(tokens[i]) for i in batch]).to(network.device)

@@ -54,8 +54,15 @@ def text_config(model: PreTrainedModel) -> PretrainedConfig:
 def context_length(model: PreTrainedModel, default: int = 1 << 30) -> int:
     """The tokens that a model can read at once; `default` where its configuration sets no limit."""
     names = ("max_position_embeddings", "max_seq_len", "n_positions", "n_ctx")
-    limits = [getattr(text_config(model), name, None) for name in names]
-    return next((limit for limit in limits if isinstance(limit, int) and limit > 0), default)
+    settings = text_config(model)
+    limits = [getattr(settings, name, None) for name in names]
+    limit = next((limit for limit in limits if isinstance(limit, int) and limit > 0), default)
+    if not getattr(settings, "is_encoder_decoder", False) and hasattr(model, "named_modules"):
+        for name, part in model.named_modules():
+            padding = getattr(part, "padding_idx", None)  # RoBERTa numbers its positions from behind it
+            if padding is not None and name.endswith("position_embeddings"):
+                limit = min(limit, part.num_embeddings - padding - 1)
+    return limit
 
 
 def n_rows(model: PreTrainedModel) -> int:
