@@ -9,7 +9,6 @@ from decoders import TOKENIZER, build
 from families import with_chat
 
 from workbench.engine import models
-from workbench.engine.sampling.equal_lengths import EqualLengths
 from workbench.engine.sampling.paths import COLUMNS, EQUAL_LENGTHS, decoding_path, rope_switch
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
@@ -18,8 +17,9 @@ from workbench.errors import UserError
 
 PROMPTS = ["A", "The red fox", "A small boat went down the", "The red fag"]
 # Families whose caches hold more than keys and values, of all layers, of equal sizes.
-OTHER_CACHES = ["lfm2", "qwen3_5_text", "falcon_h1", "bamba", "granitemoehybrid", "jamba", "zamba2"]
-OTHER_CACHES += ["qwen3_next", "mamba", "mamba2", "rwkv", "recurrent_gemma", "deepseek_v3", "gemma4_text"]
+OTHER_CACHES = ["lfm2", "bamba", "mamba", "gemma4_text"]
+RARER = ["qwen3_5_text", "falcon_h1", "granitemoehybrid", "jamba", "zamba2", "qwen3_next", "mamba2", "rwkv"]
+RARER += ["recurrent_gemma", "deepseek_v3"]
 ROPE = {
     "rope_type": "longrope",
     "rope_theta": 10000.0,
@@ -47,7 +47,9 @@ def check(model, replies, tokenizer=TOKENIZER, prompts=PROMPTS, likeliest=False)
                 ids.append(token)
 
 
-@pytest.fixture(scope="module", params=OTHER_CACHES)
+@pytest.fixture(
+    scope="module", params=[*OTHER_CACHES, *(pytest.param(name, marks=pytest.mark.long) for name in RARER)]
+)
 def other(request):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -95,22 +97,16 @@ def test_rows_of_equal_lengths_are_those_of_the_continuous_batch(monkeypatch):
         )
         rows = TransformersSampler(model, TOKENIZER, batch_size=4).sample(PROMPTS, params)
         assert [[row.text for row in part] for part in rows] == [[row.text for row in part] for part in usual]
-    assert EqualLengths.run is not None
 
 
 def longrope():
     from transformers import Phi3Config
 
-    shape = {
-        "vocab_size": len(TOKENIZER),
-        "hidden_size": 32,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-    }
-    config = Phi3Config(
-        **shape, intermediate_size=48, num_key_value_heads=2, max_position_embeddings=64, initializer_range=0.2,
-        original_max_position_embeddings=16, rope_parameters=dict(ROPE), pad_token_id=1, eos_token_id=None,
-    )  # fmt: skip
+    size = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    context = {"max_position_embeddings": 64, "original_max_position_embeddings": 16}
+    special = {"pad_token_id": 1, "eos_token_id": None, "vocab_size": len(TOKENIZER)}
+    rope = {"rope_parameters": dict(ROPE), "initializer_range": 0.2, "intermediate_size": 48}
+    config = Phi3Config(**size, **context, **special, **rope)
     return models.build(config, 0)
 
 
@@ -160,57 +156,41 @@ def test_what_overflows_on_the_way_is_one_sentence():
         TransformersSampler(model, TOKENIZER).sample(["The"], SamplingParams(max_tokens=3))
 
 
-def favours(token):
-    """A model that writes one token, whatever it reads."""
-    model = build("llama").eval()
-    model.lm_head.register_forward_hook(
-        lambda module, args, logits: logits.index_fill(-1, torch.tensor([token]), 99)
-    )
-    return model
+def write(model, tokens):
+    """Have a model write these tokens again and again, whatever it reads."""
+    rest = iter(tokens * 100)
+
+    def written(module, args, logits):
+        return torch.zeros_like(logits).index_fill(-1, torch.tensor([next(rest)]), 99)
+
+    model.lm_head._forward_hooks.clear()
+    model.lm_head.register_forward_hook(written)
 
 
 def test_a_text_ends_at_the_tokenizers_end_though_no_setting_names_it():
-    tokenizer = with_chat(TOKENIZER)
-    model = build("llama").eval()
+    tokenizer, model = with_chat(TOKENIZER), build("llama").eval()
     model.resize_token_embeddings(len(tokenizer))
-    end = tokenizer.eos_token_id
-    model.lm_head.register_forward_hook(
-        lambda module, args, logits: logits.index_fill(-1, torch.tensor([end]), 99)
-    )
+    end, start = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|im_start|>"])
     assert end not in (model.config.eos_token_id, model.generation_config.eos_token_id)
-    (reply,) = TransformersSampler(model, tokenizer).sample(["The"], SamplingParams(max_tokens=5))[0]
+    sampler = TransformersSampler(model, tokenizer)
+    write(model, [end])
+    (reply,) = sampler.sample(["The"], SamplingParams(max_tokens=5))[0]
     assert (reply.text, reply.tokens, reply.finish_reason) == ("", [end], "stop")
-    # another special token, named as a stop string, never shows in a text
-    start = tokenizer.convert_tokens_to_ids("<|im_start|>")
-    model.lm_head.register_forward_hook(
-        lambda module, args, logits: logits.index_fill(-1, torch.tensor([start]), 999)
-    )
-    params = SamplingParams(max_tokens=5, stop=["<|im_start|>"])
-    (reply,) = TransformersSampler(model, tokenizer).sample(["The"], params)[0]
+    write(model, [start])  # never shows in a text, and yet ends it where it is named as a stop string
+    (reply,) = sampler.sample(["The"], SamplingParams(max_tokens=5, stop=["<|im_start|>"]))[0]
     assert (reply.text, reply.tokens, reply.finish_reason) == ("", [start], "stop")
 
 
 def test_a_stop_of_many_tokens_ends_a_text_and_the_last_token_may_be_its_end():
-    written = TOKENIZER("re a: b", add_special_tokens=False).input_ids
-    model, position = build("llama").eval(), len(TOKENIZER("The").input_ids)
-
-    def write(module, args, logits):
-        logits = torch.zeros_like(logits)
-        logits[..., written[len(drawn) % len(written)]] = 99
-        drawn.append(0)
-        return logits
-
-    model.lm_head.register_forward_hook(write)
-    assert position
-    for stop, text, reason, limit in (
-        ("a: b", "re ", "stop", 40),
-        ("a: b", "re ", "stop", len(written)),  # the limit is reached at the same time
-        ("a: bc", "re a: b", "length", len(written)),
-        ("T", "re a: b", "length", len(written)),  # it stands in the prompt alone
+    tokens = TOKENIZER("re a: b", add_special_tokens=False).input_ids
+    model = build("llama").eval()
+    for stop, limit, text, reason in (
+        ("a: b", 40, "re ", "stop"),
+        ("a: b", len(tokens), "re ", "stop"),  # the limit is reached at the same time
+        ("a: bc", len(tokens), "re a: b", "length"),
+        ("T", len(tokens), "re a: b", "length"),  # it stands in the prompt alone
     ):
-        drawn = []
-        decoding_path(model, 64)
-        drawn.clear()
+        write(model, tokens)
         params = SamplingParams(max_tokens=limit, temperature=0, stop=[stop])
         (reply,) = TransformersSampler(model, TOKENIZER).sample(["The"], params)[0]
         assert (reply.text, reply.finish_reason) == (text, reason)
