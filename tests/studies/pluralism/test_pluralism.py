@@ -1,5 +1,6 @@
 """Whose values: read-outs, distances, steering, what is tuned on, the arms, and Overton coverage."""
 
+import copy
 from collections import Counter
 from dataclasses import replace
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from workbench.engine import loading, models
 from workbench.engine.entailment import Entailment
 from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.engine.training import memory
 from workbench.engine.training.common import TrainConfig
 from workbench.errors import UserError
 from workbench.studies.common.arms import arm_folder
@@ -266,6 +268,46 @@ def test_preferences_raise_the_chosen_answer_above_the_rejected_one(sampler, tmp
         elicitation.from_logprobs(writer, [LUNCH], letters=False)["shares"][0] for writer in (sampler, tuned)
     )
     assert after[0] > before[0] + 0.1
+
+
+@pytest.mark.parametrize("budget", [1, 1 << 32])  # a pair at a time with checkpointing; all at once
+def test_small_steps_of_preferences_move_every_weight_of_a_half_precision_model(
+    sampler, tmp_path, monkeypatch, budget
+):
+    load, rows = loading.load, tuning.preferences([LUNCH], 12, 0)
+    loading.save(sampler.model, sampler.tokenizer, tmp_path / "base")
+    config = TrainConfig(epochs=1, batch_size=4, learning_rate=1e-6, schedule="constant", warmup=0)
+    monkeypatch.setattr(memory, "CPU_BUDGET", budget)
+    monkeypatch.setattr(loading, "load", lambda *given: (load(*given)[0].bfloat16(), load(*given)[1]))
+    tuning.prefer(tmp_path / "dpo", str(tmp_path / "base"), rows, config, "cpu", beta=0.1)
+    before, after = (load(tmp_path / name, "cpu")[0].state_dict() for name in ("base", "dpo"))
+    pairs = [(before[name].bfloat16().float(), value) for name, value in after.items()]
+    moved = torch.cat([(one != other).flatten() for one, other in pairs]).float().mean()
+    assert moved > 0.99
+    assert {value.dtype for value in after.values()} == {torch.float32}
+
+
+def test_preferences_learnt_in_parts_are_those_of_a_whole_batch(sampler, tmp_path, monkeypatch):
+    loading.save(sampler.model, sampler.tokenizer, tmp_path / "base")
+    rows = tuning.preferences([LUNCH], 12, 0)
+    config = TrainConfig(epochs=1, batch_size=4, learning_rate=1e-4, schedule="constant", warmup=0)
+    for name, budget in (("whole", 1 << 32), ("parts", 1)):
+        monkeypatch.setattr(memory, "CPU_BUDGET", budget)
+        tuning.prefer(tmp_path / name, str(tmp_path / "base"), rows, config, "cpu", beta=0.1)
+    whole, parts = (loading.load(tmp_path / name, "cpu")[0].state_dict() for name in ("whole", "parts"))
+    for name, value in whole.items():
+        torch.testing.assert_close(parts[name], value, atol=2e-5, rtol=1e-3)
+
+
+def test_models_that_preferences_cannot_be_learnt_with_are_refused(sampler, monkeypatch):
+    endless = copy.deepcopy(sampler.tokenizer)
+    endless.eos_token = None
+    with pytest.raises(UserError, match="no end-of-text token"):
+        tuning.check_tunable(sampler.model, endless)
+    monkeypatch.setattr(tuning, "unchanged_length", lambda _: 40)
+    tuning.check_tunable(sampler.model, sampler.tokenizer, 40)
+    with pytest.raises(UserError, match=r"beside a longer one.*set tune to False"):
+        tuning.check_tunable(sampler.model, sampler.tokenizer, 41)
 
 
 # ------------------------------------------------------------------------------- the arms

@@ -18,7 +18,7 @@ from workbench.engine.rl.objective import Loss, Objective, Reward, RLConfig, Row
 from workbench.engine.sampling.sampler import Sampler
 from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.training.checkpoints import describe, load_if_finished
-from workbench.engine.training.common import History, Precision, uses_bf16, world_size
+from workbench.engine.training.common import History, Precision, unchanged_length, uses_bf16, world_size
 from workbench.engine.training.lora import Lora, fingerprint
 from workbench.engine.training.memory import master_weights, micro_batch
 from workbench.errors import UserError
@@ -81,7 +81,7 @@ def reinforce(
     recover_folder(folder)
     objective = reward if isinstance(reward, Objective) else Objective(reward)
     _check(rows, config, lora, steps, batch_size)
-    longest = _longest_prompt(model, tokenizer, rows)
+    longest = _longest_prompt(model, tokenizer, rows, config.max_new_tokens)
     master_weights(model, adapter=lora is not None)
     if batch_size is None:
         n, new = config.group_size * config.prompts_per_step // world_size(), config.max_new_tokens
@@ -140,8 +140,10 @@ def _check(
         raise UserError(f"batch_size={batch_size} must divide the {size} completions of a process.")
 
 
-def _longest_prompt(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Sequence[Row]) -> int:
-    """Tokens of the longest prompt, if it leaves room for a completion."""
+def _longest_prompt(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Sequence[Row], new: int
+) -> int:
+    """Tokens of the longest prompt, if the model can learn from completions of up to `new` tokens behind it."""
     context = context_length(model)
     lengths = [len(ids) for ids in prompt_tokens(tokenizer, [row["prompt"] for row in rows])]
     longest = max(range(len(rows)), key=lengths.__getitem__)
@@ -149,5 +151,11 @@ def _longest_prompt(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, 
         raise UserError(
             f"The prompt {rows[longest]['prompt'][:40]!r}... of {lengths[longest]} tokens leaves no room in "
             f"the model's context of {context}."
+        )
+    if 0 < (most := unchanged_length(model)) < lengths[longest] + new:
+        raise UserError(
+            f"{type(model).__name__} reads a text in another way once it has more than {most} tokens, so that "
+            f"what it wrote before cannot be learnt from: prompts of up to {lengths[longest]} tokens and "
+            f"completions of {new} are too long."
         )
     return lengths[longest]

@@ -23,7 +23,7 @@ from workbench.engine.rl.objective import Objective, RLConfig, Row
 from workbench.engine.sampling.sampler import Sampler
 from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
-from workbench.engine.training.common import History, world_size
+from workbench.engine.training.common import History, unchanged_length, world_size
 from workbench.engine.training.loop import Log, Stop, Watch, arguments_of, fit
 from workbench.engine.training.lora import Lora
 from workbench.engine.training.packing import Order
@@ -97,7 +97,7 @@ def run(
         n_prompts = -(-settings["steps"] // config.num_iterations) * config.prompts_per_step
         trainer.train_dataset = Order(len(examples), n_prompts, settings["seed"])
         trainer.takes_positions = traits(model).takes_positions
-        trainer.ignores_batch_mates = traits(model).ignores_batch_mates
+        trainer.ignores_batch_mates = unchanged_length(model) > 0
         trainer.spares_logits = "logits_to_keep" in inspect.signature(model.forward).parameters
         trainer.beta, trainer.ref_model = config.kl, reference
         return trainer

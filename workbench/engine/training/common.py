@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from workbench.engine.models import context_length, text_config
+from workbench.engine.traits import changes_with_length, traits
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -111,6 +113,20 @@ def uses_bf16(model: PreTrainedModel, precision: Precision) -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def unchanged_length(model: PreTrainedModel) -> int:
+    """The most tokens of the rows of a batch up to which none changes how another one is read."""
+    if traits(model).ignores_batch_mates:
+        return 1 << 30
+    if not changes_with_length(model):
+        return 0
+    config = text_config(model)
+    rope = config.rope_parameters or {}
+    limit = rope.get("original_max_position_embeddings") or getattr(
+        config, "original_max_position_embeddings", None
+    )
+    return limit or (context_length(model) if rope.get("rope_type") == "dynamic" else 0)
 
 
 @contextmanager

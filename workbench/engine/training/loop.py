@@ -35,6 +35,7 @@ from workbench.engine.training.common import (
     History,
     TrainConfig,
     quick_attention,
+    unchanged_length,
     world_size,
 )
 from workbench.engine.training.lora import Lora, adapted
@@ -146,7 +147,8 @@ def run(
         return LanguageTrainer(
             settings["precision"] == "bf16",
             blocks,
-            traits(model),
+            traits(model).parts_documents and traits(model).ignores_batch_mates,
+            unchanged_length(model) < config.context,
             train_dataset=Order(len(blocks.ids), config.steps * config.rows_per_step, config.seed, in_order),
             **options,
         )

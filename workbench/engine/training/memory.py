@@ -67,8 +67,9 @@ def master_weights(model: PreTrainedModel, adapter: bool = False) -> None:
     type, so that such weights stay where they are (Micikevicius et al. 2018, arXiv 1710.03740, section 3.1).
 
     Args:
-        adapter: it learns through an adapter, whose weights are fp32 by themselves: the others keep their
-            type, and with it half their memory, until the adapter is merged into them.
+        adapter: it learns through an adapter, whose weights are fp32 by themselves: the others stay bf16,
+            which is half their memory, until the adapter is merged into them. The range of fp16 is too narrow
+            for gradients.
     """
-    if not adapter:
+    if not adapter or model.dtype == torch.float16:
         model.float()

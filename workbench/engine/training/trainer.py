@@ -14,7 +14,6 @@ from transformers import Trainer
 
 from workbench.engine.training.checkpoints import WholeCheckpoints
 from workbench.engine.training.packing import IGNORED, Blocks, separated
-from workbench.engine.traits import Traits
 
 
 class LanguageTrainer(WholeCheckpoints, Trainer):
@@ -22,11 +21,17 @@ class LanguageTrainer(WholeCheckpoints, Trainer):
 
     loss_is_scaled_for_ga = True
 
-    def __init__(self, bf16: bool, blocks: Blocks, traits: Traits, **options: Any) -> None:
-        self.packed = traits.parts_documents and traits.ignores_batch_mates
-        super().__init__(data_collator=partial(_batch, blocks, self.packed), **options)
+    def __init__(self, bf16: bool, blocks: Blocks, packed: bool, alone: bool, **options: Any) -> None:
+        """The trainer of rows laid out in `blocks`.
+
+        Args:
+            bf16: autocasts.
+            packed: the model keeps the documents of a row apart.
+            alone: it reads a row in another way beside a longer one.
+        """
+        super().__init__(data_collator=partial(_batch, blocks, packed), **options)
         self.model_accepts_loss_kwargs = True  # so that the learnt tokens of a whole step are counted
-        self.bf16, self.traits = bf16, traits
+        self.bf16, self.packed, self.alone = bf16, packed, alone
         self.sums = torch.zeros(2, dtype=torch.float64, device=self.args.device)  # nats, learnt tokens
         self.rate = 0.0
 
@@ -38,10 +43,8 @@ class LanguageTrainer(WholeCheckpoints, Trainer):
         num_items_in_batch: Tensor | None = None,
     ) -> Tensor:
         targets = inputs["shift_labels"]
-        if self.traits.ignores_batch_mates:
-            nats = self._nats(model, inputs)
-        else:
-            nats = sum(self._nats(model, row) for row in _single_rows(inputs))
+        passes = _single_rows(inputs) if self.alone else [inputs]
+        nats = sum(self._nats(model, part) for part in passes)
         self.sums += torch.stack((nats.detach(), (targets != IGNORED).sum()))
         self.rate = self.optimizer.param_groups[0]["lr"]
         # Times the processes, because their gradients will be averaged.

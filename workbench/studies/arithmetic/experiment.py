@@ -24,6 +24,7 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import encode, encode_pairs, framed
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.lora import Lora
+from workbench.engine.training.memory import master_weights
 from workbench.engine.training.train import train
 from workbench.errors import UserError
 from workbench.files import cached_table
@@ -163,6 +164,7 @@ def train_arm(
     lora = Lora() if plan.tuning == "lora" else None
     model, tokenizer = loading.load(begin, plan.device)
     model = models.build(model.config, seed).to(plan.device) if new else model
+    master_weights(model, adapter=lora is not None)
     words = task.asked[task.asked["test"] == "words"].groupby("kind").head(_HELD_OUT)
     held_out = _framed(tokenizer, list(zip(words["question"], " " + words["solution"], strict=True)))
     sums = pairs_of(exercises(plan.seed, sizes, seed))

@@ -27,11 +27,10 @@ from workbench.engine import loading, models
 from workbench.engine.models import context_length
 from workbench.engine.tokens import converses, encode, framed
 from workbench.engine.training.checkpoints import check_finite
-from workbench.engine.training.common import TrainConfig
+from workbench.engine.training.common import TrainConfig, unchanged_length
 from workbench.engine.training.memory import master_weights, micro_batch
 from workbench.engine.training.packing import end_token
 from workbench.engine.training.train import train
-from workbench.engine.traits import traits
 from workbench.errors import UserError
 from workbench.studies.pluralism.method import NOBODY, Task
 
@@ -159,8 +158,8 @@ def prefer(
 
     model, tokenizer = loading.load(source, device)
     master_weights(model)
-    check_tunable(model, tokenizer)
     longest, context = _longest(tokenizer, rows), context_length(model)
+    check_tunable(model, tokenizer, longest)
     if longest > context:
         raise UserError(f"A question and its answer take {longest} tokens, the model reads {context}.")
     # Both answers to a question go through the model at once.
@@ -195,14 +194,14 @@ def prefer(
     loading.save(model, tokenizer, folder)
 
 
-def check_tunable(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Whether `prefer` can learn with a model, whose batches hold answers of several lengths.
+def check_tunable(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, longest: int = 1) -> None:
+    """Whether `prefer` can learn with a model, from rows of several lengths up to the `longest`.
 
     Raises:
         UserError: the tokenizer has no end token, or the model reads a row otherwise beside a longer one.
     """
     end_token(tokenizer)
-    if not traits(model).ignores_batch_mates:
+    if unchanged_length(model) < longest:
         raise UserError(
             f"{type(model).__name__} reads an answer in another way beside a longer one, so preferences "
             "cannot be learnt: set tune to False, or take another model."

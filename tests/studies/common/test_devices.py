@@ -1,0 +1,226 @@
+"""Every training of every study happens on the device that is asked for.
+
+The device is torch's `meta`, which computes nothing: a training that would begin elsewhere is caught, and
+so is one that is sent to processes of its own, as those of the CPU are.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+
+from workbench.corpora.open_ended import library
+from workbench.corpora.problems import draw
+from workbench.corpora.stories import write_stories
+from workbench.engine import loading, models
+from workbench.studies.arithmetic import data as arithmetic_data
+from workbench.studies.arithmetic import experiment as arithmetic
+from workbench.studies.attention_heads import induction
+from workbench.studies.common import word_problems
+from workbench.studies.curriculum import data as curriculum_data
+from workbench.studies.curriculum import experiment as curriculum
+from workbench.studies.hivemind import collapse
+from workbench.studies.hivemind import models as hivemind
+from workbench.studies.lego import method as lego
+from workbench.studies.pluralism import experiment as pluralism
+from workbench.studies.pluralism import tuning
+from workbench.studies.prismatic import students
+from workbench.studies.rlp import experiment as rlp
+from workbench.studies.rlp import language
+from workbench.studies.rlp.plan import make_plan
+from workbench.studies.siked import data as siked_data
+from workbench.studies.siked import experiment as siked
+from workbench.studies.siked import method as siked_method
+from workbench.studies.tiny_models import ladder
+
+DEVICE = "meta"
+
+
+class Begun(Exception):
+    """A training has begun."""
+
+
+@pytest.fixture
+def devices(monkeypatch):
+    """Where trainings begin; each ends at once."""
+    seen, load = [], loading.load
+
+    def begin(model, *_, **__):
+        seen.append(model.device.type)
+        raise Begun
+
+    places = [
+        induction,
+        word_problems,
+        students,
+        hivemind,
+        collapse,
+        language,
+        tuning,
+        curriculum,
+        arithmetic,
+    ]
+    for module in [*places, siked_method, ladder, rlp]:
+        monkeypatch.setattr(module, "train", begin)
+    for module, name in ((lego, "learn_chains"), (lego, "mimic"), (rlp, "reinforce"), (rlp, "rlp")):
+        monkeypatch.setattr(module, name, begin)
+    monkeypatch.setattr(tuning, "master_weights", begin)  # of DPO
+    monkeypatch.setattr(loading, "pick_device", lambda device: device)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)  # as many processes, on the CPU
+
+    def loaded(source, device="auto"):
+        model, tokenizer = load(source, "cpu")
+        return model.to(device), tokenizer
+
+    monkeypatch.setattr(loading, "load", loaded)
+    return seen
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A model that all studies can go on from."""
+    texts = [problem.question for problem in draw(40, 0)] + [
+        "".join(pair) for pair in library("south", 40, 0)
+    ]
+    texts += [story.text for story in write_stories(400, seed=0)]  # whose names LEGO needs
+    tokenizer = models.train_tokenizer(texts, 1200)
+    folder = tmp_path_factory.mktemp("source") / "model"
+    loading.save(models.build(models.config("tiny:0.1M", len(tokenizer), context=160), 0), tokenizer, folder)
+    return folder
+
+
+def quiet(**_):
+    """Logs nothing."""
+
+
+def params(**given):
+    """A notebook's parameters."""
+    common = {"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", "device": DEVICE}
+    return SimpleNamespace(**common | given)
+
+
+def head_control(folder, source):
+    induction.fit(folder, 1_000, 0, quiet, DEVICE)
+
+
+def rungs(folder, source):
+    sizes = SimpleNamespace(rungs=[ladder.Rung("a", "tiny:0.1M")], context=64, tokens=100, batch_size=2)
+    settings = {"architecture": "llama", "device": DEVICE, "seed": 0, "log": quiet}
+    ladder.fit_ladder(loading.load(source, "cpu")[1], ["a"], ["b"], sizes, folder, **settings)
+
+
+def lego_arms(arms):
+    def train(folder, source):
+        lego.ARMS = arms
+        lego.train_all(folder, source, replace(lego.SIZES["tiny"], depths=()), 0, quiet, DEVICE)
+
+    return train
+
+
+def siked_base(folder, source):
+    given = {"mixture": "adaptive", "alpha": None, "iterations": None, "samples": None, "bias": "none"}
+    given |= {"teacher": "embedded", "tuning": "full", "restart": "merged"}
+    siked.base(folder, siked_data.plan(params(**given)), quiet)
+
+
+def siked_student(folder, source):
+    rows = pd.DataFrame([("A?", "cot", "B.")], columns=["question", "strategy", "text"])
+    config = siked_data.SIZES["tiny"].lesson
+    siked_method._train(folder, str(source), rows, config, 0, 0, DEVICE)
+
+
+def prismatic_student(folder, source):
+    student = word_problems.StudentConfig("tiny:0.1M", 2, 2, 2, 2)
+    students.train_students(folder, str(source), {"a": [("A?", " B.")]}, student, 0, device=DEVICE)
+
+
+def prismatic_base(folder, source):
+    student = word_problems.StudentConfig("tiny:0.1M", 2, 2, 2, 2)
+    word_problems.base(folder, student, "embedded", 0, quiet, device=DEVICE)
+
+
+def members(folder, source):
+    hivemind.train_all(folder, hivemind.SIZES["tiny"], 0, DEVICE)
+
+
+def taught_member(folder, source):
+    members = {"south": hivemind.Member("south"), "b": hivemind.Member("b", parent="south", reads="best")}
+    loading.save(*loading.load(source, "cpu"), folder / "south")
+    pd.DataFrame({"prompt": [], "answer": []}).to_parquet(folder / "taught.parquet")
+    arguments = (members, folder, None, hivemind.SIZES["tiny"], 0, DEVICE)
+    hivemind.train_arm(*arguments, folder / "b", "b", None, log=quiet)
+
+
+def chains(folder, source):
+    collapse.chains(folder, source, hivemind.SIZES["tiny"], 0, DEVICE)
+
+
+def rlp_plan(**given):
+    asked = {
+        "steps": None,
+        "learning_rate": None,
+        "repetitions": 1,
+        "group": 4,
+        "temperature": 1.0,
+        "tag": "t",
+    }
+    asked |= {"loss": "grpo", "tuning": "full", "next_token_weight": 0.0, "baseline": "group"}
+    asked |= {"batch_size": None, "text": "embedded", "thought_tokens": 8, "horizon": 1}
+    return make_plan(params(**asked | given))
+
+
+def imitator(folder, source):
+    rlp.train_all(folder, rlp_plan(), quiet)
+
+
+def population(folder, source):
+    asked = {"tuning_rate": None, "tuning_steps": None, "samples": None, "limit": None, "beta": 0.1}
+    plan = pluralism.plan(params(questions="embedded", persona="", tune=True, **asked))
+    pluralism.train_all(folder, plan)
+
+
+def preferred(imitates):
+    def train(folder, source):
+        rows = [tuning.Preference("A?", " b", " c")]
+        config = tuning.TrainConfig(epochs=1, batch_size=1)
+        if imitates:
+            tuning.imitate(folder / "m", str(source), rows, config, DEVICE)
+        tuning.prefer(folder / "m", str(source), rows, config, DEVICE, 0.1)
+
+    return train
+
+
+def pages(folder, source):
+    asked = {"facts": "embedded", "n_facts": 8, "n_updates": 16}
+    settings = replace(curriculum_data.settings(params(**asked)), seeds=1, n_test=4)
+    tasks = curriculum_data.tasks(curriculum.start(folder / "start", settings), settings)
+    curriculum.evaluate = lambda *_: pd.DataFrame({"value": [0.0]})
+    curriculum.train_all(folder / "models", tasks, quiet)
+
+
+def routes(folder, source):
+    plan = arithmetic_data.plan(params(test=None, tuning="full"))
+    sizes = replace(plan.sizes, problems=20, exercises=4, seeds=1, n_test=2, per_cell=1, task_tokens=200)
+    plan = replace(plan, sizes=replace(sizes, extra_tokens=100))
+    task = arithmetic_data.task(plan)
+    begin = arithmetic.start(folder / "start", plan, task)
+    arithmetic.train_all(folder / "routes", begin, plan, task, quiet)
+
+
+@pytest.mark.parametrize(
+    "train",
+    [
+        rungs, head_control, lego_arms(("scratch",)), lego_arms(("stories",)), lego_arms(("mimicking",)),
+        pages, routes, siked_base, siked_student, prismatic_base, prismatic_student, members, taught_member,
+        chains, imitator, population, preferred(imitates=True), preferred(imitates=False),
+    ],
+)  # fmt: skip
+def test_trainings_happen_on_the_device_asked_for(devices, source, tmp_path, monkeypatch, train):
+    for module, name in ((lego, "ARMS"), (curriculum, "evaluate")):  # what some change is put back
+        monkeypatch.setattr(module, name, getattr(module, name))
+    with pytest.raises(Begun):
+        train(Path(tmp_path), source)
+    assert devices == [DEVICE]
