@@ -21,7 +21,7 @@ _PART_WORDS = (
     rf"\b(?P<top>an?|one|two|three|four|five|six|seven|eight|nine)[ -](?P<bottom>{'|'.join(PARTS)})s?\b"
 )
 _TOKEN = re.compile(
-    rf"""(?<![A-Za-z0-9_])(?<![0-9][.,'])
+    rf"""(?<![A-Za-z0-9_])(?<![0-9][.,'])(?<![A-Za-z]\^)(?<![A-Za-z]\^-)
     (?P<minus>(?:(?<![\w)\]}}°%'])-|\b(?:minus|negative)\s)?[-+]?)
     (?P<body>{_DIGITS}(?:[eE][-+]?[0-9]+\b)?(?:(?:[/:]|\ [/:]\ ){_DIGITS})*)
     (?:(?:\ {{1,2}}|(?P<joined>-\ ?|\ (?:and|&)\ {{1,2}}))(?P<part>[0-9]+/[0-9]+)(?![0-9/])

@@ -10,9 +10,7 @@ _MONTH = (
     r"(?:Jan(?:uary|\.)?|Feb(?:ruary|\.)?|Mar(?:ch|\.)?|Apr(?:il|\.)?|May|June?|July?|Aug(?:ust|\.)?|"
     r"Sept?(?:ember|\.)?|Oct(?:ober|\.)?|Nov(?:ember|\.)?|Dec(?:ember|\.)?)"
 )
-_FUNCTION = (
-    r"(?:log|ln|lg|exp|sin|cos|tan|cot|sec|csc|sqrt|cbrt|gcd|lcm|max|min|mod|abs|floor|ceil|factorial)"
-)
+_FUNCTION = r"(?:log|ln|lg|exp|sin|cos|tan|cot|csc|sqrt|cbrt|gcd|lcm|mod|abs|floor|ceil|factorial)"
 _COMPARED = r"(?:more|less|fewer|greater|larger|smaller|higher|lower|bigger|longer|shorter|older|younger)"
 _OPERATOR = r"(?:[-+/×÷^xX]|(?<!\*)\*(?!\*))"
 
@@ -21,9 +19,10 @@ _PART_OF = re.compile(
     rf"""(?:[\\^_{{√π≤≥≠±<]|(?<![-=])>|\+/|√\s*\[|\\[A-Za-z]+\s*\[|[0-9)\]°%]\s*{_OPERATOR}\s*\(?|[0-9]\s?(?:-|~|\.{{2,3}})|[0-9]—
       |(?<![\w'])[b-hj-z]\s*[-+*/×÷^]|[A-Za-z0-9]\(|[0-9]\ +|(?:^|[\s(:])[-—]\ +|(?:^|\s)—
       |\b{_FUNCTION}[\s(]*|\b(?:root|half|third|quarter|power|logarithm|cube|multiple|percent)\ of\ (?:the\ )?
-      |%\ of|\b{_COMPARED}\ than|\bat\ (?:least|most)|\bup\ to|\b(?:over|under|above|below|exceeds|between)
+      |%\ of|\b{_COMPARED}\ than|\bat\ (?:least|most)
+      |(?<!round)(?<!rounds)(?<!rounded)(?<!rounding)\ up\ to|\b(?:over|under|above|below|exceeds|between)
       |\b(?:twice|double|triple|thrice|not)|n't|\b(?:plus|times|minus|divided\ by|multiplied\ by)
-      |\b{_MONTH})\s*$|(?:^|[\s=(])\|$|%$""",
+      |\b{_MONTH})\s*$|(?:^|[\s=(])\|$""",
     re.VERBOSE,
 )
 # What stands after a number that is not all: an expression, a second number, a date.

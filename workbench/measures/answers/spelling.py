@@ -90,6 +90,8 @@ def plain(text: str) -> str:
         text = _FACTORIAL.sub(r"\\factorial ", text)
     if "\\" in text or "{" in text or "~" in text:
         text = _without_latex(text)
+    if "%" in text:
+        text = re.sub(r"(?<![0-9])%\s?([0-9][0-9.,]*)(?![0-9%])", r"\1%", text)
     if "$" in text or "Rs" in text:
         text = re.sub(r"(?<=\$)\s*-\s+(?=[0-9])", "-", text)
         text = _MONEY.sub(lambda money: money[1] + _LETTERS[money[2]], text)
