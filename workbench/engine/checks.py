@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from threading import Thread
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -16,6 +17,8 @@ from workbench.errors import UserError
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+_SENTENCE = "The red fox sat by the well, and 12 of its 3.5 friends didn't."
+_MOST_TOKENS, _PATIENCE = 1000, 10  # of that sentence; seconds
 _CHECKED: WeakKeyDictionary[PreTrainedModel, int] = WeakKeyDictionary()  # the tokenizer it was checked with
 
 
@@ -28,6 +31,7 @@ def check(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
     """
     if _CHECKED.get(model) == id(tokenizer):
         return
+    check_tokenizer(tokenizer)
     check_vocabulary(tokenizer, n_rows(model))
     check_weights(model)
     _check_direction(model)
@@ -53,6 +57,32 @@ def check_weights(model: PreTrainedModel) -> None:
         f"{_name(model)} is broken: its weights are not finite, they hold {kind} ({broken[0]}). Load or "
         "train it again."
     )
+
+
+def check_tokenizer(tokenizer: PreTrainedTokenizerFast) -> None:
+    """Whether a tokenizer reads a sentence, soon and in about as many tokens as it has characters.
+
+    Raises:
+        UserError: it does not.
+    """
+    result: list[Any] = []
+
+    def read() -> None:
+        try:
+            result.append(len(tokenizer(_SENTENCE, verbose=False)["input_ids"]))
+        except BaseException as error:  # tokenizers raises whatever it likes, and panics
+            result.append(error)
+
+    thread = Thread(target=read, daemon=True)  # an endless regular expression cannot be interrupted
+    thread.start()
+    thread.join(_PATIENCE)
+    length = result[0] if result else f"it takes more than {_PATIENCE} seconds"
+    if isinstance(length, int):
+        length = f"it makes {length:,} tokens of {len(_SENTENCE)} characters" if length > _MOST_TOKENS else ""
+    if length:
+        reason = " ".join(str(length).split())[:200] or type(length).__name__
+        name = getattr(tokenizer, "name_or_path", "")
+        raise UserError(f"The tokenizer of {name or 'the model'} cannot read a sentence: {reason}.")
 
 
 def check_vocabulary(tokenizer: PreTrainedTokenizerFast, rows: int) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.engine.checks import check, check_vocabulary
+from workbench.engine.checks import check, check_tokenizer, check_vocabulary
 from workbench.engine.model_files import check_folder, check_memory, check_names, other_shapes, renaming
 from workbench.engine.models import SHAPES, near, text_config
 from workbench.engine.tokens import with_beginning
@@ -53,6 +53,7 @@ def read_config(source: str | Path) -> tuple[PretrainedConfig, PreTrainedTokeniz
     with _explained(source):
         tokenizer = _tokenizer(source)
         config = AutoConfig.from_pretrained(source, **_options(source))
+    check_tokenizer(tokenizer)
     check_vocabulary(tokenizer, config.get_text_config().vocab_size)
     return config, tokenizer
 

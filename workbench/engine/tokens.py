@@ -98,7 +98,8 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> li
     named = set[int]()
     for settings in (model.config, text_config(model), model.generation_config):
         ends = getattr(settings, "eos_token_id", None)
-        named |= set(ends) if isinstance(ends, list | tuple) else {ends} - {None}
+        ends = ends if isinstance(ends, list | tuple) else [ends]
+        named |= {token for token in ends if isinstance(token, int)}
     ends = {own} - {None} | {token for token in named if own is None or token in special}
     return sorted(token for token in ends if 0 <= token < rows)
 
