@@ -328,7 +328,7 @@ function atlas(place, choose) {
   const status = make("p", { class: "status", role: "status" });
   const card = make("div", { class: "card" });
   // JupyterLab would take arrows and Enter for the notebook.
-  const root = make("div", { class: "wb-atlas", "data-lm-suppress-shortcuts": "true" }, above, status, card);
+  const root = make("div", { class: "wb-atlas mathjax_ignore tex2jax_ignore", "data-lm-suppress-shortcuts": "true" }, above, status, card);
   let map;
   place.replaceChildren(root);
   return function draw(now) {
@@ -345,8 +345,8 @@ function atlas(place, choose) {
 }
 
 function render({ model, el }) {
-  const heading = make("p", { class: "wb-atlas-title" });
-  const sentence = make("p", { class: "wb-atlas-sentence" });
+  const heading = make("p", { class: "wb-atlas-title mathjax_ignore" });
+  const sentence = make("p", { class: "wb-atlas-sentence mathjax_ignore" });
   const place = make("div");
   el.append(heading, sentence, place);
   const draw = atlas(place, (id) => {

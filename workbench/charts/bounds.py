@@ -10,7 +10,10 @@ MAX_ROWS = 5000  # of a data set; more would make pictures slow and reports larg
 LIMITS = {"y": 150, "x": 60, "facet": 24, "row": 24, "column": 24, "detail": 300}  # categories
 GROUPS = 21  # that colours, shapes and dashes tell apart
 WIDEST, HIGHEST = 1500, 3000  # pixels of a chart
+_NUMBERED = 1200  # cells of a heat map whose numbers can be read
 _FEWEST = 8  # categories that are kept however many rows they have
+_CONCATENATED = ("hconcat", "vconcat", "concat")
+_GUIDED = ("color", "fill", "stroke", "shape", "strokeDash", "size", "opacity")
 _LOOKS = {"color", "fill", "stroke", "shape", "strokeDash", "xOffset", "yOffset"}
 
 Rows = list[dict[str, Any]]
@@ -40,7 +43,7 @@ def units(spec: dict[str, Any], data: str | None = None, outer: Iterable[Any] = 
     if "mark" in spec:
         yield Unit(spec, data, encodings)
     inner = [spec["spec"]] if isinstance(spec.get("spec"), dict) else []
-    for name in ("layer", "hconcat", "vconcat", "concat"):
+    for name in ("layer", *_CONCATENATED):
         inner += spec.get(name, [])
     for part in inner:
         yield from units(part, data, encodings)
@@ -59,8 +62,9 @@ def bound(spec: dict[str, Any]) -> list[str]:
         rows, notes_of_categories = _fewer_categories(rows, layers, fields)
         rows, notes_of_rows = _fewer_rows(rows, layers, fields)
         spec["datasets"][name] = rows
-        notes += [*notes_of_categories, *notes_of_rows]
+        notes += [*notes_of_categories, *notes_of_rows, *_without_values(rows, layers)]
         _tell_apart(rows, layers, fields)
+    _without_crowded_numbers(spec, spec.get("datasets", {}))
     _sizes(spec)
     return list(dict.fromkeys(notes))
 
@@ -176,6 +180,18 @@ def _thinned(rows: Rows, line: Unit, fields: set[str]) -> Rows:
     return [rows[index] for index in sorted(kept)]
 
 
+def _without_values(rows: Rows, layers: list[Unit]) -> list[str]:
+    """Where no number is to be drawn, drop the legends: Vega would give the picture no end."""
+    drawn = [one["field"] for layer in layers for name, one in layer.encodings
+             if name in ("x", "y") and one.get("type") == "quantitative"]  # fmt: skip
+    if not drawn or any(row.get(field) is not None for row in rows for field in drawn):
+        return []
+    for channel, one in (pair for layer in layers for pair in layer.encodings):
+        if channel in _GUIDED:
+            one["legend"] = None
+    return ["There are no numbers to draw."]
+
+
 # ------------------------------------------------------------------------------- looks and sizes
 def _tell_apart(rows: Rows, layers: list[Unit], fields: set[str]) -> None:
     """Where there are more groups than shapes and dashes, change these only when the colours begin again."""
@@ -196,6 +212,18 @@ def _tell_apart(rows: Rows, layers: list[Unit], fields: set[str]) -> None:
                 one["scale"]["range"] = [looks[number // len(looks) % len(looks)] for number in numbers]
 
 
+def _without_crowded_numbers(node: dict[str, Any], data: dict[str, Rows], name: str | None = None) -> None:
+    """Leave out what is written into the cells of a heat map too large to read it."""
+    name = (node.get("data") or {}).get("name", name)
+    layers = list(units(node, name))
+    rows = max((len(data.get(layer.data or "", ())) for layer in layers), default=0)
+    if "layer" in node and rows > _NUMBERED and any(_mark(layer) == "rect" for layer in layers):
+        node["layer"] = [part for part in node["layer"] if {_mark(one) for one in units(part)} != {"text"}]
+    for part in (*(part for key in _CONCATENATED for part in node.get(key, [])), node.get("spec")):
+        if isinstance(part, dict):
+            _without_crowded_numbers(part, data, name)
+
+
 def _sizes(spec: dict[str, Any]) -> None:
     """Keep charts within a page, and many panels in rows of four."""
     facet = spec.get("facet") if "spec" in spec else None
@@ -213,7 +241,7 @@ def _cap(node: dict[str, Any], data: dict[str, Rows]) -> None:
             node[name] = min(size, most)
         elif isinstance(size, dict) and "step" in size:
             size["step"] = min(size["step"], most / max(1, _count(node, channel, data)))
-    for name in ("layer", "hconcat", "vconcat", "concat"):
+    for name in ("layer", *_CONCATENATED):
         for part in node.get(name, []):
             _cap(part, data)
     if isinstance(node.get("spec"), dict):

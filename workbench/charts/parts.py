@@ -85,9 +85,9 @@ def numbered_cells(
     tooltip: Sequence[Any],
     *,
     bright: Any,
-    text: alt.Text,
+    text: alt.Text | None,
     size: float = 12,
-) -> alt.LayerChart:
+) -> alt.Chart | alt.LayerChart:
     """A heat map with numbers or words written into its cells.
 
     Args:
@@ -95,10 +95,13 @@ def numbered_cells(
         color: of the cells.
         tooltip: of the cells.
         bright: condition under which a cell is so bright that its text has to be dark.
-        text: what is written.
+        text: what is written; None where it would not fit.
         size: of the text in pixels.
     """
+    cells = base.mark_rect().encode(color=color, tooltip=list(tooltip))
+    if text is None:
+        return cells
     written = base.mark_text(fontSize=size).encode(
         text=text, color=alt.when(bright).then(alt.value(ON_BRIGHT)).otherwise(alt.value(ON_DIM))
     )
-    return base.mark_rect().encode(color=color, tooltip=list(tooltip)) + written
+    return cells + written

@@ -8,23 +8,27 @@ visible and escaped: they are written by models and strangers.
 import base64
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
+from functools import wraps
 from typing import Any
 
 import ipywidgets
 import pandas as pd
 
-from workbench.charts import theme
+from workbench.charts import html
+from workbench.charts.labels import shorten
 from workbench.charts.still import NoPicture, draw_png
-from workbench.charts.values import plain
+from workbench.charts.values import MAX_TEXT, plain
 from workbench.charts.vegalite import specification
 from workbench.sanitize import sanitize
 
-__all__ = ["Chart", "Explorer", "MarkedText", "Table", "Texts", "View", "menu"]
+__all__ = ["Chart", "Explorer", "MarkedText", "Table", "Texts", "View", "menu", "with_rows"]
 
 MIME = "application/vnd.workbench.view+json"
 VEGALITE = "application/vnd.vegalite.v5+json"  # the newest that JupyterLab 4.6 draws by itself
 WIDGET = "application/vnd.jupyter.widget-view+json"
+
+MAX_COLUMNS, MAX_CARDS = 40, 60  # of a table, of texts side by side
+MAX_OPTION = 100  # columns of a menu's line
 
 Bundle = tuple[dict[str, Any], dict[str, Any]]
 
@@ -97,20 +101,23 @@ class Table(View):
     """
 
     def __init__(self, frame: pd.DataFrame, title: str, sentence: str, limit: int = 50) -> None:
-        rows = [[plain(value) for value in row] for row in frame.head(limit).itertuples(index=False)]
-        columns = [sanitize(name) for name in frame.columns]
+        shown = frame.iloc[:limit, :MAX_COLUMNS]
+        rows = [[plain(value) for value in row] for row in shown.itertuples(index=False, name=None)]
+        columns = [sanitize(name, MAX_TEXT) for name in shown.columns]
+        if frame.shape[1] > MAX_COLUMNS:
+            sentence += f" … and {frame.shape[1] - MAX_COLUMNS:,} other columns are in the run's tables."
         super().__init__("table", title, sentence, columns=columns, rows=rows, count=len(frame))
 
     def bundle(self, *, png: bool = True) -> Bundle:
         """Return the record and an escaped HTML table for JupyterLab."""
         data, metadata = super().bundle(png=png)
         first = self.record["rows"][0] if self.record["rows"] else [None] * len(self.record["columns"])
-        head = "".join(map(_header, self.record["columns"], first))
-        body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in self.record["rows"])
+        head = "".join(map(html.header, self.record["columns"], first))
+        body = "".join(f"<tr>{''.join(map(html.cell, row))}</tr>" for row in self.record["rows"])
         hidden = self.record["count"] - len(self.record["rows"])
         note = f"<p style='color:#777'>{hidden:,} more rows</p>" if hidden else ""
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        data["text/html"] = _html_heading(self.record) + table + note
+        data["text/html"] = f"<div class='{html.DATA}'>{html.heading(self.record)}{table}{note}</div>"
         return data, metadata
 
 
@@ -128,7 +135,10 @@ class Texts(View):
     def __init__(
         self, items: Sequence[Mapping[str, Any]], title: str, sentence: str, limit: int = 4000
     ) -> None:
-        cards = [{"label": sanitize(item["label"], 200), "pieces": _pieces(item, limit)} for item in items]
+        shown = items[:MAX_CARDS]
+        if len(items) > MAX_CARDS:
+            sentence += f" … and {len(items) - MAX_CARDS:,} others are in the run's tables."
+        cards = [{"label": sanitize(item["label"], 200), "pieces": _pieces(item, limit)} for item in shown]
         kinds = sorted({kind for card in cards for _, kind in card["pieces"] if kind})
         super().__init__("texts", title, sentence, items=cards, kinds=kinds)
 
@@ -136,14 +146,29 @@ class Texts(View):
         """Return the record and escaped HTML cards for JupyterLab."""
         data, metadata = super().bundle(png=png)
         kinds = self.record["kinds"]
-        cards = "".join(_card(item, kinds) for item in self.record["items"])
-        legend = "".join(_marked(kind, kind, kinds) + " &nbsp; " for kind in kinds)
+        cards = "".join(html.card(item, kinds) for item in self.record["items"])
+        legend = "".join(html.marked(kind, kind, kinds) + " &nbsp; " for kind in kinds)
         columns = "display:grid;grid-template-columns:repeat(auto-fit,minmax(240px,1fr));gap:14px"
         data["text/html"] = (
-            f"{_html_heading(self.record)}<div style='margin-bottom:8px'>{legend}</div>"
-            f"<div style='{columns};max-width:1000px'>{cards}</div>"
+            f"<div class='{html.DATA}'>{html.heading(self.record)}"
+            f"<div style='margin-bottom:8px'>{legend}</div>"
+            f"<div style='{columns};max-width:1000px'>{cards}</div></div>"
         )
         return data, metadata
+
+
+def with_rows(draw: Callable[..., View]) -> Callable[..., View]:
+    """A decorator for views of tables: where the first has no rows, a sentence says so."""
+
+    @wraps(draw)
+    def view(*args: Any, **options: Any) -> View:
+        tables = [value for value in args if isinstance(value, pd.DataFrame)]
+        if tables and tables[0].empty:
+            title = (draw.__doc__ or draw.__name__).partition(".")[0]
+            return Texts([], title, "There is nothing to show: the table behind this figure has no rows.")
+        return draw(*args, **options)
+
+    return view
 
 
 class MarkedText:
@@ -165,9 +190,18 @@ class MarkedText:
 
 
 def menu(options: Iterable[str], value: str | None = None) -> ipywidgets.Dropdown:
-    """The different options to choose from, in their order; the first is chosen when `value` is None."""
+    """The different options to choose from, in their order; the first is chosen unless `value` is one.
+
+    What is read of an option is visible and short; its value is the option itself.
+    """
     names = list(dict.fromkeys(options))
-    return ipywidgets.Dropdown(options=names, value=next(iter(names), None) if value is None else value)
+    chosen = value if value in names else next(iter(names), None)
+    shown = [
+        (sanitize(shorten(name, MAX_OPTION)), name) if isinstance(name, str) else (str(name), name)
+        for name in names
+    ]
+    changed = any(label != name for label, name in shown)
+    return ipywidgets.Dropdown(options=shown if changed else names, value=chosen)
 
 
 class Explorer:
@@ -239,42 +273,3 @@ def _pieces(item: Mapping[str, Any], limit: int) -> list[tuple[str, str | None]]
     pieces.append((text[position:], None))
     cut = [(sanitize(piece), kind) for piece, kind in pieces[:-1] if piece]
     return [*cut, (sanitize(pieces[-1][0], max(limit - position, 0)), None)]
-
-
-def _html_heading(record: dict[str, Any]) -> str:
-    style = "font-size:1.1em;font-weight:600;margin:4px 0 2px"
-    return (
-        f"<div style='{style}'>{escape(record['title'])}</div>"
-        f"<div style='max-width:70ch;color:#777;margin-bottom:8px'>{escape(record['sentence'])}</div>"
-    )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _header(name: str, first: Any) -> str:
-    return f"<th style='text-align:{'right' if _is_number(first) else 'left'}'>{escape(name)}</th>"
-
-
-def _cell(value: Any) -> str:
-    if _is_number(value):
-        return f"<td style='text-align:right'>{value:{'.4g' if isinstance(value, float) else ','}}</td>"
-    text = "" if value is None else escape(str(value))
-    return f"<td style='text-align:left;white-space:pre-wrap;max-width:60ch' dir='auto'>{text}</td>"
-
-
-def _marked(text: str, kind: str, kinds: list[str]) -> str:
-    number = kinds.index(kind)
-    line = ["solid", "dashed", "dotted", "double"][number % 4]
-    color = theme.PALETTE[number % len(theme.PALETTE)]
-    style = f"background:{color}33;color:inherit;border-bottom:2px {line} {color}"
-    return f"<mark style='{style}' title='{escape(kind)}'>{escape(text)}</mark>"
-
-
-def _card(item: dict[str, Any], kinds: list[str]) -> str:
-    text = "".join(_marked(text, kind, kinds) if kind else escape(text) for text, kind in item["pieces"])
-    return (
-        f"<div style='border-top:2px solid #999;padding-top:6px'><b>{escape(item['label'])}</b>"
-        f"<div dir='auto' style='white-space:pre-wrap;overflow-wrap:anywhere'>{text}</div></div>"
-    )

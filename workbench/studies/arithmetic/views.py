@@ -6,7 +6,7 @@ import pandas as pd
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import numbered_cells, panels, tips
 from workbench.charts.theme import ON_BRIGHT, series
-from workbench.charts.view import Chart, Explorer, Table, Texts, menu
+from workbench.charts.view import Chart, Explorer, Table, Texts, menu, with_rows
 from workbench.measures.answers.equations import equations
 from workbench.studies.arithmetic.experiment import ROUTES
 from workbench.studies.arithmetic.results import KIND, OUTCOMES
@@ -25,6 +25,7 @@ def cells(frame: pd.DataFrame) -> Table:
     )
 
 
+@with_rows
 def heat_map(frame: pd.DataFrame) -> Chart:
     """Arithmetic on unseen operands. Columns: route, operation, digits, accuracy, low, high, n."""
     rows, columns = frame.assign(sign=frame["operation"].map(SIGNS)), frame["digits"].nunique()
@@ -41,11 +42,9 @@ def heat_map(frame: pd.DataFrame) -> Chart:
         color,
         tooltip,
         bright="datum.accuracy > 0.55",
-        text=alt.Text("accuracy:Q", format=".0%"),
+        text=None if columns > 9 else alt.Text("accuracy:Q", format=".0%"),
         size=11,
     )
-    if columns > 9:  # numbers would not fit
-        blocks = blocks.layer[0]
     return Chart(
         panels(blocks, "route", ROUTES, columns=2),
         "Arithmetic by operation and digits",
@@ -118,6 +117,7 @@ def errors(frame: pd.DataFrame) -> Chart:
     )
 
 
+@with_rows
 def replies(answers: pd.DataFrame) -> Explorer:
     """Replies to word problems to read, by route and by what became of them; false equations are marked."""
     words = answers[answers["test"] == "words"]

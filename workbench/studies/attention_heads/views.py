@@ -9,7 +9,7 @@ import pandas as pd
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import looks, numbered_cells, panels, same_color, tips
 from workbench.charts.theme import series
-from workbench.charts.view import Chart, Table
+from workbench.charts.view import Chart, Table, with_rows
 from workbench.measures.statistics import spearman
 from workbench.studies.attention_heads import method
 from workbench.studies.attention_heads.method import CLASSES, INDEX, classify, wide
@@ -17,10 +17,11 @@ from workbench.studies.attention_heads.method import CLASSES, INDEX, classify, w
 PARTS = ["grammar", "consistency", "facts", "reasoning", "keeping track"]
 
 
+@with_rows
 def kinds(table: pd.DataFrame, changed: pd.DataFrame) -> Chart:
     """Every head by what offset explains and by what it gives to names or nouns."""
     frame, measures = wide(table), table.set_index([*INDEX, "measure"])[["value", "low", "high"]]
-    best = frame[["name_lift", "noun_lift"]].idxmax(axis=1)
+    best = frame[["name_lift", "noun_lift"]].fillna(-np.inf).idxmax(axis=1)
     lost = changed[changed["part"] == "loss"].set_index("condition")["value"]
     names = frame["layer"].astype(str) + "." + frame["head"].astype(str)
     shown = pd.DataFrame({"cell": _cells(frame), "kind": classify(frame)})
@@ -56,6 +57,7 @@ def kinds(table: pd.DataFrame, changed: pd.DataFrame) -> Chart:
     )
 
 
+@with_rows
 def measures_table(table: pd.DataFrame, swapped: pd.DataFrame) -> Table:
     """The measures of all heads."""
     frame = wide(table).join(swapped.set_index(INDEX)["value"].rename("name_swap"), on=INDEX)
@@ -93,6 +95,7 @@ def _cells(frame: pd.DataFrame) -> list[str]:
     return [f"L{row.layer} H{row.head}" for row in frame.itertuples()]
 
 
+@with_rows
 def offsets(profiles: pd.DataFrame) -> Chart:
     """Mean attention by offset, a panel a layer, and ALiBi's fixed slopes beside it."""
     n_heads = int(profiles["head"].max()) + 1
@@ -180,13 +183,16 @@ def induction(heads: pd.DataFrame, losses: pd.DataFrame) -> Chart:
     )
 
 
+@with_rows
 def patches(patched: pd.DataFrame) -> Chart:
     """How far each head's output from one prompt carries its answer into another."""
     base = alt.Chart(patched, width=alt.Step(64), height=alt.Step(36)).encode(
         x=alt.X("head:O", title="head").axis(labelAngle=0), y=alt.Y("layer:O", title="layer")
     )
-    rho = spearman(patched["value"], patched["first_order"]).value
-    limit = float(max(1.0, patched["value"].abs().max()))
+    known = patched[["value", "first_order"]].dropna()
+    rho = spearman(known["value"], known["first_order"]).value if len(known) > 2 else np.nan
+    alike = "an unknown degree" if np.isnan(rho) else f"{rho:.2f}"
+    limit = float(np.fmax(1.0, patched["value"].abs().max()))
     color = alt.Color("value:Q", title="effect").scale(scheme="purpleorange", domain=[-limit, limit])
     tooltip = ["layer", "head", *tips(".3f", "value", "low", "high", "first_order"), "n"]
     clean, corrupt = patched[["clean", "corrupt"]].iloc[0]
@@ -198,5 +204,5 @@ def patches(patched: pd.DataFrame) -> Chart:
         f"the things exchanged is put into the other: 1 brings the other answer, 0 changes nothing. Over "
         f"{patched['n'].iloc[0]} pairs the logits of the two answers differ by {clean:+.2f} before and "
         f"{corrupt:+.2f} after the exchange. First-order attribution patching ranks the heads alike to "
-        f"{rho:.2f} (Spearman).",
+        f"{alike} (Spearman).",
     )

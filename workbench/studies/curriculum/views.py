@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import dashed, numbered_cells, panels, tips
 from workbench.charts.theme import series
-from workbench.charts.view import Chart, Explorer, MarkedText, Table, Texts, menu
+from workbench.charts.view import Chart, Explorer, MarkedText, Table, Texts, menu, with_rows
 from workbench.corpora.facts import Fact
 from workbench.corpora.walks import BEGINNING, PLACES, WAYS
 from workbench.studies.curriculum.data import ORDERS, Task
@@ -90,6 +90,7 @@ def _cells(base: alt.Chart, names: list[str]) -> alt.LayerChart:
     )
 
 
+@with_rows
 def forgetting(scores: pd.DataFrame) -> Chart:
     """Accuracies during training, a panel an order. Columns: order, update, score, value, low, high, n."""
     x = alt.X("update:Q", title="updates").axis(tickCount=3).scale(nice=False)

@@ -16,7 +16,7 @@ from scipy.spatial import ConvexHull, QhullError
 from workbench.charts.parts import axis_order, tips
 from workbench.charts.theme import INK, MUTED, PALETTE
 from workbench.charts.vegalite import MAX_ROWS
-from workbench.charts.view import Chart
+from workbench.charts.view import Chart, with_rows
 from workbench.sanitize import sanitize
 from workbench.studies.hivemind.data import INVALID
 from workbench.studies.hivemind.views import both_ways
@@ -37,6 +37,7 @@ _PAIR_CLICKED = alt.selection_point(name="pair", fields=["first", "second"], tog
 _CHOSEN = alt.selection_point(name="chosen", fields=["id", "prompt"], **_ONE)
 
 
+@with_rows
 def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> Chart:
     """The whole view.
 

@@ -10,7 +10,7 @@ import pandas as pd
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import looks, numbered_cells, panels, tips
 from workbench.charts.theme import INK, MUTED, PALETTE, series
-from workbench.charts.view import Chart, Table, Texts
+from workbench.charts.view import Chart, Table, Texts, with_rows
 from workbench.studies.hivemind.data import PEOPLE
 from workbench.studies.hivemind.method import POOLED
 from workbench.studies.hivemind.models import TEACHER, Member
@@ -29,6 +29,7 @@ def models(members: Sequence[Member]) -> Table:
     )
 
 
+@with_rows
 def sample(frame: pd.DataFrame, prompt: str) -> Texts:
     """A few answers of every model to one prompt. Columns prompt_id, prompt, model, text, valid."""
     shown = frame[frame["prompt_id"] == prompt]

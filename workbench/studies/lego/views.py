@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import axis_order, looks, numbered_cells, panels, tips
 from workbench.charts.theme import series
-from workbench.charts.view import Chart, Explorer, MarkedText, Texts, menu
+from workbench.charts.view import Chart, Explorer, MarkedText, Texts, menu, with_rows
 from workbench.corpora.lego import VALUES, draw, words
 from workbench.studies.lego.method import Sizes, answers
 
@@ -70,6 +70,7 @@ def depth(frame: pd.DataFrame, sizes: Sizes) -> Chart:
     )
 
 
+@with_rows
 def heads(scores: pd.DataFrame) -> Chart:
     """Association against manipulation, a point a head."""
     wide = scores.pivot(index=["model", "layer", "head"], columns="score", values="value").reset_index()

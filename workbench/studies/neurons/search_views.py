@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerFast
 
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import axis_order, looks, tips
-from workbench.charts.view import Chart, Table
+from workbench.charts.view import Chart, Table, with_rows
 from workbench.studies.neurons.search import INTERPRETABLE, champions, ranked
 from workbench.studies.neurons.views import tokens_written
 
@@ -15,6 +15,7 @@ KINDS = ["neuron", "random direction", "untrained neuron", "shuffled labels"]
 _SHOWN = 8  # best neurons
 
 
+@with_rows
 def search_chart(surveyed: pd.DataFrame, chance: pd.DataFrame, question: str) -> Chart:
     """The best neurons for a label and the best of each control, AUC and hits side by side."""
     best = ranked(surveyed[surveyed["kind"] == "neuron"], question, chance).head(_SHOWN)
@@ -44,6 +45,7 @@ def search_chart(surveyed: pd.DataFrame, chance: pd.DataFrame, question: str) ->
     )
 
 
+@with_rows
 def labels_chart(surveyed: pd.DataFrame) -> Chart:
     """The best neuron for every label beside the best of every control."""
     labels = list(dict.fromkeys(surveyed["label"]))

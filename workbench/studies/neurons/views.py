@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import looks, numbered_cells, panels, tips
-from workbench.charts.view import Chart, MarkedText, Texts
+from workbench.charts.view import Chart, MarkedText, Texts, with_rows
 from workbench.corpora.labelled_tokens import LabelledTokens
 from workbench.corpora.stories.labels import Spans
 from workbench.studies.neurons.method import is_gated
@@ -138,6 +138,7 @@ def lens_chart(looked: pd.DataFrame) -> Chart:
     )
 
 
+@with_rows
 def without_chart(lost: pd.DataFrame, question: str) -> Chart:
     """Loss of the model with neurons switched off, after the label and elsewhere."""
     groups = np.where(lost["neurons"] == "best", "best for the label", "others, same layers")

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import axis_order, looks, numbered_cells, panels, tips
 from workbench.charts.theme import INK
-from workbench.charts.view import Chart, Explorer, Table, Texts
+from workbench.charts.view import Chart, Explorer, Table, Texts, with_rows
 from workbench.corpora.loaders.opinions import Question
 from workbench.studies.pluralism.experiment import ARMS, BEFORE, DPO
 from workbench.studies.pluralism.method import NOBODY, Task
@@ -156,6 +157,7 @@ def compare(frame: pd.DataFrame) -> Explorer:
     return Explorer(draw, question=frame["prompt"])
 
 
+@with_rows
 def chances(frame: pd.DataFrame) -> Chart:
     """Coin, die, urns and days: exact chances and the models'. Columns: `results.shares`."""
     shown = frame[frame["arm"].isin(_PAIR)]
@@ -186,6 +188,7 @@ def drawn(table: pd.DataFrame) -> Table:
 
 
 # ------------------------------------------------------------------------------- steering
+@with_rows
 def matrix(frame: pd.DataFrame) -> Chart:
     """Distance from each group, whoever is asked. Columns: arm, prompted, target, jsd_nats, n."""
     shown, groups = frame[frame["arm"].isin(_PAIR)], list(dict.fromkeys(frame["target"]))
@@ -195,7 +198,7 @@ def matrix(frame: pd.DataFrame) -> Chart:
     )
     color = alt.Color("jsd_nats:Q", title="JSD, nats").scale(scheme="viridis", domainMin=0)
     tooltip = ["arm", "prompted", "target", *tips(".4f", "jsd_nats"), "n"]
-    bright = alt.datum.jsd_nats > float(shown["jsd_nats"].max()) / 2
+    bright = alt.datum.jsd_nats > float(np.nan_to_num(shown["jsd_nats"].max())) / 2
     text = alt.Text("jsd_nats:Q", format=".3f")
     return Chart(
         panels(numbered_cells(base, color, tooltip, bright=bright, text=text), "arm", _PAIR),

@@ -12,7 +12,7 @@ import pandas as pd
 from workbench.charts.parts import tips
 from workbench.charts.theme import INK, MUTED, PALETTE, SHAPES
 from workbench.charts.vegalite import MAX_ROWS
-from workbench.charts.view import WIDGET, Bundle, Chart, Texts
+from workbench.charts.view import WIDGET, Bundle, Chart, Texts, with_rows
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
@@ -34,6 +34,7 @@ class LargeMap(Chart):
         return data, metadata
 
 
+@with_rows
 def linked_map(points: pd.DataFrame, clusters: pd.DataFrame) -> Chart:
     """The map, the clusters by size, and the text of the chosen example; clicks work without a kernel.
 
@@ -59,7 +60,7 @@ def linked_map(points: pd.DataFrame, clusters: pd.DataFrame) -> Chart:
 
 
 def _picture(points: pd.DataFrame, clusters: pd.DataFrame) -> alt.VConcatChart:
-    chosen = int(np.argmax(points["contribution"]))
+    chosen = int(np.argmax(points["contribution"].fillna(-np.inf)))
     value, one = [{"point": chosen}], {"empty": False, "toggle": False, "clear": False}  # always one chosen
     point = alt.selection_point(name="chosen", fields=["point"], value=value, nearest=True, **one)
     bar = alt.selection_point(name="picked", fields=["cluster"], toggle=False)
@@ -182,6 +183,6 @@ def _everything(points: pd.DataFrame, clusters: pd.DataFrame) -> ipywidgets.Widg
 
     scatter.widget.observe(read, "selection")
     menu.observe(pick, "value")
-    scatter.selection([int(np.argmax(points["contribution"]))])
+    scatter.selection([int(np.argmax(points["contribution"].fillna(-np.inf)))])
     hint = f"{len(points):,} examples, bright ones add most: click one, shift and drag, or choose a cluster."
     return ipywidgets.VBox([ipywidgets.Label(hint), menu, scatter.show(), output])

@@ -11,7 +11,7 @@ from scipy import stats
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import axis_order, looks, panels, tips
 from workbench.charts.theme import MUTED, ON_BRIGHT, series
-from workbench.charts.view import Chart, Explorer, Table, Texts
+from workbench.charts.view import Chart, Explorer, Table, Texts, with_rows
 from workbench.sanitize import sanitize
 
 UNITS = {
@@ -36,6 +36,7 @@ def card(frame: pd.DataFrame) -> Table:
     )
 
 
+@with_rows
 def tracks(frame: pd.DataFrame) -> Chart:
     """Accuracy out of distribution against each measure of diversity, a point a training subset.
 
@@ -108,6 +109,7 @@ def dimensions(frame: pd.DataFrame) -> Chart:
     )
 
 
+@with_rows
 def growth(frame: pd.DataFrame) -> Chart:
     """G-Vendi over rounds, over that of the first pool. Columns: arm, round, n, g_vendi, low, high."""
     arms = list(dict.fromkeys(frame["arm"]))
@@ -126,10 +128,11 @@ def growth(frame: pd.DataFrame) -> Chart:
     )
 
 
+@with_rows
 def cluster_growth(frame: pd.DataFrame) -> Chart:
     """Sizes of clusters over rounds, sparsest on top. Columns: round, cluster, size, arm."""
     first = frame[frame["round"] == frame["round"].min()].groupby("cluster")["size"].mean()
-    rank = first.reindex(frame["cluster"].unique(), fill_value=0).rank(method="first").astype(int)
+    rank = first.reindex(frame["cluster"].unique(), fill_value=0).fillna(0).rank(method="first").astype(int)
     rows = min(len(rank), _ROWS)
     shown = frame.assign(place=(frame["cluster"].map(rank) - 1) * rows // len(rank) + 1)
     shown = shown.groupby(["arm", "round", "place"], as_index=False)["size"].mean()
@@ -148,6 +151,7 @@ def cluster_growth(frame: pd.DataFrame) -> Chart:
     )
 
 
+@with_rows
 def decisions(frame: pd.DataFrame) -> Chart:
     """What became of the candidates, by round and arm. Columns: arm, round, reason, count."""
     totals = frame.groupby("reason")["count"].sum().sort_values(ascending=False)

@@ -6,7 +6,7 @@ import pandas as pd
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import axis_order, looks, panels, tips
 from workbench.charts.theme import series
-from workbench.charts.view import Chart, Explorer, Table, Texts, menu
+from workbench.charts.view import Chart, Explorer, Table, Texts, menu, with_rows
 from workbench.corpora.thoughts import parse_question
 from workbench.studies.rlp.results import NARROWED, PASSES, PREDICTED
 
@@ -102,6 +102,7 @@ def thoughts(snapshots: pd.DataFrame) -> Explorer:
     return Explorer(draw, training=first["arm"])
 
 
+@with_rows
 def predicted(frame: pd.DataFrame) -> Chart:
     """Nats with and without thoughts, by arm. Columns: arm, thought, value, low, high, n."""
     title, scale = "nats of the true next tokens (log scale)", {"type": "log", "nice": False}

@@ -6,7 +6,7 @@ import pandas as pd
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import panels, tips
 from workbench.charts.theme import INK, series
-from workbench.charts.view import Chart, Explorer, Table, Texts, menu
+from workbench.charts.view import Chart, Explorer, Table, Texts, menu, with_rows
 
 _NAMES = {
     "cot": "chain of thought",
@@ -16,6 +16,7 @@ _NAMES = {
 }
 
 
+@with_rows
 def sample(rows: pd.DataFrame) -> Texts:
     """One question in all three strategies. Columns: id, question, strategy, text."""
     shown = rows[rows["id"] == rows["id"].iloc[0]]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from workbench.charts.intervals import intervals
 from workbench.charts.theme import series
-from workbench.charts.view import Chart, Explorer, Table, Texts
+from workbench.charts.view import Chart, Explorer, Table, Texts, with_rows
 from workbench.corpora.stories import FEATURES, PLOTS, WORDS, Story, grade, words, write_story
 from workbench.corpora.stories.words import GENDER
 from workbench.errors import UserError
@@ -81,6 +81,7 @@ def constraint_shares(frame: pd.DataFrame) -> Chart:
     )
 
 
+@with_rows
 def diversity_chart(summary: pd.DataFrame) -> Chart:
     """Every measure for every set, the baselines in words: drawn, they would press all sets together."""
     sides = []

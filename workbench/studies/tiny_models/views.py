@@ -7,7 +7,7 @@ import pandas as pd
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import axis_order, panels, same_color
 from workbench.charts.theme import series
-from workbench.charts.view import Chart, Explorer, Table, Texts, View, menu
+from workbench.charts.view import Chart, Explorer, Table, Texts, View, menu, with_rows
 from workbench.corpora.stories import grade
 from workbench.engine.models import count_parameters
 from workbench.engine.sampling.sampler import SamplingParams
@@ -73,6 +73,7 @@ def abilities(measured: pd.DataFrame, counts: pd.DataFrame) -> Chart:
     )
 
 
+@with_rows
 def judge_table(judged: pd.DataFrame) -> Table:
     """Scores of the judge by model, and how they agree with exact rules."""
     scores = summary(judged, ["grammar", "creativity", "consistency"])
@@ -98,6 +99,7 @@ def accuracy_chart(answers: pd.DataFrame) -> Chart:
     )
 
 
+@with_rows
 def samples(completed: pd.DataFrame, *, exact: bool) -> Texts:
     """The first beginning, its true ending, and how every model goes on; objections are marked."""
     first = completed.iloc[0]
