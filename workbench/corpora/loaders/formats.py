@@ -25,8 +25,10 @@ SAVED = ".arrow"
 """The format of a folder that `Dataset.save_to_disk` wrote."""
 LONGEST_LINE = 8 << 20  # characters of a line, a story or a text
 LONGEST_JSON = 256 << 20  # characters of a .json file, which is read at once
-UNPACKED = 200  # times its size that a compressed file may unpack to: text comes to some 20
-_SMALL = 32 << 20  # bytes that any file may unpack to
+UNPACKED = 100  # times its size that a compressed file may unpack to: text comes to some 20
+_SMALL = 16 << 20  # bytes that any file may unpack to
+_SOON = 5 << 20  # bytes of a compressed file up to which it is unpacked once before it is read
+_FEW_ROWS = 1_000_000  # rows that any parquet file may have, whatever its size
 _CHUNK = 1 << 20
 _BATCH = 64  # rows of a parquet file at a time
 _CELL = 4 << 20  # bytes of a parquet column that may be packed as tightly as they like
@@ -111,6 +113,8 @@ def opened(path: Path) -> Iterator[IO[str]]:
         with _bytes(path) as file:
             if b"\0" in file.read(_CHUNK):
                 raise UserError(f"{path} is a binary file (or UTF-16), not UTF-8 text.")
+            while path.suffix.lower() in _OPENERS and path.stat().st_size < _SOON and file.read(_CHUNK):
+                pass  # `_Unpacked` refuses a bomb before millions of its rows are read
         with _bytes(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig") as text:
             yield text
     except UnicodeDecodeError as error:
@@ -146,7 +150,7 @@ def _json_lines(file: IO[str], path: Path) -> Iterator[tuple[str, Any]]:
     for number, line in lines(file, path):
         if line.strip():
             try:
-                yield f"{path} line {number}", _decoded(line)
+                yield f"{path} line {number}", decoded(line)
             except (ValueError, RecursionError) as error:
                 raise _not_json(f"{path} line {number}", error) from error
 
@@ -172,7 +176,7 @@ def _json(file: IO[str], path: Path, single: bool) -> Iterator[tuple[str, Any]]:
             f"{path} is longer than {LONGEST_JSON:,} characters: save it as .jsonl, one row a line."
         )
     try:
-        content = _decoded(text)
+        content = decoded(text)
     except (ValueError, RecursionError) as error:
         if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data" and error.lineno > 1:
             yield from _json_lines(io.StringIO(text), path)  # lines of JSON, whatever the name says
@@ -186,7 +190,7 @@ def _json(file: IO[str], path: Path, single: bool) -> Iterator[tuple[str, Any]]:
     yield from ((f"{path} entry {number}", row) for number, row in enumerate(content, start=1))
 
 
-def _decoded(text: str) -> Any:
+def decoded(text: str) -> Any:
     """JSON; half a surrogate pair, which is no text, is replaced."""
     content = json.loads(text)
     return _whole(content) if "\\u" in text or _HALF_PAIR.search(text) else content
@@ -235,7 +239,9 @@ def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _refuse_bomb(metadata: Any, path: Path) -> None:
-    """Before a page is unpacked: a column of texts that would become far more than text does."""
+    """Before a page is unpacked: rows or texts that would become far more than there can be."""
+    if metadata.num_rows > max(_FEW_ROWS, 8 * path.stat().st_size):
+        raise UserError(f"{path} claims {metadata.num_rows:,} rows in {path.stat().st_size:,} bytes.")
     for group in range(metadata.num_row_groups):
         for number in range(metadata.num_columns):
             column = metadata.row_group(group).column(number)

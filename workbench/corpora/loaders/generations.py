@@ -9,7 +9,6 @@ Three kinds are read, known by the fields of the first row:
   of sentences is one story. Its stories name no prompt: they go round eight of them in order.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ import pandas as pd
 
 from workbench.corpora.loaders import rows
 from workbench.corpora.loaders.fields import lowered, question_of
-from workbench.corpora.loaders.formats import LONGEST_JSON, opened, suffix
+from workbench.corpora.loaders.formats import LONGEST_JSON, decoded, opened, suffix
 from workbench.corpora.loaders.rows import Malformed
 from workbench.errors import UserError
 from workbench.measures.summaries import common_prompts
@@ -157,7 +156,7 @@ def _tables(path: Path) -> list[dict[str, Any]] | None:
         return None
     with opened(path) as file:
         try:
-            content = json.loads(file.read(LONGEST_JSON))
+            content = decoded(file.read(LONGEST_JSON))
         except (ValueError, RecursionError):
             return None  # `rows` says where
     tables = content if isinstance(content, list) else [content]

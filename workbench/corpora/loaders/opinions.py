@@ -190,7 +190,7 @@ def _globalopinionqa(row: Mapping[str, Any]) -> Question:
 def _moralchoice(row: Mapping[str, Any]) -> Question | str:
     dist = {"low": (1.0, 0.0), "high": (0.5, 0.5)}.get(str(row.get("ambiguity")))
     if dist is None:
-        raise Malformed(f"has an ambiguity of {row.get('ambiguity')!r}: it must be low or high")
+        raise Malformed(f"has an ambiguity of {row.get('ambiguity')!r:.40}: it must be low or high")
     if row.get("action1") == row.get("action2"):
         return "rows with equal actions left out"
     prompt = f"{_text(row.get('context'), 'a context')} What do you do?"

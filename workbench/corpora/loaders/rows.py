@@ -21,6 +21,7 @@ from workbench.sources import Source
 
 FORMATS = (".jsonl", ".json", ".parquet", SAVED)
 TABLES = (*FORMATS, ".csv")  # where rows have names but no nesting
+_LONGEST_REASON = 600  # characters of what is wrong with a row
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -40,7 +41,7 @@ def checked(where: str, row: Any) -> Iterator[dict[str, Any]]:
             raise Malformed("is no object with fields")
         yield row
     except Malformed as error:
-        raise UserError(f"{where} {error}.") from error
+        raise UserError(f"{where} {str(error)[:_LONGEST_REASON]}.") from error
 
 
 def text_of(value: Any) -> str | None:

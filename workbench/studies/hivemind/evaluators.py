@@ -6,6 +6,8 @@ follow mean ratings less there. The controls that tell such a finding from arith
 everywhere alike, the other errs where people disagree.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -33,7 +35,8 @@ def annotations(source: str, seed: int) -> pd.DataFrame:
     """
     if source == "embedded":
         return simulated(seed)
-    frame = pd.DataFrame([row for _, row in rows.of_source(source, formats=rows.TABLES)]).replace("", None)
+    read = [_annotation(where, row) for where, row in rows.of_source(source, formats=rows.TABLES)]
+    frame = pd.DataFrame(read)
     for name in ("item", "annotator", "rating"):
         if name not in frame:
             raise UserError(f"{source} has no column {name}: give item, annotator, rating and scores.")
@@ -45,6 +48,25 @@ def annotations(source: str, seed: int) -> pd.DataFrame:
             f"{source} has no column of scores: add one for each scorer, with one number for each item."
         )
     return pd.concat([frame[[name for name in _RATING if name in frame]], scores], axis=1)
+
+
+def _annotation(where: str, entries: Any) -> dict[str, Any]:
+    """One person's rating of one item, None if missing; other columns with numbers may be scores."""
+    with rows.checked(where, entries) as row:
+        names = {name: rows.name_of(row[name], name) for name in _RATING[:3] if name in row}
+        others = {name: _number(value) for name, value in row.items() if name not in _RATING}
+        rating = row.get("rating")
+        if rating not in (None, "") and _number(rating) is None:
+            raise rows.Malformed(f"has a rating {rating!r:.40}, which is no finite number")
+        return others | names | ({"rating": _number(rating)} if "rating" in row else {})
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if np.isfinite(number) else None
 
 
 def simulated(seed: int) -> pd.DataFrame:

@@ -216,9 +216,10 @@ def _from_files(plan: Plan) -> _Source:
     name, times = Counter(problem.id for problem in problems).most_common(1)[0]
     if times > 1:
         raise UserError(f"{times} questions of the data have the id {name!r}: give each its own, or none.")
-    problems, notes = distinct_problems(problems)
     scorable = [problem for problem in problems if grade("", problem.gold).verdict != "unscorable"]
-    notes += _left_out(len(problems) - len(scorable), "their answer is no number")
+    notes = _left_out(len(problems) - len(scorable), "their answer is no number")
+    scorable, repeated = distinct_problems(scorable)
+    notes += repeated
     shuffled = [scorable[at] for at in np.random.default_rng(plan.seed).permutation(len(scorable))]
     if not _in_files(plan.teacher):
         questions = [_question(problem) for problem in shuffled]
