@@ -1,4 +1,4 @@
-"""Made-up tables for every view of the twelve studies that takes tables: any names, any number, any values."""
+"""Made-up tables for every view of the twelve studies that takes some: any names, any number, any values."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -168,7 +168,7 @@ def replies(of: Inputs) -> pd.DataFrame:
 
 def solutions(of: Inputs) -> pd.DataFrame:
     frame = of.frame(arm=of.names[:30], question=of.names).head(20_000)
-    texts = {name: frame["question"] for name in ("text", "verdict", "kind", "strategy")}
+    texts = dict.fromkeys(("text", "verdict", "kind", "strategy"), frame["question"])
     return frame.assign(**texts)
 
 

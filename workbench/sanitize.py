@@ -1,7 +1,8 @@
-"""Make text safe to show and to keep: invisible characters become visible, keys and passwords are blanked."""
+"""Make text safe to show and to keep: nothing invisible, no keys and passwords, no links that do more."""
 
 import os
 import re
+from html import unescape
 
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
@@ -98,3 +99,24 @@ def _actual_keys(more: tuple[str, ...]) -> list[str]:
     """Keys that nothing else is spelled like, the longest first: a short or all-letters one may be a word."""
     values = {value.strip() for name, value in os.environ.items() if _KEY_VARIABLE.search(name)} | set(more)
     return sorted((key for key in values if len(key) >= (12 if key.isalpha() else 8)), key=len, reverse=True)
+
+
+# Browsers drop blanks and control characters from an address, and read a backslash as a slash.
+_UNCLEAR = re.compile(r"[\x00-\x20\x7f\\]")
+_SCHEME = re.compile(r"[^/?#]*:")
+
+
+def safe_link(address: str) -> str | None:
+    """Return an address that a page may link to, or None: https, http, mailto, a fragment, a relative path.
+
+    Any other scheme (javascript, data, file) could run or fetch something, and `//host` leads to a stranger.
+
+    Args:
+        address: as written by anybody, with or without HTML entities.
+    """
+    link = unescape(address).strip()
+    if not link or _UNCLEAR.search(link) or link.startswith("//") or _INVISIBLE.search(link):
+        return None
+    if _SCHEME.match(link) and not re.match(r"(?i)https?://[^/?#]|mailto:[^/]", link):
+        return None
+    return link

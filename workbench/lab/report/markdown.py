@@ -10,7 +10,7 @@ import mistune
 from latex2mathml.converter import convert_to_element
 from markupsafe import Markup
 
-from workbench.sanitize import sanitize
+from workbench.sanitize import safe_link, sanitize
 
 Heading = tuple[int, str, str]  # level in the notebook, id, text
 
@@ -20,18 +20,54 @@ def slug(text: str) -> str:
     return re.sub(r"[\W_]+", "-", text.lower()).strip("-")[:80] or "untitled"
 
 
+MAX_FORMULA = 4000  # characters; longer ones stand as code
+
+# Neither a style nor a class or an address: these could cover the page, or look like a verdict of ours.
+_ELEMENTS = {
+    "math", "mrow", "mi", "mn", "mo", "ms", "mtext", "mspace", "mstyle", "msub", "msup", "msubsup",
+    "munder", "mover", "munderover", "mmultiscripts", "mprescripts", "none", "mfrac", "msqrt", "mroot",
+    "mtable", "mtr", "mtd", "mpadded", "mphantom", "menclose",
+}  # fmt: skip
+_WORDS = {
+    "xmlns", "display", "displaystyle", "scriptlevel", "mathvariant", "stretchy", "fence", "form",
+    "accent", "accentunder", "separator", "symmetric", "largeop", "movablelimits", "columnalign",
+    "rowalign", "columnlines", "rowlines", "notation", "mathcolor",
+}  # fmt: skip
+_LENGTHS = {
+    "width", "height", "depth", "lspace", "rspace", "minsize", "maxsize", "linethickness", "columnspacing",
+    "rowspacing",
+}  # fmt: skip
+_EM = {"em": 1.0, "ex": 0.5, "px": 1 / 16, "pt": 1 / 12, "mm": 0.24, "cm": 2.4, "in": 6.0, "": 1.0}
+_SMALLEST, _LARGEST = -0.5, 10.0  # em: what is longer would cover its neighbours
+
+
 def mathematics(latex: str, display: str) -> str:
     """LaTeX as MathML ("inline" or "block"), or as escaped code where it cannot be read."""
     try:
+        if len(latex) > MAX_FORMULA:
+            raise ValueError
         tree = convert_to_element(latex, display=display)
+        for node in tree.iter():
+            _make_harmless(node)
+        return ElementTree.tostring(tree, encoding="unicode")
     except Exception:  # the library has no common base for its errors
         return f"<code>{escape(latex)}</code>"
-    for node in tree.iter():
-        # The library writes entities into the text and expects them to stand unescaped, `<script>` too.
-        node.text = unescape(node.text) if node.text else node.text
-        for name in [name for name in node.attrib if name == "href" or name.startswith("on")]:
+
+
+def _make_harmless(node: ElementTree.Element) -> None:
+    """Leave an element of MathML what belongs to a formula."""
+    # The library writes entities into the text and expects them to stand unescaped, `<script>` too.
+    node.text = unescape(node.text) if node.text else node.text
+    node.tag = node.tag if node.tag in _ELEMENTS else "mrow"
+    for name, value in list(node.attrib.items()):
+        is_word = name in _WORDS and re.fullmatch(r"[\w #:/.+-]{0,60}", value)
+        if not (is_word or (name in _LENGTHS and _is_short(value))):
             del node.attrib[name]
-    return ElementTree.tostring(tree, encoding="unicode")
+
+
+def _is_short(length: str) -> bool:
+    parts = re.fullmatch(r"([+-]?\d{1,6}(?:\.\d{0,6})?|[+-]?\.\d{1,6})([a-z]{0,2})", length)
+    return bool(parts) and parts[2] in _EM and _SMALLEST <= float(parts[1]) * _EM[parts[2]] <= _LARGEST
 
 
 class _Renderer(mistune.HTMLRenderer):
@@ -48,9 +84,8 @@ class _Renderer(mistune.HTMLRenderer):
         return f'<h{level} id="{name}">{text}</h{level}>\n'
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
-        if not re.match(r"(https?:|mailto:|#|[\w./-]+(#|$))", url):
-            return text
-        return f'<a href="{self.safe_url(url)}" rel="noreferrer noopener">{text}</a>'
+        link = safe_link(url)
+        return text if link is None else f'<a href="{escape(link)}" rel="noreferrer noopener">{text}</a>'
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
         if re.match(r"data:image/(png|jpeg|gif|webp);base64,", url):
