@@ -11,6 +11,7 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.sampling.vllm_sampler import VllmSampler
 from workbench.engine.sampling.vllm_server import VllmServerSampler
 from workbench.errors import UserError
+from workbench.sanitize import redact, sanitize
 
 SCHEMES = ("transformers", "vllm", "openai", "openai-chat")
 
@@ -32,7 +33,9 @@ def sampler(spec: str, device: str = "auto") -> Sampler:
     if not colon or Path(spec).exists() or scheme == "tiny":  # models.load explains what a preset is
         scheme, rest = "transformers", spec
     if scheme in ("http", "https"):
-        raise UserError(f"A server is named openai:URL#MODEL: write openai:{spec.partition('#')[0]}#MODEL.")
+        raise UserError(
+            f"A server is named openai:URL#MODEL: write openai:{redact(spec.partition('#')[0])}#MODEL."
+        )
     if scheme not in SCHEMES:
         raise UserError(
             f"There is no sampler {scheme!r}{near(scheme, SCHEMES)}, or a model's folder or hub id alone."
@@ -40,7 +43,9 @@ def sampler(spec: str, device: str = "auto") -> Sampler:
     if scheme.startswith("openai"):
         url, _, model = rest.rpartition("#")
         if not url or not model:
-            raise UserError(f"{spec!r} names no model: write {scheme}:http://127.0.0.1:8000/v1#MODEL.")
+            raise UserError(
+                f"{redact(spec)!r} names no model: write {scheme}:http://127.0.0.1:8000/v1#MODEL."
+            )
         source = (ServerSampler if scheme == "openai" else ChatSampler)(url, model)
     elif not rest:
         raise UserError(f"{spec!r} names no model: write {scheme}:FOLDER or {scheme}:HUB_ID.")
@@ -48,7 +53,7 @@ def sampler(spec: str, device: str = "auto") -> Sampler:
         return TransformersSampler(*load(rest, device))
     else:
         source = (VllmSampler if _vllm_is_here() else VllmServerSampler)(rest)
-    print(f"{spec}: {source.determinism}")
+    print(f"{sanitize(redact(spec))}: {source.determinism}")
     return source
 
 

@@ -21,9 +21,10 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from workbench.engine.loading import hub_answers, read_config
-from workbench.engine.sampling.openai_sampler import ServerSampler, Settings
+from workbench.engine.sampling.openai_sampler import ServerSampler
 from workbench.engine.sampling.sampler import Completion, rooms
 from workbench.engine.sampling.scoring import prompt_tokens
+from workbench.engine.sampling.server import Settings
 from workbench.engine.tokens import converses
 from workbench.errors import UserError
 from workbench.files import stamp, write_json
