@@ -135,7 +135,7 @@ def test_completions_that_change_how_their_beginning_is_read_are_refused(tokeniz
     assert len(encode(tokenizer, prompts)[0]) < 8 < len(encode(tokenizer, prompts)[1])
     reward = lambda completions, rows: [len(one.text) for one in completions]  # noqa: E731
     rows = [{"prompt": prompt} for prompt in prompts]
-    with pytest.raises(UserError, match="in another way once it has more than 16"):
+    with pytest.raises(UserError, match="in another way once they have more than 16"):
         reinforce(longrope(), tokenizer, rows, reward, config, steps=2, folder=tmp_path / "m")
     config = replace(config, max_new_tokens=4)
     history = reinforce(longrope(), tokenizer, rows, reward, config, steps=2, folder=tmp_path / "m")
@@ -204,6 +204,9 @@ def test_nothing_is_scored_or_learnt_behind_a_prompt_that_fills_the_context(toke
     history = train(model, tokenizer, [long, *PAIRS], config, folder=tmp_path / "m", held_out=[long, short])
     assert math.isfinite(history.rows[-1]["held_out_nats"])
     assert "1 of 65 examples are left out" in caplog.text
+    assert "lose their end" not in caplog.text
+    train(model, tokenizer, [(PAIRS[0][0], STORIES[0] * 3)], config, folder=tmp_path / "o")
+    assert "1 of 1 examples lose their end" in caplog.text
     with pytest.raises(UserError, match="within 32 tokens"):
         train(model, tokenizer, [long], config, folder=tmp_path / "n")
     with pytest.raises(UserError, match="within 32 tokens"):
@@ -211,12 +214,13 @@ def test_nothing_is_scored_or_learnt_behind_a_prompt_that_fills_the_context(toke
 
 
 # ------------------------------------------------------------------------------- memory
+@pytest.mark.parametrize("lora", [None, Lora(4, 8)], ids=["all weights", "LoRA"])
 @pytest.mark.parametrize("budget", [1, 1_100_000])  # one row at a time with checkpointing; two without
-def test_a_step_in_parts_is_the_step_of_all_its_rows(tokenizer, tmp_path, monkeypatch, budget):
+def test_a_step_in_parts_is_the_step_of_all_its_rows(tokenizer, tmp_path, monkeypatch, budget, lora):
     texts = [text * (1 + number % 3) for number, text in enumerate(STORIES)]  # rows of unlike numbers
     whole, parts = fresh(tokenizer), fresh(tokenizer)
     before = copy.deepcopy(whole.state_dict())
-    config = TrainConfig(steps=3, **SHORT)
+    config = TrainConfig(steps=3, lora=lora, **SHORT)
     first = train(whole, tokenizer, texts, config, folder=tmp_path / "a")
     monkeypatch.setattr(memory, "CPU_BUDGET", budget)
     micro = memory.micro_batch(parts, 4, 32)
@@ -225,7 +229,7 @@ def test_a_step_in_parts_is_the_step_of_all_its_rows(tokenizer, tmp_path, monkey
     np.testing.assert_allclose(
         [row["loss"] for row in second.rows], [row["loss"] for row in first.rows], rtol=1e-6
     )
-    assert moved(parts, before) > 0.99
+    assert moved(parts, before, layers_only=lora is not None) > 0.99
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(parts.state_dict()[name], value, atol=2e-4, rtol=1e-3)
     assert not parts.is_activation_checkpointing
@@ -347,9 +351,18 @@ def test_a_training_that_diverges_is_one_sentence_and_keeps_its_last_sound_check
         train(model, tokenizer, STORIES, config, folder=tmp_path / "m", log=spoil)
     assert [path.name for path in (tmp_path / "m").glob("checkpoint-*")] == ["checkpoint-6"]
     config = TrainConfig(steps=6, **SHORT | {"learning_rate": 1e30})
+    for held_out in ([], STORIES[:2]):
+        with pytest.raises(UserError, match="diverged"):
+            train(fresh(tokenizer), tokenizer, STORIES, config, folder=tmp_path / "n", held_out=held_out)
+        assert not (tmp_path / "n/model.safetensors").exists()
+
+
+def test_a_reinforcement_that_diverges_is_one_sentence(tokenizer, tmp_path):
+    config = RLConfig(group_size=4, prompts_per_step=2, max_new_tokens=4, learning_rate=1e38)
+    reward = lambda completions, rows: [float(sum(one.tokens) % 7) for one in completions]  # noqa: E731
+    rows = [{"prompt": prompt} for prompt, _ in PAIRS]
     with pytest.raises(UserError, match="diverged"):
-        train(fresh(tokenizer), tokenizer, STORIES, config, folder=tmp_path / "n")
-    assert not (tmp_path / "n/model.safetensors").exists()
+        reinforce(fresh(tokenizer), tokenizer, rows, reward, config, steps=6, folder=tmp_path / "m")
 
 
 def test_a_tokenizer_without_an_end_is_one_sentence(tokenizer, tmp_path):

@@ -143,7 +143,7 @@ def _check(
 def _longest_prompt(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, rows: Sequence[Row], new: int
 ) -> int:
-    """Tokens of the longest prompt, if the model can learn from completions of up to `new` tokens behind it."""
+    """Tokens of the longest prompt, if the model can learn from `new` tokens behind it."""
     context = context_length(model)
     lengths = [len(ids) for ids in prompt_tokens(tokenizer, [row["prompt"] for row in rows])]
     longest = max(range(len(rows)), key=lengths.__getitem__)
@@ -154,8 +154,8 @@ def _longest_prompt(
         )
     if 0 < (most := unchanged_length(model)) < lengths[longest] + new:
         raise UserError(
-            f"{type(model).__name__} reads a text in another way once it has more than {most} tokens, so that "
-            f"what it wrote before cannot be learnt from: prompts of up to {lengths[longest]} tokens and "
+            f"{type(model).__name__} reads texts in another way once they have more than {most} tokens, so "
+            f"that what it wrote cannot be learnt from: prompts of up to {lengths[longest]} tokens and "
             f"completions of {new} are too long."
         )
     return lengths[longest]

@@ -23,6 +23,7 @@ from workbench.engine.rl.objective import Objective, RLConfig, Row
 from workbench.engine.sampling.sampler import Sampler
 from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.engine.training.checkpoints import check_finite
 from workbench.engine.training.common import History, unchanged_length, world_size
 from workbench.engine.training.loop import Log, Stop, Watch, arguments_of, fit
 from workbench.engine.training.lora import Lora
@@ -49,6 +50,7 @@ class _Watch(Watch):
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         trainer, step = self.trainer, state.global_step
         config, last = trainer.config, step == state.max_steps
+        check_finite(trainer.model, trainer.folder)
         trainer.objective.after_step()
         if config.reference_every and step % config.reference_every == 0:
             trainer.ref_model.load_state_dict(trainer.model.state_dict())

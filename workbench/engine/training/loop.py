@@ -119,6 +119,7 @@ class _Watch(Watch):
             "tokens_per_second": steps * self.tokens_per_step / seconds,
         }
         if evaluates and self.held_out:
+            check_finite(self.trainer.model, self.trainer.folder)
             row |= self.held_out()
         self.note(row)
         self.bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)

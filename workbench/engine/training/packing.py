@@ -86,8 +86,7 @@ def pack(
         ]
     else:
         pairs = encode_pairs(tokenizer, examples)
-        pieces = [((prompt + rest + end)[: context + 1], max(1, len(prompt))) for prompt, rest in pairs]
-        pieces = _with_completions(pieces, context)
+        pieces = _within([(prompt + rest + end, max(1, len(prompt))) for prompt, rest in pairs], context)
     if not pieces:
         raise UserError(f"No example has anything to learn within {context} tokens: raise the context.")
     return _fill([[piece] for piece in pieces] if one_per_row else _first_fit(pieces, context), context)
@@ -125,14 +124,17 @@ def separated(blocks: Blocks) -> Blocks:
     )
 
 
-def _with_completions(pieces: list[tuple[list[int], int]], context: int) -> list[tuple[list[int], int]]:
-    """The pairs of which a row holds more than the prompt."""
-    kept = [(tokens, learnt) for tokens, learnt in pieces if len(tokens) > learnt]
-    if missing := len(pieces) - len(kept):
-        logger.warning(
-            "%d of %d examples are left out: their prompts fill the %d tokens of a row.",
-            missing, len(pieces), context,
-        )  # fmt: skip
+def _within(pairs: list[tuple[list[int], int]], context: int) -> list[tuple[list[int], int]]:
+    """As much of each pair as a row holds, if that is more than the prompt."""
+    kept = [
+        (tokens[: context + 1], learnt) for tokens, learnt in pairs if min(len(tokens), context + 1) > learnt
+    ]
+    if missing := len(pairs) - len(kept):
+        says = "%d of %d examples are left out: their prompts fill the %d tokens of a row."
+        logger.warning(says, missing, len(pairs), context)
+    if cut := sum(len(tokens) > context + 1 > learnt for tokens, learnt in pairs):
+        says = "%d of %d examples lose their end: they have more than the %d tokens of a row."
+        logger.warning(says, cut, len(pairs), context)
     return kept
 
 

@@ -25,6 +25,7 @@ from workbench.corpora.lego import Chains, Words, draw, words
 from workbench.engine import loading, models
 from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import hooked
+from workbench.engine.training.checkpoints import check_finite
 from workbench.engine.training.common import uses_bf16
 from workbench.engine.training.memory import master_weights
 from workbench.errors import UserError
@@ -136,6 +137,7 @@ def train_arm(
     if arm == "mimicking" or arm in depths:
         mimic(model, vocabulary, sizes, np.random.default_rng([seed, 2]))
     checks = learn_chains(model, vocabulary, sizes, seed, log)
+    check_finite(model, folder)
     loading.save(model, tokenizer, folder)
     with explain_write_error(folder):
         np.save(folder / "checks.npy", checks)

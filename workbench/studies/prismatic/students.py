@@ -15,7 +15,7 @@ from workbench.corpora.problems import Problem, draw
 from workbench.engine import loading
 from workbench.engine.sampling.sampler import Sampler, SamplingParams, prompt_for
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
-from workbench.engine.tokens import framed
+from workbench.engine.tokens import encode_pairs, framed
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.files import cached_table
@@ -70,14 +70,16 @@ def train_arm(
 ) -> None:
     """One student: learns its set and is tested."""
     model, tokenizer = loading.load(base, device)
+    pairs = [framed(tokenizer, *pair) for pair in sets[name]] if chat else sets[name]
+    longest = max(len(prompt) + len(rest) + 1 for prompt, rest in encode_pairs(tokenizer, pairs))
     train(
         model,
         tokenizer,
-        [framed(tokenizer, *pair) for pair in sets[name]] if chat else sets[name],
+        pairs,
         TrainConfig(
             steps=student.steps,
             batch_size=student.batch_size,
-            context=CONTEXT,
+            context=max(CONTEXT, longest),
             learning_rate=2e-3,
             seed=zlib.crc32(f"{seed}/{name}".encode()),
             evaluate_every=student.steps,
