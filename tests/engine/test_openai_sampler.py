@@ -1,5 +1,6 @@
 """Sampling over HTTP, against a real server on the loopback that speaks the protocol."""
 
+import asyncio
 import importlib.util
 import json
 import sys
@@ -13,7 +14,7 @@ import torch
 from test_models import TEXTS
 
 from workbench.engine import loading, models
-from workbench.engine.sampling import vllm_server
+from workbench.engine.sampling import vllm_main, vllm_server
 from workbench.engine.sampling.load import sampler
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
@@ -382,6 +383,28 @@ def test_vllm_that_is_not_installed_says_make_vllm(tmp_path, monkeypatch):
     monkeypatch.setattr(vllm_server, "ENVIRONMENT", tmp_path)
     with pytest.raises(UserError, match=r"run `make vllm`, or use transformers:some/model"):
         sampler("vllm:some/model")
+
+
+@pytest.mark.parametrize(("key", "status"), [("secret", 200), ("other", 401), ("", 401), ("sécret", 401)])
+def test_vllm_answers_nothing_without_the_key(monkeypatch, key, status):
+    monkeypatch.setenv("VLLM_API_KEY", "secret")
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def app(scope, receive, send):
+        await send({"status": 200})
+
+    for path in ("/v1/models", "/invocations", "/metrics", "/docs"):
+        headers = [(b"host", b"x"), *([(b"authorization", f"Bearer {key}".encode())] if key else [])]
+        scope = {"type": "http", "path": path, "headers": headers}
+        asyncio.run(vllm_main.Guard(app)(scope, None, send))
+    assert [message["status"] for message in sent if "status" in message] == [status] * 4
+    asyncio.run(vllm_main.Guard(app)({"type": "lifespan"}, None, send))
+    assert sent[-1] == {"status": 200}
+    asyncio.run(vllm_main.Guard(app)({"type": "websocket", "headers": []}, None, send))
+    assert sent[-1]["type"] == "websocket.close"
 
 
 def test_without_the_client_the_extra_is_named(monkeypatch):
