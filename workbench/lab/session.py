@@ -83,8 +83,8 @@ class Session:
     def _sentence(self, source: str) -> str:
         begin = next((line.strip()[:60] for line in source.splitlines() if line.strip()), "")
         return (
-            f"The cell that begins with `{begin}` is not in {self._notebook.path.name} as it was when its run"
-            " was opened: save the notebook and run it from the first cell; changed code gets a run of its own."
+            f"The cell that begins with `{begin}` is not in {self._notebook.path.name} as it was when its"
+            " run was opened: save the notebook and run it from the first cell; edited code gets its own run."
         )
 
 
