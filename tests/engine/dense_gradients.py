@@ -41,5 +41,6 @@ def full_gradient(model: PreTrainedModel, row: Row) -> Tensor:
     with torch.enable_grad():
         logits = model(ids, use_cache=False).logits[0, prompt - 1 : -1].float()
         loss = F.cross_entropy(logits, ids[0, prompt:])
-        grads = torch.autograd.grad(loss, list(model.parameters()))
+        weights = list(model.parameters())
+        grads = torch.autograd.grad(loss, weights, allow_unused=True, materialize_grads=True)
     return torch.cat([grad.flatten().float().cpu() for grad in grads])

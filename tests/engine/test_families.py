@@ -94,9 +94,12 @@ def check_sketch(model, tokenizer, _folder):
     signs = torch.cat(
         [dealt._sign(name, shape.numel(), torch.device("cpu")) for name, shape in shapes.items()]
     )
+    fixed = [weight.requires_grad_() for weight in model.parameters() if not weight.requires_grad]
     for vector, row in zip(found.vectors, prepare(model, tokenizer, PAIRS, ["0", "1"])[0], strict=True):
         right = full_gradient(model, row) * signs
         assert float(torch.from_numpy(vector) @ right / right.norm()) > 0.9999
+    for weight in fixed:
+        weight.requires_grad_(False)
 
 
 def check_train(model, tokenizer, folder):

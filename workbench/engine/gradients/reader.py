@@ -78,7 +78,17 @@ class Reader(TorchFunctionMode):
         """Sketched gradients `[rows, d]` and mean losses `[rows]` (nats per token) of some examples.
 
         The model must be `frozen`.
+
+        Raises:
+            UserError: its family computes no gradients in evaluation mode, as Reformer's.
         """
+        try:
+            return self._read(rows)
+        except (AssertionError, ValueError, TypeError) as error:  # whatever a family's own code raises
+            reason = str(error).strip().partition("\n")[0].rstrip(".")
+            raise UserError(f"{type(self.model).__name__} gives no gradients: {reason}.") from error
+
+    def _read(self, rows: Sequence[Row]) -> tuple[Tensor, Tensor]:
         compared = _COMPARED.setdefault(self.model, 0)
         if compared is not None:
             try:
@@ -125,8 +135,10 @@ class Reader(TorchFunctionMode):
         if used and isinstance(result, Tensor) and result.is_floating_point():
             if function not in self.uses:
                 raise _Inseparable
+            first = not result.requires_grad
             result.requires_grad_()  # as it is where weights are not frozen
             self.uses[function](result, *args, **kwargs)
+            return result.clone() if first else result  # a family may scale it in place
         return result
 
     def _repeated(self, ids: Tensor) -> Tensor:

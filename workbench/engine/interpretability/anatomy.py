@@ -79,6 +79,8 @@ def anatomy(model: PreTrainedModel) -> Anatomy:
         attention.append(inside[outs[0].rpartition(".")[0]])
         out.append(projections[outs[0]])
         down.append(projections[downs[0]])
+    if any(len(set(modules)) < len(modules) for modules in (attention, out, down)):
+        raise unreadable(model, "a forward pass computes some of its layers more than once")
     holder = next(part for part in model.modules() if blocks in part.children())
     norms = [part for name, part in holder.named_children() if name in _NORM]
     if len(norms) != 1:
