@@ -27,7 +27,7 @@ _IDS = ("id", "iindex", "unique_id")
 _MARK = re.compile(r"<<[^<>]*>>")  # GSM8K's calculator marks, <<48/2=24>>
 _FINAL = re.compile(r"####|\b[Tt]he answer is\b:?")
 _SHORT = re.compile(r"[-+$\d.,/%]+|\(?[A-E]\)?")  # an answer without any working
-_BOXED = re.compile(r"\\f?boxed\s*\{|\\f?boxed\s+(?=[^\s{])")
+_BOXED = re.compile(r"\\f?box(?:ed)?\s*\{|\\boxed\s+(?=[^\s{])")
 _LONGEST_ANSWER = 200  # characters of an answer that stands beside its working
 _LONGEST_XML = 64 << 20  # characters, read at once
 
@@ -135,14 +135,15 @@ def _recognise(row: dict[str, Any], entries: Mapping[str, Any]) -> str:
         return "plain"
     raise Malformed(
         f"has no question ({', '.join(QUESTIONS)}) with an answer ({', '.join(_ANSWERS + _GOLDS)}); "
-        f"its fields are: {', '.join(map(str, entries)) or 'none'}"
+        f"its fields are: {', '.join(map(str, entries))[:300] or 'none'}"
     )
 
 
 def _fits(kind: str, row: dict[str, Any]) -> bool:
     if kind == "gsm8k":
         return "####" in str(row["answer"])
-    return kind != "math" or "boxed" in str(row["solution"]) or any(name in row for name in _ABOUT_MATH)
+    boxed = kind == "math" and _BOXED.search(str(row["solution"])) is not None
+    return kind != "math" or boxed or any(name in row for name in _ABOUT_MATH)
 
 
 # ------------------------------------------------------------------------------- kinds of rows

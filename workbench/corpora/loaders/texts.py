@@ -191,7 +191,7 @@ def _text(row: Any, field: str | None, where: str) -> str:
         wanted = (
             f"text in the field {field}" if field else f"text: its field must be one of {', '.join(_FIELDS)}"
         )
-        raise UserError(f"{where} has no {wanted}; it has {', '.join(map(str, row)) or 'none'}.")
+        raise UserError(f"{where} has no {wanted}; it has {', '.join(map(str, row))[:300] or 'none'}.")
     return value
 
 
