@@ -22,7 +22,7 @@ NEW = 200
 def main(rounds: int = 5) -> None:
     tokenizer = models.train_tokenizer([TEXT] * 2, 400)
     model = models.build(models.config("tiny:1M"), seed=0)
-    model.config.eos_token_id = model.generation_config.eos_token_id = None
+    model.config.eos_token_id = model.generation_config.eos_token_id = tokenizer.eos_token = None
     words = TEXT.split()
     equal = [" ".join(words[:10])] * 64
     mixed = [" ".join(words[: 2 + index % 20]) for index in range(256)]

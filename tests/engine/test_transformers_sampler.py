@@ -221,11 +221,41 @@ def test_scores_of_candidates_are_sums_of_token_log_probabilities(model, tokeniz
 
 
 @pytest.mark.parametrize(
-    "options", [{"n": 0}, {"temperature": -1}, {"top_p": 0}, {"min_p": 2}, {"stop": [""]}]
+    "options",
+    [
+        {"n": 0},
+        {"temperature": -1},
+        {"top_p": 0},
+        {"min_p": 2},
+        {"stop": [""]},
+        {"stop": "abc"},
+        {"temperature": float("inf")},
+        {"temperature": float("nan")},
+    ],
 )
 def test_settings_out_of_range_are_the_users_mistake(options):
     with pytest.raises(UserError):
         SamplingParams(max_tokens=4, **options)
+
+
+def test_half_a_character_is_the_users_to_mend(model, tokenizer):
+    sampler = TransformersSampler(model, tokenizer)
+    with pytest.raises(UserError, match="half a character"):
+        sampler.sample(["The \ud800"], SamplingParams(max_tokens=2))
+    with pytest.raises(UserError, match="half a character"):
+        sampler.score(["The"], [[" cat", "\udfff"]])
+
+
+@pytest.mark.parametrize("temperature", [1e-4, 1e-40, 1e30])
+def test_extreme_temperatures_give_numbers(model, tokenizer, temperature):
+    sampler = TransformersSampler(model, tokenizer)
+    (row,) = sampler.sample(["The cat"], SamplingParams(max_tokens=5, temperature=temperature))[0]
+    assert np.isfinite(row.logprobs).all()
+    if temperature < 1:
+        assert (
+            row.tokens
+            == sampler.sample(["The cat"], SamplingParams(max_tokens=5, temperature=0))[0][0].tokens
+        )
 
 
 @needs_stories260k

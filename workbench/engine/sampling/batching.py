@@ -200,6 +200,8 @@ def draw(
     if temperature == 0:
         token = logits.argmax(-1)
     else:
+        if temperature < 1e-3:  # what is divided by so little must not become infinite
+            logits = logits - logits.amax(-1, keepdim=True)
         p = torch.softmax(logits if temperature == 1 else logits / temperature, -1)
         token = _invert(p, uniforms[:, 0])
         if top_p < 1 or min_p > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -44,13 +45,13 @@ class SamplingParams:
     filter_first: bool = False
 
     def __post_init__(self) -> None:
-        in_range = 0 < self.top_p <= 1 and 0 <= self.min_p <= 1 and self.temperature >= 0
+        in_range = 0 < self.top_p <= 1 and 0 <= self.min_p <= 1 and 0 <= self.temperature < math.inf
         if not in_range or min(self.n, self.max_tokens) < 1:
             raise UserError(
                 "Sampling needs n and max_tokens >= 1, temperature >= 0, 0 < top_p <= 1, 0 <= min_p <= 1."
             )
-        if not all(self.stop):
-            raise UserError("A stop string must not be empty.")
+        if isinstance(self.stop, str) or not all(self.stop):
+            raise UserError("Stop strings are a list of texts, none of them empty.")
 
     def check_order(self) -> None:
         """For samplers that apply the temperature first.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ from workbench.engine.models import n_rows
 from workbench.engine.tokens import encode
 from workbench.engine.traits import traits
 from workbench.errors import UserError
+from workbench.sanitize import sanitize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,9 +83,21 @@ def prompt_tokens(tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str]) ->
     """Tokens of each prompt as it is sampled from: at least the one that begins a text.
 
     Raises:
-        UserError: a prompt is empty, and the tokenizer has no such token.
+        UserError: a prompt is empty, and the tokenizer has no such token, or it holds half a character.
     """
+    check_texts(prompts)
     return [row or [_first_token(tokenizer)] for row in encode(tokenizer, prompts)]
+
+
+def check_texts(texts: Iterable[str]) -> None:
+    """Raises UserError where a text holds half a character (a lone surrogate), which no tokenizer reads."""
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UserError(
+                f"A text holds half a character (a lone surrogate: {sanitize(text, 60)!r}): mend the data."
+            ) from None
 
 
 def _first_token(tokenizer: PreTrainedTokenizerFast) -> int:

@@ -15,7 +15,7 @@ from workbench.engine.sampling.batching import ContinuousBatch
 from workbench.engine.sampling.equal_lengths import EqualLengths
 from workbench.engine.sampling.paths import decoding_path
 from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, by_prompt, rooms
-from workbench.engine.sampling.scoring import _first_token, prompt_tokens, token_logprobs
+from workbench.engine.sampling.scoring import _first_token, check_texts, prompt_tokens, token_logprobs
 from workbench.engine.tokens import converses, encode_pairs, end_tokens
 from workbench.errors import UserError
 
@@ -128,6 +128,7 @@ class TransformersSampler(Sampler):
         if len(counts) != len(prompts):
             raise UserError(f"There are {len(prompts)} prompts, but completions for {len(counts)}.")
         pairs = [(prompt, text) for prompt, texts in zip(prompts, completions, strict=True) for text in texts]
+        check_texts(prompt + text for prompt, text in pairs)
         rows = encode_pairs(self.tokenizer, pairs)
         rows = [(prompt or [_first_token(self.tokenizer)], completion) for prompt, completion in rows]
         if not all(completion for _, completion in rows):
