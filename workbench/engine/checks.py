@@ -70,6 +70,8 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerFast) -> None:
     def read() -> None:
         try:
             result.append(len(tokenizer(_SENTENCE, verbose=False)["input_ids"]))
+            if not tokenizer(_SENTENCE, add_special_tokens=False, verbose=False)["input_ids"]:
+                result[0] = "it knows none of its characters"
         except BaseException as error:  # tokenizers raises whatever it likes, and panics
             result.append(error)
 

@@ -94,7 +94,7 @@ def _model(source: str, device: str) -> PreTrainedModel:
     options = {"use_safetensors": True, "dtype": dtype, "output_loading_info": True, **_options(source)}
     try:
         model, report = AutoModelForCausalLM.from_pretrained(source, **options)
-        if names := renaming(report):
+        if names := renaming(report, len(model.state_dict())):
             model, report = AutoModelForCausalLM.from_pretrained(source, key_mapping=names, **options)
             model = _copy(model)
             print(
@@ -129,7 +129,8 @@ def _explained(source: str) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit, UserError):
         raise
     except BaseException as error:  # transformers raises whatever its readers raise, and tokenizers panics
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = " ".join(str(error).partition("Model type should be one of")[0].split())
+        reason = reason[:300] or type(error).__name__
         if Path(source).exists():
             raise UserError(f"The model in {source} cannot be loaded: {reason}") from error
         raise UserError(

@@ -23,6 +23,7 @@ _WRAPPERS = (
     r"^base_model\.model\.",
 )
 _BUFFER = re.compile(r"inv_freq$|(cos|sin)_cached$|position_ids$|masked_bias$|(attn|attention)\.bias$")
+_SIZES = (("hidden_size", "n_embd", "d_model"), ("vocab_size", "intermediate_size", "ffn_dim", "n_inner"))
 _GROWTH = 100  # characters that a tokenizer may make of one
 
 
@@ -39,6 +40,8 @@ def check_folder(folder: Path) -> None:
     config = _read_json(folder / "config.json")
     _check_growth(folder / "tokenizer.json")
     shapes = weight_shapes(folder)
+    if _least_weights(config) > 4 * sum(map(math.prod, shapes.values())):
+        raise UserError(other_shapes(str(folder)))
     most = max(1000, 4 * len(shapes))
     for name, number in _numbers(config):
         if number > most and _REPEATED.search(name.lower()):
@@ -64,8 +67,8 @@ def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
                 shapes |= {name: tuple(weights.get_slice(name).get_shape()) for name in names}
         except (SafetensorError, OSError) as error:
             raise UserError(
-                f"The model in {folder} cannot be loaded: {file.name} is cut short or damaged ({error}). Copy it "
-                "again."
+                f"The model in {folder} cannot be loaded: {file.name} is cut short or damaged ({error}). "
+                "Copy it again."
             ) from error
     return shapes
 
@@ -138,29 +141,31 @@ def check_names(source: str, report: dict[str, Any]) -> None:
     )
     if not missing and not left and not report["error_msgs"]:
         return
-    parts = [f"{len(missing)} are missing ({_some(missing)})"] if missing else []
-    parts += [f"{len(left)} belong to none of its parts ({_some(left)})"] if left else []
+    parts = [f"missing are {_some(missing)}"] if missing else []
+    parts += [f"left over are {_some(left)}"] if left else []
     parts = parts or [" ".join(report["error_msgs"])[:300]]
-    tied = len(missing) == 1 and missing[0].endswith(("lm_head.weight", "embed_out.weight"))
-    hint = (
-        "set tie_word_embeddings to true in it if the head is the embedding, or " if tied and not left else ""
-    )
+    tied = len(missing) == 1 and missing[0].endswith(("lm_head.weight", "embed_out.weight")) and not left
+    hint = "set tie_word_embeddings to true if the head is the embedding, " if tied else ""
     raise UserError(
         f"The weights in {source} are not those of the model that its config.json describes: "
-        f"{' and '.join(parts)}: {hint}save the model again."
+        f"{'; '.join(parts)}. Copy both anew, {hint}or save the model again."
     )
 
 
-def renaming(report: dict[str, Any]) -> dict[str, str]:
-    """What to take out of the names of weights (regular expression: nothing) that wrappers have prefixed."""
+def renaming(report: dict[str, Any], n_weights: int) -> dict[str, str]:
+    """What to take out of the names of weights (regular expression: nothing) that wrappers have prefixed.
+
+    Args:
+        report: as in `check_names`.
+        n_weights: of the model; a prefix that nobody knows has to stand before all of them.
+    """
     missing, left = report["missing_keys"], report["unexpected_keys"]
     if not missing or not left:
         return {}
     known = [pattern for pattern in _WRAPPERS if any(re.search(pattern, name) for name in left)]
-    prefixes = {name.removesuffix(other) for name in left for other in missing if name.endswith("." + other)}
-    for prefix in sorted(prefixes, key=len):
-        if not known and all(name.startswith(prefix) for name in left):
-            return {f"^{re.escape(prefix)}": ""}
+    first = {name.partition(".")[0] for name in left}
+    if not known and len(first) == 1 and len(missing) > 0.9 * n_weights:
+        known = [rf"^{re.escape(first.pop())}\."]
     return dict.fromkeys(known, "")
 
 
@@ -183,7 +188,7 @@ def other_shapes(source: str) -> str:
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:2]) + (", …" if len(names) > 2 else "")
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
 def free_memory() -> int:
@@ -225,6 +230,14 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def _least_weights(settings: dict[str, Any]) -> int:
+    """How many weights the widest matrix of nested settings has at least."""
+    inner = [_least_weights(value) for value in settings.values() if isinstance(value, dict)]
+    sizes = [[settings[name] for name in names if isinstance(settings.get(name), int)] for names in _SIZES]
+    widths, heights = (max(size, default=0) for size in sizes)
+    return max([widths * heights, *inner])
+
+
 def _numbers(settings: Any, name: str = "") -> Iterator[tuple[str, int]]:
     """Every whole number in nested settings, by the name nearest to it."""
     if isinstance(settings, dict):
@@ -255,9 +268,18 @@ def _growth(step: Any) -> float:
         growth *= _growth(inner)
     if step.get("type") == "Replace":
         pattern, content = step.get("pattern") or {}, step.get("content") or ""
-        if isinstance(pattern, dict) and pattern.get("String"):
-            growth = max(1.0, len(content) / len(pattern["String"]))
-        else:  # a regular expression may match one character, or the empty space before it
-            between = re.search(r"\(\?|\*|\{0|\?$|\^|\$|\\b", str(pattern))
-            growth = len(content) + 1 if between and len(content) > 1 else max(1, len(content))
+        literal, expression = (pattern.get(kind) or "" for kind in ("String", "Regex"))
+        if literal:
+            growth = max(1.0, len(content) / len(literal))
+        else:
+            growth = max(1, len(content) + _matches_nothing(expression))
     return growth
+
+
+def _matches_nothing(expression: str) -> bool:
+    """Whether a regular expression also matches between two characters, which stay."""
+    try:  # Python knows no classes of Unicode
+        plain = re.compile(re.sub(r"\\[pP]\{[^}]*\}", r"\\w", expression))
+    except re.error:
+        return True
+    return any(match.end() == match.start() for match in plain.finditer("ab 1."))
