@@ -50,7 +50,8 @@ vllm: .venv-vllm/$(VLLM)
 	  { rm -rf .venv-vllm; echo "$(VLLM) could not be installed: it needs Linux, Python 3.11 to 3.14 as PYTHON=, and" \
 	    "for the CPU build PyTorch's CPU index in PIP_EXTRA_INDEX_URL; do without by generator=transformers:FOLDER."; exit 1; }
 
-# Browser tests drive Debian's Chromium; without it they are skipped and say so.
+# Browser tests drive Debian's Chromium; without it they are skipped and say so. It is installed, as root, only
+# when somebody at the terminal agrees, or where BROWSER=1 or CI is set.
 SKIPPED := the browser tests will be skipped
 INSTALL := apt-get -qq update && apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core
 chromium:
@@ -58,4 +59,8 @@ chromium:
 	if ! command -v apt-get >/dev/null; then echo "No Chromium here: $(SKIPPED)."; exit 0; fi; \
 	if [ "$$(id -u)" = 0 ]; then root=env; elif sudo -n true 2>/dev/null; then root='sudo -n env'; \
 	else echo "No Chromium, and no right to apt-get install chromium: $(SKIPPED)."; exit 0; fi; \
+	echo "No Chromium here. To install it, as root: $(INSTALL)"; \
+	if [ "$(BROWSER)" != 1 ] && [ -z "$(CI)" ]; then answer=no; \
+	  [ -t 0 ] && { printf 'Install it now? [y/N] '; read -r answer || answer=no; }; \
+	  case $$answer in [yY]*) ;; *) echo "Not installed (BROWSER=1 installs it): $(SKIPPED)."; exit 0;; esac; fi; \
 	$$root DEBIAN_FRONTEND=noninteractive sh -c '$(INSTALL)' || echo "Chromium could not be installed: $(SKIPPED)."
