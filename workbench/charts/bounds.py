@@ -202,10 +202,10 @@ def _tell_apart(rows: Rows, layers: list[Unit], fields: set[str]) -> None:
         scale = one.get("scale") or {}
         different = {row[one["field"]]: None for row in rows if row[one["field"]] is not None}
         if len(different) > len(SHAPES):
-            one["scale"] = {
-                **scale,
-                "domain": scale.get("domain") or _ordered(different, one["field"], layers),
-            }
+            domain = scale.get("domain") or _ordered(different, one["field"], layers)
+            # Vega-Lite would merge scales of equal domains, and give the legend of one to both.
+            alone = [""] if one.get("legend", "") is None else []
+            one["scale"] = {**scale, "domain": [*domain, *alone]}
             looks = drawn[channel]
             if looks:
                 numbers = range(len(one["scale"]["domain"]))

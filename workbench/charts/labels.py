@@ -1,11 +1,12 @@
 """Labels short enough for a chart, cut in Python: Vega counts UTF-16 units and would cut an emoji in two."""
 
 import json
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Mapping
 
-AXIS, LEGEND, TITLE = 40, 34, 110  # columns of Latin letters; Chinese letters and emoji take two
-PIXELS = 6.5  # of a column
+AXIS, LEGEND, HEADER, TITLE = 40, 34, 28, 110  # columns of Latin letters; Chinese ones and emoji take two
+PIXELS = 6.5  # of a column of the usual letters
 _JOINER, _SELECTORS = "\u200d", ("\ufe00", "\ufe0f")
 _SKINS = ("\U0001f3fb", "\U0001f3ff")
 
@@ -23,6 +24,20 @@ def shorten(text: str, columns: int) -> str:
         columns: that it may take; see `text_width`.
     """
     return text if text_width(text) <= columns else _beginning(text, columns - 1) + "…"
+
+
+def wrap(text: str, columns: int, lines: int) -> list[str]:
+    """A text in lines of about so many columns; the last of so many lines says that there are more.
+
+    Args:
+        text: whose line breaks stay.
+        columns: of a line, of Latin letters.
+        lines: at most.
+    """
+    wide = max(1.0, text_width(text) / max(1, len(text)))
+    parts = [textwrap.wrap(line, max(10, int(columns / wide))) or [""] for line in text.splitlines()]
+    wrapped = [line for part in parts for line in part]
+    return wrapped if len(wrapped) <= lines else [*wrapped[: lines - 1], "…"]
 
 
 def short_labels(texts: Iterable[str], columns: int) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """From an Altair chart to a Vega-Lite specification that is safe to draw anywhere, whatever its data hold."""
 
-import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -53,8 +52,8 @@ def specification(chart: Any, record: dict[str, Any]) -> dict[str, Any]:
     width = spec.get("width")
     columns = 85 if composed or not isinstance(width, int | float) else max(50, int(width / 6.6))
     spec["title"] = {
-        "text": _wrapped(record["title"], int(columns * 0.8)),
-        "subtitle": _wrapped(record["sentence"], columns),
+        "text": labels.wrap(" ".join(record["title"].split()), int(columns * 0.8), _LINES),
+        "subtitle": labels.wrap(" ".join(record["sentence"].split()), columns, _LINES),
     }
     if not composed:
         # A vertical axis is named above it, to be read without turning the head.
@@ -218,9 +217,9 @@ def _has(one: dict[str, Any], guide: str) -> bool:
 
 def _label(one: dict[str, Any], guide: str, values: Iterable[Any]) -> None:
     options = one.get(guide) or {}
-    columns = {"legend": labels.LEGEND}.get(guide, labels.AXIS)
+    columns = {"legend": labels.LEGEND, "header": labels.HEADER}.get(guide, labels.AXIS)
     if isinstance(options.get("labelLimit"), int | float) and options["labelLimit"] > 0:
-        columns = int(options["labelLimit"] / labels.PIXELS)
+        columns = int(12 * options["labelLimit"] / (labels.PIXELS * options.get("labelFontSize", 12)))
     short = labels.short_labels((value for value in values if isinstance(value, str)), columns)
     if short:
         one[guide] = {**options, "labelExpr": labels.label_expression(short)}
@@ -241,10 +240,3 @@ def _without_limits(node: Any) -> None:
     for name, child in node.items():
         if name != "datasets":
             _without_limits(child)
-
-
-def _wrapped(text: str, columns: int) -> list[str]:
-    """Lines of about so many columns, at most _LINES of them."""
-    wide = max(1.0, labels.text_width(text) / max(1, len(text)))
-    lines = textwrap.wrap(text, max(10, int(columns / wide)))
-    return lines if len(lines) <= _LINES else [*lines[: _LINES - 1], f"{lines[_LINES - 1]}…"]

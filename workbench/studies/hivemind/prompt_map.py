@@ -5,7 +5,6 @@ answers, classes of meaning outlined; and the answer that is clicked beside its 
 with the words that both share marked. All of it is one Vega-Lite chart, so that it lives in a report too.
 """
 
-import textwrap
 from itertools import accumulate
 
 import altair as alt
@@ -13,15 +12,15 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import ConvexHull, QhullError
 
+from workbench.charts.labels import short_labels, shorten, wrap
 from workbench.charts.parts import axis_order, tips
 from workbench.charts.theme import INK, MUTED, PALETTE
 from workbench.charts.vegalite import MAX_ROWS
 from workbench.charts.view import Chart, with_rows
 from workbench.sanitize import sanitize
 from workbench.studies.hivemind.data import INVALID
-from workbench.studies.hivemind.views import both_ways
 
-PROMPTS = 40  # rows of the heat map; more could not be read
+PROMPTS, MODELS = 40, 30  # rows and columns of the heat map; more could not be read
 CLASSES = 6  # of one prompt that are outlined and named
 _LINES, _COLUMNS = 9, 38  # of an answer that is read
 _CHARACTER = 6.5  # pixels of one in the answers
@@ -30,7 +29,13 @@ _SIGNS = "regexp('[.,;:!?\"()*]', 'g')"
 _CELL = ["model", "rescaled", "same", "valid", "meanings"]
 _PAIR = ["first", "second", "rescaled", "same"]
 _POINT = ["id", "model", "text", "meaning", "x", "y", "partner"]
-_MODELS = {"labelAngle": -45, "orient": "top", "labelOverlap": False, "labelFontSize": 10.5}
+_MODELS = {
+    "labelAngle": -45,
+    "orient": "top",
+    "labelOverlap": False,
+    "labelFontSize": 10.5,
+    "labelLimit": 130,
+}
 _NO_AXIS = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
 _ONE = {"toggle": False, "empty": False, "clear": False}
 _PAIR_CLICKED = alt.selection_point(name="pair", fields=["first", "second"], toggle=False)
@@ -46,7 +51,7 @@ def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> 
         pairs: of `inter_model_homogeneity`: columns first, second, prompt_id, rescaled, same.
         points: of `answer_map`: columns id, prompt_id, model, text, meaning, x, y, partner.
     """
-    n_prompts = table["prompt_id"].nunique()
+    n_prompts, n_models = table["prompt_id"].nunique(), table["model"].nunique()
     table, pairs, points = _shown(table, pairs, points)
     labels, models = list(table["prompt"].unique()), list(points["model"].unique())
     asked = alt.selection_point(name="asked", fields=["prompt"], value=[{"prompt": labels[0]}], **_ONE)
@@ -64,14 +69,20 @@ def explorer(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> 
         "are (click a pair to fade the others), and its answers as points, meanings outlined. Click a point "
         "to read it beside the nearest answer of another model; what both share is marked."
         + f" Of {n_prompts} prompts {len(labels)} are shown, evenly from the most to the least repetitive."
-        * (len(labels) < n_prompts),
+        * (len(labels) < n_prompts)
+        + f" Of {n_models} models the first {MODELS} are shown." * (n_models > MODELS),
     )
 
 
 def _shown(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> list[pd.DataFrame]:
     """What the view needs of each, with short names; prompts whose answers most often agree come first."""
+    drawn = list(table["model"].unique()[:MODELS])
+    table, points = table[table["model"].isin(drawn)], points[points["model"].isin(drawn)]
+    pairs = pairs[pairs["first"].isin(drawn) & pairs["second"].isin(drawn)]
+    n_pairs = len(pairs.drop_duplicates(["first", "second"]))
+    most = min(PROMPTS, MAX_ROWS // max(1, n_pairs))
     order = table.groupby("prompt_id")["same"].mean().sort_values(ascending=False, kind="stable").index
-    kept = list(order[np.unique(np.linspace(0, len(order) - 1, PROMPTS).round().astype(int))])
+    kept = list(order[np.unique(np.linspace(0, len(order) - 1, most).round().astype(int))])
     texts = table.drop_duplicates("prompt_id").set_index("prompt_id")["prompt"]
     prompts = dict(zip(kept, _labels([texts[prompt] for prompt in kept]), strict=True))
     models = _short(list(table["model"].unique()))
@@ -88,7 +99,7 @@ def _shown(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> li
 
 def _labels(prompts: list[str]) -> list[str]:
     """Prompts short enough for an axis, each a different one."""
-    short = [sanitize(textwrap.shorten(prompt, 46, placeholder="…"), 60) for prompt in prompts]
+    short = [shorten(sanitize(" ".join(prompt.split())), 46) for prompt in prompts]
     copies = pd.Series(short).groupby(short).cumcount()
     return [
         f"{label} ({number + 1})" if number else label for label, number in zip(short, copies, strict=True)
@@ -97,8 +108,8 @@ def _labels(prompts: list[str]) -> list[str]:
 
 def _short(models: list[str]) -> dict[str, str]:
     """Names of models without what stands before the last slash, where that leaves them different."""
-    last = {name: sanitize(name.rsplit("/", 1)[-1], 40) for name in models}
-    return last if len(set(last.values())) == len(models) else {name: sanitize(name, 60) for name in models}
+    last = {name: shorten(sanitize(name.rsplit("/", 1)[-1]), 40) for name in models}
+    return last if len(set(last.values())) == len(models) else {name: sanitize(name, 200) for name in models}
 
 
 def _points(points: pd.DataFrame) -> pd.DataFrame:
@@ -109,17 +120,21 @@ def _points(points: pd.DataFrame) -> pd.DataFrame:
     sizes = kept[kept["meaning"] != INVALID].groupby("prompt")["meaning"].value_counts()
     rank = sizes.groupby("prompt").rank(method="first", ascending=False)
     ranks = rank.reindex(pd.MultiIndex.from_frame(kept[["prompt", "meaning"]])).to_numpy()
+    meanings = kept["meaning"].str.replace("{her}", "their")
     return kept.assign(
         text=kept["text"].map(_wrapped),
-        meaning=kept["meaning"].str.replace("{her}", "their"),
+        meaning=meanings.replace(short_labels(meanings, 60)),
+        head=[
+            f"{shorten(name, 20)}: {shorten(meaning, 20)}"
+            for name, meaning in zip(kept["model"], meanings, strict=True)
+        ],
         rank=np.where(ranks <= CLASSES, ranks, 0).astype(int),
         opens=~kept.duplicated("prompt"),
     )
 
 
 def _wrapped(text: str) -> str:
-    lines = textwrap.wrap(sanitize(text, 400), _COLUMNS) or [""]
-    return "\n".join(lines if len(lines) <= _LINES else [*lines[: _LINES - 1], "…"])
+    return "\n".join(wrap(" ".join(sanitize(text, 400).split()), _COLUMNS, _LINES))
 
 
 # ------------------------------------------------------------------------------- all prompts
@@ -141,8 +156,19 @@ def _heat(table: pd.DataFrame, models: list[str], asked: alt.Parameter, shades: 
 # ------------------------------------------------------------------------------- one prompt
 def _matrix(pairs: pd.DataFrame, models: list[str], asked: alt.Parameter, shades: alt.Scale) -> alt.Chart:
     step = 205 / max(len(models), 3)
-    chart = alt.Chart(both_ways(pairs), width=alt.Step(step), height=alt.Step(min(step, 19)))
-    cells = chart.transform_filter(asked).mark_rect(cursor="pointer")
+    chart = alt.Chart(pairs, width=alt.Step(step), height=alt.Step(min(step, 19)))
+    # The data hold each pair once: the page would be half as large again with both orders.
+    cells = (
+        chart.transform_filter(asked)
+        .transform_calculate(turned="datum.first == datum.second ? [0] : [0, 1]")
+        .transform_flatten(["turned"])
+        .transform_calculate(
+            left="datum.turned ? datum.second : datum.first",
+            right="datum.turned ? datum.first : datum.second",
+        )
+        .transform_calculate(first="datum.left", second="datum.right")
+        .mark_rect(cursor="pointer")
+    )
     cells = cells.encode(
         x=alt.X("first:N", title=None, sort=models).axis(**_MODELS),
         y=alt.Y("second:N", title=None, sort=models).axis(labelLimit=120, labelFontSize=10.5),
@@ -170,8 +196,8 @@ def _cloud(rows: pd.DataFrame, asked: alt.Parameter) -> alt.LayerChart:
     )
     ring = base.mark_point(filled=False, size=190, strokeWidth=2.5, color=PALETTE[1]).transform_filter(_READ)
     names = alt.Chart(_names(rows)).transform_filter(asked)
-    names = names.mark_text(fontSize=11, fontWeight=600, color=INK, limit=150)
-    names = names.encode(x=x, y=y, text="meaning:N")
+    names = names.mark_text(fontSize=11, fontWeight=600, color=INK)
+    names = names.encode(x=x, y=y, text="name:N")
     # points last: what lies on top takes the clicks
     return (outlines + names + ring + dots.add_params(_CHOSEN)).properties(width=260, height=280)
 
@@ -186,7 +212,8 @@ def _names(rows: pd.DataFrame) -> pd.DataFrame:
         heights = list(accumulate(ordered["y"], lambda below, y, gap=gap: max(y, below + gap)))
         shift = (sum(heights) - ordered["y"].sum()) / len(heights)  # as far from the middles up as down
         spread.append(ordered.assign(y=[height - shift for height in heights]))
-    return pd.concat(spread) if spread else middles
+    named = pd.concat(spread) if spread else middles
+    return named.assign(name=[shorten(meaning, 22) for meaning in named["meaning"]])
 
 
 def _outlines(rows: pd.DataFrame) -> pd.DataFrame:
@@ -214,11 +241,10 @@ _READ = (
 def _read(rows: pd.DataFrame, mine: bool) -> alt.LayerChart:
     """The chosen answer (`mine`) or the one beside it; runs of two and more words of both are marked."""
     this, other = ("", "2") if mine else ("2", "")
-    partner = alt.LookupData(rows, "id", ["text", "model", "meaning"])
+    partner = alt.LookupData(rows, "id", ["text", "head"])
     chosen = alt.Chart(rows).transform_filter(_READ)
-    chosen = chosen.transform_lookup("partner", partner, as_=["text2", "model2", "meaning2"])
+    chosen = chosen.transform_lookup("partner", partner, as_=["text2", "head2"])
     chosen = chosen.transform_calculate(
-        head=f"datum.model{this} + ': ' + datum.meaning{this}",
         there=f"' ' + {_spelled(f'datum.text{other}')} + ' '",
         line=f"split(datum.text{this}, '\\n')",
     )
@@ -228,8 +254,8 @@ def _read(rows: pd.DataFrame, mine: bool) -> alt.LayerChart:
         y=alt.Y("number:Q").axis(None).scale(domain=[height, 0], nice=False),
     )
     style = {"align": "left", "baseline": "middle"}
-    heading = chosen.mark_text(**style, fontWeight=600, color=INK, fontSize=12, limit=250).encode(
-        x=alt.value(0), y=alt.value(2), text="head:N"
+    heading = chosen.mark_text(**style, fontWeight=600, color=INK, fontSize=12).encode(
+        x=alt.value(0), y=alt.value(2), text=f"head{this}:N"
     )
     marked = words.transform_filter("datum.shared").mark_rule(strokeWidth=2.5, color=PALETTE[1], yOffset=8)
     spelled = words.mark_text(**style, font="monospace", fontSize=10.5).encode(

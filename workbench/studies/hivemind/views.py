@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.charts.intervals import intervals
+from workbench.charts.labels import shorten
 from workbench.charts.parts import looks, numbered_cells, panels, tips
 from workbench.charts.theme import INK, MUTED, PALETTE, series
 from workbench.charts.view import Chart, Table, Texts, with_rows
@@ -130,9 +131,10 @@ def rarefied(frame: pd.DataFrame) -> Chart:
     ends = shown.loc[shown.groupby("model")["k"].idxmax()].sort_values("value", ascending=False)
     gap = (frame["value"].max() - frame["value"].min()) / 19  # names must not stand in each other
     heights = accumulate(ends["value"], lambda above, value: min(value, above - gap))
-    names = alt.Chart(ends.assign(place=list(heights))).mark_text(align="left", dx=8, color=INK, fontSize=11)
+    ends = ends.assign(place=list(heights), name=[shorten(name, 34) for name in ends["model"]])
+    names = alt.Chart(ends).mark_text(align="left", dx=8, color=INK, fontSize=11)
     return Chart(
-        lines + names.encode(x="k:Q", y="place:Q", text="model:N"),
+        lines + names.encode(x="k:Q", y="place:Q", text="name:N"),
         "How many different answers one gets by asking again",
         "Curves are means over prompts of the expected number of different valid meanings among k answers; "
         "one that flattens has little more to say. If models were different sources, all of them together "

@@ -1,7 +1,6 @@
 """The gradient map of 09_prismatic: examples laid out by their gradients, tied to clusters and to texts."""
 
 import os
-import textwrap
 from typing import Any
 
 import altair as alt
@@ -9,6 +8,7 @@ import ipywidgets
 import numpy as np
 import pandas as pd
 
+from workbench.charts.labels import shorten, wrap
 from workbench.charts.parts import tips
 from workbench.charts.theme import INK, MUTED, PALETTE, SHAPES
 from workbench.charts.vegalite import MAX_ROWS
@@ -65,7 +65,10 @@ def _picture(points: pd.DataFrame, clusters: pd.DataFrame) -> alt.VConcatChart:
     point = alt.selection_point(name="chosen", fields=["point"], value=value, nearest=True, **one)
     bar = alt.selection_point(name="picked", fields=["cluster"], toggle=False)
     rows = points.assign(
-        point=np.arange(len(points)), shape=_shapes(points, clusters), text=points["text"].map(_wrapped)
+        point=np.arange(len(points)),
+        shape=_shapes(points, clusters),
+        text=points["text"].map(_wrapped),
+        template=[shorten(sanitize(template), 40) for template in points["template"]],
     )
     # Legends of their own stand above the cloud; shared ones would go below the texts.
     apart = {"color": "independent", "shape": "independent"}
@@ -85,8 +88,7 @@ def _shapes(points: pd.DataFrame, clusters: pd.DataFrame) -> list[str]:
 
 def _wrapped(text: str) -> str:
     """At most nine lines that fit into half the picture."""
-    lines = [piece for line in sanitize(text, 350).splitlines() for piece in textwrap.wrap(line, 52) or [""]]
-    return "\n".join(lines[:9] if len(lines) <= 9 else [*lines[:8], "…"])
+    return "\n".join(wrap(sanitize(text, 350), 52, 9))
 
 
 # Where the nearest point answers, Vega-Lite 6 looks for texts in the wrong datum and finds "undefined".
@@ -141,7 +143,7 @@ def _read(rows: pd.DataFrame, clusters: pd.DataFrame, point: alt.Parameter) -> l
         centre="'cluster ' + datum.cluster + ', size ' + datum.size + ', nearest to its centre'",
     )
     height = 24 + 16 * (1 + max(text.count("\n") for text in [*rows["text"], *centres["exemplar"]]))
-    style = {"align": "left", "baseline": "top", "lineBreak": "\n", "limit": 372}
+    style = {"align": "left", "baseline": "top", "lineBreak": "\n"}
     return [
         (
             base.mark_text(**style, fontWeight=600, color=INK).encode(y=alt.value(0), text=f"{head}:N")
