@@ -232,8 +232,9 @@ def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
         with pyarrow.parquet.ParquetFile(path) as table:
             _refuse_bomb(table.metadata, path)
             yield from _rows(table.iter_batches(_BATCH), path, os.path.getsize(path))
-    except pyarrow.ArrowException as error:
-        raise UserError(f"{path} is not a readable parquet file: {str(error).splitlines()[0]}") from error
+    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
+        reason = (str(error).splitlines() or ["damaged"])[0]
+        raise UserError(f"{path} is not a readable parquet file: {reason[:200]}") from error
     except OSError as error:
         raise _unreadable(path, error) from error
 

@@ -176,7 +176,7 @@ def _mctb(tables: list[dict[str, Any]], path: Path) -> Iterator[tuple[str, list[
             if model == "config":
                 continue
             for setting, responses in settings.items():
-                where = f"{path} prompt {number}, {model}, {setting}"
+                where = f"{path} prompt {number}, {model:.40}, {setting:.40}"
                 yield from ((where, answer) for answer in _responses(responses, thing, model, where))
 
 
