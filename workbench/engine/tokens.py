@@ -172,7 +172,8 @@ def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
 def with_beginning(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
     """The tokenizer; one of `word_tokenizer` that older runs saved begins texts as their models do."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    is_ours = type(getattr(backend, "model", None)).__name__ == "WordLevel" and tokenizer.bos_token_id == 0
-    if is_ours and tokenizer.bos_token == END_OF_TEXT and backend.post_processor is None:
-        backend.post_processor = begins_with(END_OF_TEXT)
+    model = getattr(backend, "model", None)
+    is_ours = type(model).__name__ == "WordLevel" and model.unk_token == tokenizer.bos_token == END_OF_TEXT
+    if is_ours and not begin(tokenizer):
+        backend.post_processor = begins_with(END_OF_TEXT, tokenizer.bos_token_id)
     return tokenizer
