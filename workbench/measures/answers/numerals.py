@@ -142,7 +142,7 @@ def _number(token: re.Match[str]) -> Number | None:
     if body.isdecimal() and len(token[0]) == len(body):  # most of them
         return Number(Fraction(int(body)))
     pieces = [piece.strip() for piece in re.split("[/:]", body)]
-    values = [_decimal(piece) for piece in pieces]
+    values = [read_digits(piece) for piece in pieces]
     if len(values) > 2 or None in values or (len(values) == 2 and not values[1]) or _CLOCK.fullmatch(body):
         return None
     value = values[0] / values[1] if len(values) == 2 else values[0]
@@ -195,7 +195,7 @@ def _scaled(token: re.Match[str], value: Fraction, exact: bool) -> Number:
     return Number(value, Fraction(factor * _SCALES.get(more, 1)), exact)
 
 
-def _decimal(text: str) -> Fraction | None:
+def read_digits(text: str) -> Fraction | None:
     """The value of digits with points and commas; None where their order says nothing, as in 3,5 or 1.2.3."""
     if _GROUPED.fullmatch(text):
         text = text.replace(",", "")

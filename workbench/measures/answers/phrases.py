@@ -20,7 +20,8 @@ _PART_OF = re.compile(
       |(?<![\w'])[b-hj-z]\s*[-+*/×÷^]|[A-Za-z0-9]\(|[0-9]\ +|(?:^|[\s(:])[-—]\ +|(?:^|\s)—
       |\b{_FUNCTION}[\s(]*|\b(?:root|half|third|quarter|power|logarithm|cube|multiple|percent)\ of\ (?:the\ )?
       |%\ of|\b{_COMPARED}\ than|\bat\ (?:least|most)
-      |(?<!round)(?<!rounds)(?<!rounded)(?<!rounding)\ up\ to|\b(?:over|under|above|below|exceeds|between)
+      |(?<!round\ )(?<!rounds\ )(?<!rounded\ )(?<!rounding\ )\bup\ to
+      |\b(?:over|under|above|below|exceeds|between)
       |\b(?:twice|double|triple|thrice|not)|n't|\b(?:plus|times|minus|divided\ by|multiplied\ by)
       |\b{_MONTH})\s*$|(?:^|[\s=(])\|$""",
     re.VERBOSE,

@@ -39,7 +39,7 @@ def _spelled(sign: str) -> str:
 _ONE = _Spelling()
 _RAISED = re.compile(rf"[{_SUPERSCRIPTS}]+")
 _LOWER = str.maketrans(_SUPERSCRIPTS, "0123456789+-")
-_MINUS = re.compile(r"[−－﹣➖]\s+(?=[\d.$])")
+_MINUS = re.compile(r"(?<![0-9)\]] )[−－﹣➖]\s+(?=[\d.$])")
 
 
 def one_spelling(text: str) -> str:
@@ -91,7 +91,7 @@ def plain(text: str) -> str:
     if "\\" in text or "{" in text or "~" in text:
         text = _without_latex(text)
     if "%" in text:
-        text = re.sub(r"(?<![0-9])%\s?([0-9][0-9.,]*)(?![0-9%])", r"\1%", text)
+        text = re.sub(r"(?<![0-9])%\s?([0-9]+(?:[.,][0-9]+)*)(?![0-9%])", r"\1%", text)
     if "$" in text or "Rs" in text:
         text = re.sub(r"(?<=\$)\s*-\s+(?=[0-9])", "-", text)
         text = _MONEY.sub(lambda money: money[1] + _LETTERS[money[2]], text)
