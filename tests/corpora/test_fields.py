@@ -5,7 +5,8 @@ import json
 import pytest
 
 from workbench.corpora.loaders.generations import load_generations
-from workbench.corpora.loaders.problems import last_boxed, load_problems
+from workbench.corpora.loaders.problems import FileProblem, last_boxed, load_problems
+from workbench.corpora.loaders.solutions import load_rationales
 from workbench.errors import UserError
 
 
@@ -107,6 +108,19 @@ def test_ids_of_many_digits_are_kept(tmp_path):
     assert one(tmp_path, {**row, "id": 7.0}).id == "7"
     with pytest.raises(UserError, match="kept exactly"):
         one(tmp_path, {**row, "id": 2.0**63})
+
+
+def test_a_teachers_solution_belongs_to_the_question_with_its_numbers_and_signs(tmp_path):
+    problems = [
+        FileProblem(sign, f"What is 5 {sign} 3?", "", gold) for sign, gold in (("+", "8"), ("-", "2"))
+    ]
+    rows = [{"instruction": "Calculate.", "input": "What is 5 + 3?", "output": "The answer is 8"},
+            {"instruction": "what is 5-3", "output": "The answer is 2"}]  # fmt: skip
+    path = tmp_path / "a,b.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    loaded = load_rationales(f"rationales:{path}", problems)
+    assert [(one.id, one.verdict) for one in loaded.rationales] == [("-", "correct")]
+    assert loaded.n_unmatched == 1
 
 
 ANSWER = {"prompt": "Name a fruit.", "model": "a", "text": "Apple"}

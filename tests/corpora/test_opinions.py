@@ -4,6 +4,8 @@ import json
 from collections import Counter
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from repository import DATA
 
@@ -102,6 +104,75 @@ def test_what_is_no_list_of_questions_is_refused(tmp_path, content):
     path.write_text(content)
     with pytest.raises(UserError):
         opinions.load_opinions(str(path))
+
+
+@pytest.mark.parametrize(
+    ("dist", "kept"),
+    [
+        ([0.33, 0.33, 0.33], True),
+        ([0.3, 0.3, 0.3], True),
+        ([0.17, 0.17, 0.17, 0.17, 0.17, 0.17], True),
+        ([0.333, 0.333, 0.333], True),
+        ([0.5, 0.3], False),
+        ([0.5, 0.6], False),
+        ([0.4, 0.4], False),
+        ([0.34, 0.34, 0.34, 0.1], False),
+        ([1, 1, 0], False),
+        ([0.33333, 0.33333, 0.3], False),
+    ],
+)
+@pytest.mark.parametrize("bits", [16, 32, 64])
+def test_shares_may_be_rounded_by_half_a_unit_each_and_are_scaled(tmp_path, dist, kept, bits):
+    options = [f"option {number}" for number in range(len(dist))]
+    table = pyarrow.table(
+        {
+            "id": ["a"],
+            "prompt": ["Soup?"],
+            "options": [options],
+            "dist": pyarrow.array([np.array(dist, dtype=f"float{bits}")]),
+        }
+    )
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    if not kept:
+        with pytest.raises(UserError, match="not to 1"):
+            opinions.load_opinions(str(tmp_path / "a.parquet"))
+        return
+    (question,) = opinions.load_opinions(str(tmp_path / "a.parquet")).questions
+    assert sum(question.people.dist) == pytest.approx(1)
+    assert question.people.dist == pytest.approx([share / sum(dist) for share in dist], abs=1e-3)
+
+
+def test_global_opinions_are_read_as_python_wrote_them(tmp_path):
+    row = {"question": "Soup?", "options": "['Yes', \"Don't know\"]", "source": "X",
+           "selections": "defaultdict(<class 'list'>, {'A': [0.5, 0.5], 'B': [0.2, 0.8]})"}  # fmt: skip
+    (question,) = opinions.load_opinions(write(tmp_path, row)).questions
+    assert question.options == ("Yes", "Don't know")
+    assert question.groups["B"].dist == (0.2, 0.8)
+    assert question.people.dist == pytest.approx((0.35, 0.65))
+    for change in ({"options": "__import__('os').getcwd()"}, {"selections": "defaultdict(list, {"},
+                   {"selections": "[1]"}, {"options": ["Yes"]}, {"selections": "{}"}):  # fmt: skip
+        with pytest.raises(UserError, match="line 1 "):
+            opinions.load_opinions(write(tmp_path, {**row, **change}))
+
+
+def test_statements_that_nobody_voted_on_are_left_out_and_counted(tmp_path):
+    row = {"id": 1, "conversation": "c", "statement": "S.", "options": ["agree", "pass"], "counts": [3, 1]}
+    silent = {**row, "id": 2, "counts": [0, 0]}
+    partly = {**row, "id": 3, "groups": {"0": {"counts": [0, 0]}, "1": {"counts": [3, 1]}}}
+    found = opinions.load_opinions(write(tmp_path, row, silent, partly))
+    assert [question.id for question in found.questions] == ["1", "3"]
+    assert list(found.questions[1].groups) == ["1"]
+    assert "1 statements that nobody voted on left out" in str(found)
+
+
+def test_a_question_with_its_context_and_one_under_two_ids_are_noticed(tmp_path):
+    found = opinions.load_opinions(
+        write(tmp_path, {**ROW, "context": "It is noon."}, {**ROW, "id": 2**63 + 1})
+    )
+    assert found.questions[0].prompt == "It is noon. Soup or bread?"
+    again = opinions.load_opinions(write(tmp_path, ROW, {**ROW, "id": 2**63 + 1}))
+    assert again.questions[1].id == str(2**63 + 1)
+    assert "1 questions stand there under a second id" in str(again)
 
 
 def test_a_limit_spreads_over_the_file(tmp_path):

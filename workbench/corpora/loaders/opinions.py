@@ -15,6 +15,8 @@ from operator import mul
 from string import ascii_uppercase
 from typing import Any
 
+import numpy as np
+
 from workbench.corpora.loaders import rows
 from workbench.corpora.loaders.fields import is_there, literal, lowered, question_of
 from workbench.corpora.loaders.rows import Malformed
@@ -230,11 +232,15 @@ def _answers(row: Any, options: int, whose: str = "") -> AnswerDistribution:
 
 def _half_units(values: Sequence[float]) -> float:
     """How far rounded shares may miss 1 together: half a unit of the last digit that any of them has."""
-    written = (
-        f"{value:.6g}".partition(".")[2] for value in values
-    )  # 32-bit numbers have digits of their own
-    digits = max(1, *map(len, written))
+    digits = max(1, *(len(_written(value).partition(".")[2]) for value in values))
     return len(values) * 0.5 * 10.0**-digits
+
+
+def _written(value: float) -> str:
+    """The shortest decimal of a number; one of 16 or 32 bits has fewer digits than Python shows."""
+    with np.errstate(over="ignore"):
+        shorter = (kind(value) for kind in (np.float16, np.float32))
+        return str(next((number for number in shorter if float(number) == value), value))
 
 
 def _numbers(row: Mapping[str, Any], name: str, options: int, whose: str = "") -> tuple[float, ...]:

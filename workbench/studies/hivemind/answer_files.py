@@ -10,6 +10,7 @@ from workbench import shards
 from workbench.corpora.loaders.generations import COLUMNS
 from workbench.engine.sampling.sampler import Sampler, SamplingParams
 from workbench.files import cached_table, stamp
+from workbench.sources import paths_in
 from workbench.studies.hivemind.data import ask
 
 SHARD = 64  # prompts, the most that a kill can lose
@@ -38,10 +39,10 @@ def answer_file(
         UserError: the folder holds answers of another model or decoding, or to other prompts, or it cannot
             be written.
     """
-    rows, model = list(prompts), Path(name.partition(":")[2] or name).expanduser()
+    rows, folders = list(prompts), [path for path in paths_in(name) if path.is_dir()]
     manifest = {"model": name, "samples": sampling.n, "max_new_tokens": sampling.max_tokens}
     manifest |= {key: getattr(sampling, key) for key in ("temperature", "top_p", "min_p", "seed")}
-    manifest["files of the model"] = shards.digest(stamp(model)) if model.is_dir() else ""
+    manifest["files of the model"] = shards.digest(*map(stamp, folders)) if folders else ""
     manifest["prompts"] = shards.digest(*map("\n".join, rows))
     shards.open_folder(folder, manifest, "answers")
     for number, shard in shards.assigned_shards(folder, rows, SHARD, part):
