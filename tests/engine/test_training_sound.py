@@ -251,13 +251,18 @@ def test_reinforcement_in_parts_is_that_of_all_completions(tokenizer, tmp_path, 
     config = RLConfig(group_size=4, prompts_per_step=2, max_new_tokens=6, learning_rate=1e-3, loss="bnpo")
     reward = lambda completions, rows: [len(one.text) for one in completions]  # noqa: E731
     rows, trained = [{"prompt": prompt} for prompt, _ in PAIRS], []
-    for name, budget in (("a", 1 << 32), ("b", 500_000)):
+    for budget in (1 << 32, 500_000, 1):  # all at once, a few at a time, one at a time with checkpointing
         monkeypatch.setattr(memory, "CPU_BUDGET", budget)
         trained.append(fresh(tokenizer))
-        reinforce(trained[-1], tokenizer, rows, reward, config, steps=2, folder=tmp_path / name)
-    first, second = (model.state_dict() for model in trained)
-    for name, value in first.items():
-        torch.testing.assert_close(second[name], value, atol=2e-4, rtol=1e-3)
+        layer, checkpointed = trained[-1].model.layers[0], []
+        note = lambda *_, layer=layer, seen=checkpointed: seen.append(layer.training)  # noqa: E731
+        layer.mlp.register_forward_pre_hook(note)
+        reinforce(trained[-1], tokenizer, rows, reward, config, steps=2, folder=tmp_path / str(budget))
+        assert any(checkpointed) == (budget == 1)
+    whole, *others = (model.state_dict() for model in trained)
+    for parts in others:
+        for name, value in whole.items():
+            torch.testing.assert_close(parts[name], value, atol=2e-4, rtol=1e-3)
 
 
 # ------------------------------------------------------------------------------- bytes

@@ -229,6 +229,11 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
         # Dropout would change the ratios; to trl, training is what the outermost module says.
         for part in self.model.children():
             part.eval()
+        for part in self.model.modules():
+            # Only a layer that trains is checkpointed; one with a dropout of its own has to do without.
+            dropout = getattr(part, "dropout", 0.0)
+            drops = isinstance(dropout, float) and dropout > 0
+            part.training = part.training or (getattr(part, "gradient_checkpointing", False) and not drops)
         loss = super().compute_loss(model, inputs)
         if "old_per_token_logps" in inputs:
             drawn = inputs.get("tool_mask", inputs["completion_mask"]).bool()

@@ -27,6 +27,7 @@ from workbench.engine.training.checkpoints import check_finite
 from workbench.engine.training.common import History, unchanged_length, world_size
 from workbench.engine.training.loop import Log, Stop, Watch, arguments_of, fit
 from workbench.engine.training.lora import Lora
+from workbench.engine.training.memory import micro_batch
 from workbench.engine.training.packing import Order
 from workbench.engine.traits import traits
 
@@ -107,6 +108,8 @@ def run(
     arguments = _arguments(folder, settings, config, model)
     prompts = prompt_tokens(tokenizer, [row["prompt"] for row in examples])
     context = max(map(len, prompts)) + config.max_new_tokens
+    micro = micro_batch(model, settings["batch_size"], context, scored=config.max_new_tokens + 1)
+    arguments.activation_checkpointing = micro.checkpointing
     watch, around = _Watch(log, stop, every), _as_it_was(model, tokenizer)
     history = fit(make, watch, arguments, model, tokenizer, folder, settings, lora, context, around)
     if arguments.process_index == 0:
