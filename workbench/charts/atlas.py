@@ -5,6 +5,7 @@ JupyterLab Python makes the card of the cell that was clicked. Without a front e
 cards of all cells go into the record, and the report draws them with the same JavaScript, with no kernel.
 """
 
+import json
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ from workbench.sanitize import sanitize
 __all__ = ["Atlas", "Attention", "Card", "Cell", "Strip"]
 
 DRAWING = "drawing…"
+MAX_CARDS, MAX_BYTES = 1500, 40_000_000  # that a page carries
 
 _HERE = Path(__file__).parent
 
@@ -100,8 +102,14 @@ class Atlas(View):
         self.record["chosen"] = _largest(self.record["cells"])
         wanted = [self.record["chosen"]]
         if _headless():
-            wanted = tqdm([cell["id"] for cell in self.record["cells"]], desc="cards", unit="card")
-        self.record["cards"] = {name: self._card(name) for name in wanted}
+            wanted = _most_important(self.record["cells"])
+        self.record["cards"] = self._cards(wanted)
+        left_out = len(self.record["cells"]) - len(self.record["cards"])
+        if _headless() and left_out:
+            self.record["sentence"] += (
+                f" A page carries the cards of the {len(self.record['cards']):,} most important cells; "
+                f"those of the {left_out:,} others are drawn in JupyterLab."
+            )
         self.record["controls"] = {name: sanitize(value, 80) for name, value in self._values().items()}
 
     def _values(self) -> dict[str, Any]:
@@ -109,6 +117,16 @@ class Atlas(View):
 
     def _cells(self) -> list[dict[str, Any]]:
         return _written(self.cells(**self._values()), self.record)
+
+    def _cards(self, names: list[str]) -> dict[str, Any]:
+        """The cards of these cells, as far as a page can carry them; the first is always among them."""
+        cards, size = {}, 0
+        for name in tqdm(names, desc="cards", unit="card", disable=len(names) < 2):
+            cards[name] = self._card(name)
+            size += len(json.dumps(cards[name]))
+            if size > MAX_BYTES:
+                break
+        return {cell["id"]: cards[cell["id"]] for cell in self.record["cells"] if cell["id"] in cards}
 
     def _card(self, name: str) -> dict[str, Any]:
         return {"id": name, **card_record(self.card(name, **self._values()))}
@@ -203,6 +221,12 @@ def _written(cells: Sequence[Cell], record: dict[str, Any]) -> list[dict[str, An
 
 def _largest(cells: list[dict[str, Any]]) -> str:
     return max(cells, key=lambda cell: cell["size"])["id"]
+
+
+def _most_important(cells: list[dict[str, Any]]) -> list[str]:
+    """The cells whose cards a page carries, the one that is chosen first."""
+    largest = sorted(cells, key=lambda cell: cell["size"], reverse=True)
+    return [cell["id"] for cell in largest[:MAX_CARDS]]
 
 
 def _has(cells: list[dict[str, Any]], name: str) -> bool:

@@ -236,7 +236,8 @@ def _without_limits(node: Any) -> None:
         if isinstance(node.get(name), int | float):
             node[name] = 0
     if isinstance(node.get("title"), str):
-        node["title"] = labels.shorten(node["title"], labels.TITLE)
+        # Vega-Lite writes titles into expressions, where a backslash would begin an escape.
+        node["title"] = labels.shorten(node["title"].replace("\\", "\u2216"), labels.TITLE)
     for name, child in node.items():
         if name != "datasets":
             _without_limits(child)

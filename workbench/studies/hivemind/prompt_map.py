@@ -99,7 +99,7 @@ def _shown(table: pd.DataFrame, pairs: pd.DataFrame, points: pd.DataFrame) -> li
 
 def _labels(prompts: list[str]) -> list[str]:
     """Prompts short enough for an axis, each a different one."""
-    short = [shorten(sanitize(" ".join(prompt.split())), 46) for prompt in prompts]
+    short = [shorten(sanitize(" ".join(prompt.split())), 35) for prompt in prompts]
     copies = pd.Series(short).groupby(short).cumcount()
     return [
         f"{label} ({number + 1})" if number else label for label, number in zip(short, copies, strict=True)
