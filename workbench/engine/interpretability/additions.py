@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from workbench.engine.checks import probing
-from workbench.engine.interpretability.anatomy import Anatomy, anatomy, read_norm, unreadable
+from workbench.engine.interpretability.anatomy import Anatomy, anatomy, unreadable
 from workbench.engine.interpretability.hooks import Hook, HookPoint, registered
 from workbench.errors import UserError
 
@@ -172,10 +172,8 @@ def _addition(model: PreTrainedModel, mlps: Tensor, added: Tensor) -> Addition |
     factor = float((mlps * added).sum() / (mlps * mlps).sum())
     if _same(model, added, factor * mlps):
         return Addition(torch.full_like(mlps[0], factor), False)
-    by_row = {tuple(row.tolist()): given for row, given in zip(mlps, added, strict=True)}
-    zero = tuple([0.0] * mlps.shape[1])
-    by_row[zero] = torch.zeros_like(mlps[0])
-    gain, _, centres = read_norm(lambda value: by_row[tuple(value.tolist())], mlps[0])
+    gain = added[0] * mlps[0]  # as `read_norm` reads one
+    centres = bool(added[1].abs().max() < 1e-2 * gain.abs().max())
     centred = mlps - mlps.mean(1, keepdim=True) if centres else mlps
     scaled = gain * centred / centred.square().mean(1, keepdim=True).clamp(min=1e-12).sqrt()
     others = slice(2, None)

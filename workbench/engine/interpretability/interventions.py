@@ -140,6 +140,10 @@ def constants(model: PreTrainedModel, value_bias: ValueBias) -> dict[int, Tensor
 
     Read off a text of one token, whose heads put out their value at it: with nothing going into the attention
     the value is b_V, and with nothing going into the norm before it W_V b_LN + b_V.
+
+    Raises:
+        UserError: the heads' values are not a bias and a multiple of what the attention reads, as behind a
+            gate.
     """
     parts = anatomy(model)
     if value_bias == "in head":
@@ -147,22 +151,37 @@ def constants(model: PreTrainedModel, value_bias: ValueBias) -> dict[int, Tensor
     if value_bias not in ("folded", "folded with norm"):
         raise UserError(f"value_bias={value_bias!r} is not one of in head, folded and folded with norm.")
     check_heads(model)
+    if value_bias == "folded with norm":
+        constants(model, "folded")
+    rows = torch.arange(3.0)[:, None, None]  # nothing, something, and twice as much
+    rows = rows * (value_bias == "folded") * torch.randn(1, 1, parts.hidden_size, generator=_seeded())
     values: dict[int, Tensor] = {}
 
-    def empty(_module: nn.Module, inputs: tuple, named: dict) -> tuple[tuple, dict]:
+    def give(_module: nn.Module, inputs: tuple, named: dict) -> tuple[tuple, dict]:
         if inputs:
-            return (torch.zeros_like(inputs[0]), *inputs[1:]), named
-        return inputs, {**named, "hidden_states": torch.zeros_like(named["hidden_states"])}
+            return (rows.to(inputs[0]), *inputs[1:]), named
+        return inputs, {**named, "hidden_states": rows.to(named["hidden_states"])}
 
     def keep(value: Tensor, point: HookPoint) -> None:
+        nothing, once, twice = value[:, 0].float()
+        bent = (twice - 2 * once + nothing).norm() > 1e-2 * (twice - nothing).norm()
+        if bool(nothing.any()) and value_bias == "folded" and bool(bent):
+            raise UserError(
+                f"The heads of {type(model).__name__} have no constant part: their values are more than a "
+                "bias and a multiple of what the attention reads. Set value_bias='in head'."
+            )
         values[point.layer] = value[0, 0].clone()
 
     with ExitStack() as stack:
         for module in parts.attention if value_bias == "folded" else parts.blocks:
-            stack.callback(module.register_forward_pre_hook(empty, with_kwargs=True).remove)
+            stack.callback(module.register_forward_pre_hook(give, with_kwargs=True).remove)
         stack.enter_context(hooked(model, {"head.*": keep}))
-        model.get_decoder()(torch.zeros(1, 1, dtype=torch.long, device=model.device), use_cache=False)
+        model.get_decoder()(torch.zeros(3, 1, dtype=torch.long, device=model.device), use_cache=False)
     return values
+
+
+def _seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
 
 
 def freeze_pattern(
