@@ -35,8 +35,9 @@ def load(source: str | Path, device: str = "auto") -> tuple[PreTrainedModel, Pre
     if Path(source).exists():
         check_memory(Path(source), device)
     with _explained(source):
-        tokenizer = _tokenizer(source)
-        model = _model(source, device).to(device).eval()
+        options = _options(source)
+        tokenizer = _tokenizer(source, options)
+        model = _model(source, device, options).to(device).eval()
     check(model, tokenizer)
     return model, tokenizer
 
@@ -51,8 +52,9 @@ def read_config(source: str | Path) -> tuple[PretrainedConfig, PreTrainedTokeniz
 
     source = _resolve(str(source))
     with _explained(source):
-        tokenizer = _tokenizer(source)
-        config = AutoConfig.from_pretrained(source, **_options(source))
+        options = _options(source)
+        tokenizer = _tokenizer(source, options)
+        config = AutoConfig.from_pretrained(source, **options)
     check_tokenizer(tokenizer)
     check_vocabulary(tokenizer, config.get_text_config().vocab_size)
     return config, tokenizer
@@ -79,19 +81,19 @@ def _options(source: str) -> dict[str, Any]:
     return {"local_files_only": is_offline(source), "trust_remote_code": False}
 
 
-def _tokenizer(source: str) -> PreTrainedTokenizerFast:
+def _tokenizer(source: str, options: dict[str, Any]) -> PreTrainedTokenizerFast:
     from transformers import AutoTokenizer
 
-    return with_beginning(AutoTokenizer.from_pretrained(source, **_options(source)))
+    return with_beginning(AutoTokenizer.from_pretrained(source, **options))
 
 
-def _model(source: str, device: str) -> PreTrainedModel:
+def _model(source: str, device: str, options: dict[str, Any]) -> PreTrainedModel:
     """The model whose weights are all of those in the folder, under their own names or behind a prefix."""
     import torch
     from transformers import AutoModelForCausalLM
 
     dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
-    options = {"use_safetensors": True, "dtype": dtype, "output_loading_info": True, **_options(source)}
+    options = {**options, "use_safetensors": True, "dtype": dtype, "output_loading_info": True}
     try:
         model, report = AutoModelForCausalLM.from_pretrained(source, **options)
         if names := renaming(report, len(model.state_dict())):

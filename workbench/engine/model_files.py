@@ -114,11 +114,16 @@ def check_memory(folder: Path, device: str) -> None:
     """
     import torch
 
-    on_cpu = torch.device(device).type == "cpu"
-    needed = sum(file.stat().st_size for file in weight_files(folder))
-    if on_cpu:  # where they become float32
-        needed = 4 * sum(math.prod(shape) for shape in weight_shapes(folder).values())
-    free = free_memory() if on_cpu or not torch.cuda.is_available() else torch.cuda.mem_get_info(device)[0]
+    n_weights = sum(math.prod(shape) for shape in weight_shapes(folder).values())
+    config = _read_json(folder / "config.json")
+    widths = {"float32": 4, "float16": 2, "bfloat16": 2}
+    on_cpu = torch.device(device).type == "cpu"  # where weights become float32
+    width = 4 if on_cpu else widths.get(str(config.get("dtype") or config.get("torch_dtype")))
+    needed = n_weights * width if width else sum(file.stat().st_size for file in weight_files(folder))
+    free = free_memory()
+    if torch.device(device).type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if needed > free:
         raise UserError(
             f"The model in {folder} needs {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free: "
