@@ -64,6 +64,9 @@ def test_marks_without_end_and_blanks_without_end_take_no_time(tmp_path):
     path = tmp_path / "a.xml"
     path.write_text(ASDIV.replace("9 (apples)", "9" + " " * 60_000 + "(" * 60_000))
     assert load_problems(str(path))[0].gold.startswith("9 (")
+    laughs = "".join(f"<!ENTITY l{n + 1} '{f'&l{n};' * 10}'>" for n in range(9))
+    path.write_text(f"<!DOCTYPE F [<!ENTITY l0 'ha'>{laughs}]><F><Problem><Body>&l9;</Body></Problem></F>")
+    assert "is not XML" in refusal(load_problems, path)
 
 
 def test_a_text_of_separators_and_a_text_without_end_are_given_up(tmp_path):

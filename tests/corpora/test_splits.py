@@ -1,5 +1,6 @@
 """One split of one configuration of a folder is read, by its name."""
 
+import gzip
 import json
 
 import datasets
@@ -143,6 +144,9 @@ def test_no_problem_of_a_snapshot_is_read_twice(tmp_path):
     assert files(copied) == ["train.jsonl"]
     (copied / "again").symlink_to(copied)
     assert files(copied) == ["train.jsonl"]
+    packed = fill(tmp_path / "packed", "a.jsonl")
+    (packed / "a.jsonl.gz").write_bytes(gzip.compress((packed / "a.jsonl").read_bytes().replace(b"W", b"w")))
+    assert files(packed) == ["a.jsonl"]
 
 
 def test_saved_data_sets_are_read(tmp_path):
@@ -154,6 +158,7 @@ def test_saved_data_sets_are_read(tmp_path):
     assert len(load_problems(str(tmp_path / "both"))) == 3
     assert len(load_problems(f"{tmp_path / 'both'}:test")) == 1
     assert "names tell of none" in refusal(f"{tmp_path / 'one'}:test")
+    assert len(load_problems(str(next((tmp_path / "one").glob("*.arrow"))))) == 3
     (tmp_path / "one" / "data-00000-of-00001.arrow").write_bytes(b"nothing")
     assert "not a readable saved data set" in refusal(tmp_path / "one")
 

@@ -22,7 +22,7 @@ from typing import IO, Any
 from workbench.errors import UserError
 
 SAVED = ".arrow"
-"""The format of a folder that `Dataset.save_to_disk` wrote."""
+"""The format of a folder that `Dataset.save_to_disk` wrote, and of a file in the cache of `datasets`."""
 LONGEST_LINE = 8 << 20  # characters of a line, a story or a text
 LONGEST_JSON = 256 << 20  # characters of a .json file, which is read at once
 UNPACKED = 100  # times its size that a compressed file may unpack to: text comes to some 20
@@ -280,8 +280,9 @@ def _saved(path: Path) -> Iterator[tuple[str, Any]]:
     import datasets
 
     try:
-        table = datasets.load_from_disk(str(path)).with_format("arrow")
-        size = sum(file.stat().st_size for file in path.iterdir())
+        read = datasets.Dataset.from_file if path.is_file() else datasets.load_from_disk
+        table = read(str(path)).with_format("arrow")
+        size = sum(file.stat().st_size for file in (path.iterdir() if path.is_dir() else [path]))
         batches = (batch for part in table.iter(_BATCH) for batch in part.to_batches())
         yield from _rows(batches, path, size)
     except UserError:

@@ -25,7 +25,7 @@ SPLITS = {
 _CANONICAL = {word: split for split, words in SPLITS.items() for word in words}
 # 00000, of, part1: which piece of a split a file is
 _PIECE = re.compile(r"(?:part|shard|chunk|file|batch)?\d*|of|data")
-_WORDS = re.compile(r"[-_. ]+|(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WORDS = re.compile(r"[-_. ]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _ABOUT = re.compile(r"(?i)(?:(?:upstream_)?readme|licen[cs]e|copying|citation)(?:$|[._-])")
 _INFOS = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json")
 
@@ -58,6 +58,7 @@ def choose(source: Source, formats: Sequence[str], default: str = "train") -> li
     """
     folder = _snapshot(Path(source.name).expanduser())
     files = sorted(path for path in _files(folder) if suffix(path) in formats)
+    files = [path for path in files if path.is_dir() or not _is_packed_copy(path, files)]
     if not files:
         raise UserError(f"The folder {folder} holds no {', '.join(formats)} file.")
     parts = _by_readme(folder, files) or [_by_name(folder, path) for path in files]
@@ -107,6 +108,10 @@ def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
             yield from () if path.resolve() in above else _files(path, above)  # a link may lead back up
         elif path.is_file() and path.name not in _INFOS and not _ABOUT.match(path.name):
             yield path
+
+
+def _is_packed_copy(path: Path, files: Sequence[Path]) -> bool:
+    return path.suffix.lower() != suffix(path) and path.with_suffix("") in files
 
 
 def _by_name(folder: Path, path: Path) -> _Part:
