@@ -103,6 +103,8 @@ def test_training_on_sums_does_not_share_the_differences_that_are_asked():
 
 def test_a_question_with_two_answers_is_left_out():
     problems = [*sums("+", lambda n: n + 7), FileProblem("x", "what is 12 + 7", "", "20")]
+    assert len(distinct_problems([*problems[:20], FileProblem("y", "12 + 7: What is", "", "19.0")])[0]) == 21
+    assert len(distinct_problems([*problems[:20], FileProblem("y", "What is 12 + 7", "", "19.0")])[0]) == 20
     kept, notes = distinct_problems([*problems, problems[3]])
     assert [one.id for one in kept] == [str(n) for n in range(13, 32)]
     assert notes == [

@@ -33,7 +33,7 @@ def distinct_problems(problems: Sequence[FileProblem]) -> tuple[list[FileProblem
     for problem in problems:
         key = question_key(problem.question)
         first.setdefault(key, problem)
-        answers.setdefault(key, set()).add(problem.gold)
+        answers.setdefault(key, set()).add(question_key(problem.gold))
     kept = [problem for key, problem in first.items() if len(answers[key]) == 1]
     reasons = {
         "they stand in the data twice": len(problems) - len(first),
