@@ -239,6 +239,9 @@ def test_an_adapter_alone_is_told_what_to_do(tmp_path):
         {"base_model.model.lm_head.lora_A.weight": torch.ones(2, 2)}, tmp_path / "adapter_model.safetensors"
     )
     assert "merge it into org/base" in refusal(tmp_path)
+    loading.save(llama(), TOKENIZER, tmp_path / "model")
+    (tmp_path / "model" / ADAPTER).write_text((tmp_path / ADAPTER).read_text())
+    assert "beside a model" in refusal(tmp_path / "model")
     (tmp_path / ADAPTER).write_text("{")
     assert "or give the base model" in refusal(tmp_path)
 

@@ -106,6 +106,8 @@ def _model(source: str, device: str, options: dict[str, Any]) -> PreTrainedModel
         if "ignore_mismatched_sizes" not in str(error):
             raise
         raise UserError(other_shapes(source)) from error
+    if getattr(model, "_hf_peft_config_loaded", False):
+        raise UserError(f"{source} is an adapter: merge it into its base model, or give the base model.")
     check_names(source, report)
     try:
         model.generation_config.validate(strict=True)

@@ -33,8 +33,13 @@ def check_folder(folder: Path) -> None:
     Raises:
         UserError: it does not; one sentence says what is missing or broken.
     """
+    if (folder / "adapter_config.json").is_file():  # transformers would load the base that it names
+        raise UserError(_adapter(folder))
     if not (folder / "config.json").is_file():
-        raise UserError(_without_config(folder))
+        inner = sorted(str(path.parent) for path in folder.glob("*/config.json"))
+        inner = inner or sorted(str(path.parent) for path in folder.glob("*/*/config.json"))
+        hint = f": did you mean {inner[0]}?" if inner else "."
+        raise UserError(f"{folder} holds no model (no config.json){hint}")
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
         raise UserError(f"{folder} holds no tokenizer (no tokenizer.json): save one beside the model.")
     config = _read_json(folder / "config.json")
@@ -209,20 +214,17 @@ def free_memory() -> int:
     return min(pages, limit - used)
 
 
-def _without_config(folder: Path) -> str:
-    if (folder / "adapter_config.json").is_file():
-        try:
-            base = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-            base = base["base_model_name_or_path"]
-        except (OSError, ValueError, KeyError, TypeError):
-            base = "its base model"
-        return (
-            f"{folder} holds an adapter alone (adapter_config.json): merge it into {base} and save the whole "
-            "model (merge_and_unload of peft), or give the base model."
-        )
-    inner = sorted(str(path.parent) for path in folder.glob("*/config.json"))
-    inner = inner or sorted(str(path.parent) for path in folder.glob("*/*/config.json"))
-    return f"{folder} holds no model (no config.json){f': did you mean {inner[0]}?' if inner else '.'}"
+def _adapter(folder: Path) -> str:
+    try:
+        settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+        base = settings["base_model_name_or_path"] or "its base model"
+    except (OSError, ValueError, KeyError, TypeError):
+        base = "its base model"
+    beside = " beside a model" if (folder / "config.json").is_file() else " alone"
+    return (
+        f"{folder} holds an adapter{beside} (adapter_config.json): merge it into {base} and save all of it "
+        "(merge_and_unload of peft), or give the base model."
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:
