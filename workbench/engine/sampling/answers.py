@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -53,7 +54,7 @@ def choices_of(body: bytes, url: str, key: str) -> list[Json]:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):  # not UTF-8, not JSON, a number of too many digits
-        answer = body.decode("utf-8", "replace")
+        answer = None
     choices = answer.get("choices") if isinstance(answer, dict) else None
     if (
         not isinstance(choices, list)
@@ -62,7 +63,7 @@ def choices_of(body: bytes, url: str, key: str) -> list[Json]:
     ):
         raise UserError(
             f"{url} answers, but not with completions: the address usually ends in /v1 "
-            f"(it said: {short(answer, key)})."
+            f"(it said: {short(body[:5000].decode('utf-8', 'replace'), key)})."
         )
     return choices
 
@@ -127,7 +128,7 @@ def short(said: Any, key: str = "") -> str:
 
 def _strange(url: str, name: str, value: Any, key: str) -> UserError:
     return UserError(
-        f"{url} answers with {name} that the protocol does not know ({short(json.dumps(value)[:200], key)}): "
+        f"{url} answers with {name} that the protocol does not know ({short(reprlib.repr(value), key)}): "
         "check which server it is, and that its model computes numbers."
     )
 

@@ -85,7 +85,9 @@ class OpenAIServer(Sampler):
             raise UserError(
                 "A prompt holds half a character (a lone surrogate), which cannot be sent: mend the data."
             ) from None
-        except (ValueError, TypeError, AttributeError, LookupError) as error:
+        except UserError:
+            raise
+        except Exception as error:  # whatever the client makes of an answer that it does not expect
             said = short(error, self._key)
             raise UserError(f"{self.url} answers in a way that cannot be read ({said}).") from None
         choices = choices_of(body, self.url, self._key)
