@@ -4,14 +4,13 @@
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from itertools import count, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from workbench.errors import UserError
-from workbench.files import write_json
+from workbench.files import read_json, write_json
 
 Part = tuple[int, int]
 """(i, n): the i-th of n processes, from 0, which takes every n-th shard."""
@@ -34,9 +33,10 @@ def open_folder(folder: Path, manifest: dict[str, Any], what: str) -> None:
         if not path.exists():
             write_json(path, manifest)
             return
-        before = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        before = read_json(path)
+    except (OSError, UserError) as error:
         raise UserError(f"{folder} cannot be used for {what} ({error}): choose another folder.") from error
+    before = before if isinstance(before, dict) else {}
     differing = sorted(name for name in manifest if before.get(name) != manifest[name])
     if differing:
         raise UserError(
@@ -66,9 +66,17 @@ def assigned_shards(
 
 
 def n_shards(folder: Path) -> int:
-    """How many shards there are to be, 0 where nobody has seen everything yet."""
+    """How many shards there are to be, 0 where nobody has seen everything yet.
+
+    Raises:
+        UserError: what the folder says of them cannot be read.
+    """
     total = folder / "total.json"
-    return json.loads(total.read_text())["shards"] if total.exists() else 0
+    content = read_json(total) if total.exists() else {}
+    shards = content.get("shards", 0) if isinstance(content, dict) else None
+    if not isinstance(shards, int):
+        raise UserError(f"{total} is damaged: delete it and give the command again.")
+    return shards
 
 
 def digest(*parts: str) -> str:

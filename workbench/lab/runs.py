@@ -20,7 +20,7 @@ from workbench.lab import digests
 from workbench.lab.project import Notebook, Plan, find_notebook, find_root, needed, plan
 from workbench.lab.record import is_done, mark, prepare, read_run, wait_for
 from workbench.lab.session import Session, running_notebook
-from workbench.sanitize import redact
+from workbench.sanitize import redact, sanitize
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -186,7 +186,7 @@ class Run:
             from workbench.lab.ledger import read_claims
 
             self._check_code()
-            print(*read_claims(self.folder), sep="\n")
+            print(*(sanitize(claim) for claim in read_claims(self.folder)), sep="\n")
             mark(self.folder, "done")
             self.close()
 
