@@ -83,13 +83,6 @@ def test_ids_and_years_stand_in_a_page_as_they_are():
     rows = [[2021, "1212345678901234567", 1234567.0, 0.5], [2022, "2", None, 0.25]]
     columns = list("abcd")
     record = {"kind": "table", "title": "T", "sentence": "S", "columns": columns, "rows": rows, "count": 2}
-        "kind": "table",
-        "title": "T",
-        "sentence": "S",
-        "columns": list("abcd"),
-        "rows": rows,
-        "count": 2,
-    }
     written = [[cell["text"] for cell in row] for row in shown(record)["rows"]]
     assert written == [["2021", "1212345678901234567", "1234567", "0.50"], ["2022", "2", "–", "0.25"]]
 
