@@ -449,7 +449,7 @@ def test_an_untrained_model_as_sampler_brings_nothing_in_and_breaks_nothing(draw
     ],
 )
 def test_the_answer_is_the_last_number_exactly(solution, answer):
-    assert generators.answer_in(solution) == answer
+    assert generators.final_answer(solution) == answer
 
 
 @pytest.mark.parametrize(

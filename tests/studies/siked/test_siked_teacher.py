@@ -139,7 +139,7 @@ def test_a_file_is_shuffled_split_and_its_repeats_and_namings_are_left_out(tmp_p
     assert len(set(texts)) == 21
     assert texts != [row["question"] for row in rows][:21]
     assert given.notes[:2] == [
-        "questions left out because their answer is no number: 1",
+        "questions left out because their answer is neither a number nor a formula: 1",
         "questions left out because they stand in the data twice: 1",
     ]
     with pytest.raises(UserError, match="0 to be asked"):

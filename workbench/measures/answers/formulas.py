@@ -7,6 +7,7 @@ from workbench.measures.answers.spelling import latex, plain
 _LONGEST = 1500  # characters
 _COMPUTED = re.compile(r"[\\^√π±∞≤≥≠<>∪∩∈_|]|[0-9]!|[0-9(][xyzni]\b|\b[xyzn]\b\s*[-+*/=]|[-+*/=]\s*[xyzn]\b")
 _DELIMITED = re.compile(r"(?<!\\)\$\$?([^$]+?)(?<!\\)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_EITHER = re.compile(r"(?<=[)\]}0-9])\s*(?:or|and)\s*(?=[(\[\\{0-9])")  # (11,7)or(7,11)
 _BETWEEN = re.compile(r"[\s,;]*(?:and|or)?[\s,;]*")
 _FUNCTION = r"(?:arc)?(?:sin|cos|tan|cot|sec|csc)h?|log|ln|lg|exp|sqrt|gcd|lcm|cis|pi"
 _ENGLISH = (
@@ -14,8 +15,8 @@ _ENGLISH = (
     r"|am|pm|ml|oz|lb|hr"
 )
 _WORD = re.compile(
-    rf"(?<![\\A-Za-z])(?!(?:{_FUNCTION})(?![A-Za-z]))(?:[A-Za-z]{{3,}}|(?:{_ENGLISH})(?![A-Za-z]))",
-    re.IGNORECASE,
+    rf"(?<![\\A-Za-z])(?!(?:{_FUNCTION})(?![A-Za-z]))"
+    rf"(?:(?=[A-Z]*[a-z])[A-Za-z]{{3,}}|(?:{_ENGLISH})(?![A-Za-z]))"
 )
 _NAMED = re.compile(
     r"\\(?:begin|end|operatorname\*?|mathbb|mathcal|mathrm|text[a-z]*|mbox)\s*\{[^{}]*\}(?:\{[clr|]+\})?"
@@ -60,7 +61,7 @@ def is_formula(text: str) -> bool:
 
 
 def _content(match: re.Match[str]) -> str:
-    return next(filter(None, match.groups())).strip()
+    return _EITHER.sub(", ", next(filter(None, match.groups())).strip())
 
 
 def _before_words(text: str) -> str:

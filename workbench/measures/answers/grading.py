@@ -10,6 +10,7 @@ of these makes its item *unscorable*.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
@@ -17,7 +18,7 @@ from typing import Literal
 from workbench.measures.answers import latex
 from workbench.measures.answers.extraction import Answer, AnswerFormat, candidates, completion, extract
 from workbench.measures.answers.formulas import formula_in, is_formula, last_formula
-from workbench.measures.answers.numerals import Number, from_program, whole_number
+from workbench.measures.answers.numerals import Number, from_program, is_equation, whole_number
 from workbench.measures.answers.symbols import choice_in, clock, proportion, said_words, words_of
 
 Verdict = Literal["correct", "wrong", "unparsed", "unscorable"]
@@ -138,7 +139,10 @@ def _of_number(answer: Answer, gold: _Right) -> tuple[Grade, tuple[str, str] | N
         return Grade("unparsed", answer), None
     percent = "\\%" if right.scale == Fraction(1, 100) else ""
     value = right.value * (1 if percent else right.scale)
-    return Grade("unparsed", answer), (f"{value}{percent}", formula)
+    # Decimals say where to round: 4.123106 is √17.
+    decimals = next((n for n in range(13) if (value * 10**n).denominator == 1), 0)
+    written = f"{Decimal(int(value * 10**decimals)).scaleb(-decimals):f}" if decimals else str(value)
+    return Grade("unparsed", answer), (f"{written}{percent}", formula)
 
 
 def _of_choice(given: object, right: str, answer: Answer, form: AnswerFormat) -> Grade:
@@ -179,7 +183,7 @@ def _read_text(gold: str) -> _Right | None:
     answer = extract(gold, "boxed") if boxed else None
     text = answer.text if answer else gold.rpartition("####")[2].strip()
     number = answer.number if answer else whole_number(text)
-    if number is not None:
+    if number is not None and not ("=" in text and is_equation(text)):
         return _Right(number=number, proportion=proportion(text) if ":" in text else None)
     if choice := choice_in(text, gold=True):
         return _Right(choice=choice)
@@ -189,7 +193,8 @@ def _read_text(gold: str) -> _Right | None:
         return _Right(proportion=ratio)
     if words := words_of(text, gold=True):
         return _Right(words=words)
-    return _Right(formula=formula_in(text, any_number=True)) if is_formula(text) else None
+    formula = formula_in(text, any_number=True) if "$" in text or is_formula(text) else ""
+    return _Right(formula=formula) if formula else None
 
 
 def _read(gold: Gold) -> _Right | None:

@@ -40,6 +40,9 @@ _PLAIN = re.compile(r"[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?")
 _GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{2,3})*,[0-9]{3}(?:\.[0-9]+)?")  # also 1,00,000
 _APART = re.compile(r"[0-9]{1,3}(?:[ '_][0-9]{3})+(?:[.,][0-9]+)?")
 _EUROPEAN = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+,[0-9]+|[0-9]{1,3}(?:\.[0-9]{3}){2,}")
+_EQUALS = re.compile("(?<![<>!])=")
+_BRACKETS = re.compile(r"\([^()]*\)")
+_SEVERAL = re.compile(r"[,;]|\b(?:and|or)\b")
 _CLOCK = re.compile(r"(?:[01]?[0-9]|2[0-4])\s?:\s?[0-5][0-9]")  # or a ratio: nobody can tell
 _VARIABLE = r"[b-fi-jn-rt-zB-EG-IM-UX-Z]"
 _UNIT = re.compile(
@@ -97,16 +100,31 @@ def _token(match: re.Match[str]) -> Token:
 def whole_number(text: str) -> Number | None:
     """The number that a text is, with or without a unit; None where it is more or less than one.
 
-    An equation counts by its right side: "x = 5".
+    An equation counts by its right side: "x = 5"; an approximation by what it approximates.
     """
     if len(text) > _LONGEST:
         return None
-    text = re.split("(?<![<>!])[=≈]", plain(text))[-1].strip(" *\n\t")
-    text = re.sub(r"^-\s+(?=[0-9.])", "-", text)
+    *names, text = _EQUALS.split(plain(text))
+    if names and _SEVERAL.search(_BRACKETS.sub("", "".join(names))):
+        return None
+    exact, *approximations = text.split("≈")
+    number = _alone(exact)
+    return _alone(approximations[-1]) if number is None and approximations else number
+
+
+def _alone(text: str) -> Number | None:
+    text = re.sub(r"^-\s+(?=[0-9.])", "-", text.strip(" *\n\t"))
     token = _TOKEN.search(text)
     if token is None or not _LABEL.fullmatch(text[: token.start()].strip("$(* ")):
         return None
     return _number(token) if _UNIT.fullmatch(text, token.end()) else None
+
+
+def is_equation(text: str) -> bool:
+    """Whether a text is an equation, as 2x + z = 1, and not a value of something, as f(x) = 1, 5 + 3 = 8."""
+    *left, _ = _EQUALS.split(plain(text))
+    names = "=".join(left)
+    return bool(re.search("[A-Za-z]", names) and re.search(r"[-+*/^=]|(?<![\w{])[0-9]+ ?[A-Za-z]", names))
 
 
 def from_program(value: object) -> Number | None:

@@ -28,12 +28,12 @@ _PART_OF = re.compile(
 )
 # What stands after a number that is not all: an expression, a second number, a date.
 _GOES_ON = re.compile(
-    rf"""\s*(?:[=≈]|{_OPERATOR}\s*\(?[0-9.\\√π]|[-+^*×]\s*\(*[a-z]\b|/\s*\(*[nxyz]\b|[-+^×÷]\s*\(
+    rf"""\s*(?:=|{_OPERATOR}\s*\(?[0-9.\\√π]|[-+^*×]\s*\(*[a-z]\b|/\s*\(*[nxyz]\b|[-+^×÷]\s*\(
       |(?:plus|times|minus|over|divided\ by|multiplied\ by)\ \(?[0-9])""",
     re.VERBOSE,
 )
 _UNIT_GOES_ON = re.compile(
-    r"\s?[A-Za-z°%]+(?:\s(?!times|plus|minus|and|or|but|so)[A-Za-z]+)?\s*(?:[=≈]|[-+*/×÷x]\s*\(?[0-9.])"
+    r"\s?[A-Za-z°%]+(?:\s(?!times|plus|minus|and|or|but|so)[A-Za-z]+)?\s*(?:=|[-+*/×÷x]\s*\(?[0-9.])"
 )
 _EQUALS = re.compile(r"(?<![<>!])[=≈]")
 _WITH_MORE = re.compile(
@@ -49,7 +49,7 @@ _WITH_MORE = re.compile(
 )
 _ENDLESS = re.compile(r"\.{2,3}")
 # "3 and 5", "May 5, 2021"
-_ANOTHER = re.compile(r"(?:\s?[A-Za-z%]+)?\s*(?:[,;]|,?\s*\b(?:and|or)\b|&)\s*[-+(]*\.?[0-9]")
+_ANOTHER = re.compile(r"(?:\s?[A-Za-z%]+)?\s*(?:[,;]|,?\s*\b(?:and|or)\b|&)\s*(?:[-+(]*\.?[0-9]|[a-z]\s*=)")
 _TAG = re.compile(r"</?[A-Za-z][^<>]{0,40}>")
 _MATH = re.compile(r"[\\^√π±∞≤≥≠<>]|[0-9]!|\b[a-z]\b\s*[-+*/=]|[0-9][a-z]\b")
 _BEFORE = re.compile(

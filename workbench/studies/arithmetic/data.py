@@ -14,7 +14,7 @@ from workbench.corpora import arithmetic
 from workbench.corpora.loaders.problems import KINDS, FileProblem, load_problems
 from workbench.corpora.problems import Problem, draw, templates, twin
 from workbench.errors import UserError
-from workbench.measures.answers.grading import grade
+from workbench.measures.answers.grading import scorable
 from workbench.studies.common.contamination import contamination_report, distinct_problems
 
 Pair = tuple[str, str]
@@ -173,11 +173,14 @@ def _from_files(plan: Plan) -> tuple[list[_Row], list[list[Pair]], list[str]]:
 def _read(spec: str, seed: int, notes: list[str], default: str = "train") -> list[FileProblem]:
     """The problems of files in random order, each question once, if an answer to it can be judged."""
     problems, repeated = distinct_problems(load_problems(spec, default=default))
-    scorable = [problem for problem in problems if grade("", problem.gold).verdict != "unscorable"]
+    can_be_judged = scorable([problem.gold for problem in problems])
+    judged = [problem for problem, can in zip(problems, can_be_judged, strict=True) if can]
     notes += [f"{spec}: {note}" for note in repeated]
-    if lacking := len(problems) - len(scorable):
-        notes.append(f"{lacking:,} problems of {spec} are left out: their answers are no numbers")
-    return Random(seed).sample(scorable, len(scorable))
+    if lacking := len(problems) - len(judged):
+        notes.append(
+            f"{lacking:,} problems of {spec} are left out: their answers are neither numbers nor formulas"
+        )
+    return Random(seed).sample(judged, len(judged))
 
 
 # ------------------------------------------------------------------------------- arithmetic

@@ -4,7 +4,7 @@ import pandas as pd
 
 from workbench.claims import Claim
 from workbench.measures.answers.equations import equations
-from workbench.measures.answers.grading import grade
+from workbench.measures.answers.grading import grade_many
 from workbench.measures.statistics import bootstrap_mean
 from workbench.measures.summaries import summarise
 from workbench.studies.arithmetic.experiment import ROUTES
@@ -18,8 +18,9 @@ KIND = "word problems: "  # in front of a kind, as a measure
 def graded(replies: pd.DataFrame) -> pd.DataFrame:
     """Replies with columns right, outcome (see `OUTCOMES`), equations and true (how many of them)."""
     rows = []
-    for reply, gold in zip(replies["reply"], replies["gold"], strict=True):
-        verdict, written = grade(reply, gold).verdict, equations(reply)
+    grades = grade_many(replies["reply"].tolist(), replies["gold"].tolist())
+    for reply, grade in zip(replies["reply"], grades, strict=True):
+        verdict, written = grade.verdict, equations(reply)
         true = sum(equation.true for equation in written)
         outcome = "arithmetic error" if true < len(written) else "other error"
         outcome = {"correct": "right", "wrong": outcome}.get(verdict, "no answer")

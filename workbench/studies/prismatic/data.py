@@ -11,8 +11,9 @@ import pandas as pd
 from workbench.corpora.loaders.problems import load_problems
 from workbench.corpora.problems import Problem, draw, twin
 from workbench.errors import UserError
+from workbench.measures.answers.grading import read_gold
 from workbench.studies.common.word_problems import LARGEST, Pair, StudentConfig, pair, two_steps
-from workbench.studies.prismatic.generators import Item, answer_in, items
+from workbench.studies.prismatic.generators import Item, items
 
 KINDS = 16  # of problems in a first pool
 
@@ -125,8 +126,14 @@ def first_pool(source: str, n: int, seed: int, repetition: int) -> list[Item]:
     if source != "embedded":
         answered = [problem for problem in load_problems(source) if problem.gold]
         return [
-            Item(p.id, p.question, p.completion, answer_in(p.gold) or p.gold, "given", 0)
+            Item(p.id, p.question, p.completion, _answer(p.gold), "given", 0)
             for p in rng.sample(answered, min(n, len(answered)))
         ]
     weights = {name: 1 / rank for rank, name in enumerate(rng.sample(two_steps(), KINDS), 1)}
     return items(draw(n, rng.randrange(2**31), templates=weights, largest=LARGEST))
+
+
+def _answer(gold: str) -> str:
+    """A gold as solutions' answers are written: an integer, a fraction, or as it is."""
+    number = read_gold(gold)
+    return gold if number is None else str(number.value)

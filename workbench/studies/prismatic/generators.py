@@ -15,7 +15,7 @@ from workbench.corpora import problems
 from workbench.corpora.problems import Problem
 from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, fits, prompt_for
 from workbench.errors import UserError
-from workbench.measures.answers.extraction import extract
+from workbench.measures.answers.agreement import final_answer, final_answers
 from workbench.studies.common.word_problems import Pair
 
 SAME, RELATED = 0.8, 0.15  # of new problems: the example's template; one that shares a half of it; else any
@@ -33,7 +33,7 @@ class Item:
     id: str  #: no other item of the pool has it
     problem: str  #: the text of the question
     solution: str  #: worked, ends with the answer
-    answer: str  #: a number as `answer_in` writes it
+    answer: str  #: as `final_answer` writes it
     source: str  #: the problem's template, or `sampler`
     round: int  #: in which it came to the pool; 0 for what was there before
 
@@ -66,12 +66,6 @@ Generate = Callable[[Sequence[Item], int, int], list[Candidate]]
 def items(drawn: Sequence[Problem]) -> list[Item]:
     """The grammar's problems as a pool to grow from, with their worked solutions."""
     return [Item(p.id, p.question, p.rationale(), str(p.answer), p.template, 0) for p in drawn]
-
-
-def answer_in(solution: str) -> str | None:
-    """The final answer of a text (`measures.answers`), as an integer or a fraction; None without one."""
-    number = extract(solution).number
-    return None if number is None else str(number.value)
 
 
 def _generators(seed: int, n: int) -> Iterator[np.random.Generator]:
@@ -120,7 +114,7 @@ def from_grammar(
             problem = problems.draw(1, int(rng.integers(2**31)), templates=[source], **drawing)[0]
             text, solution = problem.question, problem.rationale()
         solutions = tuple(_slipped(solution, slip, rng) for _ in range(attempts))
-        return Candidate(text, source, solutions, tuple(map(answer_in, solutions)))
+        return Candidate(text, source, solutions, tuple(map(final_answer, solutions)))
 
     def generate(examples: Sequence[Item], n: int, seed: int) -> list[Candidate]:
         rngs = _generators(seed, n if examples else 0)
@@ -141,7 +135,7 @@ def _template(source: str, templates: Sequence[str], rng: np.random.Generator) -
 
 
 def _slipped(solution: str, slip: float, rng: np.random.Generator) -> str:
-    answer = answer_in(solution)
+    answer = final_answer(solution)
     if rng.random() >= slip or answer is None:
         return solution
     *_, last = _NUMBER.finditer(solution)
@@ -183,11 +177,10 @@ def from_sampler(sampler: Sampler, *, shots: int = 4, attempts: int = 3, max_tok
         prompts = {i: prompt for i, prompt in prompts.items() if fits(sampler, prompt)}
         solved = sampler.sample(list(prompts.values()), replace(params, n=attempts, seed=seed + 1))
         candidates = [Candidate(reply.text, "sampler", readable=False) for reply in written]
-        for i, replies in zip(prompts, solved, strict=True):
+        ended = [[reply.text if reply.finish_reason == "stop" else "" for reply in group] for group in solved]
+        for i, replies, answers in zip(prompts, solved, final_answers(ended), strict=True):
             solutions = tuple(reply.text.strip() for reply in replies)
-            ended = (reply.text if reply.finish_reason == "stop" else "" for reply in replies)
-            answers = tuple(map(answer_in, ended))
-            candidates[i] = Candidate(texts[i], "sampler", solutions, answers)
+            candidates[i] = Candidate(texts[i], "sampler", solutions, tuple(answers))
         return candidates
 
     return generate

@@ -19,7 +19,7 @@ from workbench.engine.tokens import encode_pairs, framed
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.files import cached_table
-from workbench.measures.answers.grading import grade
+from workbench.measures.answers.grading import grade_many
 from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.common.word_problems import CONTEXT, LARGEST, Pair, StudentConfig, two_steps
 
@@ -107,7 +107,7 @@ def grade_student(sampler: Sampler, problems: Mapping[str, Sequence[Problem]], c
     for kind, tests in problems.items():
         prompts = [prompt_for(sampler, problem.question) if chat else problem.question for problem in tests]
         replies = sampler.sample(prompts, SamplingParams(max_tokens=60, temperature=0))
-        grades = [grade(reply[0].text, p.answer) for reply, p in zip(replies, tests, strict=True)]
+        grades = grade_many([reply[0].text for reply in replies], [problem.answer for problem in tests])
         right = [item.verdict == "correct" and item.answer.source == "marker" for item in grades]
         frames.append(pd.DataFrame({"kind": kind, "item": range(len(right)), "right": right}))
     return pd.concat(frames, ignore_index=True)

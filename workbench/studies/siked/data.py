@@ -15,7 +15,7 @@ from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, load_rati
 from workbench.corpora.problems import Problem, draw
 from workbench.engine import loading
 from workbench.errors import UserError
-from workbench.measures.answers.grading import grade
+from workbench.measures.answers.grading import scorable
 from workbench.sources import SOLUTIONS
 from workbench.studies.common.contamination import contamination_report, distinct_problems
 from workbench.studies.common.word_problems import StudentConfig, two_steps
@@ -216,11 +216,12 @@ def _from_files(plan: Plan) -> _Source:
     name, times = Counter(problem.id for problem in problems).most_common(1)[0]
     if times > 1:
         raise UserError(f"{times} questions of the data have the id {name!r}: give each its own, or none.")
-    scorable = [problem for problem in problems if grade("", problem.gold).verdict != "unscorable"]
-    notes = _left_out(len(problems) - len(scorable), "their answer is no number")
-    scorable, repeated = distinct_problems(scorable)
+    can_be_judged = scorable([problem.gold for problem in problems])
+    judged = [problem for problem, can in zip(problems, can_be_judged, strict=True) if can]
+    notes = _left_out(len(problems) - len(judged), "their answer is neither a number nor a formula")
+    judged, repeated = distinct_problems(judged)
     notes += repeated
-    shuffled = [scorable[at] for at in np.random.default_rng(plan.seed).permutation(len(scorable))]
+    shuffled = [judged[at] for at in np.random.default_rng(plan.seed).permutation(len(judged))]
     if not _in_files(plan.teacher):
         questions = [_question(problem) for problem in shuffled]
         return questions[:n], {"the others": questions[n : n + n_test]}, None, notes

@@ -7,7 +7,7 @@ questions at a time, so that a call that was cut off asks only for what it lost.
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,7 @@ from workbench import sandbox
 from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, Strategy
 from workbench.engine.sampling.sampler import Sampler, SamplingParams, fits, prompt_for
 from workbench.files import cached_table
-from workbench.measures.answers.grading import grade
+from workbench.measures.answers.grading import grade_many
 
 PIECE = 200  # questions that are asked together, and lost together when a call is cut off
 _TAGGED = re.compile(r"\s*\[(\w+)\]\s?(.*)", re.DOTALL)
@@ -71,23 +71,24 @@ def verify(
     A solution of strategy "none" is `unparsed`; `source` says who wrote them.
     """
     outcomes = iter(sandbox.run([text for _, strategy, text in written if strategy == "pot"]))
-    solutions = []
+    solutions, graded = [], []
     for question, strategy, text in written:
-        if strategy == "pot":
-            verdict = _of_program(next(outcomes), question.gold)
-        else:
-            verdict = "unparsed" if strategy == "none" else grade(text, question.gold, strategy).verdict
+        verdict, answer = ("", text) if strategy != "pot" else _of_program(next(outcomes))
+        verdict = "unparsed" if strategy == "none" else verdict
+        graded += [] if verdict else [(answer, question.gold, strategy)]
         solutions.append(
             Rationale(question.id, question.text, strategy, text, question.gold, source, verdict)
         )
-    return solutions
+    grades = iter(grade_many(*map(list, zip(*graded, strict=True))) if graded else [])
+    return [one if one.verdict else replace(one, verdict=next(grades).verdict) for one in solutions]
 
 
-def _of_program(outcome: sandbox.Outcome, gold: str) -> str:
+def _of_program(outcome: sandbox.Outcome) -> tuple[str, object]:
+    """The verdict on a program that gave no value, else "" and the value."""
     if outcome.status == "ok":
-        return grade(outcome.value, gold, "pot").verdict
+        return "", outcome.value
     too_long = outcome.reason.startswith("the program is longer")
-    return "not run" if outcome.status == "not run" and not too_long else "unparsed"
+    return ("not run" if outcome.status == "not run" and not too_long else "unparsed"), None
 
 
 def _tagged(text: str) -> tuple[Strategy | Literal["none"], str]:
