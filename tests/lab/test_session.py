@@ -182,6 +182,21 @@ def test_an_edited_copy_under_plain_papermill_is_one_sentence(notebook, original
     assert contents(original) == before
 
 
+def test_an_edited_copy_that_jupyter_has_open_has_a_run_of_its_own(notebook, original, root, monkeypatch):
+    import papermill
+
+    before = contents(original)
+    (root / "copy.ipynb").write_text(
+        notebook.read_text().replace("factor = 2", "factor = 3\\n%timeit -n 1 -r 1 1")
+    )
+    monkeypatch.setenv("JPY_SESSION_NAME", str(root / "copy.ipynb"))
+    papermill.execute_notebook("copy.ipynb", "out.ipynb", progress_bar=False, kernel_name="python3")
+    (folder,) = (root / "runs" / "copy").glob("[!.]*")
+    assert record.is_done(folder)
+    assert read_claims(folder)[0].effect == 3
+    assert contents(original) == before
+
+
 def test_a_copy_among_the_notebooks_runs_as_itself(notebook, original, root):
     before = contents(original)
     copy = root / "notebooks" / "03_copy.ipynb"
