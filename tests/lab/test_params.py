@@ -240,3 +240,8 @@ def test_whatever_is_given_is_a_value_or_one_sentence(model, name, text):
     with suppress(UserError):
         values = from_strings(model, {name: text}, "01_study")
         content(check(model, values, "01_study"))
+
+
+def test_a_notebook_without_a_parameters_cell_says_so():
+    with pytest.raises(UserError, match="none of its cells has the tag parameters"):
+        from_strings(model_of("", "01_study"), {"seed": "1"}, "01_study")

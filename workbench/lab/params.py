@@ -123,13 +123,10 @@ def check_names(names: Iterable[str], declared: Iterable[str], notebook: str) ->
     for name in names:
         if name not in declared:
             near = difflib.get_close_matches(name, declared, n=1, cutoff=0.5)
-            hint = (
-                f"did you mean {near[0]}?"
-                if near
-                else f"it has {', '.join(declared)}."
-                if declared
-                else "no cell has the tag parameters."
+            has = (
+                f"it has {', '.join(declared)}." if declared else "none of its cells has the tag parameters."
             )
+            hint = f"did you mean {near[0]}?" if near else has
             raise UserError(f"{notebook} has no parameter {name}: {hint}")
 
 
