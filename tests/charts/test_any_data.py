@@ -209,3 +209,17 @@ def test_the_next_picture_is_drawn_after_one_that_failed(dying_child, monkeypatc
     assert picture.startswith(b"\x89PNG")
     assert "image/png" in chart().bundle()[0]
     assert len(still._running) == 1  # one process for all
+
+
+def test_an_interrupted_picture_is_not_taken_for_the_next_one(monkeypatch):
+    def interrupted(child, message):
+        child.stdin.write(len(message).to_bytes(4, "big") + message)
+        child.stdin.flush()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(still, "_ask", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            chart().bundle()
+    assert not still._running
+    assert "image/png" in chart().bundle()[0]

@@ -31,21 +31,29 @@ def draw_png(spec: dict[str, Any]) -> bytes:
     """
     message = json.dumps(spec, allow_nan=False).encode("ascii")
     with _lock:
-        child = _child()
-        deadline = threading.Timer(SECONDS, child.kill)
-        deadline.start()
-        try:
-            kind, answer = _ask(child, message)
-        except (OSError, EOFError):
-            slow = not deadline.is_alive()
-            _stop(child)
-            reason = f"it took longer than {SECONDS} s" if slow else "the drawing process died"
-            raise NoPicture(reason) from None
-        finally:
-            deadline.cancel()
+        kind, answer = _answered(message)
     if kind != b"P":
         raise NoPicture(answer.decode("utf-8", "replace"))
     return answer
+
+
+def _answered(message: bytes) -> tuple[bytes, bytes]:
+    try:
+        child = _child()
+    except OSError as error:
+        raise NoPicture(f"no drawing process: {error.strerror}") from None
+    deadline = threading.Timer(SECONDS, child.kill)
+    deadline.start()
+    try:
+        return _ask(child, message)
+    except BaseException as error:
+        slow = not deadline.is_alive()
+        _stop(child)  # after Ctrl-C, too: a late answer would be taken for the next picture's
+        if not isinstance(error, OSError | EOFError):
+            raise
+        raise NoPicture(f"it took longer than {SECONDS} s" if slow else "the drawing process died") from None
+    finally:
+        deadline.cancel()
 
 
 def _ask(child: subprocess.Popen[bytes], message: bytes) -> tuple[bytes, bytes]:
