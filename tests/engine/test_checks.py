@@ -300,6 +300,7 @@ def test_a_damaged_configuration_is_one_sentence(folder, content):
         {"model_type": "gemma3", "text_config": {"num_hidden_layers": 10**6}},
         {"hidden_size": 2**20},
         {"vocab_size": 10**12},
+        {"hidden_size": 10**30},
         {"num_key_value_heads": 10**9},
     ],
 )
