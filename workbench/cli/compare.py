@@ -47,7 +47,9 @@ def compare(first: str, second: str, items: Sequence[str]) -> tuple[dict[str, An
     return {
         "title": runs[0]["title"] or runs[0]["notebook"],
         "runs": runs,
-        "parameters": lab.differing(a, b, "params") + lab.differing(a, b, "inputs"),
+        "parameters": [
+            row for part in ("params", "revisions", "inputs") for row in lab.differing(a, b, part)
+        ],
         "environment": lab.differing(a, b, "environment"),
         "code": lab.code(a, b),
         "ends": _last_rows(curves),

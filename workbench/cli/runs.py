@@ -47,7 +47,8 @@ def show(
     from workbench.lab import history, ledger, project, record
 
     if history.is_run(run):
-        folder, runs = Path(run).absolute(), Path(run).absolute().parents[1]
+        folder = Path(run).absolute()
+        runs = folder.parent.parent
     else:
         runs = project.runs_folder()
         folder = history.find_run(history.all_runs(runs), run)
@@ -56,7 +57,7 @@ def show(
         return
     described, claims = record.read_run(folder), ledger.read_claims(folder)
     grid = Table.grid(padding=(0, 2))
-    for name in ("params", "inputs", "environment"):
+    for name in ("params", "revisions", "inputs", "environment"):
         for number, (key, value) in enumerate(described[name].items()):
             shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
             label = Text("" if number else name, style="dim")

@@ -125,7 +125,8 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
     lines = []
     if before["parts"]["notebook"] != after["parts"]["notebook"]:
         lines.append("the notebook's own cells changed")
-    for part, noun in (("parameters", "parameter"), ("inputs", "input"), ("code", "code")):
+    nouns = {"parameters": "parameter", "revisions": "revision", "inputs": "input", "code": "code"}
+    for part, noun in nouns.items():
         old, new = before["parts"][part], after["parts"][part]
         for name in sorted({*old, *new}):
             if old.get(name) != new.get(name):

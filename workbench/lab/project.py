@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import UserError
 from workbench.lab.digests import canonical, digest
+from workbench.lab.hub import is_offline, revisions
 from workbench.lab.key import drawn_digest, key_parts
 from workbench.sanitize import sanitize
 
@@ -111,9 +112,9 @@ def find_notebook(root: Path, asked: str) -> Notebook:
         UserError: No notebook, or more than one, answers to it; the near name is given.
     """
     paths = notebook_paths(root)
-    as_path = Path(asked).resolve()
+    as_path = os.path.realpath(asked)
     for wanted in (
-        lambda path: path.resolve() == as_path or path.stem == asked,
+        lambda path: os.path.realpath(path) == as_path or path.stem == asked,
         lambda path: asked in (path.stem.partition("_")[0], path.stem.partition("_")[2]),
     ):
         matches = [path for path in paths if wanted(path)]
@@ -166,6 +167,8 @@ def plan(notebook: Notebook, values: Mapping[str, Any], above: tuple[str, ...] =
     params = check(notebook.model, values, notebook.name)
     inputs = {need.notebook.name: need.key for need in needed(notebook, params, above)}
     parts = notebook.key_parts | {"parameters": content(params), "inputs": inputs}
+    commits = revisions(params.model_dump().values()) if is_offline() else {}
+    parts |= {"revisions": commits} if commits else {}
     return Plan(notebook, params, parts)
 
 

@@ -10,6 +10,7 @@ import workbench
 from workbench import files
 from workbench.errors import UserError
 from workbench.lab import digests
+from workbench.lab.hub import revisions
 from workbench.lab.project import Plan
 from workbench.sanitize import redact
 
@@ -97,6 +98,8 @@ def mark(folder: Path, status: str, error: str | None = None) -> None:
     seconds = max((datetime.now(UTC) - started).total_seconds(), 0)
     record |= {"status": status, "error": error and redact(error), "seconds": round(seconds, 1)}
     record["finished"] = _now() if status == "done" else record["finished"]
+    if status == "done":
+        record["revisions"] = revisions(record["params"].values())
     files.write_json(folder / "run.json", record)
 
 

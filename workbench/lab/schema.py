@@ -57,6 +57,7 @@ class Parts(BaseModel):
     code: dict[str, str] = {}
     parameters: dict[str, Any] = {}
     inputs: dict[str, Name] = {}
+    revisions: dict[str, str] = {}
 
 
 class Record(BaseModel):
@@ -71,6 +72,7 @@ class Record(BaseModel):
     set: list[str] = []
     seed: int | None = None
     inputs: dict[Name, Name] = {}
+    revisions: dict[str, str] = {}  # of hub ids, as the run found them
     parts: Parts = Parts()
     drawn: str | None = None
     environment: dict[str, Any] = {}

@@ -112,7 +112,7 @@ def _described(folder: Path) -> dict[str, Any]:
         "started": _day(run["started"]),
         "seconds": _duration(run["seconds"]) if run["seconds"] is not None else None,
         "params": _pairs(run["params"]),
-        "inputs": _pairs(run["inputs"]),
+        "inputs": _pairs(run["inputs"] | run["revisions"]),
         "environment": _pairs(run["environment"]),
         "code": sanitize(run["environment"].get("git") or "", 80),
         "error": sanitize(run["error"] or "", 500),
