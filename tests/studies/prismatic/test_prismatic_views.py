@@ -9,7 +9,6 @@ import torch
 from example_run import IMAGE, IN_FRAMES, SCRIPT
 from scipy import stats
 
-from workbench.errors import UserError
 from workbench.sanitize import sanitize
 from workbench.studies.prismatic import gradient_map, views
 from workbench.studies.prismatic.clusters import layout
@@ -107,11 +106,11 @@ def test_a_large_map_is_a_sample_without_a_front_end(monkeypatch):
     assert "application/vnd.jupyter.widget-view+json" not in chart._repr_mimebundle_()[0]
 
 
-def test_a_large_map_in_jupyterlab_needs_the_extra(monkeypatch):
+def test_a_large_map_in_jupyterlab_without_the_extra_is_a_sample_and_names_it(monkeypatch):
     monkeypatch.delenv("WORKBENCH_HEADLESS", raising=False)
     monkeypatch.setitem(sys.modules, "jscatter", None)
-    with pytest.raises(UserError, match=r"pip install \"small-model-workbench\[maps\]\"$"):
-        gradient_map.linked_map(*make_points(6000))
+    sentence = gradient_map.linked_map(*make_points(6000)).record["sentence"]
+    assert sentence.endswith('In JupyterLab all are shown after pip install "small-model-workbench[maps]".')
 
 
 def test_a_large_map_in_jupyterlab_shows_the_texts_of_a_cluster(monkeypatch):

@@ -138,7 +138,9 @@ def beside(frame: pd.DataFrame) -> Chart:
         "Model and people, option by option",
         "A point is an option of a question, mean over repetitions. On the dashed line the model gives it "
         "the share that it has among people; points at the upper and lower edge are a distribution that has "
-        "collapsed.",
+        "collapsed."
+        + f" Of {frame['id'].nunique():,} questions the first {_DRAWN} are drawn."
+        * (frame["id"].nunique() > _DRAWN),
     )
 
 

@@ -13,7 +13,6 @@ from workbench.charts.parts import tips
 from workbench.charts.theme import INK, MUTED, PALETTE, SHAPES
 from workbench.charts.vegalite import MAX_ROWS
 from workbench.charts.view import WIDGET, Bundle, Chart, Texts, with_rows
-from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
 BARS = 40  # of one chart; more could not be hit with a mouse
@@ -42,9 +41,6 @@ def linked_map(points: pd.DataFrame, clusters: pd.DataFrame) -> Chart:
         points: one row an example: x, y, cluster, template, text, contribution (nats) and, where there was a
             decision, accepted (bool).
         clusters: cluster, size, density (mean cosine to the centroid), exemplar (a text).
-
-    Raises:
-        UserError: there are more than 5,000 points and jupyter-scatter is missing in JupyterLab.
     """
     sentence = (
         "Each point is an example; near points have gradients of like direction, bright ones add most to the "
@@ -56,6 +52,8 @@ def linked_map(points: pd.DataFrame, clusters: pd.DataFrame) -> Chart:
     widget = None if os.environ.get("WORKBENCH_HEADLESS") == "1" else _everything(points, clusters)
     sample = points.sample(MAX_ROWS, random_state=0)
     sentence += f" This still picture shows {MAX_ROWS:,} of {len(points):,}, drawn at random."
+    if widget is None:
+        sentence += ' In JupyterLab all are shown after pip install "small-model-workbench[maps]".'
     return LargeMap(_picture(sample, clusters), sentence, widget)
 
 
@@ -153,15 +151,12 @@ def _read(rows: pd.DataFrame, clusters: pd.DataFrame, point: alt.Parameter) -> l
     ]
 
 
-def _everything(points: pd.DataFrame, clusters: pd.DataFrame) -> ipywidgets.Widget:
-    """All points in jupyter-scatter; a click, a lasso or the list of clusters shows texts below."""
+def _everything(points: pd.DataFrame, clusters: pd.DataFrame) -> ipywidgets.Widget | None:
+    """All points in jupyter-scatter, if installed; a click, a lasso or the menu shows texts below."""
     try:
         import jscatter
     except ImportError:
-        raise UserError(
-            f"A map of more than {MAX_ROWS:,} points needs the extra: "
-            'pip install "small-model-workbench[maps]"'
-        ) from None
+        return None
     # Numbers only: its tooltips and legends would set strings of the data as HTML.
     frame = points[["x", "y", "contribution"]].reset_index(drop=True)
     scatter = jscatter.Scatter(data=frame, x="x", y="y", color_by="contribution", height=460, axes=False)
