@@ -14,15 +14,16 @@ from torch import Tensor
 
 from workbench.engine.batches import padded
 from workbench.engine.checks import difference, probing, random_tokens, tolerance
-from workbench.engine.models import context_length, text_config
+from workbench.engine.models import context_length, n_rows, text_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _KNOWN: WeakKeyDictionary[PreTrainedModel, dict[str, Traits]] = WeakKeyDictionary()
-# Shares of the probes' documents: some end early, some reach over windows and chunks of attention.
-_SHARES = (0.02, 0.45, 0.06, 0.47)
-_MOST, _MOST_IF_LARGE = 640, 128  # tokens of a probe
+# Shares of the documents of a probe: one reaches over the windows and chunks of attention.
+_SHARES = (0.02, 0.88, 0.1)
+_LEAST, _MOST = 48, 320  # tokens of a probe
+_WORK = 1_000_000_000  # weights times tokens of a probe on the CPU: about half a second
 _LARGE = 50_000_000  # weights
 
 
@@ -55,7 +56,7 @@ def changes_with_length(model: PreTrainedModel) -> bool:
 def _probe(model: PreTrainedModel) -> Traits:
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     takes_positions = "position_ids" in inspect.signature(base.forward).parameters
-    length = min(context_length(model), _MOST if _is_small(model) else _MOST_IF_LARGE)
+    length = min(context_length(model), _n_tokens(model))
     if changes_with_length(model) or length < 8:  # such a probe would itself move what later passes compute
         return Traits(takes_positions, False, False)
     model = _precise(model)
@@ -120,8 +121,10 @@ def _precise(model: PreTrainedModel) -> PreTrainedModel:
     return copy.deepcopy(model).float()
 
 
-def _is_small(model: PreTrainedModel) -> bool:
-    return model.device.type != "cpu" or _n_weights(model) < _LARGE
+def _n_tokens(model: PreTrainedModel) -> int:
+    """How many tokens a probe reads: fewer where a pass takes long, or its logits much memory."""
+    length = _MOST if model.device.type != "cpu" else min(_MOST, _WORK // _n_weights(model))
+    return max(_LEAST, min(length, (1 << 25) // n_rows(model)))
 
 
 def _n_weights(model: PreTrainedModel) -> int:
