@@ -199,7 +199,7 @@ def table(rows_: list[Any], kind: str) -> bytes:
 
 def _solved(path: str) -> Any:
     problem = FileProblem("1", GSM8K["question"], "", "5")
-    return load_rationales(f"rationales:{path}", [problem])
+    return load_rationales([f"rationales:{path}"], [problem])
 
 
 def _parameters(path: str) -> Any:

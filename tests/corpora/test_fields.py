@@ -118,7 +118,7 @@ def test_a_teachers_solution_belongs_to_the_question_with_its_numbers_and_signs(
             {"instruction": "what is 5-3", "output": "The answer is 2"}]  # fmt: skip
     path = tmp_path / "a,b.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)))
-    loaded = load_rationales(f"rationales:{path}", problems)
+    loaded = load_rationales([f"rationales:{path}"], problems)
     assert [(one.id, one.verdict) for one in loaded.rationales] == [("-", "correct")]
     assert loaded.n_unmatched == 1
 

@@ -47,13 +47,13 @@ class TeacherRationales:
     n_unmatched: int
 
 
-def load_rationales(spec: str, problems: Sequence[FileProblem]) -> TeacherRationales:
+def load_rationales(paths: Sequence[str | Path], problems: Sequence[FileProblem]) -> TeacherRationales:
     """Every solution of `problems` in some files or folders, judged against the problem's gold answer.
 
     Of a program the value that the file says it gave is judged; nothing is run here.
 
     Args:
-        spec: "rationales:" and the paths, with commas between them.
+        paths: files and folders, or texts that name them, such as "rationales:A,B".
         problems: what is solved; each question once.
 
     Raises:
@@ -62,7 +62,7 @@ def load_rationales(spec: str, problems: Sequence[FileProblem]) -> TeacherRation
     """
     by_question = {question_key(problem.question): problem for problem in problems}
     solved, answers, n_unmatched = [], [], 0
-    for path in _files(spec):
+    for path in _files(paths):
         source = path.name.split(".")[0]
         for question, strategy, text, answer in _read(path):
             problem = by_question.get(question_key(question))
@@ -80,8 +80,8 @@ def load_rationales(spec: str, problems: Sequence[FileProblem]) -> TeacherRation
     return TeacherRationales(rationales, n_unmatched)
 
 
-def _files(spec: str) -> Iterator[Path]:
-    for source in rows.parsed(spec, SOLUTIONS):
+def _files(paths: Sequence[str | Path]) -> Iterator[Path]:
+    for source in (source for path in paths for source in rows.parsed(str(path), SOLUTIONS)):
         files, hub = rows.find(source, rows.FORMATS)
         if hub is not None:
             raise UserError(f"There is no file or folder {source.name} with a teacher's solutions.")

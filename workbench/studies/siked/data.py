@@ -227,7 +227,7 @@ def _from_files(plan: Plan) -> _Source:
         return questions[:n], {"the others": questions[n : n + n_test]}, None, notes
     if any(not part.strip() for part in plan.teacher.partition(":")[2].split(",")):
         raise UserError(f"{plan.teacher!r} names an empty path: write rationales:PATH or rationales:A,B.")
-    loaded = load_rationales(plan.teacher, shuffled)
+    loaded = load_rationales([plan.teacher], shuffled)
     if loaded.n_unmatched:
         notes.append(f"solutions of the teacher to other questions: {loaded.n_unmatched:,}")
     solved_by: dict[str, set[str]] = {}
