@@ -25,6 +25,7 @@ MODELS = (*SAMPLERS, "hidden", "tiny")
 """What stands before a model, a server, or a preset; no configuration or split follows."""
 KINDS = (*PROBLEMS, *OPINIONS, *SOLUTIONS, *TEXTS, *MODELS)
 _COMMAS = 8  # in one path, at most
+_LONGEST_LIST = 256  # entries; in a longer list every comma divides
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,13 @@ def map_paths(text: str, change: Callable[[str], str]) -> str:
 def _entries(text: str, kinds: Collection[str]) -> Iterator[str]:
     """The entries of a list; as many commas as possible belong to a path that exists."""
     parts = text.split(",")
+    most = _COMMAS if len(parts) <= _LONGEST_LIST else 0
     while parts:
-        ends = range(min(len(parts), _COMMAS + 1), 1, -1)
+        ends = range(min(len(parts), most + 1), 1, -1)
         whole = (end for end in ends if _exists(_source(",".join(parts[:end]).strip(), kinds)[1].name))
         end = next(whole, 1)
         entry = ",".join(parts[:end]).strip()
-        parts = parts[end:]
+        del parts[:end]
         if entry:
             yield entry
 
