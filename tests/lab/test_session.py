@@ -156,8 +156,21 @@ def test_an_edited_copy_has_a_run_of_its_own(notebook, original, where, known_by
     kernel.execute_all()
     assert kernel.namespace["table"].x[0] == 3
     assert kernel.namespace["run"].folder.parent.name == "01_study-Copy1"
-    assert "01_study-Copy1.ipynb is not 01_study.ipynb" in capsys.readouterr().out
+    assert f"{where}/01_study-Copy1.ipynb is not notebooks/01_study.ipynb" in capsys.readouterr().out
     assert contents(original) == before
+
+
+def test_a_module_beside_a_copy_counts(notebook, root):
+    copy = root / "scratch" / "copy.ipynb"
+    copy.parent.mkdir()
+    copy.write_text(notebook.read_text().replace("factor = 2", "factor = 2\\nif False:\\n    import beside"))
+    folders = set()
+    for text in ("x = 1", "x = 2"):
+        (copy.parent / "beside.py").write_text(text)
+        kernel = Kernel(copy, __session__=str(copy))
+        kernel.execute_all()
+        folders.add(kernel.namespace["run"].folder)
+    assert len(folders) == 2
 
 
 @pytest.mark.parametrize(

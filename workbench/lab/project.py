@@ -24,6 +24,7 @@ class Notebook:
     path: Path
     cells: list[dict[str, Any]]
     metadata: dict[str, Any]
+    beside: Path | None = None  #: The folder of a copy that is not among the project's notebooks
 
     @property
     def name(self) -> str:
@@ -37,7 +38,7 @@ class Notebook:
     @property
     def folders(self) -> list[Path]:
         """Where the modules of the user's own lie that the notebook may import."""
-        return [self.root, self.path.parent, self.root / "src"]
+        return [self.root, self.path.parent, *filter(None, [self.beside]), self.root / "src"]
 
     @cached_property
     def model(self) -> "type[BaseModel]":

@@ -35,8 +35,9 @@ def running_notebook(root: Path, asked: str, namespace: Mapping[str, Any]) -> No
         except UserError:
             continue
         if executed and path != study.path.resolve() and _holds(opened, executed[-1]):
-            print(f"{path.name} is not {study.path.name}, for which it asks: it has runs of its own.")
-            return replace(opened, path=root / "notebooks" / path.name)
+            here, there = (f"{file.parent.name}/{file.name}" for file in (path, study.path))
+            print(f"{here} is not {there}, for which it asks: it has runs of its own.")
+            return replace(opened, path=root / "notebooks" / path.name, beside=path.parent)
     return study
 
 
