@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from formula_facts import COMMAS, DIFFERENT, FORMULAS, NUMBERS
 
 from workbench.errors import UserError
 from workbench.measures.answers import latex
@@ -55,3 +56,28 @@ def test_without_math_verify_the_user_is_told_what_to_install(monkeypatch, tmp_p
     with pytest.raises(UserError, match="pip install math-verify"):
         latex.compare([("1", "1")])
     assert grade_many([r"\boxed{5}"], ["5"], "boxed")[0].verdict == "correct"  # plain numbers need none
+
+
+def test_math_verifys_own_cases_come_out_as_it_says_but_for_six():
+    facts = [*NUMBERS, *COMMAS, *FORMULAS]
+    boxes = [f"\\boxed{{{answer}}}" for _, answer, _ in facts]
+    grades = grade_many(boxes, [gold for gold, _, _ in facts], "boxed")
+    found = {
+        (gold, answer): grade.verdict
+        for (gold, answer, same), grade in zip(facts, grades, strict=True)
+        if (grade.verdict == "correct") != same
+    }
+    assert len(facts) > 160
+    assert found.keys() == DIFFERENT.keys()
+    assert grade_many([r"\boxed{1}, \boxed{2}"], ["1,2"], "boxed")[0].verdict == "correct"
+
+
+def test_workers_wait_for_the_next_formula_and_start_for_none():
+    for worker in latex._workers(len(latex._idle)):
+        worker.end()
+    grade_many(["The answer is 5.", "The answer is 12 + 15", "no answer"], ["5", "27", "B"])
+    assert not latex._idle
+    assert latex.compare([("2", r"\sqrt{4}")] * 50, processes=2) == ["same"] * 50
+    first = latex._idle[0].process.pid
+    latex.compare([("3", r"\sqrt{9}")])
+    assert latex._idle[0].process.pid == first

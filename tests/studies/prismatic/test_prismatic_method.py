@@ -440,7 +440,7 @@ def test_an_untrained_model_as_sampler_brings_nothing_in_and_breaks_nothing(draw
     [
         ("3 + 4 = 7. The answer is 7.", "7"),
         ("that makes 1,250 pens", "1250"),
-        ("10-2", "2"),
+        ("10-2", None),
         ("x = -2", "-2"),
         ("half of it: 1/2", "1/2"),
         ("$3.50", "7/2"),

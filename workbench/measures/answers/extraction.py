@@ -15,6 +15,8 @@ AnswerFormat = Literal["cot", "l2m", "pot", "gsm8k", "boxed"]
 
 _LAST = 20_000  # characters that are read; a final answer stands at the end
 _MARKS = 60  # markers that are looked at, from the end
+_BOXES = 10  # that one answer may fill
+_LONGEST = 2_000  # characters of a box
 _MARKER = re.compile(r"(?i)####|\\(?:boxed|fbox)\b|\banswer\b[*_]*(?: is\b|\s*[:=：])[*_: ]*")
 _SENTENCE_END = re.compile(r"[.!?][*_)\"]*\s+(?=[A-Z])|[。।]|\n")
 _DISPLAY = re.compile(
@@ -113,7 +115,7 @@ def _boxed(text: str, mark: re.Match[str], marks: list[re.Match[str]]) -> tuple[
     inside, end = braced(text, mark.end())
     number, before = phrases.boxed(inside, text[end : end + 40]), mark
     boxes = [inside]
-    for other in reversed(marks[: marks.index(mark)]):
+    for other in islice((other for other in reversed(marks) if other.start() < mark.start()), _BOXES):
         content, end = braced(text, other.end())
         between = text[end : before.start()]
         if not (other[0][0] == "\\" and _LIST_OF_BOXES.fullmatch(between) and phrases.answers(content)):
@@ -131,8 +133,8 @@ def braced(text: str, start: int) -> tuple[str, int]:
         word = text[text_start:].split(maxsplit=1)[:1]
         return (word[0].rstrip(".$"), text_start + len(word[0])) if word else ("", len(text))
     depth = 0
-    for index in range(text_start, len(text)):
+    for index in range(text_start, min(len(text), text_start + _LONGEST)):
         depth += (text[index] == "{") - (text[index] == "}")
         if not depth:
             return text[text_start + 1 : index], index + 1
-    return text[text_start + 1 :], len(text)
+    return text[text_start + 1 : text_start + _LONGEST], len(text)

@@ -142,9 +142,9 @@ class _Worker:
         return json.loads(line)
 
     def end(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process.stdin.close()
-            self.process.stdout.close()
-        self.process, self.unread = None, b""
+        process, self.process, self.unread = self.process, None, b""
+        if process is not None:
+            process.kill()
+            process.wait()
+            process.stdin.close()
+            process.stdout.close()
