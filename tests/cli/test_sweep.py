@@ -117,6 +117,12 @@ def test_values_are_lists_ranges_and_what_run_reads(root):
     assert values(planned(root, name=r"a\,b,c,0..2"), "name") == [("a,b",), ("c",), ("0..2",)]
     assert values(planned(root, sizes="[1, 2],[3]"), "sizes") == [([1, 2],), ([3],)]
     assert values(planned(root, name=r"C:\data"), "name") == [(r"C:\data",)]
+    for name in ("one, two", "three"):
+        (root / name).write_text("")
+    assert values(planned(root, name="gsm8k:one, two"), "name") == [("gsm8k:one, two",)]
+    assert values(planned(root, name="three,one"), "name") == [("three",), ("one",)]
+    with pytest.raises(UserError, match="does not fit"):
+        planned(root, seed="1.." + "9" * 5000)
 
 
 def test_the_same_value_twice_is_one_run_and_what_runs_share_is_planned_once(root):

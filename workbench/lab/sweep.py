@@ -16,6 +16,7 @@ from workbench.lab.params import check_names, from_strings, shown
 from workbench.lab.project import Notebook, plan
 from workbench.lab.report.claims import number, symbol
 from workbench.sanitize import sanitize
+from workbench.sources import parse, paths_in
 
 MANY = 300
 _RANGE = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})", re.ASCII)
@@ -104,7 +105,8 @@ def _claims(folder: Path) -> dict[str, str]:
 def _words(notebook: Notebook, name: str, text: str) -> list[Sequence[Any]]:
     """The values as they are written: a range of integers, or a tuple of one text."""
     words: list[Sequence[Any]] = []
-    for word in split(text):
+    is_one_path = len(parse(text)) == 1 and bool(paths_in(text))  # which may hold a comma
+    for word in [text] if is_one_path else split(text):
         ends = _RANGE.fullmatch(word)
         if ends and not isinstance(_value(notebook, name, ends[1]), str):
             low, high = int(ends[1]), int(ends[2])
