@@ -24,6 +24,7 @@ _DISPLAY = re.compile(
 )
 _BULLET = re.compile(r"[*_ \t:]*\n\s*[-*+•>][ \t]+(?=\S)")
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
+_CHANNEL = re.compile(r"<[|｜][^<>|｜\n]{1,40}[|｜]>")
 _LIST_OF_BOXES = re.compile(r"(?:[\s$,;&]|and\b|or\b|\\quad|\\,)*")
 
 
@@ -92,8 +93,8 @@ def completion(given: object, answer_format: AnswerFormat = "cot") -> str:
         text = given if isinstance(given, str) else str(given)
     except ValueError:  # an integer of more digits than Python writes
         return ""
-    text = first_turn(text, asks_itself=answer_format == "l2m")
-    return _CALCULATOR.sub("", text[-_LAST:])
+    text = first_turn(text, asks_itself=answer_format == "l2m")[-_LAST:]
+    return _CHANNEL.sub(" ", _CALCULATOR.sub("", text)) if "<" in text else text
 
 
 def _after(rest: str) -> tuple[Answer, bool]:
