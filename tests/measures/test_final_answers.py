@@ -559,3 +559,38 @@ def test_cases_from_the_field():
     rows = [json.loads(line) for line in Path(CASES).read_text(encoding="utf-8").splitlines()]
     found = [grade(row["text"], row["gold"], row["format"]).verdict for row in rows]
     assert found == [row["expected"] for row in rows]
+
+
+def test_prose_around_a_number_does_not_hide_it():
+    texts = [
+        "18 minutes",
+        "18 seconds",
+        "18 a day",
+        "18 in total",
+        "18 for 3 kids",
+        "18/hour",
+        "18 - so she wins",
+        "18 (= 9·2)",
+        "18 = 9 + 9",
+        "18, because 9 + 9 = 18",
+        "18 apples and Tom is happy",
+        "$2 × 3² = 18$",
+        "20 - 2 = 18 apples - wow",
+        "eighteen apples",
+        "≈ 18",
+        "approximately 18",
+        "18!",
+        "18, which is right",
+        "(a) 18",
+        "18元",
+        "18 рублей",
+        "18 o'clock",
+        r"18\,\mu\text{m}",
+        r"18\,\Omega",
+        "18th",
+        "that she has 18 apples",
+    ]
+    check("correct", texts, "18")
+    check("unparsed", ["−(6)", "6 to 1", "not 6 but 7", "6 percent of 50"], "6")
+    check("correct", [r"0.\overline{3}", "1/3", r"\frac{1}{3}"], "1/3", ["cot", "boxed"])
+    check("correct", ["1/3"], r"0.\overline{3}")

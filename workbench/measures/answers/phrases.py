@@ -17,13 +17,13 @@ _OPERATOR = r"(?:[-+/×÷^xX]|(?<!\*)\*(?!\*))"
 # What stands before a number that is only part of something: "√", "x >", "2 *", "root of", "more than".
 _PART_OF = re.compile(
     rf"""(?:[\\^_{{√π≤≥≠±<]|(?<![-=])>|\+/|√\s*\[|\\[A-Za-z]+\s*\[|[0-9)\]°%]\s*{_OPERATOR}\s*\(?|[0-9]\s?(?:-|~|\.{{2,3}})|[0-9]—
-      |(?<![\w'])[b-hj-z]\s*[-+*/×÷^]|[A-Za-z0-9]\(|[0-9]\ +|(?:^|[\s(:])[-—]\ +|(?:^|\s)—
+      |(?<![\w'])[b-hj-z]\s*[-+*/×÷^]|[A-Za-z0-9]\(|[0-9]\ +|(?:^|[(:])\s*-\ +|-\s?\(
       |\b{_FUNCTION}[\s(]*|\b(?:root|half|third|quarter|power|logarithm|cube|multiple|percent)\ of\ (?:the\ )?
       |%\ of|\b{_COMPARED}\ than|\bat\ (?:least|most)
       |(?<!round\ )(?<!rounds\ )(?<!rounded\ )(?<!rounding\ )\bup\ to
       |\b(?:over|under|above|below|exceeds|between)
       |\b(?:twice|double|triple|thrice|not)|n't|\b(?:plus|times|minus|divided\ by|multiplied\ by)
-      |\b{_MONTH})\s*$|(?:^|[\s=(])\|$""",
+      |\b{_MONTH})\s*$|(?:^|[\s=(])\|$|(?:^|\s)—$""",
     re.VERBOSE,
 )
 # What stands after a number that is not all: an expression, a second number, a date.
@@ -120,18 +120,29 @@ def last_alone(text: str) -> tuple[Number | None, str]:
 
 def _standing(phrase: str, token: Token) -> Number | None:
     """The value of a phrase's first number, or of the right side of the equations that begin with it."""
+    first = None  # a number on the left: 18 of "18 = 9 + 9"
     for _ in range(20):
         part_of = _PART_OF.search(phrase[max(0, token.start - 40) : token.start])
-        if part_of or _GOES_ON.match(phrase, token.end) or _UNIT_GOES_ON.match(phrase, token.end):
-            equals = _EQUALS.search(phrase, token.end)
-            phrase = phrase[equals.end() :] if equals else ""
-            token = next(numbers_in(phrase), None)
-            if token is None or phrase[: token.start].strip(" (*_≈="):
-                return None
-        else:
+        goes_on = _GOES_ON.match(phrase, token.end)
+        if not (part_of or goes_on or _UNIT_GOES_ON.match(phrase, token.end)):
             alone = not _ANOTHER.match(phrase, token.end) and not _tied(phrase, token)
-            return token.number if alone else None
+            return _agreed(first, token.number if alone else None)
+        if not part_of and goes_on and goes_on[0].strip() == "=":
+            first = first or token.number
+        equals = _EQUALS.search(phrase, token.end)
+        phrase = phrase[equals.end() :] if equals else ""
+        token = next(numbers_in(phrase), None)
+        if token is None or phrase[: token.start].strip(" (*_≈="):
+            return first
     return None
+
+
+def _agreed(left: Number | None, right: Number | None) -> Number | None:
+    """The right side, the left one where that says nothing; None where whole numbers differ ("6 = 3!")."""
+    if left is None or right is None:
+        return right or left
+    whole = left.value.denominator == right.value.denominator == 1
+    return None if whole and not left.equals(right) else right
 
 
 def _tied(text: str, token: Token) -> bool:

@@ -59,6 +59,7 @@ _SIGN = {
     "times": "×", "cdot": "×", "ast": "×", "div": "÷", "approx": "≈", "simeq": "≈", "pm": "±", "mp": "±",
     "le": "≤", "leq": "≤", "leqslant": "≤", "ge": "≥", "geq": "≥", "geqslant": "≥", "lt": "<", "gt": ">",
     "ne": "≠", "neq": "≠", "pi": "π", "infty": "∞", "sqrt": "√", "degree": "°", "degrees": "°", "colon": ":",
+    "Omega": "Ω",
     "ldots": "...", "dots": "...", "cdots": "...", "to": "→", "rightarrow": "→", "implies": "→",
     "Rightarrow": "→", "left": "", "right": "", "displaystyle": "", "textstyle": "", "quad": " ",
     "qquad": " ", "pounds": "$", "euro": "$", "texteuro": "$", "textsterling": "$", "textdollar": "$",
@@ -102,19 +103,30 @@ def plain(text: str) -> str:
 def _without_latex(text: str) -> str:
     text = re.sub(r",\s*\\!\s*", ",", text).replace(r"\!", "").replace(r"\$", "$")
     text = re.sub(r"\\[,;:> ]|(?<=[0-9])~(?=[0-9]{3}\b|\\)|\\[hv]space\*?\{[^{}]*\}", " ", text)
+    text = re.sub(r"\\mu(?![A-Za-z])", "μ", text)
     for _ in range(3):
         text, n = _TEXT.subn(r"\1", text)
         if not n:
             break
     text = re.sub(r"\s*\{\s*,\s*\}\s*(?=[0-9])", ",", text)
     text = re.sub(r"\^\s*\{?\s*\\(?:circ|degrees?)\b\s*\}?", "°", text)
-    text = _COMMAND.sub(_sign, text)
+    text = _COMMAND.sub(_sign, _ENDLESS.sub(_fraction, text) if "\\overline" in text else text)
     text = re.sub(r"(?<=[0-9])\s*(?=\\frac)", " ", text)  # 3\frac{1}{2} is 3 1/2
     text = _NUMBERS.sub(lambda frac: f"{frac[1].strip().replace(' ', '')}/{frac[2].strip()}", text)
     text = _NUMERALS.sub(lambda frac: f"{frac[1]}/{frac[2] or frac[3]}", text)
     text = _UNITS.sub(r"\1/\2", text)
     text = _BRACES.sub(r"\1", _RAISED_BRACES.sub(r"^\1", text))
     return re.sub(r"\\[()\[\]]", " ", text).replace("\\%", "%").replace("\\&", "&").replace("\\#", "#")
+
+
+_ENDLESS = re.compile(r"([0-9]*)\.([0-9]{0,30})\\overline\s*\{?\s*([0-9]{1,30})\s*\}?")
+
+
+def _fraction(decimals: re.Match[str]) -> str:
+    """What 0.1\\overline{6} is: 15/90."""
+    whole, fixed, repeated = decimals.groups()
+    bottom = (10 ** len(repeated) - 1) * 10 ** len(fixed)
+    return f"{int((whole or '0') + fixed + repeated) - int((whole or '0') + fixed)}/{bottom}"
 
 
 def _sign(command: re.Match[str]) -> str:
