@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.engine.checks import check
 from workbench.engine.models import context_length, evaluating, n_rows
 from workbench.engine.sampling.batching import ContinuousBatch
 from workbench.engine.sampling.equal_lengths import EqualLengths
@@ -36,6 +37,7 @@ class TransformersSampler(Sampler):
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, batch_size: int = 64
     ) -> None:
         """`batch_size` rows are decoded at a time; a row that ends makes room for the next."""
+        check(model, tokenizer)
         self.model, self.tokenizer, self.batch_size = model, tokenizer, batch_size
         self.context = context_length(model)
         self.chat = converses(tokenizer)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from workbench.engine.checks import check
 from workbench.engine.models import context_length, evaluating
 from workbench.engine.sampling.scoring import token_logprobs
 from workbench.engine.tokens import Framed, begin, encode, encode_pairs
@@ -53,6 +54,7 @@ def loss(
     Raises:
         UserError: nothing to score.
     """
+    check(model, tokenizer)
     longest = context_length(model)
     context = min(context or longest, longest)
     if len(texts) and isinstance(texts[0], str):
