@@ -375,3 +375,11 @@ def test_pictures_hold_every_route_and_mark_false_equations(fitted):
     (start, end, kind), = card["marks"]  # fmt: skip
     assert kind == "false"
     assert card["text"][start:end] == "2 + 0 = 3"
+
+
+def test_a_formula_is_judged_as_a_formula():
+    replies = {
+        "reply": [r"The answer is $\frac{1}{\sqrt{2}}$.", r"\boxed{2}"],
+        "gold": [r"\frac{\sqrt{2}}{2}"] * 2,
+    }
+    assert list(results.graded(pd.DataFrame(replies))["outcome"]) == ["right", "other error"]

@@ -16,7 +16,7 @@ from workbench.engine.tokens import Framed
 from workbench.errors import UserError
 from workbench.measures.answers.extraction import extract
 from workbench.studies.common.word_problems import StudentConfig
-from workbench.studies.siked import data, method, teacher
+from workbench.studies.siked import data, method, solving, teacher
 from workbench.studies.siked.data import kinds
 from workbench.studies.siked.solving import Question
 
@@ -196,3 +196,15 @@ def test_real_solutions_teach_what_they_all_solve_and_leave_the_rest_for_the_tes
     assert found.teacher["strategy"].value_counts().between(480, 600).all()
     alone = task_of(tmp_path, large, data=svamp, teacher=f"rationales:{REAL / 'rationales' / names[0]}")
     assert "none is right in l2m and pot, so students learn the rest" in alone.notes
+
+
+def test_solutions_of_problems_with_a_formula_for_an_answer_are_verified():
+    half = Question("1", "The sine of 45 degrees?", r"\frac{\sqrt{2}}{2}")
+    written = [
+        (half, "cot", r"The answer is $\frac{1}{\sqrt{2}}$."),
+        (half, "l2m", r"Final answer: $\sqrt{2}$"),
+        (half, "none", r"The answer is $\frac{1}{\sqrt{2}}$."),
+        (half, "cot", "The answer is unknown."),
+    ]
+    verdicts = [solution.verdict for solution in solving.verify(written, "student")]
+    assert verdicts == ["correct", "wrong", "unparsed", "unparsed"]

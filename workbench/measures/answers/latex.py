@@ -75,8 +75,11 @@ def compare(pairs: Sequence[tuple[str, str]], seconds: float = 5.0, processes: i
 def _workers(n: int) -> list["_Worker"]:
     """So many workers: those that wait, and new ones. A process forked from this one has none of its own."""
     mine = []
-    while _idle and len(mine) < n:
-        worker = _idle.pop()
+    while len(mine) < n:
+        try:
+            worker = _idle.pop()
+        except IndexError:  # none is left, perhaps since another thread took it
+            break
         if worker.owner == os.getpid() and worker.script == _WORKER:
             mine.append(worker)
         elif worker.owner == os.getpid():
