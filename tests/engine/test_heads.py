@@ -12,6 +12,7 @@ from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.attribution import direct_logit_attribution, logit_lens
 from workbench.engine.interpretability.capture import capture, hooked
 from workbench.engine.interpretability.interventions import ablate_heads, ablate_neurons
+from workbench.engine.interpretability.patching import activation_patching, logit_difference
 from workbench.engine.interpretability.reference import reference
 from workbench.engine.interpretability.stream import stream
 from workbench.errors import UserError
@@ -51,6 +52,8 @@ def test_layers_of_different_numbers_of_neurons_are_not_taken_for_one_another():
         anatomy(model).n_neurons  # noqa: B018
     with pytest.raises(UserError, match=r"no neuron 60 in layer 0: .*neurons 0 to 47"):
         ablate_neurons(model, [(0, 60)], "zero")
+    with pytest.raises(UserError, match="layers of this model have 48 to 64 neurons"):
+        activation_patching(model, [1, 2], [3, 4], logit_difference(5, 6), "neuron", "unit")
 
 
 def fresh_mlp(model, width):
@@ -141,6 +144,21 @@ def test_what_is_found_does_not_depend_on_hooks_that_are_on():
     with hooked(model, {"residual.*": lambda value, _: torch.zeros_like(value)}):
         assert set(read(model, ["head.*", "mlp.*"])) == {"head.0", "head.1", "mlp.0", "mlp.1"}
     assert logits_of(model, row).std() > 0.1
+
+
+def test_values_are_those_of_evaluation_whatever_mode_the_model_is_in():
+    model, (row,) = fresh("GPT2"), texts([12])
+    for drop in (part for part in model.modules() if isinstance(part, torch.nn.Dropout)):
+        drop.p = 0.5
+    quiet = read(model, ["mlp.1"])["mlp.1"]
+    model.train()
+    torch.testing.assert_close(read(model, ["mlp.1"])["mlp.1"], quiet)
+    torch.testing.assert_close(logit_lens(model, row), logit_lens(model, row))
+    seen = []
+    for _ in stream(model, [texts([12])[0]], {"mlp.1": lambda value, *_: seen.append(value)}):
+        pass
+    torch.testing.assert_close(seen[0], quiet)
+    assert model.training
 
 
 # ------------------------------------------------------------------------------- several at once

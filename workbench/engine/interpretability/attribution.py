@@ -12,6 +12,7 @@ from workbench.engine.interpretability.anatomy import Anatomy, anatomy, read_nor
 from workbench.engine.interpretability.capture import capture, check_rows, hooked
 from workbench.engine.interpretability.hooks import HookPoint
 from workbench.engine.interpretability.interventions import ValueBias, constants
+from workbench.engine.models import evaluating
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -138,5 +139,5 @@ def logit_lens(model: PreTrainedModel, ids: Sequence[int]) -> Tensor:
         return torch.cat(streams) if point.layer == n_layers else None
 
     rows = torch.tensor([list(map(int, ids))], device=model.device).expand(n_layers + 1, -1)
-    with hooked(model, {"residual.*": swap}):
+    with evaluating(model), hooked(model, {"residual.*": swap}):
         return model(rows, use_cache=False).logits

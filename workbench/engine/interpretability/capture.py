@@ -27,7 +27,7 @@ from workbench.engine.interpretability.additions import check_additions
 from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.heads import check_heads
 from workbench.engine.interpretability.hooks import Hook, HookPoint, match_names, registered
-from workbench.engine.models import context_length
+from workbench.engine.models import context_length, evaluating
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def hooked(model: PreTrainedModel, hooks: Mapping[str, Hook]) -> Iterator[None]:
 
 @torch.no_grad()
 def capture(model: PreTrainedModel, ids: Tensor, wanted: Sequence[str]) -> tuple[dict[str, Tensor], Tensor]:
-    """Values of one forward pass: for a corpus use `stream`, which keeps nothing.
+    """Values of one forward pass in evaluation mode: for a corpus use `stream`, which keeps nothing.
 
     Args:
         ids: tokens `[rows, tokens]` without padding.
@@ -77,7 +77,7 @@ def capture(model: PreTrainedModel, ids: Tensor, wanted: Sequence[str]) -> tuple
     def keep(value: Tensor, point: HookPoint) -> None:
         values[point.name] = value
 
-    with hooked(model, dict.fromkeys(wanted, keep)):
+    with evaluating(model), hooked(model, dict.fromkeys(wanted, keep)):
         logits = model(ids.to(model.device), use_cache=False).logits
     check_finite(logits)
     return values, logits

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.engine.interpretability.anatomy import KINDS
+from workbench.engine.interpretability.anatomy import KINDS, anatomy
 from workbench.engine.interpretability.capture import capture, check_rows, hooked
 from workbench.engine.interpretability.hooks import HookPoint
+from workbench.engine.models import evaluating
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _patched_logits(
         def put(value: Tensor, _point: HookPoint, here: Tensor = here) -> Tensor:
             return torch.where(here, clean, value)
 
-        with hooked(model, {name: put}):
+        with evaluating(model), hooked(model, {name: put}):
             yield model(ids.expand(len(cell), -1), use_cache=False).logits
 
 
@@ -198,7 +199,12 @@ def attribution_patching(
         leaves[point.name] = value if value.requires_grad else value.detach().requires_grad_()
         return leaves[point.name]
 
-    with torch.inference_mode(False), torch.enable_grad(), hooked(model, {f"{kind}.*": keep}):
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        evaluating(model),
+        hooked(model, {f"{kind}.*": keep}),
+    ):
         corrupt_metric = metric(model(ids[1:].clone(), use_cache=False).logits)[0]
         gradients = torch.autograd.grad(corrupt_metric, list(leaves.values()))
     changes = []
@@ -217,6 +223,8 @@ def _pair(model: PreTrainedModel, clean: Sequence[int], corrupt: Sequence[int], 
             f"There is no sweep over {kind!r} by {by!r}: sweep over {', '.join(KINDS)}; by position, "
             "unit or both."
         )
+    if kind == "neuron" and by != "position":
+        _ = anatomy(model).n_neurons  # whose layers are side by side in the sweep
     rows = [list(map(int, clean)), list(map(int, corrupt))]
     check_rows(model, rows)
     if len(rows[0]) != len(rows[1]):

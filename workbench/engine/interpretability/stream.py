@@ -12,6 +12,7 @@ from torch import Tensor
 from workbench.engine.batches import padded
 from workbench.engine.interpretability.capture import check_finite, check_rows, hooked
 from workbench.engine.interpretability.hooks import HookPoint
+from workbench.engine.models import evaluating
 from workbench.engine.traits import traits
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def stream(
         name: lambda value, point, hook=hook: hook(value, point, current[0]) for name, hook in hooks.items()
     }
     order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
-    with hooked(model, bound):
+    with evaluating(model), hooked(model, bound):
         for start in range(0, len(order), batch_size):
             index = order[start : start + batch_size]
             lengths = torch.tensor([len(rows[number]) for number in index], device=model.device)

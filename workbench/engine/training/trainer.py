@@ -14,6 +14,7 @@ from transformers import Trainer
 
 from workbench.engine.training.checkpoints import WholeCheckpoints
 from workbench.engine.training.packing import IGNORED, Blocks, separated
+from workbench.errors import UserError
 
 
 class LanguageTrainer(WholeCheckpoints, Trainer):
@@ -53,8 +54,12 @@ class LanguageTrainer(WholeCheckpoints, Trainer):
     def _nats(self, model: torch.nn.Module, inputs: dict[str, Tensor]) -> Tensor:
         targets = inputs["shift_labels"]
         options = {"position_ids": inputs["position_ids"]} if self.packed else {}
-        with torch.autocast(targets.device.type, torch.bfloat16, enabled=self.bf16):
-            logits = model(input_ids=inputs["input_ids"], use_cache=False, **options).logits
+        try:
+            with torch.autocast(targets.device.type, torch.bfloat16, enabled=self.bf16):
+                logits = model(input_ids=inputs["input_ids"], use_cache=False, **options).logits
+        except (AssertionError, TypeError, ValueError) as error:  # whatever a family's own code raises
+            reason = str(error).strip().partition("\n")[0].partition(". ")[0].rstrip(".")
+            raise UserError(f"{type(model).__name__} cannot be trained here: {reason}.") from error
         return F.cross_entropy(
             logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum"
         )
