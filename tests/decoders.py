@@ -9,7 +9,7 @@ from workbench.engine import models
 VOCABULARY, WIDTH, LAYERS, HEADS, CONTEXT = 300, 32, 2, 4, 64
 NAMES = {  # what the families call the same thing
     "width": "hidden_size n_embd d_model dim emb_dim word_embed_proj_dim embedding_size lru_width embed_dim",
-    "layers": "num_hidden_layers n_layer n_layers num_layers decoder_layers encoder_layers num_decoder_layers",
+    "layers": "num_hidden_layers n_layer n_layers num_layers decoder_layers encoder_layers",
     "heads": "num_attention_heads n_head n_heads num_heads decoder_attention_heads encoder_attention_heads "
     "mamba_n_heads linear_num_key_heads linear_num_value_heads num_decoder_attention_heads mamba_num_heads "
     "swa_num_attention_heads",
@@ -70,11 +70,6 @@ SPECIAL = {
     "roc_bert": {"shape_vocab_size": 30, "pronunciation_vocab_size": 30, "shape_embed_dim": 8}
     | {"pronunciation_embed_dim": 8},
     "xmod": {"default_language": "en_XX"},
-    "zamba": {
-        "layers_block_type": ["mamba", "hybrid"],
-        "attention_hidden_size": 64,
-        "attention_head_dim": 16,
-    },
     "bailing_hybrid": MIXED | ALL_HEADS,
     "bamba": {"attn_layer_indices": [1]},
     "falcon_h1": {"mamba_d_ssm": 64},
@@ -121,14 +116,14 @@ QUICK = ["llama", "gpt2", "bloom", "gemma2", "lfm2", "mixtral"]
 NOT_HERE = (
     "blt cohere_compass_text dbrx dots3_note emu3 fuyu gemma3n gemma4 gemma4_assistant gemma4_unified "
     "gemma4_unified_assistant git got_ocr2 llama4 mllama moss_transcribe_diarize musicgen musicgen_melody "
-    "phi4_multimodal qwen3_5 qwen3_5_moe qwen4_exp"
-).split()
+    "phi4_multimodal qwen3_5 qwen3_5_moe qwen4_exp zamba"
+)
 
 
 def families():
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-    return [name for name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES if name not in NOT_HERE]
+    return [name for name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES if name not in NOT_HERE.split()]
 
 
 FAMILIES = families()
