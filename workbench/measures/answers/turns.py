@@ -9,7 +9,7 @@ _TOKEN = re.compile(
     r"|assistant|system|im_?(?:start|end|sep)|end|start|begin|stop|utterance|extra|special|reserved|header"
     r"|EOS|BOS|PAD|EOD|EOT|EOM|UNK|SEP|CLS|SPECIAL|USER|HUMAN|END|BOT|ASSISTANT|SYSTEM)"
     r"(?:[_▁][A-Za-z0-9]+)*\|?>"
-    r"|\[/?(?:INST|SYS|BOS|EOS|EOT|EOM|SEP|CLS|PAD|UNK|END|USER|HUMAN|ASSISTANT|SYSTEM_PROMPT|gMASK"
+    r"|\[/?(?:s|INST|SYS|BOS|EOS|EOT|EOM|SEP|CLS|PAD|UNK|END|USER|HUMAN|ASSISTANT|SYSTEM_PROMPT|gMASK"
     r"|AVAILABLE_TOOLS|TOOL_[A-Z]+)\]"
 )
 _WITHIN = re.compile(r"(?i)thought|think|reason|solution|answer|channel|message|image|fim_|box|python|step")
@@ -22,14 +22,15 @@ _HARD = (
 )
 _HARD_QUESTION = r"question|problem|input|q"
 _SOFT = (
-    r"assistant|ai|bot|model|chatbot|system|customer|student|teacher|me|you|person|interviewer|exercise|prompt"
+    r"[a-z' ]{0,24} (?:next|new|another)\s+(?:question|problem)"
+    r"|assistant|ai|bot|model|chatbot|system|customer|student|teacher|me|you|person|interviewer|exercise|prompt"
     r"|query|example|task|puzzle|word problem|助手|问题|题目|问|प्रश्न|सवाल|pregunta|frage|aufgabe|domanda"
     r"|pergunta|вопрос|задача|سؤال|質問|問題|문제|질문"
 )
 _LINE = re.compile(
-    r"(?i)(?:(?P<line>\n)[ \t>]*|[.!?。0-9][*_)\"]*[ \t]+)(?P<heading>[#(\[<]+[ \t]*)?[*_]{0,3}"
+    r"(?i)(?:(?P<line>\n)[ \t>]*|[.!?。0-9][*_)\"]*[ \t]+)(?P<heading>[#(\[<=]+[ \t]*)?[*_]{0,3}"
     rf"(?:(?P<hard>{_HARD})|(?P<question>{_HARD_QUESTION})|(?P<soft>{_SOFT}))"
-    r"(?P<number>[ \t]*(?:no\.?[ \t]*|\#)?[0-9]{1,3})?[*_#\])]{0,3}[ \t]*"
+    r"(?P<number>[ \t]*(?:no\.?[ \t]*|\#)?[0-9]{1,3})?[*_#\])]{0,3}[ \t]*=*"
     r"(?:(?P<colon>[:：>])|(?P<dot>[.)])(?=[\s*_])|(?P<alone>(?<=user|uman|odel|tant|stem)(?=\n))|(?=[\s]|\Z))"
 )
 _GIVEN = re.compile(r"(?i)(?:####|\banswer\b|boxed\s*\{)[^\n0-9]{0,40}[0-9]")
