@@ -93,7 +93,7 @@ def test_a_head_that_was_never_trained_is_refused(tokenizer, tmp_path):
     weights = load_file(path / "model.safetensors")
     kept = {name: value for name, value in weights.items() if "classifier" not in name}
     save_file(kept, path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(UserError, match=r"2 are missing \(classifier"):
+    with pytest.raises(UserError, match=r"missing are classifier"):
         Entailment(str(path), "cpu")
     weights["classifier.weight"][0, 0] = torch.nan
     save_file(weights, path / "model.safetensors", {"format": "pt"})
