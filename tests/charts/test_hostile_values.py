@@ -72,7 +72,7 @@ def test_a_hundred_hostile_values_through_every_view(capsys):
     assert len(values) == 100
     wrong = {}
     for name in VIEWS:
-        for group in (values[start : start + 10] for start in range(0, 100, 10)):
+        for group in (values[start : start + 20] for start in range(0, 100, 20)):
             problem, _ = drawn(name, Inputs(group))
             wrong |= {(name, group[0]): problem} if problem else {}
     missing = sum(problem == "no picture" for problem in wrong.values())
