@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from workbench.engine.checks import probing
+from workbench.engine.checks import probing, random_tokens
 from workbench.engine.interpretability.anatomy import anatomy, unreadable
 from workbench.engine.interpretability.hooks import Hook, HookPoint, registered
 from workbench.errors import UserError
@@ -36,7 +36,7 @@ def check_heads(model: PreTrainedModel) -> None:
             _KNOWN[model] = ""
         except UserError as error:
             _KNOWN[model] = str(error)
-        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+        except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as error:
             _KNOWN[model] = str(unreadable(model, str(error).strip().partition("\n")[0].rstrip(".")))
     if _KNOWN[model]:
         raise UserError(_KNOWN[model])
@@ -76,6 +76,6 @@ def _try_heads(model: PreTrainedModel) -> None:
     hooks: dict[str, list[Hook]] = {}
     for layer in range(parts.n_layers):
         hooks |= {f"pattern.{layer}": [change], f"head.{layer}": [compare]}
-    ids = torch.arange(_TOKENS, device=model.device) % model.get_input_embeddings().num_embeddings
+    ids = random_tokens(model, 1, _TOKENS)
     with probing(model), registered(model, parts, hooks):
         model.get_decoder()(ids.expand(n_rows, -1), use_cache=False)
