@@ -44,7 +44,7 @@ def test_the_solver_teaches_every_strategy_and_each_of_its_solutions_is_right():
 def test_what_the_solver_writes_is_judged_right_and_a_twin_wrong(strategy):
     for problem, question in zip(PROBLEMS, QUESTIONS, strict=True):
         right, tag = problem.rationale(strategy), f"[{strategy}] "
-        wrong = right + "\nans = 999" if strategy == "pot" else right.replace("answer is", "answer is 9")
+        wrong = right + "\nans = 999" if strategy == "pot" else right.replace("answer is ", "answer is 9")
         found = solve(Says(tag + right, tag + wrong), [question], "x", SamplingParams(max_tokens=96, n=2))
         assert [each.verdict for each in found] == ["correct", "wrong"]
         assert {each.strategy for each in found} == {strategy}
