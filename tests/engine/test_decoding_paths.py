@@ -134,10 +134,10 @@ def test_longrope_is_read_as_alone_beside_longer_texts_and_past_its_switch():
 @pytest.mark.parametrize("family", ["llama", "gpt2", "lfm2"])
 def test_weights_that_are_no_numbers_are_named(family):
     model = build(family).eval()
+    sampler = TransformersSampler(model, TOKENIZER)  # as long as it is sound
     with torch.no_grad():
         name, weight = [(name, weight) for name, weight in model.named_parameters() if weight.dim() == 2][-1]
         weight[3, 3] = torch.nan
-    sampler = TransformersSampler(model, TOKENIZER)
     for work in (
         lambda: sampler.sample(["The"], SamplingParams(max_tokens=3)),
         lambda: sampler.sample(["The"], SamplingParams(max_tokens=3, temperature=0)),

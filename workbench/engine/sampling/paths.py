@@ -69,13 +69,13 @@ def rope_switch(model: PreTrainedModel) -> int:
 @torch.inference_mode()
 def _probe(model: PreTrainedModel, candidates: Sequence[Path]) -> Path:
     longest = min(_LONGEST, context_length(model), rope_switch(model))
-    steps = min(_STEPS, longest // 2)
+    steps = max(1, min(_STEPS, longest // 2))
     rows = random_tokens(model, 3, longest)
     texts = [rows[0], rows[1], rows[2, longest // 6 :]]
     with probing(model):
         alone = _whole(model, texts, steps)
         half = model.dtype.itemsize < 4
-        limit = 1e-4 * float(alone.float().std())
+        limit = 1e-6 + 1e-4 * float(alone.float().std())
         if half:  # rounding moves what a text gives even alone, by a few tokens more
             limit = max(500 * limit, 3 * _off(_tried(model, texts, steps, EQUAL_LENGTHS[-1]), alone, half))
         for path in candidates:
