@@ -11,6 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.engine.checks import check
 from workbench.engine.models import context_length
 from workbench.engine.training.checkpoints import describe, load_if_finished
 from workbench.engine.training.common import (
@@ -61,7 +62,8 @@ def train(
         stop: asked after each step; when true, a checkpoint is written and the call returns.
 
     Raises:
-        UserError: settings contradict each other, `folder` holds another training, or it cannot be written.
+        UserError: settings contradict each other, `folder` holds another training, or it cannot be written;
+            or the model fails `checks.check`.
     """
     folder = Path(folder)
     recover_folder(folder)
@@ -76,6 +78,7 @@ def train(
     rows = load_if_finished(folder, settings, model)
     if rows is not None:
         return History(rows, finished=True)
+    check(model, tokenizer)
     from workbench.engine.training.loop import run
 
     return run(model, tokenizer, blocks, config, settings, folder, held_out, in_order, log, stop)
