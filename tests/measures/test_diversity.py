@@ -13,7 +13,8 @@ from workbench.measures.compression import compression_ratio
 from workbench.measures.overlap import distinct, phrase_kernel
 from workbench.measures.samples import blocks, duplicates, equal_texts, random_words
 from workbench.measures.vendi import vendi_from_features, vendi_from_kernel
-from workbench.measures.vocabulary import coverage, words
+from workbench.measures.vocabulary import coverage
+from workbench.words import words
 
 TEXTS = [
     f"{name} took the {colour} {thing} to the {place}. {name} was {feeling}."

@@ -9,8 +9,9 @@ from workbench.errors import UserError
 from workbench.measures.equivalence import rouge_same
 from workbench.measures.overlap import self_overlap
 from workbench.measures.redundancy import self_bleu
-from workbench.measures.vocabulary import question_key, words
+from workbench.measures.vocabulary import question_key
 from workbench.studies.common.contamination import contamination_report, distinct_problems
+from workbench.words import words
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from workbench.errors import UserError
+from workbench.words import words
 
 _HIDDEN = "hidden:"
 _TOKENS = 8192  # of one batch, padding included
@@ -69,8 +70,9 @@ def _latent_semantic(texts: Sequence[str], dimensions: int, seed: int) -> np.nda
     from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
     hashing = HashingVectorizer(
-        preprocessor=lambda text: text.lower().replace("’", "'"),
-        token_pattern=r"[^\W_]+(?:'[^\W_]+)*",  # the words of measures.vocabulary
+        tokenizer=words,
+        token_pattern=None,
+        lowercase=False,
         ngram_range=(1, 2),
         n_features=2**16,
         alternate_sign=False,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from workbench.measures.vocabulary import words
+from workbench.words import words
 
 Same = Callable[[str, str], bool]
 _SHORT = 5  # words up to which NoveltyBench compares answers by their words

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from workbench.measures.vocabulary import words
+from workbench.words import words
 
 
 @dataclass(frozen=True)

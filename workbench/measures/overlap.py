@@ -13,7 +13,8 @@ import pandas as pd
 from scipy import sparse
 
 from workbench.measures.ngrams import Words, counts_of, number_grams, number_words, presence_of, shares_of
-from workbench.measures.vocabulary import question_key, words
+from workbench.measures.vocabulary import question_key
+from workbench.words import words
 
 _CELLS = 8_000_000  # cells of one dense block of the text × corpus table
 

@@ -1,19 +1,11 @@
-"""Words of a text, what makes a question that question, and how much of a word list texts use."""
+"""What makes a question that question, and how much of a word list texts use."""
 
-import re
 import unicodedata
 from collections.abc import Iterable
 
 import regex
 
-_WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-# Scripts that write no spaces between words: every character is taken as one, as in sacrebleu's "zh".
-_SPACELESS = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}々〆ー"
-_ANY_WORD = regex.compile(
-    rf"(?V1)[{_SPACELESS}--\p{{N}}]\p{{M}}*|[\p{{L}}\p{{N}}\p{{M}}--[{_SPACELESS}--\p{{N}}]]+"
-    rf"(?:'[\p{{L}}\p{{N}}\p{{M}}--[{_SPACELESS}--\p{{N}}]]+)*"
-)
-_JOINERS = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")  # invisible, within words
+from workbench.words import JOINERS, words
 
 # What tells questions apart: words, numbers, signs of calculation.
 _NUMBER = r"\d{1,3}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+"
@@ -28,18 +20,6 @@ _Token = tuple[int, str, int, int]
 """Group, text, start and end."""
 
 
-def words(text: str) -> list[str]:
-    """Lower-case words without punctuation; "don’t" and "don't" are the same one word.
-
-    Combining marks belong to their word, however it is composed (NFC). Scripts without spaces are cut by
-    character.
-    """
-    if text.isascii():
-        return _WORD.findall(text.lower())
-    text = unicodedata.normalize("NFC", _JOINERS.sub("", text)).lower()
-    return _ANY_WORD.findall(text.replace("’", "'"))
-
-
 def question_key(question: str) -> str:
     """What makes a question that question: its words, numbers and signs of calculation, without the rest.
 
@@ -47,7 +27,7 @@ def question_key(question: str) -> str:
     "5 + 3" and "5 - 3" have two. A hyphen, slash, colon or bracket counts beside a number, a single letter or
     another sign only.
     """
-    text = unicodedata.normalize("NFC", _JOINERS.sub("", question)).casefold()
+    text = unicodedata.normalize("NFC", JOINERS.sub("", question)).casefold()
     text = text.replace("’", "'").translate(_SAME_SIGN)
     tokens = [(match.lastindex or 0, match[0], *match.span()) for match in _TOKEN.finditer(text)]
     around = zip([None, *tokens], tokens, [*tokens[1:], None], strict=False)

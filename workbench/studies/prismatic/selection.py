@@ -11,8 +11,8 @@ import numpy as np
 
 from workbench.engine.gradients.kmeans import Clusters, nearest
 from workbench.errors import UserError
-from workbench.measures.vocabulary import words
 from workbench.studies.prismatic.generators import Item
+from workbench.words import words
 
 Decision = tuple[str, str, str]
 """decision, reason, and the id of the item that a repetition repeats."""

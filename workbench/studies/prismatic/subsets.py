@@ -16,10 +16,10 @@ import pandas as pd
 from workbench.corpora.problems import draw
 from workbench.engine.encoders import embed
 from workbench.measures.vendi import vendi_from_features
-from workbench.measures.vocabulary import words
 from workbench.studies.common.word_problems import LARGEST, Pair, two_steps
 from workbench.studies.prismatic.data import as_examples, pairs_of, texts_of
 from workbench.studies.prismatic.method import g_vendi
+from workbench.words import words
 
 TEMPLATES = (2, 4, 8, 16, 32, 64)  # of a set
 VOCABULARIES = {"few words": 3, "all words": None}  # names and things of each scenario

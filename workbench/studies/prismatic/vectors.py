@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from workbench.engine.encoders import embed
-from workbench.measures.vocabulary import words
 from workbench.studies.common.word_problems import Pair
 from workbench.studies.prismatic.generators import Item
+from workbench.words import words
 
 Vectors = Callable[[Sequence[Item]], np.ndarray]
 """Items to unit rows [n, d]; a row depends on its item alone."""

@@ -16,8 +16,8 @@ from workbench.measures.statistics import Interval, bootstrap_difference
 from workbench.measures.summaries import summarise_measures, summarise_shares
 from workbench.measures.vendi import vendi_from_features, vendi_from_kernel
 from workbench.measures.vocabulary import coverage
-from workbench.measures.vocabulary import words as split_words
 from workbench.studies.stories.method import WORD_LIST
+from workbench.words import words as split_words
 
 BASELINES = ("one story repeated", "shuffled words")
 BLOCK_STORIES, BLOCK_WORDS = 50, 6_000

@@ -12,8 +12,8 @@ from workbench.charts.view import Chart, Explorer, Table, Texts, with_rows
 from workbench.corpora.stories import FEATURES, PLOTS, WORDS, Story, grade, words, write_story
 from workbench.corpora.stories.words import GENDER
 from workbench.errors import UserError
-from workbench.measures.vocabulary import words as split_words
 from workbench.studies.stories.results import BASELINES, MEASURES
+from workbench.words import words as split_words
 
 
 def shelf(frame: pd.DataFrame, count: int = 3) -> Texts:
