@@ -51,9 +51,9 @@ def check_load(family, folder):
 
 
 def check_loss(model, tokenizer, _folder):
-    found = loss(model, tokenizer, TEXTS[:3]).nats
+    nats = loss(model, tokenizer, TEXTS[:3]).nats
     right = [nats_of(model, tokenizer(text).input_ids[:CONTEXT]) for text in TEXTS[:3]]
-    np.testing.assert_allclose(found, right, rtol=1e-3)
+    np.testing.assert_allclose(nats, right, rtol=1e-3)
 
 
 def check_sample(model, tokenizer, _folder):
@@ -89,13 +89,13 @@ def check_capture(model, tokenizer, _folder):
 def check_sketch(model, tokenizer, _folder):
     shapes = {name: weight.shape for name, weight in model.named_parameters()}
     n_weights = sum(shape.numel() for shape in shapes.values())
-    found = sketch(model, tokenizer, PAIRS, dimension=n_weights)
+    sketches = sketch(model, tokenizer, PAIRS, dimension=n_weights)
     dealt = Sketch(shapes, n_weights, 0, "exact")
     signs = torch.cat(
         [dealt._sign(name, shape.numel(), torch.device("cpu")) for name, shape in shapes.items()]
     )
     fixed = [weight.requires_grad_() for weight in model.parameters() if not weight.requires_grad]
-    for vector, row in zip(found.vectors, prepare(model, tokenizer, PAIRS, ["0", "1"])[0], strict=True):
+    for vector, row in zip(sketches.vectors, prepare(model, tokenizer, PAIRS, ["0", "1"])[0], strict=True):
         right = full_gradient(model, row) * signs
         assert float(torch.from_numpy(vector) @ right / right.norm()) > 0.9999
     for weight in fixed:
@@ -108,13 +108,13 @@ def check_train(model, tokenizer, folder):
     settings = {"learning_rate": 1e-3, "schedule": "constant", "warmup": 0, "precision": "fp32"}
     config = TrainConfig(steps=3, batch_size=3, context=sum(map(len, rows)), **settings)
     history = train(model, tokenizer, SHORT, config, folder=folder)
-    found = logits_of(model, rows[0])
+    logits = logits_of(model, rows[0])
     with torch.no_grad():
         for name, weight in model.named_parameters():
             weight.copy_(before[name])
     losses, right = trained_by_hand(model, rows)
     np.testing.assert_allclose([row["loss"] for row in history.rows], losses, rtol=2e-3)
-    torch.testing.assert_close(found, right, atol=2e-2, rtol=2e-2)
+    torch.testing.assert_close(logits, right, atol=2e-2, rtol=2e-2)
 
 
 def trained_by_hand(model, rows):
@@ -190,8 +190,8 @@ def test_every_family_is_as_plain_transformers_or_refused(tmp_path, capsys):
     for family in chosen:
         table[family] = trial(family, tmp_path / family)
         with capsys.disabled():
-            told = {step: result for step, result in table[family].items() if result != "equal"}
-            print(f"\n{family:24s}{told or 'equal'}", end="", flush=True)
+            unequal = {step: result for step, result in table[family].items() if result != "equal"}
+            print(f"\n{family:24s}{unequal or 'equal'}", end="", flush=True)
     with capsys.disabled():
         print(f"\n{len(table)} families")
         for step in STEPS:
