@@ -1,5 +1,7 @@
 """Per-example gradients: exact against autograd on every family, unbiased sketches, bad input."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -340,6 +342,36 @@ def test_a_chat_template_frames_the_pair(small):
             sketch(model, tokenizer, [("a", "b")], chat=True)
     finally:
         tokenizer.chat_template = template
+
+
+MESSAGES = "{% for message in messages %}[{{ message['role'] }}]{{ message['content'] }};{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "pair", "says"),
+    [
+        ("{{ raise_exception('no system, no chat') }}", ("a", "b"), "template fails .*no system"),
+        ("{{ messages[0]['content'] ", ("a", "b"), "template fails"),
+        ("[user];[assistant]", ("why", "b"), "leaves out what the user says"),
+        (
+            MESSAGES.replace("['content'] }}", "['content'].split('</think>')[-1] }}"),
+            ("a", "<think>b</think>c"),
+            "leaves out a part of the completion '<think>b</think>c'",
+        ),
+    ],
+)
+def test_a_chat_template_that_fails_or_drops_words_is_one_sentence(small, template, pair, says):
+    model, tokenizer = small[0], copy.deepcopy(small[1])
+    tokenizer.chat_template = template
+    with pytest.raises(UserError, match=says):
+        sketch(model, tokenizer, [pair], chat=True)
+
+
+def test_the_gradients_of_a_chat_are_the_same_every_day(small):
+    model, tokenizer = small[0], copy.deepcopy(small[1])
+    tokenizer.chat_template = "{{ strftime_now('%d %B %Y') }}" + MESSAGES
+    row, _ = prepare(model, tokenizer, [("a", "b")], ["0"], chat=True)[0][0]
+    assert tokenizer.decode(row).startswith("26 July 2024[user]a;[assistant]b")
 
 
 def test_long_examples_are_refused_or_cut_and_counted(small):

@@ -375,3 +375,21 @@ def test_a_tokenizer_without_an_end_is_one_sentence(tokenizer, tmp_path):
     endless.eos_token = None
     with pytest.raises(UserError, match=r"no end-of-text token.*eos_token"):
         train(fresh(tokenizer), endless, STORIES, TrainConfig(steps=1, **SHORT), folder=tmp_path / "m")
+
+
+@pytest.mark.parametrize("learn", ["read", "reinforce"])
+@pytest.mark.parametrize("fault", ["NaN", "is not among the model's"])
+def test_a_broken_model_is_one_sentence_before_the_first_step(tokenizer, tmp_path, learn, fault):
+    model, other = fresh(tokenizer), tokenizer
+    if fault == "NaN":
+        model.model.norm.weight.data[3] = math.nan
+    else:
+        other = copy.deepcopy(tokenizer)
+        other.add_tokens([f"word{number}" for number in range(9)])
+    rows, config = [{"prompt": "The cat"}], RLConfig(group_size=2, prompts_per_step=1, max_new_tokens=2)
+    with pytest.raises(UserError, match=fault):
+        if learn == "read":
+            train(model, other, STORIES, TrainConfig(steps=1, **SHORT), folder=tmp_path / "m")
+        else:
+            reinforce(model, other, rows, lambda *_: [0.0, 1.0], config, steps=1, folder=tmp_path / "m")
+    assert not (tmp_path / "m").exists()

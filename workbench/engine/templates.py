@@ -54,7 +54,7 @@ def rendered(
     except Exception as error:  # whatever a program of a stranger may raise
         raise UserError(f"The model's chat template fails ({_first_line(error)}): {_ADVICE}") from error
     for message in messages:
-        if message["role"] != "assistant" and not _says(text, message["content"]):
+        if message["role"] != "assistant" and not says(text, message["content"]):
             raise UserError(
                 f"The model's chat template leaves out what the {message['role']} says: {_ADVICE}"
             )
@@ -79,7 +79,7 @@ def _dated(template: str) -> str:
     )
 
 
-def _says(text: str, content: str) -> bool:
+def says(text: str, content: str) -> bool:
     """Whether a content is there, but for blanks, as it is or as JSON writes it."""
     without_blanks = "".join(text.split())
     written = (content, json.dumps(content)[1:-1], json.dumps(content, ensure_ascii=False)[1:-1])

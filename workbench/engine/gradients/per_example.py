@@ -15,7 +15,8 @@ from workbench.engine.gradients.one_by_one import Row
 from workbench.engine.gradients.reader import Reader, frozen
 from workbench.engine.gradients.sketches import Method
 from workbench.engine.models import context_length, text_config
-from workbench.engine.tokens import encode_pairs
+from workbench.engine.templates import rendered, says
+from workbench.engine.tokens import Framed, chat_prompt, encode, encode_pairs
 from workbench.engine.traits import traits
 from workbench.errors import UserError
 
@@ -158,13 +159,21 @@ def _chat_pairs(
 ) -> list[tuple[list[int], list[int]]]:
     if not tokenizer.chat_template:
         raise UserError("The tokenizer has no chat template: set chat=False, or choose an instruct model.")
-    pairs = []
+    prompts, texts = [], []
     for prompt, completion in examples:
-        question = [{"role": "user", "content": prompt}]
         # The space that parts a completion from its prompt would be the template's to write.
-        answered = [*question, {"role": "assistant", "content": completion.strip()}]
-        before = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_dict=False)
-        both = tokenizer.apply_chat_template(answered, return_dict=False)
+        turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion.strip()}]
+        prompts.append(chat_prompt(tokenizer, turns[:1]))
+        texts.append(Framed(rendered(tokenizer, turns, add_generation_prompt=False)))
+        if not says(texts[-1], completion):
+            raise UserError(
+                f"The model's chat template leaves out a part of the completion {turns[1]['content'][:40]!r} "
+                "(thoughts, often): take it out of the data, or set chat to False."
+            )
+    pairs = []
+    for before, both, (_, completion) in zip(
+        encode(tokenizer, prompts), encode(tokenizer, texts), examples, strict=True
+    ):
         # Some templates open a reply that is there in another way than one that is asked for.
         same = [a == b for a, b in zip(before, both, strict=False)]
         shared = same.index(False) if False in same else len(same)

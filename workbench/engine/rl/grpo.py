@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from workbench.engine.checks import check
 from workbench.engine.models import context_length
 from workbench.engine.rl.objective import Loss, Objective, Reward, RLConfig, Row
 from workbench.engine.sampling.sampler import Sampler
@@ -75,12 +76,14 @@ def reinforce(
 
     Raises:
         UserError: settings contradict each other, rewards are not numbers or not one a completion, a prompt
-            fills the context, or `folder` holds another training or cannot be written.
+            fills the context, the model fails `checks.check`, or `folder` holds another training or cannot be
+            written.
     """
     folder = Path(folder)
     recover_folder(folder)
     objective = reward if isinstance(reward, Objective) else Objective(reward)
     _check(rows, config, lora, steps, batch_size)
+    check(model, tokenizer)
     longest = _longest_prompt(model, tokenizer, rows, config.max_new_tokens)
     master_weights(model, adapter=lora is not None)
     if batch_size is None:

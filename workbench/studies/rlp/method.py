@@ -260,7 +260,8 @@ def score(
         if traits(model).takes_positions:
             options["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0)[:, :-1]
         ids = ids.clamp(min=0)
-        logits = model(ids[:, :-1], use_cache=False, logits_to_keep=longest, **options).logits.float()
+        logits = model(ids[:, :-1], use_cache=False, logits_to_keep=longest, **options).logits
+        logits = logits[:, -longest:].float()  # some families keep them all
         targets = ids[:, -longest:]
         before = torch.arange(longest, 0, -1, device=model.device) > lengths[:, None]
         losses = logits.logsumexp(-1) - logits.gather(2, targets[..., None])[..., 0]
