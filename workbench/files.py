@@ -107,10 +107,12 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
         new.rename(folder)
     except UserError:
         raise
-    except Exception as error:  # safetensors has its own class for a full disk
-        raise UserError(
-            f"The folder {folder} could not be written ({error}): make room or choose another folder."
-        ) from error
+    except Exception as error:
+        # What Rust writes (safetensors, tokenizers) fails with classes of its own.
+        refused = isinstance(error, OSError) or "os error" in str(error)
+        hint = ": make room or choose another folder" if refused else ""
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise UserError(f"The folder {folder} could not be written ({reason}){hint}.") from error
     finally:
         for rest in (new, old):
             shutil.rmtree(rest, ignore_errors=True)
@@ -143,10 +145,15 @@ def sync(folder: Path) -> None:
             os.close(descriptor)
 
 
+def version(path: Path) -> tuple[int, ...]:
+    """Of a file: another one when it was written anew, also with its old size and time."""
+    state = path.stat()
+    return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
 def stamp(folder: Path) -> str:
-    """Names, sizes and times of a folder's files: another text when they were written anew."""
-    stats = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
-    return "".join(f"{name} {stat.st_size} {stat.st_mtime_ns}\n" for name, stat in stats)
+    """Names and versions of a folder's files: another text when they were written anew."""
+    return "".join(f"{path.name} {version(path)}\n" for path in sorted(folder.iterdir()))
 
 
 # ------------------------------------------------------------------------------- reading what others wrote

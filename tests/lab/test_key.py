@@ -199,6 +199,39 @@ def test_every_module_that_a_notebook_imports_from_its_project_counts(own, root)
     assert own() == before
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "files = !ls\nfrom mylib import c",
+        "for n in range(2):\n    %time n\nimport mylib.c",
+        "mylib?\nimport mylib.c as c",
+        "%%bash\necho $HOME\nimport mylib.c",
+        "%run -m mylib.c",
+        "result = %run mylib/c.py",
+        "%load_ext mylib.c",
+        "%aimport mylib.c",
+        "!python ./mylib/c.py --fast",
+        "exec(open('mylib/c.py').read())",
+        "import runpy\nrunpy.run_path('./mylib/c.py')",
+        "from helpers_of_all import *",
+    ],
+)
+def test_a_module_counts_however_a_cell_has_it_run(own, root, cell):
+    (root / "helpers_of_all").mkdir()
+    (root / "helpers_of_all" / "__init__.py").write_text("__all__ = ['inner']")
+    (root / "helpers_of_all" / "inner.py").write_text("import mylib.c")
+    write_notebook(root, "01_study", cell)
+    before = own()
+    (root / "mylib" / "c.py").write_text("x = 2")
+    assert own() != before
+
+
+def test_a_text_whose_lines_look_like_magics_is_a_text():
+    cell = 'text = """\n%s\nReally?\n!\n"""\nx = (7\n  % 2)'
+    assert modules.magics(cell) == []
+    assert key.key_parts([cell])["notebook"] != key.key_parts([cell.replace("% 2", "% 3")])["notebook"]
+
+
 def test_an_operator_at_the_start_of_a_line_is_no_magic(package):
     (package / "measures/share.py").write_text("x = (\n    1\n    % 2\n)")
     before = key.key_parts(CELLS)

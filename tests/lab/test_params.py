@@ -1,5 +1,6 @@
 """The parameters cell as a schema."""
 
+import os
 from contextlib import suppress
 
 import pytest
@@ -245,3 +246,22 @@ def test_whatever_is_given_is_a_value_or_one_sentence(model, name, text):
 def test_a_notebook_without_a_parameters_cell_says_so():
     with pytest.raises(UserError, match="none of its cells has the tag parameters"):
         from_strings(model_of("", "01_study"), {"seed": "1"}, "01_study")
+
+
+def test_a_file_replaced_by_one_of_its_size_and_time_is_another_value(model, tmp_path):
+    folder, linked = tmp_path / "data", tmp_path / "linked"
+    for path in (folder, linked):
+        path.mkdir()
+        (path / "train.jsonl").write_text("1")
+    (folder / "more").symlink_to(linked)
+    (linked / "back").symlink_to(folder)  # readers follow links to folders, but not for ever
+    params = check(model, {"data": str(folder)}, "01_study")
+    values = [content(params)]
+    for path in (folder, linked):
+        file, new = path / "train.jsonl", tmp_path / "new"
+        state = file.stat()
+        new.write_text("2")
+        os.utime(new, ns=(state.st_atime_ns, state.st_mtime_ns))
+        new.replace(file)
+        values.append(content(params))
+    assert len({str(value) for value in values}) == 3

@@ -118,6 +118,7 @@ def test_a_run_of_a_newer_schema_is_left_alone(run):
     with pytest.raises(UserError, match="newer workbench"):
         workbench.start("01_study", {"seed": 0})
     assert path.read_bytes() == before
+    assert not record.is_locked(run.folder)
     assert history.state(run.folder) == "newer"
     assert history.leftovers(run.folder.parents[1], run.folder / "none", older=True) == {}
 
@@ -131,6 +132,8 @@ def test_a_folder_that_was_moved_still_reads(run, root, monkeypatch):
     moved = history.find_run(history.all_runs(project.runs_folder(root)), "01")
     assert history.state(moved) == "done"
     assert read_claims(moved)[0].verdict == "reproduced"
+    shutil.copytree(moved, moved.with_name(f"{moved.name}-copy"))
+    assert history.find_run(history.all_runs(project.runs_folder(root)), moved.name) == moved
     again = workbench.start("01_study", {"seed": 0})
     assert again.folder == moved
     assert len(again.table("squares")) == 3

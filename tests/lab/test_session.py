@@ -124,6 +124,24 @@ def test_a_name_set_again_by_its_own_cell_is_as_planned(notebook):
     assert kernel.namespace["table"].x[0] == 2
 
 
+def test_nothing_is_written_after_the_end(notebook, original):
+    before = contents(original)
+    kernel = Kernel(notebook)
+    kernel.execute_all()
+    kernel.execute(*kernel.cells()[2:])
+    assert contents(original) == before
+    path = write_notebook(notebook.parents[1], "02_new", *CELLS)
+    kernel = Kernel(path)
+    kernel.execute_all()
+    folder = kernel.namespace["run"].folder
+    before = contents(folder)
+    kernel.execute(*kernel.cells()[2:])
+    for edited in ("factor = 3", 'run.claim(Claim("new", "It grows.", "yes", 9, 8, 10, 5))'):
+        with pytest.raises(UserError, match="edited code gets its own run"):
+            kernel.execute(edited, CELLS[3])
+    assert contents(folder) == before
+
+
 def test_parameters_set_by_hand_before_the_start_are_those_of_the_run(notebook):
     kernel = Kernel(notebook)
     first, *rest = kernel.cells()
@@ -224,6 +242,13 @@ def test_a_copy_among_the_notebooks_runs_as_itself(notebook, original, root):
     assert read_claims(job.folder)[0].effect == 3
     assert contents(original) == before
     assert len(history.all_runs(root / "runs")) == 2
+
+
+def test_a_number_that_a_copy_shares_names_neither(notebook, root):
+    notebook.with_name("01_study-Copy1.ipynb").write_text(notebook.read_text())
+    assert project.find_notebook(root, "study").path == notebook
+    with pytest.raises(UserError, match=r"01 may be 01_study(-Copy1)? and 01_study\S*: give the whole name"):
+        project.find_notebook(root, "01")
 
 
 def test_a_notebook_changed_while_it_waits_is_not_run_under_its_old_key(notebook, root):

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from filelock import FileLock
 
 from workbench.errors import UserError
-from workbench.files import explain_write_error, plain
+from workbench.files import explain_write_error, plain, version
 
 
 def canonical(value: Any) -> bytes:
@@ -37,16 +37,26 @@ def digest_path(path: Path) -> str:
 
 def _digest_path(path: Path) -> str:
     if path.is_file():
-        state = path.stat()
-        return _digest_file(path.resolve(), state.st_size, state.st_mtime_ns)
-    names = sorted(file for file in path.rglob("*") if file.is_file())
-    names = [file for file in names if not any(p.startswith(".") for p in file.relative_to(path).parts)]
-    return digest(canonical([[file.relative_to(path).as_posix(), _digest_path(file)] for file in names]))
+        return _digest_file(path.resolve(), version(path))
+    pairs = [[file.relative_to(path).as_posix(), _digest_path(file)] for file in _files(path)]
+    return digest(canonical(pairs))
+
+
+def _files(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """The files that are not hidden, those behind links to folders too, as readers follow these."""
+    above = (*above, folder.resolve())
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from () if path.resolve() in above else _files(path, above)  # a link may lead back up
+        elif path.is_file():
+            yield path
 
 
 @lru_cache(maxsize=4096)
-def _digest_file(path: Path, size: int, modified: int) -> str:
-    # Size and time are there for the cache alone: several notebooks may name the same large file.
+def _digest_file(path: Path, version: tuple[int, ...]) -> str:
+    # The version is there for the cache alone: several notebooks may name the same large file.
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -32,7 +32,8 @@ def find_run(known: list[Path], asked: str) -> Path:
     notebook, _, key = asked.rpartition("/")
     by_notebook = [folder for folder in known if asked in _names(folder.parent.name)]
     within = [f for f in known if not notebook or notebook in _names(f.parent.name)]
-    by_key = [folder for folder in within if folder.name.startswith(key)]
+    whole = [folder for folder in within if folder.name == key]  # its copies may begin so, too
+    by_key = whole or [folder for folder in within if folder.name.startswith(key)]
     if by_notebook:
         return by_notebook[0]
     if len(by_key) == 1:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.lab.digests import canonical, digest
-from workbench.lab.modules import added_folders, digest_modules, imported_names, is_magic, parse, shape
+from workbench.lab.modules import added_folders, digest_modules, imported_names, magics, parse, shape
 
 _DRAWING = re.compile(r"workbench\.(charts|studies\.\w+\.(views|\w+_views|\w+_map))\b")
 _SHOWING = ("display", "print")
@@ -31,7 +31,7 @@ class Code:
         statements = [
             statement for text in sources for statement in _Computing(self._left_out).visit(parse(text)).body
         ]
-        return [*statements, *(line for text in sources for line in text.splitlines() if is_magic(line))]
+        return [*statements, *(line for text in sources for line in magics(text))]
 
     def shape(self, source: str) -> str:
         """What computes in a cell, as a text that is the same for the same code."""

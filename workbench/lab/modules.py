@@ -6,16 +6,22 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from workbench.files import version
 from workbench.lab.digests import digest, digest_path
 
 PACKAGE = Path(__file__).resolve().parent.parent
 # How a run is started, shown and reported does not change what it computes.
 _RUNNING = re.compile(r"workbench(\.(lab|cli|errors)\b|$)")
-_RUN_MAGIC = re.compile(r"\s*%run\s+(?:-\w+\s+)*[\"']?(?:\./)?([\w/-]+)(\.ipynb)?")
+# Lines for IPython or the shell: %run x, !ls, files = !ls, frame?
+_MAGIC = re.compile(r"(?P<kept>\s*(?:[\w, ]+=\s*)?)(?:[%!?].*|[\w.]+\?{1,2}\s*)$")
+_IMPORT = re.compile(r"\s*(?:import|from)\s")
+_NOT_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
+_IMPORTING = (ast.Import, ast.ImportFrom, ast.Call, ast.Assign, ast.Constant)
 _IMPORTERS = ("import_module", "__import__")
 _PATH_CALLS = ("sys.path.append", "sys.path.insert", "sys.path.extend")
 
@@ -43,9 +49,8 @@ def digest_modules(
         where = [PACKAGE.parent] if top == "workbench" else [f for f in folders if top in there[f]]
         for path in _module_files(name, where):
             if path not in digests:
-                state = path.stat()
                 inside = name if path.stem == "__init__" else name.rpartition(".")[0]
-                digests[path], imports = _read_module(path, inside, state.st_size, state.st_mtime_ns)
+                digests[path], imports = _read_module(path, inside, version(path))
                 waiting |= imports
     ours = {path.parent for path in digests if path.is_relative_to(PACKAGE)}
     beside = {file for folder in ours for file in folder.iterdir() if not file.name.startswith(".")}
@@ -55,14 +60,13 @@ def digest_modules(
 
 
 def imported_names(part: ast.AST | str, inside: str = "") -> set[str]:
-    """Names of the modules that code imports, or that a magic runs.
+    """Names of the modules that code imports, and of all that a magic names.
 
     Args:
         inside: The package in which relative imports start.
     """
     if isinstance(part, str):
-        match = _RUN_MAGIC.match(part)
-        return {match[1].replace("/", ".") + (match[2] or "")} if match else set()
+        return {_module_name(word) for word in re.findall(r"[\w./-]+", part)}
     return _names(_flatten(part)[1], inside)
 
 
@@ -85,20 +89,36 @@ def added_folders(tree: ast.AST, folders: Sequence[Path]) -> list[Path]:
 
 
 def parse(source: str) -> ast.Module:
-    """The tree of a cell, magics left out; of what is not Python, the text as a single name."""
-    return _parse_module("\n".join("" if is_magic(line) else line for line in source.splitlines()))
+    """The tree of a cell without its magics; of what is not Python, the text as a name and the imports."""
+    lines = source.splitlines()
+    for text in (source, "\n".join(map(_without_magic, lines))):
+        with suppress(*_NOT_PYTHON):
+            return ast.parse(text)
+    imports = [_parse_module(line.strip()).body[0] for line in lines if _IMPORT.match(line)]
+    return ast.Module([ast.Global([source]), *imports], [])
 
 
 def _parse_module(source: str) -> ast.Module:
     try:
         return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except _NOT_PYTHON:
         return ast.Module([ast.Global([source])], [])
 
 
-def is_magic(line: str) -> bool:
-    """Whether a line is for IPython or the shell."""
-    return line.lstrip().startswith(("%", "!"))
+def magics(source: str) -> list[str]:
+    """The lines of a cell that are for IPython or the shell."""
+    try:
+        ast.parse(source)
+        return []  # a line of a text or a sum may begin so
+    except _NOT_PYTHON:
+        return [line for line in source.splitlines() if _MAGIC.match(line)]
+
+
+def _without_magic(line: str) -> str:
+    match = _MAGIC.match(line)
+    if not match:
+        return line
+    return match["kept"] + ("None" if "=" in match["kept"] else "pass")
 
 
 def shape(tree: ast.AST | str) -> list[str | int]:
@@ -115,7 +135,7 @@ def _flatten(tree: ast.AST | str) -> tuple[list[str | int], list[ast.AST]]:
         node = waiting.pop()
         if isinstance(node, ast.AST):
             flat.append(type(node).__name__)
-            if isinstance(node, ast.Import | ast.ImportFrom | ast.Call):
+            if isinstance(node, _IMPORTING):
                 importing.append(node)
             for name in node._fields:
                 value = getattr(node, name, None)
@@ -133,18 +153,18 @@ def _flatten(tree: ast.AST | str) -> tuple[list[str | int], list[ast.AST]]:
 
 
 @lru_cache(maxsize=1024)
-def _read_module(path: Path, inside: str, size: int, modified: int) -> tuple[str, frozenset[str]]:
-    """Digest of a module without its prose, and what it imports."""
+def _read_module(path: Path, inside: str, version: tuple[int, ...]) -> tuple[str, frozenset[str]]:
+    """Digest of a module without its prose, and what it imports; the version is for the cache alone."""
     if path.suffix not in (".py", ".ipynb"):
         return digest_path(path), frozenset()
     source = path.read_bytes().decode("utf-8", "backslashreplace")
-    magics: list[str] = []
+    lines: list[str] = []
     if path.suffix == ".ipynb":
         source = _cells(source)
-        magics = [line for line in source.splitlines() if is_magic(line)]
-    flat, importing = _flatten(parse(source) if magics else _parse_module(source))
-    names = frozenset(_names(importing, inside).union(*map(imported_names, magics)))
-    return digest(repr([flat, *magics] if magics else flat).encode("utf-8", "backslashreplace")), names
+        lines = magics(source)
+    flat, importing = _flatten(parse(source) if lines else _parse_module(source))
+    names = frozenset(_names(importing, inside).union(*map(imported_names, lines)))
+    return digest(repr([flat, *lines] if lines else flat).encode("utf-8", "backslashreplace")), names
 
 
 def _cells(text: str) -> str:
@@ -168,6 +188,15 @@ def _names_in(node: ast.AST, inside: str) -> Iterator[str]:
         name = getattr(node.args[0], "value", None)
         if isinstance(name, str):
             yield name
+    elif isinstance(node, ast.Assign) and "__all__" in map(_last_name, node.targets):
+        texts = (getattr(text, "value", None) for text in ast.walk(node.value))  # `import *` imports these
+        yield from (f"{inside}.{text}" for text in texts if isinstance(text, str))
+    elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".py"):
+        yield _module_name(node.value)  # a script that is read or run
+
+
+def _module_name(path: str) -> str:
+    return path.removeprefix("./").removesuffix(".py").replace("/", ".")
 
 
 def _last_name(function: ast.expr) -> str:

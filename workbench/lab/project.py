@@ -121,6 +121,9 @@ def find_notebook(root: Path, asked: str) -> Notebook:
         matches = [path for path in paths if wanted(path)]
         if len(matches) == 1:
             return read_notebook(matches[0])
+        if matches:
+            several = " and ".join(path.stem for path in matches)
+            raise UserError(f"{asked} may be {several}: give the whole name.")
     from difflib import get_close_matches
 
     names = [path.stem for path in paths]

@@ -68,11 +68,13 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
         folder, params = planned.folder, planned.params
     lock = digests.lock(folder, "writer")
     wait_for(lock, folder)
+    try:
+        record = read_run(folder) if headless else prepare(planned, folder)
+    except BaseException:
+        lock.release()  # the traceback, which the kernel keeps, would hold it
+        raise
     if headless:
-        record = read_run(folder)
         _plain_progress()
-    else:
-        record = prepare(planned, folder)
     run = Run(folder, record, params)
     run._lock, run._study = lock, study
     run._session = None if headless else Session(study, namespace)
@@ -188,6 +190,7 @@ class Run:
             self._check_code()
             print(*(sanitize(claim) for claim in read_claims(self.folder)), sep="\n")
             mark(self.folder, "done")
+            self._was_finished = True
             self.close()
 
     def close(self) -> None:
