@@ -37,11 +37,8 @@ def sample(frame: pd.DataFrame, prompt: str) -> Texts:
     texts = shown["text"].where(shown["valid"].astype(bool), "✗ " + shown["text"])
     cards = [{"label": name, "text": "\n".join(answers.head(3))}
              for name, answers in texts.groupby(shown["model"], sort=False)]  # fmt: skip
-    return Texts(
-        cards,
-        shown["prompt"].iloc[0],
-        "The first three answers of each; ✗ marks what the oracle does not accept.",
-    )
+    marked = "" if shown["valid"].all() else "; ✗ marks what the oracle does not accept"
+    return Texts(cards, shown["prompt"].iloc[0], f"The first answers of each, at most three{marked}.")
 
 
 def repetition(frame: pd.DataFrame) -> Chart:
@@ -69,7 +66,8 @@ def repetition(frame: pd.DataFrame) -> Chart:
 def agreement(frame: pd.DataFrame, order: list[str], field: str = "same") -> Chart:
     """Which models answer alike, over all prompts. Columns first, second, prompt_id and the field."""
     means = both_ways(frame.groupby(["first", "second"], sort=False)[field].mean().reset_index())
-    title = {"same": "chance that two answers mean the same", "rescaled": "homogeneity (0 to 1)"}[field]
+    scale = "homogeneity (0: answers to other prompts, 1: paraphrases)"
+    title = {"same": "chance that two answers mean the same", "rescaled": scale}[field]
     base = alt.Chart(means, width=alt.Step(58), height=alt.Step(34)).encode(
         x=alt.X("first:N", title=None, sort=order).axis(labelAngle=-35, labelOverlap=False, labelLimit=140),
         y=alt.Y("second:N", title=None, sort=order).axis(labelLimit=140),
@@ -119,17 +117,18 @@ def rarefied(frame: pd.DataFrame) -> Chart:
     """Expected different valid meanings among k answers. Columns model, k, value."""
     kinds = {PEOPLE: "people", POOLED: POOLED}
     shown = frame.assign(kind=frame["model"].map(kinds).fillna("one model"))
-    lines = alt.Chart(shown, width=480, height=330).mark_line()
+    ends = shown.loc[shown.groupby("model")["k"].idxmax()].sort_values("value", ascending=False)
+    height = max(330, 14 * len(ends))
+    lines = alt.Chart(shown, width=480, height=height).mark_line()
     lines = lines.encode(
-        x=alt.X("k:Q", title="answers drawn (k)").axis(tickMinStep=1),
+        x=alt.X("k:Q", title="answers drawn (k)").axis(tickCount=int(min(8, max(1, frame["k"].max() - 1)))),
         y=alt.Y("value:Q", title="different valid meanings expected"),
         detail="model:N",
         tooltip=["model", "k", *tips(".2f", "value")],
         color=alt.Color("kind:N", legend=None),
         strokeDash=alt.StrokeDash("kind:N", legend=None),
     )
-    ends = shown.loc[shown.groupby("model")["k"].idxmax()].sort_values("value", ascending=False)
-    gap = (frame["value"].max() - frame["value"].min()) / 19  # names must not stand in each other
+    gap = 13.5 * frame["value"].max() / height  # names must not stand in each other
     heights = accumulate(ends["value"], lambda above, value: min(value, above - gap))
     ends = ends.assign(place=list(heights), name=[shorten(name, 34) for name in ends["model"]])
     names = alt.Chart(ends).mark_text(align="left", dx=8, color=INK, fontSize=11)
@@ -150,7 +149,7 @@ def spelled(frame: pd.DataFrame) -> Table:
             "prompt": ordered["prompt"],
             "same answer by two models": ordered["identical"].map({True: "yes", False: "no"}),
             "longest shared run (words)": ordered["longest"].astype(int),
-            "five-word runs shared": ordered["shared"].map("{:.0%}".format),
+            "five-word runs shared": ordered["shared"].map("{:.0%}".format, na_action="ignore"),
         }
     )
     return Table(
@@ -165,14 +164,17 @@ def spelled(frame: pd.DataFrame) -> Table:
 def wording(frame: pd.DataFrame) -> Chart:
     """Diversity of wording within and across prompts. Columns measure, model, sets, value, low, high, n."""
     shown = frame[frame["sets"].isin(["per input", "across"])]
+    drawn = shown.dropna(subset="value")
+    empty = [name for name in shown["measure"].unique() if name not in set(drawn["measure"])]
+    note = f" Of {' and '.join(empty)} there are no values: the answers are too short." if empty else ""
     look = looks("sets", "answers", orient="bottom")
     style = {"form": ".2f", "tooltip": ["measure", "model", "sets"], "step": 26, "scale": {"domain": [0, 1]}}
-    chart = intervals(shown, "model", "diversity of wording", look=look, **style)
+    chart = intervals(drawn, "model", "diversity of wording", look=look, **style)
     return Chart(
         panels(chart.properties(width=240), "measure"),
         "Within a prompt and across prompts",
         "Sets of equal size: answers to one prompt (per input), or one answer to each of several prompts "
-        "(across). Tuning that narrows a model shows in the first and hardly in the second.",
+        f"(across). Tuning that narrows a model shows in the first and hardly in the second.{note}",
     )
 
 
