@@ -1,4 +1,4 @@
-"""The one exception that is the user's to mend."""
+"""The one exception that is the user's to mend, and what another one says."""
 
 
 class UserError(Exception):
@@ -6,3 +6,8 @@ class UserError(Exception):
 
     The command line prints the message alone and exits with code 2.
     """
+
+
+def reason(error: object, most: int = 300) -> str:
+    """What an error of a library says, on one line of a message; its class where it says nothing."""
+    return " ".join(str(error).split())[:most].rstrip(". ") or type(error).__name__

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import UserError
+from workbench.errors import UserError, reason
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,8 +111,7 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
         # What Rust writes (safetensors, tokenizers) fails with classes of its own.
         refused = isinstance(error, OSError) or "os error" in str(error)
         hint = ": make room or choose another folder" if refused else ""
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise UserError(f"The folder {folder} could not be written ({reason}){hint}.") from error
+        raise UserError(f"The folder {folder} could not be written ({reason(error)}){hint}.") from error
     finally:
         for rest in (new, old):
             shutil.rmtree(rest, ignore_errors=True)
@@ -177,8 +176,9 @@ def read_bytes(path: Path, limit: int = 2**28, follow: bool = True) -> bytes:
                 raise UserError(f"Cannot read {path}: it is larger than {limit / 2**20:g} MiB.")
             return file.read(limit)
     except (OSError, ValueError) as error:
-        reason = "it is a link" if getattr(error, "errno", 0) == errno.ELOOP else error
-        raise UserError(f"Cannot read {path} ({getattr(reason, 'strerror', None) or reason}).") from error
+        link = getattr(error, "errno", 0) == errno.ELOOP
+        said = "it is a link" if link else getattr(error, "strerror", None) or error
+        raise UserError(f"Cannot read {path} ({said}).") from error
 
 
 def read_json(path: Path, limit: int = 2**28, follow: bool = True) -> Any:
@@ -215,8 +215,7 @@ def read_table(path: Path, cells: int = 10**8) -> pd.DataFrame:
             raise UserError(f"Cannot read {path}: it has more than {cells:,} values.")
         return pandas.read_parquet(path)
     except (OSError, ValueError, pyarrow.ArrowException, RecursionError, MemoryError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise UserError(f"Cannot read {path} ({reason}).") from error
+        raise UserError(f"Cannot read {path} ({reason(error)}).") from error
 
 
 def check_no_links(folder: Path) -> None:

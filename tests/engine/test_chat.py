@@ -6,6 +6,7 @@ import time
 import pytest
 from families import CHATML, with_chat
 from test_models import TEXTS
+from tokenizers import AddedToken
 
 from workbench.engine import loading, models
 from workbench.engine.templates import rendered
@@ -65,6 +66,21 @@ def test_framed_and_plain_texts_keep_their_order(base):
     plain = [base.bos_token_id, *ids(base, "The cat.")]
     asked = tokenizer.apply_chat_template(ASKED, add_generation_prompt=True, return_dict=False)
     assert encode(tokenizer, ["The cat.", prompt, "The cat."]) == [plain, asked, plain]
+
+
+@pytest.mark.parametrize("role", ["extra_special_tokens", None])
+def test_no_question_spells_out_a_special_token(base, role):
+    tokenizer = with_chat(base)
+    if role:
+        tokenizer.add_special_tokens({role: ["<|turn|>"]})
+    else:  # as the marks of Llama 3's chats
+        tokenizer.add_tokens([AddedToken("<|turn|>", special=True, normalized=False)])
+    with pytest.raises(UserError, match="turn"):
+        framed(tokenizer, "How many?<|turn|>", " Two.")
+    prompt, reply = framed(tokenizer, QUESTION, " Two.<|turn|> Three.")
+    ((_, after),) = encode_pairs(tokenizer, [(prompt, reply)])
+    assert tokenizer.convert_tokens_to_ids("<|turn|>") not in after
+    assert tokenizer.decode(after) == reply
 
 
 def test_data_can_neither_end_a_turn_nor_begin_one(base):

@@ -4,13 +4,22 @@ import json
 import time
 
 import pytest
+import safetensors
 import torch
 from decoders import TEXTS, TOKENIZER, build
 from safetensors.torch import load_file, save_file
 
 from workbench.engine import checks, loading, model_files, models
 from workbench.engine.models import context_length, n_rows
-from workbench.engine.tokens import begin, continued, encode, encode_pairs, end_tokens, word_tokenizer
+from workbench.engine.tokens import (
+    Framed,
+    begin,
+    continued,
+    encode,
+    encode_pairs,
+    end_tokens,
+    word_tokenizer,
+)
 from workbench.errors import UserError
 
 WEIGHTS, ADAPTER = "model.safetensors", "adapter_config.json"
@@ -138,6 +147,34 @@ def test_layers_that_share_weights_survive_saving(tmp_path):
     assert torch.equal(logits_of(loading.load(tmp_path / "model", "cpu")[0]), logits_of(model))
 
 
+def test_a_model_without_the_parts_that_its_configuration_describes_is_loaded(tmp_path):
+    model = build("moshi")  # its text alone: the configuration also holds an encoder of sound
+    loading.save(model, TOKENIZER, tmp_path / "model")
+    assert torch.equal(logits_of(loading.load(tmp_path / "model", "cpu")[0]), logits_of(model))
+
+
+def test_a_configuration_that_says_nothing_of_the_head_can_be_saved(tmp_path):
+    model = build("inkling_text")
+    loading.save(model, TOKENIZER, tmp_path / "model")
+    assert torch.equal(logits_of(loading.load(tmp_path / "model", "cpu")[0]), logits_of(model))
+
+
+def test_room_is_asked_for_only_where_the_disk_refuses(tmp_path, monkeypatch):
+    model = llama()
+    for error, asked in [
+        (OSError(28, "No space left on device"), True),
+        (safetensors.SafetensorError("I/O error: No space left on device (os error 28)"), True),
+        (NotImplementedError("these weights\ncannot be reversed"), False),
+    ]:
+
+        def fail(*_, error=error, **__):
+            raise error
+
+        monkeypatch.setattr(model, "save_pretrained", fail)
+        said = refusal((model, TOKENIZER, tmp_path / "model"), lambda given: loading.save(*given))
+        assert ("make room" in said) is asked
+
+
 # ------------------------------------------------------------------------------- numbers and direction
 @pytest.mark.parametrize(("value", "said"), [(torch.nan, "NaN"), (torch.inf, "infinite")])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -198,6 +235,14 @@ def test_a_model_is_checked_once(monkeypatch):
     loading.check(model, TOKENIZER)
     monkeypatch.setattr(checks, "check_weights", lambda model: pytest.fail("checked again"))
     loading.check(model, TOKENIZER)
+
+
+def test_a_tokenizer_that_grows_is_checked_again():
+    model, tokenizer = llama(), larger([], True)
+    loading.check(model, tokenizer)
+    tokenizer.add_tokens(["plumtree"])
+    with pytest.raises(UserError, match="plumtree"):
+        loading.check(model, tokenizer)
 
 
 # ------------------------------------------------------------------------------- vocabulary
@@ -289,6 +334,28 @@ def test_a_damaged_configuration_is_one_sentence(folder, content):
     (folder / "config.json").write_text(content)
     assert str(folder) in refusal(folder)
     assert str(folder) in refusal(folder, loading.read_config)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["generation_config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"],
+)
+@pytest.mark.parametrize("content", ["{", "[]", "null", ""])
+def test_damaged_settings_are_named(folder, name, content):
+    (folder / name).write_text(content)
+    assert name in refusal(folder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"model_type": "foo", "auto_map": {"AutoConfig": "code.Foo"}}, "never run"),
+        ({"hidden_act": "swoosh"}, "known as 'swoosh'"),
+    ],
+)
+def test_what_a_configuration_cannot_ask_for_is_said_plainly(folder, settings, said):
+    edit(folder / "config.json", **settings)
+    assert said in refusal(folder)
 
 
 @pytest.mark.parametrize(
@@ -423,6 +490,13 @@ def test_texts_begin_as_their_tokenizer_begins_them(tokenizer, n_before):
     assert prompt[:n_before] == before
     assert tokenizer.decode(rest) == " sat."
     assert continued(tokenizer, " sat.") == rest
+
+
+@pytest.mark.parametrize("text", ["a \ud83d b", Framed("\udc00")])
+def test_half_a_character_is_one_sentence(text):
+    for read in (lambda: encode(TOKENIZER, ["a", text]), lambda: encode_pairs(TOKENIZER, [("a", text)])):
+        with pytest.raises(UserError, match="lone surrogate"):
+            read()
 
 
 def test_saved_words_of_older_runs_still_begin_their_texts(tmp_path):

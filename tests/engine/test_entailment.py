@@ -101,6 +101,15 @@ def test_a_head_that_was_never_trained_is_refused(tokenizer, tmp_path):
         Entailment(str(path), "cpu")
 
 
+def test_scores_that_are_not_numbers_are_refused(tokenizer, tmp_path):
+    judge = Entailment(str(folder_of("Bert", tokenizer, tmp_path / "model")), "cpu")
+    with pytest.raises(UserError, match="lone surrogate"):
+        judge.scores(["a"], ["\ud83d"])
+    judge.model.classifier.weight.data.fill_(3e38)
+    with pytest.raises(UserError, match="not a number"):
+        judge.scores(SENTENCES, SENTENCES)
+
+
 def test_a_tokenizer_larger_than_the_model_is_refused(tokenizer, tmp_path):
     path = folder_of("Bert", tokenizer, tmp_path / "model")
     larger = models.train_tokenizer(SENTENCES * 5, 300)

@@ -123,6 +123,24 @@ def test_the_lean_llama_step_equals_the_plain_one(tokenizer, monkeypatch):
     np.testing.assert_allclose(lean[0][0].logprobs, slow[0][0].logprobs, atol=1e-4)
 
 
+def test_a_module_patched_by_hand_is_sampled_as_it_is(tokenizer):
+    model = model_of("llama", tokenizer)
+    model.model.layers[0].mlp.forward = torch.zeros_like
+    ids = torch.tensor([tokenizer("The cat").input_ids])
+    theirs = model.generate(ids, do_sample=False, max_new_tokens=24, pad_token_id=0)[0, ids.shape[1] :]
+    sampler = TransformersSampler(model, tokenizer)
+    ((found,),) = sampler.sample(["The cat"], SamplingParams(max_tokens=24, temperature=0))
+    assert found.tokens == theirs.tolist()
+
+
+def test_more_tokens_than_memory_holds_are_refused_at_once(tokenizer):
+    model = model_of("bloom", tokenizer)
+    sampler = TransformersSampler(model, tokenizer)
+    sampler.context = 1 << 60  # as of a model that sets no limit
+    with pytest.raises(UserError, match="lower max_tokens"):
+        sampler.sample(["The cat"], SamplingParams(max_tokens=10**12))
+
+
 @pytest.mark.parametrize(
     ("temperature", "top_p", "min_p", "filter_first"),
     [

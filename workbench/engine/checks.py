@@ -6,20 +6,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor
 
 from workbench.engine.models import context_length, evaluating, n_rows, text_config
-from workbench.errors import UserError
+from workbench.errors import UserError, reason
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 _SENTENCE = "The red fox sat by the well, and 12 of its 3.5 friends didn't."
 _MOST_TOKENS, _PATIENCE = 1000, 10  # of that sentence; seconds
-_CHECKED: WeakKeyDictionary[PreTrainedModel, int] = WeakKeyDictionary()  # the tokenizer it was checked with
+# The tokenizer that a model was checked with, and its length then.
+_CHECKED: WeakKeyDictionary[PreTrainedModel, tuple[Any, int]] = WeakKeyDictionary()
 
 
 def check(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
@@ -29,13 +30,14 @@ def check(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> None:
         UserError: weights or logits that are not numbers, a model that reads what comes later (BERT), or a
             tokenizer with tokens that the model does not have.
     """
-    if _CHECKED.get(model) == id(tokenizer):
+    now = ref(tokenizer), len(tokenizer)
+    if _CHECKED.get(model) == now:
         return
     check_tokenizer(tokenizer)
     check_vocabulary(tokenizer, n_rows(model))
     check_weights(model)
     _check_direction(model)
-    _CHECKED[model] = id(tokenizer)
+    _CHECKED[model] = now
 
 
 def check_weights(model: PreTrainedModel) -> None:
@@ -82,9 +84,10 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerFast) -> None:
     if isinstance(length, int):
         length = f"it makes {length:,} tokens of {len(_SENTENCE)} characters" if length > _MOST_TOKENS else ""
     if length:
-        reason = " ".join(str(length).split())[:200] or type(length).__name__
         name = getattr(tokenizer, "name_or_path", "")
-        raise UserError(f"The tokenizer of {name or 'the model'} cannot read a sentence: {reason}.")
+        raise UserError(
+            f"The tokenizer of {name or 'the model'} cannot read a sentence: {reason(length, 200)}."
+        )
 
 
 def check_vocabulary(tokenizer: PreTrainedTokenizerFast, rows: int) -> None:
@@ -123,8 +126,9 @@ def _check_direction(model: PreTrainedModel) -> None:
         with probing(model):
             logits = model(ids, use_cache=False).logits.float()
     except Exception as error:  # whatever a family's own code raises
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{_name(model)} cannot read tokens alone, as a decoder does: {reason}") from error
+        raise UserError(
+            f"{_name(model)} cannot read tokens alone, as a decoder does: {reason(error, 200)}."
+        ) from error
     if not bool(torch.isfinite(logits).all()):
         raise UserError(f"{_name(model)} is broken: what it computes is not finite (NaN or infinite).")
     early, late = (difference(*logits[:, part]) for part in (slice(0, half), slice(half, None)))

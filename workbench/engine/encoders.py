@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.engine.tokens import check_texts
 from workbench.errors import UserError
 from workbench.words import words
 
@@ -31,12 +32,14 @@ def encode(texts: Sequence[str], encoder: str = "embedded", device: str = "auto"
 
     Raises:
         ValueError: there are no texts.
-        UserError: the extra is missing, the model cannot be loaded, or it returns values that are not finite.
+        UserError: the extra is missing, the model cannot be loaded or returns values that are not finite, or
+            as `tokens.check_texts`.
     """
     if encoder == "embedded":
         return embed(texts)
     if not len(texts):
         raise ValueError("there is no text to encode")
+    check_texts(texts)
     number = {text: i for i, text in enumerate(dict.fromkeys(texts))}
     if encoder.startswith(_HIDDEN):
         rows = _hidden_means(list(number), encoder.removeprefix(_HIDDEN), device)

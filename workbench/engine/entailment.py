@@ -11,7 +11,9 @@ from workbench.engine.checks import check_vocabulary, check_weights
 from workbench.engine.loading import is_offline, pick_device, without_bars
 from workbench.engine.model_files import check_names
 from workbench.engine.models import context_length, n_rows, text_config
-from workbench.errors import UserError
+from workbench.engine.sampling.scoring import not_a_number
+from workbench.engine.tokens import check_texts
+from workbench.errors import UserError, reason
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -37,8 +39,7 @@ class Entailment:
                     source, use_safetensors=True, output_loading_info=True, **options
                 )
         except Exception as error:  # transformers raises OSError, ValueError and safetensors errors alike
-            reason = " ".join(str(error).split())[:300] or type(error).__name__
-            raise UserError(f"The inference model {source!r} cannot be loaded: {reason}") from error
+            raise UserError(f"The inference model {source!r} cannot be loaded: {reason(error)}.") from error
         check_names(source, report | {"unexpected_keys": []})  # such models leave out a pooler that they had
         check_vocabulary(self.tokenizer, n_rows(model))
         check_weights(model)
@@ -57,9 +58,13 @@ class Entailment:
         """Probability that each premise entails the hypothesis at its side, float `[pairs]`.
 
         Of pairs too long for the model the longer text loses its end.
+
+        Raises:
+            UserError: as `tokens.check_texts`, or what the model computes is not a number.
         """
         import torch
 
+        check_texts([*premises, *hypotheses])
         if self.tokenizer.pad_token is None:
             batch_size = 1
         options = {"padding": batch_size > 1, "truncation": True, "max_length": self.longest}
@@ -72,4 +77,6 @@ class Entailment:
                 inputs = self.tokenizer(*pairs, return_tensors="pt", **options)
                 logits = self.model(**inputs.to(self.model.device)).logits.float()
                 scores[part] = logits.softmax(-1)[:, self.label].cpu().numpy()
+        if np.isnan(scores).any():
+            raise not_a_number(self.model)
         return scores

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.engine.checks import check, check_tokenizer, check_vocabulary
-from workbench.engine.model_files import check_folder, check_memory, check_names, other_shapes, renaming
+from workbench.engine.model_files import (
+    check_folder,
+    check_memory,
+    check_names,
+    check_shapes,
+    other_shapes,
+    renaming,
+)
 from workbench.engine.models import SHAPES, near, text_config
 from workbench.engine.tokens import with_beginning
-from workbench.errors import UserError
+from workbench.errors import UserError, reason
 from workbench.files import atomic_folder
 
 if TYPE_CHECKING:
@@ -37,8 +44,10 @@ def load(source: str | Path, device: str = "auto") -> tuple[PreTrainedModel, Pre
     with _explained(source):
         options = _options(source)
         tokenizer = _tokenizer(source, options)
+        if Path(source).exists():
+            check_shapes(source)
         model = _model(source, device, options).to(device).eval()
-    check(model, tokenizer)
+        check(model, tokenizer)
     return model, tokenizer
 
 
@@ -133,13 +142,15 @@ def _explained(source: str) -> Iterator[None]:
     except (KeyboardInterrupt, SystemExit, UserError):
         raise
     except BaseException as error:  # transformers raises whatever its readers raise, and tokenizers panics
-        reason = " ".join(str(error).partition("Model type should be one of")[0].split())
-        reason = reason[:300] or type(error).__name__
+        said = reason(str(error).partition("Model type should be one of")[0] or error)
+        said = f"nothing is known as {said}" if isinstance(error, KeyError) else said
+        if "trust_remote_code" in str(error):
+            said = "it brings code of its own, which is never run: take a family that transformers knows"
         if Path(source).exists():
-            raise UserError(f"The model in {source} cannot be loaded: {reason}") from error
+            raise UserError(f"The model in {source} cannot be loaded: {said}.") from error
         raise UserError(
             f"{source!r} is no folder here and could not be loaded from the Hugging Face hub "
-            f"(check the id and the network, or give the path of a downloaded folder): {reason}"
+            f"(check the id and the network, or give the path of a downloaded folder): {said}."
         ) from error
 
 
@@ -209,6 +220,7 @@ def _head_as_it_is(model: PreTrainedModel) -> Iterator[None]:
     getters = [getattr(model, f"get_{side}_embeddings", lambda: None)() for side in ("input", "output")]
     weights = [getattr(module, "weight", None) for module in getters]
     settings = [model.config, text_config(model)] if None not in weights else []
+    settings = [part for part in settings if hasattr(part, "tie_word_embeddings")]
     before = [part.tie_word_embeddings for part in settings]
     for part in settings:
         part.tie_word_embeddings = weights[0] is weights[1]

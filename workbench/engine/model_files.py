@@ -7,12 +7,15 @@ import math
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from workbench.errors import UserError
 
 _ONE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+# Of damaged ones transformers takes no notice, or says nothing that helps.
+_SETTINGS = ("generation_config", "tokenizer_config", "special_tokens_map", "added_tokens")
 _REPEATED = re.compile(r"(layers?|blocks?|experts?|^depth)$")  # what settings count modules by
 # Put in front of names, or into them, by torch.compile, FSDP, DataParallel and peft.
 _WRAPPERS = (
@@ -23,7 +26,6 @@ _WRAPPERS = (
     r"^base_model\.model\.",
 )
 _BUFFER = re.compile(r"inv_freq$|(cos|sin)_cached$|position_ids$|masked_bias$|(attn|attention)\.bias$")
-_SIZES = (("hidden_size", "n_embd", "d_model"), ("vocab_size", "intermediate_size", "ffn_dim", "n_inner"))
 _GROWTH = 100  # characters that a tokenizer may make of one
 
 
@@ -42,13 +44,13 @@ def check_folder(folder: Path) -> None:
         raise UserError(f"{folder} holds no model (no config.json){hint}")
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
         raise UserError(f"{folder} holds no tokenizer (no tokenizer.json): save one beside the model.")
-    config = _read_json(folder / "config.json")
+    for path in (folder / f"{name}.json" for name in _SETTINGS):
+        if path.is_file():
+            _read_json(path)
     _check_growth(folder / "tokenizer.json")
     shapes = weight_shapes(folder)
-    if _least_weights(config) > 4 * sum(map(math.prod, shapes.values())):
-        raise UserError(other_shapes(str(folder)))
     most = max(1000, 4 * len(shapes))
-    for name, number in _numbers(config):
+    for name, number in _numbers(_read_json(folder / "config.json")):
         if number > most and _REPEATED.search(name.lower()):
             raise UserError(
                 f"{folder}/config.json says {name}={number:,}, and there are {len(shapes):,} weights "
@@ -179,25 +181,37 @@ def renaming(report: dict[str, Any], n_weights: int) -> dict[str, str]:
     return dict.fromkeys(known, "")
 
 
+def check_shapes(folder: str) -> None:
+    """Whether the weights may hold the largest matrix that the configuration beside them describes.
+
+    Raises:
+        UserError: it is larger than all of them; transformers would first fill the memory with it.
+    """
+    largest = max(map(math.prod, _described_shapes(folder).values()))
+    if largest > 4 * sum(map(math.prod, weight_shapes(Path(folder)).values())):  # which may be packed
+        raise UserError(other_shapes(folder))
+
+
 def other_shapes(source: str) -> str:
     """The sentence about weights whose shapes are not those that the configuration describes."""
+    sentence = f"The weights in {source} have other shapes than its config.json describes"
+    if Path(source).exists():
+        described = _described_shapes(source)
+        for name, shape in weight_shapes(Path(source)).items():
+            if shape != described.get(name, shape):
+                sentence += f" ({name}: {list(shape)} for {list(described[name])})"
+                break
+    return f"{sentence}: one of the two belongs to another model."
+
+
+def _described_shapes(folder: str) -> dict[str, tuple[int, ...]]:
+    """The names and shapes of the weights of the model that a configuration describes."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    sentence = f"The weights in {source} have other shapes than its config.json describes"
-    if not Path(source).exists():
-        return f"{sentence}: one of the two belongs to another model."
-    try:
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source))
-    except Exception as error:  # numbers that no tensor has
-        return f"{sentence}: {' '.join(str(error).split())[:200]}."
-    described = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    for name, shape in weight_shapes(Path(source)).items():
-        if shape != described.get(name, shape):
-            sentence += f" ({name}: {list(shape)} for {list(described[name])})"
-            break
-    return f"{sentence}: one of the two belongs to another model."
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
+    return {name: tuple(value.shape) for name, value in model.state_dict().items()}
 
 
 def _some(names: list[str]) -> str:
@@ -218,15 +232,13 @@ def free_memory() -> int:
 
 
 def _adapter(folder: Path) -> str:
-    try:
-        settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
-        base = settings["base_model_name_or_path"] or "its base model"
-    except (OSError, ValueError, KeyError, TypeError):
-        base = "its base model"
+    base = None
+    with suppress(UserError):
+        base = _read_json(folder / "adapter_config.json").get("base_model_name_or_path")
     beside = " beside a model" if (folder / "config.json").is_file() else " alone"
     return (
-        f"{folder} holds an adapter{beside} (adapter_config.json): merge it into {base} and save all of it "
-        "(merge_and_unload of peft), or give the base model."
+        f"{folder} holds an adapter{beside} (adapter_config.json): merge it into {base or 'its base model'} "
+        "and save all of it (merge_and_unload of peft), or give the base model."
     )
 
 
@@ -238,14 +250,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} is damaged (it holds no settings): copy it again.")
     return content
-
-
-def _least_weights(settings: dict[str, Any]) -> int:
-    """How many weights the widest matrix of nested settings has at least."""
-    inner = [_least_weights(value) for value in settings.values() if isinstance(value, dict)]
-    sizes = [[settings[name] for name in names if isinstance(settings.get(name), int)] for names in _SIZES]
-    widths, heights = (max(size, default=0) for size in sizes)
-    return max([widths * heights, *inner])
 
 
 def _numbers(settings: Any, name: str = "") -> Iterator[tuple[str, int]]:

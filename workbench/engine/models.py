@@ -65,6 +65,12 @@ def context_length(model: PreTrainedModel, default: int = 1 << 30) -> int:
     return limit
 
 
+def rope_kinds(model: PreTrainedModel) -> list[dict[str, Any]]:
+    """The settings of rotary positions, of which each kind of layers may have its own."""
+    settings = getattr(text_config(model), "rope_parameters", None) or {}
+    return [settings, *(value for value in settings.values() if isinstance(value, dict))]
+
+
 def n_rows(model: PreTrainedModel) -> int:
     """Rows of the embedding: the tokens that a model can read are the numbers below."""
     return model.get_input_embeddings().weight.shape[0]

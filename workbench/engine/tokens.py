@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from workbench.engine.models import CHAT_TEMPLATE, END_OF_TEXT, begins_with, n_rows, text_config
 from workbench.engine.templates import rendered
 from workbench.errors import UserError
+from workbench.sanitize import sanitize
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -53,10 +54,17 @@ def chat_prompt(tokenizer: PreTrainedTokenizerFast, messages: Sequence[dict[str,
         UserError: a message spells out one of the tokens that a chat is made of, or the template fails, does
             not end, or leaves out what a message says.
     """
-    for token in tokenizer.all_special_tokens:
+    for token in _special_tokens(tokenizer):
         if any(token in message["content"] for message in messages):
             raise UserError(f"A question spells out the model's token {token!r}: take it out of the data.")
     return Framed(rendered(tokenizer, messages))
+
+
+def _special_tokens(tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
+    """Every special token and its number: those of Llama 3's chats have no role that transformers knows."""
+    added = tokenizer.added_tokens_decoder.items()
+    named = zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True)
+    return {**dict(named), **{token.content: number for number, token in added if token.special}}
 
 
 def begin(tokenizer: PreTrainedTokenizerFast) -> list[int]:
@@ -109,7 +117,11 @@ def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[lis
 
     Special tokens spelled out *inside* a text are read as ordinary characters, so data cannot end a document;
     but those of a `Framed` prompt are the template's, with its own beginning of text.
+
+    Raises:
+        UserError: as `check_texts`.
     """
+    check_texts(texts)
     if not len(texts):
         return []
     first = begin(tokenizer)
@@ -123,6 +135,21 @@ def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[lis
     return [next(chats) if isinstance(text, Framed) else first + next(plain) for text in texts]
 
 
+def check_texts(texts: Iterable[str]) -> None:
+    """Whether tokenizers can read texts.
+
+    Raises:
+        UserError: one holds half a character (a lone surrogate), which has no bytes.
+    """
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UserError(
+                f"A text holds half a character (a lone surrogate: {sanitize(text, 60)!r}): mend the data."
+            ) from None
+
+
 def encode_pairs(
     tokenizer: PreTrainedTokenizerFast, pairs: Sequence[tuple[str, str]]
 ) -> list[tuple[list[int], list[int]]]:
@@ -133,7 +160,7 @@ def encode_pairs(
     """
     prompts = encode(tokenizer, [prompt for prompt, _ in pairs])
     joint = encode(tokenizer, [prompt + completion for prompt, completion in pairs])
-    special = set(tokenizer.all_special_ids)
+    special = set(_special_tokens(tokenizer).values())
     result = []
     for (text, completion), prompt, both in zip(pairs, prompts, joint, strict=True):
         end = both[len(prompt) :]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from workbench.engine.batches import padded
 from workbench.engine.checks import difference, probing, random_tokens, tolerance
-from workbench.engine.models import context_length, n_rows, text_config
+from workbench.engine.models import context_length, n_rows, rope_kinds, text_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -47,9 +47,7 @@ def traits(model: PreTrainedModel) -> Traits:
 
 def changes_with_length(model: PreTrainedModel) -> bool:
     """Whether the longest row of a batch sets the rotary angles of all of its rows."""
-    rope = getattr(text_config(model), "rope_parameters", None) or {}
-    kinds = [rope, *(value for value in rope.values() if isinstance(value, dict))]
-    return any(kind.get("rope_type") in ("longrope", "dynamic") for kind in kinds)
+    return any(kind.get("rope_type") in ("longrope", "dynamic") for kind in rope_kinds(model))
 
 
 @torch.no_grad()

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from workbench.engine.batches import padded
 from workbench.engine.checks import probing, random_tokens
-from workbench.engine.models import context_length, text_config
+from workbench.engine.models import context_length, rope_kinds, text_config
 from workbench.engine.sampling.decoding import EqualRows, LlamaStep, PlainStep, Window, prefill
 from workbench.engine.sampling.scoring import last_logits, not_a_number
-from workbench.errors import UserError
+from workbench.errors import UserError, reason
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -57,13 +57,10 @@ def decoding_path(model: PreTrainedModel, longest: int) -> Path:
 
 def rope_switch(model: PreTrainedModel) -> int:
     """The longest text before longrope turns *all* its tokens by other angles (arXiv:2402.13753)."""
-    ropes = getattr(text_config(model), "rope_parameters", None) or {}
-    kinds = [ropes, *(value for value in ropes.values() if isinstance(value, dict))]
     name = "original_max_position_embeddings"
     own = getattr(text_config(model), name, None) or 1 << 30
-    return min(
-        (kind.get(name) or own for kind in kinds if kind.get("rope_type") == "longrope"), default=1 << 30
-    )
+    long = [kind for kind in rope_kinds(model) if kind.get("rope_type") == "longrope"]
+    return min((kind.get(name) or own for kind in long), default=1 << 30)
 
 
 @torch.inference_mode()
@@ -91,8 +88,7 @@ def _whole(model: PreTrainedModel, texts: list[Tensor], steps: int) -> Tensor:
     try:
         logits = torch.cat([last_logits(model, text[None], steps + 1) for text in texts])
     except (RuntimeError, ValueError, TypeError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise UserError(f"{type(model).__name__} cannot read a text here: {first}.") from error
+        raise UserError(f"{type(model).__name__} cannot read a text here: {reason(error)}.") from error
     if not logits.isfinite().all():
         raise not_a_number(model)
     return logits

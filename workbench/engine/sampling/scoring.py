@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +11,9 @@ import numpy as np
 from workbench.engine.batches import batches, padded
 from workbench.engine.checks import check_weights
 from workbench.engine.models import n_rows
-from workbench.engine.tokens import encode
+from workbench.engine.tokens import encode, first_token
 from workbench.engine.traits import traits
 from workbench.errors import UserError
-from workbench.sanitize import sanitize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,23 +84,4 @@ def prompt_tokens(tokenizer: PreTrainedTokenizerFast, prompts: Sequence[str]) ->
     Raises:
         UserError: a prompt is empty, and the tokenizer has no such token, or it holds half a character.
     """
-    check_texts(prompts)
-    return [row or [_first_token(tokenizer)] for row in encode(tokenizer, prompts)]
-
-
-def check_texts(texts: Iterable[str]) -> None:
-    """Raises UserError where a text holds half a character (a lone surrogate), which no tokenizer reads."""
-    for text in texts:
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise UserError(
-                f"A text holds half a character (a lone surrogate: {sanitize(text, 60)!r}): mend the data."
-            ) from None
-
-
-def _first_token(tokenizer: PreTrainedTokenizerFast) -> int:
-    first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-    if first is None:
-        raise UserError("An empty prompt needs a tokenizer with a beginning-of-text or end-of-text token.")
-    return first
+    return [row or [first_token(tokenizer)] for row in encode(tokenizer, prompts)]

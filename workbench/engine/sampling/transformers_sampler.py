@@ -11,13 +11,14 @@ import torch
 from torch import Tensor
 
 from workbench.engine.checks import check
+from workbench.engine.model_files import free_memory
 from workbench.engine.models import context_length, evaluating, n_rows
 from workbench.engine.sampling.batching import ContinuousBatch
 from workbench.engine.sampling.equal_lengths import EqualLengths
 from workbench.engine.sampling.paths import decoding_path
 from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, by_prompt, rooms
-from workbench.engine.sampling.scoring import _first_token, check_texts, prompt_tokens, token_logprobs
-from workbench.engine.tokens import converses, encode_pairs, end_tokens
+from workbench.engine.sampling.scoring import prompt_tokens, token_logprobs
+from workbench.engine.tokens import converses, encode_pairs, end_tokens, first_token
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,13 +49,15 @@ class TransformersSampler(Sampler):
         """See `Sampler.sample`; a row also ends (`length`) where the model's context does.
 
         Raises:
-            UserError: a prompt fills the context, or is empty and the tokenizer knows no beginning of text.
+            UserError: a prompt fills the context, or is empty and no beginning of a text is known; or there
+                is no memory for so many tokens.
         """
         if not len(prompts):
             return []
         n, stop = params.n, params.stop
         ids = prompt_tokens(self.tokenizer, prompts)
         limits = [min(params.max_tokens, room) for room in rooms(ids, self.context)]
+        _check_memory(len(ids) * n, max(limits))
         with evaluating(self.model):
             batch = self._batch(ids, limits, params)
             rows = batch.run(params.temperature, params.top_p, params.min_p, params.filter_first)
@@ -130,9 +133,8 @@ class TransformersSampler(Sampler):
         if len(counts) != len(prompts):
             raise UserError(f"There are {len(prompts)} prompts, but completions for {len(counts)}.")
         pairs = [(prompt, text) for prompt, texts in zip(prompts, completions, strict=True) for text in texts]
-        check_texts(prompt + text for prompt, text in pairs)
         rows = encode_pairs(self.tokenizer, pairs)
-        rows = [(prompt or [_first_token(self.tokenizer)], completion) for prompt, completion in rows]
+        rows = [(prompt or [first_token(self.tokenizer)], completion) for prompt, completion in rows]
         if not all(completion for _, completion in rows):
             raise UserError("A candidate completion is empty: it has no probability to compare.")
         if rows:
@@ -142,3 +144,13 @@ class TransformersSampler(Sampler):
             for part, values in token_logprobs(self.model, rows, self.batch_size):
                 sums[part] = [row.sum() for row in values]
         return np.split(sums, np.cumsum(counts)[:-1]) if counts else []
+
+
+def _check_memory(rows: int, longest: int) -> None:
+    """Random numbers, tokens and log-probabilities of all rows are held at once, 20 bytes a token."""
+    needed, free = 20 * rows * longest, free_memory()
+    if needed > free:
+        raise UserError(
+            f"{rows:,} completions of up to {longest:,} tokens need {needed / 1e9:.1f} GB of memory, and "
+            f"{free / 1e9:.1f} GB are free: lower max_tokens."
+        )

@@ -10,7 +10,7 @@ from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParam
 from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.sampling.vllm_server import VllmServerSampler
 from workbench.engine.tokens import converses
-from workbench.errors import UserError
+from workbench.errors import UserError, reason
 
 
 class VllmSampler(Sampler):
@@ -36,8 +36,9 @@ class VllmSampler(Sampler):
         try:
             self._llm = LLM(model=model, generation_config="vllm", load_format="safetensors", **options)
         except (OSError, RuntimeError, ValueError) as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-            raise UserError(f"vLLM cannot run this model, so take transformers:{model}: {first}.") from error
+            raise UserError(
+                f"vLLM cannot run this model, so take transformers:{model}: {reason(error)}."
+            ) from error
         self.context = self._llm.model_config.max_model_len
         self.chat = converses(self.tokenizer)
 
@@ -72,7 +73,7 @@ class VllmSampler(Sampler):
             inputs = [{"prompt_token_ids": ids[i]} for i, _ in rows]
             outputs = self._llm.generate(inputs, settings, use_tqdm=False)
         except (ValueError, VLLMValidationError) as error:
-            raise UserError(f"vLLM refuses the request: {str(error).splitlines()[0]}") from error
+            raise UserError(f"vLLM refuses the request: {reason(error)}.") from error
         return by_prompt([_completion(output.outputs[0]) for output in outputs], params.n)
 
 
