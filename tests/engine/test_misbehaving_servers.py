@@ -220,6 +220,14 @@ def test_a_prompt_with_half_a_character_is_the_users_to_mend():
         sampler(f"openai:{url}#tiny").sample(["a\ud800"], SamplingParams(max_tokens=4))
 
 
+@pytest.mark.parametrize("reason", ["length", "content_filter", "abort"])
+def test_a_text_that_the_server_cut_is_not_said_to_have_ended(reason):
+    for scheme in ("openai", "openai-chat"):
+        with saying(http(choice(finish_reason=reason))) as url:
+            ((row,),) = sampler(f"{scheme}:{url}#tiny").sample(["Hi"], SamplingParams(max_tokens=4))
+        assert row.finish_reason == "length"
+
+
 def test_choices_that_cannot_be_told_apart_are_asked_for_one_by_one():
     with (
         saying(http({"choices": choice()["choices"] * 2})) as url,

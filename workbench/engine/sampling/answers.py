@@ -14,6 +14,7 @@ from workbench.errors import UserError
 from workbench.sanitize import redact, redact_keys, sanitize
 
 MOST_BYTES = 1 << 26  # of an answer; a prompt of 100,000 tokens has a hundredth of them
+_CUT = ("length", "max_tokens", "content_filter", "abort", "error")
 Json = dict[str, Any]
 
 
@@ -139,4 +140,5 @@ def _is_logprob(value: Any) -> bool:
 
 
 def _finish_reason(choice: Json) -> Any:
-    return "length" if choice.get("finish_reason") == "length" else "stop"
+    """Servers have many words for a text that is over (`stop`, `eos_token`), few for one that is cut."""
+    return "length" if choice.get("finish_reason") in _CUT else "stop"
