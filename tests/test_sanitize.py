@@ -41,6 +41,10 @@ LONG = "Zx9" + "q7Rt" * 10
             )
         ),
         "key xoxb-123456789012-Zx9q7RtZx9q7Rt",
+        f"wandb_api_key: {LONG}",
+        f'{{"aws_session_token": "{LONG}"}}',
+        f"-----BEGIN RSA PRIVATE KEY-----\n{LONG}\n-----END RSA PRIVATE KEY-----",
+        f"refused: tgp_v1_{LONG}, fw_{LONG}",
         "AKIAZX9Q7RTZX9Q7RTZX",
         f"AIza{LONG[:35]}",
         "eyJhbGciOiJI.eyJzdWIiOiIx.Zx9q7RtZx9q7Rt",

@@ -33,7 +33,7 @@ def sanitize(text: object, limit: int | None = None) -> str:
 
 
 _NAMES = (
-    "api[_-]?key|access[_-]?key(?:[_-]?id)?|(?:access|auth|refresh)[_-]?token|client[_-]?secret"
+    "api[_-]?key|access[_-]?key(?:[_-]?id)?|(?:access|auth|refresh|session)[_-]?token|client[_-]?secret"
     "|secret(?:[_-]?access)?[_-]?key|private[_-]?key|subscription[_-]?key|password|passwd"
 )
 _NAMED = "key token secret passw"
@@ -41,6 +41,9 @@ _SECRETS = [  # some word that is there, the form behind it, what is left
     ("://", r"(://)[^/@\s\"']+@", r"\1***@"),
     # api_key="…", "api_key": "…", also where the quotes themselves are escaped
     (_NAMED, rf"((?:{_NAMES})\\?[\"']?\s*[:=]\s*\\?[\"'])[^\"'\\\n]{{4,}}", r"\1***"),
+    # api_key: … of YAML; "password: nobody knew" is none
+    (_NAMED, rf"((?:{_NAMES})\s*:\s*)(?=[^\s,\"']{{0,100}}\d)[^\s,\"']{{8,}}", r"\1***"),
+    ("private key", r"(-----BEGIN [a-z ]{0,20}PRIVATE KEY-----)[^-]{0,20000}", r"\1***"),
     # api_key=…; a tokenizer's pad_token=… is no secret
     (_NAMED, rf"((?:{_NAMES}|(?<!pad_|eos_|bos_|unk_|sep_|cls_)token|secret)=)[^&\s\"'#]+", r"\1***"),
     (
@@ -58,8 +61,8 @@ _SECRETS = [  # some word that is there, the form behind it, what is left
     ("bearer", r"\b(bearer\s+)(?:(?=\S*\d)[\w.~+/=-]{8,}|[\w.~+/=-]{24,})", r"\1***"),
     ("sk- nvapi- xox glpat- github_", r"\b(?:sk-|nvapi-|xox[a-z]-|glpat-|github_pat_)[\w-]{16,}", "***"),
     (
-        "hf_ gh gsk_ xai- pplx- r8_ npm_ sk_",
-        r"\b(?:hf|gh[a-z]|gsk|r8|npm|sk_live|sk_test)_[a-z0-9]{16,}",
+        "hf_ gh gsk_ r8_ npm_ sk_ tgp_ fw_",
+        r"\b(?:hf|gh[a-z]|gsk|r8|npm|sk_live|sk_test|tgp_v1|fw)_[a-z0-9]{16,}",
         "***",
     ),
     ("xai- pplx-", r"\b(?:xai|pplx)-[a-z0-9]{16,}", "***"),

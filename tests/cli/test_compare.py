@@ -262,6 +262,8 @@ def test_sets_are_made_by_commas_and_by_the_value_of_a_parameter(project):
     [
         (["01_study", "nine"], "There is no run nine"),
         (["{a}", "{a}"], "is named twice"),
+        (["{a}", ""], "One side names no run"),
+        ([", ,", "{a}"], "One side names no run"),
         (["{a},{b}", "{b}"], "is named twice"),
         (["{a}", "{open}"], "only finished runs are compared"),
         (["{a}", "{other}"], "no logged metric and no table with items in common"),

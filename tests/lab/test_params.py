@@ -265,3 +265,11 @@ def test_a_file_replaced_by_one_of_its_size_and_time_is_another_value(model, tmp
         new.replace(file)
         values.append(content(params))
     assert len({str(value) for value in values}) == 3
+
+
+@pytest.mark.parametrize("name", ["copy", "json", "schema", "dict", "self", "print", "fields"])
+@pytest.mark.filterwarnings("error")
+def test_a_parameter_may_be_called_as_a_method_is(name):
+    model = model_of(f"{name}: int = 1", "01_study")
+    params = check(model, from_strings(model, {name: "2"}, "01_study"), "01_study")
+    assert changed(params) == shown(params) == content(params) == {name: 2}

@@ -48,6 +48,8 @@ def sides(asked: tuple[str, str]) -> tuple[Side, Side]:
     """
     terms = [[side] if is_run(side) else filter(str.strip, side.split(",")) for side in asked]
     chosen = [[folder for term in side for folder in _find(term.strip())] for side in terms]
+    if not all(chosen):
+        raise UserError("One side names no run: `workbench list` shows what is there.")
     everywhere = [folder.resolve() for folders in chosen for folder in folders]
     for folder in everywhere:
         if everywhere.count(folder) > 1:

@@ -7,6 +7,7 @@ import json
 import os
 import tokenize
 import types
+import warnings
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -64,7 +65,8 @@ def model_of(source: str, notebook: str) -> type[BaseModel]:
         if name.startswith("_") or (name.startswith("model_") and hasattr(BaseModel, name)):
             raise UserError(f"{notebook}: a parameter cannot be called {name}: give it another name.")
         fields[name] = _field(line, comments.get(line.end_lineno or line.lineno), notebook)
-    model = create_model(notebook, __config__=_CONFIG, **fields)
+    with warnings.catch_warnings(action="ignore"):  # a parameter may be called schema or copy
+        model = create_model(notebook, __config__=_CONFIG, **fields)
     check(model, {}, notebook)
     return model
 
