@@ -205,6 +205,7 @@ def test_every_module_that_a_notebook_imports_from_its_project_counts(own, root)
         "files = !ls\nfrom mylib import c",
         "for n in range(2):\n    %time n\nimport mylib.c",
         "mylib?\nimport mylib.c as c",
+        "%time from mylib import c",
         "%%bash\necho $HOME\nimport mylib.c",
         "%run -m mylib.c",
         "result = %run mylib/c.py",

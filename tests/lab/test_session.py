@@ -119,6 +119,9 @@ def test_a_name_set_again_by_its_own_cell_is_as_planned(notebook):
     kernel.execute(*cells[:3], "factor = 7")
     with pytest.raises(UserError, match="factor = 7"):
         kernel.execute(cells[3])
+    kernel.execute(cells[2], cells[3], "table.drop(index=0, inplace=True)")
+    with pytest.raises(UserError, match="inplace"):
+        kernel.execute(*cells[4:])
     kernel.execute(*cells[2:])
     assert record.is_done(kernel.namespace["run"].folder)
     assert kernel.namespace["table"].x[0] == 2

@@ -115,6 +115,7 @@ def magics(source: str) -> list[str]:
 
 
 def _without_magic(line: str) -> str:
+    line = re.sub(r"^(\s*)%time\s+", r"\1", line)  # which runs the Python behind it
     match = _MAGIC.match(line)
     if not match:
         return line

@@ -122,6 +122,8 @@ def _names_set(tree: ast.Module) -> set[str]:
             names.add(node.asname or node.name.partition(".")[0])
         elif isinstance(getattr(node, "ctx", None), ast.Store | ast.Del):
             names |= _root(node)
+        elif isinstance(node, ast.Call) and any(option.arg == "inplace" for option in node.keywords):
+            names |= _root(node.func)
         if not isinstance(node, ast.Lambda):
             waiting += ast.iter_child_nodes(node)
     return names
