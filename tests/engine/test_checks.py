@@ -350,6 +350,7 @@ def test_damaged_settings_are_named(folder, name, content):
     ("settings", "said"),
     [
         ({"model_type": "foo", "auto_map": {"AutoConfig": "code.Foo"}}, "never run"),
+        ({"model_type": "t5", "auto_map": {"AutoModelForCausalLM": "code.Foo"}}, "never run"),
         ({"hidden_act": "swoosh"}, "known as 'swoosh'"),
     ],
 )

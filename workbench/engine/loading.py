@@ -39,13 +39,12 @@ def load(source: str | Path, device: str = "auto") -> tuple[PreTrainedModel, Pre
             says: weights are missing, left over or not numbers, or `check` refuses it.
     """
     device, source = pick_device(device), _resolve(str(source))
-    if Path(source).exists():
-        check_memory(Path(source), device)
     with _explained(source):
         options = _options(source)
-        tokenizer = _tokenizer(source, options)
         if Path(source).exists():
+            check_memory(Path(source), device)
             check_shapes(source)
+        tokenizer = _tokenizer(source, options)
         model = _model(source, device, options).to(device).eval()
         check(model, tokenizer)
     return model, tokenizer

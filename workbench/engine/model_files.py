@@ -209,8 +209,9 @@ def _described_shapes(folder: str) -> dict[str, tuple[int, ...]]:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    own = {"trust_remote_code": False}  # else transformers asks the keyboard
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder))
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder, **own), **own)
     return {name: tuple(value.shape) for name, value in model.state_dict().items()}
 
 
