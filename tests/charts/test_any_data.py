@@ -50,6 +50,24 @@ def test_a_column_of_any_type_is_drawn_on_any_channel(name, channel):
         assert "image/png" in Chart(chart, "T", "S").bundle()[0]
 
 
+@pytest.mark.parametrize("name", ["", "a\nb", "a\tb", "\r", "a.b[0]", "it's", "日本", "constructor"])
+def test_a_column_of_any_name_is_drawn(name):
+    frame = pd.DataFrame({name: [1, 2], "_": [3, 4]})
+    place = alt.X(field=name, type="quantitative")
+    chart = alt.Chart(frame).mark_point().encode(x=place, tooltip=[alt.Tooltip(field=name)])
+    assert Chart(chart, "T", "S").bundle()[0]["image/png"]
+
+
+def test_what_a_chart_computes_or_repeats_counts_as_numbers():
+    frame = pd.DataFrame({"x": [1, 2], "y": [3, 4]})
+    computed = alt.Chart(frame).transform_calculate(z="datum.x * 2").mark_point().encode(x="z:Q")
+    repeated = alt.Chart(frame).mark_point().encode(x=alt.X(alt.repeat("column"), type="quantitative"))
+    for chart in (computed, repeated.repeat(column=["x", "y"])):
+        view = Chart(chart, "T", "S.")
+        assert view.record["sentence"].strip() == "S."
+        assert view.bundle()[0]["image/png"]
+
+
 def test_frames_of_any_shape_are_drawn():
     frame = pd.DataFrame(
         [[1, 2, 3]] * 2, columns=["x", "x", 3], index=pd.MultiIndex.from_tuples([(1, 2), (1, 2)])
@@ -95,7 +113,7 @@ def test_a_table_of_many_columns_and_many_texts_are_cut_with_a_note():
     assert wide["sentence"] == "S. … and 460 other columns are in the run's tables."
     many = Texts([{"label": str(n), "text": "t"} for n in range(500)], "T", "S.").record
     assert len(many["items"]) == 60
-    assert many["sentence"].endswith("… and 440 others are in the run's tables.")
+    assert many["sentence"].endswith("The other 440 are in the run's tables.")
 
 
 @pytest.mark.parametrize(
@@ -137,7 +155,7 @@ def test_more_groups_than_colours_differ_in_shape_and_dash(count):
 def test_of_too_many_panels_and_groups_the_first_are_drawn():
     frame = pd.DataFrame({"model": [f"m{n:03}" for n in range(100)], "x": 1, "y": 1})
     chart = alt.Chart(frame).mark_point().encode(x="x:Q", y="y:Q", **looks("model"))
-    assert "first 21 of 100 (model), … and 79 others" in Chart(chart, "T", "S.").record["sentence"]
+    assert "first 21 of 100 (model); the other 79" in Chart(chart, "T", "S.").record["sentence"]
     chart = panels(intervals(frame, alt.X("x:Q"), "y", names=["y"]), "model")
     spec = Chart(chart, "T", "S.").spec
     assert spec["columns"] == 4

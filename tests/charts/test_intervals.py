@@ -137,5 +137,5 @@ def test_of_too_many_rows_the_first_in_the_order_of_the_picture_are_drawn():
     assert [row["arm"] for row in rows] == [f"arm {number}" for number in range(4851, 5001)]
     assert layer(chart.spec, "point")["y"]["sort"] == [row["arm"] for row in rows][::-1]
     assert chart.record["sentence"].endswith(
-        "Drawn are the first 150 of 5,001 (arm), … and 4,851 others are in the run's tables."
+        "Drawn are the first 150 of 5,001 (arm); the other 4,851 are in the run's tables."
     )

@@ -39,7 +39,7 @@ def units(spec: dict[str, Any], data: str | None = None, outer: Iterable[Any] = 
     facet = spec.get("facet") if "spec" in spec else None
     facets = [("facet", facet)] if facet and "field" in facet else list((facet or {}).items())
     own = [*facets, *spec.get("encoding", {}).items()]
-    encodings = [*outer, *((name, one) for name, one in own if isinstance(one, dict) and "field" in one)]
+    encodings = [*outer, *((name, one) for name, one in own if _has_field(one))]
     if "mark" in spec:
         yield Unit(spec, data, encodings)
     inner = [spec["spec"]] if isinstance(spec.get("spec"), dict) else []
@@ -47,6 +47,10 @@ def units(spec: dict[str, Any], data: str | None = None, outer: Iterable[Any] = 
         inner += spec.get(name, [])
     for part in inner:
         yield from units(part, data, encodings)
+
+
+def _has_field(definition: Any) -> bool:
+    return isinstance(definition, dict) and isinstance(definition.get("field"), str)  # else it is repeated
 
 
 def bound(spec: dict[str, Any]) -> list[str]:
@@ -62,7 +66,7 @@ def bound(spec: dict[str, Any]) -> list[str]:
         rows, notes_of_categories = _fewer_categories(rows, layers, fields)
         rows, notes_of_rows = _fewer_rows(rows, layers, fields)
         spec["datasets"][name] = rows
-        notes += [*notes_of_categories, *notes_of_rows, *_without_values(rows, layers)]
+        notes += [*notes_of_categories, *notes_of_rows, *_without_values(rows, layers, fields)]
         _tell_apart(rows, layers, fields)
     _without_crowded_numbers(spec, spec.get("datasets", {}))
     _sizes(spec)
@@ -86,8 +90,8 @@ def _fewer_categories(rows: Rows, layers: list[Unit], fields: set[str]) -> tuple
     for field in cut:
         _forget(layers, field, kept[field])
     notes = [
-        f"Drawn are the first {len(kept[field])} of {total[field]:,} ({title}), … and "
-        f"{total[field] - len(kept[field]):,} others are in the run's tables."
+        f"Drawn are the first {len(kept[field])} of {total[field]:,} ({title}); the other "
+        f"{total[field] - len(kept[field]):,} are in the run's tables."
         for field, title in ((field, _title(layers, field)) for field in cut)
     ]
     return shown, notes
@@ -180,11 +184,12 @@ def _thinned(rows: Rows, line: Unit, fields: set[str]) -> Rows:
     return [rows[index] for index in sorted(kept)]
 
 
-def _without_values(rows: Rows, layers: list[Unit]) -> list[str]:
+def _without_values(rows: Rows, layers: list[Unit], fields: set[str]) -> list[str]:
     """Where no number is to be drawn, drop the legends: Vega would give the picture no end."""
     drawn = [one["field"] for layer in layers for name, one in layer.encodings
              if name in ("x", "y") and one.get("type") == "quantitative"]  # fmt: skip
-    if not drawn or any(row.get(field) is not None for row in rows for field in drawn):
+    computed = rows and not fields.issuperset(drawn)  # by a transform
+    if not drawn or computed or any(row.get(field) is not None for row in rows for field in drawn):
         return []
     for channel, one in (pair for layer in layers for pair in layer.encodings):
         if channel in _GUIDED:

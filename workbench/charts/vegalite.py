@@ -22,7 +22,7 @@ _INHERITED = {
 }  # fmt: skip
 _VALUES = ("sort", "domain", "value", "values", "equal", "oneOf")  # keys whose texts are values of the data
 _NAMES = ("field", "fields", "groupby", "lookup", "key")  # keys whose texts are columns of the data
-_PATHS = str.maketrans(dict.fromkeys(".[]'\"\\", "_"))  # a field's name would be read as a path
+_PATHS = str.maketrans(dict.fromkeys(".[]'\"\\\n\r\t", "_"))  # a field's name would be read as a path
 
 
 def specification(chart: Any, record: dict[str, Any]) -> dict[str, Any]:
@@ -147,12 +147,12 @@ def _value(value: Any) -> Any:
 def _renamed(spec: dict[str, Any]) -> dict[str, Any]:
     """The specification with columns called so that no name can be read as a path into a value."""
     known = dict.fromkeys(key for rows in spec["datasets"].values() for row in rows[:1] for key in row)
-    odd = [name for name in known if name.translate(_PATHS) != name]
+    odd = [name for name in known if not name or name.translate(_PATHS) != name]
     if not odd:
         return spec
     names: dict[str, str] = {}
     for name in odd:
-        wish = name.translate(_PATHS)
+        wish = name.translate(_PATHS) or "_"
         while wish in known or wish in names.values():
             wish += "_"
         names[name] = wish
@@ -237,7 +237,8 @@ def _without_limits(node: Any) -> None:
             node[name] = 0
     if isinstance(node.get("title"), str):
         # Vega-Lite writes titles into expressions, where a backslash would begin an escape.
-        node["title"] = labels.shorten(node["title"].replace("\\", "\u2216"), labels.TITLE)
+        title = " ".join(node["title"].replace("\\", "\u2216").splitlines())
+        node["title"] = labels.shorten(title, labels.TITLE)
     for name, child in node.items():
         if name != "datasets":
             _without_limits(child)

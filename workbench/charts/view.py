@@ -137,7 +137,7 @@ class Texts(View):
     ) -> None:
         shown = items[:MAX_CARDS]
         if len(items) > MAX_CARDS:
-            sentence += f" … and {len(items) - MAX_CARDS:,} others are in the run's tables."
+            sentence += f" The other {len(items) - MAX_CARDS:,} are in the run's tables."
         cards = [{"label": sanitize(item["label"], 200), "pieces": _pieces(item, limit)} for item in shown]
         kinds = sorted({kind for card in cards for _, kind in card["pieces"] if kind})
         super().__init__("texts", title, sentence, items=cards, kinds=kinds)
