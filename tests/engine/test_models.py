@@ -151,6 +151,8 @@ def test_sources_that_cannot_be_loaded_are_the_users_mistake(tiny, tokenizer, tm
     assert "without weights" in says("tiny:1M")
     assert "'tiny:0.3M'" in says("tiny:0.3m")
     assert "no folder" in says("./missing")
+    assert "no folder" in says("a" * 5000)
+    assert "No model is named" in says("")
     loading.save(tiny, tokenizer, tmp_path / "run/model")
     assert "did you mean" in says(tmp_path / "run")
     (tmp_path / "run/model/tokenizer.json").unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -180,12 +181,14 @@ def _resolve(source: str) -> str:
     if source.startswith("tiny:"):
         kind = "a shape without weights: train it first" if source in SHAPES else "not a preset"
         raise UserError(f"{source!r} is {kind}{near(source, SHAPES) if source not in SHAPES else ''}.")
+    if not source:
+        raise UserError("No model is named: give a folder or a hub id.")
     folder = Path(source).expanduser()
-    if folder.exists():
+    if os.path.exists(folder):  # pathlib raises for a name that is too long
         check_folder(folder)
         return str(folder)
-    if not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source):
-        raise UserError(f"There is no folder {source!r}.")
+    if not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source) or len(source) > 96:
+        raise UserError(f"There is no folder {source[:300]!r}.")
     return source
 
 

@@ -1,7 +1,7 @@
 """A sampler by its name, so that one parameter of a notebook chooses where text comes from."""
 
 import importlib.util
-from pathlib import Path
+import os
 
 from workbench.engine.loading import load
 from workbench.engine.models import near
@@ -30,7 +30,7 @@ def sampler(spec: str, device: str = "auto") -> Sampler:
         UserError: there is no such kind of sampler, no model in it, or what it needs is not installed.
     """
     scheme, colon, rest = spec.partition(":")
-    if not colon or Path(spec).exists() or scheme == "tiny":  # models.load explains what a preset is
+    if not colon or os.path.exists(spec) or scheme == "tiny":  # models.load explains what a preset is
         scheme, rest = "transformers", spec
     if scheme in ("http", "https"):
         raise UserError(

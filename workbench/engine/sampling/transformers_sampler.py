@@ -152,5 +152,5 @@ def _check_memory(rows: int, longest: int) -> None:
     if needed > free:
         raise UserError(
             f"{rows:,} completions of up to {longest:,} tokens need {needed / 1e9:.1f} GB of memory, and "
-            f"{free / 1e9:.1f} GB are free: lower max_tokens."
+            f"{free / 1e9:.1f} GB are free: lower max_tokens, or draw fewer."
         )
