@@ -386,10 +386,52 @@ def test_a_broken_model_is_one_sentence_before_the_first_step(tokenizer, tmp_pat
     else:
         other = copy.deepcopy(tokenizer)
         other.add_tokens([f"word{number}" for number in range(9)])
-    rows, config = [{"prompt": "The cat"}], RLConfig(group_size=2, prompts_per_step=1, max_new_tokens=2)
+    config = TrainConfig(steps=1, **SHORT), RLConfig(group_size=2, prompts_per_step=1, max_new_tokens=2)
+    learning = {
+        "read": lambda: train(model, other, STORIES, config[0], folder=tmp_path / "m"),
+        "reinforce": lambda: reinforce(
+            model,
+            other,
+            [{"prompt": "The"}],
+            lambda *_: [0.0, 1.0],
+            config[1],
+            steps=1,
+            folder=tmp_path / "m",
+        ),
+    }
     with pytest.raises(UserError, match=fault):
-        if learn == "read":
-            train(model, other, STORIES, TrainConfig(steps=1, **SHORT), folder=tmp_path / "m")
-        else:
-            reinforce(model, other, rows, lambda *_: [0.0, 1.0], config, steps=1, folder=tmp_path / "m")
+        learning[learn]()
     assert not (tmp_path / "m").exists()
+
+
+FINISHED = ("training.json", "model.safetensors", "config.json")
+UNFINISHED = ("history.json", "trainer_state.json", "optimizer.pt", "rng_state.pth")
+
+
+@pytest.mark.parametrize("content", ["", "xxxxxxx", "[]"])
+@pytest.mark.parametrize("name", [*FINISHED, *UNFINISHED])
+def test_a_training_whose_files_are_damaged_is_one_sentence(tokenizer, tmp_path, name, content):
+    config = TrainConfig(steps=2, checkpoint_every=1, **SHORT)
+    stop = lambda: name in UNFINISHED  # noqa: E731
+    train(fresh(tokenizer), tokenizer, STORIES[:2], config, folder=tmp_path / "m", stop=stop)
+    (path,) = (tmp_path / "m").rglob(name)
+    path.write_text(content if name != "history.json" else content[:-1])  # of which [] is a whole one
+    with pytest.raises(UserError, match=r"is damaged \(.*delete it and run again") as caught:
+        train(fresh(tokenizer), tokenizer, STORIES[:2], config, folder=tmp_path / "m")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_finished_training_that_lost_its_configuration_is_one_sentence(tokenizer, tmp_path):
+    train(fresh(tokenizer), tokenizer, STORIES, TrainConfig(steps=1, **SHORT), folder=tmp_path / "m")
+    (tmp_path / "m/config.json").unlink()
+    with pytest.raises(UserError, match="is damaged"):
+        train(fresh(tokenizer), tokenizer, STORIES, TrainConfig(steps=1, **SHORT), folder=tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"batch_size": 0}, {"context": 0}, {"warmup": -1}, {"learning_rate": -1.0}, {"learning_rate": math.nan}],
+)
+def test_numbers_by_which_nothing_is_learnt_are_one_sentence(change):
+    with pytest.raises(UserError, match=r"A training needs|must be numbers"):
+        TrainConfig(steps=1, **change)

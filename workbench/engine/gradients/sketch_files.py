@@ -135,5 +135,5 @@ def _model_digest(model: PreTrainedModel) -> str:
     total = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
     for name, weight in model.named_parameters():
         total.update(name.encode())
-        total.update(weight.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        total.update(weight.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()[:16]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -124,8 +125,8 @@ def _check(
         )
     if min(steps, config.num_iterations, config.prompts_per_step, config.max_new_tokens) < 1:
         raise UserError("steps, num_iterations, prompts_per_step and max_new_tokens must be at least 1.")
-    if config.temperature <= 0:
-        raise UserError("Learning from draws needs a temperature above 0.")
+    if not 0 < config.temperature < math.inf or not 0 < config.learning_rate < math.inf:
+        raise UserError("Learning from draws needs a temperature and a learning rate above 0.")
     if config.scale not in ("group", "batch", "none"):
         raise UserError(f"scale={config.scale!r} is not one of group, batch and none.")
     if config.loss not in get_args(Loss):
@@ -139,7 +140,7 @@ def _check(
             f"prompts_per_step={config.prompts_per_step} must be divisible by the {world_size()} processes."
         )
     size = config.group_size * config.prompts_per_step // world_size()
-    if size % (batch_size or size):
+    if batch_size is not None and (batch_size < 1 or size % batch_size):
         raise UserError(f"batch_size={batch_size} must divide the {size} completions of a process.")
 
 

@@ -27,23 +27,37 @@ def load_if_finished(
         raise UserError(f"{folder} holds other files: choose an empty folder to train in.")
     if not (folder / SETTINGS).exists():
         return None
-    saved = json.loads((folder / SETTINGS).read_text())
-    differing = sorted(key for key in settings if saved["settings"].get(key) != settings[key])
+    try:
+        saved = json.loads((folder / SETTINGS).read_text())
+        before, finished, rows = (saved[key] for key in ("settings", "finished", "rows"))
+        differing = sorted(key for key in settings if before.get(key) != settings[key])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(folder, error) from error
     if differing:
         raise UserError(
             f"{folder} holds a training with other {', '.join(differing)}: delete it or choose another."
         )
-    if not saved["finished"]:
+    if not finished:
         return None
     load_weights(model, folder)
-    return saved["rows"]
+    return rows
 
 
 def load_weights(model: PreTrainedModel, folder: str | Path) -> None:
     """Give a model the fp32 weights saved in a folder, where some families have other names for them."""
-    with without_bars():
-        saved = type(model).from_pretrained(folder, local_files_only=True)
-    model.float().load_state_dict(saved.state_dict())
+    try:
+        json.loads((Path(folder) / "config.json").read_text())  # without it there would be a model of 7B
+        with without_bars():
+            saved = type(model).from_pretrained(folder, local_files_only=True)
+        model.float().load_state_dict(saved.state_dict())
+    except Exception as error:  # safetensors, torch, json and the system have a class each
+        raise damaged(Path(folder), error) from error
+
+
+def damaged(folder: Path, error: Exception) -> UserError:
+    """What there is to say of files in a folder that cannot be read as they were written."""
+    reason = " ".join(str(error).split())[:100] or type(error).__name__
+    return UserError(f"{folder} is damaged ({reason}): delete it and run again.")
 
 
 def describe(model: PreTrainedModel) -> dict[str, Any]:
@@ -59,7 +73,10 @@ def latest_checkpoint(folder: Path) -> tuple[str | None, list[dict[str, float]]]
     if not whole:
         return None, []
     last = max(whole, key=lambda checkpoint: int(checkpoint.name.rpartition("-")[2]))
-    return str(last), json.loads((last / ROWS).read_text())
+    try:
+        return str(last), json.loads((last / ROWS).read_text())
+    except (OSError, ValueError) as error:
+        raise damaged(last, error) from error
 
 
 def save_finished(

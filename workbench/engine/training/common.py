@@ -51,6 +51,13 @@ class TrainConfig:
     evaluate_every: int | None = None  #: steps; None for a tenth of the training
     checkpoint_every: int | None = None  #: steps; None for a tenth of the training
 
+    def __post_init__(self) -> None:
+        """Raises a UserError where nothing could be learnt by these numbers."""
+        if min(self.batch_size, self.gradient_accumulation, self.context, self.warmup + 1) < 1:
+            raise UserError("A training needs batches and a context of at least 1, and no warm-up below 0.")
+        if not 0 <= self.learning_rate < math.inf or not 0 < (self.epochs or 1) < math.inf:
+            raise UserError("The learning rate and the epochs of a training must be numbers above 0.")
+
     @property
     def rows_per_step(self) -> int:
         """Rows that an optimizer step reads."""

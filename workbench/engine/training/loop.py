@@ -27,6 +27,7 @@ from transformers import (
 from workbench.engine.training.checkpoints import (
     SETTINGS,
     check_finite,
+    damaged,
     diverged,
     latest_checkpoint,
     save_finished,
@@ -59,7 +60,7 @@ class Watch(TrainerCallback):
     title = "train"
 
     def __init__(self, log: Log | None, stop: Stop | None) -> None:
-        self.log, self.stop, self.stopping = log, stop, False
+        self.log, self.stop, self.stopping, self.begun = log, stop, False, False
         self.trainer: Trainer | None = None
         self.bar: tqdm | None = None
 
@@ -70,6 +71,9 @@ class Watch(TrainerCallback):
             flag = torch.tensor([self.stopping], device=self.trainer.args.device)
             self.stopping = bool(self.trainer.accelerator.gather(flag).any())
         return self.stopping
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.begun = True
 
     def note(self, row: dict[str, float]) -> None:
         """One more row of the history."""
@@ -197,7 +201,12 @@ def fit(
                 stack.callback(model.activation_checkpointing_disable)
             gc.freeze()  # spares what is there the Trainer's search for garbage: half a second each time
             stack.callback(gc.unfreeze)
-            trainer.train(resume_from_checkpoint=checkpoint)
+            try:
+                trainer.train(resume_from_checkpoint=checkpoint)
+            except Exception as error:  # whatever those raise who read its files
+                if checkpoint and not (watch.begun or isinstance(error, UserError)):
+                    raise damaged(Path(checkpoint), error) from error
+                raise
         watch.trainer = None  # no ring: what was trained is freed when nobody has it, not at the next search
         finished = trainer.state.global_step == settings["steps"]
         if finished and lora:
