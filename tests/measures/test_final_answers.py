@@ -594,3 +594,22 @@ def test_prose_around_a_number_does_not_hide_it():
     check("unparsed", ["−(6)", "6 to 1", "not 6 but 7", "6 percent of 50"], "6")
     check("correct", [r"0.\overline{3}", "1/3", r"\frac{1}{3}"], "1/3", ["cot", "boxed"])
     check("correct", ["1/3"], r"0.\overline{3}")
+
+
+def test_what_a_model_thinks_is_not_its_answer():
+    texts = [
+        "<think>The answer is 3.</think>\n\n5",
+        "First 3.\nThe answer is 3.\n</think>\n\nThe answer is 5.",
+        "<think>The answer is 3.</think><answer> 5 </answer> (6 is too many)",
+        "The answer is 5.\nUser: And 6?\nAssistant: <think>7</think> The answer is 9.",
+    ]
+    assert {item.verdict for item in grade_many(texts, ["5"] * 4, "cot")} == {"correct"}
+    assert grade("<think>Is it A?</think> <answer>B</answer>", "B").verdict == "correct"
+    assert grade("So \\boxed{1", "1", "boxed").verdict == "unparsed"  # cut off
+
+
+def test_parts_and_signs_that_stand_close_to_a_number():
+    check("unparsed", ["2h30m", "2h30"], "2")
+    check("correct", ["⁻2", "-2"], "-2")
+    assert grade("So the answer is 5!", "5").verdict == "correct"
+    check("unparsed", ["0.333...", "0.333\\ldots"], "1/3", ["cot", "boxed"])

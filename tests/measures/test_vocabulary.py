@@ -66,6 +66,8 @@ def test_near_copies_in_any_script_are_alike(first, second):
         ["\\sqrt{4}", "\\frac{4}"],
         ["5 > 3?", "5 < 3?", "5 ≤ 3?", "5 = 3?"],
         ["3:4", "3 4", "3/4"],
+        ["🍎 + 🍎 = 4", "🍎 + 🍌 = 4"],
+        ["Write Ⅳ in words", "Write Ⅴ in words"],
     ],
 )
 def test_other_numbers_or_signs_are_another_question(questions):

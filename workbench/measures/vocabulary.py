@@ -47,7 +47,7 @@ def _kept(before: _Token | None, token: _Token, after: _Token | None) -> str:
         return _SAME_COMMAND.get(text, text)
     if text in _SIGNS:
         return text if _calculates(before, token, after) else ""
-    return text if text == "°" or unicodedata.category(text) in ("Sm", "No") else ""
+    return text if unicodedata.category(text) in ("Sm", "No", "Nl", "So") else ""
 
 
 def _calculates(before: _Token | None, token: _Token, after: _Token | None) -> bool:

@@ -27,6 +27,9 @@ _REFUSED = (
     "images",
     "table",
 )
+_OPTION = re.compile(
+    r"(?:option|choice|answer|ending|op)?[ _]?[a-e]"
+)  # one of them a field: A, option_b, opa
 
 
 def lowered(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,6 +115,8 @@ def _refuse_content(row: Mapping[str, Any], question: str, used: Collection[str]
     may_ask = (*QUESTIONS, *_RENDERED, *_REFUSED)
     unread = [name for name in may_ask if name not in used and is_there(row, name)]
     unread = [name for name in unread if name in _CHOICES or begins not in str(row[name])]
+    options = [name for name in row if _OPTION.fullmatch(name) and is_there(row, name) and name not in used]
+    unread += options if len(options) > 1 else []
     if unread:
         raise Malformed(
             f"has also {' and '.join(unread)}, which may belong to the question: "

@@ -18,16 +18,18 @@ from workbench.corpora.loaders.fields import INPUT, QUESTIONS, is_there, lowered
 from workbench.corpora.loaders.formats import opened
 from workbench.corpora.loaders.rows import Malformed
 from workbench.errors import UserError
+from workbench.measures.answers.extraction import braced
 from workbench.sources import Source
 
 _ANSWERS = ("answer", "completion", "solution", "output", "response")
-_GOLDS = ("gold", "final_answer", "final_ans", "expected_answer")
+_GOLDS = ("gold", "final_answer", "final_ans", "expected_answer", "answer_number")
+_WORKINGS = ("rationale", "reasoning", "chain_of_thought", "cot")
 _ABOUT_MATH = ("level", "subject", "type")
 _IDS = ("id", "iindex", "unique_id")
 _MARK = re.compile(r"<<[^<>]*>>")  # GSM8K's calculator marks, <<48/2=24>>
 _FINAL = re.compile(r"####|\b[Tt]he answer is\b:?")
 _SHORT = re.compile(r"[-+$\d.,/%]+|\(?[A-E]\)?")  # an answer without any working
-_BOXED = re.compile(r"\\f?box(?:ed)?\s*\{|\\boxed\s+(?=[^\s{])")
+_BOXED = re.compile(r"\\f?box(?=\s*\{)|\\f?boxed(?![A-Za-z])")
 _LONGEST_ANSWER = 200  # characters of an answer that stands beside its working
 _LONGEST_XML = 64 << 20  # characters, read at once
 
@@ -197,16 +199,15 @@ def _plain(row: dict[str, Any]) -> FileProblem:
     if working is None and stated is None:
         raise Malformed(f"has no answer: one of {', '.join(_ANSWERS + _GOLDS)}")
     rationale, gold = _parted(_MARK.sub("", working or ""))
-    question = question_of(row)
-    return FileProblem(
-        "", question, rationale, next((one for one in (stated, answer) if one is not None), gold)
-    )
+    rationale = rationale or next((text(row, name) for name in _WORKINGS if is_there(row, name)), "")
+    gold = next((one for one in (stated, answer) if one is not None), gold)
+    return FileProblem("", question_of(row), rationale, gold)
 
 
 def _working_and_answer(row: dict[str, Any]) -> tuple[str | None, str | None]:
     """The working, and the answer where a second field has it alone."""
     texts = {name: text(row, name) for name in _ANSWERS if name in row and (is_there(row, name))}
-    if not texts and (name := next((name for name in _ANSWERS if name in row), None)):
+    if not texts and (name := next((name for name in _ANSWERS if row.get(name) is not None), None)):
         return text(row, name), None
     different = list(dict.fromkeys(texts.values()))
     if len(different) < 2:
@@ -231,17 +232,7 @@ def _parted(working: str) -> tuple[str, str]:
 def last_boxed(solution: str) -> str:
     r"""What stands in the last `\boxed{…}` of a solution, braces within it too; "" if it has none."""
     boxes = list(_BOXED.finditer(solution))
-    if not boxes:
-        return ""
-    rest = solution[boxes[-1].end() :]
-    if not boxes[-1][0].endswith("{"):
-        return re.split(r"[\s$.]", rest, maxsplit=1)[0]
-    depth = 1
-    for match in re.finditer(r"\\.|[{}]", rest, re.DOTALL):
-        depth += {"{": 1, "}": -1}.get(match[0], 0)
-        if depth == 0:
-            return rest[: match.start()].strip()
-    return ""
+    return braced(solution, boxes[-1].end())[0].strip() if boxes else ""
 
 
 def _equation(equation: str, gold: str) -> str:

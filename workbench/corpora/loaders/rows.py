@@ -64,7 +64,7 @@ def name_of(value: Any, what: str) -> str:
     text = text_of(value)
     if not text:
         raise Malformed(
-            f"has no {what}" if value in (None, "") else f"has {what} {value!r:.40}, which is no text"
+            f"lacks {what}" if value in (None, "") else f"has {what} {value!r:.40}, which is no text"
         )
     return text
 

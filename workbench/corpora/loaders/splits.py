@@ -24,8 +24,8 @@ SPLITS = {
 """The usual splits, and the words that name them."""
 _CANONICAL = {word: split for split, words in SPLITS.items() for word in words}
 # 00000, of, part1: which piece of a split a file is
-_PIECE = re.compile(r"(?:part|shard|chunk|file|batch)?\d*|of|data")
-_WORDS = re.compile(r"[-_. ]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_PIECE = re.compile(r"(?:part|shard|chunk|file|batch)?\d*|of|data|splits?")
+_WORDS = re.compile(r"[-_. =]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _ABOUT = re.compile(r"(?i)(?:(?:upstream_)?readme|licen[cs]e|copying|citation)(?:$|[._-])")
 _INFOS = ("dataset_infos.json", "dataset_info.json", "dataset_dict.json")
 
@@ -119,15 +119,16 @@ def _by_name(folder: Path, path: Path) -> _Part:
     stem = path.name if path.is_dir() else path.name[: len(path.name) - len("".join(_formats(path)))]
     if path == folder:  # a saved data set knows its split
         stem = str(_object(path / "state.json").get("_split") or "")
-    words = [word for word in _WORDS.split(stem) if word]
-    splits = {_CANONICAL[_bare(word)] for word in words if _bare(word) in _CANONICAL}
+    splits = _splits_in(stem)
     at = next((at for at, name in enumerate(above) if name.lower() in _CANONICAL), len(above))
-    splits |= {_CANONICAL[name.lower()] for name in above[at : at + 1]}
-    kept = [word for word in words if _bare(word) not in _CANONICAL and not _PIECE.fullmatch(word.lower())]
-    # below a folder that names the split, and without a split, names tell of contents
-    variant = "_".join(kept) if splits and at == len(above) else ""
+    if at == len(above) and not splits:  # split=test/1.json, gsm8k_test/1.json
+        at = next((at for at, name in enumerate(above) if _splits_in(name)), at)
+    namer = above[at] if at < len(above) else stem  # what else stands in it tells of the configuration
+    splits |= _splits_in(namer)
+    kept = [word for word in _words(namer) if not (_splits_in(word) or _PIECE.fullmatch(word.lower()))]
+    variant = "_".join(kept) if splits else ""
     dirs = [name for name in above[:at] if name != "data"] if splits else []
-    bare = "_".join(word for word in words if not re.fullmatch(r"\d+|of", word))
+    bare = "_".join(word for word in _words(stem) if not re.fullmatch(r"\d+|of", word))
     return _Part(
         path, "/".join(filter(None, [*dirs, variant])), "+".join(sorted(splits)) or None, (bare, *above)
     )
@@ -139,8 +140,14 @@ def _formats(path: Path) -> list[str]:
     return path.suffixes[-1:] if path.suffix.lower() == kind else path.suffixes[-2:]
 
 
-def _bare(word: str) -> str:
-    return word.lower().rstrip("0123456789")
+def _words(name: str) -> list[str]:
+    return [word for word in _WORDS.split(name) if word]
+
+
+def _splits_in(name: str) -> set[str]:
+    """The usual splits that the words of a name tell of; "test2" is a piece of one."""
+    bare = (word.lower().rstrip("0123456789") for word in _words(name))
+    return {_CANONICAL[word] for word in bare if word in _CANONICAL}
 
 
 def _object(path: Path) -> dict[str, Any]:

@@ -32,7 +32,7 @@ _SIGNS = [
 ]
 _PROSE = (
     r"(?:and|or|so|which|in|for|per|because|but|left|more|total|each|every|of|at|on|to|by|is|are|as|an|the|then"
-    r"|since|when|if|with|from|all|altogether|was|were|will|this|that|remaining|x)"
+    r"|since|when|if|with|from|all|altogether|was|were|will|this|that|remaining|x|pi)"
 )
 _UNIT = re.compile(
     rf"(?<=[0-9)%])( ?(?!{_PROSE}\b(?<!per))[A-Za-z]{{2,}}(?: (?!{_PROSE}\b)[A-Za-z]{{3,}})?)"
@@ -52,6 +52,8 @@ _GOES_ON = re.compile(
     r"|(?:squared|cubed)\b|(?:plus|minus|times|divided by|over) [0-9(])"
     r"|[A-Za-z](?![A-Za-z])|[.,:'][0-9]|\.{2,}\s*%"
 )
+_REMAINDER = re.compile(r"[ \t]*(?:[Rr]\.? ?[0-9]|[,;]? ?(?:and |with )?(?:an? )?rem(?:ainder\b|\.)"
+                        r"|,? with [0-9]+ (?:left|remaining)\b)")  # fmt: skip
 _FOLLOWING = re.compile(r"[ \t]*([A-Za-z]{2,})(?: ([A-Za-z]{3,}))?")
 _SCALES = {"hundred", "thousand", "million", "billion", "dozen", "percent"}
 _SCALE = re.compile(rf"(?<=[0-9])( ?(?:{'|'.join(_SCALES)})s?)\b(?!⟧)")
@@ -152,7 +154,8 @@ def _last(side: str, after: str) -> Expression | None:
     if re.match(r"[ \t]*[A-Za-z]{2,}", after):
         bare = re.sub(r"[ \t]-$", "", bare)  # a dash
     ended = _before_bracket(bare)
-    if ended == bare and _GOES_ON.match(side[len(side.rstrip(" \t")) :] + after):
+    rest = side[len(side.rstrip(" \t")) :] + after
+    if (ended == bare and _GOES_ON.match(rest)) or _REMAINDER.match(rest):
         return None
     return read_expression(ended)
 

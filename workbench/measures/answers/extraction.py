@@ -17,12 +17,16 @@ _LAST = 20_000  # characters that are read; a final answer stands at the end
 _MARKS = 60  # markers that are looked at, from the end
 _BOXES = 10  # that one answer may fill
 _LONGEST = 2_000  # characters of a box
-_MARKER = re.compile(r"(?i)####|\\(?:boxed|fbox)\b|\banswer\b[*_]*(?: is\b|\s*[:=：])[*_: ]*")
+_MARKER = re.compile(
+    r"(?i)####|\\(?:boxed|fbox)(?![A-Za-z])|<answer>|\banswer\b[*_]*(?: is\b|\s*[:=：])[*_: ]*"
+)
 _SENTENCE_END = re.compile(r"[.!?][*_)\"]*\s+(?=[A-Z])|[。।]|\n")
 _DISPLAY = re.compile(
     r"[\s*_`]*(?:\\\[(.{1,2000}?)\\\]|\$\$(.{1,2000}?)\$\$|\\\((.{1,2000}?)\\\))", re.DOTALL
 )
 _BULLET = re.compile(r"[*_ \t:]*\n\s*[-*+•>][ \t]+(?=\S)")
+_WORD = re.compile(r"[^\s$]*\$?")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 _CHANNEL = re.compile(r"<[|｜][^<>|｜\n]{1,40}[|｜]>")
 _LIST_OF_BOXES = re.compile(r"(?:[\s$,;&]|and\b|or\b|\\quad|\\,)*")
@@ -88,11 +92,14 @@ def candidates(given: object, answer_format: AnswerFormat = "cot") -> Iterator[t
 
 
 def completion(given: object, answer_format: AnswerFormat = "cot") -> str:
-    """The part of a completion that is read: its own turn, without calculator marks, the end of long ones."""
+    """The part of a completion that is read: its own turn behind what it thinks, without calculator marks."""
     try:
         text = given if isinstance(given, str) else str(given)
     except ValueError:  # an integer of more digits than Python writes
         return ""
+    thought, ends, reply = text.partition("</think>")
+    if ends and reply.strip() and "<think>" not in thought.lstrip().removeprefix("<think>"):
+        text = reply
     text = first_turn(text, asks_itself=answer_format == "l2m")[-_LAST:]
     return _CHANNEL.sub(" ", _CALCULATOR.sub("", text)) if "<" in text else text
 
@@ -106,7 +113,7 @@ def _after(rest: str) -> tuple[Answer, bool]:
             rest = f"${formula}$ {rest[display.end() :].lstrip(' ')}"
     if "\n" in rest:
         rest = _BULLET.sub("", rest, count=1) if _BULLET.match(rest) else rest
-    sentence = _SENTENCE_END.split(rest.strip(), maxsplit=1)[0][:500]
+    sentence = _SENTENCE_END.split(rest.partition("</answer>")[0].strip(), maxsplit=1)[0][:500]
     number, settled = phrases.read(plain(sentence))
     return Answer(number, sentence.rstrip(". "), "marker"), settled
 
@@ -131,11 +138,11 @@ def braced(text: str, start: int) -> tuple[str, int]:
     r"""The content of the group that follows \boxed, or the next word, and where it ends."""
     text_start = len(text) - len(text[start:].lstrip())
     if text[text_start : text_start + 1] != "{":
-        word = text[text_start:].split(maxsplit=1)[:1]
-        return (word[0].rstrip(".$"), text_start + len(word[0])) if word else ("", len(text))
+        word = _WORD.match(text, text_start)[0]
+        return word.rstrip(".$"), text_start + len(word)
     depth = 0
-    for index in range(text_start, min(len(text), text_start + _LONGEST)):
-        depth += (text[index] == "{") - (text[index] == "}")
+    for brace in _BRACE.finditer(text, text_start, text_start + _LONGEST):
+        depth += {"{": 1, "}": -1}.get(brace[0], 0)
         if not depth:
-            return text[text_start + 1 : index], index + 1
-    return text[text_start + 1 : text_start + _LONGEST], len(text)
+            return text[text_start + 1 : brace.start()], brace.end()
+    return "", len(text)  # cut off: it may go on

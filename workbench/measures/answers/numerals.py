@@ -117,7 +117,8 @@ def _alone(text: str) -> Number | None:
     token = _TOKEN.search(text)
     if token is None or not _LABEL.fullmatch(text[: token.start()].strip("$(* ")):
         return None
-    return _number(token) if _UNIT.fullmatch(text, token.end()) else None
+    endless = "." in token[0] and text.startswith("...", token.end())
+    return _number(token) if _UNIT.fullmatch(text, token.end()) and not endless else None
 
 
 def is_equation(text: str) -> bool:

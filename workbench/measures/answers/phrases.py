@@ -40,6 +40,7 @@ _WITH_MORE = re.compile(
     rf"""\s*[√πφθ∞_\\^±{{<>≤≥≠‰!]|\||\(\s*[-0-9\\a-zA-Z]\s*[-+)\d]|\s*\+/-
       |(?:[b-fi-jn-qt-zXYZ]|[xyzn]{{2,3}})(?![\w'])|\ [b-fi-jn-rt-zXYZ](?![\w.'])
       |\s?(?:[-~]|\.\.\.?|\bto\b|\bthrough\b)\s?[-+]?\.?[0-9]|—[0-9]|'\s?[0-9]
+      |\ ?(?:h[0-9]|[A-Za-z]+[0-9]+[A-Za-z])  # 2h30, 5ft3in
       |\ ?(?:st|nd|rd|th)?(?:\ of)?\ ?{_MONTH}\b|\s*{_FUNCTION}\b|\ (?:squared|cubed|choose|factorial)\b
       |\ (?:thirds|fourths|fifths|sixths|sevenths|eighths|ninths|tenths|hundredths|thousandths|halves)\b
       |\ +[-+]?\.?[0-9]|\ of\ [0-9]|\ {_COMPARED}\ than\ [0-9]|\ out\ of\ [0-9]

@@ -39,7 +39,7 @@ def _spelled(sign: str) -> str:
 _ONE = _Spelling()
 _RAISED = re.compile(rf"[{_SUPERSCRIPTS}]+")
 _LOWER = str.maketrans(_SUPERSCRIPTS, "0123456789+-")
-_MINUS = re.compile(r"(?<![0-9)\]] )[−－﹣➖]\s+(?=[\d.$])")
+_MINUS = re.compile(r"(?<![0-9)\]] )[−－﹣➖]\s+(?=[\d.$])|(?<!\S)⁻(?=\d)")
 
 
 def one_spelling(text: str) -> str:
