@@ -33,7 +33,7 @@ def model():
     ("name", "text", "value"),
     [
         ("seed", "3", 3),
-        ("seed", "-3", -3),
+        ("seed", "3", 3),
         ("rate", "1", 1.0),
         ("rate", "2e-4", 2e-4),
         ("count", "none", None),
@@ -61,6 +61,8 @@ def test_command_line_text_becomes_the_declared_type(model, name, text, value):
         ("sed", "1", "did you mean seed?"),
         ("zzz", "1", "it has profile, seed"),
         ("seed", "abc", "seed=abc does not fit `seed: int`"),
+        ("seed", "-1", "seed=-1 does not fit `seed: int` (input should be greater than or equal to 0)"),
+        ("seed", str(2**31), "does not fit `seed: int` (input should be less than 2147483648)"),
         ("seed", "1.5", "seed=1.5"),
         ("seed", "true", "seed=true"),
         ("count", "-1", "greater than 0"),

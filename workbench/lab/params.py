@@ -240,7 +240,10 @@ def _field(line: ast.AnnAssign, comment: str | None, notebook: str) -> tuple[Any
             f"{notebook}: `{ast.unparse(line)}` in the parameters cell: the type must be one of"
             f" {', '.join(_TYPES)}, Literal[...] or a union of them, and the value a literal."
         ) from error
-    return kind, Field(default, description=comment, json_schema_extra={"declared": declared})
+    limits = (
+        {"ge": 0, "lt": 2**31} if kind is int and line.target.id == "seed" else {}
+    )  # NumPy takes no other
+    return kind, Field(default, description=comment, json_schema_extra={"declared": declared}, **limits)
 
 
 def _type(node: ast.expr) -> Any:
