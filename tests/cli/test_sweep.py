@@ -105,7 +105,7 @@ def test_a_need_that_is_not_there_is_found_before_anything_starts(root, say):
 
 def test_values_are_lists_ranges_and_what_run_reads(root):
     assert values(planned(root, seed="0..2"), "seed") == [(0,), (1,), (2,)]
-    assert values(planned(root, seed="-1..0,7"), "seed") == [(-1,), (0,), (7,)]
+    assert values(planned(root, bad="-1..0,7"), "bad") == [(-1,), (0,), (7,)]
     assert values(planned(root, width="1,2", seed="0..1"), "width", "seed") == [
         (1, 0),
         (1, 1),

@@ -21,6 +21,7 @@ sizes: list[int] = [1, 2]
 words: list[str] = []
 fast: bool = False
 hint: str | None = None
+level: int = 0
 '''
 
 
@@ -33,7 +34,7 @@ def model():
     ("name", "text", "value"),
     [
         ("seed", "3", 3),
-        ("seed", "3", 3),
+        ("level", "-3", -3),
         ("rate", "1", 1.0),
         ("rate", "2e-4", 2e-4),
         ("count", "none", None),

@@ -240,9 +240,8 @@ def _field(line: ast.AnnAssign, comment: str | None, notebook: str) -> tuple[Any
             f"{notebook}: `{ast.unparse(line)}` in the parameters cell: the type must be one of"
             f" {', '.join(_TYPES)}, Literal[...] or a union of them, and the value a literal."
         ) from error
-    limits = (
-        {"ge": 0, "lt": 2**31} if kind is int and line.target.id == "seed" else {}
-    )  # NumPy takes no other
+    # NumPy and torch take no other seeds.
+    limits = {"ge": 0, "lt": 2**31} if kind is int and line.target.id == "seed" else {}
     return kind, Field(default, description=comment, json_schema_extra={"declared": declared}, **limits)
 
 
