@@ -406,7 +406,7 @@ train(fresh(tokenizer), tokenizer, STORIES, TrainConfig(**SHORT | options), fold
 import torch
 if torch.distributed.is_initialized():
     rank, size = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    sys.stderr.write(f"process {rank} of {size}\n")  # in one piece: both write to one place
+    sys.stderr.write(f"process {rank} of {size}\\n")  # in one piece: both write to one place
 """
 
 
