@@ -54,8 +54,8 @@ def test_separator_across_reading_chunks(tmp_path):
 
 def test_other_separators(tmp_path):
     source = write(tmp_path / "a.txt", "One\ntwo.\r\n\r\nThree.\n")
-    assert load_texts(source, separator="blank line") == ["One\ntwo.", "Three."]
-    assert load_texts(source, separator="line") == ["One", "two.", "Three."]
+    assert load_texts(f"paragraphs:{source}") == ["One\ntwo.", "Three."]
+    assert load_texts(f"lines:{source}") == ["One", "two.", "Three."]
 
 
 def test_text_without_separators_says_how_to_split(tmp_path):

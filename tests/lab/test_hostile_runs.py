@@ -5,6 +5,7 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import closing, suppress
 
 import pandas
 import pytest
@@ -102,13 +103,12 @@ def everything(root):
     return kept, [path for path in pages if path.parent not in (root / "pages", root / "reports")]
 
 
-def give(words):
-    """Give a command in this process: what came of it, in words."""
-    sys.argv = ["workbench", *words]
+def outcome(work):
+    """Do a piece of work in this process: what came of it, in words; "" where it ended as it should."""
     signal.signal(signal.SIGALRM, _hang)
     signal.alarm(SECONDS)
     try:
-        app.main()
+        work()
     except SystemExit as ended:
         return "" if ended.code in (None, 0, 1, 2) else f"exit {ended.code}"
     except Hung:
@@ -120,28 +120,23 @@ def give(words):
     return ""
 
 
+def give(words):
+    """Give a command in this process."""
+    sys.argv = ["workbench", *words]
+    return outcome(app.main)
+
+
 def write_again(folder):
     """Open the very run that lies there, and write in it."""
-    signal.signal(signal.SIGALRM, _hang)
-    signal.alarm(SECONDS)
-    run = None
-    try:
-        run = workbench.start("01_study", {"seed": 7})
-        run.log(step=2, loss=1.0)
-        run.claim(Claim("more", "More.", "yes", 0.2, 0.1, 0.3, 5))
-        run.table("other", lambda: pandas.DataFrame({"x": [1]}))
-        run.finish()
-    except UserError:
-        return ""
-    except Hung:
-        return "hang"
-    except BaseException as error:
-        return f"traceback: {type(error).__name__}: {str(error)[:200]}"
-    finally:
-        signal.alarm(0)
-        if run:
-            run.close()
-    return ""
+
+    def work():
+        with suppress(UserError), closing(workbench.start("01_study", {"seed": 7})) as run:
+            run.log(step=2, loss=1.0)
+            run.claim(Claim("more", "More.", "yes", 0.2, 0.1, 0.3, 5))
+            run.table("other", lambda: pandas.DataFrame({"x": [1]}))
+            run.finish()
+
+    return outcome(work)
 
 
 def attack(project, good, pristine, case, capfd):

@@ -22,7 +22,7 @@ END_OF_TEXT = "<|endoftext|>"
 FORMATS = (".txt", *rows.FORMATS)
 _FIELDS = ("text", "story", "content", "body", "passage", "document", "article")
 """Names of the field with the text; capitals do not count."""
-_SEPARATORS = {"line": "\n", "lines": "\n", "blank line": "\n\n", "paragraphs": "\n\n"}
+_SEPARATORS = {"lines": "\n", "paragraphs": "\n\n"}
 _CHUNK = 1 << 20
 _PATIENCE = 8 << 20  # characters without a separator, or with nothing between them, that end the reading
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -49,9 +49,7 @@ class Corpus:
         )
 
 
-def load_corpus(
-    source: str, *, field: str | None = None, limit: int | None = None, separator: str = END_OF_TEXT
-) -> Corpus:
+def load_corpus(source: str, *, field: str | None = None, limit: int | None = None) -> Corpus:
     """Distinct texts of files, folders or hub data sets, read only as far as `limit` asks.
 
     A last story that breaks off in a sentence, with no separator after it, is dropped: heads of large
@@ -62,7 +60,6 @@ def load_corpus(
             how a .txt is divided.
         field: of JSON and table rows; by default the one of `_FIELDS`. `a.b` reads b inside a.
         limit: number of texts to keep.
-        separator: between the stories of a .txt; "line" and "blank line" are understood.
 
     Raises:
         UserError: nothing there, a wrong or broken format, no text in it, or the hub out of reach.
@@ -70,7 +67,7 @@ def load_corpus(
     rows.check_limit(limit, "texts")
     kept: dict[str, None] = {}
     repeated = unfinished = 0
-    for text, finished in _read(source, field, separator, limit):
+    for text, finished in _read(source, field, limit):
         text = _SURROGATE.sub("\ufffd", text).strip()
         if not finished:
             unfinished += 1
@@ -123,10 +120,10 @@ def _notes(texts: Iterable[str], repeated: int, unfinished: int) -> list[str]:
     return notes
 
 
-def _read(spec: str, field: str | None, separator: str, limit: int | None) -> Iterator[tuple[str, bool]]:
+def _read(spec: str, field: str | None, limit: int | None) -> Iterator[tuple[str, bool]]:
     """Yields (text, finished)."""
     for source in rows.parsed(spec, TEXTS):
-        yield from _read_one(source, field, _SEPARATORS.get(source.kind or separator, separator), limit)
+        yield from _read_one(source, field, _SEPARATORS.get(source.kind or "", END_OF_TEXT), limit)
 
 
 def _read_one(
