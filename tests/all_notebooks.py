@@ -1,4 +1,4 @@
-"""Every notebook run headless at profile=tiny, once for all tests that look at the runs."""
+"""Every notebook run headless at profile=quick, once for all tests that look at the runs."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ def run_all(project):
     """Start `workbench run --all` in a project folder, two notebooks at a time; it writes run_all.log."""
     environment = {**os.environ, "WORKBENCH_RUNS": str(project / "runs")}
     environment.pop("OMP_NUM_THREADS", None)  # the runner shares the cores out by itself
-    command = [sys.executable, "-m", "workbench", "run", "--all", "--jobs", "2", "-p", "profile=tiny"]
+    command = [sys.executable, "-m", "workbench", "run", "--all", "--jobs", "2", "-p", "profile=quick"]
     with open(project / "run_all.log", "wb") as log:
         return subprocess.Popen(command, cwd=project, env=environment, stdout=log, stderr=log)
 

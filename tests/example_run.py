@@ -218,7 +218,7 @@ RUN = {
     "schema": 1, "notebook": "02_tiny_models", "title": "Tiny models and the order in which abilities emerge",
     "key": "3fa9c1d2b7e0", "status": "done", "seed": 0, "seconds": 83.4,
     "started": "2026-11-20T21:30:00+00:00",
-    "params": {"profile": "small", "seed": 0, "data": "embedded", "n_stories": None,
+    "params": {"profile": "laptop", "seed": 0, "data": "embedded", "n_stories": None,
                "prompt": "Once upon a time"},
     "set": ["profile", "prompt"],
     "inputs": {"01_stories": "9c0ffee12345"},

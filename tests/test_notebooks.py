@@ -1,4 +1,4 @@
-"""Every notebook: clean on disk, and run headless at profile=tiny by the runner."""
+"""Every notebook: clean on disk, and run headless at profile=quick by the runner."""
 
 import ast
 import json
@@ -49,7 +49,7 @@ def test_parameters_are_typed_literals_with_help(path):
         ast.literal_eval(statement.value)
         assert "  # " in text.splitlines()[statement.end_lineno - 1], ast.unparse(statement)
     declared = {s.target.id: ast.literal_eval(s.value) for s in statements}
-    assert declared["profile"] == "tiny"
+    assert declared["profile"] == "quick"
     assert isinstance(declared["seed"], int)
 
 

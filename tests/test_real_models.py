@@ -36,7 +36,7 @@ from workbench.studies.tiny_models.judge import judge
 PATHS = {path.stem[:2]: path for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))}
 CHATS = ("Llama", "Qwen2")
 LESSON = {"epochs": 1, "round_epochs": 1, "rounds": 1, "samples": 2, "batch_size": 4, "max_new_tokens": 16}
-SMALL = {  # notebook: what takes the place of what in its study, at profile=tiny
+SMALL = {  # notebook: what takes the place of what in its study, at profile=quick
     "01": {
         "stories.method.SIZES": {"corpus": 100, "compared": 20},
         "stories.results.BLOCK_STORIES": 10,

@@ -249,11 +249,11 @@ VIEWS: dict[str, Maker] = {
     "04 labels": lambda of: search_views.labels_chart(surveyed(of)),
     "04 shares": lambda of: search_views.shares_chart(of.frame(model=of.names, kind=search_views.KINDS)),
     "05 position": lambda of: lego.by_position(
-        of.frame(model=of.names, step=[1], position=range(1, 7)), LEGO_SIZES["tiny"]),
+        of.frame(model=of.names, step=[1], position=range(1, 7)), LEGO_SIZES["quick"]),
     "05 learning": lambda of: lego.learning(
-        of.frame(model=of.names, step=[1, 2], position=range(1, 4)), LEGO_SIZES["tiny"]),
+        of.frame(model=of.names, step=[1, 2], position=range(1, 4)), LEGO_SIZES["quick"]),
     "05 depth": lambda of: lego.depth(
-        of.frame(model=of.names, step=[1], position=range(1, 7)), LEGO_SIZES["tiny"]),
+        of.frame(model=of.names, step=[1], position=range(1, 7)), LEGO_SIZES["quick"]),
     "05 heads": lambda of: lego.heads(
         of.frame(model=of.names, layer=[0], head=[0, 1], score=["association", "manipulation"])),
     "05 broken": lambda of: lego.broken(of.frame(model=of.names, position=[2, 3])),

@@ -57,7 +57,7 @@ def loss_without(project, head, text):
     """Mean surprise of a text with a head at its mean, computed apart from the notebook."""
     (trained,) = project.glob("runs/02_tiny_models/*/artifacts/models")
     model, tokenizer = data.load_model("ladder", trained, "tiny", "cpu")
-    n = data.SIZES["tiny"].texts
+    n = data.SIZES["quick"].texts
     texts, _, _, rest = data.read_texts(model, tokenizer, [], n, 0, exact=True, given=False)
     means = reference(model, rest, ["head.*"], seed=0)
     ids = tokenizer(text or data.opening(texts)).input_ids

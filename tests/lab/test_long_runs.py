@@ -28,23 +28,23 @@ from workbench.lab import history, record
 SHORTER = {  # a cell behind the first of each notebook, with the sizes that no parameter sets
     "01_stories": """
 from workbench.studies.stories.method import SIZES, Sizes
-SIZES["tiny"] = Sizes(400, 200)""",
+SIZES["quick"] = Sizes(400, 200)""",
     "02_tiny_models": """
 from dataclasses import replace
 from workbench.studies.tiny_models import ladder
-ladder.SIZES["tiny"] = replace(ladder.SIZES["tiny"], vocab_size=600, beginnings=6, probes=4)""",
+ladder.SIZES["quick"] = replace(ladder.SIZES["quick"], vocab_size=600, beginnings=6, probes=4)""",
     "08_siked": """
 from dataclasses import replace
 from workbench.studies.siked.data import SIZES
-usual = SIZES["tiny"]
+usual = SIZES["quick"]
 lesson = replace(usual.lesson, epochs=1, max_new_tokens=24)
-SIZES["tiny"] = replace(usual, lesson=lesson, train=24, held_out=8, n_test=12, seeds=1)""",
+SIZES["quick"] = replace(usual, lesson=lesson, train=24, held_out=8, n_test=12, seeds=1)""",
     "09_prismatic": """
 from dataclasses import replace
 from workbench.studies.prismatic.data import SIZES
-usual = SIZES["tiny"]
+usual = SIZES["quick"]
 student = replace(usual.student, steps=4, n_test=12)
-SIZES["tiny"] = replace(
+SIZES["quick"] = replace(
     usual, student=student, corpus=15, n=24, first=16, target=32, per_round=16, seeds=2
 )""",
 }

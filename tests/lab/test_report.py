@@ -123,7 +123,7 @@ def test_claims_link_to_figures_that_are_there(page):
 
 
 def test_the_page_says_how_to_rerun_and_from_what(page):
-    assert "workbench run 02_tiny_models -p profile=small -p 'prompt=Once upon a time'" in page.text
+    assert "workbench run 02_tiny_models -p profile=laptop -p 'prompt=Once upon a time'" in page.text
     assert "9c0ffee12345" in page.text
     assert "packages · torch" in page.text
     assert RUN["key"] in page.text

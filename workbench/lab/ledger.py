@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from workbench.claims import OPPOSITE, REPRODUCED, UNRESOLVED, Claim
+from workbench.claims import REPRODUCED, VERDICTS, Claim, Gate
 from workbench.files import plain, write_json
 from workbench.lab.digests import map_texts
 from workbench.sanitize import redact
@@ -21,32 +21,44 @@ def read_claims(folder: Path) -> list[Claim]:
     Raises:
         UserError: claims.json cannot be read, or holds something else.
     """
-    entries = read_entries(folder)
-    return [Claim(**{name: entry[name] for name in _FIELDS} | {"n": entry["n"] or 0}) for entry in entries]
-
-
-def read_entries(folder: Path) -> list[dict[str, Any]]:
-    """The claims as values by name, where nothing was measured NaN.
-
-    Raises:
-        UserError: As `read_claims`.
-    """
     if not os.path.lexists(folder / "claims.json"):
         return []
     from workbench.lab import schema
 
-    entries = schema.read_entries(folder)
-    return [entry | {n: math.nan for n in ("effect", "low", "high") if entry[n] is None} for entry in entries]
+    return [_claim(entry) for entry in schema.read_entries(folder)]
+
+
+def _claim(entry: dict[str, Any]) -> Claim:
+    """A claim from its entry, where what was not measured is None."""
+    measured = {name: _or(entry[name], math.nan) for name in ("effect", "low", "high")}
+    gates = tuple(_gate(gate) for gate in entry["gates"])
+    values = {name: entry[name] for name in _FIELDS} | measured | {"n": entry["n"] or 0, "gates": gates}
+    return Claim(**values)
+
+
+def _gate(gate: dict[str, Any]) -> Gate:
+    low, high = _or(gate["low"], -math.inf), _or(gate["high"], math.inf)
+    return Gate(gate["name"], _or(gate["value"], math.nan), low, high)
+
+
+def _or(value: float | None, unknown: float) -> float:
+    return unknown if value is None else value
 
 
 def write_claim(folder: Path, claim: Claim) -> None:
     """Add a claim to a run folder's claims.json; one of the same name is replaced where it stands."""
     claims = {known.name: known for known in read_claims(folder)} | {claim.name: claim}
-    entries = [asdict(known) | {"verdict": known.verdict} for known in claims.values()]
+    entries = [asdict(known) | {"verdict": known.verdict_text} for known in claims.values()]
     write_json(folder / "claims.json", map_texts(plain(entries), redact))
 
 
 def count_verdicts(claims: Iterable[Claim]) -> dict[str, int]:
-    """How many claims ended in each verdict."""
-    verdicts = [claim.verdict for claim in claims]
-    return {name: verdicts.count(name) for name in (REPRODUCED, OPPOSITE, UNRESOLVED)}
+    """How many claims ended in each verdict; what was seen in few trainings is counted by itself."""
+    said = [(claim.verdict, claim.is_seen) for claim in claims]
+    counts = {}
+    for verdict in VERDICTS:
+        counts[verdict] = said.count((verdict, False))
+        if few := said.count((verdict, True)):
+            word = "seen" if verdict == REPRODUCED else verdict
+            counts[f"{word} in few trainings"] = few
+    return counts

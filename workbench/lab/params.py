@@ -24,6 +24,7 @@ from workbench.sources import map_paths
 _TYPES: dict[str, Any] = {kind.__name__: kind for kind in (int, float, str, bool, list)}
 _BOUNDED = ("PositiveInt", "NonNegativeInt", "PositiveFloat", "NonNegativeFloat")
 _TYPES |= {name: getattr(pydantic, name) for name in _BOUNDED}
+_LIMITS = {"seed": {"ge": 0, "lt": 2**31}, "seeds": {"ge": 1}}  # NumPy and torch take no other seeds
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
 _CONFIG = ConfigDict(
     extra="forbid",
@@ -217,8 +218,13 @@ def _readings(text: str) -> list[Any]:
     return [*readings, text]
 
 
+_RENAMED = {"tiny": "quick", "small": "laptop"}  # profiles of version 0.1
+
+
 def _invalid(model: type[BaseModel], name: str, value: Any, problem: str, notebook: str) -> UserError:
     wanted = (model.model_fields[name].json_schema_extra or {})["declared"]
+    if name == "profile" and _RENAMED.get(str(value), "?") in wanted:
+        return UserError(f"{notebook}: profile={value} is called {_RENAMED[value]} now.")
     reason = sanitize(problem[0].lower() + problem[1:], 200)
     return UserError(f"{notebook}: {name}={_short(value)} does not fit `{name}: {wanted}` ({reason}).")
 
@@ -240,8 +246,7 @@ def _field(line: ast.AnnAssign, comment: str | None, notebook: str) -> tuple[Any
             f"{notebook}: `{ast.unparse(line)}` in the parameters cell: the type must be one of"
             f" {', '.join(_TYPES)}, Literal[...] or a union of them, and the value a literal."
         ) from error
-    # NumPy and torch take no other seeds.
-    limits = {"ge": 0, "lt": 2**31} if kind is int and line.target.id == "seed" else {}
+    limits = _LIMITS.get(line.target.id, {}) if kind in (int, int | None) else {}
     return kind, Field(default, description=comment, json_schema_extra={"declared": declared}, **limits)
 
 

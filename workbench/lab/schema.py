@@ -82,8 +82,18 @@ class Record(BaseModel):
     error: str | None = None
 
 
+class Gate(BaseModel):
+    """A gate of a claim; a side without a bound is None."""
+
+    model_config = _CONFIG
+    name: Text = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
 class Entry(BaseModel):
-    """A claim in claims.json."""
+    """A claim in claims.json; of an older workbench nobody knows what its n counts."""
 
     model_config = _CONFIG
     name: Text = ""
@@ -93,8 +103,15 @@ class Entry(BaseModel):
     low: float | None = None
     high: float | None = None
     n: Annotated[int, Field(ge=0, le=2**63)] | None = None
+    over: Annotated[Text, AfterValidator(lambda text: text.strip() or "items")] = "items"
     unit: Text = ""
     view: str | None = None
+    trainings: Annotated[int, Field(ge=0, le=2**63)] | None = None
+    gates: list[Gate] = []
+    delta: Annotated[float, Field(gt=0)] | None = None
+    delta_reason: Text = ""
+    published: float | None = None
+    headline: bool = False
 
 
 class Output(BaseModel):

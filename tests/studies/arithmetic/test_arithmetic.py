@@ -28,7 +28,7 @@ SIZES = arithmetic_data.Sizes(
 
 
 def settings(**changed):
-    common = {"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", "test": None}
+    common = {"profile": "quick", "seed": 0, "model": "embedded", "data": "embedded", "test": None}
     return SimpleNamespace(**{**common, "tuning": "full", "device": "cpu", **changed})
 
 

@@ -282,13 +282,13 @@ def test_too_few_or_too_short_texts_are_refused(pair, texts):
     with pytest.raises(UserError, match="four texts"):
         method.measure_heads(pair[0], [row[:20] for row in texts.rows], data.flags(texts))
     with pytest.raises(UserError, match="n_texts=3"):
-        data.choose_sizes(SimpleNamespace(profile="tiny", n_texts=3))
+        data.choose_sizes(SimpleNamespace(profile="quick", n_texts=3))
 
 
 # ------------------------------------------------------------------------------- switching heads off
 @pytest.fixture(scope="module")
 def evaluation(pair, texts):
-    sizes = replace(data.SIZES["tiny"], scored=8, beginnings=4, probes=1)
+    sizes = replace(data.SIZES["quick"], scored=8, beginnings=4, probes=1)
     return ablation.AblationEval(*pair, texts, texts.rows[20:], sizes, exact=True, seed=0)
 
 

@@ -98,7 +98,7 @@ def quiet(**_):
 
 def params(**given):
     """A notebook's parameters."""
-    common = {"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", "device": DEVICE}
+    common = {"profile": "quick", "seed": 0, "model": "embedded", "data": "embedded", "device": DEVICE}
     return SimpleNamespace(**common | given)
 
 
@@ -115,7 +115,7 @@ def rungs(folder, source):
 def lego_arms(arms):
     def train(folder, source):
         lego.ARMS = arms
-        lego.train_all(folder, source, replace(lego.SIZES["tiny"], depths=()), 0, quiet, DEVICE)
+        lego.train_all(folder, source, replace(lego.SIZES["quick"], depths=()), 0, quiet, DEVICE)
 
     return train
 
@@ -128,7 +128,7 @@ def siked_base(folder, source):
 
 def siked_student(folder, source):
     rows = pd.DataFrame([("A?", "cot", "B.")], columns=["question", "strategy", "text"])
-    config = siked_data.SIZES["tiny"].lesson
+    config = siked_data.SIZES["quick"].lesson
     siked_method._train(folder, str(source), rows, config, 0, 0, DEVICE)
 
 
@@ -143,19 +143,19 @@ def prismatic_base(folder, source):
 
 
 def members(folder, source):
-    hivemind.train_all(folder, hivemind.SIZES["tiny"], 0, DEVICE)
+    hivemind.train_all(folder, hivemind.SIZES["quick"], 0, DEVICE)
 
 
 def taught_member(folder, source):
     members = {"south": hivemind.Member("south"), "b": hivemind.Member("b", parent="south", reads="best")}
     loading.save(*loading.load(source, "cpu"), folder / "south")
     pd.DataFrame({"prompt": [], "answer": []}).to_parquet(folder / "taught.parquet")
-    arguments = (members, folder, None, hivemind.SIZES["tiny"], 0, DEVICE)
+    arguments = (members, folder, None, hivemind.SIZES["quick"], 0, DEVICE)
     hivemind.train_arm(*arguments, folder / "b", "b", None, log=quiet)
 
 
 def chains(folder, source):
-    collapse.chains(folder, source, hivemind.SIZES["tiny"], 0, DEVICE)
+    collapse.chains(folder, source, hivemind.SIZES["quick"], 0, DEVICE)
 
 
 def rlp_plan(**given):

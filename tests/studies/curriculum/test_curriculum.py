@@ -19,7 +19,7 @@ from workbench.studies.curriculum import data, experiment, results, views
 
 torch.set_num_threads(1)
 PARAMS = SimpleNamespace(
-    profile="tiny", seed=0, model="embedded", facts="embedded", device="cpu", n_facts=24, n_updates=16
+    profile="quick", seed=0, model="embedded", facts="embedded", device="cpu", n_facts=24, n_updates=16
 )
 SMALL = replace(data.settings(PARAMS), batch_size=8, seeds=1, n_test=24, shapes=((1, 16), (2, 16)))
 

@@ -22,7 +22,7 @@ from workbench.studies.hivemind.models import Member
 
 ASKED = open_ended.requests(0)[::6]
 PARAMS = {
-    "profile": "tiny",
+    "profile": "quick",
     "seed": 0,
     "generations": "embedded",
     "models": "embedded",

@@ -141,11 +141,11 @@ def test_a_shallower_model_of_the_same_kind_is_built(source):
 
 
 def test_what_cannot_be_trained_is_one_sentence(source):
-    params = SimpleNamespace(profile="tiny", n_clauses=None, n_train=6, n_steps=None)
+    params = SimpleNamespace(profile="quick", n_clauses=None, n_train=6, n_steps=None)
     with pytest.raises(UserError, match="n_train=6 must be below the 6"):
         method.choose_sizes(params)
     with pytest.raises(UserError, match="n_steps=3"):
-        method.choose_sizes(SimpleNamespace(profile="tiny", n_clauses=None, n_train=None, n_steps=3))
+        method.choose_sizes(SimpleNamespace(profile="quick", n_clauses=None, n_train=None, n_steps=3))
     with pytest.raises(UserError, match="Chains of 30 need"):
         method.check(source, replace(SMALL, n=30))
     with pytest.raises(UserError, match="context of 64"):

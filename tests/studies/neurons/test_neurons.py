@@ -520,7 +520,7 @@ def test_what_the_user_can_mend_is_one_sentence(pair, texts):
         "too few tokens": lambda: search.check_label(
             labelled_tokens.label_tokens(*pair, LABELLED[:8]), QUESTION
         ),
-        "too few: half": lambda: method.sizes(SimpleNamespace(profile="tiny", n_texts=3)),
+        "too few: half": lambda: method.sizes(SimpleNamespace(profile="quick", n_texts=3)),
         "write some words": lambda: value_vectors.continuations(pair, " ", 0, 0, 1.0, None),
     }
     for message, call in cases.items():

@@ -35,7 +35,7 @@ LUNCH = Question(
 OFTEN = Question("often", "How often?", ("never", "always"), AnswerDistribution((0.25, 0.75)), ordinal=(0, 1))
 LEVEL = Question("level", "Heads?", ("heads", "tails"), AnswerDistribution((0.5, 0.5)))
 TASK = Task([LUNCH, OFTEN], ["hill", "sea"], "From the {group}: ", "Anybody: ", [])
-PARAMS = {"profile": "tiny", "seed": 0, "model": "embedded", "questions": "embedded", "persona": "{group}: ",
+PARAMS = {"profile": "quick", "seed": 0, "model": "embedded", "questions": "embedded", "persona": "{group}: ",
           "tune": True, "beta": 0.1, "tuning_rate": None, "tuning_steps": None, "samples": None,
           "limit": None, "device": "cpu"}  # fmt: skip
 

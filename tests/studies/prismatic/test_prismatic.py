@@ -24,7 +24,7 @@ SIZES = data.Sizes(STUDENT, corpus=60, subsets=6, n=20, first=12, target=20, per
 
 
 def settings(**changed):
-    common = {"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", "generator": "embedded"}
+    common = {"profile": "quick", "seed": 0, "model": "embedded", "data": "embedded", "generator": "embedded"}
     sketching = {"dimension": 256, "method": "exact", "truncate": False, "chat": False}
     return SimpleNamespace(**{**common, **sketching, "n_subsets": None, "device": "cpu", **changed})
 

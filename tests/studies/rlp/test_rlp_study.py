@@ -21,7 +21,7 @@ from workbench.studies.rlp.method import Thinking
 from workbench.studies.rlp.plan import make_plan
 
 PARAMS = {
-    "profile": "tiny", "seed": 0, "model": "embedded", "text": "embedded", "tuning": "full", "group": 4,
+    "profile": "quick", "seed": 0, "model": "embedded", "text": "embedded", "tuning": "full", "group": 4,
     "next_token_weight": 0.5, "baseline": "group", "loss": "grpo", "temperature": 1.0, "learning_rate": None,
     "steps": None, "repetitions": None, "tag": "think",
     "thought_tokens": 8, "horizon": 1, "batch_size": None, "device": "cpu",

@@ -10,7 +10,7 @@ from workbench.studies.siked import data
 from workbench.studies.siked.data import task
 from workbench.studies.siked.solving import Question, verify
 
-GIVEN = {"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", "teacher": "embedded",
+GIVEN = {"profile": "quick", "seed": 0, "model": "embedded", "data": "embedded", "teacher": "embedded",
          "mixture": "adaptive", "alpha": None, "bias": "none", "iterations": None, "samples": None,
          "tuning": "full", "restart": "merged", "device": "cpu"}  # fmt: skip
 ROWS = [{"question": f"Tom number {n} has {n} balls. How many?", "answer": str(n)} for n in range(1, 21)]

@@ -18,7 +18,7 @@ SIZES = data.Sizes(StudentConfig("tiny:0.1M", 4, 0, 2, 0), LESSON, 12, 6, 8, 2)
 
 
 def settings(**changed):
-    common = {"profile": "tiny", "seed": 0, "model": "embedded", "data": "embedded", "teacher": "embedded"}
+    common = {"profile": "quick", "seed": 0, "model": "embedded", "data": "embedded", "teacher": "embedded"}
     ours = {"mixture": "adaptive", "alpha": None, "bias": "none", "iterations": None, "samples": None}
     learning = {"tuning": "full", "restart": "merged", "device": "cpu"}
     return SimpleNamespace(**{**common, **ours, **learning, **changed})

@@ -86,8 +86,8 @@ def test_coverage_rises_with_stories_read():
 
 
 def test_sizes_are_the_profiles_unless_given():
-    given = SimpleNamespace(profile="tiny", n_stories=7, n_compared=None)
-    assert method.sizes(given) == method.Sizes(7, method.SIZES["tiny"].compared)
+    given = SimpleNamespace(profile="quick", n_stories=7, n_compared=None)
+    assert method.sizes(given) == method.Sizes(7, method.SIZES["quick"].compared)
 
 
 def test_hostile_text_is_inert_in_the_shelf():

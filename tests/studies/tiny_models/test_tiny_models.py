@@ -185,7 +185,7 @@ def test_grades_of_stories_and_of_questions_stand_side_by_side():
 
 def asked(**given):
     return SimpleNamespace(
-        **{"profile": "tiny", "n_tokens": None, "model": "ladder", "width": None, "depth": None} | given
+        **{"profile": "quick", "n_tokens": None, "model": "ladder", "width": None, "depth": None} | given
     )
 
 

@@ -5,11 +5,17 @@ from typing import Any
 
 from markupsafe import Markup
 
-from workbench.claims import OPPOSITE, REPRODUCED, UNRESOLVED, verdict
+from workbench.claims import NO_EFFECT, OPPOSITE, REPRODUCED, UNRESOLVED, UNTESTABLE, Claim
 from workbench.sanitize import sanitize
 
 # Verdict: symbol and class of style.
-_LOOKS = {REPRODUCED: ("✓", "reproduced"), OPPOSITE: ("✕", "opposite"), UNRESOLVED: ("○", "unresolved")}
+_LOOKS = {
+    REPRODUCED: ("✓", "reproduced"),
+    OPPOSITE: ("✕", "opposite"),
+    NO_EFFECT: ("=", "none"),
+    UNRESOLVED: ("○", "unresolved"),
+    UNTESTABLE: ("–", "untestable"),
+}
 _WIDTH, _HEIGHT, _MIDDLE = 168, 22, 84
 
 
@@ -18,21 +24,20 @@ def symbol(outcome: str) -> str:
     return _LOOKS[outcome][0]
 
 
-def row(claim: dict[str, Any], link: str | None) -> dict[str, Any]:
-    """What the ledger shows of one claim, an entry of claims.json, with a link to its figure."""
-    effect, low, high = (_number(claim.get(name)) for name in ("effect", "low", "high"))
-    outcome = verdict(effect, low, high)  # not the file's word for it
-    sign, tone = _LOOKS[outcome]
-    unit = sanitize(claim.get("unit") or "", 60)
+def row(claim: Claim, link: str | None) -> dict[str, Any]:
+    """What the ledger shows of one claim, with a link to its figure."""
+    effect, low, high = claim.effect, claim.low, claim.high
+    sign, tone = _LOOKS[claim.verdict]
+    unit = sanitize(claim.unit, 60)
     return {
-        "name": sanitize(claim.get("name", ""), 200),
-        "says": sanitize(claim.get("says", ""), 600),
-        "paper": sanitize(claim.get("paper", ""), 600),
+        "name": sanitize(claim.name, 200),
+        "says": sanitize(claim.says, 600),
+        "paper": sanitize(claim.paper, 600),
         "effect": f"{number(effect)} {unit}".strip(),
         "range": f"{number(low)} to {number(high)}" if math.isfinite(low + high) else "no interval",
         "picture": interval(effect, low, high),
-        "n": f"{claim['n']:,}" if isinstance(claim.get("n"), int) else "–",
-        "verdict": outcome,
+        "n": f"{claim.n:,} {sanitize(claim.over, 60)}",
+        "verdict": claim.verdict_text,
         "symbol": sign,
         "tone": tone,
         "link": link,
@@ -79,7 +84,3 @@ def interval(effect: float, low: float, high: float, reach: float = 0.0) -> Mark
         f'<path class="span" d="M{left:.1f} {middle}H{right:.1f}{caps}"/>'
         f'<circle class="dot" cx="{dot:.1f}" cy="{middle}" r="4"/></svg>'
     )
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan

@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from workbench.errors import UserError
 from workbench.files import atomic_write
-from workbench.lab.ledger import read_entries
+from workbench.lab.ledger import read_claims
 from workbench.lab.record import read_run
 from workbench.lab.report import claims as report_claims
 from workbench.lab.report.blocks import VIEW, Block, blocks, figure_id
@@ -139,8 +139,8 @@ def _text(value: Any) -> str:
 def _claims(folder: Path, ids: set[str], page: str) -> list[dict[str, Any]]:
     """A run's claims as rows, each with a link to its figure in the page, if that has it."""
     rows = []
-    for claim in read_entries(folder):
-        name = figure_id(sanitize(claim["view"] or ""))
+    for claim in read_claims(folder):
+        name = figure_id(sanitize(claim.view or ""))
         rows.append(report_claims.row(claim, f"{page}#{name}" if name in ids else page or None))
     return rows
 

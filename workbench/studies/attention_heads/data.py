@@ -31,8 +31,8 @@ class Sizes:
 
 
 SIZES = {
-    "tiny": Sizes(texts=300, scored=60, beginnings=30, probes=20, pairs=30, repeats=700_000),
-    "small": Sizes(texts=1_000, scored=200, beginnings=100, probes=50, pairs=100, repeats=2_000_000),
+    "quick": Sizes(texts=300, scored=60, beginnings=30, probes=20, pairs=30, repeats=700_000),
+    "laptop": Sizes(texts=1_000, scored=200, beginnings=100, probes=50, pairs=100, repeats=2_000_000),
     "paper": Sizes(texts=2_000, scored=500, beginnings=300, probes=100, pairs=200, repeats=2_000_000),
 }
 

@@ -11,10 +11,12 @@ from typing import Any, Protocol
 import pandas as pd
 
 from workbench.engine.parallel import run_parallel
+from workbench.errors import UserError
 from workbench.files import explain_write_error
 
 Row = dict[str, Any]
 Seeds = Sequence[int] | None  # None: one repetition, without a folder of its own
+_PLACEBO = 10_000  # between the seeds of a placebo arm and those of its control
 
 
 class TrainArm(Protocol):
@@ -42,6 +44,7 @@ def run_arms(
     together: Sequence[str] = (),
     device: str = "cpu",
     processes: int | None = None,
+    placebo_of: str | None = None,
     log: Callable[[str, int | None, Row], None] = lambda *_: None,
 ) -> None:
     """Trains every arm of every seed that has not finished yet.
@@ -58,8 +61,16 @@ def run_arms(
         together: arms that need those before them: one process trains all of a seed, in this order.
         device: where they are trained: side by side on the CPU, elsewhere one after the other.
         processes: arms at a time instead.
+        placebo_of: the control, in a placebo run: every other arm is trained as the control is, with seeds of
+            its own, so that whatever is then found between arms is chance.
         log: called with arm, seed and each row that it logs.
+
+    Raises:
+        UserError: a placebo run that has no arm beside its control.
     """
+    if placebo_of is not None and set(arms) <= {placebo_of}:
+        raise UserError(f"placebo=true needs an arm beside the control, {placebo_of}: give it one.")
+    roles = _roles(arms, seeds, placebo_of)
     tasks = {}
     for group in [list(together), *([arm] for arm in arms if arm not in together)]:
         for seed in (None,) if seeds is None else seeds:
@@ -69,7 +80,7 @@ def run_arms(
                 tasks[name] = (waiting, seed)
     if tasks:
         run_parallel(
-            partial(_train, train_arm, folder, total),
+            partial(_train, train_arm, folder, total, roles),
             tasks,
             total=total * sum(len(waiting) for waiting, _ in tasks.values()),
             unit=unit,
@@ -79,10 +90,25 @@ def run_arms(
         )
 
 
+def _roles(
+    arms: Sequence[str], seeds: Seeds, placebo_of: str | None
+) -> dict[tuple[str, int | None], tuple[str, int | None]]:
+    """As which arm, and with which seed, each arm of each seed is trained; as itself but in a placebo run."""
+    seeds = [None] if seeds is None else list(seeds)
+    roles = {(arm, seed): (arm, seed) for arm in arms for seed in seeds}
+    if placebo_of is not None:
+        others = [arm for arm in arms if arm != placebo_of]
+        for number, arm in enumerate(others, 1):
+            for seed in seeds:
+                roles[arm, seed] = (placebo_of, (seed or 0) + number * _PLACEBO)
+    return roles
+
+
 def _train(
     train_arm: TrainArm,
     folder: Path,
     total: int,
+    roles: dict[tuple[str, int | None], tuple[str, int | None]],
     arms: Sequence[str],
     seed: int | None,
     *,
@@ -99,7 +125,7 @@ def _train(
         working = final.with_name(f".{final.name}")
         with explain_write_error(working):
             working.mkdir(parents=True, exist_ok=True)
-        train_arm(working, arm, seed, log=partial(note, arm, number * total))
+        train_arm(working, *roles[arm, seed], log=partial(note, arm, number * total))
         with explain_write_error(final):
             working.rename(final)
         for rest in final.glob(".*"):

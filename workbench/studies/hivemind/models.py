@@ -82,8 +82,8 @@ def _resized(preset: str, teacher: str) -> tuple[Member, ...]:
 
 
 SIZES = {
-    "tiny": Sizes(MEMBERS, 6_000, 350, 50, 16, 20, 8, 5, 1, 40, 216),
-    "small": Sizes(_resized("tiny:1M", "tiny:3M"), 20_000, 2_000, 300, 32, 50, 20, 8, 3, 400, 1_000),
+    "quick": Sizes(MEMBERS, 6_000, 350, 50, 16, 20, 8, 5, 1, 40, 216),
+    "laptop": Sizes(_resized("tiny:1M", "tiny:3M"), 20_000, 2_000, 300, 32, 50, 20, 8, 3, 400, 1_000),
     "paper": Sizes(_resized("tiny:8M", "tiny:28M"), 200_000, 10_000, 1_000, 64, 50, 50, 10, 5, 2_000, 5_000),
 }
 

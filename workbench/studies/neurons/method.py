@@ -41,8 +41,8 @@ class Sizes:
 
 
 SIZES = {
-    "tiny": Sizes(read=600, searched=240, shuffles=200, shown=4),
-    "small": Sizes(read=4_000, searched=600, shuffles=500, shown=5),
+    "quick": Sizes(read=600, searched=240, shuffles=200, shown=4),
+    "laptop": Sizes(read=4_000, searched=600, shuffles=500, shown=5),
     "paper": Sizes(read=20_000, searched=600, shuffles=500, shown=5),
 }
 

@@ -42,8 +42,8 @@ class Sizes:
 
 
 SIZES = {
-    "tiny": Sizes("tiny:0.3M", 500, 16, 40, 16, 5e-4, 2, 24, 60),
-    "small": Sizes("tiny:1M", 3_000, 32, 100, 32, 3e-4, 4, 60, 300),
+    "quick": Sizes("tiny:0.3M", 500, 16, 40, 16, 5e-4, 2, 24, 60),
+    "laptop": Sizes("tiny:1M", 3_000, 32, 100, 32, 3e-4, 4, 60, 300),
     "paper": Sizes("tiny:8M", 10_000, 64, 1_000, 64, 1e-5, 4, 120, 2_000),
 }
 

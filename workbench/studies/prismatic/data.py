@@ -33,8 +33,8 @@ class Sizes:
 
 
 SIZES = {
-    "tiny": Sizes(StudentConfig("tiny:0.3M", 800, 50, 16, 500), 1_000, 30, 240, 80, 240, 128, 4),
-    "small": Sizes(StudentConfig("tiny:1M", 4_000, 200, 32, 1_000), 5_000, 60, 1_000, 300, 2_000, 600, 5),
+    "quick": Sizes(StudentConfig("tiny:0.3M", 800, 50, 16, 500), 1_000, 30, 240, 80, 240, 128, 4),
+    "laptop": Sizes(StudentConfig("tiny:1M", 4_000, 200, 32, 1_000), 5_000, 60, 1_000, 300, 2_000, 600, 5),
     "paper": Sizes(
         StudentConfig("tiny:28M", 20_000, 1_000, 64, 4_000), 50_000, 300, 10_000, 1_000, 20_000, 3_000, 5
     ),

@@ -41,9 +41,9 @@ LONG = 512  # tokens, at least, that a question and its solution may fill where 
 FEWEST = 4  # questions to learn from: one of them is held out
 
 SIZES = {
-    "tiny": Sizes(StudentConfig("tiny:0.3M", 800, 0, 16, 0, largest=10, n_words=5),
+    "quick": Sizes(StudentConfig("tiny:0.3M", 800, 0, 16, 0, largest=10, n_words=5),
                   DistillConfig(3, 3, 2, 4, context=160, least_gain=-0.1), 160, 50, 250, 3),
-    "small": Sizes(StudentConfig("tiny:1M", 4_000, 0, 32, 0), DistillConfig(8, 4, 3, 10, 32),
+    "laptop": Sizes(StudentConfig("tiny:1M", 4_000, 0, 32, 0), DistillConfig(8, 4, 3, 10, 32),
                    1_000, 200, 1_000, 4),
     "paper": Sizes(StudentConfig("tiny:28M", 20_000, 0, 64, 0), DistillConfig(3, 3, 4, 10, 8, 1024, 2e-4),
                    6_700, 700, 1_319, 3),

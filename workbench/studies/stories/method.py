@@ -29,7 +29,7 @@ class Sizes:
     compared: int
 
 
-SIZES = {"tiny": Sizes(8_000, 800), "small": Sizes(40_000, 4_000), "paper": Sizes(400_000, 20_000)}
+SIZES = {"quick": Sizes(8_000, 800), "laptop": Sizes(40_000, 4_000), "paper": Sizes(400_000, 20_000)}
 
 
 def sizes(params: Any) -> Sizes:

@@ -52,14 +52,14 @@ class Sizes:
 
 # deep and wide have about equally many parameters outside the embedding: 12 x layers x width^2
 RUNGS = {
-    "tiny": (
+    "quick": (
         Rung("0.1M", "tiny:0.1M"),
         Rung("0.3M", "tiny:0.3M"),
         Rung("1M", "tiny:1M"),
         Rung("deep", "tiny:0.3M", n_layers=6, hidden_size=64),
         Rung("wide", "tiny:0.3M", n_layers=1, hidden_size=160),
     ),
-    "small": (
+    "laptop": (
         Rung("0.3M", "tiny:0.3M"),
         Rung("1M", "tiny:1M"),
         Rung("3M", "tiny:3M"),
@@ -78,8 +78,8 @@ RUNGS = {
     ),
 }
 SIZES = {  # profile: rungs, tokens, vocabulary, context, batch, beginnings, probes
-    "tiny": Sizes(RUNGS["tiny"], 1_200_000, 2048, 320, 4, 100, 100),
-    "small": Sizes(RUNGS["small"], 20_000_000, 4096, 512, 16, 300, 300),
+    "quick": Sizes(RUNGS["quick"], 1_200_000, 2048, 320, 4, 100, 100),
+    "laptop": Sizes(RUNGS["laptop"], 20_000_000, 4096, 512, 16, 300, 300),
     "paper": Sizes(RUNGS["paper"], 2_000_000_000, 10_000, 512, 80, 1_000, 1_000),
 }
 
