@@ -108,7 +108,7 @@ def head_control(folder, source):
 
 def rungs(folder, source):
     sizes = SimpleNamespace(rungs=[ladder.Rung("a", "tiny:0.1M")], context=64, tokens=100, batch_size=2)
-    settings = {"architecture": "llama", "device": DEVICE, "seed": 0, "log": quiet}
+    settings = {"architecture": "llama", "device": DEVICE, "seeds": [0], "log": quiet}
     ladder.fit_ladder(loading.load(source, "cpu")[1], ["a"], ["b"], sizes, folder, **settings)
 
 

@@ -122,14 +122,14 @@ def test_a_ladder_is_trained_once_and_then_loaded_side_by_side_or_not(tmp_path, 
     )
     tokenizer, logged = models.train_tokenizer(STORIES, 512), []
     arguments = (tokenizer, STORIES[:100], STORIES[100:], sizes, tmp_path)
-    settings = {"architecture": "llama", "device": "cpu", "seed": 0, "log": lambda **row: logged.append(row)}
+    settings = {"architecture": "llama", "device": "cpu", "seeds": [0], "log": lambda **row: logged.append(row)}
     torch.set_num_threads(threads)
     try:
-        first = ladder.fit_ladder(*arguments, **settings)
+        first = ladder.fit_ladder(*arguments, **settings)[0]
         assert {row["model"] for row in logged} == {"a", "b"}
         assert max(row["tokens"] for row in logged) == 2048
         count = len(logged)
-        second = ladder.fit_ladder(*arguments, **settings)
+        second = ladder.fit_ladder(*arguments, **settings)[0]
     finally:
         torch.set_num_threads(1)
     assert logged[count:] == []

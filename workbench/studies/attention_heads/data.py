@@ -54,8 +54,8 @@ def load_model(
     if not ladder.is_ladder(name):
         return loading.load(name, device)
     if name == "ladder":
-        name = [rung.name for rung in ladder.SIZES[profile].rungs if rung.name not in ladder.PAIR][-1]
-    return loading.load(trained / name.removeprefix("tiny:"), device)
+        name = ladder.largest(ladder.SIZES[profile].rungs)
+    return loading.load(ladder.trained(trained, name), device)
 
 
 Corpus = tuple[list[list[int]], list[np.ndarray]]

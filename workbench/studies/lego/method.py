@@ -77,7 +77,7 @@ def story_model(name: str, trained: Path) -> Path:
     """The model that an arm begins with: 02's `deep`, the preset trained there, or a folder."""
     if not ladder.is_ladder(name):
         return Path(name)
-    return trained / ("deep" if name == "ladder" else name.removeprefix("tiny:"))
+    return ladder.trained(trained, "deep" if name == "ladder" else name)
 
 
 def check(folder: Path, sizes: Sizes) -> PreTrainedTokenizerFast:

@@ -27,7 +27,7 @@ from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import HookPoint
 from workbench.engine.interpretability.stream import Batch, stream
 from workbench.errors import UserError
-from workbench.studies.tiny_models.ladder import PAIR, Fitted, Rung, is_ladder
+from workbench.studies.tiny_models.ladder import PAIR, Fitted, Rung, is_ladder, trained
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def load_models(model: str, device: str, rungs: Sequence[Rung], folder: Path) ->
     if not is_ladder(model):
         return {"given": loading.load(model, device)}
     names = [rung.name for rung in rungs if rung.name not in PAIR]
-    return {name: loading.load(folder / name, device) for name in names}
+    return {name: loading.load(trained(folder, name), device) for name in names}
 
 
 def pick(model: PreTrainedModel, layer: int | None, neuron: int | None) -> tuple[int, int | None]:

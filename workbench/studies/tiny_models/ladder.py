@@ -21,9 +21,10 @@ from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.loss import loss
 from workbench.engine.training.train import train
 from workbench.errors import UserError
-from workbench.studies.common.arms import run_arms
+from workbench.studies.common.arms import arm_folder, run_arms
 
 Fitted = Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]]
+Arms = Mapping[str, tuple[PretrainedConfig, TrainConfig]]
 PAIR = ("deep", "wide")  # rungs of one size and two shapes; all others differ in size
 
 
@@ -120,6 +121,25 @@ def is_ladder(model: str) -> bool:
     return model == "ladder" or model in models.SHAPES
 
 
+def largest(rungs: Sequence[Rung]) -> str:
+    """The name of the largest model: the last one outside `PAIR`."""
+    return [rung.name for rung in rungs if rung.name not in PAIR][-1]
+
+
+def trained(models_folder: Path, name: str, seed: int | None = None) -> Path:
+    """Where the model of a rung or preset is that was trained with a seed; there only once it has finished.
+
+    Args:
+        models_folder: the artifact `models` of a run of 02_tiny_models.
+        name: of a rung, or of the preset that was trained alone.
+        seed: of the training; None for the first one.
+    """
+    if seed is None:
+        seeds = [int(path.name.removeprefix("seed-")) for path in models_folder.glob("seed-*")]
+        seed = min(seeds, default=0)
+    return arm_folder(models_folder, name.removeprefix("tiny:"), seed)
+
+
 def fit_ladder(
     tokenizer: PreTrainedTokenizerFast,
     training: Sequence[str],
@@ -129,29 +149,51 @@ def fit_ladder(
     *,
     architecture: models.Architecture,
     device: str,
-    seed: int,
+    seeds: Sequence[int],
+    placebo: bool = False,
     log: Callable[..., None],
-) -> Fitted:
-    """Trains every model of the ladder, or goes on with it; those that are finished are only loaded.
+) -> dict[int, Fitted]:
+    """Trains every model of the ladder with every seed, or goes on with it; what is finished is only loaded.
 
-    On the CPU the models are trained side by side, each with its share of the threads.
+    On the CPU the models are trained side by side, each with its share of the threads. A seed gives the first
+    weights and the order of stories, which is the same for all models of the seed.
 
     Args:
         tokenizer: of all models.
         training: stories to learn.
         held_out: stories for the loss while training; the first 50 are used.
         sizes: what to train, and how long.
-        folder: one folder in it for each model.
+        folder: of the models, see `trained`.
         architecture: of all models.
         device: a torch device, or auto.
-        seed: of the weights and of the order of stories.
-        log: called with model, step, tokens, loss, … by name.
+        seeds: of the trainings.
+        placebo: whether every model is trained as the smallest one, with seeds of its own.
+        log: called with model, seed, step, tokens, loss, … by name.
+
+    Returns:
+        For each seed its models.
     """
-    device, arms = loading.pick_device(device), {}
+    device, arms = loading.pick_device(device), arms_of(sizes, len(tokenizer), architecture)
+    run_arms(
+        folder,
+        sorted(arms, key=lambda name: -arms[name][0].num_hidden_layers * arms[name][0].hidden_size),
+        seeds,
+        partial(train_arm, arms, tokenizer, list(training), list(held_out)[:50], device),
+        unit="token",
+        total=sizes.tokens,
+        device=device,
+        placebo_of=sizes.rungs[0].name if placebo else None,
+        log=lambda name, seed, row: log(model=name, seed=seed, **row),
+    )
+    return {seed: {name: loading.load(trained(folder, name, seed), device) for name in arms} for seed in seeds}
+
+
+def arms_of(sizes: Sizes, vocab_size: int, architecture: models.Architecture) -> Arms:
+    """The configuration and the training of each rung, by its name; seeds are still to be set."""
+    arms = {}
     for rung in sizes.rungs:
-        config = models.config(
-            rung.preset, len(tokenizer), architecture, rung.n_layers, rung.hidden_size, sizes.context
-        )
+        shape = (rung.n_layers, rung.hidden_size)
+        config = models.config(rung.preset, vocab_size, architecture, *shape, sizes.context)
         arms[rung.name] = (
             config,
             TrainConfig(
@@ -160,41 +202,30 @@ def fit_ladder(
                 context=sizes.context,
                 learning_rate=3e-3 if config.hidden_size < 256 else 1e-3,
                 warmup=50,
-                seed=seed,
             ),
         )
-    run_arms(
-        folder,
-        sorted(arms, key=lambda name: -arms[name][0].num_hidden_layers * arms[name][0].hidden_size),
-        None,
-        partial(train_arm, arms, tokenizer, list(training), list(held_out)[:50], device),
-        unit="token",
-        total=sizes.tokens,
-        device=device,
-        log=lambda name, _, row: log(model=name, **row),
-    )
-    return {name: loading.load(folder / name, device) for name in arms}
+    return arms
 
 
 def train_arm(
-    arms: Mapping[str, tuple[PretrainedConfig, TrainConfig]],
+    arms: Arms,
     tokenizer: PreTrainedTokenizerFast,
     training: Sequence[str],
     held_out: Sequence[str],
     device: str,
     folder: Path,
     name: str,
-    _: None,
+    seed: int,
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
-    """Trains one model of the ladder into `folder`."""
+    """Trains one model of the ladder with one seed into `folder`."""
     config, settings = arms[name]
     train(
-        models.build(config, settings.seed).to(device),
+        models.build(config, seed).to(device),
         tokenizer,
         training,
-        settings,
+        replace(settings, seed=seed),
         held_out=held_out,
         folder=folder,
         log=lambda row: log({**row, "done": row["tokens"]}),
