@@ -295,6 +295,28 @@ def test_notebooks_that_need_each_other_are_refused(root):
         run(root, "01")
 
 
+def test_a_need_may_depend_on_a_parameter(root):
+    write_notebook(root, "01_rows")
+    write_notebook(root, "02_models")
+    needs = ["01_rows if data!=embedded", "02_models if model=ladder,tiny:*"]
+    parameters = 'model: str = "starter"\ndata: str = "embedded"'
+    write_notebook(root, "03_read", parameters=parameters, needs=needs)
+
+    def needed(**values):
+        return list(project.plan(project.find_notebook(root, "03"), values).parts["inputs"])
+
+    assert needed() == []
+    assert needed(model="tiny:1M") == ["02_models"]
+    assert needed(model="ladder", data="mine.txt") == ["01_rows", "02_models"]
+    opened = workbench.start("03_read", {"model": "starter", "data": "embedded"})
+    with pytest.raises(UserError, match='03_read reads 02_models: add it to "needs"'):
+        opened.input("02_models")
+    for wrong in ("../01_rows", "01_rows if size=3"):
+        write_notebook(root, "04_wrong", parameters=parameters, needs=[wrong])
+        with pytest.raises(UserError, match=f"04_wrong needs `{wrong}`: write NOTEBOOK"):
+            run(root, "04")
+
+
 def test_an_input_that_is_not_declared_is_refused_and_a_missing_one_is_computed(root, monkeypatch, capfd):
     write_notebook(root, "01_rows", ROWS + 'run.rows("r", range(n), work)', parameters="n: int = 3")
     write_notebook(root, "02_read", parameters="n: int = 3", needs=["01_rows"])

@@ -1,8 +1,10 @@
 """A project on disk: its notebooks, what each declares and needs, and the key of a run of one."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,9 @@ from workbench.sanitize import sanitize
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+
+_NEED = re.compile(r"(?P<name>.+?)(?: if (?P<parameter>\w+) ?(?P<sign>!?=) ?(?P<patterns>.+))?")
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,7 @@ def read_notebook(path: Path) -> Notebook:
     """
     from workbench.lab.schema import is_name, read_cells
 
-    if not is_name(path.stem):
+    if not is_name(path.stem) or path.stem == "reports":  # that folder holds the pages
         raise UserError(f"{sanitize(path.name)} cannot name its runs: rename the notebook.")
     content = read_cells(path, follow=True)
     return Notebook(path, content["cells"], content.get("metadata", {}).get("workbench", {}))
@@ -183,8 +188,31 @@ def needed(notebook: Notebook, params: "BaseModel", above: tuple[str, ...] = ())
     if notebook.name in above:
         raise UserError(f"Notebooks need each other in a circle: {' → '.join((*above, notebook.name))}.")
     plans = []
-    for name in notebook.metadata.get("needs", ()):
+    for need in notebook.metadata.get("needs", ()):
+        if (name := _wanted(need, params, notebook.name)) is None:
+            continue
         upstream = find_notebook(notebook.root, name)
-        shared = {k: v for k, v in changed(params).items() if k in upstream.model.model_fields}
+        known = upstream.model.model_fields.keys() - {"placebo"}  # what is compared, not what it needs
+        shared = {k: v for k, v in changed(params).items() if k in known}
         plans.append(plan(upstream, shared, (*above, notebook.name)))
     return plans
+
+
+def _wanted(need: str, params: "BaseModel", notebook: str) -> str | None:
+    """The notebook that a need names, if these parameters need it.
+
+    Args:
+        need: Such as 01_stories, or 02_tiny_models if model=ladder,tiny:*, or 01_stories if data!=embedded.
+    """
+    from workbench.lab.schema import is_name
+
+    found = _NEED.fullmatch(need)
+    name, parameter, sign, patterns = found.groups() if found else ("", None, None, None)
+    if not is_name(name) or (parameter and parameter not in type(params).model_fields):
+        form = "NOTEBOOK, or NOTEBOOK if PARAMETER=VALUE,VALUE, or with !="
+        raise UserError(f"{notebook} needs `{sanitize(need)}`: write {form}.")
+    if not parameter:
+        return name
+    value = str(getattr(params, parameter))
+    holds = any(fnmatchcase(value, pattern.strip()) for pattern in patterns.split(","))
+    return name if holds == (sign == "=") else None

@@ -149,7 +149,7 @@ class Study(BaseModel):
     """What a notebook says of itself, under "workbench" in its metadata."""
 
     model_config = _CONFIG
-    needs: list[Name] = []
+    needs: list[str] = []  # see `project.needed`
     title: Text = ""
     minutes: float | None = None
 
