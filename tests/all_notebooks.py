@@ -5,9 +5,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
 
 import pytest
 from repository import ROOT
+
+GROUP = "notebooks"  # what the names of tests that need the runs end with, where several processes share them
+BESIDE = pytest.StashKey["Beside"]()
 
 
 def run_all(project):
@@ -21,7 +28,12 @@ def run_all(project):
 
 def ended_well(project, process):
     """Wait for the end of `run_all`, and hold that nothing failed."""
-    assert process.wait() == 0, (project / "run_all.log").read_text(encoding="utf-8")[-6000:]
+    assert process.wait() == 0, end_of_log(project)
+
+
+def end_of_log(project):
+    """What `run_all` said last."""
+    return (project / "run_all.log").read_text(encoding="utf-8")[-6000:]
 
 
 def needs_runs(item):
@@ -29,24 +41,46 @@ def needs_runs(item):
     return item.get_closest_marker("notebook") is not None
 
 
-@pytest.fixture(scope="session", autouse=True)
-def started(request, tmp_path_factory):
-    """Begin with the notebooks, in a project of their own: they run beside the tests that need none."""
-    if not any(map(needs_runs, request.session.items)):
-        yield None
-        return
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "notebooks", folder / "notebooks")
-    process = run_all(folder)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a `kill` is to end the notebooks too
-    yield folder, process
-    process.terminate()  # where the tests were stopped early; kernels end when their parent is gone
-    process.wait()
+class Beside:
+    """The notebooks beside the tests: a process that is no worker starts them once, and ends them."""
+
+    def __init__(self):
+        self.place = Path(tempfile.mkdtemp(prefix="workbench-notebooks-"))
+        self.folder, self.process = self.place / "project", None
+
+    def start(self):
+        """Begin, unless that has been done."""
+        if self.process is None:
+            shutil.copytree(ROOT / "notebooks", self.folder / "notebooks")
+            self.process = run_all(self.folder)
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # a `kill` is to end the notebooks too
+            threading.Thread(target=self._note, daemon=True).start()
+
+    def _note(self):
+        code = self.process.wait()
+        unfinished = self.place / "code.new"
+        unfinished.write_text(str(code))
+        unfinished.rename(self.place / "code")
+
+    def end(self):
+        """Stop them where the tests were stopped early (kernels end with their parent), and tidy up."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+        shutil.rmtree(self.place, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def project(started):
+def project(request):
     """The project in which every notebook has run; the checkout is left alone."""
-    folder, process = started
-    ended_well(folder, process)
+    config = request.config
+    place = (
+        Path(config.workerinput["notebooks"])
+        if hasattr(config, "workerinput")
+        else config.stash[BESIDE].place
+    )
+    while not (place / "code").exists():
+        time.sleep(0.2)
+    folder = place / "project"
+    assert (place / "code").read_text() == "0", end_of_log(folder)
     return folder

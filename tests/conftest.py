@@ -1,16 +1,20 @@
-"""A project of one notebook and its open run, and the project in which every notebook has run."""
+"""A project of one notebook and its open run, and how the tests are shared out over the cores."""
 
 import os
 import sys
 
 import pytest
-from all_notebooks import needs_runs, project, started  # noqa: F401  fixtures
+from all_notebooks import BESIDE, GROUP, Beside, needs_runs, project  # noqa: F401  a fixture
 from lab_project import write_notebook
 
 import workbench
 from workbench.cli import app
+from workbench.lab.environment import cores
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch; the notebooks run beside the tests
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # read by torch; a process a core, and the notebooks beside them
+MOST = 4  # processes: each holds torch and transformers, a gigabyte
 
 
 @pytest.fixture
@@ -30,11 +34,6 @@ def run(root):
     opened.close()
 
 
-def pytest_collection_modifyitems(items):
-    """Tests of the notebooks' runs come last: the notebooks run beside all others."""
-    items.sort(key=needs_runs)
-
-
 @pytest.fixture
 def say(root, monkeypatch, capfd):
     """Give a command in this process; returns exit code, stdout and stderr."""
@@ -47,3 +46,50 @@ def say(root, monkeypatch, capfd):
         return (ended.value.code or 0, *capfd.readouterr())
 
     return give
+
+
+# ------------------------------------------------------------------------------- side by side
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """A process a core; what is in one file needs no second one, which would only import the same."""
+    one = len(config.args) == 1 and config.args[0].partition("::")[0].endswith(".py")
+    return 0 if one else min(MOST, cores())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Slow tests come first, each by itself; the others a file at a time; last those of the notebooks."""
+    items.sort(key=lambda item: (needs_runs(item), item.get_closest_marker("slow") is None))
+    for item in items:
+        if needs_runs(item):
+            item.add_marker(pytest.mark.xdist_group(f"{GROUP}-{item.path.stem}"))
+        elif not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+# The notebooks belong to the process that is no worker: it starts them once it hears of a test of theirs.
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        config.stash[BESIDE] = Beside()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["notebooks"] = str(node.config.stash[BESIDE].place)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node, ids):
+    if any(f"@{GROUP}-" in name for name in ids):
+        node.config.stash[BESIDE].start()
+
+
+def pytest_collection_finish(session):
+    config = session.config
+    if BESIDE in config.stash and not config.option.collectonly and any(map(needs_runs, session.items)):
+        config.stash[BESIDE].start()
+
+
+def pytest_unconfigure(config):
+    if BESIDE in config.stash:
+        config.stash[BESIDE].end()
