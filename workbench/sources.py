@@ -24,6 +24,8 @@ SAMPLERS = ("transformers", "vllm", "openai", "openai-chat")
 MODELS = (*SAMPLERS, "hidden", "tiny")
 """What stands before a model, a server, or a preset; no configuration or split follows."""
 KINDS = (*PROBLEMS, *OPINIONS, *SOLUTIONS, *TEXTS, *MODELS)
+SHIPPED = {"starter": Path(__file__).resolve().parent / "assets" / "starter"}
+"""Models that come with the package, each by the name that names it; a file of that name here wins."""
 _COMMAS = 8  # in one path, at most
 _LONGEST_LIST = 256  # entries; in a longer list every comma divides
 
@@ -74,6 +76,11 @@ def map_paths(text: str, change: Callable[[str], str]) -> str:
     return written + rest
 
 
+def located(name: str) -> str:
+    """The path of what comes with the package (`SHIPPED`); any other name as it is."""
+    return str(SHIPPED[name]) if name in SHIPPED and not os.path.exists(name) else name
+
+
 def _entries(text: str, kinds: Collection[str]) -> Iterator[str]:
     """The entries of a list; as many commas as possible belong to a path that exists."""
     parts = text.split(",")
@@ -115,6 +122,6 @@ def _is_behind(parts: list[str]) -> bool:
 
 def _exists(name: str) -> bool:
     try:
-        return bool(name) and (os.path.exists(name) or os.path.exists(os.path.expanduser(name)))
+        return bool(name) and any(map(os.path.exists, (name, os.path.expanduser(name), located(name))))
     except ValueError:  # a null byte
         return False

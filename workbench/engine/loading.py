@@ -22,6 +22,7 @@ from workbench.engine.models import SHAPES, near, text_config
 from workbench.engine.tokens import with_beginning
 from workbench.errors import UserError, reason
 from workbench.files import atomic_folder
+from workbench.sources import located
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
@@ -31,7 +32,8 @@ def load(source: str | Path, device: str = "auto") -> tuple[PreTrainedModel, Pre
     """Model (evaluation mode) and tokenizer from a folder or a hub id; code and pickles in it are never run.
 
     Args:
-        source: a folder with `config.json`, `*.safetensors` and a tokenizer, or a hub id such as `org/name`.
+        source: a folder with `config.json`, `*.safetensors` and a tokenizer, a hub id such as `org/name`, or
+            `starter`, the model that comes with the package.
         device: a torch device, or `auto` for the GPU if there is one. On the CPU weights become float32,
             where sampling in bf16 is slower; on a GPU they keep the checkpoint's type.
 
@@ -183,6 +185,7 @@ def _resolve(source: str) -> str:
         raise UserError(f"{source!r} is {kind}{near(source, SHAPES) if source not in SHAPES else ''}.")
     if not source:
         raise UserError("No model is named: give a folder or a hub id.")
+    source = located(source)
     folder = Path(source).expanduser()
     if os.path.exists(folder):  # pathlib raises for a name that is too long
         check_folder(folder)

@@ -12,6 +12,7 @@ from workbench.engine.sampling.vllm_sampler import VllmSampler
 from workbench.engine.sampling.vllm_server import VllmServerSampler
 from workbench.errors import UserError
 from workbench.sanitize import redact, sanitize
+from workbench.sources import located
 
 SCHEMES = ("transformers", "vllm", "openai", "openai-chat")
 
@@ -52,7 +53,7 @@ def sampler(spec: str, device: str = "auto") -> Sampler:
     elif scheme == "transformers":
         return TransformersSampler(*load(rest, device))
     else:
-        source = (VllmSampler if _vllm_is_here() else VllmServerSampler)(rest)
+        source = (VllmSampler if _vllm_is_here() else VllmServerSampler)(located(rest))
     print(f"{sanitize(redact(spec))}: {source.determinism}")
     return source
 
