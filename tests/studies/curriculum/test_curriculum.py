@@ -19,9 +19,10 @@ from workbench.studies.curriculum import data, experiment, results, views
 
 torch.set_num_threads(1)
 PARAMS = SimpleNamespace(
-    profile="quick", seed=0, model="embedded", facts="embedded", device="cpu", n_facts=24, n_updates=16
-)
-SMALL = replace(data.settings(PARAMS), batch_size=8, seeds=1, n_test=24, shapes=((1, 16), (2, 16)))
+    profile="quick", seed=0, seeds=1, model="embedded", facts="embedded", device="cpu", n_facts=24,
+    n_updates=16, placebo=False,
+)  # fmt: skip
+SMALL = replace(data.settings(PARAMS), batch_size=8, n_test=24, shapes=((1, 16), (2, 16)))
 
 
 @pytest.fixture(scope="module")
@@ -31,13 +32,13 @@ def start(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def task(start):
-    return data.tasks(start, SMALL)[0]
+    return data.tasks(start, SMALL, [0])[0]
 
 
 @pytest.fixture(scope="module")
-def right(task, tmp_path_factory):
+def right(start, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    return folder, experiment.train_all(folder, [task], lambda **row: None)
+    return folder, experiment.train_all(folder, start, SMALL, lambda **row: None)
 
 
 # Facts and walks
@@ -113,7 +114,7 @@ def test_what_cannot_be_trained_is_one_sentence(tmp_path):
     rows = [{"entity": "A " * 40 + str(i), "attribute": "b", "value": i} for i in range(30)]
     long = replace(SMALL, facts=write(tmp_path / "long.jsonl", rows))
     with pytest.raises(UserError, match="takes 45 tokens, and a page holds 32"):
-        data.tasks(experiment.start(tmp_path / "long", long), long)
+        data.tasks(experiment.start(tmp_path / "long", long), long, [0])
     bytes_only = models.train_tokenizer(["a b"], 257)
     with pytest.raises(UserError, match="breaks park, school, shop, north, east into pieces"):
         walks.words(bytes_only, 3, 2)
@@ -210,32 +211,31 @@ def test_what_is_asked_is_right_where_the_model_says_it(task, monkeypatch):
     assert (experiment.places_named(None, task)[:, -1] == -1).all()
 
 
-def test_every_arm_is_trained_and_asked_and_a_second_call_only_reads(right, task):
+def test_every_arm_is_trained_and_asked_and_a_second_call_only_reads(right, start):
     folder, frame = right
     arms = experiment.arms(SMALL)
     assert len({arm.name for arm in arms}) == 10
     ended = frame[frame["update"] == SMALL.updates]
-    assert len(ended) == len(arms) * (1 + SMALL.n_steps)
+    assert len(ended) == len(arms) * (1 + SMALL.n_steps) * SMALL.n_test
     assert sorted(frame["update"].unique()) == [round(16 * check / experiment.CHECKS) for check in range(9)]
     only = ended[(ended["share"] == 0) & (ended["measure"] == "facts")]
     assert (only["value"] == 0).all()  # what was never read is not known
     logged = []
-    again = experiment.train_all(folder, [task], lambda **row: logged.append(row))
+    again = experiment.train_all(folder, start, SMALL, lambda **row: logged.append(row))
     pd.testing.assert_frame_equal(again, frame)
     assert logged == []
 
 
-def trained(folder, arm, task):
-    """The answers of one arm."""
-    experiment.train_arm({"a": arm}, [task], folder, "a", 0, log=lambda row: None)
-    return pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("right-*"))])
+def trained(folder, arm, start, settings):
+    """The share that one arm answers rightly."""
+    experiment.train_arm({"a": arm}, start, settings, folder, "a", 0, log=lambda row: None)
+    frame = pd.concat([pd.read_parquet(path) for path in sorted(folder.glob("right-*"))])
+    return frame.groupby(["update", "measure"])["value"].mean()
 
 
-def test_facts_that_are_read_often_are_known(task, tmp_path):
+def test_facts_that_are_read_often_are_known(start, tmp_path):
     arm = experiment.Arm(1.0, "shuffled", (1, 32))
-    longer = replace(task, settings=replace(SMALL, updates=60, learning_rate=1e-2))
-    frame = trained(tmp_path, arm, longer)
-    found = frame.set_index(["update", "measure"])["value"]
+    found = trained(tmp_path, arm, start, replace(SMALL, updates=60, learning_rate=1e-2))
     assert found[0, "facts"] < 0.3
     assert found[60, "facts"] > 0.9
 
@@ -247,9 +247,9 @@ def test_a_given_model_learns_in_its_own_shape_and_no_shapes_are_compared(start,
     assert {arm.shape for arm in arms} == {None}
     assert len(arms) == len(data.SHARES) + len(data.ORDERS) - 1
     assert experiment.parameter_counts(task).empty
-    frame = trained(tmp_path, arms[2], task).assign(seed=task.seed)
+    found = trained(tmp_path, arms[2], start, given).reset_index().assign(seed=0, layers=0, width=0)
     assert loading.load(tmp_path / "model")[0].config.hidden_size == 16
-    rows = results.summary(results.at_end(frame).assign(n=1), ["layers", "width", "measure"])
+    rows = results.summary(results.at_end(found), ["layers", "width", "measure"])
     assert "as given" in json.dumps(views.shapes(rows).spec)
 
 
@@ -259,7 +259,8 @@ def test_the_pictures_can_be_drawn(right, task):
     last = results.of_base(results.at_end(found))
     shuffled = results.summary(last.query("order == 'shuffled'"), ["share", "score"])
     assert views.mixtures(shuffled, 0.2).spec
-    steps = results.summary(results.at_end(frame), ["layers", "width", "measure"])
+    shares = results.by_measure(results.at_end(frame))
+    steps = results.summary(shares, ["layers", "width", "measure"])
     assert "1 × 16" in json.dumps(views.shapes(steps).spec, ensure_ascii=False)
     explorer = views.try_questions(experiment.load(folder, SMALL), task)
     assert "of 4 steps right" in explorer.draw("50% facts, shuffled", 3).record["sentence"]
@@ -269,36 +270,66 @@ def test_the_pictures_can_be_drawn(right, task):
 # Claims
 
 
-def predicted(effect):
-    """Scores in which everything is as it was predicted, times `effect`."""
-    rows, rng = [], np.random.default_rng(6)
-    for seed in range(4):
+def predicted(effect, seeds=5):
+    """Answers in which everything is as it was predicted, times `effect`, on 20 questions."""
+    frames, rng = [], np.random.default_rng(6)
+    for seed in range(seeds):
         for arm in experiment.arms(SMALL):
             for update in (8, 16):
                 ends = 0.2 * effect * (update == 16)
-                facts_ = 0.5 + rng.normal() * 0.005 + (arm.shape == (1, 16)) * 0.1 * effect
-                walked = 0.5 + rng.normal() * 0.005 + (arm.shape == (2, 16)) * 0.1 * effect
+                facts_ = 0.5 + (arm.shape == (1, 16)) * 0.1 * effect
+                walked = 0.5 + (arm.shape == (2, 16)) * 0.1 * effect
                 facts_ += effect * 0.2 * (0 < arm.share < 1)
                 facts_ -= ends * (arm.order == "facts first")
                 walked -= ends * (arm.order == "walks first")
                 walked += ends * (arm.order in ("easy to hard", "interleaved"))
-                layers, width = arm.shape
-                about = {"share": arm.share, "order": arm.order, "layers": layers, "width": width}
-                values = {"facts": facts_, "3": walked, "4": walked}
-                rows += [
-                    {**about, "seed": seed, "update": update, "measure": name, "value": value}
-                    for name, value in (values | {"1": 1.0, "2": 1.0}).items()
-                ]
-    return results.scores(pd.DataFrame(rows))
+                about = {**experiment._about(arm), "seed": seed, "update": update}
+                for name, value in {"facts": facts_, "1": 1, "2": 1, "3": walked, "4": walked}.items():
+                    noisy = value + rng.normal(0, 0.02, 20)
+                    frames.append(
+                        pd.DataFrame({"measure": name, "item": range(20), "value": noisy}).assign(**about)
+                    )
+    return pd.concat(frames, ignore_index=True)
 
 
 def test_claims_are_positive_where_the_prediction_holds_and_negative_where_its_reverse_does():
     claims = {claim.name: claim for claim in results.claims(predicted(1))}
     assert len(claims) == 9
     assert all(claim.low > 0 for claim in claims.values()), claims
-    assert all(claim.n == 4 for claim in claims.values())
+    assert {(claim.n, claim.over, claim.trainings) for claim in claims.values()} == {(5, "trainings", 5)}
+    assert [name for name, claim in claims.items() if claim.headline] == ["mixing-keeps-facts"]
     turned = {claim.name: claim.high for claim in results.claims(predicted(-1))}
     assert all(high < 0 for high in turned.values()), turned
+
+
+def test_one_training_is_told_over_its_questions_and_chooses_no_optimum():
+    claims = {claim.name: claim for claim in results.claims(predicted(1, seeds=1))}
+    assert "inner-optimum" not in claims
+    assert len(claims) == 8
+    claim = claims["mixing-keeps-facts"]
+    assert (claim.n, claim.over, claim.verdict_text) == (20, "questions", "seen in one training")
+
+
+def test_what_was_never_learnt_is_not_forgotten():
+    right = predicted(1)
+    right["value"] = right["value"].mask(right["measure"] == "facts", right["value"] - 0.5)
+    claims = {claim.name: claim for claim in results.claims(right)}
+    assert claims["sequential-forgets-facts"].verdict == "not testable here"
+    assert claims["sequential-forgets-walks"].verdict == "reproduced"
+
+
+def test_a_placebo_compares_arms_that_read_alike(start, tmp_path):
+    settings = replace(SMALL, placebo=True, shapes=((1, 16),))
+    right = experiment.train_all(tmp_path, start, settings, lambda **row: None)
+    ends = results.by_measure(results.at_end(right)).query("measure == 'facts' and share in [0, 1]")
+    read = loading.load(tmp_path / "seed-0" / "0-shuffled-1x16" / "model", "cpu")
+    assert read[0].config.num_hidden_layers == 1
+    assert len(ends) == 2
+    assert not {"sequential-forgets-facts", "sequential-forgets-walks"} & {
+        claim.name for claim in results.claims(right, placebo=True)
+    }
+    followed = right.groupby(["share", "order"])["update"].nunique()
+    assert set(followed) == {experiment.CHECKS + 1}  # as the control is, which is asked all the time
 
 
 def test_luck_is_not_taken_for_an_optimum():
@@ -307,24 +338,18 @@ def test_luck_is_not_taken_for_an_optimum():
     effects = []
     for _ in range(60):
         rows = [
-            {
-                "share": share,
-                "order": "shuffled",
-                "score": "mean of the two",
-                "seed": seed,
-                "value": rng.normal(),
-            }
+            {"share": share, "order": "shuffled", "mean of the two": rng.normal(), "seed": seed, "item": 0}
             for share in data.SHARES
             for seed in range(5)
         ]
-        effects.append(results._optimum(pd.DataFrame(rows)).effect)
+        effects.append(results._optimum(pd.DataFrame(rows))[0].effect)
     assert abs(np.mean(effects)) < 2.5 * np.std(effects) / np.sqrt(60)
 
 
 def test_walks_score_only_questions_that_nobody_read():
     rows = [("facts", 0.4), ("1", 1.0), ("2", 1.0), ("3", 0.5), ("4", 0.3)]
     frame = pd.DataFrame(rows, columns=["measure", "value"]).assign(
-        share=0.5, order="shuffled", layers=1, width=16, seed=0, update=8
+        share=0.5, order="shuffled", layers=1, width=16, seed=0, update=8, item=0
     )
     found = results.scores(frame).set_index("score")["value"]
     assert found["walks"] == pytest.approx(0.4)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from workbench.corpora import facts, walks
-from workbench.corpora.facts import Fact
+from workbench.corpora.facts import VALUES, Fact
+from workbench.corpora.stories.words import BOYS, GIRLS
 from workbench.engine import loading
 from workbench.engine.models import context_length
 from workbench.engine.tokens import encode_pairs, word_tokenizer
@@ -38,7 +39,7 @@ class Settings:
     updates: int  #: of the weights; each reads `batch_size` pages
     batch_size: int  #: pages
     context: int  #: tokens of a page
-    seeds: int  #: repetitions, each with its own facts, town, questions and first weights
+    seeds: int  #: trainings of each arm, each with its own facts, town, questions and first weights
     n_test: int  #: facts, and walks, in a test
     #: of new models; the same throughout, so that what comes last is not learnt more slowly.
     learning_rate: float
@@ -49,16 +50,22 @@ class Settings:
     facts: str = "embedded"
     seed: int = 0
     device: str = "cpu"
+    placebo: bool = False  #: train every arm as a second control
 
     @property
     def n_pages(self) -> int:
         """Pages that each model reads."""
         return self.updates * self.batch_size
 
+    @property
+    def all_seeds(self) -> range:
+        """The seed of each repetition."""
+        return range(self.seed, self.seed + self.seeds)
+
 
 SIZES = {
-    "quick": Settings(400, 5, 3, 4, 96, 32, 32, 3, 200, 6e-3, ((4, 32), (2, 48), (1, 64))),
-    "laptop": Settings(4_000, 8, 4, 6, 2_000, 64, 64, 5, 500, 2e-3, ((8, 64), (2, 128), (1, 192))),
+    "quick": Settings(200, 5, 3, 4, 64, 32, 32, 1, 200, 6e-3, ((4, 32), (1, 64))),
+    "laptop": Settings(400, 5, 3, 4, 96, 32, 32, 12, 400, 6e-3, ((4, 32), (2, 48), (1, 64))),
     "paper": Settings(11_000, 12, 6, 8, 20_000, 128, 128, 5, 1_000, 6e-4, ((12, 256), (6, 384), (2, 640))),
 }
 
@@ -69,7 +76,7 @@ def settings(params: Any) -> Settings:
     Raises:
         UserError: there are too few updates, or no such device.
     """
-    sizes = {"n_facts": params.n_facts, "updates": params.n_updates}
+    sizes = {"n_facts": params.n_facts, "updates": params.n_updates, "seeds": params.seeds}
     chosen = replace(
         SIZES[params.profile],
         **{name: value for name, value in sizes.items() if value},
@@ -77,19 +84,28 @@ def settings(params: Any) -> Settings:
         facts=params.facts,
         seed=params.seed,
         device=loading.pick_device(params.device),
+        placebo=params.placebo,
     )
     if chosen.updates < 2 * _BLOCKS:
         raise UserError(f"n_updates={chosen.updates} is too few: take {2 * _BLOCKS} or more.")
     return chosen
 
 
-def draw_facts(settings: Settings, repetition: int) -> list[Fact]:
+def draw_facts(settings: Settings, seed: int) -> list[Fact]:
     """The facts of a repetition: drawn, or as many as there are in a file."""
-    rng = np.random.default_rng([settings.seed, repetition, 0])
+    rng = np.random.default_rng([seed, 0])
     if settings.facts == "embedded":
         return facts.draw(settings.n_facts, rng)
     in_file = facts.load(settings.facts)
     return [in_file[index] for index in rng.permutation(len(in_file))[: settings.n_facts]]
+
+
+def every_word(settings: Settings) -> list[Fact]:
+    """Facts that hold all the words which the facts of any seed can have."""
+    if settings.facts != "embedded":
+        return facts.load(settings.facts)
+    names = [f"{name} and {name}" for name in (*GIRLS, *BOYS)]
+    return [Fact(name, kind, value) for name in names for kind in VALUES for value in VALUES[kind]]
 
 
 def word_level_tokenizer(facts: Iterable[Fact], settings: Settings) -> "PreTrainedTokenizerFast":
@@ -180,12 +196,13 @@ def arrange(kinds: np.ndarray, order: str, rng: np.random.Generator) -> np.ndarr
     raise ValueError(f"there is no order {order!r}")
 
 
-def tasks(start: str, settings: Settings) -> list[Task]:
-    """Facts, town and questions of every repetition.
+def tasks(start: str, settings: Settings, seeds: Iterable[int]) -> list[Task]:
+    """Facts, town and questions of each seed.
 
     Args:
         start: folder or hub id of the tokenizer; see `experiment.start`.
         settings: of the study.
+        seeds: of the repetitions.
 
     Raises:
         UserError: a fact is longer than a page, or the words of walks are no single tokens.
@@ -194,11 +211,10 @@ def tasks(start: str, settings: Settings) -> list[Task]:
     settings = replace(settings, context=min(settings.context, context_length(model)))
     words = walks.words(tokenizer, settings.n_places, settings.n_ways)
     tasks = []
-    for repetition in range(settings.seeds):
-        facts = draw_facts(settings, repetition)
+    for seed in seeds:
+        facts = draw_facts(settings, seed)
         _check_lengths(facts, tokenizer, settings.context)
-        rng = np.random.default_rng([settings.seed, repetition, 3])
-        town, seed = walks.town(settings.n_places, settings.n_ways, rng), 1000 * settings.seed + repetition
+        town = walks.town(settings.n_places, settings.n_ways, np.random.default_rng([seed, 3]))
         tasks.append(Task(seed, facts, town, words, tokenizer, start, settings))
     return tasks
 

@@ -5,7 +5,7 @@ those that others tried since (arXiv 2509.24356). Breadth is how many facts a mo
 without being told them; depth is after how many steps of a walk it still knows where it is.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -72,8 +72,7 @@ def start(folder: Path, settings: Settings) -> str:
         loading.read_config(settings.model)
         return settings.model
     if not (folder / "config.json").exists():
-        known = [fact for seed in range(settings.seeds) for fact in data.draw_facts(settings, seed)]
-        tokenizer = data.word_level_tokenizer(known, settings)
+        tokenizer = data.word_level_tokenizer(data.every_word(settings), settings)
         model = new_model(settings.shapes[0], len(tokenizer), settings.context, settings.seed)
         loading.save(model, tokenizer, folder)
     return str(folder)
@@ -87,43 +86,58 @@ def new_model(shape: tuple[int, int], vocab_size: int, context: int, seed: int) 
 
 
 # ------------------------------------------------------------------------------- training
-def train_all(folder: Path, tasks: list[Task], log: Callable[..., None]) -> pd.DataFrame:
-    """Trains every arm in every repetition and asks it everything, at the end or all the time.
+def train_all(folder: Path, start: str, settings: Settings, log: Callable[..., None]) -> pd.DataFrame:
+    """Trains every arm with every seed and asks it everything, at the end or all the time.
 
     Trainings are shared out between the processor's cores, or follow each other on another device. Each is
     kept in `folder` with its answers, so that a killed call goes on.
 
     Returns:
         Columns share, order, layers, width (0 of a given model), seed, update, measure ("facts", or the
-        number of steps), value (share of right answers), n (questions).
+        number of steps), item (of the facts or walks in the test) and value (1 where it is right, else 0).
+        In a placebo run every arm bears its own name, whatever it has read.
     """
-    settings, repetitions = tasks[0].settings, range(len(tasks))
     by_name = {arm.name: arm for arm in arms(settings)}
     run_arms(
         folder,
         list(by_name),
-        repetitions,
-        partial(train_arm, by_name, tasks),
+        settings.all_seeds,
+        partial(train_arm, by_name, start, settings),
         unit="update",
         total=settings.updates,
         device=settings.device,
+        placebo_of=control(settings).name if settings.placebo else None,
         log=lambda arm, seed, row: log(model=f"{arm}-{seed}", **row),
     )
-    frame = collect(folder, list(by_name), repetitions, "right-*").drop(columns="arm")
-    return frame.assign(seed=[tasks[repetition].seed for repetition in frame["seed"]])
+    frame = collect(folder, list(by_name), settings.all_seeds, "right-*")
+    return pd.concat(
+        [part.assign(**_about(by_name[name])) for name, part in frame.groupby("arm", sort=False)],
+        ignore_index=True,
+    ).drop(columns="arm")
+
+
+def control(settings: Settings) -> Arm:
+    """The arm that all others are held against: half facts, half walks, shuffled."""
+    return next(arm for arm in arms(settings) if (arm.share, arm.order) == (0.5, "shuffled"))
+
+
+def _about(arm: Arm) -> dict[str, float | str | int]:
+    layers, width = arm.shape or (0, 0)
+    return {"share": arm.share, "order": arm.order, "layers": layers, "width": width}
 
 
 def train_arm(
     arms: Mapping[str, Arm],
-    tasks: Sequence[Task],
+    start: str,
+    settings: Settings,
     folder: Path,
     name: str,
-    repetition: int,
+    seed: int,
     *,
     log: Callable[[Row], None],
 ) -> None:
     """One arm: reads its pages and is asked, at the end or all the time."""
-    arm, task = arms[name], tasks[repetition]
+    arm, (task,) = arms[name], data.tasks(start, settings, [seed])
     settings = task.settings
     if arm.shape:
         model = new_model(arm.shape, len(task.tokenizer), settings.context, task.seed).to(settings.device)
@@ -135,7 +149,7 @@ def train_arm(
     updates = {round(settings.updates * check / CHECKS) for check in checks}
 
     def test(update: int) -> None:
-        cached_table(folder / f"right-{update:08}.parquet", lambda: evaluate(model, arm, task, update))
+        cached_table(folder / f"right-{update:08}.parquet", lambda: evaluate(model, task, update))
 
     def note(row: Row) -> None:
         if row["step"] in updates:
@@ -158,14 +172,15 @@ def train_arm(
 
 
 # ------------------------------------------------------------------------------- asking
-def evaluate(model: PreTrainedModel, arm: Arm, task: Task, update: int) -> pd.DataFrame:
-    """Shares of right answers: columns update, measure, value, n, share, order, layers, width."""
+def evaluate(model: PreTrainedModel, task: Task, update: int) -> pd.DataFrame:
+    """What is answered rightly: columns update, measure, item, value."""
     right = places_named(model, task) == task.test_walks().ends
     measures = {"facts": facts_right(model, task)} | {str(n): column for n, column in enumerate(right.T, 1)}
-    rows = [(update, name, column.mean(), len(column)) for name, column in measures.items()]
-    layers, width = arm.shape or (0, 0)
-    frame = pd.DataFrame(rows, columns=["update", "measure", "value", "n"])
-    return frame.assign(share=arm.share, order=arm.order, layers=layers, width=width)
+    frames = [
+        pd.DataFrame({"measure": name, "item": range(len(column)), "value": column.astype(np.int8)})
+        for name, column in measures.items()
+    ]
+    return pd.concat(frames, ignore_index=True).assign(update=update)
 
 
 def facts_right(model: PreTrainedModel, task: Task) -> np.ndarray:
@@ -210,10 +225,10 @@ def parameter_counts(task: Task) -> pd.DataFrame:
 
 
 def load(folder: Path, settings: Settings) -> dict[str, PreTrainedModel]:
-    """The models of the first repetition, by what they read."""
+    """The models of the first seed, by what they read."""
     by_label = {}
     for arm in arms(settings):
         shape = "" if arm.shape in (None, settings.shapes[0]) else f", {shape_name(*arm.shape)}"
         label = f"{arm.share:.0%} facts, {arm.order}{shape}"
-        by_label[label] = loading.load(arm_folder(folder, arm.name, 0) / "model", "cpu")[0]
+        by_label[label] = loading.load(arm_folder(folder, arm.name, settings.seed) / "model", "cpu")[0]
     return by_label
