@@ -200,18 +200,22 @@ def grades_table() -> Table:
 
 
 CLAIMS = [
+    {"name": "depth-context", "says": "Depth buys context tracking, width buys facts.",
+     "paper": "Section 4.2, qualitative.", "effect": 0.041, "low": -0.018, "high": 0.102, "n": 96,
+     "over": "questions", "unit": "", "delta": 0.01, "delta_reason": "one question in a hundred",
+     "verdict": "not resolved at this scale", "view": "Depth buys steps of reasoning"},
     {"name": "grammar-first", "says": "Grammar saturates at a smaller size than consistency.",
      "paper": "Eldan and Li (2023), figure 4: grammar flat from 3M, consistency rising to 33M.",
-     "effect": 31.2, "low": 22.4, "high": 40.3, "n": 200, "unit": "points", "verdict": "reproduced",
+     "effect": 31.2, "low": 22.4, "high": 40.3, "n": 200, "over": "stories", "trainings": 2, "unit": "points",
+     "published": 38.0, "headline": True, "verdict": "seen in 2 trainings",
      "view": "Grammar saturates before consistency"},
-    {"name": "depth-context", "says": "Depth buys context tracking, width buys facts.",
-     "paper": "Section 4.2, qualitative.", "effect": 0.041, "low": -0.018, "high": 0.102, "n": 96, "unit": "",
-     "verdict": "not resolved at this scale", "view": "Depth buys steps of reasoning"},
     {"name": "no-copies", "says": "Generated stories are not copies of the training set.",
      "paper": "ROUGE-2 precision below 0.2 for most stories.", "effect": -0.32, "low": -0.41, "high": -0.22,
      "n": 1500, "unit": "bits", "verdict": "opposite", "view": "A figure that is not there"},
     {"name": "hostile", "says": SCRIPT, "paper": IMAGE, "effect": None, "low": float("nan"), "high": None,
-     "n": None, "unit": "", "verdict": "not resolved at this scale", "view": None},
+     "n": None, "over": IMAGE, "unit": "", "delta": 0.5, "delta_reason": "\n".join(HOSTILE[2:]),
+     "gates": [{"name": IMAGE, "value": None, "low": 0.2, "high": 0.8}],
+     "verdict": "not resolved at this scale", "view": None},
 ]  # fmt: skip
 
 RUN = {

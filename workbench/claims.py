@@ -50,7 +50,8 @@ class Gate:
             wanted = f"at most {self.high:.3g}"
         else:
             wanted = f"from {self.low:.3g} to {self.high:.3g}"
-        return f"{self.name}: {self.value:.3g}, wanted {wanted}"
+        found = "not known" if math.isnan(self.value) else f"{self.value:.3g}"
+        return f"{self.name}: {found}, wanted {wanted}"
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,11 @@ class Claim:
         return OPPOSITE if self.high < 0 else UNRESOLVED
 
     @property
+    def is_tested(self) -> bool:
+        """Whether it counts among the tests of a ledger: its gates hold, and it has an interval."""
+        return self.verdict != UNTESTABLE and not math.isnan(self.p)
+
+    @property
     def is_decided(self) -> bool:
         """Whether the verdict says something about the world."""
         return self.verdict in (REPRODUCED, OPPOSITE, NO_EFFECT)
@@ -131,13 +137,16 @@ class Claim:
         """
         from scipy import stats
 
-        half = self.effect - self.low if self.effect > 0 else self.high - self.effect
+        # The bootstrap of a biased figure may lie to one side of the figure.
+        inside = self.low <= self.effect <= self.high
+        centre = self.effect if inside else (self.low + self.high) / 2
+        half = centre - self.low if centre > 0 else self.high - centre
         if self.n < 2 or not math.isfinite(half) or half < 0:
             return math.nan
         if half == 0:
-            return 0.0 if self.effect else 1.0
+            return 0.0 if centre else 1.0
         freedom = self.n - 1
-        return float(2 * stats.t.sf(abs(self.effect) / half * stats.t.ppf(0.975, freedom), freedom))
+        return float(2 * stats.t.sf(abs(centre) / half * stats.t.ppf(0.975, freedom), freedom))
 
     @property
     def detectable(self) -> float:
@@ -175,7 +184,6 @@ def survive(claims: Sequence[Claim], rate: float = 0.05) -> list[bool]:
     """
     from scipy import stats
 
-    p = [math.nan if claim.verdict == UNTESTABLE else claim.p for claim in claims]
-    known = [value for value in p if not math.isnan(value)]
+    known = [claim.p for claim in claims if claim.is_tested]
     adjusted = iter(stats.false_discovery_control(known) if known else ())
-    return [not math.isnan(value) and bool(next(adjusted) <= rate) for value in p]
+    return [claim.is_tested and bool(next(adjusted) <= rate) for claim in claims]

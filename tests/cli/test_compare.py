@@ -164,7 +164,7 @@ def project(root, monkeypatch, capfd):
                 run.log(model=model, step=step, loss=3 / (step + 1) + values.get("width", 0) / 1000, rate=0.1)
         if table is not None:
             run.table("answers", lambda: table)
-        run.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5))
+        run.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5, "stories"))
         shutil.copy(root / "notebooks" / f"{notebook}.ipynb", run.folder / "notebook.ipynb")
         run.finish() if done else run.close()
         capfd.readouterr()
@@ -191,7 +191,7 @@ def test_terminal_and_page_say_what_differs(root, project):
     assert "Alike at every step: rate" in out
     assert "answers, paired by item: 40 items in common" in out
     page = root / out.strip().splitlines()[-1].removeprefix("Page: ")
-    assert page.parent == root / "reports"
+    assert page.parent == root / "runs" / "reports"
     html = page.read_text(encoding="utf-8")
     assert html.count("</script> widths") == 0, "titles are escaped"
     assert "script-src &#39;sha256-" in html
@@ -284,7 +284,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(root, project, words, said):
     assert said in err
     assert len(err.strip().splitlines()) == 1
     assert out == ""
-    assert not (root / "reports").exists()
+    assert not (root / "runs" / "reports").exists()
 
 
 def test_a_column_can_be_named_that_tells_the_items(project):

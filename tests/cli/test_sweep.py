@@ -25,7 +25,7 @@ run.log(step=1, loss=float(width * 10 + seed), rate=0.1)
 upstream = run.input("01_rows").table("t", lambda: 1 / 0)
 if width == bad:
     raise ValueError("too wide")
-run.claim(Claim("grows", "It grows.", "yes", width, width - 1, width + 1, 5))
+run.claim(Claim("grows", "It grows.", "yes", width, width - 1, width + 1, 5, "stories"))
 """
 MAKE = """
 import os, pandas

@@ -68,7 +68,7 @@ def project(root, monkeypatch):
 def finished(root, seed):
     """A finished run with everything that a run folder may hold."""
     run = workbench.start("01_study", {"seed": seed})
-    run.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5, view="Answers"))
+    run.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5, "stories", view="Answers"))
     run.table("answers", lambda: pandas.DataFrame({"item": [1, 2, 3], "score": [0.1, 0.2, 0.3 + seed]}))
     run.log(step=1, loss=1.0 + seed, model="small")
     run.artifact("a").parent.mkdir(exist_ok=True)
@@ -132,7 +132,7 @@ def write_again(folder):
     def work():
         with suppress(UserError), closing(workbench.start("01_study", {"seed": 7})) as run:
             run.log(step=2, loss=1.0)
-            run.claim(Claim("more", "More.", "yes", 0.2, 0.1, 0.3, 5))
+            run.claim(Claim("more", "More.", "yes", 0.2, 0.1, 0.3, 5, "stories"))
             run.table("other", lambda: pandas.DataFrame({"x": [1]}))
             run.finish()
 

@@ -254,7 +254,7 @@ def finished(root, **values):
     """A finished run with an executed notebook, made without a kernel."""
     opened = workbench.start("01_study", {"seed": 0} | values)
     shutil.copy(root / "notebooks" / "01_study.ipynb", opened.folder / "notebook.ipynb")
-    opened.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5))
+    opened.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5, "stories"))
     opened.finish()
     return opened.folder
 
@@ -292,7 +292,7 @@ DRAWN = [
     "from workbench.claims import Claim",
     ROWS + 'rows = run.rows("r", range(3), work)\nrun.log(step=0, loss=1.0)',
     'print("it is", "red")',
-    'run.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5))\nrun.finish()',
+    'run.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5, "stories"))\nrun.finish()',
 ]
 
 
@@ -312,7 +312,7 @@ def test_report_draws_again_and_computes_nothing(root, say):
     edit(path, "red", "blue")
     code, _, err = say("report")
     assert (code, err) == (0, "")
-    page = (root / "reports" / "01_study.html").read_text()
+    page = (root / "runs" / "reports" / "01_study.html").read_text()
     assert "The labour" in page
     assert "it is blue" in page
     assert (root / "done.txt").read_text().split() == ["0", "1", "2"]
@@ -324,7 +324,7 @@ def test_report_draws_again_and_computes_nothing(root, say):
     out = say("run", "01")[1]
     assert "cached" in out
     assert "draws anew" not in out
-    assert "The labour" in (root / "reports" / "01_study.html").read_text()
+    assert "The labour" in (root / "runs" / "reports" / "01_study.html").read_text()
 
 
 def test_a_picture_that_fails_leaves_the_run_and_its_page_as_they_were(root, say):
@@ -337,7 +337,7 @@ def test_a_picture_that_fails_leaves_the_run_and_its_page_as_they_were(root, say
     assert "01_study could not be drawn again (ZeroDivisionError: division by zero)" in err
     assert len(err.strip().splitlines()) == 1
     assert kept(folder) | {"notebook": (folder / "notebook.ipynb").read_bytes()} == before
-    assert "it is red" in (root / "reports" / "01_study.html").read_text()
+    assert "it is red" in (root / "runs" / "reports" / "01_study.html").read_text()
 
 
 @pytest.mark.parametrize("case", ["an older run", "a record without the field", "a moved folder"])
@@ -358,7 +358,7 @@ def test_the_page_of_another_run_is_made_from_what_it_keeps(root, say, case):
         assert "It grows." in say("show", "01")[1]
         assert "cached" in say("run", "01")[1]
     assert say("report", asked)[0] == 0
-    assert "The work" in (root / "reports" / "01_study.html").read_text()
+    assert "The work" in (root / "runs" / "reports" / "01_study.html").read_text()
     assert not (root / "done.txt").exists()
 
 

@@ -97,12 +97,12 @@ def test_a_finished_run_keeps_the_time_it_took_when_it_is_finished_again(run):
     ],
 )
 def test_the_verdict_follows_from_the_interval(low, high, verdict):
-    assert Claim("c", "It grows.", "yes", 0.2, low, high, 5).verdict == verdict
+    assert Claim("c", "It grows.", "yes", 0.2, low, high, 5, "stories").verdict == verdict
 
 
 def test_a_claim_of_the_same_name_is_replaced_and_nan_survives_the_file(run):
     for name, effect in (("a", 0.2), ("b", 0.2), ("a", math.nan)):
-        run.claim(Claim(name, "It grows.", "yes", effect, 0.1, 0.3, 5))
+        run.claim(Claim(name, "It grows.", "yes", effect, 0.1, 0.3, 5, "stories"))
     a, b = read_claims(run.folder)
     assert (a.name, b.name, b.verdict) == ("a", "b", "reproduced")
     assert math.isnan(a.effect)
@@ -125,7 +125,7 @@ def test_a_run_of_a_newer_schema_is_left_alone(run):
 
 def test_a_folder_that_was_moved_still_reads(run, root, monkeypatch):
     run.table("squares", frame)
-    run.claim(Claim("c", "It grows.", "yes", 1, 0.5, 2, 3))
+    run.claim(Claim("c", "It grows.", "yes", 1, 0.5, 2, 3, "stories"))
     run.finish()
     shutil.move(root / "runs", root / "elsewhere")
     monkeypatch.setenv("WORKBENCH_RUNS", str(root / "elsewhere"))

@@ -13,7 +13,7 @@ CELLS = [
     "import pandas\nfrom workbench.claims import Claim\nfactor = 2",
     'table = run.table("t", lambda: pandas.DataFrame({"x": [factor]}))',
     'run.log(step=1, loss=float(factor))\nrun.artifact("a").parent.mkdir(exist_ok=True)',
-    'claim = run.claim(Claim("grows", "It grows.", "yes", float(table.x[0]), 0.1, 9, 5))',
+    'claim = run.claim(Claim("grows", "It grows.", "yes", float(table.x[0]), 0.1, 9, 5, "stories"))',
     "run.finish()",
 ]
 
@@ -139,7 +139,7 @@ def test_nothing_is_written_after_the_end(notebook, original):
     folder = kernel.namespace["run"].folder
     before = contents(folder)
     kernel.execute(*kernel.cells()[2:])
-    for edited in ("factor = 3", 'run.claim(Claim("new", "It grows.", "yes", 9, 8, 10, 5))'):
+    for edited in ("factor = 3", 'run.claim(Claim("new", "It grows.", "yes", 9, 8, 10, 5, "stories"))'):
         with pytest.raises(UserError, match="edited code gets its own run"):
             kernel.execute(edited, CELLS[3])
     assert contents(folder) == before

@@ -3,7 +3,6 @@
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
@@ -210,7 +209,7 @@ def _claims(a: lab.Side, b: lab.Side) -> dict[str, Any]:
         rows.append({"heading": sanitize(f"{says} ({unit})" if unit else says, 600)})
         reach = _widest_reach([(claim.effect, claim.low, claim.high) for _, claim in figures])
         for run, claim in figures:
-            shown = claims.row(asdict(claim), None)
+            shown = claims.row(claim, None)
             verdict, effect = f"{shown['symbol']} {shown['verdict']}", claims.number(claim.effect)
             picture = claims.interval(claim.effect, claim.low, claim.high, reach)
             rows.append({"cells": [run, verdict, effect, shown["range"], shown["n"]], "picture": picture})

@@ -1,13 +1,13 @@
-"""The ledger: the claims that each run's claims.json keeps."""
+"""The ledger: the claims that each run's claims.json keeps, and those of several runs together."""
 
 import math
 import os
-from collections.abc import Iterable
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from workbench.claims import REPRODUCED, VERDICTS, Claim, Gate
+from workbench.claims import OPPOSITE, REPRODUCED, VERDICTS, Claim, Gate, survive
 from workbench.files import plain, write_json
 from workbench.lab.digests import map_texts
 from workbench.sanitize import redact
@@ -50,6 +50,54 @@ def write_claim(folder: Path, claim: Claim) -> None:
     claims = {known.name: known for known in read_claims(folder)} | {claim.name: claim}
     entries = [asdict(known) | {"verdict": known.verdict_text} for known in claims.values()]
     write_json(folder / "claims.json", map_texts(plain(entries), redact))
+
+
+@dataclass(frozen=True)
+class Line:
+    """A claim as the ledger of several runs has it."""
+
+    notebook: str
+    title: str
+    key: str  #: Of the run
+    claim: Claim
+    survives: bool  #: The correction for all claims of the ledger
+
+
+def is_doubtful(claim: Claim, survives: bool) -> bool:
+    """Whether an effect that the interval takes for one does not survive the correction for many claims."""
+    return claim.verdict in (REPRODUCED, OPPOSITE) and not survives
+
+
+def headline_first(claims: Iterable[Claim]) -> list[Claim]:
+    """The claims with the study's headline before the others, which keep their order."""
+    return sorted(claims, key=lambda claim: not claim.headline)
+
+
+def lines(runs: Sequence[Path]) -> list[Line]:
+    """The ledger of runs: study by study, each one's headline first, corrected for all of them.
+
+    Raises:
+        UserError: A run.json or claims.json cannot be read.
+    """
+    from workbench.lab.record import read_run
+
+    records = {folder: read_run(folder) for folder in runs}
+    ordered = sorted(records, key=lambda folder: records[folder]["notebook"])
+    made = [(records[folder], claim) for folder in ordered for claim in headline_first(read_claims(folder))]
+    surviving = survive([claim for _, claim in made])
+    return [
+        Line(run["notebook"], run["title"], run["key"], claim, survives)
+        for (run, claim), survives in zip(made, surviving, strict=True)
+    ]
+
+
+def placebo_rate(runs: Iterable[Path]) -> tuple[int, int]:
+    """How many claims of placebo runs came out reproduced, in however few trainings, and of how many.
+
+    Counted are those whose gates hold and that have an interval.
+    """
+    tested = [claim for folder in runs for claim in read_claims(folder) if claim.is_tested]
+    return sum(claim.verdict == REPRODUCED for claim in tested), len(tested)
 
 
 def count_verdicts(claims: Iterable[Claim]) -> dict[str, int]:

@@ -98,7 +98,8 @@ def show_results(results: "Results", console: Console) -> None:
             table.add_row(*map(Text, point.values()), key, *numbers)
         console.print()
         console.print(table)
-    notes = ["✓ reproduced  ✕ opposite  ○ not resolved at this scale"] if results.claims else []
+    signs = "✓ reproduced  ✕ opposite  = no effect  ○ not resolved  – not testable"
+    notes = [signs] if results.claims else []
     notes += [f"Alike in all: {', '.join(results.same)}"] if results.same else []
     for note in notes:
         console.print(Text(note, style="dim"), soft_wrap=True)
@@ -137,9 +138,10 @@ def _table(jobs: Sequence[Job], spinner: Spinner, width: int) -> Group:
         at = job.progress
         row = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=at.cells, completed=max(at.cell - 1, 0), width=16)
-        about = job.plan.notebook.metadata.get("minutes")
+        default = getattr(job.plan.params, "profile", "quick") == "quick"  # of which it says the minutes
+        about = job.plan.notebook.metadata.get("minutes") if default else None
         passed = Text(duration(time.monotonic() - job.started), style="dim")
-        passed.append(f" of about {about:g} min" if isinstance(about, int | float) else "")
+        passed.append(f" of about {duration(about * 60)}" if isinstance(about, int | float) else "")
         cells = Text(f"{at.cell}/{at.cells}", style="cyan")
         row.add_row(spinner, Text(job.name, style="bold"), bar, cells, passed, Text(at.heading))
         rows.append(row)

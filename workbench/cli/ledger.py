@@ -1,0 +1,146 @@
+"""ledger: every claim beside what was seen, in the terminal or as a file."""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.padding import Padding
+from rich.text import Text
+
+from workbench import files
+from workbench.cli.console import out, pass_over, short_path
+from workbench.errors import UserError
+from workbench.sanitize import sanitize
+
+if TYPE_CHECKING:
+    from workbench.lab.ledger import Line
+
+_STYLES = {"reproduced": "green", "opposite": "red", "none": "blue"}
+_File = Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there; - is the terminal.")]
+
+
+def ledger(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...", help="As `show` takes them. Default: the newest of each notebook."
+        ),
+    ] = None,
+    csv: _File = None,
+    json: _File = None,
+    latex: _File = None,
+) -> None:
+    """Print the ledger: what was claimed, what we saw, the verdicts; or write it as CSV, JSON or LaTeX.
+
+    Placebo runs are no part of it: what came out reproduced in them is counted at the end.
+    """
+    from workbench.lab import ledger as _ledger
+    from workbench.lab import ledger_files
+
+    shown, placebos = _chosen(runs or [])
+    lines = _ledger.lines(shown)
+    formats = {"csv": ledger_files.as_csv, "json": ledger_files.as_json, "latex": ledger_files.as_latex}
+    targets = {"csv": csv, "json": json, "latex": latex}
+    wanted = [(target, formats[name]) for name, target in targets.items() if target is not None]
+    if len({target for target, _ in wanted}) < len(wanted):
+        raise UserError("Give --csv, --json and --latex a file each: two of them would be written to one.")
+    _write(lines, wanted)
+    if not any(_is_terminal(target) for target, _ in wanted):
+        _print(lines)
+        _print_counts(lines)
+        _print_placebo(len(placebos), *_ledger.placebo_rate(placebos))
+    for target, _ in wanted:
+        if not _is_terminal(target):
+            out.print(Text.assemble("\nWritten: ", (short_path(target), "bold")), soft_wrap=True)
+
+
+def _chosen(asked: Sequence[str]) -> tuple[list[Path], list[Path]]:
+    """The finished runs that the ledger is of, and the placebo runs beside them.
+
+    Raises:
+        UserError: There is none, or one that was asked for is unknown or not finished.
+    """
+    from workbench.lab import history, project
+
+    folder = project.runs_folder()
+    known = history.all_runs(folder)
+    if not asked:
+        for run in known:
+            if (reason := history.problem(run)) and history.state(run) in ("done", "unreadable"):
+                pass_over(run, reason)
+        shown, placebos = history.newest_done(folder), history.placebos(folder)
+    else:
+        found = list(dict.fromkeys(history.find_run(known, name) for name in asked))
+        for run in found:
+            if (state := history.state(run)) != "done":
+                name = f"{run.parent.name}/{run.name}"
+                raise UserError(f"{name} is not a finished run ({state}): it has no ledger yet.")
+        shown = [run for run in found if not history.is_placebo(run)]
+        placebos = [run for run in found if history.is_placebo(run)]
+    if not shown and not placebos:
+        raise UserError("There is no finished run, so no ledger: `workbench run --all` makes them.")
+    return shown, placebos
+
+
+def _is_terminal(target: Path) -> bool:
+    return str(target) == "-"
+
+
+def _write(lines: "Sequence[Line]", wanted: "list[tuple[Path, Callable[[Sequence[Line]], str]]]") -> None:
+    for target, written in wanted:
+        text = written(lines)
+        if _is_terminal(target):
+            out.file.write(text)  # as it is: no line is broken, no text styled
+        else:
+            files.atomic_write(target, files.encoded(text))
+
+
+def _print(lines: "Sequence[Line]") -> None:
+    tested = sum(line.claim.is_tested for line in lines)
+    for (notebook, title, key), claims in groupby(lines, lambda line: (line.notebook, line.title, line.key)):
+        out.print(Text.assemble("\n", (notebook, "bold"), f"  {sanitize(title, 300)}  ", (key, "dim")))
+        for line in claims:
+            _print_claim(line, tested)
+
+
+def _print_claim(line: "Line", tested: int) -> None:
+    from workbench.lab.ledger import is_doubtful
+    from workbench.lab.report import claims
+
+    shown = claims.row(line.claim, None, tested if is_doubtful(line.claim, line.survives) else 0)
+    tone = shown["tone"].split()
+    style = f"{_STYLES.get(tone[0], 'dim')}{'' if 'seen' in tone else ' bold'}"
+    name = Text(shown["says"] or shown["name"], style="bold" if shown["headline"] else "")
+    out.print(_indented(2, Text.assemble((f"{shown['symbol']} {shown['verdict']}", style), "  ", name)))
+    n = ", ".join(filter(None, [f"n = {shown['n']}", shown["trainings"]]))
+    published = f"; published {shown['published']}" if shown["published"] else ""
+    figures = f"{shown['effect']} ({shown['range']}), {n}{published}"
+    for said in filter(None, [figures, *shown["notes"], shown["too_small"]]):
+        out.print(_indented(6, Text(said, style="dim")))
+
+
+def _indented(columns: int, text: Text) -> Padding:
+    return Padding(text, (0, 0, 0, columns))
+
+
+def _print_counts(lines: "Sequence[Line]") -> None:
+    from workbench.lab.ledger import count_verdicts, is_doubtful
+
+    counted = count_verdicts(line.claim for line in lines).items()
+    verdicts = " · ".join(f"{count} {verdict}" for verdict, count in counted if count)
+    out.print(Text(f"\n{_count(len(lines), 'claim')}{': ' if lines else ''}{verdicts}"))
+    if doubtful := sum(is_doubtful(line.claim, line.survives) for line in lines):
+        tested = sum(line.claim.is_tested for line in lines)
+        out.print(f"{doubtful} of these effects would not survive correction for {_count(tested, 'claim')}.")
+
+
+def _print_placebo(runs: int, reproduced: int, tested: int) -> None:
+    if tested:
+        said = f"{reproduced} of {_count(tested, 'claim')} came out reproduced ({reproduced / tested:.0%})"
+        out.print(Text(f"Placebo ({_count(runs, 'run')}): {said}; chance alone may give up to 5 %."))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,104 @@
+"""The ledger as a file for others: CSV, JSON, and a LaTeX tabular."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from workbench.files import plain
+from workbench.lab.ledger import Line
+from workbench.sanitize import sanitize
+
+COLUMNS = (
+    "notebook", "name", "says", "effect", "low", "high", "unit", "n", "over", "trainings", "verdict",
+    "detectable", "p", "survives", "published", "paper", "headline", "key",
+)  # fmt: skip
+_LONGEST = 2000  # characters of a text
+_FORMULA = ("=", "+", "-", "@")  # begin one in a spreadsheet
+_LATEX = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
+    ">": r"\textgreater{}", "|": r"\textbar{}", "−": "$-$", "±": r"$\pm$",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}  # fmt: skip
+
+
+def record(line: Line) -> dict[str, Any]:
+    """A claim as plain values, one for each of `COLUMNS`; what is not known is None."""
+    claim = line.claim
+    texts = {
+        name: sanitize(getattr(claim, name), _LONGEST) for name in ("name", "says", "unit", "over", "paper")
+    }
+    numbers = ("effect", "low", "high", "n", "trainings", "detectable", "p", "published", "headline")
+    values = texts | {name: getattr(claim, name) for name in numbers}
+    values |= {"notebook": line.notebook, "key": line.key, "verdict": claim.verdict_text}
+    values["survives"] = line.survives if claim.is_tested else None
+    return {name: plain(values[name]) for name in COLUMNS}
+
+
+def as_csv(lines: Sequence[Line]) -> str:
+    """A row a claim below the names of the columns; a text that a spreadsheet would compute is quoted."""
+    written = io.StringIO()
+    writer = csv.DictWriter(written, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for line in lines:
+        writer.writerow({name: _cell(value) for name, value in record(line).items()})
+    return written.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value.lstrip().startswith(_FORMULA):
+        return f"'{value}"
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def as_json(lines: Sequence[Line]) -> str:
+    """A list with an object for each claim."""
+    return json.dumps([record(line) for line in lines], indent=1, ensure_ascii=False) + "\n"
+
+
+def as_latex(lines: Sequence[Line]) -> str:
+    """A tabular that needs no package; each study's notebook and run stand above its claims."""
+    rows, head = [], ""
+    for line in lines:
+        if head != (head := f"{line.notebook}, run {line.key}"):
+            rows += [r"\hline", rf"\multicolumn{{9}}{{l}}{{\textbf{{{latex(head)}}}}} \\"]
+        rows.append(f"{' & '.join(_cells(line))} \\\\")
+    heads = "Claim & The paper & Effect & 95\\,\\% interval & $n$ & Verdict & Detectable & $p$ & Published"
+    begin = r"\begin{tabular}{p{5cm}p{4cm}rrp{2.2cm}p{2.6cm}rrr}"
+    tested = sum(line.claim.is_tested for line in lines)
+    note = f"% An asterisk: it does not survive a false discovery rate of 5 % over {tested} claims."
+    return "\n".join([note, begin, r"\hline", rf"{heads} \\", *rows, r"\hline", r"\end{tabular}", ""])
+
+
+def _cells(line: Line) -> list[str]:
+    claim, known = line.claim, record(line)
+    says = latex(known["says"]) if known["says"] else ""
+    verdict = latex(known["verdict"])
+    if known["survives"] is False:
+        verdict += r"$^{\ast}$"  # does not survive the correction
+    n = f"{claim.n} {latex(known['over'])}"
+    if claim.trainings is not None and claim.over != "trainings":
+        n += f", {claim.trainings} training{'' if claim.trainings == 1 else 's'}"
+    low, high = _number(claim.low), _number(claim.high)
+    return [
+        rf"\texttt{{{latex(known['name'])}}}: {says}",
+        latex(known["paper"]),
+        f"{_number(claim.effect)} {latex(known['unit'])}".strip(),
+        f"[{low}, {high}]" if math.isfinite(claim.low + claim.high) else "none",
+        n,
+        verdict,
+        _number(claim.detectable),
+        _number(claim.p),
+        _number(claim.published),
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None or not math.isfinite(value) else latex(f"{value:.3g}".replace("-", "−"))
+
+
+def latex(text: str) -> str:
+    """A text in one line of LaTeX, every sign that means something there escaped."""
+    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
