@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from importlib import metadata
 from itertools import chain
@@ -148,6 +149,11 @@ def test_setup_says_what_is_missing(tmp_path, python, advice):
     assert done.returncode != 0
     assert advice in done.stdout
     assert not (tmp_path / ".venv").exists()
+
+
+def test_what_reads_notebooks_and_draws_compiles_no_grammar():
+    code = "import workbench, sys, nbformat, altair\nsys.exit('lark' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_ci_script_runs():

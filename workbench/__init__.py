@@ -1,9 +1,13 @@
 """A notebook-first research workbench for reasoning in small language models."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = ["start"]
+
+# jsonschema, below altair and nbformat, would compile a grammar of addresses: a second in every process.
+sys.modules.setdefault("rfc3987_syntax", None)  # an optional import of theirs
 
 if TYPE_CHECKING:
     from workbench.lab.runs import start
