@@ -3,13 +3,13 @@
 NaN items are left out and `Interval.n` counts what remains. A single item has no interval, nor have fewer
 than six that are all alike: the bounds are NaN, which no claim takes for a result.
 
-What the bootstrap intervals cover, in simulations of 3, 5, 12 and 30 items: 94 to 96 % for normal data, 92 to
-96 % for uniform, but 87 to 94 % for exponential and 82 to 90 % for lognormal data: the mean of few and very
-lopsided items is told too surely. What might mend this was tried and is not used. BCa and bootstrap-t (Efron &
-Tibshirani 1993, chapters 12 and 14) cover 75 and 82 % for normal data at n = 3. Johnson's t (1978) gains less
-than a point. Hall's transformation (1992, J. R. Stat. Soc. B 54) covers 90 to 95 % for exponential and 85 to
-93 % for lognormal data, but at n = 3 and 5, where an item is a training, its intervals are two fifths wider for
-normal data, as if half of the trainings were missing.
+What the bootstrap intervals cover, in simulations of 3, 5, 12 and 30 items: 94 to 96 % for normal data, 92
+to 96 % for uniform, but 87 to 94 % for exponential and 82 to 90 % for lognormal data: the mean of few and
+very lopsided items is told too surely. What might mend this was tried and is not used. BCa and bootstrap-t
+(Efron & Tibshirani 1993, chapters 12 and 14) cover 75 and 82 % for normal data at n = 3. Johnson's t (1978)
+gains less than a point. Hall's transformation (1992, J. R. Stat. Soc. B 54) covers 90 to 95 % for
+exponential and 85 to 93 % for lognormal data, but at n = 3 and 5, where an item is a training, its
+intervals are two fifths wider for normal data, as if half of the trainings were missing.
 """
 
 from collections.abc import Iterator, Sequence
