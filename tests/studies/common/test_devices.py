@@ -115,7 +115,8 @@ def rungs(folder, source):
 def lego_arms(arms):
     def train(folder, source):
         lego.ARMS = arms
-        lego.train_all(folder, source, replace(lego.SIZES["quick"], depths=()), 0, quiet, DEVICE)
+        sizes, sources = replace(lego.SIZES["quick"], depths=()), lego.StoryModels(str(source), "")
+        lego.train_all(folder, sources, sizes, 0, quiet, device=DEVICE)
 
     return train
 
@@ -134,7 +135,7 @@ def siked_student(folder, source):
 
 def prismatic_student(folder, source):
     student = word_problems.StudentConfig("tiny:0.1M", 2, 2, 2, 2)
-    students.train_students(folder, str(source), {"a": [("A?", " B.")]}, student, 0, device=DEVICE)
+    students.train_students(folder, str(source), {("a", 0): [("A?", " B.")]}, student, device=DEVICE)
 
 
 def prismatic_base(folder, source):
@@ -148,14 +149,13 @@ def members(folder, source):
 
 def taught_member(folder, source):
     members = {"south": hivemind.Member("south"), "b": hivemind.Member("b", parent="south", reads="best")}
-    loading.save(*loading.load(source, "cpu"), folder / "south")
-    pd.DataFrame({"prompt": [], "answer": []}).to_parquet(folder / "taught.parquet")
-    arguments = (members, folder, None, hivemind.SIZES["quick"], 0, DEVICE)
-    hivemind.train_arm(*arguments, folder / "b", "b", None, log=quiet)
+    loading.save(*loading.load(source, "cpu"), folder / "seed-0" / "south")
+    arguments = (members, folder, None, hivemind.SIZES["quick"], DEVICE)
+    hivemind.train_arm(*arguments, folder / "b", "b", 0, log=quiet)
 
 
 def chains(folder, source):
-    collapse.chains(folder, source, hivemind.SIZES["quick"], 0, DEVICE)
+    collapse.chains(folder, {0: source}, hivemind.SIZES["quick"], DEVICE)
 
 
 def rlp_plan(**given):
@@ -194,11 +194,11 @@ def preferred(imitates):
 
 
 def pages(folder, source):
-    asked = {"facts": "embedded", "n_facts": 8, "n_updates": 16}
-    settings = replace(curriculum_data.settings(params(**asked)), seeds=1, n_test=4)
-    tasks = curriculum_data.tasks(curriculum.start(folder / "start", settings), settings)
+    asked = {"facts": "embedded", "n_facts": 8, "n_updates": 16, "seeds": 1, "placebo": False}
+    settings = replace(curriculum_data.settings(params(**asked)), n_test=4)
+    begin = curriculum.start(folder / "start", settings)
     curriculum.evaluate = lambda *_: pd.DataFrame({"value": [0.0]})
-    curriculum.train_all(folder / "models", tasks, quiet)
+    curriculum.train_all(folder / "models", begin, settings, quiet)
 
 
 def routes(folder, source):

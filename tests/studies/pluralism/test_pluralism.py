@@ -37,7 +37,7 @@ LEVEL = Question("level", "Heads?", ("heads", "tails"), AnswerDistribution((0.5,
 TASK = Task([LUNCH, OFTEN], ["hill", "sea"], "From the {group}: ", "Anybody: ", [])
 PARAMS = {"profile": "quick", "seed": 0, "model": "embedded", "questions": "embedded", "persona": "{group}: ",
           "tune": True, "beta": 0.1, "tuning_rate": None, "tuning_steps": None, "samples": None,
-          "limit": None, "device": "cpu"}  # fmt: skip
+          "limit": None, "seeds": None, "placebo": False, "device": "cpu"}  # fmt: skip
 
 
 class Says(Sampler):
@@ -204,7 +204,9 @@ def test_claims_of_what_no_question_tells_are_not_made():
     frame = asked(("often", [0.5, 0.5]), ("often", [0.9, 0.1])).assign(arm=[BEFORE, DPO], seed=0)
     measured = method.distances(frame, [unanimous]).assign(set=results.TUNED)
     gains = method.steered(method.steering(frame, replace(TASK, groups=[])))
-    names = [claim.name for claim in results.claims(measured, gains)]
+    names = [
+        claim.name for claim in results.claims(measured, gains, experiment.plan(SimpleNamespace(**PARAMS)))
+    ]
     assert names == ["majority-tuning-moves-away"]
 
 
@@ -354,8 +356,10 @@ def test_results_claims_and_pictures_of_the_arms(made):
     assert set(distances["set"]) == {"tuned questions", "other questions", "chances"}
     steering = method.steering(answers, task)
     gains = method.steered(steering)
-    claims = results.claims(distances, gains)
+    claims = results.claims(distances, gains, plan)
     assert len(claims) == 8
+    assert [claim.name for claim in claims if claim.headline] == ["it-spreads"]
+    assert {(claim.over, claim.trainings) for claim in claims} == {("questions", 1)}
     assert all(claim.low <= claim.effect <= claim.high for claim in claims)
     before = experiment.read_before(folder, plan)
     table = results.by_readout(before, task.questions, plan.sizes.samples)
@@ -398,6 +402,8 @@ def test_drawn_chances_are_tested_like_dice(made):
         ({"model": "openai:http://127.0.0.1:9/v1#m"}, "set tune to False"),
         ({"tuning_steps": 0}, "must be above 0"),
         ({"limit": -1}, "must be above 0"),
+        ({"model": "m", "tune": False, "seeds": 5}, "m is only asked, not trained"),
+        ({"model": "m", "tune": False, "placebo": True}, "leave out seeds and placebo"),
         ({"questions": "own.jsonl", "model": "m", "persona": "As one of them: "}, "write {group} there"),
     ],
 )
@@ -419,7 +425,7 @@ def test_questions_that_do_not_fit_are_left_out_and_told(sampler, tmp_path):
     assert plan.arms == (BEFORE,)
     answers, replies = experiment.train_all(tmp_path / "made", plan)
     gains = method.steered(method.steering(answers, plan.task))
-    assert results.claims(results.distances(answers, plan), gains) == []
+    assert results.claims(results.distances(answers, plan), gains, plan) == []
     assert set(replies["id"]) == {"a", *(question.id for question in plan.chances.questions)}
     path.write_text(pd.Series(rows[1]).to_json() + "\n")
     with pytest.raises(UserError, match="No question fits"):

@@ -36,15 +36,15 @@ class Sizes:
     tuning_steps: int  #: of each tuning, `pairs` questions a step
     pairs: int  #: see there
     learning_rate: float  #: of the tuning, the highest
-    seeds: int  #: models
+    seeds: int  #: trainings of each arm
     samples: int  #: answers drawn for each question, about
     questions: int  #: read from a file at most
 
 
 SIZES = {
-    "quick": Sizes("tiny:0.3M", 500, 16, 40, 16, 5e-4, 2, 24, 60),
-    "laptop": Sizes("tiny:1M", 3_000, 32, 100, 32, 3e-4, 4, 60, 300),
-    "paper": Sizes("tiny:8M", 10_000, 64, 1_000, 64, 1e-5, 4, 120, 2_000),
+    "quick": Sizes("tiny:0.1M", 250, 16, 30, 16, 1e-3, 1, 12, 60),
+    "laptop": Sizes("tiny:0.3M", 500, 16, 40, 16, 5e-4, 5, 24, 300),
+    "paper": Sizes("tiny:8M", 10_000, 64, 1_000, 64, 1e-5, 5, 120, 2_000),
 }
 
 
@@ -60,6 +60,12 @@ class Plan:
     beta: float
     device: str
     seed: int
+    placebo: bool = False  #: train every arm as a second model before tuning
+
+    @property
+    def all_seeds(self) -> range:
+        """The seed of each training."""
+        return range(self.seed, self.seed + self.sizes.seeds)
 
     @property
     def embedded(self) -> bool:
@@ -75,20 +81,25 @@ class Plan:
 def plan(params: Any) -> Plan:
     """The plan that the notebook's parameters make.
 
-    `tuning_rate`, `tuning_steps`, `samples` and `limit` replace what they name in the profile's sizes;
-    questions too long for a given model are left out.
+    `tuning_rate`, `tuning_steps`, `samples`, `limit` and `seeds` replace what they name in the profile's
+    sizes; questions too long for a given model are left out.
 
     Raises:
-        UserError: one of these is not above 0, model and questions do not go together, or no question fits.
+        UserError: one of these is not above 0, model and questions do not go together, no question fits, or
+            seeds or a placebo are asked for where nothing is trained.
     """
     fields = {"learning_rate": params.tuning_rate, "tuning_steps": params.tuning_steps,
-              "samples": params.samples, "questions": params.limit}  # fmt: skip
+              "samples": params.samples, "questions": params.limit, "seeds": params.seeds}  # fmt: skip
     changes = {name: value for name, value in fields.items() if value is not None}
     if min(changes.values(), default=1) <= 0:
-        raise UserError("tuning_rate, tuning_steps, samples and limit must be above 0.")
+        raise UserError("tuning_rate, tuning_steps, samples, limit and seeds must be above 0.")
     sizes, embedded = replace(SIZES[params.profile], **changes), params.model == "embedded"
     if embedded and params.questions != "embedded":
         raise UserError("The embedded model knows the villages only: name a model for questions of a file.")
+    if not (embedded or params.tune) and (params.placebo or params.seeds):
+        raise UserError(
+            f"{params.model} is only asked, not trained: leave out seeds and placebo, or tune it."
+        )
     task = load_task(params.questions, params.persona, sizes.questions, params.seed)
     if not embedded:
         sampler = load.sampler(params.model, params.device)
@@ -99,7 +110,8 @@ def plan(params: Any) -> Plan:
         task = _fitting(task, sampler)
         sizes = sizes if params.tune else replace(sizes, seeds=1)
     arms, chances = ARMS if params.tune else ARMS[:1], Task(populations.truths())
-    return Plan(task, chances, sizes, arms, params.model, params.beta, params.device, params.seed)
+    given = (params.model, params.beta, params.device, params.seed, params.placebo)
+    return Plan(task, chances, sizes, arms, *given)
 
 
 def _fitting(task: Task, sampler: Sampler) -> Task:
@@ -116,7 +128,7 @@ def _fitting(task: Task, sampler: Sampler) -> Task:
 
 def read_before(folder: Path, plan: Plan) -> pd.DataFrame:
     """The model before tuning, of the first seed, by every read-out: the columns of `method.ask`."""
-    sampler = load.sampler(_before(folder, plan, 0), plan.device)
+    sampler = load.sampler(_before(folder, plan, plan.seed), plan.device)
     return ask(readouts(sampler, plan.sizes.samples, plan.seed), plan.task)
 
 
@@ -130,10 +142,11 @@ def train_all(folder: Path, plan: Plan) -> tuple[pd.DataFrame, pd.DataFrame]:
         Distributions, with the columns of `method.ask`, seed and arm; and sampled replies: columns id,
         replies (list), seed, arm.
     """
-    seeds, train = range(plan.sizes.seeds), partial(train_arm, plan, folder)
+    arms, seeds, train = plan.arms, plan.all_seeds, partial(train_arm, plan, folder)
     where = {"device": loading.pick_device(plan.device), "processes": None if plan.embedded else 1}
-    run_arms(folder, plan.arms, seeds, train, unit="model", together=plan.arms, **where)
-    return collect(folder, plan.arms, seeds, "answers"), collect(folder, plan.arms, seeds, "replies")
+    control = BEFORE if plan.placebo else None
+    run_arms(folder, arms, seeds, train, unit="model", together=arms, placebo_of=control, **where)
+    return collect(folder, arms, seeds, "answers"), collect(folder, arms, seeds, "replies")
 
 
 def train_arm(
@@ -145,7 +158,7 @@ def train_arm(
         _tune(folder / "model", model, plan, arm, seed)
         model = str(folder / "model")
     elif plan.embedded:
-        seeds = plan.seed, plan.seed + seed
+        seeds = plan.seed, seed
         tuning.pretrain(Path(model), sizes.preset, sizes.steps, sizes.batch_size, *seeds, plan.device)
     sampler = load.sampler(model, plan.device)
     questions = [*plan.task.prompted(), *plan.chances.questions]
@@ -173,7 +186,7 @@ def _tune(folder: Path, before: str, plan: Plan, arm: str, seed: int) -> None:
     sizes = plan.sizes
     questions = tuning.tuning_questions(plan.task, plan.tuned, plan.seed, plan.embedded)
     n = sizes.pairs * sizes.tuning_steps
-    rows = tuning.preferences(questions, n, plan.seed + seed, drawn=arm == DRAWN)
+    rows = tuning.preferences(questions, n, seed, drawn=arm == DRAWN)
     schedule = {"learning_rate": sizes.learning_rate, "schedule": "linear", "warmup": 0}
     config = TrainConfig(epochs=1, batch_size=sizes.pairs, seed=seed, **schedule)
     if arm == DPO:

@@ -6,16 +6,18 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chisquare
 
-from workbench.claims import Claim
+from workbench.claims import Claim, Gate
 from workbench.corpora.loaders.opinions import Question
 from workbench.measures.distributions import rescaled
 from workbench.measures.statistics import bootstrap_mean
 from workbench.measures.summaries import summarise_measures
+from workbench.studies.common.evidence import over_seeds
 from workbench.studies.pluralism import method
 from workbench.studies.pluralism.elicitation import option_counts
 from workbench.studies.pluralism.experiment import BEFORE, DPO, DRAWN, SFT, Plan
 from workbench.studies.pluralism.method import DISTANCES, NOBODY
 
+ANSWERING = 0.5  # least probability of all options together: below, a model was not answering
 TUNED, OTHER, CHANCES = "tuned questions", "other questions", "chances"
 
 
@@ -111,13 +113,54 @@ def drawn_chances(replies: pd.DataFrame, chances: Sequence[Question]) -> pd.Data
 
 
 # ------------------------------------------------------------------------------- claims
-def claims(measured: pd.DataFrame, gains: pd.DataFrame) -> list[Claim]:
-    """What tuning does; intervals are over questions, with all seeds of each.
+def claims(measured: pd.DataFrame, gains: pd.DataFrame, plan: Plan) -> list[Claim]:
+    """What tuning does, and what naming a group does; differences are paired by seed and question.
+
+    In a placebo run only what compares two arms.
 
     Args:
         measured: `distances`.
         gains: `method.steered`; empty where the questions have no groups.
+        plan: that was followed.
     """
+    answering = measured.loc[measured["arm"] == BEFORE, "valid"].mean()
+    gates = (Gate("probability of all options together, before tuning", float(answering), low=ANSWERING),)
+    made = [
+        over_seeds(_by_question(effect)).claim(
+            name=name,
+            says=says,
+            paper=paper,
+            unit=unit,
+            view=view,
+            gates=gates,
+            headline=name == "it-spreads",
+        )
+        for name, effect, unit, paper, view, says in _compared(measured, gains)
+        if effect.notna().any()
+    ]
+    named = _by_question(_by_arm(gains, "other_nats")[BEFORE])
+    if not plan.placebo and named["effect"].notna().any():
+        made.append(_naming(named, gates, plan))
+    return made
+
+
+def _naming(effects: pd.DataFrame, gates: tuple[Gate, ...], plan: Plan) -> Claim:
+    """About the model before tuning, which is a training only where it is trained here."""
+    about = {
+        "name": "naming-the-group-helps",
+        "says": "Asked as a member of a group, the model is nearer to it than as one of another group.",
+        "paper": "Prompting as a group brings models nearer to it",
+        "unit": "JSD, nats",
+        "view": "Steering matrix",
+        "gates": gates,
+    }
+    if plan.embedded:
+        return over_seeds(effects).claim(**about)
+    return Claim.of(bootstrap_mean(effects.groupby("id")["effect"].mean()), over="questions", **about)
+
+
+def _compared(measured: pd.DataFrame, gains: pd.DataFrame) -> list[tuple[str, pd.Series, str, str, str, str]]:
+    """Name, effect, unit, what the paper says, figure and sentence of each comparison of two arms."""
     aligned = "Aligned models are further (JS) from people's answers than their base models"
     steers = "Instruction tuning lowers steerability"
     sharper = "Preference tuning sharpens a model's distribution"
@@ -126,13 +169,14 @@ def claims(measured: pd.DataFrame, gains: pd.DataFrame) -> list[Claim]:
     tuned, other = (_by_arm(measured[measured["set"] == name], "jsd_nats") for name in (TUNED, OTHER))
     entropy = _by_arm(measured[measured["set"] == TUNED], "entropy_ratio")
     named, against_others = _by_arm(gains, "own_nats"), _by_arm(gains, "other_nats")
-    compared = [
+    return [
+        ("it-spreads", other[DPO] - other[BEFORE], nats, aligned, tuning,
+         "Tuned to the majority's answer to some questions, the model moves away from the people on others, "
+         "too."),
         ("majority-tuning-moves-away", tuned[DPO] - tuned[BEFORE], nats, aligned, tuning,
          "Tuning to the majority's answer moves the model away from the people."),
         ("more-than-training-on", tuned[DPO] - tuned[DRAWN], nats, aligned, tuning,
          "Preferences move it further than equally long training on answers as people give them."),
-        ("it-spreads", other[DPO] - other[BEFORE], nats, aligned, tuning,
-         "The model also moves away on questions that it was not tuned on."),
         ("entropy-collapses", entropy[BEFORE] - entropy[DPO], ratio, sharper, tuning,
          "Tuning to the majority's answer lowers the entropy of the model's answers."),
         ("imitation-moves-away-too", tuned[SFT] - tuned[BEFORE], nats, aligned, tuning,
@@ -141,22 +185,16 @@ def claims(measured: pd.DataFrame, gains: pd.DataFrame) -> list[Claim]:
          "Asked as a member of a group, the tuned model is further from that group than before."),
         ("tuning-lowers-steering", against_others[BEFORE] - against_others[DPO], nats, steers, steer,
          "Naming a group instead of another brings the tuned model less far towards it than before."),
-        ("naming-the-group-helps", against_others[BEFORE], nats,
-         "Prompting as a group brings models nearer to it", steer,
-         "Asked as a member of a group, the model is nearer to it than as one of another group."),
-    ]  # fmt: skip
-    return [
-        Claim.of(
-            bootstrap_mean(effect, groups=effect.index.get_level_values("id")),
-            name=name, says=says, paper=paper, unit=unit, view=view,
-        )
-        for name, effect, unit, paper, view, says in compared
-        if effect.notna().any()
     ]  # fmt: skip
 
 
 def _by_arm(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """A column for every arm, NaN where it has nothing, and a row for each question (as a group) and seed."""
+    """A column for every arm, NaN where it has nothing, and a row for each seed, question and group."""
     keys = [name for name in ("id", "target", "seed") if name in rows]
     wide = rows.pivot_table(index=keys, columns="arm", values=measure)
     return wide.reindex(columns=[BEFORE, DPO, SFT, DRAWN])
+
+
+def _by_question(effect: pd.Series) -> pd.DataFrame:
+    """Columns seed, id and effect, mean over the groups of a question."""
+    return effect.rename("effect").groupby(["seed", "id"]).mean().reset_index()

@@ -136,7 +136,7 @@ def beside(frame: pd.DataFrame) -> Chart:
     return Chart(
         panels(chart, "arm", _PAIR),
         "Model and people, option by option",
-        "A point is an option of a question, mean over repetitions. On the dashed line the model gives it "
+        "A point is an option of a question, mean over seeds. On the dashed line the model gives it "
         "the share that it has among people; points at the upper and lower edge are a distribution that has "
         "collapsed."
         + f" Of {frame['id'].nunique():,} questions the first {_DRAWN} are drawn."
@@ -153,7 +153,7 @@ def compare(frame: pd.DataFrame) -> Explorer:
         return Chart(
             _options(shown[["who", "option", "share", "people"]], "model"),
             "One question",
-            f"{question} Strokes are the people's shares, points each model's, mean over repetitions.",
+            f"{question} Strokes are the people's shares, points each model's, mean over seeds.",
         )
 
     return Explorer(draw, question=frame["prompt"])
@@ -174,7 +174,7 @@ def chances(frame: pd.DataFrame) -> Chart:
     return Chart(
         chart.resolve_axis(x="independent"),
         "Chances that nobody has an opinion on",
-        "Strokes are the exact chances, points the model's shares, mean over repetitions. None was tuned on.",
+        "Strokes are the exact chances, points the model's shares, mean over seeds. None was tuned on.",
     )
 
 
@@ -242,7 +242,7 @@ def tuning(table: pd.DataFrame) -> Chart:
         alt.hconcat(*sides),
         "Before and after tuning",
         "Left the distance from the people, 0 being theirs; right the entropy, 1 being theirs and 0 a single "
-        f"answer. Lines are 95 % intervals over questions with all repetitions.{tuned}",
+        f"answer. Lines are 95 % intervals over questions with all seeds.{tuned}",
     )
 
 
@@ -273,9 +273,11 @@ def browser(replies: pd.DataFrame, questions: Sequence[Question]) -> Explorer:
     by_prompt = {question.prompt: question for question in questions}
 
     def draw(question: str) -> Texts:
-        shown = replies[(replies["id"] == by_prompt[question].id) & (replies["seed"] == 0)]
+        shown = replies[
+            (replies["id"] == by_prompt[question].id) & (replies["seed"] == replies["seed"].min())
+        ]
         items = [{"label": row.arm, "text": _counted(row.replies)} for row in shown.itertuples()]
-        sentence = f"{question} Sampled answers of the first repetition, counted."
+        sentence = f"{question} Sampled answers of the first seed, counted."
         return Texts(items, "Answers to read", sentence)
 
     return Explorer(draw, question=by_prompt)
