@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from test_hivemind import SIZES
 
@@ -62,8 +63,8 @@ def base(tmp_path_factory):
 
 def test_chains_share_their_first_generation_and_go_on(base, tmp_path, monkeypatch):
     monkeypatch.setattr(collapse, "MEASURED", 3)
-    sizes = replace(SIZES, generations=2, chains=1, chain_steps=2, chain_pairs=18, batch_size=2)
-    found = collapse.chains(tmp_path, base, sizes, 0)
+    sizes = replace(SIZES, generations=2, chain_steps=2, chain_pairs=18, batch_size=2)
+    found = collapse.chains(tmp_path, {3: base}, sizes)
     assert found.groupby(["regime", "generation"]).size().eq(18).all()
     first = found[found["generation"] == 1].groupby("regime")["loss"].mean()
     assert first.nunique() == 1
@@ -71,10 +72,45 @@ def test_chains_share_their_first_generation_and_go_on(base, tmp_path, monkeypat
     assert second.nunique() == 3  # each regime reads something else
     written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
     assert len(written) == 4
-    again = collapse.chains(tmp_path, base, sizes, 0)
+    again = collapse.chains(tmp_path, {3: base}, sizes)
     assert again.equals(found)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == written
     curves = results.curves(found)
     assert curves["measure"].nunique() >= 4  # two steps teach few models to say two valid things
     views.collapse(curves).bundle()
-    assert [claim.n for claim in results.collapse_claims(found)] == [18, 18]
+    claims = results.collapse_claims(found)
+    assert [(claim.n, claim.over, claim.trainings) for claim in claims] == [(18, "requests", 1)] * 2
+
+
+def chains(gaps):
+    """Made-up chains: by seed, how many meanings are lost where data are replaced."""
+    rows = [
+        (seed, regime, generation, f"p{prompt}", 10 - (gap if regime == "replace" else 0) * (generation - 1))
+        for seed, gap in enumerate(gaps)
+        for regime in collapse.REGIMES
+        for generation in (1, 2)
+        for prompt in range(18)
+    ]
+    return pd.DataFrame(rows, columns=["seed", "regime", "generation", "prompt_id", "meanings"])
+
+
+def test_claims_about_chains_count_chains_where_there_are_five():
+    for claim in results.collapse_claims(chains([1, 2, 3, 2, 2])):
+        assert (claim.n, claim.over, claim.trainings) == (5, "trainings", 5)
+        assert claim.effect == pytest.approx(2)
+        assert claim.verdict_text == "reproduced"
+    for claim in results.collapse_claims(chains([1, 2])):
+        assert (claim.n, claim.over, claim.trainings) == (18, "requests", 2)
+        assert claim.verdict_text == "seen in 2 trainings"
+
+
+def test_in_a_placebo_every_regime_accumulates_with_draws_of_its_own(base, tmp_path, monkeypatch):
+    monkeypatch.setattr(collapse, "MEASURED", 2)
+    sizes = replace(SIZES, generations=3, chain_steps=1, chain_pairs=18, batch_size=1)
+    collapse.chains(tmp_path, {0: base}, sizes, placebo=True)
+    folders = [tmp_path / "seed-0" / regime for regime in collapse.REGIMES]
+    written = [pd.read_parquet(folder / "written-2.parquet")["answer"].tolist() for folder in folders]
+    assert written[0] != written[1] != written[2] != written[0]
+    assert {path.name for path in tmp_path.iterdir()} == {"seed-0", "seed-10000", "seed-20000"}
+    (only,) = results.collapse_claims(chains([0, 1]), placebo=True)
+    assert only.name == "accumulate-does-not"

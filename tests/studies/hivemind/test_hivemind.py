@@ -24,6 +24,8 @@ ASKED = open_ended.requests(0)[::6]
 PARAMS = {
     "profile": "quick",
     "seed": 0,
+    "seeds": None,
+    "placebo": False,
     "generations": "embedded",
     "models": "embedded",
     "prompts": "embedded",
@@ -42,6 +44,14 @@ def plan(**params):
 
 
 SIZES = plan().sizes
+EVERY_KIND = replace(SIZES, kinds=hivemind_models.EVERY_KIND)
+
+
+def of_seeds(answers, seeds=(0,)):
+    """Both tables of likeness, as often as there are seeds."""
+    sets = [replace(answers, seed=seed) for seed in seeds]
+    measures = method.intra_model_repetition, method.inter_model_homogeneity
+    return [method.every_seed(sets, measure) for measure in measures]
 
 
 def says(model, answers_of, n=12):
@@ -71,7 +81,7 @@ def answers():
     """Two models that answer like people, two that always copy one answer, one that fails half the time."""
     made = {"free-a": drawn(1), "free-b": drawn(2), "copy-a": copied, "copy-b": copied, "broken": broken}
     generations = pd.concat([says(name, answers_of) for name, answers_of in made.items()], ignore_index=True)
-    return method.answer_set(generations, plan(samples=12))
+    return method.answer_set(generations, replace(plan(samples=12), sizes=EVERY_KIND))
 
 
 def test_the_scale_lies_between_other_prompts_and_paraphrases(answers):
@@ -138,7 +148,7 @@ def test_the_nearest_answer_is_another_models(answers):
 
 
 def test_claims_leave_out_models_that_descend_from_others(answers):
-    table, met = method.intra_model_repetition(answers), method.inter_model_homogeneity(answers)
+    table, met = of_seeds(answers)
     renamed = {"free-a": "north-a", "free-b": "south", "copy-a": "south-taught", "copy-b": "north-best"}
     frame = answers.frame.replace({"model": renamed})
     found = results.claims(
@@ -159,10 +169,8 @@ def test_a_teacher_unites_its_students_if_they_agree_more_than_what_they_began_f
     own = replace(
         answers, frame=answers.frame.replace({"model": dict(zip(answers.models, names, strict=True))})
     )
-    met = method.inter_model_homogeneity(own)
-    effects = {
-        each.name: each.effect for each in results.claims(own, method.intra_model_repetition(own), met)
-    }
+    table, met = of_seeds(own)
+    effects = {each.name: each.effect for each in results.claims(own, table, met)}
     before = met[(met["first"] == "south") & (met["second"] == "west")]["same"].mean()
     assert effects["teacher-unites-students"] == pytest.approx(1 - before)  # both students copy one answer
     assert "best-answers-lower-diversity" not in effects
@@ -173,11 +181,31 @@ def test_one_answer_each_leaves_claims_of_agreement_and_none_of_repetition(answe
     frame = answers.frame.replace({"model": dict(zip(answers.models, names, strict=True))})
     first = (frame["sample"] == 0).to_numpy()
     few = replace(answers, frame=frame[first].reset_index(drop=True), vectors=answers.vectors[first])
-    found = results.claims(few, method.intra_model_repetition(few), method.inter_model_homogeneity(few))
+    found = results.claims(few, *of_seeds(few))
     assert [each.name.removeprefix("models-agree-more-than-") for each in found] == [
         "chance", "valid-answers",
     ]  # fmt: skip
     assert all(np.isfinite(each.effect) for each in found)
+
+
+def test_claims_of_trained_models_count_trainings_and_one_leads(answers):
+    few, many = (results.claims(answers, *of_seeds(answers, range(n))) for n in (2, 5))
+    assert {(each.over, each.trainings) for each in few} == {("prompts", 2)}
+    assert {(each.n, each.over, each.trainings) for each in many} == {(5, "trainings", 5)}
+    assert [each.name for each in many if each.headline] == ["models-agree-more-than-people"]
+
+
+def test_agreement_of_models_that_answer_nonsense_cannot_be_tested(answers):
+    table, met = of_seeds(answers)
+    claims = results.claims(answers, table.assign(valid=0.3), met)
+    assert {each.verdict for each in claims} == {"not testable here"}
+    assert "share of valid answers: 0.3" in repr(claims[0])
+
+
+@pytest.mark.parametrize("given", [{"seeds": 2}, {"placebo": True}])
+def test_what_trains_is_refused_where_nothing_is_trained(given):
+    with pytest.raises(UserError, match=f"{next(iter(given))} is about the embedded models"):
+        plan(generations="a.jsonl", **given)
 
 
 @pytest.mark.parametrize("change", [{"samples": 0}, {"iterations": 1}])
@@ -238,9 +266,9 @@ def test_answers_from_a_file_have_classes_and_no_oracle(tmp_path):
     read = answers_of(path)
     assert read.frame["valid"].all()
     assert read.frame.groupby("prompt_id")["meaning"].nunique().tolist() == [3, 3]
-    table, met = method.intra_model_repetition(read), method.inter_model_homogeneity(read)
+    table, met = of_seeds(read)
     (claim,) = results.claims(read, table, met)
-    assert claim.n == 2
+    assert (claim.n, claim.over, claim.trainings) == (2, "prompts", None)
     prompt_map.explorer(table, met, method.answer_map(read, 10)).bundle()
     with pytest.raises(UserError, match="either generations, or models"):
         data.generations(tmp_path, plan(generations=str(path), models="x"))
@@ -309,31 +337,44 @@ def test_prompts_come_from_lines_or_rows(tmp_path):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     members = (
-        Member(hivemind_models.TEACHER, "tiny:0.1M"),
+        Member("north-large", "tiny:0.1M"),
         Member("south", "tiny:0.1M", library="south", seed=2),
         Member("south-taught", library="south", parent="south", reads="teacher"),
         Member("north-best", parent="south", reads="best"),
     )
     sizes = replace(SIZES, members=members, pairs=60, steps=2, more_steps=3, batch_size=4, swept=1)
+    small = replace(plan(samples=2), sizes=replace(sizes, temperatures=(0.5, 2.0)))
     folder = tmp_path_factory.mktemp("hivemind")
-    folders = hivemind_models.train_all(folder / "models", sizes, 0)
-    return folder, replace(plan(samples=2), sizes=sizes), folders
+    return folder, small, data.trained(folder, small)
 
 
 def test_members_are_trained_into_folders_of_their_own(trained):
     folder, small, folders = trained
-    weights = {name: (path / "model.safetensors").read_bytes() for name, path in folders.items()}
-    assert len(set(weights.values())) == 4
-    before = {path: (path / "model.safetensors").stat().st_mtime_ns for path in folders.values()}
-    assert hivemind_models.train_all(folder / "models", small.sizes, 0) == folders
-    assert {path: (path / "model.safetensors").stat().st_mtime_ns for path in folders.values()} == before
+    files = [path / "model.safetensors" for path in folders[0].values()]
+    assert len({file.read_bytes() for file in files}) == 4
+    before = [file.stat().st_mtime_ns for file in files]
+    assert data.trained(folder, small) == folders
+    assert [file.stat().st_mtime_ns for file in files] == before
+
+
+def test_in_a_placebo_models_that_go_on_are_what_they_would_go_on_from():
+    own = {member.name: member for member in hivemind_models.MEMBERS}
+    placebo = {member.name: member for member in hivemind_models.placebo_members(hivemind_models.MEMBERS)}
+    assert list(placebo) == list(own)
+    for name, member in placebo.items():
+        parent = own[own[name].parent or name]
+        assert (member.library, member.preset) == (parent.library, parent.preset)
+        assert not member.parent
+    assert len({(member.library, member.preset, member.seed) for member in placebo.values()}) == len(own)
 
 
 def test_models_are_asked_with_random_numbers_of_their_own(trained):
     folder, small, folders = trained
     generations = data.generations(folder, small)
-    assert generations.groupby("model").size().tolist() == [72] * 4
-    sampler = TransformersSampler(*loading.load(folders["south"], "cpu"))
+    assert generations.groupby(["seed", "model"]).size().tolist() == [36] * 4
+    (only,) = method.answer_sets(generations, small)
+    assert only.seed == 0
+    sampler = TransformersSampler(*loading.load(folders[0]["south"], "cpu"))
     prompts, sampling = data.read_prompts("embedded").head(3), SamplingParams(n=4, max_tokens=8)
     first, second = (data.ask(sampler, name, prompts, sampling, 0)["text"].tolist() for name in "ab")
     assert first != second
@@ -353,12 +394,12 @@ def test_every_request_has_one_best_answer():
 def sweep_frame():
     """A made-up sweep: heat costs validity and brings diversity; with a filter it costs less."""
     rows = [
-        (t, cut, f"p{i}", 1 - 0.3 * t * (cut == "nothing cut off"), 0.5, 0.3 / t + 0.01 * i)
-        for t in decoding.TEMPERATURES
+        (0, t, cut, f"p{i}", 1 - 0.3 * t * (cut == "nothing cut off"), 0.5, 0.3 / t + 0.01 * i)
+        for t in hivemind_models.HEATS
         for cut in decoding.FILTERS
         for i in range(6)
     ]
-    return pd.DataFrame(rows, columns=["temperature", "cut", "prompt_id", "valid", "within", "between"])
+    return pd.DataFrame(rows, columns=["seed", *results._SETTING, "prompt_id", "valid", "within", "between"])
 
 
 def test_the_best_setting_is_as_valid_as_the_usual_one():
@@ -372,9 +413,8 @@ def test_the_best_setting_is_as_valid_as_the_usual_one():
 def test_the_sweep_asks_every_model_with_every_setting(trained, tmp_path, monkeypatch):
     _, small, folders = trained
     monkeypatch.setattr(decoding, "SWEPT", ("south", "south-taught"))
-    monkeypatch.setattr(decoding, "TEMPERATURES", (0.5, 2.0))
     found = decoding.sweep(tmp_path, folders, small)
-    assert found.groupby(["temperature", "cut"]).size().eq(36).all()
+    assert found.groupby(["temperature", "cut"]).size().eq(18).all()
     assert found[["temperature", "cut"]].drop_duplicates().shape[0] == 10
     assert (found["valid"] < 0.5).all()  # two steps teach nothing
     assert len(results.frontier(found)) == 10

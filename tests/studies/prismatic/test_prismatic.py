@@ -20,11 +20,13 @@ from workbench.studies.prismatic.generators import Item
 from workbench.studies.prismatic.method import ARMS, Proxy, gradients
 
 STUDENT = word_problems.StudentConfig("tiny:0.1M", base_steps=60, steps=2, batch_size=8, n_test=6)
-SIZES = data.Sizes(STUDENT, corpus=60, subsets=6, n=20, first=12, target=20, per_round=12, seeds=2)
+GROWTH = {"first": 12, "target": 20, "per_round": 12, "seeds": 2}
+SIZES = data.Sizes(STUDENT, corpus=60, subsets=6, n=20, sketched=60, layout="principal", **GROWTH)
 
 
 def settings(**changed):
     common = {"profile": "quick", "seed": 0, "model": "embedded", "data": "embedded", "generator": "embedded"}
+    common |= {"seeds": None, "placebo": False}
     sketching = {"dimension": 256, "method": "exact", "truncate": False, "chat": False}
     return SimpleNamespace(**{**common, **sketching, "n_subsets": None, "device": "cpu", **changed})
 
@@ -182,13 +184,19 @@ def tracked(n=30, noise=0.0):
     for measure, value in values.items():
         columns = {"subset": [str(i) for i in range(n)], "vocabulary": "all words", "n_templates": 2}
         frames.append(pd.DataFrame({**columns, "measure": measure, "value": value}))
-    answers = [
-        pd.DataFrame(
-            {"student": str(i), "kind": "unseen", "item": range(n), "right": np.arange(n) < n * share}
-        )
-        for i, share in enumerate(accuracy)
+    return results.against_accuracy(pd.concat(frames, ignore_index=True), answered(accuracy))
+
+
+def answered(accuracy, seeds=(0, 1), noise=0.0):
+    """Answers of students that are right as often as they are told, but for noise of each training."""
+    rng, n = np.random.default_rng(1), 100
+    frames = [
+        pd.DataFrame({"arm": str(i), "seed": seed, "item": range(n), "right": rng.permutation(n) < n * share})
+        for i, known in enumerate(accuracy)
+        for seed in seeds
+        for share in [known + noise * rng.normal()]
     ]
-    return results.against_accuracy(pd.concat(frames, ignore_index=True), pd.concat(answers))
+    return pd.concat(frames, ignore_index=True)
 
 
 def test_correlations_and_their_difference_are_those_of_scipy():
@@ -211,9 +219,32 @@ def test_students_that_all_fail_rank_nothing():
 
 
 def test_claims_about_sets_are_positive_where_g_vendi_foretells():
-    claims = {claim.name: claim for claim in results.subset_claims(tracked())}
+    answers = answered(np.arange(30) / 30)
+    claims = {claim.name: claim for claim in results.subset_claims(tracked(), answers)}
     assert claims["gvendi-tracks-accuracy"].effect == pytest.approx(1)
     assert claims["gvendi-beats-embeddings"].low > 0
+    for claim in claims.values():
+        assert (claim.n, claim.over, claim.trainings) == (30, "training sets", 60)
+        assert claim.verdict == "reproduced"
+    assert [claim.name for claim in claims.values() if claim.headline] == ["gvendi-tracks-accuracy"]
+
+
+def test_sets_whose_accuracy_is_noise_and_rivals_that_agree_cannot_be_tested():
+    shares, noise = np.arange(30) / 30, answered(np.full(30, 0.5), noise=0.1)
+    assert results.reliability(answered(shares)) > 0.97
+    assert results.reliability(answered(shares, seeds=(0,))) > 0.97  # halves of the questions
+    assert results.reliability(noise) < 0.8
+    assert {claim.verdict for claim in results.subset_claims(tracked(), noise)} == {"not testable here"}
+    frame = tracked()
+    alike = frame.assign(value=frame["subset"].astype(float))
+    tracks, beats = results.subset_claims(alike, answered(shares))
+    assert tracks.verdict != beats.verdict == "not testable here"
+
+
+def test_half_the_trainings_of_a_set_tell_of_the_whole_by_spearman_and_brown():
+    shares = {0: [0.1, 0.2, 0.3, 0.4], 1: [0.2, 0.1, 0.4, 0.3]}  # correlation .6
+    frames = [answered(each, seeds=(seed,)) for seed, each in shares.items()]
+    assert results.reliability(pd.concat(frames)) == pytest.approx(2 * 0.6 / 1.6)
 
 
 @pytest.mark.parametrize("n_subsets", [1, 5, -2])
@@ -237,9 +268,9 @@ def test_facts_are_true_and_complete():
 
 def test_students_are_asked_two_steps_of_kinds_that_no_set_has():
     tests = students.test_problems(30, seed=0)
-    assert all(len(problem.steps) == 2 for kind in tests.values() for problem in kind)
-    assert {problem.template for problem in tests["unseen"]} <= set(templates(held_out=True))
-    assert {problem.template for problem in tests["familiar"]} <= set(templates())
+    assert len(tests) == 30
+    assert all(len(problem.steps) == 2 for problem in tests)
+    assert {problem.template for problem in tests} <= set(templates(held_out=True))
     assert len(word_problems.two_steps()) > 64
 
 
@@ -252,21 +283,21 @@ def test_an_answer_is_right_only_as_the_last_sentence_says_it():
         def sample(self, prompts, params):
             return [[Completion(text, [], [], "stop")] for text in texts]
 
-    table = students.grade_student(Says(), {"unseen": problems}, chat=False)
+    table = students.grade_student(Says(), problems, chat=False)
     assert table["right"].tolist() == [True, False, False]
 
 
 def test_students_are_trained_once_and_the_rest_goes_on(base, tmp_path):
-    sets = {
-        name: [word_problems.pair(problem) for problem in draw(8, seed)] for seed, name in enumerate("ab")
-    }
-    first = students.train_students(tmp_path / "s", base, {"a": sets["a"]}, STUDENT, seed=0)
-    time = (tmp_path / "s" / "a" / "right.parquet").stat().st_mtime_ns
-    both = students.train_students(tmp_path / "s", base, sets, STUDENT, seed=0)
-    assert (tmp_path / "s" / "a" / "right.parquet").stat().st_mtime_ns == time
-    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["a", "b"]
-    assert both[both["student"] == "a"].reset_index(drop=True).equals(first)
-    assert both.groupby(["student", "kind"]).size().eq(STUDENT.n_test).all()
+    pairs = {name: [word_problems.pair(one) for one in draw(8, number)] for number, name in enumerate("ab")}
+    sets = {(name, seed): pairs[name] for seed in (3, 4) for name in pairs}
+    only = {key: read for key, read in sets.items() if key[0] == "a"}
+    first = students.train_students(tmp_path / "s", base, only, STUDENT)
+    time = (tmp_path / "s" / "seed-3" / "a" / "right.parquet").stat().st_mtime_ns
+    both = students.train_students(tmp_path / "s", base, sets, STUDENT)
+    assert (tmp_path / "s" / "seed-3" / "a" / "right.parquet").stat().st_mtime_ns == time
+    assert sorted(path.name for path in (tmp_path / "s" / "seed-4").iterdir()) == ["a", "b"]
+    assert both[both["arm"] == "a"].reset_index(drop=True).equals(first)
+    assert both.groupby(["arm", "seed"]).size().eq(STUDENT.n_test).all()
 
 
 def test_a_given_model_is_the_students_base():
@@ -277,10 +308,10 @@ def test_a_given_model_is_the_students_base():
 def test_pools_of_all_arms_grow_from_one_beginning_and_a_second_call_goes_on(proxy, tmp_path):
     generate = experiment.generator("embedded", "cpu")
     grown = experiment.grow_pools(tmp_path / "p", "embedded", generate, proxy, SIZES, 0)
-    assert set(grown.pools) == {f"{arm}-{seed}" for arm in ARMS for seed in (0, 1)}
-    for name, pool in grown.pools.items():
+    assert set(grown.pools) == {(arm, seed) for arm in ARMS for seed in (0, 1)}
+    for (_, seed), pool in grown.pools.items():
         start = [item for item in pool if item.round == 0]
-        assert start == data.first_pool("embedded", SIZES.first, 0, int(name[-1]))
+        assert start == data.first_pool("embedded", SIZES.first, seed)
     again = experiment.grow_pools(tmp_path / "p", "embedded", None, Proxy(None, None), SIZES, 0)
     assert again.rounds.equals(grown.rounds)
     counts = results.reasons(grown.decisions)
@@ -289,14 +320,24 @@ def test_pools_of_all_arms_grow_from_one_beginning_and_a_second_call_goes_on(pro
     assert accepted == sum(len(pool) - SIZES.first for pool in grown.pools.values())
     filled = experiment.cluster_sizes(grown.pools, proxy, 0, k=4)
     last = filled.groupby(["arm", "round"])["size"].sum().groupby("arm").last()
-    assert all(last[arm] == len(grown.pools[f"{arm}-0"]) for arm in ARMS)
+    assert all(last[arm] == len(grown.pools[arm, 0]) for arm in ARMS)
+
+
+def test_in_a_placebo_all_pools_grow_at_random_each_with_its_own_draws(proxy, tmp_path):
+    generate, sizes = experiment.generator("embedded", "cpu"), replace(SIZES, seeds=1)
+    grown = experiment.grow_pools(tmp_path, "embedded", generate, proxy, sizes, 0, placebo=True)
+    chosen = grown.decisions[grown.decisions["reason"].isin(["lot", "sparse cluster", "dense cluster"])]
+    assert set(chosen["reason"]) == {"lot"}
+    assert set(grown.decisions["arm"]) == set(grown.rounds["arm"]) == set(ARMS)
+    texts = {arm: tuple(item.problem for item in pool) for (arm, _), pool in grown.pools.items()}
+    assert len(set(texts.values())) == len(ARMS)
 
 
 def test_a_beginning_is_of_few_kinds_and_skewed():
-    counts = pd.Series([item.source for item in data.first_pool("embedded", 300, 0, 1)]).value_counts()
+    counts = pd.Series([item.source for item in data.first_pool("embedded", 300, 1)]).value_counts()
     assert len(counts) <= data.KINDS
     assert counts.iloc[0] > 3 * counts.iloc[-1]
-    assert data.first_pool("embedded", 300, 0, 1) != data.first_pool("embedded", 300, 0, 2)
+    assert data.first_pool("embedded", 300, 1) != data.first_pool("embedded", 300, 2)
 
 
 def test_growth_is_told_relative_to_the_first_pool_where_all_seeds_have_come():
@@ -308,26 +349,62 @@ def test_growth_is_told_relative_to_the_first_pool_where_all_seeds_have_come():
     assert results.relative(rounds)["g_vendi"].tolist() == [1, 2]
 
 
+def pools(seeds):
+    """Students' answers and growth of made-up pools: ours is better than random by .2 and worse than text."""
+    rows, rounds, level = [], [], {"prismatic": 0.5, "random": 0.3, "embedding": 0.6, "n-gram": 0.5}
+    for seed in range(seeds):
+        for arm, share in level.items():
+            rounds.append((arm, seed, 1, 20, np.exp(share + seed)))
+            rows += [(arm, seed, item, item < 100 * share + seed) for item in range(100)]
+    answers = pd.DataFrame(rows, columns=["arm", "seed", "item", "right"])
+    return answers, pd.DataFrame(rounds, columns=["arm", "seed", "round", "n", "g_vendi"])
+
+
 def test_claims_about_pools_are_paired_by_seed_and_positive_for_our_arm():
-    arms = {"prismatic": 2.0, "random": 1.0, "embedding": 3.0}
-    shift = {0: 0.0, 1: 5.0, 2: -0.5}
-    rows = [(arm, seed, value + shift[seed]) for arm, value in arms.items() for seed in shift]
-    outcome = pd.DataFrame(rows, columns=["arm", "seed", "accuracy"])
-    rounds = outcome.rename(columns={"accuracy": "g_vendi"}).assign(round=1, n=20)
-    rounds["g_vendi"] = np.exp(rounds["g_vendi"])
-    claims = {claim.name: claim for claim in results.pool_claims(outcome, rounds)}
-    for kind in ("prismatic-more-diverse-than", "prismatic-teaches-more-than"):
-        assert claims[f"{kind}-random"].effect == pytest.approx(1)
-        assert claims[f"{kind}-embedding"].effect == pytest.approx(-1)
-        assert claims[f"{kind}-random"].n == 3
-    rounds.loc[0, "n"] = 19  # an arm that stopped early is no comparison
-    short = {claim.name: claim for claim in results.pool_claims(outcome, rounds)}
+    claims = {claim.name: claim for claim in results.pool_claims(*pools(6))}
+    for other, gain in (("random", 0.2), ("embedding", -0.1), ("n-gram", 0)):
+        diverse, teaches = (
+            claims[f"prismatic-{better}-than-{other}"] for better in ("more-diverse", "teaches-more")
+        )
+        assert diverse.effect == pytest.approx(gain)
+        assert teaches.effect == pytest.approx(gain)
+        assert (diverse.n, diverse.over, diverse.trainings) == (6, "pairs of pools", None)
+        assert (teaches.n, teaches.over, teaches.trainings) == (6, "trainings", 6)
+    assert claims["prismatic-teaches-more-than-n-gram"].verdict == "no effect"
+    (claim,) = (claim for claim in results.pool_claims(*pools(1)) if claim.name.endswith("more-than-random"))
+    assert (claim.n, claim.over, claim.verdict_text) == (100, "questions", "seen in one training")
+
+
+def test_pools_that_stopped_early_are_no_comparison():
+    answers, rounds = pools(3)
+    rounds.loc[rounds.index[rounds["arm"] == "random"][0], "n"] = 19
+    short = {claim.name: claim for claim in results.pool_claims(answers, rounds)}
     assert short["prismatic-more-diverse-than-random"].n == 2
-    assert short["prismatic-teaches-more-than-random"].n == 2
+    assert short["prismatic-teaches-more-than-random"].trainings == 2
     rounds.loc[rounds["arm"] == "random", "n"] = 19
-    none = {claim.name: claim for claim in results.pool_claims(outcome, rounds)}
-    assert none["prismatic-teaches-more-than-random"].n == 0
-    assert np.isnan(none["prismatic-teaches-more-than-random"].low)
+    names = [claim.name for claim in results.pool_claims(answers, rounds)]
+    assert "prismatic-teaches-more-than-random" not in names
+    assert "prismatic-teaches-more-than-n-gram" in names
+
+
+def test_students_that_solve_nothing_tell_nothing_of_their_pools():
+    answers, rounds = pools(5)
+    claims = results.pool_claims(answers.assign(right=answers["item"] < 10), rounds)
+    taught = [claim for claim in claims if "teaches" in claim.name]
+    assert {claim.verdict for claim in taught} == {"not testable here"}
+
+
+@pytest.mark.parametrize("changed", [{"data": "gsm8k:x"}, {"n_subsets": 0}])
+def test_a_placebo_without_students_is_refused(changed):
+    with pytest.raises(UserError, match="placebo=true compares students of pools"):
+        data.choose_sizes(settings(placebo=True, **changed))
+
+
+def test_seeds_are_students_of_a_set_and_pools_of_an_arm():
+    sizes = data.choose_sizes(settings(seeds=3))
+    assert sizes.seeds == 3
+    sets = subsets.draw_sets(2, 4, seed=0)
+    assert list(subsets.pairs(sets, range(7, 9))) == [("00", 7), ("01", 7), ("00", 8), ("01", 8)]
 
 
 def test_an_item_too_long_for_the_proxy_is_cut_and_an_empty_one_is_named(proxy):

@@ -9,7 +9,7 @@ expected chance that two draws differ, 1 − Σp², shrinks by 1 − 1/M in each
 accumulate, by 1 − 1/(M k²) in the k-th, whose product does not vanish.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,16 +27,15 @@ from workbench.engine.training.train import train
 from workbench.files import cached_table
 from workbench.measures.equivalence import collision
 from workbench.studies.common.arms import arm_folder, collect, run_arms
-from workbench.studies.hivemind.models import LEARNING, LONGEST, Pair, Sizes, write_answers
+from workbench.studies.hivemind.models import LEARNING, LONGEST, NAMELESS, Pair, Sizes, write_answers
 
 REGIMES = ("replace", "accumulate", "accumulate-subsample")
+CONTROL = "accumulate"  # which the others become in a placebo run
 NORMAL = "replace, normal distributions"
 REAL = "real"  # what the first generation of every chain reads
 BASE, LIBRARY = "south", "west"  # the model that every generation begins from, and the real data of the first
-REQUESTS = [  # of kinds that name nobody: few examples are many for each
-    open_ended.make_request(kind, topic, "")
-    for kind in ("dweller", "likeness", "story")
-    for topic in open_ended.KINDS[kind].topics
+REQUESTS = [
+    open_ended.make_request(kind, topic, "") for kind in NAMELESS for topic in open_ended.KINDS[kind].topics
 ]
 RARE = 0.03  # real share of a meaning below which it is in the tail
 MEASURED = 30  # answers to each request that a generation is measured on
@@ -114,66 +113,97 @@ def examples(n: int, seed: int) -> list[Pair]:
     return pairs[:n]
 
 
-def chains(folder: Path, base: Path, sizes: Sizes, seed: int, device: str = "auto") -> pd.DataFrame:
+def chains(
+    folder: Path, bases: Mapping[int, Path], sizes: Sizes, device: str = "auto", placebo: bool = False
+) -> pd.DataFrame:
     """Trains all chains and measures every generation; what is done stays in `folder`.
 
     On the CPU chains are trained side by side, elsewhere one after the other.
 
-    Every generation goes on from one base, as in Shumailov et al. and for equally many steps.
+    Every generation goes on from its seed's base, as in Shumailov et al. and for equally many steps.
+
+    Args:
+        folder: of all of them.
+        bases: by seed, what the chain of that seed begins from.
+        sizes: how long the chains are.
+        device: where.
+        placebo: every regime is `CONTROL`, with seeds of its own.
 
     Returns:
-        Columns chain, regime, generation (1 is trained on real data), loss (nats per token on real answers
+        Columns seed, regime, generation (1 is trained on real data), loss (nats per token on real answers
         that nobody read), and by request prompt_id: valid, same, meanings (of `MEASURED` answers), tail
         (share of the rare real meanings that are still said).
     """
-    numbers, device = range(sizes.chains), loading.pick_device(device)
-    train_chain = partial(train_arm, folder, base, sizes, seed, device)
-    run = partial(run_arms, folder, unit="generation", device=device)
-    run([REAL], numbers, train_chain)
-    run(REGIMES, numbers, train_chain, total=sizes.generations - 1)
-    frames = [
-        collect(folder, [REAL, regime], [chain], "measured").assign(chain=chain, regime=regime)
-        for chain in numbers
-        for regime in REGIMES
-    ]
-    return pd.concat(frames, ignore_index=True).drop(columns=["seed", "arm"])
+    device, seeds = loading.pick_device(device), list(bases)
+    run_arms(
+        folder,
+        REGIMES,
+        seeds,
+        partial(train_arm, folder, bases, sizes, device),
+        unit="generation",
+        total=sizes.generations - 1,
+        together=REGIMES,
+        device=device,
+        placebo_of=CONTROL if placebo else None,
+    )
+    return collect(folder, REGIMES, seeds, "measured").rename(columns={"arm": "regime"})
 
 
 def train_arm(
     root: Path,
-    base: Path,
+    bases: Mapping[int, Path],
     sizes: Sizes,
-    run_seed: int,
     device: str,
     folder: Path,
     regime: str,
-    chain: int,
+    seed: int,
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
-    """All generations of one regime in one chain; `REAL` is the first generation of all."""
-    n, first_seed = sizes.chain_pairs, run_seed + chain
-    pool = examples(n, first_seed)
-    writer, frames = arm_folder(root, REAL, chain) / "model-1", []
-    for generation in [1] if regime == REAL else range(2, sizes.generations + 1):
-        seed = first_seed + generation
-        if regime != REAL:
-            sampling = SamplingParams(n=-(-n // len(REQUESTS)), max_tokens=LONGEST, seed=seed)
-            write = partial(write_answers, writer, REQUESTS, sampling, device)
-            written = cached_table(folder / f"written-{generation}.parquet", write)
-            new = list(written.itertuples(index=False, name=None))[:n]
-            pool = new if regime == "replace" else pool + new
-        read = pool
+    """All generations of one regime of one seed; regimes share the first, which reads what people wrote."""
+    # A placebo's seed is its control's and thousands more.
+    base = next(path for own, path in bases.items() if (seed - own) % 10_000 == 0)
+    n, real = sizes.chain_pairs, arm_folder(root, REAL, seed)
+    learn, pool, writer = partial(_learn, base, sizes, device, seed), examples(sizes.chain_pairs, seed), real
+    frames = [learn(real, 1, pool)]
+    for generation in range(2, sizes.generations + 1):
+        new = _written(writer / f"model-{generation - 1}", folder, generation, n, device, seed)
+        pool = read = new if regime == "replace" else pool + new
         if regime == "accumulate-subsample":
-            drawn = np.random.default_rng([first_seed, generation]).choice(len(pool), n, replace=False)
+            drawn = np.random.default_rng([seed, generation]).choice(len(pool), n, replace=False)
             read = [pool[number] for number in drawn]
-        model, tokenizer = loading.load(base, device)
-        writer = folder / f"model-{generation}"
-        config = replace(LEARNING, steps=sizes.chain_steps, batch_size=sizes.batch_size, seed=seed)
-        train(model, tokenizer, read, config, folder=writer)
-        frames.append(_measured(model, tokenizer, seed).assign(generation=generation))
-        log({"done": len(frames)})
+        frames.append(learn(folder, generation, read))
+        writer = folder
+        log({"done": generation - 1})
     cached_table(folder / "measured.parquet", lambda: pd.concat(frames, ignore_index=True))
+
+
+def _written(writer: Path, folder: Path, generation: int, n: int, device: str, seed: int) -> list[Pair]:
+    """What the generation before writes, as many examples as the first one read."""
+    sampling = SamplingParams(n=-(-n // len(REQUESTS)), max_tokens=LONGEST, seed=_drawn(seed, generation))
+    write = partial(write_answers, writer, REQUESTS, sampling, device)
+    written = cached_table(folder / f"written-{generation}.parquet", write)
+    return list(written.itertuples(index=False, name=None))[:n]
+
+
+def _learn(
+    base: Path, sizes: Sizes, device: str, seed: int, folder: Path, generation: int, read: list[Pair]
+) -> pd.DataFrame:
+    """One generation: the base goes on with what there is to read, and is measured."""
+
+    def measure() -> pd.DataFrame:
+        model, tokenizer = loading.load(base, device)
+        config = replace(LEARNING, steps=sizes.chain_steps, batch_size=sizes.batch_size)
+        config = replace(config, seed=_drawn(seed, generation))
+        train(model, tokenizer, read, config, folder=folder / f"model-{generation}")
+        return _measured(model, tokenizer, config.seed).assign(generation=generation)
+
+    return cached_table(folder / f"measured-{generation}.parquet", measure)
+
+
+def _drawn(seed: int, generation: int) -> int:
+    """A seed for every generation of every chain."""
+    return int(np.random.default_rng([seed, generation]).integers(2**31))
 
 
 def _measured(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, seed: int) -> pd.DataFrame:

@@ -44,8 +44,9 @@ class Plan:
     prompts: str  #: what they are asked (see `read_prompts`)
     sampling: SamplingParams  #: how each model answers each prompt
     encoder: str  #: of the answers
-    seed: int  #: of everything random
+    seed: int  #: of everything random; trainings take it and those that follow
     device: str  #: where models are trained and sampled
+    placebo: bool = False  #: whether models that go on from another are only that other, trained anew
 
     @property
     def embedded(self) -> bool:
@@ -54,12 +55,19 @@ class Plan:
 
 
 def plan(params: Any) -> Plan:
-    """What the parameters ask for; `samples` and `iterations` replace what the profile says.
+    """What the parameters ask for; `seeds`, `samples` and `iterations` replace what the profile says.
 
     Raises:
-        UserError: there is nothing to draw, or no generation after the first.
+        UserError: there is nothing to draw or to train, or no generation after the first.
     """
     sizes = SIZES[params.profile]
+    given = [name for name in ("generations", "models", "prompts") if getattr(params, name) != "embedded"]
+    for name, is_set in (("seeds", params.seeds is not None), ("placebo", params.placebo)):
+        if given and is_set:
+            raise UserError(
+                f"{name} is about the embedded models, and {given[0]} names others: leave it out."
+            )
+    seeds = sizes.seeds if params.seeds is None else params.seeds
     samples = sizes.samples if params.samples is None else params.samples
     generations = sizes.generations if params.iterations is None else params.iterations
     if samples < 1 or generations < 2:
@@ -67,7 +75,7 @@ def plan(params: Any) -> Plan:
             "samples must be 1 or more and iterations 2 or more: the first one reads what people wrote."
         )
     return Plan(
-        sizes=replace(sizes, samples=samples, generations=generations),
+        sizes=replace(sizes, seeds=seeds, samples=samples, generations=generations),
         generations=params.generations,
         models=params.models,
         prompts=params.prompts,
@@ -81,6 +89,7 @@ def plan(params: Any) -> Plan:
         encoder=params.encoder,
         seed=params.seed,
         device=params.device,
+        placebo=params.placebo,
     )
 
 
@@ -93,7 +102,7 @@ def generations(folder: Path, plan: Plan) -> pd.DataFrame:
         plan: who is asked what, and how.
 
     Returns:
-        Columns prompt_id, prompt, category, model, sample, text, finish.
+        Columns prompt_id, prompt, category, model, sample, text, finish; of embedded models also seed.
 
     Raises:
         UserError: files and samplers are both given, or what they name cannot be read.
@@ -102,32 +111,56 @@ def generations(folder: Path, plan: Plan) -> pd.DataFrame:
         if plan.models != "embedded" or plan.prompts != "embedded":
             raise UserError("Give either generations, or models and prompts to sample from.")
         return load_generations(plan.generations)
-    prompts = read_prompts(plan.prompts, plan.seed)
     if plan.models == "embedded":
-        models = train_all(folder / "models", plan.sizes, plan.seed, plan.device)
-    else:
-        samplers = [str(source) for source in sources.parse(plan.models, SAMPLERS)]
-        if not samplers:
-            raise UserError(
-                "models names no sampler: write transformers:FOLDER, with commas between several."
-            )
-        # by the last part of a folder, id or address, or by the whole where two share it
-        short = [name.rstrip("/").replace("#", "/").rpartition("/")[2] for name in samplers]
-        distinct = len(set(short)) == len(set(samplers))
-        models = dict(zip(short if distinct else samplers, samplers, strict=True))
+        tables = [
+            _answers(folder / f"seed-{seed}", models, plan, seed).assign(seed=seed)
+            for seed, models in trained(folder, plan).items()
+        ]
+        return pd.concat(tables, ignore_index=True)
+    samplers = [str(source) for source in sources.parse(plan.models, SAMPLERS)]
+    if not samplers:
+        raise UserError("models names no sampler: write transformers:FOLDER, with commas between several.")
+    # by the last part of a folder, id or address, or by the whole where two share it
+    short = [name.rstrip("/").replace("#", "/").rpartition("/")[2] for name in samplers]
+    distinct = len(set(short)) == len(set(samplers))
+    return _answers(
+        folder, dict(zip(short if distinct else samplers, samplers, strict=True)), plan, plan.seed
+    )
+
+
+def trained(folder: Path, plan: Plan) -> dict[int, dict[str, Path]]:
+    """The embedded models by seed and name, trained into `folder` if they are not there."""
+    return train_all(folder / "models", plan.sizes, plan.seed, plan.device, plan.placebo)
+
+
+def _answers(folder: Path, models: Mapping[str, Path | str], plan: Plan, seed: int) -> pd.DataFrame:
+    """What each model, in a folder of ours or a sampler, answers; kept in `folder`."""
+    embedded = plan.prompts == "embedded"
+    prompts = prompts_of(asked(plan)) if embedded else read_prompts(plan.prompts, plan.seed)
 
     def answers_of(name: str, model: Path | str) -> pd.DataFrame:
         if isinstance(model, Path):
             sampler = TransformersSampler(*loading.load(model, plan.device), batch_size=256)
         else:
             sampler = load_sampler(model, plan.device)
-        return ask(sampler, name, prompts, plan.sampling, plan.seed)
+        return ask(sampler, name, prompts, plan.sampling, seed)
 
     tables = [
         cached_table(folder / f"answers-{number}.parquet", partial(answers_of, name, model))
         for number, (name, model) in enumerate(models.items())
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+def asked(plan: Plan) -> list[Request]:
+    """The embedded requests of the profile's kinds."""
+    return [request for request in open_ended.requests(plan.seed) if request.kind in plan.sizes.kinds]
+
+
+def prompts_of(requests: Iterable[Request]) -> pd.DataFrame:
+    """Requests as they are asked: columns prompt_id, prompt, category."""
+    rows = [(request.id, request.prompt, request.kind) for request in requests]
+    return pd.DataFrame(rows, columns=COLUMNS[:3])
 
 
 def read_prompts(source: str, seed: int = 0) -> pd.DataFrame:
@@ -141,9 +174,8 @@ def read_prompts(source: str, seed: int = 0) -> pd.DataFrame:
         UserError: the file has no prompts, a row has none, or two have one id.
     """
     if source == "embedded":
-        prompts = [(request.id, request.prompt, request.kind) for request in open_ended.requests(seed)]
-    else:
-        prompts = [prompt for one in rows.parsed(source, ()) for prompt in _prompts_of(one)]
+        return prompts_of(open_ended.requests(seed))
+    prompts = [prompt for one in rows.parsed(source, ()) for prompt in _prompts_of(one)]
     if not prompts:
         raise UserError(f"{source} holds no prompt.")
     frame = pd.DataFrame(prompts, columns=COLUMNS[:3]).drop_duplicates()

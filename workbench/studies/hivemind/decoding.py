@@ -21,12 +21,11 @@ from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.files import cached_table
 from workbench.measures.equivalence import collision
-from workbench.studies.hivemind.data import Plan, ask, graded, read_prompts
+from workbench.studies.hivemind.data import Plan, ask, asked, graded, prompts_of
 from workbench.studies.hivemind.method import agreement
 from workbench.studies.hivemind.models import LONGEST
 
 SWEPT = ("north-a", "south", "west")  # of one size, each from its own library
-TEMPERATURES = (0.5, 1.0, 1.5, 2.0)
 FILTERS = {
     "nothing cut off": {},
     "top-p 0.9": {"top_p": 0.9},
@@ -37,42 +36,51 @@ FILTERS = {
 USUAL, HOT = (1.0, "top-p 0.9"), (2.0, "min-p 0.1")  # the paper's settings A and B
 
 
-def sweep(folder: Path, models: Mapping[str, Path], plan: Plan) -> pd.DataFrame:
+def sweep(folder: Path, models: Mapping[int, Mapping[str, Path]], plan: Plan) -> pd.DataFrame:
     """Agreement and validity of the embedded models' answers in every setting; answers are kept in `folder`.
 
+    Args:
+        folder: of the answers.
+        models: by seed and name.
+        plan: what is asked.
+
     Returns:
-        Columns temperature, cut, prompt_id, valid (share), within (chance that two valid answers of one model
-        mean the same, mean over models), between (the same of answers of two models).
+        Columns seed, temperature, cut, prompt_id, valid (share), within (chance that two valid answers of one
+        model mean the same, mean over models), between (the same of answers of two models).
     """
-    requests = {request.id: request for request in open_ended.requests(plan.seed)}
+    requests = {request.id: request for request in asked(plan)}
     answers = [
-        cached_table(folder / f"{name}.parquet", partial(_every_setting, name, models[name], plan))
+        cached_table(
+            folder / f"seed-{seed}" / f"{name}.parquet",
+            partial(_every_setting, name, of_seed[name], plan, seed),
+        ).assign(seed=seed)
+        for seed, of_seed in models.items()
         for name in SWEPT
     ]
     frame = graded(pd.concat(answers, ignore_index=True), requests)
-    rows = []
-    for (temperature, cut, prompt), part in frame.groupby(["temperature", "cut", "prompt_id"], sort=False):
+    rows, keys = [], ["seed", "temperature", "cut", "prompt_id"]
+    for key, part in frame.groupby(keys, sort=False):
         valid = part[part["valid"]].groupby("model", sort=False)["meaning"]
         counts = [meanings.value_counts() for _, meanings in valid]
         within = pd.Series([collision(count) for count in counts], dtype=float).mean()
         pairs = [agreement(first, second) for first, second in combinations(counts, 2)]
         between = pd.Series(pairs, dtype=float).mean()
-        rows.append((temperature, cut, prompt, part["valid"].mean(), within, between))
-    return pd.DataFrame(rows, columns=["temperature", "cut", "prompt_id", "valid", "within", "between"])
+        rows.append((*key, part["valid"].mean(), within, between))
+    return pd.DataFrame(rows, columns=[*keys, "valid", "within", "between"])
 
 
-def _every_setting(name: str, model: Path, plan: Plan) -> pd.DataFrame:
+def _every_setting(name: str, model: Path, plan: Plan, seed: int) -> pd.DataFrame:
     sampler = TransformersSampler(*loading.load(model, plan.device), batch_size=512)
-    prompts, frames = read_prompts("embedded", plan.seed), []
+    prompts, frames = prompts_of(asked(plan)), []
     sampling = SamplingParams(max_tokens=LONGEST, n=plan.sizes.swept)
-    for temperature, cut in product(TEMPERATURES, FILTERS):
+    for temperature, cut in product(plan.sizes.temperatures, FILTERS):
         setting = replace(sampling, temperature=temperature, **FILTERS[cut])
-        answers = ask(sampler, name, prompts, setting, plan.seed)
+        answers = ask(sampler, name, prompts, setting, seed)
         frames.append(answers.assign(temperature=temperature, cut=cut))
     return pd.concat(frames, ignore_index=True)
 
 
-def people_agreement(seed: int) -> pd.Series:
+def people_agreement(plan: Plan) -> pd.Series:
     """Exact chance that answers of two people drawn at random mean the same, by prompt_id."""
-    shares = {request.id: open_ended.shares(request) for request in open_ended.requests(seed)}
+    shares = {request.id: open_ended.shares(request) for request in asked(plan)}
     return pd.Series({prompt: sum(share**2 for share in of.values()) for prompt, of in shares.items()})

@@ -17,8 +17,8 @@ knows those of embedded requests, ROUGE-1 finds those of others. Everything is m
 intervals over prompts.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ from workbench.measures.equivalence import collision, equivalence_classes, raref
 from workbench.measures.overlap import verbatim
 from workbench.measures.redundancy import ead, self_bleu
 from workbench.measures.summaries import per_input_and_across
-from workbench.studies.hivemind.data import INVALID, PEOPLE, Plan, graded, people_answers
+from workbench.studies.hivemind.data import INVALID, PEOPLE, Plan, asked, graded, people_answers
 
 NEAREST = (5, 10, 25, 50)  # N of source mixing
 DRAWS = 20  # answers drawn at most for a rarefaction curve
@@ -52,6 +52,7 @@ class AnswerSet:
     ceiling: float  #: mean cosine of answers that say the same in other words
     n_meanings: Mapping[str, int]  #: valid meanings of each prompt; empty where nobody knows
     notes: list[str]  #: what was noticed
+    seed: int = 0  #: of the models' training
 
     @property
     def of_models(self) -> pd.DataFrame:
@@ -65,6 +66,21 @@ class AnswerSet:
 
 
 # ------------------------------------------------------------------------------- classes, vectors and ends
+def answer_sets(generations: pd.DataFrame, plan: Plan) -> list[AnswerSet]:
+    """One set for each training of the embedded models; of others one for all."""
+    if "seed" not in generations:
+        return [answer_set(generations, plan)]
+    return [
+        replace(answer_set(part.drop(columns="seed").reset_index(drop=True), plan), seed=int(seed))
+        for seed, part in generations.groupby("seed", sort=False)
+    ]
+
+
+def every_seed(sets: Sequence[AnswerSet], measure: Callable[[AnswerSet], pd.DataFrame]) -> pd.DataFrame:
+    """A table of every set below the other, with a column seed."""
+    return pd.concat([measure(each).assign(seed=each.seed) for each in sets], ignore_index=True)
+
+
 def answer_set(generations: pd.DataFrame, plan: Plan) -> AnswerSet:
     """What was collected, made ready to be compared: with classes of meaning, vectors, and their two ends.
 
@@ -75,7 +91,7 @@ def answer_set(generations: pd.DataFrame, plan: Plan) -> AnswerSet:
     frame, notes = usable_answers(generations)
     paraphrases, n_meanings = [], {}
     if plan.embedded:
-        requests = {request.id: request for request in open_ended.requests(seed)}
+        requests = {request.id: request for request in asked(plan)}
         people = people_answers(requests.values(), n, seed)
         frame = graded(pd.concat([frame, people], ignore_index=True), requests)
         for name, request in requests.items():

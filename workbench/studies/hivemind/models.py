@@ -1,12 +1,13 @@
 """The embedded models of 10_hivemind: trained apart, they differ in seed, size, data and fine-tuning.
 
-Five are trained from nothing on a library of answers that several people wrote (`corpora.open_ended`). Three
+Most are trained from nothing on a library of answers that several people wrote (`corpora.open_ended`). Three
 go on from one of these: two on samples of one teacher, as students of distillation do, and one on the single
-best answer to each request, as tuning for a preferred answer does.
+best answer to each request, as tuning for a preferred answer does. All of them are trained again with every
+seed, each time on libraries written anew.
 """
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,11 +24,12 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.files import cached_table
-from workbench.studies.common.arms import run_arms
+from workbench.studies.common.arms import arm_folder, run_arms
 
 CONTEXT = 96
 VOCABULARY = 1024
 LONGEST = 40  # tokens of an answer
+FROM_NOTHING = 1e-2  # learning rate, the highest, of a model from nothing
 LEARNING = TrainConfig(context=CONTEXT, learning_rate=2e-3, checkpoint_every=10**9)  # none before the end
 TEACHING = SamplingParams(n=8, max_tokens=LONGEST, temperature=0.7, top_p=0.9)  # a teacher, as in SIKeD
 Pair = tuple[str, str]
@@ -47,9 +49,8 @@ class Member:
     reads: Literal["", "teacher", "best"] = ""
 
 
-TEACHER = "north-large"
 MEMBERS = (
-    Member(TEACHER, "tiny:1M"),
+    Member("north-large", "tiny:1M"),
     Member("north-a"),
     Member("north-b", seed=1),
     Member("south", library="south", seed=2),
@@ -64,58 +65,85 @@ MEMBERS = (
 class Sizes:
     """How much is trained and asked."""
 
-    members: tuple[Member, ...]  #: the models
+    members: tuple[Member, ...]  #: the models; the first one teaches
+    seeds: int  #: trainings of all of them, and of the chains
+    kinds: tuple[str, ...]  #: of embedded requests, which the models read and are asked
     pairs: int  #: requests with answers in each library
     steps: int  #: of a model from nothing
     more_steps: int  #: of a model that goes on
     batch_size: int  #: rows of `CONTEXT` tokens a step
     samples: int  #: answers of each model to each request
     swept: int  #: answers of each model, request and setting of the decoding sweep
+    temperatures: tuple[float, ...]  #: of the sweep; 1 and 2 are among them
+    mapped: int  #: answers of each model and request on the map
     generations: int  #: of recursive training
-    chains: int  #: repetitions of recursive training
     chain_steps: int  #: training steps of each of its models
     chain_pairs: int  #: examples that each of them reads
 
 
 def _resized(preset: str, teacher: str) -> tuple[Member, ...]:
-    return tuple(replace(member, preset=teacher if member.name == TEACHER else preset) for member in MEMBERS)
+    first, *others = MEMBERS
+    return (replace(first, preset=teacher), *(replace(member, preset=preset) for member in others))
 
 
+def _few() -> tuple[Member, ...]:
+    """One model from nothing for each library, of which the northern one teaches, and those that go on."""
+    return tuple(member for member in MEMBERS if member.name not in ("north-large", "north-b"))
+
+
+def placebo_members(members: Sequence[Member]) -> tuple[Member, ...]:
+    """Each model that goes on from another becomes that other, trained anew from other first weights."""
+    own = {member.name: member for member in members}
+    return tuple(
+        replace(own[member.parent], name=member.name, seed=1_000 + number) if member.parent else member
+        for number, member in enumerate(members)
+    )
+
+
+HEATS = (0.5, 1.0, 1.5, 2.0)
+NAMELESS = ("dweller", "likeness", "story")  # kinds that name nobody, so that few examples are many for each
+EVERY_KIND = tuple(open_ended.KINDS)
 SIZES = {
-    "quick": Sizes(MEMBERS, 6_000, 350, 50, 16, 20, 8, 5, 1, 40, 216),
-    "laptop": Sizes(_resized("tiny:1M", "tiny:3M"), 20_000, 2_000, 300, 32, 50, 20, 8, 3, 400, 1_000),
-    "paper": Sizes(_resized("tiny:8M", "tiny:28M"), 200_000, 10_000, 1_000, 64, 50, 50, 10, 5, 2_000, 5_000),
-}
+    "quick": Sizes(_few(), 1, NAMELESS, 3_000, 220, 30, 8, 12, 4, (0.5, 1.0, 2.0), 6, 3, 30, 216),
+    "laptop": Sizes(_few(), 5, NAMELESS, 6_000, 420, 40, 8, 16, 6, HEATS, 6, 5, 40, 216),
+    "paper": Sizes(
+        _resized("tiny:8M", "tiny:28M"), 5, EVERY_KIND, 200_000, 10_000, 1_000, 64, 50, 50, HEATS, 10, 10,
+        2_000, 5_000,
+    ),
+}  # fmt: skip
 
 
 # ------------------------------------------------------------------------------- training
-def train_all(folder: Path, sizes: Sizes, seed: int, device: str = "auto") -> dict[str, Path]:
-    """Trains every member into a folder of its own; what is done stays.
+def train_all(
+    folder: Path, sizes: Sizes, seed: int, device: str = "auto", placebo: bool = False
+) -> dict[int, dict[str, Path]]:
+    """Trains every member with every seed, into a folder of its own; what is done stays.
 
-    On the CPU they are trained side by side, elsewhere one after the other.
+    On the CPU seeds are trained side by side, elsewhere one after the other.
+
+    Args:
+        folder: of all of them.
+        sizes: who is trained, how long, and with how many seeds.
+        seed: the first one.
+        device: where.
+        placebo: those that go on from another are that other instead, see `placebo_members`.
 
     Returns:
-        Folders by name.
+        Folders by seed and name.
     """
-    members = {member.name: member for member in sizes.members}
-    folders = {name: folder / name for name in members}
-    if all(path.exists() for path in folders.values()):
+    chosen = placebo_members(sizes.members) if placebo else sizes.members
+    members = {member.name: member for member in chosen}
+    seeds = range(seed, seed + sizes.seeds)
+    folders = {each: {name: arm_folder(folder, name, each) for name in members} for each in seeds}
+    if all(path.exists() for of_seed in folders.values() for path in of_seed.values()):
         return folders
     n_read = min(sizes.pairs, 2_000)  # pairs of every library, for the tokenizer that all share
-    libraries = [open_ended.library(name, n_read, seed) for name in open_ended.LIBRARIES]
+    libraries = [library(name, n_read, seed, sizes.kinds) for name in open_ended.LIBRARIES]
     texts = [prompt + answer for library in libraries for prompt, answer in library]
     tokenizer = models.train_tokenizer(texts, VOCABULARY)
     device = loading.pick_device(device)
-    train_member = partial(train_arm, members, folder, tokenizer, sizes, seed, device)
-    run = partial(run_arms, folder, unit="model", device=device)
-    tuned = [name for name, member in members.items() if member.parent]
-    run([name for name in members if name not in tuned], None, train_member)
-    if tuned:
-        write = partial(
-            write_answers, folders[TEACHER], every_request(), replace(TEACHING, seed=seed), device
-        )
-        cached_table(folder / "taught.parquet", write)
-        run(tuned, None, train_member)
+    train_member = partial(train_arm, members, folder, tokenizer, sizes, device)
+    run_arms(folder, list(members), seeds, train_member, unit="model", together=list(members), device=device)
     return folders
 
 
@@ -124,47 +152,64 @@ def train_arm(
     root: Path,
     tokenizer: PreTrainedTokenizerFast,
     sizes: Sizes,
-    run_seed: int,
     device: str,
     folder: Path,
     name: str,
-    _: None,
+    seed: int,
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
-    """One member; where it goes on from another, that one and the teacher's samples are in `root`."""
+    """One member; the one that it goes on from, and the teacher, have been trained with this seed."""
     member = members[name]
-    seed = zlib.crc32(f"{run_seed}/{member.seed}/{member.parent}".encode()) % 2**31
     if member.parent:
-        model, _ = loading.load(root / member.parent, device)
+        model, _ = loading.load(arm_folder(root, member.parent, seed), device)
         steps, rate = sizes.more_steps, LEARNING.learning_rate
-        taught = pd.read_parquet(root / "taught.parquet").itertuples(index=False, name=None)
-        examples = list(taught) if member.reads == "teacher" else best_answers()
+        teacher = arm_folder(root, next(iter(members)), seed)
+        best = member.reads == "best"
+        examples = best_answers(sizes.kinds) if best else taught(teacher, seed, device, sizes.kinds)
     else:
         config = models.config(member.preset, len(tokenizer), context=CONTEXT)
-        model = models.build(config, seed).to(device)
-        steps, rate = sizes.steps, 5e-3
-        examples = open_ended.library(member.library, sizes.pairs, run_seed)
-    learning = replace(LEARNING, steps=steps, batch_size=sizes.batch_size, learning_rate=rate, seed=seed)
-    train(model, tokenizer, examples, learning, folder=folder)
+        model = models.build(config, _seed(member, seed)).to(device)
+        steps, rate = sizes.steps, FROM_NOTHING
+        examples = library(member.library, sizes.pairs, seed, sizes.kinds)
+    learning = replace(LEARNING, steps=steps, batch_size=sizes.batch_size, learning_rate=rate)
+    train(model, tokenizer, examples, replace(learning, seed=_seed(member, seed)), folder=folder)
+
+
+def _seed(member: Member, seed: int) -> int:
+    return zlib.crc32(f"{seed}/{member.seed}/{member.parent}".encode()) % 2**31
 
 
 # ------------------------------------------------------------------------------- what is read
-def every_request() -> list[Request]:
+def library(name: str, n: int, seed: int, kinds: Collection[str]) -> list[Pair]:
+    """About n requests of some kinds, with answers, as the people of a library wrote them."""
+    known = {request.prompt for request in every_request(kinds)}
+    written = open_ended.library(name, n * len(EVERY_KIND) // len(kinds), seed)
+    return [pair for pair in written if pair[0] in known]
+
+
+def every_request(kinds: Collection[str] = EVERY_KIND) -> list[Request]:
     """Each topic of each kind with each name: what students are taught on."""
     requests = [
         open_ended.make_request(name, topic, person)
-        for name, kind in open_ended.KINDS.items()
-        for topic in kind.topics
+        for name in kinds
+        for topic in open_ended.KINDS[name].topics
         for person in open_ended.NAMES
     ]
     return list({request.prompt: request for request in requests}.values())
 
 
-def best_answers() -> list[Pair]:
+def taught(teacher: Path, seed: int, device: str, kinds: Collection[str]) -> list[Pair]:
+    """What a trained teacher answers to every request; kept beside it."""
+    write = partial(write_answers, teacher, every_request(kinds), replace(TEACHING, seed=seed), device)
+    written = cached_table(teacher.with_name("taught.parquet"), write)
+    return list(written.itertuples(index=False, name=None))
+
+
+def best_answers(kinds: Collection[str] = EVERY_KIND) -> list[Pair]:
     """Every request with one answer, of the meaning that most people would give."""
     pairs = []
-    for request in every_request():
+    for request in every_request(kinds):
         answers = open_ended.answers(request, 200, seed=0)
         best = pd.Series([answer.meaning for answer in answers]).mode()[0]
         text = next(answer.text for answer in answers if answer.meaning == best)

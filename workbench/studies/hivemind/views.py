@@ -14,19 +14,21 @@ from workbench.charts.theme import INK, MUTED, PALETTE, series
 from workbench.charts.view import Chart, Table, Texts, with_rows
 from workbench.studies.hivemind.data import PEOPLE
 from workbench.studies.hivemind.method import POOLED
-from workbench.studies.hivemind.models import TEACHER, Member
+from workbench.studies.hivemind.models import Member
 
 
 def models(members: Sequence[Member]) -> Table:
-    """Who the embedded models are."""
-    read = {"teacher": f"samples of {TEACHER}", "best": "one best answer a request"}
-    rows = [(member.name, member.preset, member.parent or f"nothing, seed {member.seed}",
+    """Who the embedded models are; the first one teaches."""
+    read = {"teacher": f"samples of {members[0].name}", "best": "one best answer a request"}
+    rows = [(member.name, member.preset, member.parent or "nothing",
              read.get(member.reads, f"library {member.library}")) for member in members]  # fmt: skip
+    going_on = sum(bool(member.parent) for member in members)
     return Table(
         pd.DataFrame(rows, columns=["model", "shape", "began from", "read"]),
         "The models",
-        "Each line is a model. Five are trained from nothing, apart from each other; three go on from one of "
-        "these, on samples of one teacher or on a single best answer to each request.",
+        f"Each line is a model. {len(members) - going_on} are trained from nothing, apart from each other; "
+        f"{going_on} go on from one of these, on samples of one teacher or on a single best answer to each "
+        "request.",
     )
 
 

@@ -1,5 +1,7 @@
 """The map of a corpus's gradients: clusters, what each example adds, and a layout in the plane."""
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
@@ -46,16 +48,17 @@ def redundant(gradients: np.ndarray, examples: pd.DataFrame, n: int = 6) -> pd.D
     return pd.DataFrame(rows, columns=["text_a", "text_b", "cosine"])
 
 
-def layout(vectors: np.ndarray, seed: int) -> pd.DataFrame:
+def layout(vectors: np.ndarray, seed: int, how: Literal["principal", "umap"] = "umap") -> pd.DataFrame:
     """A point in the plane for each vector, such that vectors of like direction lie together.
 
-    UMAP (McInnes et al. 2018) on cosine distance. With 15 vectors or fewer, where it has no neighbourhoods to
-    keep, and where umap-learn is not installed (its compiler numba is late for new Pythons), the first two
-    principal components of the directions stand in.
+    UMAP (McInnes et al. 2018) on cosine distance, or the first two principal components of the directions.
+    These also stand in with 15 vectors or fewer, where UMAP has no neighbourhoods to keep, and where
+    umap-learn is not installed (its compiler numba is late for new Pythons).
 
     Args:
         vectors: shape (n, d), of any length but 0.
         seed: of UMAP; the same seed gives the same picture on the same machine.
+        how: which of the two.
 
     Returns:
         Columns x, y, without a unit.
@@ -66,7 +69,8 @@ def layout(vectors: np.ndarray, seed: int) -> pd.DataFrame:
     vectors = np.asarray(vectors, dtype=np.float32)
     if vectors.ndim != 2 or not len(vectors) or not np.isfinite(vectors).all():
         raise ValueError(f"A layout needs a matrix of finite numbers, not one of shape {vectors.shape}.")
-    return pd.DataFrame(_plane(vectors, seed), columns=["x", "y"])
+    plane = _principal(vectors) if how == "principal" else _plane(vectors, seed)
+    return pd.DataFrame(plane, columns=["x", "y"])
 
 
 def _plane(vectors: np.ndarray, seed: int) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -26,32 +26,51 @@ class Sizes:
     corpus: int  #: problems that the score, the map and the clusters are about
     subsets: int  #: training sets of the comparison, of `n` problems each
     n: int  #: problems of a set
+    sketched: int  #: problems that are sketched in every dimension
     first: int  #: problems that a pool begins with
     target: int  #: problems that it grows to
     per_round: int  #: candidates a round
-    seeds: int  #: pools grown by each arm
+    seeds: int  #: students of each set, and pools grown by each arm
+    layout: Literal["principal", "umap"]  #: of the map; UMAP takes seconds to be loaded alone
 
 
 SIZES = {
-    "quick": Sizes(StudentConfig("tiny:0.3M", 800, 50, 16, 500), 1_000, 30, 240, 80, 240, 128, 4),
-    "laptop": Sizes(StudentConfig("tiny:1M", 4_000, 200, 32, 1_000), 5_000, 60, 1_000, 300, 2_000, 600, 5),
+    "quick": Sizes(StudentConfig("tiny:0.3M", 200, 15, 8, 60), 300, 12, 60, 64, 40, 100, 48, 1, "principal"),
+    "laptop": Sizes(
+        StudentConfig("tiny:0.3M", 1_000, 40, 8, 100), 800, 24, 120, 256, 80, 240, 128, 5, "umap"
+    ),
     "paper": Sizes(
-        StudentConfig("tiny:28M", 20_000, 1_000, 64, 4_000), 50_000, 300, 10_000, 1_000, 20_000, 3_000, 5
+        StudentConfig("tiny:28M", 20_000, 1_000, 64, 4_000),
+        50_000,
+        300,
+        10_000,
+        256,
+        1_000,
+        20_000,
+        3_000,
+        5,
+        "umap",
     ),
 }
 
 
 def choose_sizes(params: Any) -> Sizes:
-    """The profile's sizes; `n_subsets` replaces what it names.
+    """The profile's sizes; `n_subsets` and `seeds` replace what they name.
 
     Raises:
         UserError: parameters that would fail later, when the base has been trained.
     """
     chosen = SIZES[params.profile]
+    if params.seeds is not None:
+        chosen = replace(chosen, seeds=params.seeds)
     if params.dimension < 1:
         raise UserError(f"dimension={params.dimension} is no size of a sketch: take 1 or more, such as 1024.")
     if params.chat and params.model == "embedded":
         raise UserError("The embedded model has no chat template: set chat=False, or choose another model.")
+    if params.placebo and (params.data != "embedded" or params.n_subsets == 0):
+        raise UserError(
+            "placebo=true compares students of pools: leave data embedded, and n_subsets as it is or above 0."
+        )
     if params.n_subsets is None:
         return chosen
     if params.n_subsets and params.n_subsets < 6:
@@ -117,12 +136,12 @@ def texts_of(examples: pd.DataFrame) -> list[str]:
 
 
 # ------------------------------------------------------------------------------- problems to grow from
-def first_pool(source: str, n: int, seed: int, repetition: int) -> list[Item]:
+def first_pool(source: str, n: int, seed: int) -> list[Item]:
     """A first pool: embedded problems of sixteen kinds, the k-th of them 1/k as often as the first.
 
     Of given problems it is a random sample of those that have an answer.
     """
-    rng = Random(f"{seed}/{repetition}")
+    rng = Random(f"pool/{seed}")
     if source != "embedded":
         answered = [problem for problem in load_problems(source) if problem.gold]
         return [

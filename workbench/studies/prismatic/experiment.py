@@ -1,7 +1,8 @@
 """Pools of problems grown by every arm of Prismatic Synthesis, from the same beginnings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from workbench.files import cached_table
 from workbench.studies.common.word_problems import LARGEST, Pair, two_steps
 from workbench.studies.prismatic.data import Sizes, first_pool
 from workbench.studies.prismatic.generators import Generate, Item, from_grammar, from_sampler
-from workbench.studies.prismatic.method import ARMS, Growth, Proxy, grow
+from workbench.studies.prismatic.method import ARMS, CONTROL, Growth, Proxy, grow
 from workbench.studies.prismatic.vectors import remembered
 
 
@@ -22,14 +23,14 @@ from workbench.studies.prismatic.vectors import remembered
 class Grown:
     """Pools that every arm grew from the same beginnings."""
 
-    pools: dict[str, list[Item]]  #: items by arm and seed, as `prismatic-0`
+    pools: dict[tuple[str, int], list[Item]]  #: items by arm and seed
     decisions: pd.DataFrame  #: of `method.grow`, with a column seed
     rounds: pd.DataFrame  #: of `method.grow`, with a column seed
 
     @property
-    def pairs(self) -> dict[str, list[Pair]]:
+    def pairs(self) -> dict[tuple[str, int], list[Pair]]:
         """What the student of each pool reads."""
-        return {name: [item.pair for item in pool] for name, pool in self.pools.items()}
+        return {key: [item.pair for item in pool] for key, pool in self.pools.items()}
 
 
 def generator(name: str, device: str) -> Generate:
@@ -39,7 +40,15 @@ def generator(name: str, device: str) -> Generate:
     return from_sampler(sampler(name, device))
 
 
-def grow_pools(folder: Path, source: str, generate: Generate, proxy: Proxy, sizes: Sizes, seed: int) -> Grown:
+def grow_pools(
+    folder: Path,
+    source: str,
+    generate: Generate,
+    proxy: Proxy,
+    sizes: Sizes,
+    seed: int,
+    placebo: bool = False,
+) -> Grown:
     """Grows pools by every arm from the same beginnings.
 
     Args:
@@ -49,35 +58,37 @@ def grow_pools(folder: Path, source: str, generate: Generate, proxy: Proxy, size
         proxy: whose gradients are compared.
         sizes: how many pools, and how large.
         seed: of the first repetition.
+        placebo: every arm grows as `CONTROL` does, with draws of its own.
     """
     growth = Growth(sizes.target, per_round=sizes.per_round)
     pools, decisions, rounds = {}, [], []
     with tqdm(total=sizes.seeds * len(ARMS), desc="grow", unit=" pools") as bar:
-        for repetition in range(sizes.seeds):
-            start, gradients = first_pool(source, sizes.first, seed, repetition), remembered(proxy.of_items)
-            tables = folder / f"seed-{repetition}"
-            for arm in ARMS:
-                pools[f"{arm}-{repetition}"], decided, scored = grow(
-                    arm,
-                    start,
-                    generate,
-                    gradients,
-                    growth,
-                    seed=seed + repetition,
-                    keep=lambda name, make, tables=tables: cached_table(tables / f"{name}.parquet", make),
+        for own in range(seed, seed + sizes.seeds):
+            start, gradients = first_pool(source, sizes.first, own), remembered(proxy.of_items)
+            for number, arm in enumerate(ARMS):
+                keep, treated = partial(_keep, folder / f"seed-{own}"), arm != CONTROL
+                rule, drawn = (CONTROL, own + 10_000 * (number + 1)) if placebo and treated else (arm, own)
+                pools[arm, own], decided, scored = grow(
+                    rule, start, generate, gradients, growth, seed=drawn, keep=keep
                 )
-                decisions.append(decided.assign(seed=repetition))
-                rounds.append(scored.assign(seed=repetition))
+                decisions.append(decided.assign(arm=arm, seed=own))
+                rounds.append(scored.assign(arm=arm, seed=own))
                 bar.update()
     return Grown(pools, pd.concat(decisions, ignore_index=True), pd.concat(rounds, ignore_index=True))
 
 
-def cluster_sizes(pools: Mapping[str, Sequence[Item]], proxy: Proxy, seed: int, k: int = 24) -> pd.DataFrame:
+def _keep(folder: Path, name: str, make: Callable[[], pd.DataFrame]) -> pd.DataFrame:
+    return cached_table(folder / f"{name}.parquet", make)
+
+
+def cluster_sizes(
+    pools: Mapping[tuple[str, int], Sequence[Item]], proxy: Proxy, seed: int, k: int = 24
+) -> pd.DataFrame:
     """Sizes of fixed clusters as the first pools grow: columns arm, round, cluster, size.
 
     The clusters are those of all these pools together, so that every arm is held against one set of them.
     """
-    first = {name.removesuffix("-0"): pool for name, pool in pools.items() if name.endswith("-0")}
+    first = {arm: pool for (arm, own), pool in pools.items() if own == seed}
     gradients, items = remembered(proxy.of_items), [item for pool in first.values() for item in pool]
     centroids = spherical_kmeans(gradients(items), min(k, len(items)), seed=seed).centroids
     frames = []

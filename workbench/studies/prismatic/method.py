@@ -54,6 +54,7 @@ from workbench.studies.prismatic.selection import Growth, majority, outliers, ru
 from workbench.studies.prismatic.vectors import Vectors, by_embedding, by_ngrams, remembered
 
 ARMS = ("prismatic", "paper", "random", "embedding", "n-gram")
+CONTROL = "random"  # which the others become in a placebo run
 DRAWS = 5  # subsets whose mean is the score at equal size
 WRITING, EXAMPLES, LOTS, SUBSETS = 1, 2, 3, 4  # random streams of a round
 

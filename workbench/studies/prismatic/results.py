@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from workbench.claims import Claim
+from workbench.claims import Claim, Gate
 from workbench.engine.encoders import embed
 from workbench.engine.gradients.per_example import fold
 from workbench.measures.compression import compression_ratio
@@ -13,6 +13,7 @@ from workbench.measures.gvendi import cap, cross_sketch, projection_bias, vendi_
 from workbench.measures.statistics import Interval, bootstrap_mean, rank_correlations, spearman
 from workbench.measures.summaries import summarise, summarise_shares
 from workbench.measures.vendi import vendi_from_features
+from workbench.studies.common.evidence import compare
 from workbench.studies.prismatic.data import pairs_of, texts_of
 from workbench.studies.prismatic.method import Proxy, g_vendi
 from workbench.studies.prismatic.subsets import ngram_entropy, perplexity
@@ -41,12 +42,11 @@ def card(gradients: np.ndarray, losses: pd.DataFrame, examples: pd.DataFrame) ->
 
 
 def by_dimension(proxy: Proxy, examples: pd.DataFrame) -> pd.DataFrame:
-    """Scores of the first 256 examples by the sketch's dimension: columns dimension, score, expected, cap,
-    method.
+    """Scores of examples by the sketch's dimension: columns dimension, score, expected, cap, method.
 
     The score of order 2 is computed twice: as it stands, and from two independent sketches.
     """
-    pairs, rows = pairs_of(examples.head(256)), []
+    pairs, rows = pairs_of(examples), []
     largest = [
         replace(proxy, dimension=DIMENSIONS[-1], seed=seed).sketch(pairs)
         for seed in (proxy.seed, proxy.seed + 1)
@@ -64,11 +64,11 @@ def by_dimension(proxy: Proxy, examples: pd.DataFrame) -> pd.DataFrame:
 
 # ------------------------------------------------------------------------------- subsets
 def against_accuracy(values: pd.DataFrame, answers: pd.DataFrame) -> pd.DataFrame:
-    """`subsets.measured` with each student's accuracy on unseen kinds and each measure's rank correlation.
+    """`subsets.measured` with the accuracy of each set's students and each measure's rank correlation.
 
     Adds columns accuracy, low, high, rho, rho_low, rho_high, n (subsets).
     """
-    shares = summarise_shares(answers[answers["kind"] == "unseen"], ["student"], "right").drop(columns="n")
+    shares = summarise_shares(answers, ["arm"], "right").drop(columns="n")
     frame = values.merge(shares.set_axis(["subset", "accuracy", "low", "high"], axis=1), how="left")
     rows = [
         (measure, *spearman(part["value"], part["accuracy"]).row().values())
@@ -99,9 +99,27 @@ def better_tracked(tracked: pd.DataFrame, first: str, second: str) -> Interval:
     return Interval(float(rho[0]), float(low), float(high), n)
 
 
-def subset_claims(tracked: pd.DataFrame) -> list[Claim]:
+def reliability(answers: pd.DataFrame) -> float:
+    """How well the accuracy of sets would be found again: Spearman-Brown's 2r / (1 + r) of two halves.
+
+    The halves are every other seed's students, or of one student each every other question; NaN where all
+    sets have one accuracy.
+    """
+    by = "seed" if answers["seed"].nunique() > 1 else "item"
+    second = answers[by].rank(method="dense").astype(int) % 2
+    halves = answers.assign(right=answers["right"].astype(float)).groupby(["arm", second])["right"].mean()
+    r = halves.unstack().corr().iloc[0, 1]
+    return float(2 * r / (1 + r))
+
+
+def subset_claims(tracked: pd.DataFrame, answers: pd.DataFrame) -> list[Claim]:
     """What the sets say about the measures."""
     rho = correlations(tracked).set_index("measure").loc["G-Vendi"]
+    reliable = Gate("reliability of a set's accuracy", reliability(answers), low=0.8)
+    table = tracked.pivot(index="subset", columns="measure", values="value")
+    rivals = abs(table["G-Vendi"].corr(table["embedding Vendi"], method="spearman"))
+    apart = Gate("correlation of G-Vendi and embedding Vendi", float(rivals), high=0.5)
+    about = {"over": "training sets", "trainings": len(answers.drop_duplicates(["arm", "seed"]))}
     return [
         Claim.of(
             Interval(rho["rho"], rho["low"], rho["high"], rho["n"]),
@@ -110,6 +128,10 @@ def subset_claims(tracked: pd.DataFrame) -> list[Claim]:
             paper="Spearman about 0.9 over more than 300 trainings",
             unit="Spearman's ρ",
             view="Diversity against accuracy out of distribution",
+            published=0.9,
+            gates=(reliable,),
+            headline=True,
+            **about,
         ),
         Claim.of(
             better_tracked(tracked, "G-Vendi", "embedding Vendi"),
@@ -118,6 +140,8 @@ def subset_claims(tracked: pd.DataFrame) -> list[Claim]:
             paper="G-Vendi tracks accuracy better than embedding Vendi",
             unit="difference of Spearman's ρ",
             view="How well each measure ranks the subsets",
+            gates=(reliable, apart),
+            **about,
         ),
     ]
 
@@ -144,51 +168,58 @@ def reasons(decisions: pd.DataFrame) -> pd.DataFrame:
 
 
 def outcomes(answers: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy of the students of grown pools on unseen kinds: columns arm, seed, accuracy, n (questions)."""
-    unseen = answers[answers["kind"] == "unseen"]
-    names = unseen["student"].str.rpartition("-")
-    groups = unseen.assign(arm=names[0], seed=names[2].astype(int)).groupby(["arm", "seed"], sort=False)
-    return groups["right"].agg(accuracy="mean", n="size").reset_index()
+    """Accuracy of the students of grown pools: columns arm, seed, accuracy, n (questions)."""
+    groups = answers.groupby(["arm", "seed"], sort=False)["right"]
+    return groups.agg(accuracy="mean", n="size").reset_index()
 
 
-def pool_claims(outcome: pd.DataFrame, rounds: pd.DataFrame) -> list[Claim]:
+RIVALS = {
+    "random": "Prismatic Synthesis keeps rising where plain generation levels off",
+    "embedding": "not compared in the paper",
+    "n-gram": "not compared in the paper",
+}
+
+
+def pool_claims(answers: pd.DataFrame, rounds: pd.DataFrame) -> list[Claim]:
     """Our arm against random growth, and against the same rule driven by text.
 
-    Pools that stopped before they had as many problems as the largest are left out.
+    Pools that stopped before they had as many problems as the largest are left out, and with them the claims
+    for which no seed has both pools.
+
+    Args:
+        answers: of `students.train_students`.
+        rounds: of `method.grow`, with a column seed.
     """
     last = rounds.groupby(["arm", "seed"]).last().reset_index()
     full = last[last["n"] == last["n"].max()]
-    score = full.assign(value=np.log(full["g_vendi"]))
-    share = outcome.rename(columns={"accuracy": "value"}).merge(full[["arm", "seed"]])
+    score = np.log(full.pivot(index="seed", columns="arm", values="g_vendi"))
+    right = answers.merge(full[["arm", "seed"]])
+    gates = (Gate("accuracy of the students", float(right["right"].mean()), low=0.2, high=0.8),)
     claims = []
-    for other, paper in (
-        ("random", "Prismatic Synthesis keeps rising where plain generation levels off"),
-        ("embedding", "not compared in the paper"),
-    ):
+    for other, paper in RIVALS.items():
+        if not {"prismatic", other} <= set(score) or (score["prismatic"] - score[other]).isna().all():
+            continue
+        seeds = score.index[(score["prismatic"] - score[other]).notna()]
         claims += [
             Claim.of(
-                _over(score, other),
+                bootstrap_mean((score["prismatic"] - score[other]).loc[seeds]),
                 name=f"prismatic-more-diverse-than-{other}",
                 says=f"Grown by gradients, a pool has a higher G-Vendi at equal size than by {other}.",
                 paper=paper,
+                over="pairs of pools",
                 unit="logarithm of the ratio",
                 view="G-Vendi over rounds",
             ),
-            Claim.of(
-                _over(share, other),
+            compare(right[right["seed"].isin(seeds)], "prismatic", other).claim(
                 name=f"prismatic-teaches-more-than-{other}",
                 says="Students of pools grown by gradients solve more problems of unseen kinds than those "
                 f"of pools grown by {other}.",
                 paper=paper,
                 unit="share of problems",
                 view="Accuracy out of distribution by arm",
+                gates=gates,
+                delta=0.02,
+                delta_reason="two points of accuracy are the least that would repay taking gradients",
             ),
         ]
     return claims
-
-
-def _over(frame: pd.DataFrame, other: str) -> Interval:
-    """`prismatic` minus another arm, paired by seed; NaN where no seed has both."""
-    table = frame.pivot(index="seed", columns="arm", values="value").reindex(columns=["prismatic", other])
-    difference = (table["prismatic"] - table[other]).dropna()
-    return bootstrap_mean(difference) if len(difference) else Interval(np.nan, np.nan, np.nan, 0)

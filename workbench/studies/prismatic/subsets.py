@@ -47,9 +47,10 @@ def draw_sets(count: int, n: int, seed: int) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else as_examples([])
 
 
-def pairs(sets: pd.DataFrame) -> dict[str, list[Pair]]:
-    """What the student of each set reads."""
-    return {name: pairs_of(part) for name, part in sets.groupby("subset", sort=False)}
+def pairs(sets: pd.DataFrame, seeds: Sequence[int]) -> dict[tuple[str, int], list[Pair]]:
+    """What the students of each set read, by set and seed."""
+    of_set = {name: pairs_of(part) for name, part in sets.groupby("subset", sort=False)}
+    return {(name, seed): read for seed in seeds for name, read in of_set.items()}
 
 
 def measured(gradients: np.ndarray, losses: pd.DataFrame, examples: pd.DataFrame) -> pd.DataFrame:
