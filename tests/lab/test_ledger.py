@@ -159,7 +159,7 @@ def test_the_index_counts_the_placebo_and_is_silent_without_one(runs, root):
     html = page(write_index(shown, root / "index.html", runs["placebos"]))
     words = text(part(html, 'class="facts placebo"', "</p>"))
     assert (
-        "in 2 runs that compared a control with a second control, 2 of 4 claims came out reproduced (50%"
+        "in 2 runs that compared a control with a second control, 2 of 4 claims came out reproduced (50 %"
         in words
     )
     assert "It does up." not in html
@@ -187,8 +187,8 @@ def test_a_row_of_the_ledger_says_what_its_verdict_rests_on():
     assert doubted["notes"] == ["Does not survive correction for 1,200 claims."]
     gated = report_claims.row(claim(gates=(FLOOR, Gate("reliability", 0.5, low=0.8))), None)
     assert gated["notes"] == [
-        "accuracy of the base: 0.1, wanted from 0.2 to 0.8.",
-        "reliability: 0.5, wanted at least 0.8.",
+        "Not met: accuracy of the base: 0.1, wanted from 0.2 to 0.8.",
+        "Not met: reliability: 0.5, wanted at least 0.8.",
     ]
     assert report_claims.row(claim("a", math.nan), None)["effect"] == "–"
     assert report_claims.row(claim(trainings=2), None)["tone"] == "reproduced seen"

@@ -138,7 +138,7 @@ def _print_counts(lines: "Sequence[Line]") -> None:
 
 def _print_placebo(runs: int, reproduced: int, tested: int) -> None:
     if tested:
-        said = f"{reproduced} of {_count(tested, 'claim')} came out reproduced ({reproduced / tested:.0%})"
+        said = f"{reproduced} of {_count(tested, 'claim')} came out reproduced ({100 * reproduced / tested:.0f} %)"
         out.print(Text(f"Placebo ({_count(runs, 'run')}): {said}; chance alone may give up to 5 %."))
 
 

@@ -82,7 +82,7 @@ def row(claim: Claim, link: str | None, tested: int = 0) -> dict[str, Any]:
 
 def notes(claim: Claim, tested: int = 0) -> list[str]:
     """What else must be known of a verdict: failed gates, the least effect found, the correction."""
-    said = [f"{sanitize(gate, 200)}." for gate in claim.failed_gates]
+    said = [f"Not met: {sanitize(gate, 200)}." for gate in claim.failed_gates]
     if claim.verdict == UNRESOLVED and math.isfinite(claim.detectable):
         said.append(f"Would have found {plain_measured(claim.detectable, claim)} or more.")
     if tested:
