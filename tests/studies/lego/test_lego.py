@@ -15,7 +15,10 @@ from workbench.errors import UserError
 from workbench.studies.lego import method, results, views
 
 torch.set_num_threads(1)
-SMALL = method.Sizes(n=4, n_train=2, steps=24, mimic=3, batch=8, tested=60, depths=(1, 2))
+SMALL = method.Sizes(
+    n=4, n_train=2, steps=24, mimic=3, batch=8, tested=60, depths=(1, 2), learning_rate=5e-4, rung="0.1M",
+    seeds=2, processes=1,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -106,25 +109,93 @@ def test_mimicking_brings_the_heads_nearer_to_the_patterns(source, vocabulary):
 
 
 def test_a_training_learns_the_first_position_and_a_finished_one_is_kept(source, tmp_path, monkeypatch):
-    sizes = replace(SMALL, steps=150)
+    sizes = replace(SMALL, steps=150, depths=(), seeds=1)
     logged = []
-    sizes = replace(sizes, depths=())
     monkeypatch.setattr(method, "ARMS", ("scratch",))
-    arguments = (tmp_path, source, sizes, 0, lambda **row: logged.append(row))
-    method.train_all(*arguments)
-    fitted, checks = results.load(tmp_path, ["scratch"])
-    frame = results.accuracies(checks, sizes)
+    sources = method.StoryModels(str(source), "")
+    arguments = (tmp_path, sources, sizes, 0, lambda **row: logged.append(row))
+    assert list(method.train_all(*arguments)) == [0]
+    fitted, checks = results.load(tmp_path, {"scratch": "scratch"}, [0])
+    frame = results.accuracies(checks, sizes, [0])
     last = frame[frame["step"] == 150].set_index("position")
     assert last.loc[1, "low"] > 0.6
+    assert results.over_trainings(frame).equals(frame)
     assert len(logged) == method.CHECKS
-    written = (tmp_path / "scratch" / "checks.npy").stat().st_mtime_ns
+    written = (tmp_path / "seed-0" / "scratch" / "checks.npy").stat().st_mtime_ns
     method.train_all(*arguments)
-    assert (tmp_path / "scratch" / "checks.npy").stat().st_mtime_ns == written
+    assert (tmp_path / "seed-0" / "scratch" / "checks.npy").stat().st_mtime_ns == written
     assert len(logged) == method.CHECKS
     tokenizer = loading.load(source)[1]
     explorer = views.try_chains(fitted, tokenizer, replace(sizes, n=4))
     shown = explorer.draw("scratch", 3).record["sentence"]
     assert "of 4 clauses" in shown
+
+
+@pytest.fixture(scope="module")
+def two_seeds(source, tmp_path_factory):
+    """Every arm and depth, trained with the seeds 3 and 4; and as a placebo."""
+    folders, few = {}, replace(SMALL, steps=12, tested=20)
+    for placebo in (False, True):
+        folders[placebo] = tmp_path_factory.mktemp("arms")
+        sources = method.StoryModels(str(source), "")
+        method.train_all(folders[placebo], sources, few, 3, lambda **row: None, placebo=placebo)
+    return sources, folders
+
+
+def test_every_arm_of_every_seed_is_trained_and_the_arms_own_depth_only_once(two_seeds):
+    sources, folders = two_seeds
+    assert sources.depths(SMALL) == {"1 layer": "1 layer", "2 layers": "mimicking"}
+    for seed in (3, 4):
+        trained = {folder.name for folder in (folders[False] / f"seed-{seed}").iterdir()}
+        assert trained == {"scratch", "stories", "mimicking", "1-layer"}
+    names = {arm: arm for arm in method.ARMS} | sources.depths(SMALL)
+    fitted, checks = results.load(folders[False], names, [3, 4])
+    assert fitted["1 layer"].config.num_hidden_layers == 1
+    frame = results.accuracies(checks, replace(SMALL, steps=12), [3, 4])
+    assert set(frame["seed"]) == {3, 4}
+    shown = results.over_trainings(frame)
+    assert set(shown["n"]) == {2}
+    chosen = frame.query("model == 'scratch' and step == 12 and position == 1")["value"]
+    assert shown.query("model == 'scratch' and step == 12 and position == 1")["value"].item() == (
+        pytest.approx(chosen.mean())
+    )
+
+
+def test_arms_of_a_seed_read_and_are_asked_the_same(source, tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(method, "mimic", lambda *_: None)
+    answers = method.answers
+    monkeypatch.setattr(
+        method, "answers", lambda model, chains, _: (read.append(chains.ids), answers(model, chains, _))[1]
+    )
+    sources, of_arm = method.StoryModels(str(source), ""), {}
+    for arm in method.ARMS:
+        read.clear()
+        (tmp_path / arm).mkdir()
+        method.train_arm(
+            sources, replace(SMALL, steps=12), "cpu", tmp_path / arm, arm, 5, log=lambda row: None
+        )
+        of_arm[arm] = np.concatenate(read)
+    assert np.array_equal(of_arm["scratch"], of_arm["stories"])
+    assert np.array_equal(of_arm["scratch"], of_arm["mimicking"])
+
+
+def test_a_placebo_trains_all_from_scratch_with_seeds_of_their_own(two_seeds):
+    _, folders = two_seeds
+    ids = {arm: loading.load(folders[True] / "seed-3" / arm, "cpu")[0] for arm in ("scratch", "1-layer")}
+    assert ids["1-layer"].config.num_hidden_layers == 2
+    weights = [model.model.embed_tokens.weight for model in ids.values()]
+    assert not torch.equal(*weights)
+    same = [loading.load(folder / "seed-3" / "scratch", "cpu")[0].model.embed_tokens.weight
+            for folder in folders.values()]  # fmt: skip
+    assert torch.equal(*same)  # the control is what it is without a placebo
+
+
+def test_the_story_model_of_a_seed_is_that_of_the_ladder(tmp_path):
+    ladder = method.StoryModels("ladder", "0.1M", tmp_path)
+    assert ladder.of(3) == str(tmp_path / "seed-3" / "0.1M")
+    assert method.StoryModels("tiny:1M", "0.1M", tmp_path).of(3) == str(tmp_path / "seed-3" / "1M")
+    assert method.StoryModels("starter", "0.1M").of(3) == "starter"
 
 
 def test_links_are_broken_at_every_trained_position_but_the_first(source, vocabulary):
@@ -141,22 +212,24 @@ def test_a_shallower_model_of_the_same_kind_is_built(source):
 
 
 def test_what_cannot_be_trained_is_one_sentence(source):
-    params = SimpleNamespace(profile="quick", n_clauses=None, n_train=6, n_steps=None)
-    with pytest.raises(UserError, match="n_train=6 must be below the 6"):
-        method.choose_sizes(params)
+    params = {"profile": "quick", "n_clauses": None, "n_train": None, "n_steps": None, "seeds": None}
+    with pytest.raises(UserError, match="n_train=6 must be below the 5"):
+        method.choose_sizes(SimpleNamespace(**params | {"n_train": 6}))
     with pytest.raises(UserError, match="n_steps=3"):
-        method.choose_sizes(SimpleNamespace(profile="quick", n_clauses=None, n_train=None, n_steps=3))
+        method.choose_sizes(SimpleNamespace(**params | {"n_steps": 3}))
+    assert method.choose_sizes(SimpleNamespace(**params | {"seeds": 7})).seeds == 7
     with pytest.raises(UserError, match="Chains of 30 need"):
         method.check(source, replace(SMALL, n=30))
     with pytest.raises(UserError, match="context of 64"):
         method.check(source, replace(SMALL, n=12))
 
 
-def test_claims_are_positive_where_the_paper_is_right():
+@pytest.mark.parametrize(("seeds", "over", "n"), [(5, "trainings", 5), (2, "strings", 60)])
+def test_claims_are_positive_where_the_paper_is_right(seeds, over, n):
     rng = np.random.default_rng(0)
 
     def checks(rates):
-        return rng.random((method.CHECKS, 60, 4)) < np.array(rates)
+        return rng.random((seeds, method.CHECKS, 60, 4)) < np.array(rates)
 
     published = {
         "scratch": checks([0.9, 0.5, 0.5, 0.5]),
@@ -165,8 +238,19 @@ def test_claims_are_positive_where_the_paper_is_right():
         "1 layer": checks([0.9, 0.5, 0.5, 0.5]),
         "2 layers": checks([1, 0.95, 0.5, 0.5]),
     }
-    assert all(claim.low > 0 for claim in results.claims(published, SMALL))
+    claims = results.claims(published, SMALL)
+    assert all(claim.low > 0 for claim in claims)
+    assert {(claim.over, claim.n, claim.trainings) for claim in claims} == {(over, n, seeds)}
+    assert [claim.name for claim in claims if claim.headline] == ["mimicking-speeds-up"]
+    assert len(results.claims(published, SMALL, placebo=True)) == 3
     turned = dict(zip(published, reversed(published.values()), strict=True))
     effects = {claim.name: claim.effect for claim in results.claims(turned, SMALL)}
     assert effects["layers-bound-steps"] < 0
     assert effects["mimicking-speeds-up"] == pytest.approx(0, abs=0.1)
+
+
+def test_nothing_falls_where_nothing_was_learnt():
+    guessed = np.random.default_rng(1).random((5, method.CHECKS, 60, 4)) < 0.5
+    names = ("scratch", "stories", "mimicking", "1 layer", "2 layers")
+    claims = {claim.name: claim for claim in results.claims(dict.fromkeys(names, guessed), SMALL)}
+    assert claims["falls-past-trained-length"].verdict == "not testable here"

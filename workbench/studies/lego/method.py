@@ -6,7 +6,7 @@ Arms of one shape and tokenizer differ in their first weights alone: random, tho
 words, the two kinds of heads that the paper sees in pre-trained models.
 What differs: the model is causal, not an encoder, so that strings hold all clauses twice (`corpora.lego`) and
 the heads to mimic look back only; the pre-trained model has read stories; every step draws new strings, at a
-learning rate of 5e-4 that does not fall.
+learning rate that does not fall. Arms and depths of one seed read the same strings and answer the same test.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ from workbench.files import explain_write_error
 from workbench.studies.common.arms import run_arms
 from workbench.studies.tiny_models import ladder
 
-ARMS = ("scratch", "stories", "mimicking")
+SCRATCH, STORIES, MIMICKING = ARMS = ("scratch", "stories", "mimicking")
 LOCAL = (4.0, 2.0, 1.0)  # the causal half of the paper's 1, 2, 4, 2, 1: the word, one back, two back
 SMOOTH = 1e-3
 CHECKS = 12  # tests while training
@@ -51,18 +51,27 @@ class Sizes:
     batch: int  #: strings a step
     tested: int  #: strings of the test
     depths: tuple[int, ...]  #: layers of the models that compare depth, all with mimicking
+    learning_rate: float  #: of chains
+    rung: str  #: of 02's ladder: the model that has read stories, whose shape all arms have
+    seeds: int = 1  #: trainings of each arm
+    #: at a time; None for one a thread. Starting a process takes as long as a quick training.
+    processes: int | None = None
 
 
 SIZES = {
-    "quick": Sizes(6, 3, 1_200, 200, 32, 1_000, (1, 2, 3, 4)),
-    "laptop": Sizes(8, 4, 10_000, 1_000, 64, 2_000, (1, 2, 3, 4, 6)),
-    "paper": Sizes(12, 6, 48_000, 1_000, 500, 12_000, (2, 4, 6, 8, 12)),
+    "quick": Sizes(5, 3, 300, 60, 32, 300, (1, 3), 3e-3, "0.1M", 1, 1),
+    "laptop": Sizes(6, 3, 900, 150, 32, 1_000, (1, 2, 3), 3e-3, "0.1M", 5),
+    "paper": Sizes(12, 6, 48_000, 1_000, 500, 12_000, (2, 4, 6, 8, 12), 5e-4, "deep", 5),
 }
 
 
 def choose_sizes(params: Any) -> Sizes:
-    """The profile's sizes; `n_clauses`, `n_train` and `n_steps` replace what they name."""
-    named = {"n": params.n_clauses, "n_train": params.n_train, "steps": params.n_steps}
+    """The profile's sizes; `n_clauses`, `n_train`, `n_steps` and `seeds` replace what they name.
+
+    Raises:
+        UserError: nothing is left to test longer chains on, or there are too few steps.
+    """
+    named = {"n": params.n_clauses, "n_train": params.n_train, "steps": params.n_steps, "seeds": params.seeds}
     chosen = replace(SIZES[params.profile], **{name: value for name, value in named.items() if value})
     if not 1 <= chosen.n_train < chosen.n:
         raise UserError(
@@ -73,20 +82,34 @@ def choose_sizes(params: Any) -> Sizes:
     return chosen
 
 
-def story_model(name: str, trained: Path) -> Path:
-    """The model that an arm begins with: 02's `deep`, the preset trained there, or a folder."""
-    if not ladder.is_ladder(name):
-        return Path(name)
-    return ladder.trained(trained, "deep" if name == "ladder" else name)
+@dataclass(frozen=True)
+class StoryModels:
+    """The models that have read stories: of each seed one that 02 trained, or a given one for all."""
+
+    name: str  #: as the notebook's parameter: "ladder", a preset, or a folder or hub id
+    rung: str  #: of the ladder
+    trained: Path | None = None  #: 02's models, where they are needed
+
+    def of(self, seed: int | None = None) -> str:
+        """Where the model of a seed is; None for the one whose shape and tokenizer all arms have."""
+        if not ladder.is_ladder(self.name):
+            return self.name
+        name = self.rung if self.name == "ladder" else self.name
+        return str(ladder.trained(self.trained, name, seed))
+
+    def depths(self, sizes: Sizes) -> dict[str, str]:
+        """The arm behind each model of the comparison of depths; at the arms' own depth, mimicking."""
+        own = loading.read_config(self.of())[0].get_text_config().num_hidden_layers
+        return {layers(n): MIMICKING if n == own else layers(n) for n in sizes.depths}
 
 
-def check(folder: Path, sizes: Sizes) -> PreTrainedTokenizerFast:
+def check(source: str | Path, sizes: Sizes) -> PreTrainedTokenizerFast:
     """The story model's tokenizer, if it and the model can take chains.
 
     Raises:
         UserError: not enough names in the tokenizer, a context that is too short, or one head a layer.
     """
-    model, tokenizer = loading.load(folder, "cpu")
+    model, tokenizer = loading.load(source, "cpu")
     words(tokenizer, sizes.n)
     n_tokens, context = 6 * sizes.n + 1, models.context_length(model)
     if n_tokens > context:
@@ -105,36 +128,50 @@ def layers(n: int) -> str:
 
 
 def train_all(
-    folder: Path, source: Path, sizes: Sizes, seed: int, log: Callable[..., None], device: str = "auto"
-) -> None:
-    """Trains every arm and depth that is not finished yet; each keeps itself in `folder`.
+    folder: Path,
+    sources: StoryModels,
+    sizes: Sizes,
+    seed: int,
+    log: Callable[..., None],
+    *,
+    device: str = "auto",
+    placebo: bool = False,
+) -> range:
+    """Trains every arm and depth of every seed that is not finished yet; each keeps itself in `folder`.
 
-    On the CPU they are trained side by side, elsewhere one after the other.
+    On the CPU they are trained side by side, elsewhere one after the other. In a placebo run all are trained
+    from scratch.
+
+    Returns:
+        The seeds.
     """
-    device = loading.pick_device(device)
+    device, seeds = loading.pick_device(device), range(seed, seed + sizes.seeds)
     run_arms(
         folder,
-        [*ARMS, *map(layers, sizes.depths)],
-        None,
-        partial(train_arm, source, sizes, seed, device),
+        list(dict.fromkeys([*ARMS, *sources.depths(sizes).values()])),
+        seeds,
+        partial(train_arm, sources, sizes, device),
         unit="step",
         device=device,
+        processes=sizes.processes,
         total=sizes.steps,
-        log=lambda arm, _, row: log(model=arm, **row),
+        placebo_of=SCRATCH if placebo else None,
+        log=lambda arm, seed, row: log(model=f"{arm}-{seed}", **row),
     )
+    return seeds
 
 
 def train_arm(
-    source: Path, sizes: Sizes, seed: int, device: str, folder: Path, arm: str, _: None, *, log: Log
+    sources: StoryModels, sizes: Sizes, device: str, folder: Path, arm: str, seed: int, *, log: Log
 ) -> None:
     """Trains one arm into `folder`; `checks.npy` there holds [checks, strings, positions]: was it right?"""
-    model, tokenizer = loading.load(source, device)
+    model, tokenizer = loading.load(sources.of(seed if arm == STORIES else None), device)
     vocabulary = words(tokenizer, sizes.n)
     depths = {layers(n): n for n in sizes.depths}
-    if arm != "stories":
+    if arm != STORIES:
         model = fresh(model, depths.get(arm), seed).to(device)
     master_weights(model)
-    if arm == "mimicking" or arm in depths:
+    if arm == MIMICKING or arm in depths:
         mimic(model, vocabulary, sizes, np.random.default_rng([seed, 2]))
     checks = learn_chains(model, vocabulary, sizes, seed, log)
     check_finite(model, folder)
@@ -197,7 +234,7 @@ def learn_chains(model: PreTrainedModel, vocabulary: Words, sizes: Sizes, seed: 
     """Trains a model on the first positions of chains; returns `right` of test strings at every check."""
     rng = np.random.default_rng([seed, 1])
     test = draw(vocabulary, sizes.tested, sizes.n, np.random.default_rng([seed, 3]))
-    adam = {"lr": 5e-4, "betas": (0.9, 0.98), "weight_decay": 0.1, "fused": True}
+    adam = {"lr": sizes.learning_rate, "betas": (0.9, 0.98), "weight_decay": 0.1, "fused": True}
     optimizer = torch.optim.AdamW(model.parameters(), **adam)
     warm = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 50))
     model.set_attn_implementation("eager")  # with bf16 and short rows, half as long as the fused one

@@ -9,14 +9,19 @@ import pandas as pd
 import torch
 from transformers import PreTrainedModel
 
-from workbench.claims import Claim
+from workbench.claims import Claim, Gate
 from workbench.corpora.lego import Chains, Words, draw
 from workbench.engine import loading
 from workbench.engine.interpretability.capture import capture
-from workbench.measures.statistics import paired_difference, wilson
+from workbench.measures.statistics import wilson
 from workbench.measures.summaries import summarise
 from workbench.studies.common.arms import arm_folder
-from workbench.studies.lego.method import CHECKS, Sizes, layers, right
+from workbench.studies.common.evidence import over_seeds
+from workbench.studies.lego.method import CHECKS, MIMICKING, SCRATCH, STORIES, Sizes, layers, right
+
+_LEARNT = 0.7  # share of trained positions right, below which there is nothing that could fall
+Checks = Mapping[str, np.ndarray]
+"""By arm: whether each answer was right, bool `[seeds, checks, strings, positions]`."""
 
 
 def head_scores(fitted: Mapping[str, PreTrainedModel], chains: Chains) -> pd.DataFrame:
@@ -44,21 +49,45 @@ def head_scores(fitted: Mapping[str, PreTrainedModel], chains: Chains) -> pd.Dat
     return summarise(pd.concat(frames), ["model", "layer", "head", "score"], "value")
 
 
-def load(folder: Path, names: Sequence[str]) -> tuple[dict[str, PreTrainedModel], dict[str, np.ndarray]]:
-    """Trained models and their checks by name."""
-    folders = {name: arm_folder(folder, name) for name in names}
-    fitted = {name: loading.load(inner, "cpu")[0] for name, inner in folders.items()}
-    return fitted, {name: np.load(inner / "checks.npy") for name, inner in folders.items()}
+def load(folder: Path, arms: Mapping[str, str], seeds: Sequence[int]) -> tuple[dict, Checks]:
+    """The models of the first seed, and the checks of all.
+
+    Args:
+        folder: of `method.train_all`.
+        arms: the arm behind each name to show.
+        seeds: of the trainings.
+    """
+    first = {name: arm_folder(folder, arm, seeds[0]) for name, arm in arms.items()}
+    checks = {
+        name: np.stack([np.load(arm_folder(folder, arm, seed) / "checks.npy") for seed in seeds])
+        for name, arm in arms.items()
+    }
+    return {name: loading.load(inner, "cpu")[0] for name, inner in first.items()}, checks
 
 
-def accuracies(checks: Mapping[str, np.ndarray], sizes: Sizes) -> pd.DataFrame:
-    """Columns model, step, position (from 1), value, low, high, n (strings), with Wilson's intervals."""
+def accuracies(checks: Checks, sizes: Sizes, seeds: Sequence[int]) -> pd.DataFrame:
+    """Columns model, seed, step, position (from 1), value, low, high, n (strings): Wilson's intervals."""
     return pd.DataFrame(
-        {"model": name, "step": number * sizes.steps // CHECKS, "position": position, **_share(column)}
+        {
+            "model": name,
+            "seed": seed,
+            "step": number * sizes.steps // CHECKS,
+            "position": position,
+            **_share(column),
+        }
         for name, checked in checks.items()
-        for number, correct in enumerate(checked, 1)
+        for seed, of_seed in zip(seeds, checked, strict=True)
+        for number, correct in enumerate(of_seed, 1)
         for position, column in enumerate(correct.T, 1)
     )
+
+
+def over_trainings(accuracy: pd.DataFrame) -> pd.DataFrame:
+    """The means of `accuracies` over seeds, n counting trainings; of one seed, as it is."""
+    if accuracy["seed"].nunique() == 1:
+        return accuracy
+    table = summarise(accuracy, ["model", "step", "position"], "value")
+    return table.assign(low=table["low"].clip(lower=0), high=table["high"].clip(upper=1))
 
 
 def _share(correct: np.ndarray) -> dict[str, Any]:
@@ -84,29 +113,41 @@ def broken_links(
     return pd.DataFrame(rows, columns=["model", "position", "value", "low", "high", "n"])
 
 
-def claims(checks: Mapping[str, np.ndarray], sizes: Sizes) -> list[Claim]:
-    """What the trainings say; intervals are over test strings, one training each."""
+def claims(checks: Checks, sizes: Sizes, *, placebo: bool = False) -> list[Claim]:
+    """What the trainings say; the arms of a seed answered the same strings.
+
+    In a placebo run only what compares two arms.
+    """
     trained = slice(0, sizes.n_train)
-    area = {name: checked[:, :, trained].mean((0, 2)) for name, checked in checks.items()}
-    last = {name: checked[-1] for name, checked in checks.items()}
+    area = {name: checked[..., trained].mean((1, 3)) for name, checked in checks.items()}
+    last = {name: checked[:, -1] for name, checked in checks.items()}
+    ended = {name: right[..., trained].mean(-1) for name, right in last.items()}
     shallow, deep = layers(min(sizes.depths)), layers(max(sizes.depths))
     paper = "Pre-trained models learn the task faster, and mimicking recovers most of it"
-    compared = [
-        ("mimicking-speeds-up", "Learning curves", paper, area["mimicking"], area["scratch"],
-         "Over the whole training, a model that mimicked the two kinds of heads first is right more often on "
-         "trained positions than one from scratch."),
-        ("stories-speed-up", "Learning curves", paper, area["stories"], area["scratch"],
-         "Over the whole training, a model that read stories first is right more often on trained positions "
-         "than one from scratch."),
-        ("falls-past-trained-length", "Accuracy by position", "Accuracy falls beyond the trained positions",
-         last["mimicking"][:, trained].mean(1), last["mimicking"][:, sizes.n_train :].mean(1),
-         "At the end, trained positions are answered better than longer ones."),
-        ("layers-bound-steps", "Layers and steps", "Each layer follows the chain a step further",
-         last[deep][:, trained].mean(1), last[shallow][:, trained].mean(1),
-         f"With {deep} more trained positions are right than with {shallow}."),
+    made = [
+        _claim("mimicking-speeds-up", "Learning curves", paper, area[MIMICKING] - area[SCRATCH],
+               "Over the whole training, a model that mimicked the two kinds of heads first is right more "
+               "often on trained positions than one from scratch.", headline=True),
+        _claim("stories-speed-up", "Learning curves", paper, area[STORIES] - area[SCRATCH],
+               "Over the whole training, a model that read stories first is right more often on trained "
+               "positions than one from scratch."),
+        _claim("layers-bound-steps", "Layers and steps", "Each layer follows the chain a step further",
+               ended[deep] - ended[shallow],
+               f"With {deep} more trained positions are right than with {shallow}."),
     ]  # fmt: skip
-    unit = "share of answers"
-    return [
-        Claim.of(paired_difference(more, less), name=name, says=says, paper=paper, unit=unit, view=view)
-        for name, view, paper, more, less, says in compared
-    ]
+    if placebo:
+        return made
+    learnt = Gate("trained positions right at the end", float(ended[MIMICKING].mean()), low=_LEARNT)
+    longer = last[MIMICKING][..., sizes.n_train :].mean(-1)
+    falls = _claim("falls-past-trained-length", "Accuracy by position",
+                   "Accuracy falls beyond the trained positions", ended[MIMICKING] - longer,
+                   "At the end, trained positions are answered better than longer ones.",
+                   gates=(learnt,))  # fmt: skip
+    return [*made, falls]
+
+
+def _claim(name: str, view: str, paper: str, effects: np.ndarray, says: str, **about: Any) -> Claim:
+    """A claim from effects `[seeds, strings]`."""
+    frame = pd.DataFrame(effects).rename_axis("seed").reset_index()
+    evidence = over_seeds(frame.melt("seed", var_name="string", value_name="effect"), items="strings")
+    return evidence.claim(name=name, says=says, paper=paper, unit="share of answers", view=view, **about)

@@ -28,7 +28,7 @@ def by_position(frame: pd.DataFrame, sizes: Sizes) -> Chart:
         trained + _right_answers(last, x, references=[0.5]),
         "Accuracy by position",
         "Shaded are the positions that were trained; beyond them the same chain goes on. The dashed line is "
-        "guessing; bars are 95 % intervals over strings.",
+        "guessing; bars are 95 % intervals, over trainings where there are several, else over strings.",
     )
 
 
@@ -84,8 +84,8 @@ def heads(scores: pd.DataFrame) -> Chart:
     return Chart(
         points,
         "Two jobs for heads",
-        "Each point is a head after training. To follow a chain a model has to find the other place where a "
-        "name stands (up) and to read the clause around it (right).",
+        "Each point is a head of the first seed's models, after training. To follow a chain a model has to "
+        "find the other place where a name stands (up) and to read the clause around it (right).",
     )
 
 
