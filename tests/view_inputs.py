@@ -178,7 +178,8 @@ def two_models(of: Inputs) -> pd.DataFrame:
 
 def measured(of: Inputs) -> pd.DataFrame:
     frame = of.wide(of.frame(model=of.names, item=[0, 1]), *tiny_models.ABILITIES, "copied", "copied_ending")
-    return frame.assign(beginning=frame["model"], completion=frame["model"], ending=frame["model"])
+    texts = dict.fromkeys(("beginning", "completion", "ending"), frame["model"])
+    return frame.assign(seed=0, **texts)
 
 
 def judged(of: Inputs) -> pd.DataFrame:
@@ -188,7 +189,7 @@ def judged(of: Inputs) -> pd.DataFrame:
 
 def answered(of: Inputs) -> pd.DataFrame:
     kinds = ["fact", "reasoning", "consistency"]
-    return of.frame(model=of.names, kind=kinds, item=[0, 1]).assign(right=True)
+    return of.frame(model=of.names, kind=kinds, item=[0, 1]).assign(right=True, seed=0)
 
 
 def routes(of: Inputs, **levels: Sequence[Any]) -> pd.DataFrame:
@@ -217,7 +218,7 @@ VIEWS: dict[str, Maker] = {
     "02 parameters": lambda of: tiny_models.parameter_table(parameter_counts(of)),
     "02 loss": lambda of: tiny_models.loss_view(
         of.wide(of.frame(model=of.names, tokens=[0, 10, 20]), "held_out_nats"),
-        of.wide(of.frame(model=of.names, item=[0, 1]), "nats_per_token", "bits_per_byte")),
+        of.wide(of.frame(model=of.names, item=[0, 1]), "nats_per_token", "bits_per_byte").assign(seed=0)),
     "02 abilities": lambda of: tiny_models.abilities(measured(of), parameter_counts(of)),
     "02 judge": lambda of: tiny_models.judge_table(judged(of)),
     "02 accuracy": lambda of: tiny_models.accuracy_chart(answered(of)),

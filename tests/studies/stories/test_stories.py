@@ -79,6 +79,22 @@ def test_gain_is_positive_for_the_more_diverse_set_and_brackets_zero_for_equal_o
     assert equal.low <= 0 <= equal.high
 
 
+def test_a_placebo_asks_nothing_and_its_sets_share_no_story():
+    asked = method.requests(5, placebo=True)
+    assert list(asked) == list(method.CONDITIONS)
+    assert {condition for condition, _ in asked.values()} == {"none"}
+    numbers = [number for _, numbers in asked.values() for number in numbers]
+    assert numbers == list(range(15))
+    assert method.requests(5, placebo=False) == {name: (name, range(5)) for name in method.CONDITIONS}
+
+
+def test_claims_count_blocks_of_stories_and_one_leads():
+    stories = {name: SET["story"].tolist() for name in method.CONDITIONS}
+    claims = results.claims(results.diversity(stories))
+    assert {(claim.over, claim.trainings, claim.n) for claim in claims} == {("blocks of stories", None, 6)}
+    assert [claim.name for claim in claims if claim.headline] == ["words-raise-vendi-score"]
+
+
 def test_coverage_rises_with_stories_read():
     curve = results.coverage_curve({"stories": SET["story"].tolist()})
     assert (np.diff(curve["share"]) >= 0).all()

@@ -1,5 +1,6 @@
 """The ladder study: what is measured, and claims that follow from the numbers given."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from workbench.corpora.stories import write_stories
-from workbench.engine import models
+from workbench.engine import loading, models
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.studies.tiny_models import grading, ladder, results, views
@@ -18,16 +19,24 @@ STORIES = [story.text for story in write_stories(120, seed=0)]
 
 
 @pytest.fixture(scope="module")
-def fitted():
-    tokenizer = models.train_tokenizer(STORIES, 512)
+def tokenizer():
+    return models.train_tokenizer(STORIES, 512)
+
+
+@pytest.fixture(scope="module")
+def fitted(tokenizer):
     config = models.config("tiny:0.1M", vocab_size=len(tokenizer))
     return {name: (models.build(config, seed), tokenizer) for seed, name in enumerate(("small", "large"))}
 
 
-def graded(values):
-    """A table of grades from {model: (grammar by story, consistency by story)}."""
+def graded(values, seeds=1, spread=0.0):
+    """A table of grades from {model: (grammar by story, consistency by story)}; they vary by `spread`."""
+    rng = np.random.default_rng(1)
     frames = [
-        pd.DataFrame({"item": range(len(g)), "model": model, "grammar": g, "consistency": c})
+        pd.DataFrame({"seed": seed, "item": range(len(g)), "model": model}).assign(
+            grammar=g + rng.normal(0, spread), consistency=c + rng.normal(0, spread)
+        )
+        for seed in range(seeds)
         for model, (g, c) in values.items()
     ]
     return pd.concat(frames, ignore_index=True)
@@ -88,16 +97,18 @@ def test_copies_are_compared_over_equally_many_words():
 
 
 def test_completions_go_on_from_the_same_beginnings_for_every_model(fitted):
-    samplers = {name: TransformersSampler(*pair) for name, pair in fitted.items()}
+    samplers = {which: TransformersSampler(*pair) for which, pair in ladder.flat({3: fitted}).items()}
     begun = grading.beginnings(STORIES, 4, 0, {})
     both = grading.complete(samplers, list(samplers), begun, seed=0, max_tokens=8)
+    assert set(both["seed"]) == {3}
     assert both.groupby("model")["beginning"].apply(list).tolist() == [begun["beginning"].tolist()] * 2
-    one = grading.complete(samplers, ["large"], begun, seed=0, max_tokens=8)
+    one = grading.complete(samplers, [(3, "large")], begun, seed=0, max_tokens=8)
     assert one["completion"].tolist() == both[both["model"] == "large"]["completion"].tolist()
 
 
 def test_untrained_models_guess_on_probes(fitted):
-    answers = grading.ask_probes({n: TransformersSampler(*p) for n, p in fitted.items()}, n=40, seed=0)
+    samplers = {which: TransformersSampler(*pair) for which, pair in ladder.flat({0: fitted}).items()}
+    answers = grading.ask_probes(samplers, n=40, seed=0)
     table = results.accuracies(answers)
     assert set(table["kind"]) == {"fact", "reasoning", "consistency"}
     assert (table["low"] < 0.75).all()
@@ -107,69 +118,159 @@ def test_untrained_models_guess_on_probes(fitted):
 def test_loss_columns_average_to_the_loss_per_token(fitted):
     from workbench.engine.training.loss import loss
 
-    table = ladder.held_out_losses(fitted, STORIES[:10])
+    table = ladder.held_out_losses({0: fitted}, STORIES[:10])
+    assert set(table["seed"]) == {0}
     for name, (model, tokenizer) in fitted.items():
         part, direct = table[table["model"] == name], loss(model, tokenizer, STORIES[:10])
         assert part["nats_per_token"].mean() == pytest.approx(direct.nats_per_token)
         assert part["bits_per_byte"].mean() == pytest.approx(direct.bits_per_byte)
 
 
+RUNGS = (ladder.Rung("a", "tiny:0.1M"), ladder.Rung("b", "tiny:0.1M", n_layers=1))
+SIZES = ladder.Sizes(
+    RUNGS, tokens=2048, vocab_size=512, context=128, batch_size=4, beginnings=2, probes=2, seeds=2
+)
+
+
+def fit(tokenizer, folder, seeds, log=lambda **row: None, **more):
+    arguments = (tokenizer, STORIES[:100], STORIES[100:], SIZES, folder)
+    return ladder.fit_ladder(*arguments, architecture="llama", device="cpu", seeds=seeds, log=log, **more)
+
+
+def weights(model):
+    return torch.cat([value.flatten() for value in model.parameters()])
+
+
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_ladder_is_trained_once_and_then_loaded_side_by_side_or_not(tmp_path, threads):
-    rungs = (ladder.Rung("a", "tiny:0.1M"), ladder.Rung("b", "tiny:0.1M", n_layers=1))
-    sizes = ladder.Sizes(
-        rungs, tokens=2048, vocab_size=512, context=128, batch_size=4, beginnings=2, probes=2
-    )
-    tokenizer, logged = models.train_tokenizer(STORIES, 512), []
-    arguments = (tokenizer, STORIES[:100], STORIES[100:], sizes, tmp_path)
-    settings = {"architecture": "llama", "device": "cpu", "seeds": [0], "log": lambda **row: logged.append(row)}
+def test_a_ladder_is_trained_once_and_then_loaded_side_by_side_or_not(tmp_path, tokenizer, threads):
+    logged = []
     torch.set_num_threads(threads)
     try:
-        first = ladder.fit_ladder(*arguments, **settings)[0]
-        assert {row["model"] for row in logged} == {"a", "b"}
+        first = fit(tokenizer, tmp_path, [0], lambda **row: logged.append(row))[0]
+        assert {(row["model"], row["seed"]) for row in logged} == {("a", 0), ("b", 0)}
         assert max(row["tokens"] for row in logged) == 2048
         count = len(logged)
-        second = ladder.fit_ladder(*arguments, **settings)[0]
+        second = fit(tokenizer, tmp_path, [0], lambda **row: logged.append(row))[0]
     finally:
         torch.set_num_threads(1)
     assert logged[count:] == []
     assert [model.config.num_hidden_layers for model, _ in first.values()] == [3, 1]
     for (one, _), (other, _) in zip(first.values(), second.values(), strict=True):
-        for left, right in zip(one.parameters(), other.parameters(), strict=True):
-            assert torch.equal(left, right)
+        assert torch.equal(weights(one), weights(other))
+
+
+def test_each_seed_is_a_training_of_its_own_that_stands_where_it_is_looked_for(tmp_path, tokenizer):
+    fitted = fit(tokenizer, tmp_path, [4, 5])
+    assert list(fitted) == [4, 5]
+    assert not torch.equal(weights(fitted[4]["b"][0]), weights(fitted[5]["b"][0]))
+    for seed in (4, 5):
+        folder = ladder.trained(tmp_path, "b", seed)
+        assert torch.equal(weights(loading.load(folder, "cpu")[0]), weights(fitted[seed]["b"][0]))
+    assert ladder.trained(tmp_path, "tiny:b") == ladder.trained(tmp_path, "b", 4)
+    assert ladder.largest(ladder.SIZES["laptop"].rungs) == "1M"
+
+
+def test_in_a_placebo_run_every_model_has_the_shape_of_the_smallest_and_other_weights(tmp_path, tokenizer):
+    (of_seed,) = fit(tokenizer, tmp_path, [0], placebo=True).values()
+    assert [model.config.num_hidden_layers for model, _ in of_seed.values()] == [3, 3]
+    assert not torch.equal(*(weights(model) for model, _ in of_seed.values()))
 
 
 def test_of_a_step_logged_twice_the_last_line_counts(tmp_path):
     lines = [
-        '{"model":"a","step":1,"tokens":8,"held_out_nats":3.0}',
-        '{"model":"a","step":1,"tokens":8,"held_out_nats":2.0}',
+        '{"model":"a","seed":0,"step":1,"tokens":8,"held_out_nats":3.0}',
+        '{"model":"a","seed":0,"step":1,"tokens":8,"held_out_nats":2.0}',
+        '{"model":"a","seed":1,"step":1,"tokens":8,"held_out_nats":4.0}',
     ]
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
-    assert ladder.curves(tmp_path / "metrics.jsonl")["held_out_nats"].tolist() == [2.0]
+    assert ladder.curves(tmp_path / "metrics.jsonl")["held_out_nats"].tolist() == [2.0, 4.0]
     assert ladder.curves(tmp_path / "nothing.jsonl").empty
 
 
-def test_grammar_first_is_positive_only_when_grammar_is_finished_first():
+@pytest.mark.parametrize(("seeds", "over"), [(1, "stories"), (5, "trainings")])
+def test_grammar_first_is_positive_only_when_grammar_is_finished_first(seeds, over):
     rng = np.random.default_rng(0)
 
     def near(mean):
         return np.clip(rng.normal(mean, 0.05, 80), 0, 1)
 
-    early = graded({"s": (near(0.2), near(0.2)), "m": (near(0.9), near(0.4)), "l": (near(0.95), near(0.9))})
-    assert results.later_gain(early, "s", "m", "l").low > 0
-    together = graded({"s": (near(0.2), near(0.2)), "m": (near(0.6), near(0.6)), "l": (near(0.9), near(0.9))})
-    found = results.later_gain(together, "s", "m", "l")
-    assert found.low < 0 < found.high
-    late = graded({"s": (near(0.2), near(0.2)), "m": (near(0.4), near(0.9)), "l": (near(0.9), near(0.95))})
-    assert results.later_gain(late, "s", "m", "l").high < 0
+    def gain(middle, large):
+        grades = {"s": (near(0.2), near(0.2)), "m": tuple(map(near, middle)), "l": tuple(map(near, large))}
+        found = results.later_gain(graded(grades, seeds, spread=0.01), "s", "m", "l")
+        assert (found.over, found.trainings) == (over, seeds)
+        return found.estimate
+
+    assert gain((0.9, 0.4), (0.95, 0.9)).low > 0
+    assert gain((0.4, 0.9), (0.9, 0.95)).high < 0
+    together = gain((0.6, 0.6), (0.9, 0.9))
+    assert abs(together.value) < 0.1
+    if seeds == 1:
+        assert together.low < 0 < together.high
 
 
 def test_a_single_model_makes_only_the_claims_it_can():
-    begun = grading.beginnings(STORIES, 10, 0, {})
-    measured = grading.measure(begun.assign(model="given", completion=begun["ending"]), STORIES, exact=True)
-    answers = pd.DataFrame(columns=["model", "item", "kind", "name", "right"])
-    losses = pd.DataFrame({"model": "given", "item": range(10), "nats_per_token": 1.0, "bits_per_byte": 1.0})
-    assert [claim.name for claim in results.claims(measured, answers, losses)] == ["not-copies"]
+    begun = grading.beginnings(STORIES, 10, 0, {}).assign(seed=0, model="given")
+    measured = grading.measure(begun.assign(completion=begun["ending"]), STORIES, exact=True)
+    answers = pd.DataFrame(columns=["seed", "model", "item", "kind", "name", "right"])
+    losses = pd.DataFrame({"seed": 0, "model": "given", "item": range(10), "nats_per_token": 1.0})
+    (claim,) = results.claims(measured, answers, losses, trained=False)
+    assert (claim.name, claim.over, claim.trainings) == ("not-copies", "stories", None)
+    (claim,) = results.claims(measured, answers, losses)
+    assert claim.trainings == 1
+
+
+def measures(seeds, right=0.9):
+    """Grades, answers and losses of a ladder in which every larger model is better."""
+    rng, near = np.random.default_rng(0), lambda mean: np.full(60, mean)
+    grades = {"0.1M": (near(0.3), near(0.2)), "0.3M": (near(0.8), near(0.4)), "1M": (near(0.9), near(0.9))}
+    grades |= {"deep": (near(0.6), near(0.6)), "wide": (near(0.6), near(0.5))}
+    measured = graded(grades, seeds, spread=0.02).assign(copied=0.3, copied_ending=0.3)
+    answers = measured[["seed", "model", "item"]].merge(
+        pd.DataFrame({"kind": ["fact", "reasoning", "consistency"]}), "cross"
+    )
+    shares = answers["model"].map({"0.1M": 0.5, "1M": right}).fillna(0.7)
+    answers = answers.assign(right=rng.random(len(answers)) < shares)
+    losses = measured.assign(nats_per_token=2 - measured["consistency"])
+    return measured, answers, losses
+
+
+@pytest.mark.parametrize(
+    ("seeds", "over", "verdict"),
+    [
+        (1, "stories", "seen in one training"),
+        (3, "stories", "seen in 3 trainings"),
+        (5, "trainings", "reproduced"),
+    ],
+)
+def test_a_claim_counts_trainings_where_there_are_five_and_says_how_many_else(seeds, over, verdict):
+    found = {claim.name: claim for claim in results.claims(*measures(seeds))}
+    assert len(found) == 7
+    assert [claim.name for claim in found.values() if claim.headline] == ["size-brings-consistency"]
+    for name in ("size-lowers-loss", "size-brings-consistency", "grammar-comes-first"):
+        claim = found[name]
+        assert (claim.over, claim.trainings, claim.verdict_text) == (over, seeds, verdict)
+    assert found["size-brings-consistency"].effect == pytest.approx(0.7)
+    assert found["reasoning-needs-low-loss"].effect == pytest.approx(0.4, abs=0.15)
+
+
+def test_questions_that_the_largest_model_guesses_decide_nothing():
+    found = {claim.name: claim for claim in results.claims(*measures(5, right=0.55))}
+    asked = ("reasoning-needs-low-loss", "depth-tracks-context", "width-knows-facts")
+    assert {found[name].verdict for name in asked} == {"not testable here"}
+    assert "right answers of the 1M model" in str(found["width-knows-facts"].failed_gates[0])
+
+
+def test_a_placebo_makes_only_claims_that_compare_models():
+    names = [claim.name for claim in results.claims(*measures(1), placebo=True)]
+    assert len(names) == 6
+    assert "not-copies" not in names
+
+
+def test_intervals_are_over_trainings_where_there_are_five():
+    few, many = (results.summary(measures(seeds)[0], ["consistency"]) for seeds in (4, 5))
+    assert (set(few["n"]), set(many["n"])) == ({60}, {5})
+    few, many = (results.accuracies(measures(seeds)[1]) for seeds in (1, 5))
+    assert (set(few["n"]), set(many["n"])) == ({60}, {5})
 
 
 def test_grades_of_stories_and_of_questions_stand_side_by_side():
@@ -184,9 +285,8 @@ def test_grades_of_stories_and_of_questions_stand_side_by_side():
 
 
 def asked(**given):
-    return SimpleNamespace(
-        **{"profile": "quick", "n_tokens": None, "model": "ladder", "width": None, "depth": None} | given
-    )
+    usual = dict.fromkeys(("n_tokens", "width", "depth", "seeds"))
+    return SimpleNamespace(**usual | {"profile": "quick", "model": "ladder", "placebo": False} | given)
 
 
 def test_a_preset_as_model_is_a_ladder_of_one():
@@ -219,8 +319,28 @@ def test_a_width_of_a_given_model_or_of_nothing_is_refused():
         models.config(n_layers=-1)
 
 
+def test_seeds_are_the_profiles_or_those_given_and_no_matter_of_a_given_model():
+    assert ladder.sizes(asked()).seeds == 1
+    assert ladder.sizes(asked(profile="laptop")).seeds >= 5
+    assert ladder.sizes(asked(seeds=3)).seeds == 3
+    assert ladder.sizes(asked(profile="laptop", model="some/folder")).seeds == 1
+    with pytest.raises(UserError, match="seeds is about trainings, and model=some/folder is not trained"):
+        ladder.sizes(asked(seeds=3, model="some/folder"))
+    with pytest.raises(UserError, match="placebo is about trainings, and model=starter is not trained"):
+        ladder.sizes(asked(placebo=True, model="starter"))
+
+
+def test_a_placebo_of_one_model_is_refused(tmp_path, tokenizer):
+    one = replace(SIZES, rungs=RUNGS[:1])
+    with pytest.raises(UserError, match="placebo=true needs an arm beside the control, a"):
+        ladder.fit_ladder(
+            tokenizer, STORIES, STORIES, one, tmp_path,
+            architecture="llama", device="cpu", seeds=[0], placebo=True, log=print,
+        )  # fmt: skip
+
+
 def test_deep_and_wide_have_equally_many_parameters_outside_the_embedding():
-    for sizes in ladder.SIZES.values():
+    for sizes in (ladder.SIZES["laptop"], ladder.SIZES["paper"]):
         counts = []
         for rung in (r for r in sizes.rungs if r.name in ladder.PAIR):
             config = models.config(rung.preset, 512, n_layers=rung.n_layers, hidden_size=rung.hidden_size)
@@ -233,7 +353,7 @@ def test_deep_and_wide_have_equally_many_parameters_outside_the_embedding():
 def test_hostile_completions_are_inert_and_still_graded():
     begun = pd.DataFrame({"item": [0], "beginning": ["Once"], "ending": [" upon."]})
     completed = begun.assign(
-        model="m", completion="</script><script>alert(1)</script><img src=x onerror=alert(1)>."
+        seed=0, model="m", completion="</script><script>alert(1)</script><img src=x onerror=alert(1)>."
     )
     bundle, _ = views.samples(completed, exact=True).bundle()
     assert "<script>" not in bundle["text/html"]

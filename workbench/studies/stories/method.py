@@ -29,7 +29,7 @@ class Sizes:
     compared: int
 
 
-SIZES = {"quick": Sizes(8_000, 800), "laptop": Sizes(40_000, 4_000), "paper": Sizes(400_000, 20_000)}
+SIZES = {"quick": Sizes(2_500, 400), "laptop": Sizes(10_000, 2_000), "paper": Sizes(400_000, 20_000)}
 
 
 def sizes(params: Any) -> Sizes:
@@ -46,6 +46,16 @@ def writer(generator: str, *, seed: int) -> Callable[[Sequence[int], str], pd.Da
 
     source = sampler(generator)
     return lambda indices, condition: ask(source, indices, seed=seed, condition=condition)
+
+
+def requests(n: int, *, placebo: bool) -> dict[str, tuple[str, range]]:
+    """For each set that is compared the condition asked for, and the numbers of its stories.
+
+    Of a placebo nothing is asked in any set, and no two sets share a number.
+    """
+    if not placebo:
+        return {name: (name, range(n)) for name in CONDITIONS}
+    return {name: (CONDITIONS[0], range(at * n, (at + 1) * n)) for at, name in enumerate(CONDITIONS)}
 
 
 # ------------------------------------------------------------------------------- asking for stories

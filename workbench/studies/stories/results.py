@@ -21,7 +21,8 @@ from workbench.words import words as split_words
 
 BASELINES = ("one story repeated", "shuffled words")
 BLOCK_STORIES, BLOCK_WORDS = 50, 6_000
-N_BLOCKS = 12  # of a set, at most
+N_BLOCKS = 40  # of a set, at most
+HEADLINE = ("words", "Vendi score")
 # on blocks of equally many stories the first three, of equally many words the others
 MEASURES = {
     "Vendi score": f"effective number of different stories among {BLOCK_STORIES}, by words and pairs",
@@ -133,8 +134,10 @@ def claims(blocks: pd.DataFrame) -> list[Claim]:
             name=f"{step}-raise-{measure.replace(' ', '-').lower()}",
             says=f"{asking} raises the diversity of stories ({measure}).",
             paper="Random words and features are the source of diversity (no figure given)",
+            over="blocks of stories",
             unit=measure,
             view="How diverse is each set?",
+            headline=(step, measure) == HEADLINE,
         )
         for measure in ("Vendi score", "embedding Vendi", "different word pairs")
         for step, (more, less, asking) in steps.items()

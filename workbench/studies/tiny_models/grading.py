@@ -23,6 +23,8 @@ from workbench.measures import overlap
 from workbench.studies.tiny_models.judge import judge, rules
 from workbench.studies.tiny_models.ladder import Fitted
 
+Trained = tuple[int, str]  # the seed and the name of a model
+
 
 # ------------------------------------------------------------------------------- writing
 def beginnings(texts: Sequence[str], n: int, seed: int, fitted: Fitted) -> pd.DataFrame:
@@ -46,18 +48,19 @@ def beginnings(texts: Sequence[str], n: int, seed: int, fitted: Fitted) -> pd.Da
 
 
 def complete(
-    samplers: Mapping[str, Sampler],
-    names: Sequence[str],
+    samplers: Mapping[Trained, Sampler],
+    which: Sequence[Trained],
     beginnings: pd.DataFrame,
     seed: int,
     max_tokens: int = 200,
 ) -> pd.DataFrame:
-    """How the named models go on: `beginnings` once for each, with columns model and completion."""
+    """How some models go on: `beginnings` once for each, with columns seed, model and completion."""
     params = SamplingParams(max_tokens=max_tokens, temperature=0.5, seed=seed)
     frames = []
-    for name in names:
-        replies = samplers[name].sample(beginnings["beginning"].tolist(), params)
-        frames.append(beginnings.assign(model=name, completion=[reply[0].text for reply in replies]))
+    for of_seed, name in which:
+        replies = samplers[of_seed, name].sample(beginnings["beginning"].tolist(), params)
+        written = [reply[0].text for reply in replies]
+        frames.append(beginnings.assign(seed=of_seed, model=name, completion=written))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -115,19 +118,19 @@ def greedy_texts(fitted: Fitted) -> pd.DataFrame:
 
 
 def judged(completed: pd.DataFrame, spec: str, seed: int) -> pd.DataFrame:
-    """What a language model (`engine.sampling.load`) says of completions: as `judge`, with item and model."""
+    """What a language model (`engine.sampling.load`) says of completions: `judge`, with item, seed, model."""
     pairs = list(zip(completed["beginning"], completed["completion"], strict=True))
     scores = judge(pairs, sampler(spec), seed=seed)
-    return scores.assign(item=completed["item"].to_numpy(), model=completed["model"].to_numpy())
+    return scores.assign(**{name: completed[name].to_numpy() for name in ("item", "seed", "model")})
 
 
 # ------------------------------------------------------------------------------- questions
-def ask_probes(samplers: Mapping[str, TransformersSampler], n: int, seed: int) -> pd.DataFrame:
-    """Forced choice on n probes of each name: columns model, item, kind, name, right."""
+def ask_probes(samplers: Mapping[Trained, TransformersSampler], n: int, seed: int) -> pd.DataFrame:
+    """Forced choice on n probes of each name: columns seed, model, item, kind, name, right."""
     rows, probes = [], make_probes(n, seed=seed)
     options = [(probe.right, probe.wrong) for probe in probes]
-    for model, source in samplers.items():
+    for which, source in samplers.items():
         scores = source.score([probe.beginning for probe in probes], options)
         for item, (probe, (right, wrong)) in enumerate(zip(probes, scores, strict=True)):
-            rows.append((model, item, probe.kind, probe.name, bool(right > wrong)))
-    return pd.DataFrame(rows, columns=["model", "item", "kind", "name", "right"])
+            rows.append((*which, item, probe.kind, probe.name, bool(right > wrong)))
+    return pd.DataFrame(rows, columns=["seed", "model", "item", "kind", "name", "right"])

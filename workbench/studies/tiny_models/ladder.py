@@ -49,24 +49,19 @@ class Sizes:
     batch_size: int  #: rows a step
     beginnings: int  #: held-out stories that are continued
     probes: int  #: questions of each name
+    seeds: int  #: trainings of each model
 
 
 # deep and wide have about equally many parameters outside the embedding: 12 x layers x width^2
+_SMALL, _MIDDLE = Rung("0.1M", "tiny:0.1M"), Rung("0.3M", "tiny:0.3M")
 RUNGS = {
-    "quick": (
-        Rung("0.1M", "tiny:0.1M"),
-        Rung("0.3M", "tiny:0.3M"),
+    "quick": (_SMALL, _MIDDLE),
+    "laptop": (
+        _SMALL,
+        _MIDDLE,
         Rung("1M", "tiny:1M"),
         Rung("deep", "tiny:0.3M", n_layers=6, hidden_size=64),
         Rung("wide", "tiny:0.3M", n_layers=1, hidden_size=160),
-    ),
-    "laptop": (
-        Rung("0.3M", "tiny:0.3M"),
-        Rung("1M", "tiny:1M"),
-        Rung("3M", "tiny:3M"),
-        Rung("8M", "tiny:8M"),
-        Rung("deep", "tiny:1M", n_layers=8, hidden_size=96),
-        Rung("wide", "tiny:1M", n_layers=2, hidden_size=192),
     ),
     "paper": (
         Rung("1M", "tiny:1M", n_layers=8, hidden_size=64),
@@ -78,33 +73,42 @@ RUNGS = {
         Rung("wide", "tiny:8M", n_layers=1, hidden_size=896),
     ),
 }
-SIZES = {  # profile: rungs, tokens, vocabulary, context, batch, beginnings, probes
-    "quick": Sizes(RUNGS["quick"], 1_200_000, 2048, 320, 4, 100, 100),
-    "laptop": Sizes(RUNGS["laptop"], 20_000_000, 4096, 512, 16, 300, 300),
-    "paper": Sizes(RUNGS["paper"], 2_000_000_000, 10_000, 512, 80, 1_000, 1_000),
+# Two stories of the simulator, at this vocabulary, fill a row of 384.
+SIZES = {  # profile: rungs, tokens, vocabulary, context, batch, beginnings, probes, seeds
+    "quick": Sizes(RUNGS["quick"], 400_000, 768, 384, 4, 60, 40, 1),
+    "laptop": Sizes(RUNGS["laptop"], 1_500_000, 768, 384, 4, 100, 100, 5),
+    "paper": Sizes(RUNGS["paper"], 2_000_000_000, 10_000, 512, 80, 1_000, 1_000, 5),
 }
 
 
 def sizes(params: Any) -> Sizes:
-    """The profile's sizes, or what `n_tokens`, a preset as `model`, `width` and `depth` put in their place.
+    """The profile's sizes, or what `n_tokens`, `seeds`, a preset as `model`, `width` and `depth` put there.
 
     Raises:
-        UserError: a width or depth is given for a model that is not trained here.
+        UserError: a width, a depth, seeds or a placebo are asked of a model that is not trained here.
     """
     chosen = SIZES[params.profile]
-    if params.n_tokens:
-        chosen = replace(chosen, tokens=params.n_tokens)
+    chosen = replace(chosen, tokens=params.n_tokens or chosen.tokens, seeds=params.seeds or chosen.seeds)
     shaped = params.depth is not None or params.width is not None
-    if shaped and not is_ladder(params.model):
-        raise UserError(
-            f"width and depth shape a model that is trained here: leave them out with model={params.model}."
-        )
-    if not shaped and (params.model == "ladder" or not is_ladder(params.model)):
+    if not is_ladder(params.model):
+        _check_given(params, shaped)
+        return replace(chosen, seeds=1)
+    if not shaped and params.model == "ladder":
         return chosen
     preset = "tiny:1M" if params.model == "ladder" else params.model
     layers, width = models.SHAPES[preset]
     name = f"{params.depth or layers}x{params.width or width}" if shaped else preset.removeprefix("tiny:")
     return replace(chosen, rungs=(Rung(name, preset, params.depth, params.width),))
+
+
+def _check_given(params: Any, shaped: bool) -> None:
+    if shaped:
+        raise UserError(
+            f"width and depth shape a model that is trained here: leave them out with model={params.model}."
+        )
+    for name, asked in (("seeds", params.seeds is not None), ("placebo", params.placebo)):
+        if asked:
+            raise UserError(f"{name} is about trainings, and model={params.model} is not trained here.")
 
 
 # ------------------------------------------------------------------------------- training
@@ -114,6 +118,11 @@ def split(stories: Sequence[str], seed: int, *, given: bool = False) -> tuple[li
     Nothing is trained when a model is `given`: then 400 are held out of few stories too, if there are 800.
     """
     return hold_out(stories, min(0.5 if given else 0.05, 400 / len(stories)), seed)
+
+
+def fit_tokenizer(training: Sequence[str], sizes: Sizes) -> PreTrainedTokenizerFast:
+    """The tokenizer of all models, from the first 3,000 stories."""
+    return models.train_tokenizer(training[:3000], sizes.vocab_size)
 
 
 def is_ladder(model: str) -> bool:
@@ -185,7 +194,9 @@ def fit_ladder(
         placebo_of=sizes.rungs[0].name if placebo else None,
         log=lambda name, seed, row: log(model=name, seed=seed, **row),
     )
-    return {seed: {name: loading.load(trained(folder, name, seed), device) for name in arms} for seed in seeds}
+    return {
+        seed: {name: loading.load(trained(folder, name, seed), device) for name in arms} for seed in seeds
+    }
 
 
 def arms_of(sizes: Sizes, vocab_size: int, architecture: models.Architecture) -> Arms:
@@ -200,7 +211,7 @@ def arms_of(sizes: Sizes, vocab_size: int, architecture: models.Architecture) ->
                 tokens=sizes.tokens,
                 batch_size=sizes.batch_size,
                 context=sizes.context,
-                learning_rate=3e-3 if config.hidden_size < 256 else 1e-3,
+                learning_rate=min(1e-2, 3e-3 * 128 / config.hidden_size),  # the narrower, the faster
                 warmup=50,
             ),
         )
@@ -233,11 +244,11 @@ def train_arm(
 
 
 def curves(metrics: Path) -> pd.DataFrame:
-    """What was logged in training: columns model, step, tokens, held_out_nats, …; empty if nothing was."""
+    """What was logged in training: columns model, seed, step, tokens, held_out_nats, …; empty if nothing."""
     if not metrics.exists():
-        return pd.DataFrame(columns=["model", "step", "tokens", "held_out_nats"])
+        return pd.DataFrame(columns=["model", "seed", "step", "tokens", "held_out_nats"])
     logged = pd.read_json(metrics, lines=True)
-    return logged.dropna(subset=["held_out_nats"]).drop_duplicates(["model", "step"], keep="last")
+    return logged.dropna(subset=["held_out_nats"]).drop_duplicates(["model", "seed", "step"], keep="last")
 
 
 def parameters(fitted: Fitted) -> pd.DataFrame:
@@ -250,16 +261,21 @@ def parameters(fitted: Fitted) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["model", "layers", "width", "total", "embedding", "other"])
 
 
-def held_out_losses(fitted: Fitted, texts: Sequence[str]) -> pd.DataFrame:
-    """Loss of each text by itself, from its beginning: columns model, item, nats_per_token, bits_per_byte.
+def held_out_losses(fitted: Mapping[int, Fitted], texts: Sequence[str]) -> pd.DataFrame:
+    """Loss of each text by itself: columns seed, model, item, nats_per_token, bits_per_byte.
 
     The total of a text is divided by the mean length of all, so that the column's mean is the loss per token.
     """
     frames = []
-    for name, (model, tokenizer) in fitted.items():
+    for (seed, name), (model, tokenizer) in flat(fitted).items():
         scored = loss(model, tokenizer, list(texts))
         per_token = scored.nats * len(texts) / scored.n_tokens
         per_byte = scored.nats / np.log(2) * len(texts) / scored.n_bytes
         columns = {"item": range(len(texts)), "nats_per_token": per_token, "bits_per_byte": per_byte}
-        frames.append(pd.DataFrame(columns).assign(model=name))
+        frames.append(pd.DataFrame(columns).assign(seed=seed, model=name))
     return pd.concat(frames, ignore_index=True)
+
+
+def flat(fitted: Mapping[int, Mapping[str, Any]]) -> dict[tuple[int, str], Any]:
+    """What belongs to each seed and model, by the two together."""
+    return {(seed, name): value for seed, of_seed in fitted.items() for name, value in of_seed.items()}

@@ -15,7 +15,9 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.measures.summaries import summarise_measures
 from workbench.studies.tiny_models.judge import agreement
 from workbench.studies.tiny_models.ladder import PAIR, Fitted
-from workbench.studies.tiny_models.results import accuracies, summary
+from workbench.studies.tiny_models.results import accuracies, by_unit, summary
+
+_OVER = "they are over trainings where each model was trained five times or more, else over items"
 
 
 def parameter_table(frame: pd.DataFrame) -> Table:
@@ -33,9 +35,10 @@ def loss_view(curves: pd.DataFrame, losses: pd.DataFrame) -> View:
     title = "Loss on held-out stories"
     if curves.empty:
         final = summary(losses, ["nats_per_token", "bits_per_byte"])
-        return Table(final, title, "Each story is scored by itself; intervals are over stories.")
+        return Table(final, title, f"Each story is scored by itself; {_OVER}.")
     ends = summary(losses, ["nats_per_token"]).assign(tokens=curves["tokens"].max() * 1.03)
-    read, look = curves[curves["tokens"] > 0], series("model", "model")
+    read = curves[curves["tokens"] > 0].groupby(["model", "tokens"], sort=False, as_index=False)
+    read, look = read["held_out_nats"].mean(), series("model", "model")
     x = alt.X("tokens:Q", title="tokens read").axis(format="~s")
     style = {"names": ["held_out_nats"], "look": look, "scale": {"zero": False}, "mark": "line"}
     lines = intervals(read, x, "held-out loss (nats per token)", **style)
@@ -44,8 +47,8 @@ def loss_view(curves: pd.DataFrame, losses: pd.DataFrame) -> View:
     return Chart(
         lines + bars,
         title,
-        "Each line is one model while it trains, lower is better. The bars at the right end are 95 % "
-        "intervals over held-out stories.",
+        "Each line is one model while it trains, the mean of its trainings; lower is better. The bars at the "
+        f"right end are 95 % intervals; {_OVER}.",
     )
 
 
@@ -60,7 +63,8 @@ ABILITIES = {
 
 def abilities(measured: pd.DataFrame, counts: pd.DataFrame) -> Chart:
     """Grades and overlaps by number of parameters, without the pair of shapes."""
-    frame = summarise_measures(measured, ["model"], ABILITIES).merge(counts[["model", "total"]], on="model")
+    frame = summarise_measures(by_unit(measured, ["model"], list(ABILITIES)), ["model"], ABILITIES)
+    frame = frame.merge(counts[["model", "total"]], on="model")
     frame = frame[~frame["model"].isin(PAIR)]
     x = alt.X("total:Q", title="parameters (log scale)").scale(type="log", nice=False).axis(format="~s")
     look, scale = series("measure", "measure"), {"domain": [0, 1]}
@@ -69,7 +73,8 @@ def abilities(measured: pd.DataFrame, counts: pd.DataFrame) -> Chart:
         intervals(frame, x, "mean over held-out stories", **style),
         "Grades by size",
         "Grammar and consistency: shares of sentences, by the exact grader. Names kept, stories without "
-        "a repeated 4-gram, word pairs shared with the true ending need no grader. Lines are 95 % intervals.",
+        "a repeated 4-gram, word pairs shared with the true ending need no grader. Upright lines are 95 % "
+        f"intervals; {_OVER}.",
     )
 
 
@@ -82,7 +87,7 @@ def judge_table(judged: pd.DataFrame) -> Table:
     return Table(
         pd.concat([scores, agreed[scores.columns]]),
         "What the judge says",
-        f"Mean scores out of ten with intervals over stories; {failed} of {len(judged)} replies could not be "
+        f"Mean scores out of ten with 95 % intervals; {failed} of {len(judged)} replies could not be "
         "read. Rows with ~ are rank correlations of a score with a rule that needs no judge.",
     )
 
@@ -95,15 +100,15 @@ def accuracy_chart(answers: pd.DataFrame) -> Chart:
         panels(chart.properties(width=170), "kind", ["fact", "reasoning", "consistency"]),
         "Facts, reasoning, consistency",
         "Two ways to go on, one right; the dashed line is guessing. Points are shares of right answers, "
-        "lines 95 % intervals.",
+        f"lines 95 % intervals; {_OVER}.",
     )
 
 
 @with_rows
 def samples(completed: pd.DataFrame, *, exact: bool) -> Texts:
-    """The first beginning, its true ending, and how every model goes on; objections are marked."""
+    """The first beginning, its true ending, and how each model of one seed goes on; objections are marked."""
     first = completed.iloc[0]
-    rows = completed[completed["item"] == first["item"]]
+    rows = completed[(completed["item"] == first["item"]) & (completed["seed"] == first["seed"])]
     items = [
         {"label": "the beginning", "text": first["beginning"] + " …"},
         {"label": "the true ending", "text": "…" + first["ending"]},
