@@ -46,7 +46,7 @@ def test_the_ledger_is_printed_headline_first_with_counts(root, say):
         "✓ seen in 2 trainings  It does led.",
         "+0.200 (+0.100 to +0.300), n = 12 stories, 2 trainings; published +0.400",
         "○ not resolved at this scale  It does open.",
-        "Would have found 0.280 bits or more.",
+        "Smallest detectable effect: 0.280.",
         "– not testable here  It does gated.",
         "accuracy of the base: 0.1, wanted from 0.2 to 0.8.",
         "3 claims: 1 seen in few trainings · 1 not resolved at this scale · 1 not testable here",

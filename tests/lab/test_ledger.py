@@ -180,8 +180,8 @@ def test_a_row_of_the_ledger_says_what_its_verdict_rests_on():
     )
     row = report_claims.row(unresolved, None)
     assert (row["n"], row["trainings"]) == ("200 questions", "3 trainings")
-    assert row["notes"] == [f"Would have found {unresolved.detectable:.3g} points or more."]
-    assert row["too_small"] == "Less than ±0.0200 points is no effect: So."
+    assert row["notes"] == [f"Smallest detectable effect: {unresolved.detectable:.3g}."]
+    assert row["too_small"] == "Less than ±0.0200 is no effect: So."
     assert report_claims.row(claim(trainings=12), None)["trainings"] == ""  # n says it already
     doubted = report_claims.row(claim(), None, tested=1200)
     assert doubted["notes"] == ["Does not survive correction for 1,200 claims."]

@@ -84,7 +84,7 @@ def notes(claim: Claim, tested: int = 0) -> list[str]:
     """What else must be known of a verdict: failed gates, the least effect found, the correction."""
     said = [f"Not met: {sanitize(gate, 200)}." for gate in claim.failed_gates]
     if claim.verdict == UNRESOLVED and math.isfinite(claim.detectable):
-        said.append(f"Would have found {plain_measured(claim.detectable, claim)} or more.")
+        said.append(f"Smallest detectable effect: {_size(claim.detectable)}.")
     if tested:
         said.append(f"Does not survive correction for {tested:,} claims.")
     return said
@@ -95,7 +95,7 @@ def too_small(claim: Claim) -> str:
     if claim.delta is None:
         return ""
     reason = sanitize(claim.delta_reason, 300).strip().rstrip(".")
-    return f"Less than ±{plain_measured(claim.delta, claim)} is no effect{f': {reason}' if reason else ''}."
+    return f"Less than ±{_size(claim.delta)} is no effect{f': {reason}' if reason else ''}."
 
 
 def tally(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -124,11 +124,6 @@ def measured(value: float, claim: Claim) -> str:
     return f"{number(value)} {unit}".strip()
 
 
-def plain_measured(value: float, claim: Claim) -> str:
-    """A size with the claim's unit."""
-    return measured(value, claim).removeprefix("+")
-
-
 def interval(effect: float, low: float, high: float, reach: float = 0.0) -> Markup:
     """Return a small SVG: zero in the middle, the interval as a line, the effect as a dot; empty if unknown.
 
@@ -150,6 +145,11 @@ def interval(effect: float, low: float, high: float, reach: float = 0.0) -> Mark
         f'<path class="span" d="M{left:.1f} {middle}H{right:.1f}{caps}"/>'
         f'<circle class="dot" cx="{dot:.1f}" cy="{middle}" r="4"/></svg>'
     )
+
+
+def _size(value: float) -> str:
+    """A number without its sign."""
+    return number(abs(value)).removeprefix("+")
 
 
 def _trainings(claim: Claim) -> str:
