@@ -46,6 +46,8 @@ class Settings:
     #: (layers, width) with about equally many parameters outside the embedding; the first is that of all
     #: models but those that compare shapes.
     shapes: tuple[tuple[int, int], ...]
+    #: trainings at a time; None for one a thread. Starting a process takes as long as some quick trainings.
+    processes: int | None = None
     model: str = "embedded"  #: as the notebook's parameter; likewise facts, seed and device
     facts: str = "embedded"
     seed: int = 0
@@ -59,13 +61,13 @@ class Settings:
 
     @property
     def all_seeds(self) -> range:
-        """The seed of each repetition."""
+        """The seeds, one for each repetition of all arms."""
         return range(self.seed, self.seed + self.seeds)
 
 
 SIZES = {
-    "quick": Settings(200, 5, 3, 4, 64, 32, 32, 1, 200, 6e-3, ((4, 32), (1, 64))),
-    "laptop": Settings(400, 5, 3, 4, 96, 32, 32, 12, 400, 6e-3, ((4, 32), (2, 48), (1, 64))),
+    "quick": Settings(200, 5, 3, 4, 64, 32, 32, 1, 200, 6e-3, ((4, 32), (1, 64)), 1),
+    "laptop": Settings(400, 5, 3, 4, 96, 32, 32, 12, 200, 6e-3, ((4, 32), (2, 48), (1, 64))),
     "paper": Settings(11_000, 12, 6, 8, 20_000, 128, 128, 5, 1_000, 6e-4, ((12, 256), (6, 384), (2, 640))),
 }
 
@@ -92,7 +94,7 @@ def settings(params: Any) -> Settings:
 
 
 def draw_facts(settings: Settings, seed: int) -> list[Fact]:
-    """The facts of a repetition: drawn, or as many as there are in a file."""
+    """The facts of a seed: drawn, or as many as there are in a file."""
     rng = np.random.default_rng([seed, 0])
     if settings.facts == "embedded":
         return facts.draw(settings.n_facts, rng)
@@ -117,9 +119,9 @@ def word_level_tokenizer(facts: Iterable[Fact], settings: Settings) -> "PreTrain
 
 @dataclass(frozen=True)
 class Task:
-    """One repetition's facts and town, as tokens."""
+    """One seed's facts and town, as tokens."""
 
-    seed: int  #: of the repetition
+    seed: int  #: whose they are
     facts: list[Fact]  #: to know
     town: walks.Town  #: to walk in
     words: walks.Words  #: tokens of the walks
@@ -202,7 +204,7 @@ def tasks(start: str, settings: Settings, seeds: Iterable[int]) -> list[Task]:
     Args:
         start: folder or hub id of the tokenizer; see `experiment.start`.
         settings: of the study.
-        seeds: of the repetitions.
+        seeds: whose.
 
     Raises:
         UserError: a fact is longer than a page, or the words of walks are no single tokens.

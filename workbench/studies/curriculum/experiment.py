@@ -106,6 +106,7 @@ def train_all(folder: Path, start: str, settings: Settings, log: Callable[..., N
         unit="update",
         total=settings.updates,
         device=settings.device,
+        processes=settings.processes,
         placebo_of=control(settings).name if settings.placebo else None,
         log=lambda arm, seed, row: log(model=f"{arm}-{seed}", **row),
     )

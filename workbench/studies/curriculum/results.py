@@ -1,4 +1,4 @@
-"""What 06 finds: accuracies by share, order and shape over repetitions, forgetting, and claims."""
+"""What 06 finds: accuracies by share, order and shape over seeds, forgetting, and claims."""
 
 from collections.abc import Sequence
 

@@ -57,7 +57,7 @@ def mixtures(scores: pd.DataFrame, guessing: float) -> Chart:
         panels(_curves(rows, shares, ["share", "score"], 250, 230), "panel", columns=2),
         "Facts or walks?",
         "All models read equally many pages; from left to right more of them hold facts. Bands are 95 % "
-        f"intervals over repetitions. Guessing would be right for {guessing:.0%} of facts.",
+        f"intervals over seeds, if there are several. Guessing is right for {guessing:.0%} of facts.",
     )
 
 
@@ -111,8 +111,8 @@ def orders(scores: pd.DataFrame) -> Chart:
     return Chart(
         panels(chart.properties(width=240), "score", scores["score"], columns=2),
         "Orders at the end",
-        "Dots are means over repetitions, lines their 95 % intervals. The pages are the same, so that "
-        "differences are due to their order alone.",
+        "Dots are means over seeds, lines their 95 % intervals where there are several. The pages are the "
+        "same, so that differences are due to their order alone.",
     )
 
 
