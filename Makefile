@@ -1,5 +1,8 @@
-# make demo: run every notebook and write reports/index.html.   make test: lint, tests, notebooks, browser tests.
-# make vllm: the environment behind generator=vllm:FOLDER.   Another interpreter: make demo PYTHON=python3.12
+# make demo: every notebook in minutes; its first line names runs/reports/index.html, which grows as they finish.
+# make reproduce: every notebook with the seeds that decide its claims, an evening on two cores; then reports/.
+# Both may be stopped at any moment, killed too: given again they go on with what is there.
+# make test: lint, tests, notebooks, browser tests.   make vllm: the environment behind generator=vllm:FOLDER.
+# Another interpreter: make demo PYTHON=python3.12
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,10 +10,14 @@ BIN := .venv/bin
 # Spinning threads on a busy machine make torch ten times slower; read before torch is imported.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo test lint lab vllm clean chromium
+.PHONY: demo reproduce test lint lab vllm clean chromium
 
 demo: .venv/.ok
 	$(BIN)/workbench run --all
+
+reproduce: .venv/.ok
+	$(BIN)/workbench run --all -p profile=laptop
+	$(BIN)/workbench publish -p profile=laptop
 
 test: .venv/.ok chromium lint
 	$(BIN)/python -m pytest

@@ -1,5 +1,7 @@
 """A small finished run, written as the lab writes one, with every kind of view and of hostile text."""
 
+import base64
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -302,6 +304,11 @@ def example_notebook() -> nbformat.NotebookNode:
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return new_notebook(metadata={"kernelspec": kernel}, cells=cells)
+
+
+def unpacked(text: str) -> str:
+    """What a page has packed, as its script unpacks it."""
+    return gzip.decompress(base64.b64decode(text)).decode()
 
 
 def write_example_run(runs: Path, **changes: Any) -> Path:

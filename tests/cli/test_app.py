@@ -30,7 +30,7 @@ def finished(root, name, **values):
     """A finished run with an executed notebook and a page, made without a kernel."""
     defaults = {"01_rows": {"n": 3, "seed": 0}, "02_read": {"n": 3, "k": 2}}[name]
     run = workbench.start(name, defaults | values)
-    run.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5))
+    run.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5, "stories"))
     shutil.copy(root / "notebooks" / f"{name}.ipynb", run.folder / "notebook.ipynb")
     run.finish()
     return run.folder
@@ -45,6 +45,7 @@ def finished(root, name, **values):
         (["run", "02", "-p", "n=1.5"], "n=1.5 does not fit"),
         (["run", "01", "-p", "seed"], "write -p name=value"),
         (["run", "01_row"], "did you mean 01_rows?"),
+        (["run", "01", "--jobs", "many"], "--jobs many: give the number of notebooks side by side"),
         (["run"], "Name a notebook (01_rows, 02_read) or give --all"),
         (["show", "09_none"], "There is no run 09_none"),
         (["report"], "There is no finished run to report"),
@@ -58,7 +59,6 @@ def test_a_mistake_is_one_sentence_on_stderr_and_exit_code_2(root, say, words, s
     assert len(err.strip().splitlines()) == 1
     assert out == ""
     assert not (root / "runs").exists(), "nothing was started"
-    assert not (root / "reports").exists()
 
 
 def test_outside_a_project_the_command_says_where_to_go(tmp_path, monkeypatch, say):
@@ -72,7 +72,6 @@ def test_outside_a_project_the_command_says_where_to_go(tmp_path, monkeypatch, s
 @pytest.mark.parametrize("asked", ["01_rows", "01", "rows", "notebooks/01_rows.ipynb"])
 def test_a_notebook_has_four_names(root, say, asked):
     finished(root, "01_rows")
-    (root / "reports").mkdir()
     code, out, _ = say("run", asked)
     assert code == 0
     assert "01_rows" in out
@@ -104,11 +103,12 @@ def test_help_and_a_cached_run_import_nothing_heavy(root, say):
 
 def test_run_writes_pages_and_index_and_ends_with_its_path(root, say):
     _, out, err = say("run", "--all", "-p", "n=4")
-    assert out.strip().endswith("Report: reports/index.html"), err
-    pages = {path.name for path in (root / "reports").iterdir()}
+    assert out.strip().endswith("Report: runs/reports/index.html"), err
+    assert out.startswith("Report (grows as notebooks finish): runs/reports/index.html\n")
+    pages = {path.name for path in (root / "runs" / "reports").iterdir()}
     assert pages == {"01_rows.html", "02_read.html", "index.html"}
     newest = history.find_run(history.all_runs(root / "runs"), "01")
-    assert newest.name in (root / "reports" / "01_rows.html").read_text()
+    assert newest.name in (root / "runs" / "reports" / "01_rows.html").read_text()
 
 
 def test_a_failing_cell_exits_1_and_shows_its_lines(root, say):
@@ -125,14 +125,13 @@ def test_a_mistake_found_in_the_kernel_exits_2_with_its_sentence(root, say):
     assert code == 2
     assert "run 03_user again" in err
     assert len(err.strip().splitlines()) == 1
-    assert not (root / "reports").exists()
 
 
 def test_the_page_shows_the_run_that_was_asked_for_last(root, say):
     first, second = finished(root, "01_rows"), finished(root, "01_rows", n=4)
     for folder, words in ((first, []), (second, ["-p", "n=4"]), (first, [])):
         assert say("run", "01", *words)[0] == 0
-        assert folder.name in (root / "reports" / "01_rows.html").read_text()
+        assert folder.name in (root / "runs" / "reports" / "01_rows.html").read_text()
 
 
 def test_list_and_show_say_what_was_run(root, say):
@@ -178,7 +177,7 @@ def test_report_takes_the_newest_run_that_has_something_to_show(root, say):
     folder = finished(root, "01_rows")
     workbench.start("01_rows", {"n": 9, "seed": 0}).close()
     assert say("report", "01")[0] == 0
-    assert folder.name in (root / "reports" / "01_rows.html").read_text()
+    assert folder.name in (root / "runs" / "reports" / "01_rows.html").read_text()
 
 
 def test_a_newer_run_is_listed_but_not_touched(root, say):
@@ -198,9 +197,9 @@ def test_clean_says_what_it_deletes_and_keeps_the_rest(root, say, monkeypatch):
     failed = finished(root, "01_rows", n=5)
     record.mark(failed, "failed", "broken")
     orphan = new / "tables" / ".x.parquet.7.part.parquet"
-    page = root / "reports" / ".01_rows.html.7.part.html"
+    page = root / "runs" / "reports" / ".01_rows.html.7.part.html"
     for half in (orphan, page):
-        half.parent.mkdir()
+        half.parent.mkdir(parents=True)
         half.write_bytes(b"half")
     monkeypatch.setattr("typer.confirm", lambda _: False)
     out = say("clean")[1]

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from example_run import unpacked
 from lab_project import write_notebook
 
 import workbench
@@ -198,7 +199,7 @@ def test_terminal_and_page_say_what_differs(root, project):
     assert not re.search(
         r"""(?:src|href)=["'](?!#|data:)""", html.split("<body>")[1].split('<script type="module"')[0]
     )
-    specs = [json.loads(text) for text in re.findall(r'class="spec">(.*?)</script>', html)]
+    specs = [json.loads(unpacked(text)) for text in re.findall(r'class="spec">(.*?)</script>', html)]
     assert len(specs) == 1
     rows = [row for rows in specs[0]["datasets"].values() for row in rows]
     assert {(row["side"], row["series"]) for row in rows} == {
@@ -318,7 +319,7 @@ def test_a_runs_folder_copied_elsewhere_lists_shows_compares_and_reports(
     assert say("compare", *paths, "--out", "here.html")[1] == there
     monkeypatch.setenv("WORKBENCH_RUNS", "brought")
     assert say("report")[0] == 0
-    assert "It grows." in (away / "reports" / "index.html").read_text()
+    assert "It grows." in (away / "brought" / "reports" / "index.html").read_text()
     assert (away / "here.html").read_bytes() == (root / "here.html").read_bytes()
 
 

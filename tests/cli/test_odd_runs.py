@@ -23,7 +23,7 @@ def finished(root, claim=True, started=None, **values):
     """A finished run with an executed notebook, made without a kernel."""
     opened = workbench.start("01_study", {"seed": 0} | values)
     if claim:
-        opened.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5))
+        opened.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5, "stories"))
     opened.table("answers", lambda: pandas.DataFrame({"item": [1, 2], "score": [0.0, opened.seed]}))
     shutil.copy(root / "notebooks" / "01_study.ipynb", opened.folder / "notebook.ipynb")
     opened.finish()
@@ -48,8 +48,8 @@ def test_the_newest_run_is_the_one_that_was_started_last_whatever_was_copied_whe
     assert f"01_study/{newest.name}" in say("show", "01")[1]
     assert "seed: 2 → 3" in say("show", "01", "--why")[1]
     assert say("report")[0] == 0
-    assert newest.name in (root / "reports" / "01_study.html").read_text()
-    leftovers = history.leftovers(root / "runs", root / "reports", older=True)
+    assert newest.name in (root / "runs" / "reports" / "01_study.html").read_text()
+    leftovers = history.leftovers(root / "runs", root / "runs" / "reports", older=True)
     assert leftovers == {newer: "older run", older: "older run"}
     assert history.newest_done(root / "runs") == [newest]
 
@@ -67,7 +67,7 @@ def test_an_odd_folder_is_listed_with_its_reason_and_left_out_elsewhere(root, sa
     assert f"runs/01_study/schema: {good.parent}/schema/run.json is not the record of a run (notebook:" in err
     code, out, err = say("report")
     assert (code, err.count("is left out: ")) == (0, 4)
-    assert good.name in (root / "reports" / "01_study.html").read_text()
+    assert good.name in (root / "runs" / "reports" / "01_study.html").read_text()
     for words in (["show", broken.name], ["report", broken.name], ["compare", broken.name, good.name]):
         code, _, err = say(*words)
         assert (code, len(err.strip().splitlines())) == (2, 1), err
@@ -109,7 +109,7 @@ def test_a_run_of_another_notebook_does_not_take_its_page(root, say):
     forge(root / "runs" / "02_other" / "forged", started="2099-01-01T00:00:00+00:00", key="forged")
     code, _, err = say("report")
     assert (code, "is of 01_study, not of 02_other" in err) == (0, True)
-    assert good.name in (root / "reports" / "01_study.html").read_text()
+    assert good.name in (root / "runs" / "reports" / "01_study.html").read_text()
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "log.txt", "tables", "artifacts", "claims.json", "deep/x"])
@@ -138,7 +138,7 @@ def test_an_odd_folder_at_the_key_of_a_run_fails_that_run_alone(root, say):
     assert code == 2
     assert "01_study: " in err
     assert "02_other" in out
-    assert (root / "reports" / "02_other.html").exists()
+    assert (root / "runs" / "reports" / "02_other.html").exists()
 
 
 def test_a_shared_folder_that_is_only_read_serves_every_reader(root, say, monkeypatch):
@@ -186,7 +186,7 @@ def test_values_that_look_like_markup_are_shown_as_they_are(root, say, value):
     buffer = StringIO()
     terminal.show_results(sweep.results(grid), Console(file=buffer, width=100))
     opened = workbench.start("01_study", {"text": value, "seed": 0})
-    opened.claim(Claim(value, value, value, 0.2, 0.1, 0.3, 5))
+    opened.claim(Claim(value, value, value, 0.2, 0.1, 0.3, 5, "stories"))
     opened.log(step=1, **{value: 1.0})
     opened.finish()
     shown = "".join(say(*words)[1] for words in (["list"], ["show", "01"], ["show", "01", "--why"]))
@@ -204,7 +204,7 @@ def test_no_key_is_kept_wherever_it_was_said(root, monkeypatch):
         "01_study",
         "from workbench.claims import Claim",
         f'run.log(step=1, loss=1.0, said="{words}")',
-        f'run.claim(Claim("c", "{words}", "{words}", 1.0, 0.5, 2.0, 3))\nprint("{words}")',
+        f'run.claim(Claim("c", "{words}", "{words}", 1.0, 0.5, 2.0, 3, "stories"))\nprint("{words}")',
         f'raise ValueError("{words}")',
         parameters="seed: int = 0\nmodel: str = 'none'",
     )

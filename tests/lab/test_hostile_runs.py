@@ -95,12 +95,13 @@ def everything(root):
     kept = {}
     for parent, folders, names in os.walk(root):
         if parent == str(root):
-            folders[:] = [name for name in folders if name not in ("runs", "pages", "reports")]
+            folders[:] = [name for name in folders if name not in ("runs", "pages")]
         kept |= {
             os.path.join(parent, name): os.stat(os.path.join(parent, name)).st_mtime_ns for name in names
         }
-    pages = [path for folder in ("pages", "reports") for path in (root / folder).rglob("*")]
-    return kept, [path for path in pages if path.parent not in (root / "pages", root / "reports")]
+    folders = (root / "pages", root / "runs" / "reports")
+    pages = [path for folder in folders for path in folder.rglob("*")]
+    return kept, [path for path in pages if path.parent not in folders]
 
 
 def outcome(work):

@@ -313,7 +313,11 @@ def disk(tmp_path):
 
 def one_sentence(process, code=2):
     out, err = process.communicate(timeout=300)
-    assert process.returncode == code, out + err
+    said_in_one_sentence(process.returncode, out, err, code)
+
+
+def said_in_one_sentence(found, out, err, code=2):
+    assert found == code, out + err
     assert len(err.strip().splitlines()) == 1, err
     assert re.search("disk is full|make room", err), err
 
@@ -365,33 +369,39 @@ run.table("t", make)
 """
 
 
-def test_a_disk_that_is_full_when_the_executed_notebook_is_written(root, disk):
+def test_a_disk_that_is_full_when_the_executed_notebook_is_written(root, disk, say, monkeypatch):
     write_notebook(root, "01_study", "import os" + KEEP, FILL)
-    environment = {"DISK": str(disk.folder), "WORKBENCH_RUNS": str(disk.folder / "runs")}
-    one_sentence(command(root, "run", "01", **environment))
-    one_sentence(command(root, "run", "01", **environment))  # it is still full
+    monkeypatch.setenv("DISK", str(disk.folder))
+    monkeypatch.setenv("WORKBENCH_RUNS", str(disk.folder / "runs"))
+    said_in_one_sentence(*say("run", "01"))
+    said_in_one_sentence(*say("run", "01"))  # it is still full
     disk.free()
     (root / "freed").touch()
-    process = command(root, "run", "01", **environment)
-    _, err = process.communicate()
-    assert (process.returncode, err) == (0, "")
+    code, _, err = say("run", "01")
+    assert (code, err) == (0, "")
     assert (root / "done.txt").read_text() == "made\n"
     (folder,) = history.all_runs(disk.folder / "runs")
     assert files.orphans(folder) == []
 
 
-def test_a_disk_that_is_full_when_the_report_is_written(root, disk):
+def test_a_disk_that_is_full_when_the_report_is_written(root, disk, say, monkeypatch):
     project = disk.folder / "project"
     project.mkdir()
     write_notebook(project, "01_study", "import os" + KEEP, FILL)
     environment = {"DISK": str(disk.folder), "WORKBENCH_RUNS": str(root / "runs")}
+    (root / "runs").mkdir()
+    (disk.folder / "reports").mkdir()
+    (root / "runs" / "reports").symlink_to(disk.folder / "reports")
     one_sentence(command(project, "run", "01", **environment), 1)
     disk.free()
     process = command(project, "run", "01", **environment)
     out, err = process.communicate()
     assert (process.returncode, err) == (0, "")
     assert "cached" in out
-    assert sorted(path.name for path in (project / "reports").iterdir()) == ["01_study.html", "index.html"]
+    assert sorted(path.name for path in (disk.folder / "reports").iterdir()) == [
+        "01_study.html",
+        "index.html",
+    ]
 
 
 def test_answers_that_a_full_disk_cut_short_are_asked_for_again_and_no_others(disk, monkeypatch):
@@ -423,7 +433,7 @@ run.rows("r", range(8), work, piece=1)
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
-def test_a_sweep_that_is_ended_goes_on_where_it_was(root, end):
+def test_a_sweep_that_is_ended_goes_on_where_it_was(root, say, end):
     write_notebook(root, "01_study", SLOW)
     words = ["sweep", "01", "-p", "seed=0..1"]
     process = command(root, *words)
@@ -432,9 +442,8 @@ def test_a_sweep_that_is_ended_goes_on_where_it_was(root, end):
     process.send_signal(end)
     process.communicate()
     assert process.returncode == (130 if end == signal.SIGTERM else -end)
-    process = command(root, *words)
-    _, err = process.communicate()
-    assert (process.returncode, err) == (0, "")
+    code, _, err = say(*words)
+    assert (code, err) == (0, "")
     assert set(worked()) == {f"{seed}/{item}" for seed in range(2) for item in range(8)}
     assert len(worked()) <= 16 + 2  # both points may have been at work
 

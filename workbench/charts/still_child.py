@@ -1,21 +1,25 @@
 """The process that draws: reads Vega-Lite specifications from stdin and answers with PNGs on stdout.
 
 A message is its length in four bytes and JSON; an answer one letter (P: picture, E: error), its length, its
-bytes. It needs nothing but vl-convert, and ends when its parent does.
+bytes. It needs nothing but vl-convert and Pillow, and ends when its parent does.
 """
 
 import os
 import struct
 import sys
-import zlib
+from io import BytesIO
 
 import vl_convert
+from PIL import Image
+
+COLOURS = 128  # of a picture: a line's soft edges need few, a heat map no more than the eye tells apart
 
 
 def main() -> None:
     """Answer until stdin ends."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no answer
+    Image.MAX_IMAGE_PIXELS = None  # a picture of our own is no bomb
     while len(head := sys.stdin.buffer.read(4)) == 4:
         spec = sys.stdin.buffer.read(struct.unpack(">I", head)[0]).decode("ascii")
         try:
@@ -35,22 +39,14 @@ def _sentence(error: Exception) -> str:
 
 
 def _compressed(png: bytes) -> bytes:
-    """Return the same PNG at under half its size: vl-convert packs it fast, not small."""
-    chunks, packed, position = [], b"", 8
-    while position < len(png):
-        (length,) = struct.unpack_from(">I", png, position)
-        kind, body = png[position + 4 : position + 8], png[position + 8 : position + 8 + length]
-        if kind == b"IDAT":
-            packed += body
-        else:
-            chunks.append((kind, body))
-        position += 12 + length
-    chunks.insert(-1, (b"IDAT", zlib.compress(zlib.decompress(packed), 9)))
-    pieces = (
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks
-    )
-    return png[:8] + b"".join(pieces)
+    """Return the picture on white in a palette, which is a quarter to half of what vl-convert packs."""
+    drawn = Image.open(BytesIO(png)).convert("RGBA")
+    opaque = Image.new("RGB", drawn.size, "white")
+    opaque.paste(drawn, mask=drawn)
+    few = opaque.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    packed = BytesIO()
+    few.save(packed, "PNG", optimize=True)
+    return packed.getvalue()
 
 
 if __name__ == "__main__":

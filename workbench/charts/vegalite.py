@@ -8,6 +8,7 @@ import pandas as pd
 
 from workbench.charts import labels
 from workbench.charts.bounds import MAX_ROWS, bound, units
+from workbench.charts.lean import lean
 from workbench.charts.values import MAX_TEXT, chart_frame, chart_rows, plain
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
@@ -46,6 +47,7 @@ def specification(chart: Any, record: dict[str, Any]) -> dict[str, Any]:
     notes = bound(spec)
     record["sentence"] = " ".join([record["sentence"], *map(sanitize, notes)])
     _shorten(spec)
+    lean(spec)
     # Vega-Lite 6 specifications are drawn by 5 as they are; only the label would raise a warning.
     spec["$schema"] = "https://vega.github.io/schema/vega-lite/v5.json"
     composed = bool({"facet", "hconcat", "vconcat", "concat", "repeat"} & spec.keys()) or _faceted(spec)

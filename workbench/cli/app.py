@@ -1,4 +1,4 @@
-"""The command line: run, sweep, sketch, generate, list, show, compare, report, doctor, clean."""
+"""The command line: run, sweep, list, show, ledger, compare, report, publish and the rest."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,9 @@ from rich.text import Text
 
 from workbench.cli import runs
 from workbench.cli.console import complain, err, out, reports_folder, short_path
+from workbench.cli.ledger import ledger
+from workbench.cli.pages import Pages
+from workbench.cli.publish import publish
 from workbench.cli.shards import generate, sketch
 from workbench.cli.sweep import sweep
 from workbench.errors import UserError
@@ -43,13 +46,19 @@ def run(
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Set a parameter.")
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Notebooks side by side.")] = 1,
+    jobs: Annotated[
+        str, typer.Option(metavar="N", help="Notebooks side by side; auto: as many as suit the processor.")
+    ] = "auto",
     force: Annotated[
         bool, typer.Option("--force", help="Compute again although the run is finished.")
     ] = False,
 ) -> None:
-    """Run notebooks, and before them what they need; what is finished already is not run again."""
-    from workbench.lab import execute, params, project
+    """Run notebooks, and before them what they need; what is finished already is not run again.
+
+    -p profile=quick, the default, takes under a minute a notebook; laptop an evening, up to 2.5 hours for all
+    on two cores; paper, the published sizes, a GPU.
+    """
+    from workbench.lab import execute, order, params, project
 
     root = project.find_root()
     if all_:
@@ -60,7 +69,7 @@ def run(
         names = ", ".join(path.stem for path in project.notebook_paths(root))
         raise UserError(f"Name a notebook ({names or 'notebooks/ is empty'}) or give --all.")
     planned = execute.jobs_for(chosen, params.pairs(parameter or []), force)
-    _run(planned, root, jobs)
+    _run(order.in_order(planned), root, order.side_by_side(jobs, planned))
 
 
 def compare(
@@ -75,7 +84,7 @@ def compare(
         str, typer.Option("--item", metavar="COLUMNS", help="What names an item, in place of item, id, …_id.")
     ] = "",
     out_file: Annotated[
-        Path | None, typer.Option("--out", help="The page. Default: one in the project's reports/.")
+        Path | None, typer.Option("--out", help="The page. Default: one in runs/reports/.")
     ] = None,
 ) -> None:
     """Compare two runs or sets of runs: parameters, logged curves, paired differences over common items.
@@ -95,11 +104,12 @@ def compare(
 
 
 def _run(jobs: "list[Job]", root: Path, workers: int) -> None:
-    """Run the jobs, write each one's page, and end with the path of the index."""
+    """Run the jobs, write each one's page and the index, and end with the index's path."""
     from workbench.lab import execute, project, terminal
-    from workbench.lab.report import publish
 
-    reports, wrote, troubles = root / "reports", [], []
+    runs_folder = project.runs_folder(root)
+    pages = Pages(jobs, runs_folder)
+    pages.announce()
 
     def finished(job: execute.Job) -> None:
         out.print(terminal.summary(job), soft_wrap=True)
@@ -107,26 +117,18 @@ def _run(jobs: "list[Job]", root: Path, workers: int) -> None:
             out.print(terminal.failure(job, short_path))
         elif job.status == "failed":
             complain(f"{job.name}: {job.error}")
-        if job.is_finished:
-            try:
-                wrote.append(publish.publish(job.folder, reports))
-            except Exception as error:  # a page that cannot be drawn must not end an overnight run
-                troubles.append(error)
-                complain(f"The page of {job.name} could not be written: {error}")
+        pages.add(job)
 
-    with terminal.watching(jobs, out, err) as refresh:
-        execute.run_jobs(jobs, workers, refresh, finished)
-    index, runs_folder = reports / "index.html", project.runs_folder(root)
-    shown = publish.shown_runs(reports, runs_folder) if any(wrote) or not index.exists() else []
-    if shown:
-        from workbench.lab.report.page import write_index
-
-        write_index(shown, index)
-    _closing(jobs, index)
+    try:
+        with terminal.watching(jobs, out, err) as refresh:
+            execute.run_jobs(jobs, workers, refresh, finished)
+    finally:
+        pages.close()
+    _closing(jobs, pages.index)
     _name_outdated(jobs, runs_folder)
     failed = [job for job in jobs if job.status == "failed"]
-    if failed or troubles:
-        raise typer.Exit(1 if troubles or any(job.failure for job in failed) else 2)
+    if failed or pages.has_trouble:
+        raise typer.Exit(1 if pages.has_trouble or any(job.failure for job in failed) else 2)
 
 
 def _closing(jobs: "list[Job]", index: Path) -> None:
@@ -159,6 +161,6 @@ def _name_outdated(jobs: "list[Job]", runs_folder: Path) -> None:
         out.print(Text.assemble(f"{pages} older than the notebook: ", (command, "bold"), " draws anew."))
 
 
-_KEPT = (runs.show, compare, runs.report, runs.doctor, runs.clean)
+_KEPT = (runs.show, ledger, compare, runs.report, publish, runs.doctor, runs.clean)
 for _command in (run, sweep, sketch, generate, runs.list_, *_KEPT):
     app.command(_command.__name__.strip("_"))(_command)

@@ -50,13 +50,13 @@ def pass_over(folder: Path, reason: str) -> None:
 
 
 def reports_folder() -> Path:
-    """The project's reports/, or one here where runs lie outside any project."""
-    from workbench.lab import project
+    """The folder of pages among the runs, or one here where these lie outside any project."""
+    from workbench.lab import history, project
 
     try:
-        return project.find_root() / "reports"
+        return project.runs_folder() / history.REPORTS
     except UserError:
-        return Path.cwd() / "reports"
+        return Path.cwd() / history.REPORTS
 
 
 def short_path(path: Path) -> str:

@@ -74,28 +74,26 @@ def show(
 
 def report(
     runs: Annotated[
-        list[str] | None, typer.Argument(metavar="[RUN]...", help="Default: the newest of each.")
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Or folders of runs, such as reports/runs/*. Default: all."),
     ] = None,
-    out_folder: Annotated[Path | None, typer.Option("--out", help="Default: the project's reports/.")] = None,
+    out_folder: Annotated[Path | None, typer.Option("--out", help="Default: runs/reports/.")] = None,
 ) -> None:
-    """Write the pages of finished runs, and the index with the ledger; changed pictures are drawn again."""
-    from workbench.lab import history, project
-    from workbench.lab.report import publish
-    from workbench.lab.report.page import write_index
+    """Write the pages of finished runs, and the index with the ledger; changed pictures are drawn again.
 
-    runs_folder = project.runs_folder()
-    folders = [
-        history.find_run(history.executed(runs_folder), asked) for asked in runs or ()
-    ] or history.newest_done(runs_folder)
-    if not runs:
-        for folder in history.all_runs(runs_folder):
-            if (reason := history.problem(folder)) and history.state(folder) in ("done", "unreadable"):
-                pass_over(folder, reason)
+    Of each notebook the newest run counts, and the newest placebo.
+    """
+    from workbench.cli.pages import warn_of_size
+    from workbench.lab import history
+    from workbench.lab.report import publish
+
+    target = out_folder or reports_folder()
+    runs_folder = _runs_folder(runs or [])
+    folders = _asked(runs_folder, runs) if runs else _newest(runs_folder)
     if not folders:
         raise UserError("There is no finished run to report: `workbench run --all` makes them.")
     publish.one_each(folders)
     failed = _redraw(folders)
-    target = out_folder or reports_folder()
     written = []
     for folder in folders:
         try:
@@ -106,11 +104,53 @@ def report(
             pass_over(folder, str(error))
             continue
         written.append(folder)
-        out.print(f"✓ {short_path(publish.page_of(folder, target))}")
-    index = write_index([*publish.shown_runs(target, runs_folder), *written], target / "index.html")
+        page = publish.page_of(folder, target)
+        out.print(f"✓ {short_path(page)}")
+        warn_of_size(page)
+    chance = history.placebos(runs_folder) or [run for run in written if history.is_placebo(run)]
+    index = publish.index([*publish.shown_runs(target, runs_folder), *written], target, chance)
     out.print(Text.assemble("\nReport: ", (short_path(index), "bold")), soft_wrap=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _runs_folder(asked: list[str]) -> Path:
+    """The project's runs; runs that are named by their paths need no project."""
+    from workbench.lab import project
+
+    try:
+        return project.runs_folder()
+    except UserError:
+        if asked and all(Path(name).is_dir() for name in asked):
+            return Path.cwd() / "runs"
+        raise
+
+
+def _asked(runs_folder: Path, asked: list[str]) -> list[Path]:
+    """The runs named; of a folder that holds runs the newest finished one, and the newest placebo."""
+    from workbench.lab import history
+
+    known, found = history.executed(runs_folder), []
+    for name in asked:
+        within = history.newest_within(Path(name).absolute()) if _holds_runs(name) else []
+        found += within or [history.find_run(known, name)]
+    return found
+
+
+def _holds_runs(name: str) -> bool:
+    from workbench.lab import history
+
+    return Path(name).is_dir() and not history.is_run(name)
+
+
+def _newest(runs_folder: Path) -> list[Path]:
+    """The newest run of each notebook and the newest placebo; what cannot be shown is named."""
+    from workbench.lab import history
+
+    for folder in history.all_runs(runs_folder):
+        if (reason := history.problem(folder)) and history.state(folder) in ("done", "unreadable"):
+            pass_over(folder, reason)
+    return [*history.newest_done(runs_folder), *history.newest_placebos(runs_folder)]
 
 
 def _redraw(folders: list[Path]) -> "list[Job]":

@@ -116,7 +116,8 @@ def run_jobs(
     running: dict[Future[None], Job] = {}
     with ThreadPoolExecutor(workers) as pool:
         try:
-            while running or any(job.status == "waiting" for job in jobs):
+            ended: list[Job] = []
+            while ended or running or any(job.status == "waiting" for job in jobs):
                 for job in [job for job in jobs if job.status == "waiting"]:
                     states = {by_folder[need].status for need in job.needs}
                     if _settle_early(job, states, finished) or len(running) >= workers:
@@ -124,10 +125,12 @@ def run_jobs(
                     if states <= {"done", "cached"}:
                         job.status = "running"
                         running[pool.submit(_run, job, work, stop)] = job
-                for future in wait(running, timeout=0.1, return_when=FIRST_COMPLETED).done:
-                    job = running.pop(future)
-                    future.result()
+                for job in ended:  # after the next ones have been started: a page takes seconds
                     finished(job)
+                ended = []
+                for future in wait(running, timeout=0.1, return_when=FIRST_COMPLETED).done:
+                    ended.append(running.pop(future))
+                    future.result()
                 refresh()
         except BaseException:
             stop.set()
@@ -140,7 +143,7 @@ def _settle_early(job: Job, states: set[str], finished: Callable[[Job], None]) -
     try:
         if states & {"failed", "skipped", "interrupted"}:
             job.status, job.error = "skipped", "something that it needs did not finish"
-        elif _is_complete(job):
+        elif is_complete(job):
             job.status = "cached"
         else:
             return False
@@ -150,7 +153,8 @@ def _settle_early(job: Job, states: set[str], finished: Callable[[Job], None]) -
     return True
 
 
-def _is_complete(job: Job) -> bool:
+def is_complete(job: Job) -> bool:
+    """Whether there is nothing to run: the run is finished, and not to be made or drawn again."""
     # A run finished in JupyterLab has its tables but no executed notebook for the report yet.
     executed = record.is_done(job.folder) and (job.folder / "notebook.ipynb").exists()
     return executed and not (job.force or job.redraw)
@@ -172,7 +176,7 @@ def _run(job: Job, work: Work, stop: threading.Event) -> None:
 def _run_here(threads: int, job: Job, stop: threading.Event) -> None:
     """Run one job in a kernel on this machine; whatever happens ends up in run.json too."""
     with _locked(job, "runner", stop):
-        if _is_complete(job):  # another process finished it while this one waited
+        if is_complete(job):  # another process finished it while this one waited
             job.status = "cached"
         else:
             _run_locked(job, threads, stop)

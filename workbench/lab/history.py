@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ from workbench.lab.ledger import read_claims
 from workbench.lab.record import NewerRunError, is_locked, read_run, when
 
 UNFINISHED = "unfinished"
+REPORTS = "reports"  #: The folder of pages among the folders of notebooks' runs
 
 
 def all_runs(runs: Path) -> list[Path]:
     """Every run folder under `runs`: notebooks by name, the run first that was started last."""
-    folders = [path.parent for path in sorted(runs.glob("*/*/run.json")) if path.parent.name[0] != "."]
+    found = [path.parent for path in sorted(runs.glob("*/*/run.json")) if path.parent.name[0] != "."]
+    folders = [folder for folder in found if folder.parent.name != REPORTS]
     newest_first = sorted(folders, key=when, reverse=True)
     return sorted(newest_first, key=lambda folder: folder.parent.name)
 
@@ -35,7 +37,8 @@ def find_run(known: list[Path], asked: str) -> Path:
     whole = [folder for folder in within if folder.name == key]  # its copies may begin so, too
     by_key = whole or [folder for folder in within if folder.name.startswith(key)]
     if by_notebook:
-        return by_notebook[0]
+        # A file that cannot be read says so to whoever asks for it.
+        return next((f for f in by_notebook if problem(f) or not is_placebo(f)), by_notebook[0])
     if len(by_key) == 1:
         return by_key[0]
     if by_key:
@@ -49,12 +52,41 @@ def is_run(asked: str) -> bool:
 
 
 def newest_done(runs: Path) -> list[Path]:
-    """The newest finished run of each notebook that has an executed notebook to show."""
+    """The newest finished run of each notebook that has an executed notebook to show, placebos left out."""
+    return _newest(folder for folder in executed(runs) if is_sound(folder) and not is_placebo(folder))
+
+
+def newest_placebos(runs: Path) -> list[Path]:
+    """The newest finished placebo of each notebook that has an executed notebook to show."""
+    return _newest(folder for folder in executed(runs) if is_sound(folder) and is_placebo(folder))
+
+
+def newest_within(notebook: Path) -> list[Path]:
+    """Of one folder of runs the newest finished one and the newest placebo, wherever it was moved to."""
+    both = [*newest_done(notebook.parent), *newest_placebos(notebook.parent)]
+    return [folder for folder in both if folder.parent.name == notebook.name]
+
+
+def is_sound(folder: Path) -> bool:
+    """Whether a run is finished and as it should be."""
+    return problem(folder) is None and state(folder) == "done"
+
+
+def _newest(newest_first: Iterable[Path]) -> list[Path]:
     newest: dict[str, Path] = {}
-    for folder in executed(runs):
-        if problem(folder) is None and state(folder) == "done":
-            newest.setdefault(folder.parent.name, folder)
+    for folder in newest_first:
+        newest.setdefault(folder.parent.name, folder)
     return list(newest.values())
+
+
+def placebos(runs: Path) -> list[Path]:
+    """The finished runs in which the treated arms were second controls, in the order of `all_runs`."""
+    return [folder for folder in all_runs(runs) if is_sound(folder) and is_placebo(folder)]
+
+
+def is_placebo(folder: Path) -> bool:
+    """Whether a run trained its treated arms as second controls: its claims are counted apart."""
+    return read_run(folder)["params"].get("placebo") is True
 
 
 def problem(folder: Path) -> str | None:
@@ -95,14 +127,14 @@ def leftovers(runs: Path, reports: Path, older: bool) -> dict[Path, str]:
         older: Also the finished runs that a newer run of the same notebook follows.
     """
     known = all_runs(runs)
-    done = [folder for folder in known if state(folder) == "done" and problem(folder) is None]
-    keep = {folder.parent.name: folder for folder in reversed(done)}
+    done = {folder: is_placebo(folder) for folder in known if is_sound(folder)}
+    keep = {(folder.parent.name, done[folder]): folder for folder in reversed(done)}
     reasons = dict.fromkeys(orphans(reports), "orphaned temporary file")
     for folder in known:
         status = state(folder)
         if status in ("failed", UNFINISHED):
             reasons[folder] = f"{status} run"
-        elif folder in done and older and keep[folder.parent.name] != folder:
+        elif folder in done and older and keep[folder.parent.name, done[folder]] != folder:
             reasons[folder] = "older run"
         elif status == "done":
             reasons |= dict.fromkeys(orphans(folder), "orphaned temporary file")

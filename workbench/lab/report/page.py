@@ -1,13 +1,15 @@
 """One self-contained page for a run, and the index with the ledger of all runs.
 
-The pages load nothing: charts are JSON beside one inlined Vega bundle and one script of ours, and a
-Content-Security-Policy allows exactly those two. They are made from the run folder alone.
+The pages load nothing: charts are JSON beside one inlined Vega bundle, both packed, and one script of ours
+that unpacks them; a Content-Security-Policy allows exactly those two scripts. Where a browser cannot unpack,
+the still pictures stay. They are made from the run folder alone.
 """
 
 import base64
 import hashlib
 import json
 import shlex
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -18,12 +20,14 @@ import jinja2
 import vl_convert
 from markupsafe import Markup
 
+from workbench.claims import Claim
 from workbench.errors import UserError
 from workbench.files import atomic_write
-from workbench.lab.ledger import read_claims
+from workbench.lab.ledger import placebo_rate, read_claims
 from workbench.lab.record import read_run
 from workbench.lab.report import claims as report_claims
-from workbench.lab.report.blocks import VIEW, Block, blocks, figure_id
+from workbench.lab.report import forest
+from workbench.lab.report.blocks import VIEW, Block, blocks, figure_id, packed
 from workbench.lab.report.markdown import Heading
 from workbench.lab.schema import read_cells
 from workbench.sanitize import sanitize
@@ -51,28 +55,37 @@ def write_report(run_folder: Path, out_path: Path) -> Path:
     return _write(out_path, "report.jinja", content, values)
 
 
-def write_index(runs: list[Path], out_path: Path) -> Path:
-    """Write the ledger: every claim of the runs beside the published figure, with links to the pictures.
+def write_index(
+    runs: list[Path],
+    out_path: Path,
+    placebos: Sequence[Path] = (),
+    pending: Sequence[tuple[str, str]] = (),
+) -> Path:
+    """Write the ledger: the headlines in one plot, then every claim, with links to the pictures.
 
     Args:
         runs: where two are of one notebook the last counts.
         out_path: the HTML file to write; pages are linked where `<notebook>.html` lies beside it already.
+        placebos: runs whose treated arms were second controls; of their claims the rate alone is shown.
+        pending: title and state of runs that are still to come.
 
     Raises:
         UserError: a run.json cannot be read, or the page cannot be written.
     """
-    studies = {}
-    for folder in runs:
-        run = _described(folder)
-        page = f"{run['notebook']}.html"
-        run["page"] = quote(page) if (out_path.parent / page).exists() else ""
-        run["title"] = run["title"] or run["notebook"]
-        ids = _figure_ids(folder) if run["page"] else set()
-        run["claims"] = _claims(folder, ids, run["page"])
-        studies[run["notebook"]] = run
-    last = [studies[name] for name in sorted(studies)]
-    tally = report_claims.tally([claim for run in last for claim in run["claims"]])
-    return _write(out_path, "index.jinja", [], {"studies": last, "tally": tally})
+    last = {run["notebook"]: run for run in (_study(folder, out_path.parent) for folder in runs)}
+    studies = [last[name] for name in sorted(last)]
+    ledger = [claim for run in studies for claim in run["made"]]
+    for run in studies:
+        run["claims"] = report_claims.rows(run["made"], run["link"], ledger)
+    values = {
+        "studies": studies,
+        "tally": report_claims.tally([claim for run in studies for claim in run["claims"]]),
+        "forest": forest.rows(studies),
+        "placebo": _placebo(placebos),
+        "pending": [(sanitize(title, 300), state) for title, state in pending],
+        "now": f"{datetime.now().astimezone():%H:%M}" if pending else "",
+    }
+    return _write(out_path, "index.jinja", [], values)
 
 
 def write_comparison(comparison: dict[str, Any], charts: list[dict[str, Any]], out_path: Path) -> Path:
@@ -136,13 +149,43 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value).replace("null", "none")
 
 
+def _study(folder: Path, reports: Path) -> dict[str, Any]:
+    """What the index says of a run: its claims, its page if there is one, and where a claim's figure is."""
+    run = _described(folder)
+    page = f"{run['notebook']}.html"
+    run["page"] = quote(page) if (reports / page).exists() else ""
+    run["title"] = run["title"] or run["notebook"]
+    run["link"] = _links(_figure_ids(folder) if run["page"] else set(), run["page"])
+    run["made"] = read_claims(folder)
+    return run
+
+
+def _placebo(runs: Sequence[Path]) -> dict[str, Any] | None:
+    """How often chance alone came out reproduced; None where no placebo was tested."""
+    reproduced, tested = placebo_rate(runs)
+    if not tested:
+        return None
+    return {
+        "runs": len(runs),
+        "reproduced": reproduced,
+        "tested": tested,
+        "rate": f"{100 * reproduced / tested:.0f} %",
+    }
+
+
 def _claims(folder: Path, ids: set[str], page: str) -> list[dict[str, Any]]:
     """A run's claims as rows, each with a link to its figure in the page, if that has it."""
-    rows = []
-    for claim in read_claims(folder):
+    return report_claims.rows(read_claims(folder), _links(ids, page))
+
+
+def _links(ids: set[str], page: str) -> Callable[[Claim], str | None]:
+    """Where the figure of a claim is: in the page if that has it, else the page itself."""
+
+    def link(claim: Claim) -> str | None:
         name = figure_id(sanitize(claim.view or ""))
-        rows.append(report_claims.row(claim, f"{page}#{name}" if name in ids else page or None))
-    return rows
+        return f"{page}#{name}" if name in ids else page or None
+
+    return link
 
 
 def _figure_ids(folder: Path) -> set[str]:
@@ -179,7 +222,7 @@ def _drop_heading(content: list[Block], heading: tuple[int, str, str]) -> None:
 def _write(out_path: Path, template: str, content: list[Block], values: dict[str, Any]) -> Path:
     """Write a page with the scripts and styles that the blocks of its content need."""
     types = {block["type"] for block in content}
-    scripts = _scripts(types)
+    scripts, bundle = _scripts(types), _bundle() if "chart" in types else ("", "")
     styles = [_HERE / "report.css", *([_CHARTS / "atlas.css"] if "atlas" in types else [])]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
@@ -191,7 +234,8 @@ def _write(out_path: Path, template: str, content: list[Block], values: dict[str
     page = environment.get_template(template).render(
         style=Markup("\n".join(file.read_text(encoding="utf-8") for file in styles)),
         scripts=[Markup(script) for script in scripts],
-        policy=_policy(scripts),
+        bundle=bundle[1],
+        policy=_policy([*scripts, *filter(None, [bundle[0]])]),
         content=content,
         **values,
     )
@@ -207,18 +251,17 @@ def _policy(scripts: list[str]) -> str:
 
 
 @cache
-def _bundle() -> str:
-    """Return Vega, Vega-Lite and vega-embed as one module; bundling takes about a second, once a process."""
+def _bundle() -> tuple[str, Markup]:
+    """Return Vega, Vega-Lite and vega-embed as one script, and packed; it takes a second, once a process."""
     bundle = vl_convert.javascript_bundle("window.workbenchEmbed = vegaEmbed;", vl_version="6.4")
-    return bundle.replace("</script", "<\\/script")
+    script = f'(() => {{"use strict";{bundle}\n}})();'
+    return script, packed(script)
 
 
 def _scripts(types: set[str]) -> list[str]:
     ours = (_HERE / "report.js").read_text(encoding="utf-8")
     scripts = [(_CHARTS / "atlas.js").read_text(encoding="utf-8")] if "atlas" in types else []
-    if "chart" in types:
-        return [*scripts, _bundle(), ours]
-    return [*scripts, ours] if "table" in types else scripts
+    return [*scripts, ours] if types & {"chart", "table"} else scripts
 
 
 def _day(started: Any) -> str | None:
