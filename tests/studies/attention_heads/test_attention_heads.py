@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from workbench.corpora import labelled_tokens
-from workbench.engine import models
+from workbench.engine import loading, models
 from workbench.engine.interpretability.capture import capture
 from workbench.engine.interpretability.interventions import ablate_heads, freeze_pattern
 from workbench.engine.interpretability.reference import reference as engine_reference
@@ -282,7 +282,7 @@ def test_too_few_or_too_short_texts_are_refused(pair, texts):
     with pytest.raises(UserError, match="four texts"):
         method.measure_heads(pair[0], [row[:20] for row in texts.rows], data.flags(texts))
     with pytest.raises(UserError, match="n_texts=3"):
-        data.choose_sizes(SimpleNamespace(profile="quick", n_texts=3))
+        data.choose_sizes(SimpleNamespace(profile="quick", n_texts=3, seeds=None))
 
 
 # ------------------------------------------------------------------------------- switching heads off
@@ -300,6 +300,9 @@ def test_an_evaluation_has_every_part_and_ends_with_the_whole_model(evaluation, 
     assert set(trials["part"]) == {"loss", "grammar", "consistency", "facts", "reasoning", "keeping track"}
     changed = ablation.changes(trials).set_index(["condition", "part"])
     assert changed.loc[("1.0", "loss"), "value"] != 0
+    drawn = [ablation.conditions(method.wide(measured_heads[0]), placebo=seed) for seed in range(8)]
+    assert len({tuple(groups["shortest range"]) for groups in drawn}) > 1
+    assert all(groups["1.0"] == [(1, 0)] for groups in drawn)
     pd.testing.assert_frame_equal(evaluation.run("nothing off", []), before)
 
 
@@ -347,17 +350,50 @@ def test_repeats_have_no_fixed_distance():
     assert len(distances) > 30
 
 
+def test_the_control_reads_as_many_words_that_do_not_repeat():
+    repeats, control = (induction.examples(200, seed=4, repeats=repeats) for repeats in (True, False))
+    assert [words for words, _ in repeats] == [words for words, _ in control]
+    assert [len(again.split()) for _, again in repeats] == [len(again.split()) for _, again in control]
+
+    def known(pairs):  # share of the words that stand among those before
+        return np.mean([word in words.split() for words, again in pairs for word in again.split()])
+
+    assert known(repeats) == 1
+    assert known(control) == pytest.approx(12 / induction.N_WORDS, abs=0.02)
+
+
+def test_a_placebo_trains_a_second_control_and_no_repeats(tmp_path):
+    rows = []
+    fitted = induction.fit(tmp_path, 4_000, [3], lambda **row: rows.append(row), "cpu", placebo=True)
+    assert {(row["model"], row["seed"]) for row in rows} == {(arm, 3) for arm in induction.ARMS}
+    for arm in induction.ARMS:
+        induction.train_arm(4_000, "cpu", tmp_path / arm, arm, 3, log=lambda _: None)
+    repeats, control = (loading.load(tmp_path / arm, "cpu")[0].state_dict() for arm in induction.ARMS)
+    name = "transformer.h.1.attn.attention.k_proj.weight"
+    placebo, again = (fitted[arm, 3][0].state_dict()[name] for arm in induction.ARMS)
+    assert torch.equal(again, control[name])
+    assert not torch.equal(placebo, control[name])
+    assert not torch.equal(placebo, repeats[name])
+    heads, losses = induction.score_all(fitted)
+    assert heads.groupby(["model", "seed"]).size().eq(4 * 40).all()  # four heads, forty rows
+    assert losses.groupby(["model", "seed"]).size().eq(2 * induction.COPY).all()
+
+
 def test_an_induction_head_put_in_by_hand_is_found(pair):
     heads, losses = induction.score_repeats(*pair, n=4)
-    assert heads["value"].max() < 0.2
+    assert heads.groupby(["layer", "head"])["value"].mean().max() < 0.2
     size = 2 * induction.COPY + 1
     by_hand = torch.zeros(size, size)
     for q in range(size):
         by_hand[q, max(0, q - induction.COPY + 1)] = 1
     with freeze_pattern(pair[0], {(1, 0): by_hand}):
         heads, _ = induction.score_repeats(*pair, n=4)
-    assert heads.set_index(["layer", "head"])["value"].idxmax() == (1, 0)
-    assert heads["value"].max() == pytest.approx(1)
+    means = heads.groupby(["layer", "head"])["value"].mean()
+    assert means.idxmax() == (1, 0)
+    assert means.max() == pytest.approx(1)
+    (strongest,) = induction.strongest(heads.assign(model="by hand", seed=3)).groupby(["layer", "head"])
+    assert strongest[0] == (1, 0)
+    assert strongest[1]["item"].tolist() == [1, 3]  # the others chose it
     assert losses["copy"].value_counts().to_dict() == {
         "first": induction.COPY,
         "second": induction.COPY,
@@ -379,7 +415,7 @@ def test_claims_are_positive_where_the_paper_is_right():
         ]
         return pd.DataFrame(rows, columns=["layer", "head", "measure", "value", "low", "high", "n"])
 
-    def trials(short_grammar, long_grammar):
+    def trials(short_grammar, long_grammar, short_loss=0.2):
         rng = np.random.default_rng(0)
         rows = []
         for condition, grammar in {"shortest range": short_grammar, "longest range": long_grammar}.items():
@@ -389,12 +425,19 @@ def test_claims_are_positive_where_the_paper_is_right():
         rows += [
             ("nothing off", part, item, 0.9) for part in ("grammar", "consistency") for item in range(20)
         ]
+        losses = {"nothing off": 1.0, "shortest range": 1.0 + short_loss, "longest range": 1.2}
+        rows += [(condition, "loss", 0, value) for condition, value in losses.items()]
         return pd.DataFrame(rows, columns=["condition", "part", "item", "value"])
 
-    def induction_heads(trained):
-        rows = [("trained on repeats", 1, 0, trained), ("this model", 1, 0, 0.1)]
-        frame = pd.DataFrame(rows, columns=["model", "layer", "head", "value"])
-        return frame.assign(low=frame["value"] - 0.02, high=frame["value"] + 0.02, n=20)
+    def induction_heads(trained, seeds=1):
+        values = {induction.REPEATS: trained, induction.CONTROL: 0.1, induction.THIS_MODEL: 0.2}
+        rows = [
+            (model, seed, 1, 0, item, value + 0.01 * seed * (model == induction.REPEATS) + item % 4 * 0.001)
+            for model, value in values.items()
+            for seed in range(seeds)
+            for item in range(40)
+        ]
+        return pd.DataFrame(rows, columns=["model", "seed", "layer", "head", "item", "value"])
 
     as_published = table([0.9, 0.8, 0.1, 0.05], [0.9, 1.0, 2.5, 3.0])
     made = results.claims(as_published, as_published, trials(0.3, 0.9), induction_heads(0.8))
@@ -403,6 +446,18 @@ def test_claims_are_positive_where_the_paper_is_right():
     assert claims["distance-head"].effect == pytest.approx(0.4)
     assert claims["range-divides-labour"].effect == pytest.approx(0.6, abs=0.02)
     assert claims["two-kinds"].n == 4
+    assert [claim.name for claim in made if claim.headline] == ["semantic-head"]
+    assert claims["semantic-head"].over == "texts"
+    assert claims["range-divides-labour"].gates[0].passed
+    trained = claims["induction-where-trained"]
+    assert (trained.over, trained.n, trained.trainings) == ("rows of tokens", 20, 1)
+    assert trained.verdict_text == "seen in one training"
+    unmatched = results.claims(
+        as_published, as_published, trials(0.3, 0.9, 0.5), induction_heads(0.8, 5), placebo=True
+    )
+    assert [claim.name for claim in unmatched] == ["range-divides-labour", "induction-where-trained"]
+    assert unmatched[0].verdict == "not testable here"
+    assert (unmatched[1].over, unmatched[1].n) == ("trainings", 5)
     other = table([0.2, 0.15, 0.1, 0.05], [0.9, 0.8, 0.7, 0.6])
     turned = results.claims(other, other, trials(0.9, 0.3), induction_heads(0.05))
     assert all(claim.effect < 0 for claim in turned)

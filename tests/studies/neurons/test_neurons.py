@@ -321,7 +321,7 @@ def test_intervals_hold_the_value_and_are_given_where_they_are_promised(surveyed
     assert (known["low"] <= known["confirm"] + 0.02).all()
     assert (known["confirm"] - 0.02 <= known["high"]).all()
     assert surveyed.loc[surveyed["best"], "low"].notna().all()
-    assert set(surveyed.dropna(subset=["hits"])["label"]) == {QUESTION}
+    assert set(surveyed.dropna(subset=["hits"])["label"]) == {QUESTION, search.VERB}
 
 
 def test_shuffled_labels_keep_positions_and_change_stories(texts):
@@ -470,6 +470,33 @@ def test_claims_are_positive_when_the_paper_is_right():
     assert found["the-neuron-fires-there-only"].effect == pytest.approx(0.4)
     assert found["smaller-models-are-clearer"].effect == pytest.approx(0.4)
     assert found["later-layers-agree"].effect == pytest.approx(0.25)
+
+
+def test_the_headline_is_what_fires_there_and_verbs_are_a_claim_of_their_own():
+    verbs = ladder_of(60, 20).assign(label=search.VERB)
+    worse = verbs["kind"] == "neuron"
+    verbs.loc[worse, ["select", "confirm"]] -= 0.3
+    verbs.loc[worse, "draws"] = verbs.loc[worse, "draws"].map(lambda draws: draws - 0.3)
+    surveyed = pd.concat([ladder_of(60, 20), verbs.assign(best=False)], ignore_index=True)
+    made = results.claims(surveyed, agreeing(10, 60), QUESTION, 20)
+    assert [claim.name for claim in made if claim.headline] == ["the-neuron-fires-there-only"]
+    claims = {claim.name: claim for claim in made}
+    assert claims["a-neuron-tells-verbs"].verdict == "opposite"
+    assert claims["a-neuron-tells-the-label"].verdict == "reproduced"
+    assert {claim.over for claim in made} == {"stories", "neurons"}
+    assert claims["a-neuron-tells-verbs"].trainings is None
+    assert claims["smaller-models-are-clearer"].verdict_text == "seen in one training"
+    asked = results.claims(verbs.assign(best=True), agreeing(10, 60), search.VERB, 20)
+    assert "a-neuron-tells-verbs" not in {claim.name for claim in asked}
+
+
+def test_a_placebo_is_another_untrained_model_than_the_one_beside_it(pair):
+    ((model, tokenizer),) = search.placebo({"tiny": pair}, seed=0).values()
+    assert tokenizer is pair[1]
+    beside = search.untrained(pair[0], 0)
+    name = "model.embed_tokens.weight"
+    assert not torch.equal(model.state_dict()[name], beside.state_dict()[name])
+    assert not torch.equal(model.state_dict()[name], pair[0].state_dict()[name])
 
 
 def test_claims_are_negative_when_the_paper_is_wrong():

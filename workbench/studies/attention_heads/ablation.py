@@ -52,6 +52,7 @@ class AblationEval:
         seed: int,
     ) -> None:
         self.model, self.tokenizer, self.exact, self.seed = model, tokenizer, exact, seed
+        self.reply = sizes.reply
         self.scored = texts.texts[: sizes.scored]
         self.begun = beginnings(texts.texts, sizes.beginnings, seed, {"model": (model, tokenizer)})
         self.probes = make_probes(sizes.probes, seed=seed) if exact else []
@@ -66,7 +67,8 @@ class AblationEval:
         with ablate_heads(self.model, heads, "mean", self.reference):
             nats = loss(self.model, self.tokenizer, self.scored)
             sampler = TransformersSampler(self.model, self.tokenizer)
-            replies = sampler.sample(begun, SamplingParams(max_tokens=100, temperature=0.5, seed=self.seed))
+            drawn = SamplingParams(max_tokens=self.reply, temperature=0.5, seed=self.seed)
+            replies = sampler.sample(begun, drawn)
             questions = [probe.beginning for probe in self.probes]
             answers = sampler.score(questions, [(probe.right, probe.wrong) for probe in self.probes])
         per_token = nats.nats * len(self.scored) / nats.n_tokens  # so that the mean is the loss per token
@@ -84,9 +86,13 @@ class AblationEval:
         return pd.concat([self.run(*condition) for condition in conditions], ignore_index=True)
 
 
-def conditions(measured: pd.DataFrame) -> dict[str, list[Head]]:
-    """What is switched off: nothing, each head alone, the quarters of heads of shortest and longest range."""
+def conditions(measured: pd.DataFrame, placebo: int | None = None) -> dict[str, list[Head]]:
+    """What is switched off: nothing, each head alone, the quarters of heads of shortest and longest range.
+
+    With a seed as `placebo` the two quarters are drawn, whatever their range.
+    """
     by_range = measured.sort_values("distance_without_first", kind="stable")
+    by_range = by_range if placebo is None else by_range.sample(frac=1, random_state=placebo)
     heads = [(int(layer), int(head)) for layer, head in by_range[["layer", "head"]].to_numpy()]
     quarter = max(1, len(heads) // 4)
     alone = {f"{layer}.{head}": [(layer, head)] for layer, head in sorted(heads)}

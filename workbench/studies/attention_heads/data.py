@@ -25,21 +25,24 @@ class Sizes:
     texts: int  #: to measure heads on; half choose heads, the other half confirm them
     scored: int  #: texts for the loss when a head is off
     beginnings: int  #: stories continued with a head off
+    reply: int  #: tokens of a continuation
     probes: int  #: questions of each name asked with a head off
     pairs: int  #: pairs of texts patched into one another, and of texts whose name is swapped
-    repeats: int  #: tokens that the model trained on repeats reads
+    repeats: int  #: tokens that each model of the positive control reads
+    seeds: int  #: trainings of each of its arms
 
 
-SIZES = {
-    "quick": Sizes(texts=300, scored=60, beginnings=30, probes=20, pairs=30, repeats=700_000),
-    "laptop": Sizes(texts=1_000, scored=200, beginnings=100, probes=50, pairs=100, repeats=2_000_000),
-    "paper": Sizes(texts=2_000, scored=500, beginnings=300, probes=100, pairs=200, repeats=2_000_000),
+SIZES = {  # profile: texts, scored, beginnings, reply, probes, pairs, repeats, seeds
+    "quick": Sizes(80, 24, 12, 40, 4, 8, 500_000, 1),
+    "laptop": Sizes(600, 100, 60, 100, 20, 60, 1_000_000, 5),
+    "paper": Sizes(2_000, 500, 300, 100, 100, 200, 2_000_000, 5),
 }
 
 
 def choose_sizes(params: Any) -> Sizes:
-    """The profile's sizes; `n_texts` replaces the number of texts measured."""
+    """The profile's sizes; `n_texts` replaces the number of texts measured, `seeds` that of trainings."""
     sizes = SIZES[params.profile]
+    sizes = replace(sizes, seeds=params.seeds or sizes.seeds)
     if params.n_texts is None:
         return sizes
     if params.n_texts < 16:
@@ -48,10 +51,17 @@ def choose_sizes(params: Any) -> Sizes:
 
 
 def load_model(
-    name: str, trained: Path, profile: str, device: str
+    name: str, trained: Path | None, profile: str, device: str
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    """The model to look into: the largest of 02's ladder, the preset trained there, a folder or a hub id."""
-    if not ladder.is_ladder(name):
+    """The model to look into: one that is given, or the largest of 02's ladder, or the preset trained there.
+
+    Args:
+        name: starter, a folder or hub id, ladder, or a preset.
+        trained: folder of 02's models, if it is one of them.
+        profile: whose ladder.
+        device: a torch device, or auto.
+    """
+    if trained is None:
         return loading.load(name, device)
     if name == "ladder":
         name = ladder.largest(ladder.SIZES[profile].rungs)

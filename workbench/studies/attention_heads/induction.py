@@ -1,10 +1,12 @@
-"""The positive control of 03: a model trained on random tokens that come twice must grow induction heads.
+"""The positive control of 03: models trained on random words that come again must grow induction heads.
 
 An induction head attends from a token to what followed the same token before (Olsson et al. 2022, arXiv
-2209.11895); on repeated random tokens nothing else predicts the second copy.
+2209.11895); in repeated random words nothing else predicts what comes next. The arm beside it reads as many
+words, of which none says what the next one is.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,49 +19,90 @@ from workbench.engine.interpretability.capture import capture
 from workbench.engine.tokens import begin, word_tokenizer
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
-from workbench.measures.summaries import summarise
 from workbench.studies.attention_heads.method import INDEX
+from workbench.studies.common.arms import arm_folder, run_arms
 
-N_WORDS = 64
+REPEATS, CONTROL = "trained on repeats", "trained on random words"
+ARMS = (REPEATS, CONTROL)
+THIS_MODEL = "this model"
+N_WORDS = 32
 LENGTH = 48  # tokens of a training example
 COPY = 16  # tokens of a copy when heads are tested: as long as the longest that was trained
 
 
-def examples(n: int, seed: int) -> list[tuple[str, str]]:
+def examples(n: int, seed: int, *, repeats: bool = True) -> list[tuple[str, str]]:
     """Random words, and then stretches of them from random places: no fixed distance leads to the next word,
-    only the same word before does.
+    only the same word before does. Without `repeats` other random words follow in their place.
     """
-    rng = np.random.default_rng(seed)
+    rng, others = (np.random.default_rng([seed, number]) for number in (0, 1))
     pairs = []
     for _ in range(n):
         words = [f"w{number}" for number in rng.choice(N_WORDS, rng.integers(8, 17), replace=False) + 1]
         again: list[str] = []
         while len(words) + len(again) < LENGTH:
-            start = rng.integers(len(words) - 2)
-            again += words[start : start + rng.integers(3, 9)]
-        pairs.append((" ".join(words), " " + " ".join(again[: LENGTH - len(words)])))
+            start = rng.integers(len(words))
+            again += (words + words)[start : start + rng.integers(6, 17)]
+        again = again[: LENGTH - len(words)]
+        if not repeats:
+            again = [f"w{number}" for number in others.integers(1, N_WORDS + 1, len(again))]
+        pairs.append((" ".join(words), " " + " ".join(again)))
     return pairs
 
 
 def fit(
-    folder: Path, tokens: int, seed: int, log: Callable[[dict[str, float]], None], device: str = "auto"
-) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    """Trains a model of two layers and four heads on repeats, or loads the one that is finished.
+    folder: Path,
+    tokens: int,
+    seeds: Sequence[int],
+    log: Callable[..., None],
+    device: str = "auto",
+    *,
+    placebo: bool = False,
+) -> dict[tuple[str, int], tuple[PreTrainedModel, PreTrainedTokenizerFast]]:
+    """Trains both arms of every seed, or loads those that are finished; by arm and seed.
+
+    Args:
+        folder: of the models.
+        tokens: that each reads.
+        seeds: of the weights and of the words, which both arms of a seed share as far as they go.
+        log: takes what is logged of a training, with model and seed.
+        device: see `loading.pick_device`.
+        placebo: whether to train `REPEATS` as a second control.
+    """
+    device = loading.pick_device(device)
+    run_arms(
+        folder,
+        ARMS,
+        seeds,
+        partial(train_arm, tokens, device),
+        unit="token",
+        total=tokens,
+        device=device,
+        placebo_of=CONTROL if placebo else None,
+        log=lambda arm, seed, row: log(model=arm, seed=seed, **row),
+    )
+    return {
+        (arm, seed): loading.load(arm_folder(folder, arm, seed), device) for seed in seeds for arm in ARMS
+    }
+
+
+def train_arm(
+    tokens: int, device: str, folder: Path, arm: str, seed: int, *, log: Callable[[dict[str, float]], None]
+) -> None:
+    """Trains a model of two layers of two heads into `folder`.
 
     A GPT-Neo: its attention scores are not scaled down, so that heads sharpen within few steps.
     """
     tokenizer = word_tokenizer([f"w{number}" for number in range(1, N_WORDS + 1)])
-    config = models.config("tiny:0.3M", len(tokenizer), "gpt-neo", n_layers=2, hidden_size=64, context=LENGTH)
-    config.num_heads = 4
+    config = models.config("tiny:0.3M", len(tokenizer), "gpt-neo", n_layers=2, hidden_size=32, context=LENGTH)
+    config.num_heads = 2
     train(
-        models.build(config, seed).to(loading.pick_device(device)),
+        models.build(config, seed).to(device),
         tokenizer,
-        examples(tokens // LENGTH, seed),
-        TrainConfig(tokens=tokens, batch_size=16, context=LENGTH, learning_rate=3e-3, warmup=50, seed=seed),
+        examples(tokens // LENGTH, seed, repeats=arm == REPEATS),
+        TrainConfig(tokens=tokens, batch_size=32, context=LENGTH, learning_rate=1e-2, warmup=50, seed=seed),
         folder=folder,
-        log=log,
+        log=lambda row: log({**row, "done": row["tokens"]}),
     )
-    return loading.load(folder, device)
 
 
 def score_repeats(
@@ -68,7 +111,7 @@ def score_repeats(
     """Induction heads and what they are for, on n rows of random tokens of the vocabulary that come twice.
 
     Returns:
-        Columns layer, head, value, low, high, n: attention from the second copy to the token behind the same
+        Columns layer, head, item (row), value: attention from the second copy to the token behind the same
         token in the first; and position, nats, copy: mean loss by position.
     """
     special = {*tokenizer.all_special_ids}
@@ -81,23 +124,36 @@ def score_repeats(
     frames = []
     for layer in range(len(values)):
         scores = values[f"pattern.{layer}"][:, :, queries, queries - COPY + 1].mean(-1).cpu().numpy()
-        frames.append(pd.DataFrame(scores).melt(var_name="head").assign(layer=layer))
-    heads = summarise(pd.concat(frames), INDEX, "value")
+        scores = pd.DataFrame(scores).rename_axis(index="item").reset_index()
+        frames.append(scores.melt("item", var_name="head").assign(layer=layer))
     logprobs = torch.log_softmax(logits[:, :-1].float(), -1).cpu()
     nats = -logprobs.gather(2, ids[:, 1:, None])[..., 0].mean(0)
     position = np.arange(1, ids.shape[1])
     copy = np.where(position < second, "first", "second")
-    return heads, pd.DataFrame({"position": position, "nats": nats.numpy(), "copy": copy})
+    losses = pd.DataFrame({"position": position, "nats": nats.numpy(), "copy": copy})
+    return pd.concat(frames, ignore_index=True)[[*INDEX, "item", "value"]], losses
 
 
-def compare(
-    pairs: Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]],
+def score_all(
+    fitted: Mapping[tuple[str, int], tuple[PreTrainedModel, PreTrainedTokenizerFast]],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """`score_repeats` of several models (column model); losses also as a share of the first copy's mean."""
+    """`score_repeats` of several models, by name and seed (columns model, seed); losses also as a share of
+    the first copy's mean.
+    """
     heads, losses = [], []
-    for name, pair in pairs.items():
+    for (name, seed), pair in fitted.items():
         scores, nats = score_repeats(*pair)
-        heads.append(scores.assign(model=name))
+        heads.append(scores.assign(model=name, seed=seed))
         first = nats.loc[nats["copy"] == "first", "nats"].mean()
-        losses.append(nats.assign(model=name, share=nats["nats"] / first))
+        losses.append(nats.assign(model=name, seed=seed, share=nats["nats"] / first))
     return pd.concat(heads, ignore_index=True), pd.concat(losses, ignore_index=True)
+
+
+def strongest(heads: pd.DataFrame) -> pd.DataFrame:
+    """The strongest head of every model and seed, chosen on every second row: its values on the others."""
+    parts = []
+    for _, part in heads.groupby(["model", "seed"], sort=False):
+        chooses = part["item"] % 2 == 0
+        layer, head = part[chooses].groupby(INDEX)["value"].mean().idxmax()
+        parts.append(part[~chooses & (part["layer"] == layer) & (part["head"] == head)])
+    return pd.concat(parts, ignore_index=True)

@@ -3,30 +3,44 @@
 import numpy as np
 import pandas as pd
 
-from workbench.claims import Claim
+from workbench.claims import Claim, Gate
 from workbench.measures.statistics import Interval, bootstrap_mean, spearman
+from workbench.studies.attention_heads import induction
 from workbench.studies.attention_heads.ablation import WHOLE
 from workbench.studies.attention_heads.method import INDEX, NOT_POSITIONAL, POSITIONAL, wide
+from workbench.studies.common.evidence import compare
 
 _KINDS = "Two kinds of heads?"  # the view
 
 
+_UNMATCHED = 1.5  # the quarters of heads are told apart by what they cost if one costs so much more
+
+
 def claims(
-    chosen_on: pd.DataFrame, confirmed_on: pd.DataFrame, trials: pd.DataFrame, induction: pd.DataFrame
+    chosen_on: pd.DataFrame,
+    confirmed_on: pd.DataFrame,
+    trials: pd.DataFrame,
+    induction_heads: pd.DataFrame,
+    *,
+    placebo: bool = False,
 ) -> list[Claim]:
-    """The claims that can be tested.
+    """The claims that can be tested; in a placebo run those alone that compare what a placebo makes equal.
 
     Args:
         chosen_on: measures on the texts that choose the most positional and the most semantic head.
         confirmed_on: the same heads on other texts: only these give effects.
         trials: what `ablation.AblationEval` gave, all conditions.
-        induction: `induction.compare` of the control and this model.
+        induction_heads: of `induction.score_all`, both arms of the control.
+        placebo: whether the arms, and the quarters of heads, differ by chance only.
     """
+    compared = [*_range(trials), _induction(induction_heads)]
+    if placebo:
+        return compared
     chosen, confirmed = wide(chosen_on).set_index(INDEX), confirmed_on.set_index([*INDEX, "measure"])
-    made = [_positional(chosen, confirmed), _semantic(chosen, confirmed)]
+    made = [_semantic(chosen, confirmed), _positional(chosen, confirmed)]
     if len(chosen) >= 3:
         made.append(_separable(wide(confirmed_on)))
-    return [*made, *_range(trials), _induction(induction)]
+    return [*made, *compared]
 
 
 def _positional(chosen: pd.DataFrame, confirmed: pd.DataFrame) -> Claim:
@@ -38,6 +52,7 @@ def _positional(chosen: pd.DataFrame, confirmed: pd.DataFrame) -> Claim:
         says=f"Relative offset explains more than half of the most positional head (layer {head[0]}, head "
         f"{head[1]}), measured on other texts than it was fitted and chosen on.",
         paper="Some heads attend at a fixed distance (section on attention heads)",
+        over="texts",
         unit=f"share of variance, beyond {POSITIONAL}",
         view=_KINDS,
     )
@@ -53,7 +68,9 @@ def _semantic(chosen: pd.DataFrame, confirmed: pd.DataFrame) -> Claim:
         name="semantic-head",
         says=f"A head that offset does not explain (layer {head[0]}, head {head[1]}) attends more to far "
         f"{words} than to as many tokens in random places.",
-        paper="Some heads attend to a name or a noun wherever it stands",
+        paper="Some heads attend to a name or a noun wherever it stands (no figure given)",
+        over="texts",
+        headline=True,
         unit="times chance, beyond the shuffled control",
         view=_KINDS,
     )
@@ -67,6 +84,7 @@ def _separable(heads: pd.DataFrame) -> Claim:
         says="The more a head is told by offset, the less it seeks names or nouns: rank correlation over "
         "the heads, turned round.",
         paper="Distance heads and semantic heads are two groups",
+        over="heads",
         unit="rank correlation, negative",
         view=_KINDS,
     )
@@ -93,20 +111,30 @@ def _range(trials: pd.DataFrame) -> list[Claim]:
             says="Without its quarter of shortest-range heads the model loses grammar rather than "
             "consistency, compared with losing the quarter of longest range.",
             paper="Local heads make the function words, semantic heads the entities",
+            over="stories",
+            gates=_matched(trials),
             unit="share of sentences, difference of differences",
             view="Short range, long range",
         )
     ]
 
 
-def _induction(induction: pd.DataFrame) -> Claim:
-    strongest = induction.loc[induction.groupby(induction["model"] == "trained on repeats")["value"].idxmax()]
-    this_model, trained = (row for _, row in strongest.iterrows())
-    return Claim.of(
-        _difference(trained, this_model),
+def _matched(trials: pd.DataFrame) -> tuple[Gate, ...]:
+    """Neither quarter may cost much more than the other: the more loss, the more of everything is lost."""
+    means = trials[trials["part"] == "loss"].groupby("condition")["value"].mean()
+    costs = means[["shortest range", "longest range"]] - means[WHOLE]
+    ratio = float(costs.iloc[0] / costs.iloc[1]) if costs.iloc[1] else np.nan
+    name = "loss that the short-range heads cost, over that of the long-range heads"
+    return (Gate(name, ratio, 1 / _UNMATCHED, _UNMATCHED),)
+
+
+def _induction(heads: pd.DataFrame) -> Claim:
+    strongest = induction.strongest(heads[heads["model"].isin(induction.ARMS)])
+    arms = {"treated": induction.REPEATS, "control": induction.CONTROL, "arm": "model"}
+    return compare(strongest, **arms, value="value", items="rows of tokens").claim(
         name="induction-where-trained",
         says="The strongest induction head of a model trained on repeats attends more to what followed "
-        "than the strongest of this model does.",
+        "than the strongest of a model trained on as many random words.",
         paper="Induction heads serve repeated sequences (Olsson et al. 2022)",
         unit="attention",
         view="Induction heads",

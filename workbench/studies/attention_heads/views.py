@@ -11,6 +11,7 @@ from workbench.charts.parts import looks, numbered_cells, panels, same_color, ti
 from workbench.charts.theme import series
 from workbench.charts.view import Chart, Table, with_rows
 from workbench.measures.statistics import spearman
+from workbench.measures.summaries import summarise
 from workbench.studies.attention_heads import method
 from workbench.studies.attention_heads.method import CLASSES, INDEX, classify, wide
 
@@ -164,8 +165,10 @@ def ranges(changed: pd.DataFrame) -> Chart:
 
 
 def induction(heads: pd.DataFrame, losses: pd.DataFrame) -> Chart:
-    """Attention to what followed, head by head, and loss over two copies, of both models."""
-    frame = heads.assign(cell=_cells(heads)).sort_values("cell")
+    """Attention to what followed, head by head, and loss over two copies, of the first seed's models."""
+    heads, losses = (frame[frame["seed"] == frame["seed"].min()] for frame in (heads, losses))
+    frame = summarise(heads, ["model", *INDEX], "value")
+    frame = frame.assign(cell=_cells(frame)).sort_values("cell")
     look = {"color": alt.Color("model:N", legend=None), "shape": alt.Shape("model:N", legend=None)}
     style = {"tooltip": ["model", "cell"], "scale": {"domain": [0, 1]}, "drawn": "nothing"}
     points = intervals(frame, "cell", "attention to what followed", form=".1%", look=look, **style)
@@ -179,7 +182,8 @@ def induction(heads: pd.DataFrame, losses: pd.DataFrame) -> Chart:
         alt.hconcat(points.properties(width=230), lines, spacing=30).resolve_scale(**apart),
         "Induction heads",
         "Random tokens come twice. An induction head looks from a token to what followed the same token "
-        "before; with it, the second copy costs little. The model trained on repeats shows how that looks.",
+        "before; with it, the second copy costs little. The model trained on repeats shows how that looks "
+        f"(the training of seed {heads['seed'].min()}).",
     )
 
 

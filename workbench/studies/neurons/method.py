@@ -27,7 +27,7 @@ from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import HookPoint
 from workbench.engine.interpretability.stream import Batch, stream
 from workbench.errors import UserError
-from workbench.studies.tiny_models.ladder import PAIR, Fitted, Rung, is_ladder, trained
+from workbench.studies.tiny_models.ladder import PAIR, Fitted, Rung, trained
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Sizes:
 
 
 SIZES = {
-    "quick": Sizes(read=600, searched=240, shuffles=200, shown=4),
-    "laptop": Sizes(read=4_000, searched=600, shuffles=500, shown=5),
+    "quick": Sizes(read=200, searched=120, shuffles=60, shown=1),
+    "laptop": Sizes(read=2_000, searched=600, shuffles=300, shown=4),
     "paper": Sizes(read=20_000, searched=600, shuffles=500, shown=5),
 }
 
@@ -66,17 +66,19 @@ def opening(text: str) -> str:
 
 
 # ------------------------------------------------------------------------------- models
-def load_models(model: str, device: str, rungs: Sequence[Rung], folder: Path) -> Fitted:
-    """The models to look into, the largest last: those of the ladder that differ in size, or the one given.
+def load_given(model: str, device: str) -> Fitted:
+    """The one model to look into, by the name it has here: starter, or given for a folder or hub id."""
+    return {model if model == "starter" else "given": loading.load(model, device)}
+
+
+def load_ladder(rungs: Sequence[Rung], folder: Path, device: str) -> Fitted:
+    """The models of the ladder that differ in size, the largest last.
 
     Args:
-        model: ladder, a preset, or a folder or hub id.
-        device: a torch device, or auto.
         rungs: that were trained in 02_tiny_models.
         folder: that holds them.
+        device: a torch device, or auto.
     """
-    if not is_ladder(model):
-        return {"given": loading.load(model, device)}
     names = [rung.name for rung in rungs if rung.name not in PAIR]
     return {name: loading.load(trained(folder, name), device) for name in names}
 

@@ -6,7 +6,7 @@ import pandas as pd
 from workbench.claims import Claim
 from workbench.measures.statistics import Interval, bootstrap_difference
 from workbench.measures.summaries import summarise_shares
-from workbench.studies.neurons.search import DRAWS, INTERPRETABLE, best_labels, champions
+from workbench.studies.neurons.search import DRAWS, INTERPRETABLE, VERB, best_labels, champions
 
 _MIXES = 5  # resamples of units for every resample of stories
 
@@ -64,31 +64,59 @@ def claims(surveyed: pd.DataFrame, agreed: pd.DataFrame, question: str, n_storie
         n_stories: that confirmed.
     """
     names = surveyed["model"].unique()
-    best = champions(surveyed[surveyed["model"] == names[-1]], question)
-    claims = [
-        Claim.of(
-            _lead(best, "confirm", "draws", n_stories),
-            name="a-neuron-tells-the-label",
-            says=f"A single neuron of the {names[-1]} model tells “{question}” from all else better than "
-            "random directions, an untrained model's neurons and shuffled labels let one expect.",
-            paper="One neuron fires where the main character's name comes up first (no figure given)",
-            unit="AUC above the best control",
-            view="Which neurons answer?",
-        ),
-        Claim.of(
-            _lead(best, "hits", "hits_draws", n_stories),
-            name="the-neuron-fires-there-only",
-            says=f"Where that neuron is strongest, “{question}” holds more often than for any control.",
-            paper="The neuron's strongest activations are first mentions of the main character",
-            unit="share of the strongest tokens above the best control",
-            view="Which neurons answer?",
-        ),
-    ]
+    largest = surveyed[surveyed["model"] == names[-1]]
+    made = [_fires(largest, question, n_stories), _tells(largest, question, n_stories)]
+    if question != VERB and VERB in set(largest["label"]):
+        made.append(_verbs(largest, n_stories))
     if len(names) > 1:
-        claims.append(_smaller_is_clearer(surveyed, names[0], names[-1]))
+        made.append(_smaller_is_clearer(surveyed, names[0], names[-1]))
     if agreed["layer"].nunique() > 1:
-        claims.append(_later_agrees(agreed, names[-1]))
-    return claims
+        made.append(_later_agrees(agreed, names[-1]))
+    return made
+
+
+def _name(surveyed: pd.DataFrame) -> str:
+    return str(surveyed["model"].iloc[0])
+
+
+def _fires(surveyed: pd.DataFrame, question: str, n_stories: int) -> Claim:
+    return Claim.of(
+        _lead(champions(surveyed, question), "hits", "hits_draws", n_stories),
+        name="the-neuron-fires-there-only",
+        says=f"Where the best neuron of the {_name(surveyed)} model is strongest, “{question}” holds more "
+        "often than where random directions, untrained neurons or shuffled labels are.",
+        paper="The neuron's strongest activations are first mentions of the main character (no figure given)",
+        over="stories",
+        unit="share of the strongest tokens above the best control",
+        view="Which neurons answer?",
+        headline=True,
+    )
+
+
+def _tells(surveyed: pd.DataFrame, question: str, n_stories: int) -> Claim:
+    return Claim.of(
+        _lead(champions(surveyed, question), "confirm", "draws", n_stories),
+        name="a-neuron-tells-the-label",
+        says=f"A single neuron of the {_name(surveyed)} model tells “{question}” from all else better than "
+        "random directions, untrained neurons and shuffled labels let one expect.",
+        paper="One neuron fires where the main character's name comes up first (no figure given)",
+        over="stories",
+        unit="AUC above the best control",
+        view="Which neurons answer?",
+    )
+
+
+def _verbs(surveyed: pd.DataFrame, n_stories: int) -> Claim:
+    return Claim.of(
+        _lead(champions(surveyed, VERB), "confirm", "draws", n_stories),
+        name="a-neuron-tells-verbs",
+        says=f"A single neuron of the {_name(surveyed)} model tells verbs from all else better than "
+        "random directions, untrained neurons and shuffled labels let one expect.",
+        paper="One neuron fires at verbs (no figure given)",
+        over="stories",
+        unit="AUC above the best control",
+        view="Which labels have a neuron of their own?",
+    )
 
 
 def _lead(best: pd.DataFrame, column: str, draws: str, n: int) -> Interval:
@@ -114,6 +142,8 @@ def _smaller_is_clearer(surveyed: pd.DataFrame, small: str, large: str) -> Claim
         says=f"A larger share of neurons is interpretable in the {small} model than in the {large} "
         "model, beyond what random directions give.",
         paper="Neurons of small models have clear roles, those of GPT-2 XL have none (by eye)",
+        over="neurons",
+        trainings=1,
         unit="share of neurons",
         view="How many neurons are interpretable?",
     )
@@ -131,6 +161,7 @@ def _later_agrees(agreed: pd.DataFrame, name: str) -> Claim:
         "strongest trigger than in the earlier ones.",
         paper="Agreement is near 0 in the lower layers and rises to a few percent in the upper ones (Geva "
         "et al. 2020)",
+        over="neurons",
         unit="share of neurons above chance",
         view="Do neurons write what comes next?",
     )

@@ -26,6 +26,7 @@ from workbench.studies.neurons.method import token_values
 from workbench.studies.tiny_models.ladder import Fitted
 
 INTERPRETABLE = 0.9  # held-out AUC of a unit's best label from which on it counts as interpretable
+VERB = "verb"  # the paper's other neuron
 LEAST = 10  # tokens with a label that each half must have
 DRAWS = 200  # bootstrap samples of stories
 _MEMORY = 1 << 28  # bytes of activations held at once, if one layer needs no more
@@ -130,7 +131,7 @@ def survey(
         model: any transformers causal language model that `anatomy` can read.
         texts: labelled texts; every second one selects.
         seed: of random directions, shuffles and the bootstrap, which draws the same stories for all models.
-        question: the label whose best units get `hits`.
+        question: the label whose best units get `hits`, beside `VERB`.
         kinds: "neuron", or controls by which the neurons' place is taken.
 
     Returns:
@@ -138,8 +139,8 @@ def survey(
         confirm (AUC on either half, in the direction that the first half chose), best (whether it is the
         unit's best label on the first half); low and high (interval of confirm over its stories) for a unit's
         best label and a layer's best units for every label; hits, hits_low and hits_high
-        (`measures.roc.resampled_hits`) for a layer's best units for the question; draws and hits_draws, the
-        bootstrap samples, for a unit's best label and a layer's best units for the question.
+        (`measures.roc.resampled_hits`) for a layer's best units for the question and for `VERB`; draws and
+        hits_draws, the bootstrap samples, for a unit's best label and a layer's best units for the two.
 
     Raises:
         UserError: the question is no label that the texts have, or as `stream`.
@@ -167,6 +168,11 @@ def survey_all(
         random = survey(untrained(model, seed), texts, kinds=("neuron",), **options)
         frames += [trained.assign(model=name), random.assign(model=name, kind="untrained neuron")]
     return pd.concat(frames, ignore_index=True)
+
+
+def placebo(fitted: Fitted, seed: int) -> Fitted:
+    """Untrained models in the place of trained ones, other ones than those that `survey_all` puts beside."""
+    return {name: (untrained(model, seed + 10_000), tokenizer) for name, (model, tokenizer) in fitted.items()}
 
 
 def untrained(model: PreTrainedModel, seed: int) -> PreTrainedModel:
@@ -216,11 +222,12 @@ def _with_intervals(
         resampled = resampled_aucs(signed, mask, half.story, weights).astype(np.float32)
         for row, index in enumerate(chosen.index):
             draws[index] = resampled[row]
-            if label == question and index in leaders:
+            if label in (question, VERB) and index in leaders:
                 hits[index] = resampled_hits(signed[row], mask, half.story, once)[0]
                 hits_draws[index] = resampled_hits(signed[row], mask, half.story, weights)
     low, high = _bounds(draws)
-    draws[~(frame["best"] | (frame["label"] == question))] = None  # they fill the disk
+    asked = frame["label"].isin([question, VERB])
+    draws[~(frame["best"] | asked)] = None  # they fill the disk
     hits_low, hits_high = _bounds(hits_draws)
     bounds = {"low": low, "high": high, "hits": hits, "hits_low": hits_low, "hits_high": hits_high}
     return frame.assign(**bounds, draws=draws, hits_draws=hits_draws)
