@@ -82,7 +82,7 @@ def small(notebook):
         module, _, name = place.rpartition(".")
         study = import_module(f"workbench.studies.{module}")
         old = getattr(study, name)
-        yield study, name, {**old, "tiny": _with(old["tiny"], value)} if isinstance(value, dict) else value
+        yield study, name, {**old, "quick": _with(old["quick"], value)} if isinstance(value, dict) else value
 
 
 def _with(sizes, fields):
