@@ -29,7 +29,8 @@ SIZES = arithmetic_data.Sizes(
 
 def settings(**changed):
     common = {"profile": "quick", "seed": 0, "model": "embedded", "data": "embedded", "test": None}
-    return SimpleNamespace(**{**common, "tuning": "full", "device": "cpu", **changed})
+    ours = {"tuning": "full", "seeds": None, "placebo": False, "device": "cpu"}
+    return SimpleNamespace(**{**common, **ours, **changed})
 
 
 def plan(sizes=SIZES, **changed):
@@ -82,16 +83,16 @@ def test_word_problems_are_asked_of_both_kinds_each_with_a_twin(asked):
 
 
 def test_templates_are_the_grammars_own_of_one_and_two_steps():
-    assert set(arithmetic_data.few_steps()) < set(templates())
-    assert set(arithmetic_data.few_steps(held_out=True)) < set(templates(held_out=True))
+    assert set(arithmetic_data.few_steps(2)) < set(templates())
+    assert set(arithmetic_data.few_steps(2, held_out=True)) < set(templates(held_out=True))
 
 
 def test_no_question_is_both_learnt_and_asked(asked):
     many = replace(SIZES, problems=3_000)
-    (learnt,) = arithmetic_data.task(plan(many)).learnt
+    learnt = arithmetic_data.words(arithmetic_data.task(plan(many)), many, 0)
     assert len(learnt) == 3_000
     assert not {question for question, _ in learnt} & set(asked["question"])
-    sums = {each.question for each in arithmetic_data.exercises(0, SIZES, 0)}
+    sums = {each.question for each in arithmetic_data.exercises(0, SIZES)}
     assert not sums & set(asked["question"])
 
 
@@ -99,7 +100,7 @@ def test_exercises_are_of_the_size_of_word_problems_and_cells_without_any_are_le
     cells = arithmetic_data.cells(SIZES)
     assert Cell("+", (1, 2)) in cells
     assert Cell("*", (2, 2)) not in cells
-    sums = arithmetic_data.exercises(0, SIZES, 0)
+    sums = arithmetic_data.exercises(0, SIZES)
     assert max(max(*each.operands, each.answer) for each in sums) <= SIZES.largest
     own = asked[asked["test"] == "arithmetic"]
     assert own["kind"].nunique() == len(cells)
@@ -107,8 +108,8 @@ def test_exercises_are_of_the_size_of_word_problems_and_cells_without_any_are_le
 
 
 def test_routes_read_as_many_tokens_in_all_or_of_word_problems(tokenizer, task):
-    (words,) = task.learnt
-    sums = arithmetic_data.pairs_of(arithmetic_data.exercises(0, SIZES, 0))
+    words = arithmetic_data.words(task, SIZES, 0)
+    sums = arithmetic_data.pairs_of(arithmetic_data.exercises(0, SIZES))
     found = experiment.routes(words, sums, SIZES, tokenizer)
     assert tuple(found) == experiment.ROUTES
     totals = {route: sum(tokens for _, tokens in stages) for route, stages in found.items()}
@@ -145,7 +146,7 @@ def test_a_given_file_is_split_by_question(tmp_path):
     assert len(words) == 4
     assert set(words["kind"]) == {"held out"}
     assert "twins" not in set(task.asked["test"])
-    (learnt,) = task.learnt
+    learnt = arithmetic_data.words(task, SIZES, 0)
     assert len(learnt) == 16
     assert not {question for question, _ in learnt} & set(words["question"])
     written(tmp_path / "some.jsonl", [1])
@@ -172,8 +173,9 @@ def test_each_given_test_file_is_a_kind_and_shares_no_question_with_training(tmp
     words = task.asked[task.asked["test"] == "words"]
     assert words.groupby("kind").size().to_dict() == {"gsm8k": 8, "gsm8k b": 2, "svamp": 1}
     assert any("1 problems of svamp" in note for note in task.notes)
-    assert [len(own) for own in task.learnt] == [25, 25]
-    assert task.learnt[0] != task.learnt[1]
+    learnt = [arithmetic_data.words(task, replace(SIZES, problems=25), seed) for seed in (0, 1)]
+    assert [len(own) for own in learnt] == [25, 25]
+    assert learnt[0] != learnt[1]
     both = f"{first},{written(tmp_path / 'c.jsonl', [3, 4, 99])}"
     with pytest.raises(UserError, match="share 2 questions"):
         arithmetic_data.task(plan(data=data, test=both))
@@ -184,12 +186,17 @@ def test_each_given_test_file_is_a_kind_and_shares_no_question_with_training(tmp
 # ------------------------------------------------------------------------------- training
 def test_every_route_is_asked_everything_and_a_second_call_trains_nothing(fitted, task):
     folder, (replies, curves) = fitted
-    assert replies.groupby("route").size().eq(len(task.asked)).all()
+    between = replies["test"] == experiment.DRILL
+    assert replies[~between].groupby("route").size().eq(len(task.asked)).all()
+    assert set(replies.loc[between, "route"]) == {"intermediate"}
+    assert between.sum() == (task.asked["test"] == "arithmetic").sum()
     assert set(replies["route"]) == set(experiment.ROUTES) == set(curves["route"])
     names = {arm_folder(folder, route, 0).name for route in experiment.ROUTES}
     assert {path.name for path in (folder / "seed-0").iterdir()} == names
     for path in (folder / "seed-0").iterdir():
-        assert sorted(file.name for file in path.iterdir()) == ["curve.parquet", "replies.parquet"]
+        two_stages = ["drill.parquet"] if path.name == "intermediate" else []
+        kept = sorted(file.name for file in path.iterdir())
+        assert kept == ["curve.parquet", *two_stages, "replies.parquet"]
     again, _ = experiment.train_all(folder, "no model is needed", plan(), task, lambda **_: None)
     assert again.equals(replies)
 
@@ -266,7 +273,8 @@ def test_routes_begin_from_folders_of_every_family_and_leave_them_as_they_were(
     task = replace(task, asked=task.asked.groupby("test").head(2))
     begin = experiment.start(None, few, task)
     replies, curves = experiment.train_all(tmp_path / "r", begin, few, task, lambda **_: None)
-    assert len(replies) == len(experiment.ROUTES) * len(task.asked)
+    asked = replies[replies["test"] != experiment.DRILL]
+    assert len(asked) == len(experiment.ROUTES) * len(task.asked)
     ends = curves.groupby("route")["held_out"].agg(["first", "last"])
     assert (ends["last"] < ends["first"]).all()
     assert (source / "model.safetensors").read_bytes() == weights
@@ -286,7 +294,7 @@ def test_a_model_whose_context_is_too_short_is_refused(task, tokenizer, tmp_path
 
 # ------------------------------------------------------------------------------- results
 def answers(**wrong):
-    """Two repetitions of 10 items of each test; `wrong` says how many a route gets wrong."""
+    """Two seeds of 10 items of each test; `wrong` says how many a route gets wrong."""
     rows = []
     for route in experiment.ROUTES:
         for seed in (0, 1):
@@ -315,8 +323,10 @@ def test_a_wrong_answer_is_one_of_arithmetic_where_an_equation_is_false(reply, o
     assert row["right"] == (outcome == "right")
 
 
-def test_measures_of_each_repetition_are_counted_by_hand():
-    repeated = results.by_repetition(answers(none=3)).set_index(["route", "seed", "measure"])["value"]
+def test_measures_of_each_seed_are_counted_by_hand():
+    repeated = results.by_seed(results.measured(answers(none=3))).set_index(["route", "seed", "measure"])[
+        "value"
+    ]
     for name in (
         "word problems",
         "word problems: unseen",
@@ -336,25 +346,77 @@ def test_right_on_both_twins_needs_both():
     frame = answers()
     frame.loc[(frame["test"] == "twins") & (frame["item"] == 5), "right"] = False
     frame.loc[(frame["test"] == "words") & (frame["item"] == 6), "right"] = False
-    repeated = results.by_repetition(frame).set_index(["route", "seed", "measure"])["value"]
+    repeated = results.by_seed(results.measured(frame)).set_index(["route", "seed", "measure"])["value"]
     assert repeated["none", 0, "right on both twins"] == pytest.approx(0.8)
 
 
 def test_claims_are_positive_where_arithmetic_helps_and_negative_where_it_hurts():
-    helps = {c.name: c for c in results.claims(results.by_repetition(answers(none=4, none_longer=2)))}
+    helps = {c.name: c for c in results.claims(answers(none=4, none_longer=2))}
     assert helps["intermediate-word-problems-over-none"].effect == pytest.approx(0.4)
     assert helps["mixture-word-problems-over-none-longer"].effect == pytest.approx(0.2)
     assert helps["intermediate-right-on-both-twins-over-none"].effect == pytest.approx(0.4)
     assert helps["mixture-shrinks-arithmetic-errors"].effect == pytest.approx(0.4)
-    assert all(claim.n == 2 and claim.says and claim.paper for claim in helps.values())
-    hurts = {c.name: c for c in results.claims(results.by_repetition(answers(mixture=4)))}
+    assert all(claim.trainings == 2 and claim.n == 10 for claim in helps.values())
+    assert all(claim.over in ("word problems", "exercises") for claim in helps.values())
+    assert [claim.name for claim in helps.values() if claim.headline] == [
+        "intermediate-word-problems-over-none"
+    ]
+    hurts = {c.name: c for c in results.claims(answers(mixture=4))}
     assert hurts["mixture-word-problems-over-none"].effect == pytest.approx(-0.4)
     assert hurts["intermediate-word-problems-over-none"].effect == 0
 
 
+def test_where_arithmetic_was_not_learnt_nothing_can_be_said_of_what_it_is_good_for():
+    frame = answers(none=6, none_longer=2, intermediate=1)
+    before = frame[(frame["route"] == "intermediate") & (frame["test"] == "arithmetic")]
+    asked = {
+        share: before.assign(test=experiment.DRILL, right=before["item"] < 10 * share) for share in (0.9, 1)
+    }
+    verdicts = {}
+    for share, drill in asked.items():
+        made = {claim.name: claim for claim in results.claims(pd.concat([frame, drill]))}
+        claim = made["intermediate-word-problems-over-none"]
+        verdicts[share] = claim.verdict_text
+        assert {gate.name for gate in claim.gates} == {
+            "arithmetic right before word problems (intermediate)", "word problems, none"
+        }  # fmt: skip
+        assert made["intermediate-arithmetic-over-none"].gates == ()  # whether it was learnt is what it asks
+    assert verdicts == {0.9: "not testable here", 1: "seen in 2 trainings"}
+
+
+def test_with_five_seeds_intervals_are_over_trainings():
+    few = answers(none=3)
+    many = pd.concat([few[few["seed"] == 0].assign(seed=seed) for seed in range(5)])
+    claim = next(claim for claim in results.claims(many) if claim.headline)
+    assert (claim.n, claim.over, claim.trainings) == (5, "trainings", 5)
+    assert set(results.summary(results.measured(many))["n"]) == {5}
+    assert results.summary(results.measured(few)).query("measure == 'arithmetic'")["n"].eq(10).all()
+
+
+def test_in_a_placebo_run_every_route_is_trained_as_the_control_on_problems_of_its_own(
+    begin, task, tmp_path, monkeypatch
+):
+    seen = []
+
+    def trained(begin, plan, task, folder, route, seed, *, log):
+        learnt = arithmetic_data.words(task, SIZES, seed)
+        seen.append((route, seed, learnt[0]))
+        pd.DataFrame({"reply": [""] * len(task.asked)}).to_parquet(folder / "replies.parquet")
+        curve = pd.DataFrame({"tokens": [1], "loss": [1.0], "held_out": [1.0]})
+        curve.to_parquet(folder / "curve.parquet")
+
+    monkeypatch.setattr(experiment, "train_arm", trained)
+    replies, _ = experiment.train_all(tmp_path, begin, plan(placebo=True), task, lambda **_: None)
+    assert {route for route, _, _ in seen} == {experiment.CONTROL}
+    assert len({seed for _, seed, _ in seen}) == len({pair for _, _, pair in seen}) == 4
+    assert set(replies["route"]) == set(experiment.ROUTES)
+    names = {claim.name for claim in results.claims(results.graded(replies))}
+    assert "mixture-word-problems-over-none" in names
+
+
 def test_without_twins_nothing_is_claimed_of_them():
     frame = answers()
-    names = {c.name for c in results.claims(results.by_repetition(frame[frame["test"] != "twins"]))}
+    names = {c.name for c in results.claims(frame[frame["test"] != "twins"])}
     assert not any("twins" in name for name in names)
     assert "mixture-word-problems-over-none" in names
 
@@ -363,10 +425,10 @@ def test_pictures_hold_every_route_and_mark_false_equations(fitted):
     frame = answers(none=3)
     titles = [
         views.heat_map(results.by_cell(frame)).record["title"],
-        views.by_route(results.summary(results.by_repetition(frame))).record["title"],
+        views.by_route(results.summary(results.measured(frame))).record["title"],
         views.errors(results.outcomes(frame)).record["title"],
     ]
-    claimed = {claim.view for claim in results.claims(results.by_repetition(frame))}
+    claimed = {claim.view for claim in results.claims(frame)}
     assert set(titles) == claimed
     assert views.learning(fitted[1][1]).spec
     explorer = views.replies(frame)

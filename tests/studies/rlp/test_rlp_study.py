@@ -15,15 +15,16 @@ from workbench.engine.tokens import encode, word_tokenizer
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.errors import UserError
-from workbench.studies.rlp import checks, experiment, results
+from workbench.studies.rlp import checks, experiment, language, results
 from workbench.studies.rlp.data import HELD_OUT, Embedded, FileTexts
+from workbench.studies.rlp.language import Language
 from workbench.studies.rlp.method import Thinking
 from workbench.studies.rlp.plan import make_plan
 
 PARAMS = {
     "profile": "quick", "seed": 0, "model": "embedded", "text": "embedded", "tuning": "full", "group": 4,
     "next_token_weight": 0.5, "baseline": "group", "loss": "grpo", "temperature": 1.0, "learning_rate": None,
-    "steps": None, "repetitions": None, "tag": "think",
+    "steps": None, "seeds": None, "placebo": False, "tag": "think",
     "thought_tokens": 8, "horizon": 1, "batch_size": None, "device": "cpu",
 }  # fmt: skip
 
@@ -142,13 +143,60 @@ def test_no_arm_is_held_to_thinking_when_it_is_better_without():
     assert results._better(frame).tolist() == [1, 2, 0.5, 1]
 
 
-def test_a_gain_that_one_repetition_lacks_is_not_resolved():
-    index = pd.MultiIndex.from_product([range(3), range(200)], names=["seed", "item"])
-    gain = pd.Series(np.repeat([0.7, 0.6, 0.1], 200), index)  # each certain, over questions
-    claim = results._claim("name", "paper", gain, "view", "says")
-    assert claim.effect == pytest.approx(1.4 / 3)
-    assert claim.n == 3
-    assert claim.low < 0 < claim.high
+def asked(arm, seed, right, nats):
+    """An arm's answers to 40 chains and 8 aims, and its nats at 40 places, with one seed."""
+    rows = [("chain", item, draw < 8 * right, "x") for item in range(40) for draw in range(8)]
+    rows += [
+        ("aim", item, True, str(draw % (2 if arm == "GRPO" else 4))) for item in range(8) for draw in range(8)
+    ]
+    replies = pd.DataFrame(rows, columns=["kind", "item", "right", "answer"])
+    places = pd.DataFrame({"item": range(40), "nats": nats, "nats_with": nats + 1})
+    return replies.assign(arm=arm, seed=seed), places.assign(arm=arm, seed=seed)
+
+
+RIGHT = {"base": 0.25, "GRPO": 0.5, "RLP, then GRPO": 0.75}
+NATS = {"RLP": [0.7, 0.8, 1.3, 0.7, 0.8], "text, equal compute": [1.4] * 5, "text, equal tokens": [2.2] * 5}
+
+
+def tables(n_seeds):
+    arms = [*RIGHT, *NATS]
+    made = [
+        asked(arm, seed, RIGHT.get(arm, 0.5), NATS.get(arm, [2.0] * 5)[seed])
+        for arm in arms for seed in range(n_seeds)
+    ]  # fmt: skip
+    return {
+        name: pd.concat(part)
+        for name, part in zip(("replies", "predictions"), zip(*made, strict=True), strict=True)
+    }
+
+
+def test_claims_are_over_seeds_where_there_are_five_and_over_what_was_asked_with_fewer():
+    few, many = ({claim.name: claim for claim in results.claims(tables(n))} for n in (2, 5))
+    headline = "rlp-beats-text-at-equal-compute"
+    assert few[headline].effect == pytest.approx(0.65)
+    assert (few[headline].n, few[headline].over, few[headline].trainings) == (40, "places in the text", 2)
+    assert few[headline].verdict_text == "seen in 2 trainings"
+    assert (many[headline].n, many[headline].over, many[headline].trainings) == (5, "trainings", 5)
+    assert many[headline].effect == pytest.approx(1.4 - 0.86)
+    assert many[headline].low < 0.5 < many[headline].high  # one seed has much less of it
+    assert [claim.name for claim in many.values() if claim.headline] == [headline]
+    assert "random-positions-do" not in many  # that arm was not trained
+    assert many["grpo-sharpens"].effect == many["rlp-helps-grpo"].effect == 0.25
+    assert many["grpo-narrows"].effect > 1
+
+
+def test_what_has_no_room_or_taught_nothing_cannot_be_tested():
+    made = {claim.name: claim for claim in results.claims(tables(2))}
+    assert made["rlp-beats-the-same-text"].verdict == "not testable here"  # text is at chance, ln 10
+    full = tables(2)
+    full["replies"].loc[full["replies"]["arm"] == "GRPO", "right"] = True
+    made = {claim.name: claim for claim in results.claims(full)}
+    assert made["rlp-helps-grpo"].verdict == "not testable here"
+    none = tables(2)
+    none["replies"].loc[none["replies"]["arm"] == "RLP", "right"] = False
+    made = {claim.name: claim for claim in results.claims(none)}
+    assert made["rlp-narrows"].verdict == "not testable here"
+    assert np.isnan(made["rlp-narrows"].effect)
 
 
 def test_the_examples_come_out_as_they_do_by_hand():
@@ -164,6 +212,7 @@ def test_the_examples_come_out_as_they_do_by_hand():
     [
         ({"text": "stories.txt"}, "give both"),
         ({"steps": 0}, "above 0"),
+        ({"learning_rate": -1.0}, "above 0"),
         ({"group": 1}, "group=2"),
         ({"model": "nowhere/at-all/here", "text": "stories.txt"}, "no folder"),
     ],
@@ -189,9 +238,9 @@ def test_a_given_model_and_text_go_through_every_arm(tmp_path):
     )
     plan = planned(
         model=str(tmp_path / "model"), text=str(tmp_path / "texts.txt"), tuning="lora", steps=2,
-        repetitions=1, batch_size=16,
+        seeds=1, batch_size=16,
     )  # fmt: skip
-    plan = replace(plan, sizes=replace(plan.sizes, n_test=3))
+    plan = replace(plan, sizes=replace(plan.sizes, n_test=3, variants=True))
     tables = experiment.train_all(tmp_path / "out", plan, lambda **row: None)
     assert tables["predictions"].groupby("arm").size().to_dict() == dict.fromkeys(plan.arms, 3)
     assert len(tables["replies"]) == 0
@@ -201,3 +250,28 @@ def test_a_given_model_and_text_go_through_every_arm(tmp_path):
     }  # fmt: skip
     history = experiment.history(tmp_path / "out", plan)
     assert history.groupby("arm").size().eq(2).all()
+
+
+TINY = Language((1, 16), 2, 2, 2, rows=8)
+
+
+def test_in_a_placebo_run_every_arm_reads_as_much_text_of_its_own(tmp_path):
+    plan = planned(placebo=True, steps=2, seeds=1)
+    sizes = replace(plan.sizes, language=TINY, prompts_per_step=4, n_test=4, draws=2)
+    plan = replace(plan, sizes=sizes, source=Embedded(TINY.slots))
+    found = experiment.train_all(tmp_path, plan, lambda **row: None)
+    assert set(found["replies"]["arm"]) == set(plan.arms)
+    assert len(found["snapshots"]) == 0
+    models = {path.read_bytes() for path in tmp_path.glob("seed-0/*/model/model.safetensors")}
+    assert len(models) == len(plan.arms)
+    assert {claim.over for claim in results.claims(found)} >= {"places in the text", "chains"}
+
+
+def test_a_beginning_that_is_there_is_not_made_again(tmp_path, monkeypatch):
+    plan = planned()
+    plan = replace(plan, sizes=replace(plan.sizes, language=TINY))
+    folder = experiment.prepare(tmp_path, plan, 0)
+    monkeypatch.setattr(language, "documents", lambda *_: pytest.fail("wrote its documents again"))
+    assert experiment.prepare(tmp_path, plan, 0) == folder
+    with pytest.raises(pytest.fail.Exception):
+        experiment.prepare(tmp_path, plan, 1)

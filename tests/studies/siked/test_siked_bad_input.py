@@ -12,7 +12,7 @@ from workbench.studies.siked.solving import Question, verify
 
 GIVEN = {"profile": "quick", "seed": 0, "model": "embedded", "data": "embedded", "teacher": "embedded",
          "mixture": "adaptive", "alpha": None, "bias": "none", "iterations": None, "samples": None,
-         "tuning": "full", "restart": "merged", "device": "cpu"}  # fmt: skip
+         "tuning": "full", "restart": "merged", "device": "cpu", "seeds": None, "placebo": False}  # fmt: skip
 ROWS = [{"question": f"Tom number {n} has {n} balls. How many?", "answer": str(n)} for n in range(1, 21)]
 TAUGHT = [{"instruction": row["question"], "output": f"The answer is {row['answer']}"} for row in ROWS[:12]]
 

@@ -60,7 +60,14 @@ def named(monkeypatch):
 
 def task_of(folder, sizes=SIZES, **changed):
     given = {"data": "embedded", "model": "embedded", "teacher": "openai:http://x/v1#y", **changed}
-    rest = {"mixture": "adaptive", "alpha": None, "bias": "none", "seed": 0, "device": "cpu"}
+    rest = {
+        "mixture": "adaptive",
+        "alpha": None,
+        "bias": "none",
+        "seed": 0,
+        "device": "cpu",
+        "placebo": False,
+    }
     return data.task(folder, data.Plan(sizes, **given, **rest))
 
 

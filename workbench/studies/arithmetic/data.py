@@ -1,7 +1,8 @@
 """What the models of 07_arithmetic read and are asked: word problems, drawn or given, and exercises."""
 
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -36,16 +37,18 @@ class Sizes:
     extra_tokens: int  #: tokens of arithmetic, or more of the same word problems
     batch_size: int  #: rows of `context` tokens a step
     context: int  #: tokens a row
-    seeds: int  #: repetitions, each with its own problems, first weights and order
+    seeds: int  #: trainings of each route, each with its own problems, first weights and order
     n_test: int  #: word problems of each kind in the test
     per_cell: int  #: exercises of each cell in the test; fewer where it has no more
     digits: int  #: of the longest operand
     largest: int  #: number in a word problem, and in an exercise
+    n_words: int | None = None  #: names and things in word problems (None: all); see `problems.draw`
+    steps: int = 2  #: of the longest word problem
 
 
 SIZES = {
-    "quick": Sizes("tiny:0.3M", 1_000, 600, 200_000, 200_000, 16, 112, 3, 150, 20, 2, 20),
-    "laptop": Sizes("tiny:1M", 5_000, 5_000, 1_500_000, 1_500_000, 32, 256, 5, 500, 50, 2, 100),
+    "quick": Sizes("tiny:0.3M", 1_000, 300, 65_000, 65_000, 6, 112, 1, 60, 8, 2, 20, n_words=3, steps=1),
+    "laptop": Sizes("tiny:0.3M", 1_000, 600, 200_000, 200_000, 8, 112, 5, 100, 15, 2, 20, n_words=5),
     "paper": Sizes("tiny:28M", 7_000, 50_000, 60_000_000, 60_000_000, 64, 512, 5, 1_000, 100, 3, 1_000),
 }
 
@@ -61,18 +64,26 @@ class Plan:
     tuning: Literal["full", "lora"]
     seed: int
     device: str
+    placebo: bool
+
+    @property
+    def seeds(self) -> range:
+        """Of the trainings of each route."""
+        return range(self.seed, self.seed + self.sizes.seeds)
 
 
 def plan(params: Any) -> Plan:
     """The profile's sizes; what is given has longer texts and larger numbers than the embedded problems."""
     sizes = SIZES[params.profile]
+    sizes = replace(sizes, seeds=params.seeds or sizes.seeds)
     if not params.data == params.model == "embedded":
         context = max(sizes.context, _GIVEN_CONTEXT)
         batch_size = max(1, sizes.batch_size * sizes.context // context)
         sizes = replace(sizes, context=context, batch_size=batch_size)
     if params.data != "embedded":
         sizes = replace(sizes, digits=max(sizes.digits, 3), largest=max(sizes.largest, 1_000))
-    return Plan(sizes, params.data, params.test, params.model, params.tuning, params.seed, params.device)
+    names = [field.name for field in fields(Plan)[1:]]
+    return Plan(sizes, **{name: getattr(params, name) for name in names})
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,7 @@ class Task:
     #: a kind for each given file, which have no twins and 0 steps; and "arithmetic", whose kinds are cells,
     #: such as "+ 2, 1".
     asked: pd.DataFrame
-    learnt: list[list[Pair]]  #: the word problems of each repetition; none of them is asked
+    given: list[Pair] | None  #: the word problems of files that may be learnt; None: they are drawn
     notes: list[str]  #: what was noticed, such as how many questions resemble one that is learnt
 
 
@@ -96,9 +107,9 @@ def task(plan: Plan) -> Task:
     """
     sizes, seed = plan.sizes, plan.seed
     if plan.data != "embedded":
-        rows, learnt, notes = _from_files(plan)
+        rows, given, notes = _from_files(plan)
     elif plan.test is None:
-        rows, learnt, notes = _from_grammar(sizes, seed)
+        rows, given, notes = _from_grammar(plan), None, []
     else:
         raise UserError("Test files go with a file to learn from: name it too, such as data=gsm8k:PATH.")
     drawn = arithmetic.draw(cells(sizes), sizes.per_cell, seed, split="test", largest=sizes.largest)
@@ -107,32 +118,41 @@ def task(plan: Plan) -> Task:
         answer = arithmetic.format_number(exercise.answer)
         rows.append(("arithmetic", kind, 1, exercise.question, exercise.solution, answer))
     frame = pd.DataFrame(rows, columns=["test", "kind", "steps", "question", "solution", "gold"])
-    return Task(frame.assign(item=frame.groupby(["test", "kind"]).cumcount()), learnt, notes)
+    found = Task(frame.assign(item=frame.groupby(["test", "kind"]).cumcount()), given, notes)
+    if given is None:
+        learnt = {question for one in plan.seeds for question, _ in words(found, sizes, one)}
+        asked = frame.loc[frame["test"].isin(["words", "twins"]), "question"]
+        found.notes.append(contamination_report(set(asked), learnt))
+    return found
+
+
+def words(task: Task, sizes: Sizes, seed: int) -> list[Pair]:
+    """The word problems that the trainings of a seed read; none of them is asked."""
+    if task.given is not None:
+        return Random(f"{seed}/words").sample(task.given, min(sizes.problems, len(task.given)))
+    drawn_with, asked = zlib.crc32(f"{seed}/words".encode()), set(task.asked["question"])
+    language = {"largest": sizes.largest, "n_words": sizes.n_words}
+    problems = draw(2 * sizes.problems, drawn_with, templates=few_steps(sizes.steps), **language)
+    pairs = [(one.question, " " + one.rationale()) for one in problems if one.question not in asked]
+    return pairs[: sizes.problems]
 
 
 # ------------------------------------------------------------------------------- word problems, drawn
-def _from_grammar(sizes: Sizes, seed: int) -> tuple[list[_Row], list[list[Pair]], list[str]]:
-    rows = []
+def _from_grammar(plan: Plan) -> list[_Row]:
+    sizes, seed, rows = plan.sizes, plan.seed, []
     for number, kind in enumerate(("familiar", "unseen"), 1):
-        names = few_steps(held_out=kind == "unseen")
-        problems = draw(sizes.n_test, seed + number, templates=names, largest=sizes.largest)
+        names = few_steps(sizes.steps, held_out=kind == "unseen")
+        language = {"largest": sizes.largest, "n_words": sizes.n_words}
+        problems = draw(sizes.n_test, seed + number, templates=names, **language)
         rows += [("words", kind, *_columns(problem)) for problem in problems]
         rows += [("twins", kind, *_columns(twin(problem, seed))) for problem in problems]
-    tested = {question for _, _, _, question, *_ in rows}
-    learnt = []
-    for repetition in range(sizes.seeds):
-        drawn_with = seed + 1000 * (repetition + 1)
-        problems = draw(2 * sizes.problems, drawn_with, templates=few_steps(), largest=sizes.largest)
-        pairs = [(one.question, " " + one.rationale()) for one in problems if one.question not in tested]
-        learnt.append(pairs[: sizes.problems])
-    questions = {question for pairs in learnt for question, _ in pairs}
-    return rows, learnt, [contamination_report(tested, questions)]
+    return rows
 
 
 @cache
-def few_steps(held_out: bool = False) -> list[str]:
-    """Templates of one and two steps."""
-    return [name for name in templates(held_out) if len(draw(1, 0, templates=[name])[0].steps) <= 2]
+def few_steps(most: int, held_out: bool = False) -> list[str]:
+    """Templates of at most so many steps."""
+    return [name for name in templates(held_out) if len(draw(1, 0, templates=[name])[0].steps) <= most]
 
 
 def _columns(problem: Problem) -> tuple[int, str, str, str]:
@@ -140,7 +160,7 @@ def _columns(problem: Problem) -> tuple[int, str, str, str]:
 
 
 # ------------------------------------------------------------------------------- word problems, given
-def _from_files(plan: Plan) -> tuple[list[_Row], list[list[Pair]], list[str]]:
+def _from_files(plan: Plan) -> tuple[list[_Row], list[Pair], list[str]]:
     """Those of a file, and a test of other files or of its fifth."""
     notes: list[str] = []
     problems = _read(plan.data, plan.seed, notes)
@@ -164,10 +184,7 @@ def _from_files(plan: Plan) -> tuple[list[_Row], list[list[Pair]], list[str]]:
         for kind, tested in tests.items()
         for problem in tested[: plan.sizes.n_test]
     ]
-    pairs = [(problem.question, " " + problem.completion) for problem in problems]
-    n = min(plan.sizes.problems, len(pairs))
-    learnt = [Random(f"{plan.seed}/{number}").sample(pairs, n) for number in range(plan.sizes.seeds)]
-    return rows, learnt, notes
+    return rows, [(problem.question, " " + problem.completion) for problem in problems], notes
 
 
 def _read(spec: str, seed: int, notes: list[str], default: str = "train") -> list[FileProblem]:
@@ -197,11 +214,10 @@ def _has_exercises(cell: arithmetic.Cell, largest: int) -> bool:
         return False
 
 
-def exercises(seed: int, sizes: Sizes, repetition: int) -> list[arithmetic.Exercise]:
-    """The arithmetic that a repetition reads."""
-    return arithmetic.draw(
-        cells(sizes), sizes.exercises, seed + 1000 * (repetition + 1), largest=sizes.largest
-    )
+def exercises(seed: int, sizes: Sizes) -> list[arithmetic.Exercise]:
+    """The arithmetic that the trainings of a seed read."""
+    drawn_with = zlib.crc32(f"{seed}/sums".encode())
+    return arithmetic.draw(cells(sizes), sizes.exercises, drawn_with, largest=sizes.largest)
 
 
 def pairs_of(exercises: Sequence[arithmetic.Exercise]) -> list[Pair]:

@@ -28,7 +28,7 @@ from workbench.engine.training.memory import master_weights
 from workbench.engine.training.train import train
 from workbench.errors import UserError
 from workbench.files import cached_table
-from workbench.studies.arithmetic.data import Pair, Plan, Sizes, Task, exercises, pairs_of
+from workbench.studies.arithmetic.data import Pair, Plan, Sizes, Task, exercises, pairs_of, words
 from workbench.studies.common.arms import collect, run_arms
 
 Stage = tuple[list[Pair], int]
@@ -36,6 +36,9 @@ Stage = tuple[list[Pair], int]
 
 ROUTES = ("none", "none, longer", "intermediate", "mixture")
 """Word problems alone; the same for as many tokens as the routes read in all; and the two routes."""
+CONTROL = "none"
+DRILL = "arithmetic, before word problems"
+"""A test: the exercises as they are asked between the stages of a route."""
 _TOKENIZER_TEXTS = 2000
 _AT_ONCE = 10_000  # pairs whose tokens are counted at a time
 _LEAST_FITTING = 0.5  # share of the word problems that a model must be able to read whole
@@ -86,24 +89,24 @@ def start(folder: Path, plan: Plan, task: Task) -> str:
     if plan.tuning == "lora" and plan.model == "embedded":
         raise UserError("LoRA adapts a model that has learnt: name it with model, or take tuning=full.")
     if plan.model != "embedded":
-        _check_context(plan.model, task)
+        _check_context(plan.model, words(task, sizes, seed))
         return plan.model
     if not (folder / "config.json").exists():
-        words = task.learnt[0][:_TOKENIZER_TEXTS]
-        sums = pairs_of(exercises(seed, sizes, 0)[:_TOKENIZER_TEXTS])
+        problems = words(task, sizes, seed)[:_TOKENIZER_TEXTS]
+        sums = pairs_of(exercises(seed, sizes)[:_TOKENIZER_TEXTS])
         # Where no digit follows another, no two of them become one token.
-        texts = [re.sub(r"(?<=\d)(?=\d)", " ", "".join(pair)) for pair in [*words, *sums]]
+        texts = [re.sub(r"(?<=\d)(?=\d)", " ", "".join(pair)) for pair in [*problems, *sums]]
         tokenizer = models.train_tokenizer(texts, 768 if plan.data == "embedded" else 4096)
         config = models.config(sizes.preset, vocab_size=len(tokenizer), context=sizes.context)
         loading.save(models.build(config, seed), tokenizer, folder)
     return str(folder)
 
 
-def _check_context(source: str, task: Task) -> None:
+def _check_context(source: str, problems: Sequence[Pair]) -> None:
     """Most of the word problems must fit into the context, with their solutions."""
     model, tokenizer = loading.load(source, "cpu")
     context = context_length(model)
-    pairs = encode_pairs(tokenizer, _framed(tokenizer, task.learnt[0]))
+    pairs = encode_pairs(tokenizer, _framed(tokenizer, problems))
     fit = np.mean([len(prompt) + len(rest) < context for prompt, rest in pairs])
     if fit < _LEAST_FITTING:
         raise UserError(
@@ -120,16 +123,20 @@ def _framed(tokenizer: PreTrainedTokenizerFast, pairs: Sequence[Pair]) -> list[P
 def train_all(
     folder: Path, begin: str, plan: Plan, task: Task, log: Callable[..., None]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Trains every route in every repetition, and asks it everything.
+    """Trains every route with every seed, and asks it everything.
 
     Trainings are shared out between the processor's cores, or follow each other on another device. The
     answers of each are kept in `folder` as it ends, so that a killed call goes on.
 
     Returns:
-        Replies, columns route, seed, reply and those of `Task.asked`; and learning curves, columns route,
-        seed, tokens, loss, held_out (nats per token of word problems).
+        Replies, columns route, seed, reply and those of `Task.asked` (what was asked between two stages is of
+        the test `DRILL`); and learning curves, columns route, seed, tokens, loss, held_out (nats per token of
+        word problems).
+
+    Raises:
+        UserError: see `run_arms`.
     """
-    device, seeds = loading.pick_device(plan.device), range(plan.sizes.seeds)
+    device, seeds = loading.pick_device(plan.device), plan.seeds
     run_arms(
         folder,
         ROUTES,
@@ -138,15 +145,29 @@ def train_all(
         unit="token",
         total=plan.sizes.task_tokens + plan.sizes.extra_tokens,
         device=device,
+        placebo_of=CONTROL if plan.placebo else None,
         log=lambda route, seed, row: log(model=f"{route}-{seed}", **row),
     )
-    replies = collect(folder, ROUTES, seeds, "replies")
-    asked = pd.concat([task.asked] * (len(ROUTES) * len(seeds)), ignore_index=True)
+    asked, between = task.asked, _exercises(task).assign(test=DRILL)
+    replies = [
+        _joined(asked, collect(folder, ROUTES, seeds, "replies")),
+        _joined(between, collect(folder, ROUTES, seeds, "drill")),
+    ]
     curves = collect(folder, ROUTES, seeds, "curve").rename(columns={"arm": "route"})
-    return (
-        asked.assign(route=replies["arm"], seed=replies["seed"], reply=replies["reply"]),
-        curves[["tokens", "loss", "held_out", "route", "seed"]],
-    )
+    return pd.concat(replies, ignore_index=True), curves[["tokens", "loss", "held_out", "route", "seed"]]
+
+
+def _joined(asked: pd.DataFrame, replies: pd.DataFrame) -> pd.DataFrame:
+    """Replies of one arm after the other, with what was asked of each."""
+    if replies.empty:
+        return replies
+    times = len(replies) // len(asked)
+    replies = replies.rename(columns={"arm": "route"})[["route", "seed", "reply"]]
+    return pd.concat([asked] * times, ignore_index=True).join(replies)
+
+
+def _exercises(task: Task) -> pd.DataFrame:
+    return task.asked[task.asked["test"] == "arithmetic"]
 
 
 def train_arm(
@@ -165,12 +186,15 @@ def train_arm(
     model, tokenizer = loading.load(begin, plan.device)
     model = models.build(model.config, seed).to(plan.device) if new else model
     master_weights(model, adapter=lora is not None)
-    words = task.asked[task.asked["test"] == "words"].groupby("kind").head(_HELD_OUT)
-    held_out = _framed(tokenizer, list(zip(words["question"], " " + words["solution"], strict=True)))
-    sums = pairs_of(exercises(plan.seed, sizes, seed))
-    learnt = [_framed(tokenizer, pairs) for pairs in (task.learnt[seed], sums)]
+    asked = task.asked[task.asked["test"] == "words"].groupby("kind").head(_HELD_OUT)
+    held_out = _framed(tokenizer, list(zip(asked["question"], " " + asked["solution"], strict=True)))
+    drawn = (words(task, sizes, seed), pairs_of(exercises(seed, sizes)))
+    learnt = [_framed(tokenizer, pairs) for pairs in drawn]
+    reply = partial(_replies, model, tokenizer)
     rows, before = [], 0
     for number, (pairs, tokens) in enumerate(routes(*learnt, sizes, tokenizer)[route]):
+        if number:
+            cached_table(folder / "drill.parquet", lambda: reply(_exercises(task)["question"]))
         config = TrainConfig(
             tokens=tokens,
             learning_rate=_learning_rate(model, new, lora),
@@ -192,8 +216,7 @@ def train_arm(
         before = int(rows[-1]["tokens"])
     curve = pd.DataFrame(rows).rename(columns={"held_out_nats": "held_out"})
     cached_table(folder / "curve.parquet", lambda: curve[["tokens", "loss", "held_out"]])
-    replies = partial(_replies, model, tokenizer, task.asked["question"])
-    cached_table(folder / "replies.parquet", lambda: pd.DataFrame({"reply": replies()}))
+    cached_table(folder / "replies.parquet", lambda: reply(task.asked["question"]))
 
 
 def _moved(row: dict[str, float], before: int) -> dict[str, float]:
@@ -211,8 +234,8 @@ def _learning_rate(model: PreTrainedModel, new: bool, lora: Lora | None) -> floa
 
 def _replies(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, questions: Sequence[str]
-) -> list[str]:
-    """The most likely answer to each question; none to one that fills the context."""
+) -> pd.DataFrame:
+    """The most likely answer to each question, column reply; none to one that fills the context."""
     sampler = TransformersSampler(model, tokenizer, batch_size=128)
     prompts = [framed(tokenizer, question, "")[0] for question in questions]
     room = context_length(model) - 2
@@ -222,4 +245,4 @@ def _replies(
     longest = _LONGEST_REPLY if room < 200 else 4 * _LONGEST_REPLY
     replies = sampler.sample(short, SamplingParams(max_tokens=longest, temperature=0))
     reply_to = {prompt: reply[0].text for prompt, reply in zip(short, replies, strict=True)}
-    return [reply_to.get(prompt, "") for prompt in prompts]
+    return pd.DataFrame({"reply": [reply_to.get(prompt, "") for prompt in prompts]})

@@ -2,17 +2,18 @@
 
 import pandas as pd
 
-from workbench.claims import Claim
+from workbench.claims import FEWEST_TRAININGS, Claim, Gate
 from workbench.measures.answers.equations import equations
 from workbench.measures.answers.grading import grade_many
-from workbench.measures.statistics import bootstrap_mean
 from workbench.measures.summaries import summarise
-from workbench.studies.arithmetic.experiment import ROUTES
+from workbench.studies.arithmetic.experiment import DRILL, ROUTES
+from workbench.studies.common.evidence import compare
 
 OUTCOMES = ("right", "arithmetic error", "other error", "no answer")
 """A wrong answer is an arithmetic error where an equation above it is false, else an other error."""
 
 KIND = "word problems: "  # in front of a kind, as a measure
+BOTH = "right on both twins"
 
 
 def graded(replies: pd.DataFrame) -> pd.DataFrame:
@@ -38,30 +39,51 @@ def by_cell(answers: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns={"value": "accuracy"})
 
 
-def by_repetition(answers: pd.DataFrame) -> pd.DataFrame:
-    """Every measure in every repetition: columns route, seed, measure, value, n (questions or equations)."""
-    rows = []
-    for (route, seed), part in answers.groupby(["route", "seed"], sort=False):
-        words = part[part["test"] == "words"]
-        measures = {
-            "word problems": words["right"],
-            "arithmetic": part.loc[part["test"] == "arithmetic", "right"],
-        }
-        measures |= {KIND + kind: problems["right"] for kind, problems in words.groupby("kind", sort=False)}
-        measures |= {f"{error}s": words["outcome"] == error for error in OUTCOMES[1:3]}
-        twins = part[part["test"] == "twins"].merge(words, on=["kind", "item"])
-        if len(twins):
-            measures["right on both twins"] = twins["right_x"] & twins["right_y"]
-        rows += [(route, seed, name, values.mean(), len(values)) for name, values in measures.items()]
-        n = words["equations"].sum()
-        share = words["true"].sum() / n if n else float("nan")
-        rows.append((route, seed, "equations in rationales", share, n))
-    return pd.DataFrame(rows, columns=["route", "seed", "measure", "value", "n"])
+def measured(answers: pd.DataFrame) -> pd.DataFrame:
+    """Every measure of every item: columns route, seed, measure, item, value (0 or 1).
+
+    Items are questions; of "equations in rationales" each equation is a row of its question.
+    """
+    words = answers[answers["test"] == "words"]
+    written = words.loc[words.index.repeat(words["equations"])]
+    parts = {
+        "word problems": (words, words["right"]),
+        "arithmetic": (exercises := answers[answers["test"] == "arithmetic"], exercises["right"]),
+        **{KIND + kind: (rows, rows["right"]) for kind, rows in words.groupby("kind", sort=False)},
+        **{f"{error}s": (words, words["outcome"] == error) for error in OUTCOMES[1:3]},
+        BOTH: (pairs := _both(answers), pairs["right"]),
+        "equations in rationales": (written, written.groupby(level=0).cumcount() < written["true"]),
+    }
+    frames = [
+        rows[["route", "seed"]].assign(
+            measure=name, item=rows["kind"] + " " + rows["item"].astype(str), value=values.astype(float)
+        )
+        for name, (rows, values) in parts.items()
+    ]
+    return pd.concat(frames, ignore_index=True)
 
 
-def summary(repeated: pd.DataFrame) -> pd.DataFrame:
-    """Means over repetitions: columns route, measure, value, low, high, n (repetitions)."""
-    table = summarise(repeated.dropna(), ["route", "measure"], "value")
+def _both(answers: pd.DataFrame) -> pd.DataFrame:
+    """Problems that have a twin, right where both are."""
+    names = ["route", "seed", "kind", "item"]
+    words, twins = (answers.loc[answers["test"] == test, [*names, "right"]] for test in ("words", "twins"))
+    pairs = words.merge(twins, on=names)
+    return pairs.assign(right=pairs["right_x"] & pairs["right_y"])
+
+
+def by_seed(measures: pd.DataFrame) -> pd.DataFrame:
+    """The means of `measured` with each seed: columns route, seed, measure, value."""
+    return measures.groupby(["route", "seed", "measure"], sort=False)["value"].mean().reset_index()
+
+
+def summary(measures: pd.DataFrame) -> pd.DataFrame:
+    """Means of `measured`: columns route, measure, value, low, high, n.
+
+    Intervals are over trainings, or over questions where there are fewer than `FEWEST_TRAININGS`.
+    """
+    few = measures["seed"].nunique() < FEWEST_TRAININGS
+    rows, groups = (measures, "item") if few else (by_seed(measures), None)
+    table = summarise(rows, ["route", "measure"], "value", groups)
     table[["low", "high"]] = table[["low", "high"]].clip(0, 1)  # they are shares
     return table
 
@@ -76,45 +98,82 @@ def outcomes(answers: pd.DataFrame) -> pd.DataFrame:
 
 # ------------------------------------------------------------------------------- claims
 _COSTS = {"none": "as many tokens of word problems", "none, longer": "as many in all"}  # by control
+_RAISES = "intermediate fine-tuning and mixture both raise reasoning scores"
+_ROBUST = "intermediate fine-tuning makes robust to changed numbers"
+_BOUNDS = {"low": 0.2, "high": 0.8}  # of a control's accuracy: there is something to gain, and to lose
+_KNOWN = 0.95  # of exercises right, below which no arithmetic has been learnt that could help
+_DELTA = 0.05
+_REASON = "a gain of less than five points is not worth a second set to learn from"
+_HEADLINE = "intermediate-word-problems-over-none"
 
 
-def claims(repeated: pd.DataFrame) -> list[Claim]:
-    """Both routes against word problems alone; paired by repetition."""
-    raises = "intermediate fine-tuning and mixture both raise reasoning scores"
-    robust = "intermediate fine-tuning makes robust to changed numbers"
-    by_route, by_operation = "Word problems by route", "Arithmetic by operation and digits"
-    compared = []
+def claims(answers: pd.DataFrame) -> list[Claim]:
+    """Both routes against word problems alone, from `graded` answers; paired by seed and question."""
+    tests = {"word problems": answers[answers["test"] == "words"], BOTH: _both(answers)}
+    made = []
     for route in ROUTES[2:]:
-        compared += [("word problems", route, control, raises, by_route) for control in _COSTS]
-        compared.append(("arithmetic", route, "none", "both raise arithmetic scores", by_operation))
-    if (repeated["measure"] == "right on both twins").any():
-        compared += [("right on both twins", "intermediate", control, robust, by_route) for control in _COSTS]
-    table = repeated.pivot(index="seed", columns=["measure", "route"], values="value")
-    made = [_over_control(table, *comparison) for comparison in compared]
-    return made + [_fewer_errors(table, route) for route in ROUTES[2:]]
+        papers = {"word problems": _RAISES} | ({BOTH: _ROBUST} if route == ROUTES[2] else {})
+        for measure, paper in papers.items():
+            rows = tests[measure]
+            gates = _known(answers, route)
+            made += [_over_control(rows, measure, route, one, paper, gates) for one in _COSTS if len(rows)]
+        made += [
+            _arithmetic(answers, route),
+            _fewer_errors(tests["word problems"], route, _known(answers, route)),
+        ]
+    return made
+
+
+def _known(answers: pd.DataFrame, route: str) -> tuple[Gate, ...]:
+    """Whether a route's models can calculate: before word problems where they were asked then, or at last."""
+    own = answers[answers["route"] == route]
+    before = own[own["test"] == DRILL]
+    when = "before word problems" if len(before) else "in the end"
+    rows = before if len(before) else own[own["test"] == "arithmetic"]
+    return (Gate(f"arithmetic right {when} ({route})", float(rows["right"].mean()), low=_KNOWN),)
 
 
 def _over_control(
-    table: pd.DataFrame, measure: str, route: str, control: str, paper: str, view: str
+    rows: pd.DataFrame, measure: str, route: str, control: str, paper: str, gates: tuple[Gate, ...]
 ) -> Claim:
-    says = f"{measure.capitalize()}: {route} does better than word problems alone, for {_COSTS[control]}."
-    return Claim.of(
-        bootstrap_mean(table[measure, route] - table[measure, control]),
-        name=f"{route}-{measure}-over-{control}".replace(",", "").replace(" ", "-"),
-        says=says,
+    name = f"{route}-{measure}-over-{control}".replace(",", "").replace(" ", "-")
+    base = float(rows.loc[rows["route"] == control, "right"].mean())
+    return compare(rows, route, control, item=["kind", "item"], items="word problems", arm="route").claim(
+        name=name,
+        says=f"{measure.capitalize()}: {route} does better than word problems alone, for {_COSTS[control]}.",
         paper=paper if control == "none" else f"{paper} (here also at equal cost)",
         unit="share right",
-        view=view,
+        view="Word problems by route",
+        gates=(*gates, Gate(f"{measure}, {control}", base, **_BOUNDS)),
+        delta=_DELTA,
+        delta_reason=_REASON,
+        headline=name == _HEADLINE,
     )
 
 
-def _fewer_errors(table: pd.DataFrame, route: str) -> Claim:
-    falls = [table[name, "none"] - table[name, route] for name in ("arithmetic errors", "other errors")]
-    return Claim.of(
-        bootstrap_mean(falls[0] - falls[1]),
+def _arithmetic(answers: pd.DataFrame, route: str) -> Claim:
+    rows = answers[answers["test"] == "arithmetic"]
+    return compare(rows, route, "none", item=["kind", "item"], items="exercises", arm="route").claim(
+        name=f"{route}-arithmetic-over-none",
+        says=f"Arithmetic: {route} does better than word problems alone, for {_COSTS['none']}.",
+        paper="both raise arithmetic scores",
+        unit="share right",
+        view="Arithmetic by operation and digits",
+    )
+
+
+def _fewer_errors(words: pd.DataFrame, route: str, gates: tuple[Gate, ...]) -> Claim:
+    """Errors of arithmetic against other errors: how much further they fall than with word problems alone."""
+    kinds = {"other error": 1, "arithmetic error": -1}
+    rows = words.assign(errors=words["outcome"].map(kinds).fillna(0))
+    evidence = compare(
+        rows, route, "none", value="errors", item=["kind", "item"], items="word problems", arm="route"
+    )
+    return evidence.claim(
         name=f"{route}-shrinks-arithmetic-errors",
         says=f"With {route}, errors of arithmetic fall by more than other errors do.",
         paper="better arithmetic is why reasoning improves",
         unit="share of problems",
         view="What goes wrong",
+        gates=gates,
     )

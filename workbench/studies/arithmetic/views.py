@@ -63,13 +63,13 @@ def learning(curves: pd.DataFrame) -> Chart:
     return Chart(
         intervals(rows, x, title, names=("mean", "min", "max"), scale=scale, **style),
         "Learning word problems",
-        "Loss on word problems that are never learnt, lower is better; bands reach from the lowest to the "
-        "highest repetition. Where “intermediate” still reads arithmetic alone, it stays high.",
+        "Loss on word problems that are never learnt, lower is better; of several trainings the mean, and "
+        "a band from the lowest to the highest. Where “intermediate” reads arithmetic alone, it stays high.",
     )
 
 
 def by_route(frame: pd.DataFrame) -> Chart:
-    """Accuracies by route. Columns: route, measure, value, low, high, n (repetitions)."""
+    """Accuracies by route. Columns: route, measure, value, low, high, n."""
     meanings = {
         "right on both twins": "; a problem and its twin with other numbers both right",
         "equations in rationales": "; share of true equations in all that was written",
@@ -87,8 +87,8 @@ def by_route(frame: pd.DataFrame) -> Chart:
     return Chart(
         panels(chart.properties(width=240), "measure", order, columns=2, independent=["x"]),
         "Word problems by route",
-        f"Right answers to each kind of word problem{what}. Dots are means over repetitions, lines their "
-        f"95 % intervals.{last}",
+        f"Right answers to each kind of word problem{what}. Lines are 95 % intervals over "
+        f"trainings, or over questions where there are fewer than five trainings.{last}",
     )
 
 

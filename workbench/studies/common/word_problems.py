@@ -31,6 +31,7 @@ class StudentConfig:
     context: int = CONTEXT  #: tokens that the models can read
     largest: int = LARGEST  #: number in what the base reads
     n_words: int | None = None  #: names and things in what the base reads (None: all); see `problems.draw`
+    problems: int = 6000  #: of each kind that the base reads
 
 
 def pair(problem: Problem) -> Pair:
@@ -79,9 +80,11 @@ def base(
     texts = [" ".join(rng.choices(known, k=8)) for _ in range(1500)]
     one_step = [name for name in templates() if _n_steps(name) == 1]
     for names in filter(None, (one_step, kinds)):
-        problems = draw(6000, seed, templates=names, largest=student.largest, n_words=student.n_words)
-        texts += map(format_problem, problems)
-    to_learn = map(format_problem, draw(2000, seed, templates=two_steps(), largest=LARGEST))
+        language = {"largest": student.largest, "n_words": student.n_words}
+        texts += map(format_problem, draw(student.problems, seed, templates=names, **language))
+    to_learn = map(
+        format_problem, draw(min(2000, student.problems), seed, templates=two_steps(), largest=LARGEST)
+    )
     tokenizer = models.train_tokenizer([*texts, *to_learn], 768)
     config = models.config(student.preset, vocab_size=len(tokenizer), context=student.context)
     train(

@@ -16,7 +16,7 @@ from workbench.studies.rlp.plan import Plan
 from workbench.studies.rlp.results import pass_at
 
 AVERAGES = (("group", 1.0), ("group", 0.999), ("group", 0.0), ("ema", 1.0), ("ema", 0.0))
-STEPS, CHAINS = 12, 500  # of a short training, and whose answers are scored
+STEPS, PROMPTS, CHAINS = 5, 4, 300  # of a short training, and whose answers are scored
 
 
 def identities() -> pd.DataFrame:
@@ -51,16 +51,16 @@ def averages(folder: Path, plan: Plan) -> pd.DataFrame:
     decay 1 (it stays what it was), 0 (it is the model itself) and 0.999 must end with the same weights.
 
     Args:
-        folder: of the first repetition, which holds the base; keeps the trainings.
+        folder: of the first seed, which holds the base; keeps the trainings.
 
     Returns:
         Columns baseline, decay, moved (largest change of a weight in training), apart (largest difference
         from the weights of the first row with the same baseline).
     """
-    config, rows, firsts = replace(plan.config, prompts_per_step=8), [], {}
+    config, rows, firsts = replace(plan.config, prompts_per_step=PROMPTS), [], {}
     for baseline, decay in AVERAGES:
         model, tokenizer = loading.load(plan.base(folder), plan.device)
-        positions = plan.source.positions(8 * STEPS, plan.seed, model, tokenizer)
+        positions = plan.source.positions(PROMPTS * STEPS, plan.seed, model, tokenizer)
         begin = parameters_to_vector(model.parameters()).detach().clone()
         objective = InformationGain(model, tokenizer, plan.thinking, decay=decay, baseline=baseline)
         rlp(objective, positions, config, steps=STEPS, seed=plan.seed,
@@ -75,7 +75,7 @@ def worth(folder: Path, plan: Plan) -> pd.DataFrame:
     """What the base's answer to a chain costs after thoughts that we write.
 
     Args:
-        folder: of the first repetition, which holds the base.
+        folder: of the first seed, which holds the base.
 
     Returns:
         Columns thought (none, useful, idle), nats, right (share whose most likely word is the answer), n.

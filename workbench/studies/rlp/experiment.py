@@ -26,16 +26,27 @@ from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.rlp import language
 from workbench.studies.rlp.data import HELD_OUT, Embedded
 from workbench.studies.rlp.method import InformationGain, Position, Thinking, rlp, rows_of, score
-from workbench.studies.rlp.plan import ANYWHERE, BASE, BOTH, COMPUTE, GRPO, RLP, RPT, TOKENS, Plan
+from workbench.studies.rlp.plan import (
+    ANYWHERE,
+    BASE,
+    BOTH,
+    COMPUTE,
+    CONTROL,
+    GRPO,
+    RLP,
+    RPT,
+    TOKENS,
+    Plan,
+)
 
 LEARNT = 3  # passes that reading a token to learn from it costs: forward once, backward twice that
 DRAWN = 5  # a drawn one: as it is drawn, as it is scored, and as it is learnt from
 SNAPSHOTS, LOOKED_AT = 8, 6  # how often thoughts are looked at in a training, and at how many positions
-START = "start"  # folder of what the arms of a repetition begin with
+START, READY = "start", "ready"  # folder of what the arms of a seed begin with, and the mark that it is there
 
 
 def train_all(folder: Path, plan: Plan, log: Callable[..., None]) -> dict[str, pd.DataFrame]:
-    """Trains and asks every arm in every repetition; what is done stays in `folder`, a killed run goes on.
+    """Trains and asks every arm with every seed; what is done stays in `folder`, a killed run goes on.
 
     Args:
         folder: for models and tables.
@@ -53,11 +64,13 @@ def train_all(folder: Path, plan: Plan, log: Callable[..., None]) -> dict[str, p
         together=plan.arms,
         device=loading.pick_device(plan.device),
         processes=None if plan.model == "embedded" else 1,
+        placebo_of=CONTROL if plan.placebo else None,
         log=lambda arm, seed, row: log(arm=arm, seed=seed, read=row["tokens"], **row),
     )
     files = {name: name for name in ("predictions", "replies", "thought")} | {"snapshots": "thoughts-*"}
     tables = {name: collect(folder, plan.arms, plan.seeds, file) for name, file in files.items()}
-    tables["snapshots"] = tables["snapshots"].sort_values("step", kind="stable")
+    if len(tables["snapshots"]):  # a placebo has none
+        tables["snapshots"] = tables["snapshots"].sort_values("step", kind="stable")
     return {
         name: table.reindex(columns=[*table.columns.drop("seed", errors="ignore"), "seed"])
         for name, table in tables.items()
@@ -65,10 +78,11 @@ def train_all(folder: Path, plan: Plan, log: Callable[..., None]) -> dict[str, p
 
 
 def prepare(folder: Path, plan: Plan, seed: int) -> Path:
-    """The folder of a repetition's beginning, with its base in it."""
+    """The folder of a seed's beginning, with its base in it."""
     start = arm_folder(folder, START, seed)
-    if plan.model == "embedded":
+    if plan.model == "embedded" and not (start / READY).exists():
         language.imitate(start, plan.sizes.language, seed, plan.device)
+        (start / READY).touch()
     return start
 
 
@@ -89,7 +103,7 @@ def train_arm(
     plan: Plan, root: Path, folder: Path, name: str, seed: int, *, log: Callable[[Row], None]
 ) -> None:
     """One arm: learns from its beginning, which is in `root`, and is asked."""
-    start = prepare(root, plan, seed) if name == BASE else arm_folder(root, START, seed)
+    start = prepare(root, plan, seed)
     table = cached_table(start / "positions.parquet", partial(_test_positions, start, plan))
     positions = list(table.itertuples(index=False, name=None))
     begin = arm_folder(root, RLP, seed) / "model" if name == BOTH else plan.base(start)
@@ -118,7 +132,7 @@ def _test_positions(start: Path, plan: Plan) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Arm:
-    """One arm of one repetition: its model learns in place, and is asked at the test's positions."""
+    """One arm of one seed: its model learns in place, and is asked at the test's positions."""
 
     plan: Plan
     name: str

@@ -32,6 +32,7 @@ class Language:
     raw_steps: int  #: on chains as one finds them, after that
     rows: int = 128  #: documents a step
     learning_rate: float = 3e-3  #: the highest
+    most: int | None = None  #: documents of a stage, read again when they run out (None: never run out)
 
     @property
     def context(self) -> int:
@@ -60,7 +61,8 @@ def imitate(folder: Path, language: Language, seed: int, device: str = "auto") -
             learning_rate=language.learning_rate,
             seed=seed,
         )
-        texts = documents(language, stage, steps * language.rows, rng)
+        n = steps * language.rows
+        texts = documents(language, stage, min(n, language.most or n), rng)
         train(model, tokenizer, texts, learning, folder=folder / stage)
 
 

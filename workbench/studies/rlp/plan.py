@@ -15,6 +15,7 @@ from workbench.studies.rlp.language import Language
 from workbench.studies.rlp.method import Thinking
 
 BASE, TOKENS, COMPUTE = "base", "text, equal tokens", "text, equal compute"
+CONTROL = TOKENS
 RLP, PURE, RPT = "RLP", "RLP, no next-token loss", "RPT"
 ANYWHERE, GRPO, BOTH = "RLP, random positions", "GRPO", "RLP, then GRPO"
 
@@ -30,13 +31,16 @@ class Sizes:
     text_rate: float  #: learning rate of more text
     n_test: int  #: positions, and chains, that are asked
     draws: int  #: replies to each chain and thoughts at each position; aims get twice as many
-    seeds: int  #: repetitions
+    seeds: int  #: trainings of every arm
+    variants: bool = True  #: whether other kinds of RLP are trained beside it
 
 
 SIZES = {
-    "quick": Sizes(Language((3, 64), 5, 500, 400), 40, 16, 5e-4, 1e-3, 200, 8, 3),
-    "laptop": Sizes(Language((4, 128), 8, 1_000, 1_500), 150, 32, 2e-4, 1e-3, 500, 16, 4),
-    "paper": Sizes(Language((4, 128), 8, 1_000, 1_500), 200, 512, 1e-6, 1e-6, 2_000, 16, 4),
+    "quick": Sizes(
+        Language((2, 64), 2, 300, 150, learning_rate=8e-3, most=16_000), 25, 16, 5e-4, 1e-3, 100, 8, 1, False
+    ),
+    "laptop": Sizes(Language((3, 64), 4, 450, 300, most=30_000), 40, 16, 5e-4, 1e-3, 150, 8, 5),
+    "paper": Sizes(Language((4, 128), 8, 1_000, 1_500), 200, 512, 1e-6, 1e-6, 2_000, 16, 5),
 }
 
 
@@ -55,20 +59,22 @@ class Plan:
     batch_size: int | None
     device: str
     seed: int
+    placebo: bool
 
     @property
     def arms(self) -> tuple[str, ...]:
         """GRPO needs questions whose answers can be checked, which only the embedded language has."""
         checked = (GRPO, BOTH) if isinstance(self.source, Embedded) else ()
-        return (BASE, TOKENS, RLP, COMPUTE, PURE, RPT, ANYWHERE, *checked)
+        variants = (PURE, RPT, ANYWHERE) if self.sizes.variants else ()
+        return (BASE, TOKENS, RLP, COMPUTE, *variants, *checked)
 
     def base(self, folder: Path) -> str | Path:
-        """Where the base of a repetition is; the folder is that of its beginning."""
+        """Where the base of a seed is; the folder is that of its beginning."""
         return folder / BASE if self.model == "embedded" else self.model
 
     @property
     def seeds(self) -> range:
-        """Of the repetitions."""
+        """Of the trainings of every arm."""
         return range(self.seed, self.seed + self.sizes.seeds)
 
     @property
@@ -86,10 +92,10 @@ def make_plan(params: Any) -> Plan:
     Raises:
         UserError: model and text do not go together, or a parameter is out of range.
     """
-    sizes = {"steps": params.steps, "learning_rate": params.learning_rate, "seeds": params.repetitions}
+    sizes = {"steps": params.steps, "learning_rate": params.learning_rate, "seeds": params.seeds}
     changed = {name: value for name, value in sizes.items() if value is not None}
     if min(changed.values(), default=1) <= 0:
-        raise UserError("steps, learning_rate and repetitions must be above 0.")
+        raise UserError("steps, learning_rate and seeds must be above 0.")
     if params.group < 2 or params.temperature <= 0:  # said before the imitator is trained
         raise UserError(
             "Thoughts are judged against others: give group=2 or more, and a temperature above 0."
@@ -114,5 +120,5 @@ def make_plan(params: Any) -> Plan:
         loss=params.loss,
     )
     lora = Lora() if params.tuning == "lora" else None
-    return Plan(chosen, source, thinking, config, params.next_token_weight, params.baseline,
-                params.model, lora, params.batch_size, params.device, params.seed)  # fmt: skip
+    return Plan(chosen, source, thinking, config, params.next_token_weight, params.baseline, params.model,
+                lora, params.batch_size, params.device, params.seed, params.placebo)  # fmt: skip

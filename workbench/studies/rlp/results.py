@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import comb
 
-from workbench.claims import Claim
+from workbench.claims import Claim, Gate
 from workbench.measures.equivalence import rarefaction
-from workbench.measures.statistics import bootstrap_mean
+from workbench.measures.statistics import Interval
 from workbench.measures.summaries import summarise, summarise_measures
+from workbench.studies.common.evidence import Evidence, compare, over_seeds
 from workbench.studies.rlp.plan import ANYWHERE, BASE, BOTH, COMPUTE, GRPO, RLP, TOKENS
 
 # Titles of the pictures that show what is claimed.
@@ -19,6 +20,7 @@ PREDICTED, PASSES, NARROWED = (
 SOME = 4  # right answers among which different ones are counted
 FOUR = f"answers of {SOME}"
 ITEM = ["seed", "item"]
+_UNKNOWN = Interval(np.nan, np.nan, np.nan, 0)
 COMPARED = (BASE, COMPUTE, RLP, ANYWHERE, GRPO, BOTH)  # as many as curves can be told apart
 
 
@@ -40,7 +42,7 @@ def passes(replies: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns kind, arm, k (powers of two up to the draws), value, low, high (intervals over questions, each
-        in every repetition), n.
+        with every seed), n.
     """
     compared = replies[replies["arm"].isin(COMPARED)].groupby(["kind", "arm", *ITEM], sort=False)
     counts = compared["right"].agg(n="size", right="sum").reset_index()
@@ -61,7 +63,7 @@ def different(replies: pd.DataFrame) -> pd.DataFrame:
     """How many different right answers there are among four right replies to an aim.
 
     Returns:
-        A row an arm, repetition and aim: arm, seed, item, right (share), different (the expectation over all
+        A row an arm, seed and aim: arm, seed, item, right (share), different (the expectation over all
         choices of four right replies; NaN where there are fewer).
     """
 
@@ -95,35 +97,80 @@ def table(replies: pd.DataFrame, thought: pd.DataFrame) -> pd.DataFrame:
 
 
 def claims(tables: dict[str, pd.DataFrame]) -> list[Claim]:
-    """What the papers say; intervals are over repetitions (one: over questions)."""
+    """What the papers say, of the arms that there are; paired by seed and by what was asked."""
     predictions, replies = tables["predictions"], tables["replies"]
-    nats = _by_arm(predictions.assign(nats=_better(predictions)), "nats")
-    paper = "RLP beats continued pre-training"
-    made = [
-        _claim("rlp-beats-text-at-equal-compute", paper, nats[COMPUTE] - nats[RLP], PREDICTED,
-               "After RLP the next token costs fewer nats than after more text at equal compute."),
-        _claim("rlp-beats-the-same-text", paper, nats[TOKENS] - nats[RLP], PREDICTED,
-               "After RLP the next token costs fewer nats than after reading the same text."),
-        _claim("random-positions-do", "One random position of each document is enough",
-               nats[BASE] - nats[ANYWHERE], PREDICTED,
-               "After RLP at random positions the chosen next tokens cost fewer nats than before."),
+    gains = predictions.assign(gain=-_better(predictions))
+    made = _of_text(gains, embedded=len(replies) > 0)
+    return [*made, *_of_replies(replies)] if len(replies) else made
+
+
+_CHANCE = float(np.log(10))  # nats of a digit, when all are as likely
+_BOUNDS = {"low": 0.2, "high": 0.8}  # of a control's right replies: there is something to gain, and to lose
+_POINTS = {
+    "delta": 0.05,
+    "delta_reason": "less than five points would not be worth a second training",
+}
+_KINDS = {"delta": 0.2, "delta_reason": "a twentieth of the four answers"}
+
+
+def _of_text(gains: pd.DataFrame, embedded: bool) -> list[Claim]:
+    """What the next token costs after RLP; where chance is known, text must have taught something."""
+    paper, made = "RLP beats continued pre-training", []
+    compared = [
+        ("rlp-beats-text-at-equal-compute", paper, RLP, COMPUTE,
+         "After RLP the next token costs fewer nats than after more text at equal compute."),
+        ("rlp-beats-the-same-text", paper, RLP, TOKENS,
+         "After RLP the next token costs fewer nats than after reading the same text."),
+        ("random-positions-do", "One random position of each document is enough", ANYWHERE, BASE,
+         "After RLP at random positions the chosen next tokens cost fewer nats than before."),
     ]  # fmt: skip
-    if not len(replies):
-        return made
+    for name, paper, treated, control, says in compared:
+        if (gains["arm"] == treated).any():
+            nats = -float(gains.loc[gains["arm"] == control, "gain"].mean())
+            learnt = Gate(f"nats after {control} (chance: {_CHANCE:.2f})", nats, high=0.9 * _CHANCE)
+            evidence = compare(gains, treated, control, value="gain", items="places in the text")
+            made.append(evidence.claim(
+                name=name, says=says, paper=paper, unit="nats", view=PREDICTED,
+                gates=(learnt,) if embedded and control != BASE else (),
+                headline=name == "rlp-beats-text-at-equal-compute",
+            ))  # fmt: skip
+    return made
+
+
+def _of_replies(replies: pd.DataFrame) -> list[Claim]:
+    """What reinforcement does to right replies, and to how many different ones there are."""
     chains, aims = replies[replies["kind"] == "chain"], different(replies)
-    right, kinds = _by_arm(chains, "right"), _by_arm(aims, "different")
-    narrow = "Reinforcement narrows what a model answers"
-    return [
-        *made,
-        _claim("grpo-sharpens", "Reinforcement raises pass@1", right[GRPO] - right[BASE], PASSES,
-               "After GRPO a reply to a chain is right more often.", "share of replies"),
-        _claim("rlp-helps-grpo", "RLP's gains last through later training", right[BOTH] - right[GRPO], PASSES,
-               "GRPO ends with more right replies when RLP came before it.", "share of replies"),
-        _claim("grpo-narrows", narrow, kinds[COMPUTE] - kinds[GRPO], NARROWED,
-               "After GRPO four right replies to an aim hold fewer different ones than after text.", FOUR),
-        _claim("rlp-narrows", narrow, kinds[COMPUTE] - kinds[RLP], NARROWED,
-               "So do they after RLP, which has seen no aim either.", FOUR),
+    right = chains.groupby("arm")["right"].mean()
+    made = [
+        compare(chains, treated, control, items="chains").claim(
+            name=name, says=says, paper=paper, unit="share of replies", view=PASSES,
+            gates=(Gate(f"right replies of {control}", float(right[control]), **_BOUNDS),), **_POINTS)
+        for name, paper, treated, control, says in [
+            ("grpo-sharpens", "Reinforcement raises pass@1", GRPO, BASE,
+             "After GRPO a reply to a chain is right more often."),
+            ("rlp-helps-grpo", "RLP's gains last through later training", BOTH, GRPO,
+             "GRPO ends with more right replies when RLP came before it."),
+        ]
     ]  # fmt: skip
+    return made + [
+        _narrowing(aims, name, arm, says)
+        for name, arm, says in [
+            ("grpo-narrows", GRPO,
+             "After GRPO four right replies to an aim hold fewer different ones than after text."),
+            ("rlp-narrows", RLP, "So do they after RLP, which has seen no aim either."),
+        ]
+    ]  # fmt: skip
+
+
+def _narrowing(aims: pd.DataFrame, name: str, arm: str, says: str) -> Claim:
+    """Whether an arm has fewer different right answers than text, to aims that both answer often enough."""
+    wide = aims.pivot_table(index=ITEM, columns="arm", values="different", dropna=False)
+    gain = (wide[COMPUTE] - wide[arm]).rename("effect").reset_index()
+    known = float(gain["effect"].notna().mean())
+    gates = (Gate(f"aims with {SOME} right replies from both", known, low=0.2),)
+    evidence = over_seeds(gain, items="aims") if known else Evidence(_UNKNOWN, "aims", aims["seed"].nunique())
+    return evidence.claim(name=name, says=says, paper="Reinforcement narrows what a model answers", unit=FOUR,
+                          view=NARROWED, gates=gates, **_KINDS)  # fmt: skip
 
 
 def _better(predictions: pd.DataFrame) -> pd.Series:
@@ -131,14 +178,3 @@ def _better(predictions: pd.DataFrame) -> pd.Series:
     means = predictions.groupby("arm")[["nats", "nats_with"]].mean()
     thinks = (means["nats_with"] < means["nats"])[predictions["arm"]].to_numpy()
     return predictions["nats_with"].where(thinks, predictions["nats"])
-
-
-def _by_arm(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    return rows.astype({column: float}).pivot_table(index=ITEM, columns="arm", values=column)
-
-
-def _claim(name: str, paper: str, gain: pd.Series, view: str, says: str, unit: str = "nats") -> Claim:
-    gain = gain.dropna()
-    repeated = gain.groupby("seed").mean()
-    estimate = bootstrap_mean(repeated if len(repeated) > 1 else gain)
-    return Claim.of(estimate, name=name, says=says, paper=paper, unit=unit, view=view)

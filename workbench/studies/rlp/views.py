@@ -74,7 +74,7 @@ def training(rows: pd.DataFrame) -> Chart:
     return Chart(
         panels(lines, "measure", CURVES.values(), columns=3, independent=["y"]),
         "While they train",
-        "Means over repetitions and two steps. The reward of RLP is in nats, that of GRPO and RPT a share; a "
+        "Means over trainings and two steps. The reward of RLP is in nats, that of GRPO and RPT a share; a "
         "group whose rewards are all equal teaches nothing.",
     )
 
@@ -95,7 +95,7 @@ def thoughts(snapshots: pd.DataFrame) -> Explorer:
         return Table(
             wide,
             "What a thought looks like as training goes on",
-            f"{training}, the first repetition: one thought at the same places, with the same draws, after "
+            f"{training}, the first seed: one thought at the same places, with the same draws, after "
             "some of the steps.",
         )
 
@@ -110,7 +110,7 @@ def predicted(frame: pd.DataFrame) -> Chart:
         intervals(frame, "arm", title, look=looks("thought"), scale=scale).properties(width=420),
         PREDICTED,
         "What the true continuation costs at places that nothing was learnt from, lower is better; lines are "
-        "95 % intervals over places with all repetitions. Thoughts are the model's own.",
+        "95 % intervals over places with all seeds. Thoughts are the model's own.",
     )
 
 
@@ -158,7 +158,7 @@ def answers(replies: pd.DataFrame) -> Explorer:
         return Chart(
             blocks,
             "Which right answers are given",
-            f"{question}: every column is a right way, every row a training, all repetitions together. Rows "
+            f"{question}: every column is a right way, every row a training, all seeds together. Rows "
             "with fewer and brighter cells have settled on some of the ways.",
         )
 

@@ -24,6 +24,9 @@ from workbench.studies.siked.mixing import Mixture, check, first_correct
 from workbench.studies.siked.solving import Question
 from workbench.studies.siked.teacher import sampled_solutions, solver_solutions
 
+CONTROL = "combined"
+STUDENTS = (*STRATEGIES, CONTROL, "SIKeD", "off-policy", "self only")
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -34,19 +37,21 @@ class Sizes:
     train: int  #: questions to learn from
     held_out: int  #: training questions that choose the round
     n_test: int  #: test questions of each kind
-    seeds: int  #: repetitions
+    seeds: int  #: trainings of each student
+    students: tuple[str, ...] = STUDENTS  #: who is taught, and asked the test
 
 
 LONG = 512  # tokens, at least, that a question and its solution may fill where they come from files
 FEWEST = 4  # questions to learn from: one of them is held out
 
 SIZES = {
-    "quick": Sizes(StudentConfig("tiny:0.3M", 800, 0, 16, 0, largest=10, n_words=5),
-                  DistillConfig(3, 3, 2, 4, context=160, least_gain=-0.1), 160, 50, 250, 3),
-    "laptop": Sizes(StudentConfig("tiny:1M", 4_000, 0, 32, 0), DistillConfig(8, 4, 3, 10, 32),
-                   1_000, 200, 1_000, 4),
+    "quick": Sizes(StudentConfig("tiny:0.3M", 250, 0, 8, 0, largest=10, n_words=5, problems=2000),
+                   DistillConfig(3, 3, 1, 3, 4, 160, least_gain=-0.1), 100, 30, 60, 1,
+                   (CONTROL, "SIKeD", "self only")),
+    "laptop": Sizes(StudentConfig("tiny:0.3M", 500, 0, 16, 0, largest=10, n_words=5),
+                    DistillConfig(3, 3, 2, 3, 8, 160, least_gain=-0.1), 120, 40, 100, 5),
     "paper": Sizes(StudentConfig("tiny:28M", 20_000, 0, 64, 0), DistillConfig(3, 3, 4, 10, 8, 1024, 2e-4),
-                   6_700, 700, 1_319, 3),
+                   6_700, 700, 1_319, 5),
 }  # fmt: skip
 
 
@@ -63,6 +68,12 @@ class Plan:
     bias: str
     seed: int
     device: str
+    placebo: bool
+
+    @property
+    def seeds(self) -> range:
+        """Of the trainings of each student."""
+        return range(self.seed, self.seed + self.sizes.seeds)
 
 
 def plan(params: Any) -> Plan:
@@ -75,6 +86,7 @@ def plan(params: Any) -> Plan:
         UserError: no iterations or samples, or alpha and mixture do not go together.
     """
     sizes = SIZES[params.profile]
+    sizes = replace(sizes, seeds=params.seeds or sizes.seeds)
     replaced = {"rounds": params.iterations, "samples": params.samples}
     replaced = {name: value for name, value in replaced.items() if value is not None}
     if replaced and min(replaced.values()) < 1:
@@ -84,7 +96,7 @@ def plan(params: Any) -> Plan:
     if params.data != "embedded":
         context = max(lesson.context, LONG)
         course = replace(course, context=context)
-        batch_size = lesson.batch_size * lesson.context // context
+        batch_size = max(1, lesson.batch_size * lesson.context // context)
         lesson = replace(lesson, context=context, batch_size=batch_size, max_new_tokens=context // 2)
     lesson = replace(lesson, tuning=params.tuning, restart=params.restart, **replaced)
     names = [field.name for field in fields(Plan)[1:]]

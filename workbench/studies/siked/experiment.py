@@ -24,7 +24,7 @@ from workbench.files import atomic_folder, cached_table
 from workbench.studies.common import word_problems
 from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.siked import method
-from workbench.studies.siked.data import Plan, Task, kinds
+from workbench.studies.siked.data import CONTROL, Plan, Task, kinds
 from workbench.studies.siked.method import DistillConfig
 from workbench.studies.siked.solving import Question
 
@@ -39,13 +39,14 @@ def arms(task: Task, plan: Plan) -> dict[str, dict[str, Any]]:
     """Each student's arguments of `method.distill`; `only` names the one strategy that it learns."""
     siked = {"mixture": plan.mixture, "alpha": plan.alpha}
     strategies = [name for name in STRATEGIES if name in set(task.teacher["strategy"])]
-    return {
+    every = {
         **{name: {"mixture": "teacher-only", "only": name} for name in strategies},
-        "combined": {"mixture": "teacher-only"},
+        CONTROL: {"mixture": "teacher-only"},
         "SIKeD": siked,
         "off-policy": {**siked, "on_policy": False},
         "self only": {"mixture": "self-only"},
     }
+    return {name: how for name, how in every.items() if name in plan.sizes.students}
 
 
 def base(folder: Path, plan: Plan, log: Callable[..., None]) -> str:
@@ -66,18 +67,31 @@ def train_all(folder: Path, base: str, task: Task, plan: Plan) -> pd.DataFrame:
     text, verdict.
 
     On the CPU they are shared out between its cores; what is done stays in `folder`.
+
+    Raises:
+        UserError: see `run_arms`.
     """
-    students, seeds = list(arms(task, plan)), range(plan.sizes.seeds)
+    students, seeds = list(arms(task, plan)), plan.seeds
     device = loading.pick_device(plan.device)
     train = partial(train_arm, base, task, replace(plan, device=device))
-    together = ["combined", *SHARED]
-    run_arms(folder, students, seeds, train, unit="student", together=together, device=device)
+    together = [name for name in (CONTROL, *SHARED) if name in students]
+    placebo_of = CONTROL if plan.placebo else None
+    run_arms(
+        folder,
+        students,
+        seeds,
+        train,
+        unit="student",
+        together=together,
+        device=device,
+        placebo_of=placebo_of,
+    )
     return collect(folder, students, seeds, "test")
 
 
 def rounds(folder: Path, task: Task, plan: Plan) -> pd.DataFrame:
     """The rounds of every student and seed: the columns of `DistillResult.rounds`, and arm and seed."""
-    return collect(folder, list(arms(task, plan)), range(plan.sizes.seeds), "rounds")
+    return collect(folder, list(arms(task, plan)), plan.seeds, "rounds")
 
 
 def held_out(folder: Path, rounds: pd.DataFrame) -> pd.DataFrame:
@@ -114,7 +128,7 @@ def train_arm(
         if shared.exists() and not (folder / part).exists():
             with atomic_folder(folder / part) as new:
                 shutil.copytree(shared, new, dirs_exist_ok=True)
-    arguments |= {"device": plan.device, "seed": plan.seed + seed}
+    arguments |= {"device": plan.device, "seed": seed}
     result = method.distill(folder, base, teacher, task.train, task.held_out, config, **arguments)
     cached_table(folder / "rounds.parquet", lambda: result.rounds)
     cached_table(folder / "test.parquet", lambda: _test(result.folder, task.tests, config, plan.device))

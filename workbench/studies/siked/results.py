@@ -1,15 +1,17 @@
 """What comes of the students of 08_siked: who solves what, in which strategy, and what the rounds bring."""
 
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from workbench.claims import Claim
+from workbench.claims import Claim, Gate
 from workbench.corpora.loaders.solutions import STRATEGIES
-from workbench.measures.statistics import bootstrap_mean
 from workbench.measures.summaries import summarise
+from workbench.studies.common.arms import arm_folder
+from workbench.studies.common.evidence import compare, over_seeds
 
 _STEP = re.compile(r"(?:(\w+)\s*=\s*)?\b([\w.]+)\s*(\+|-|\*|//?)\s*([\w.]*\w)")
 
@@ -37,24 +39,31 @@ def shares(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(rows).groupby(["arm", "round", "strategy"], sort=False)["share"].mean().reset_index()
 
 
-def solved(folder: Path) -> pd.DataFrame:
+def solved(folder: Path, seed: int) -> pd.DataFrame:
     """Training questions by the strategies that solved them after learning from the teacher alone.
 
     Columns solved_by, questions.
     """
-    wrote = pd.read_parquet(folder / "seed-0" / "self-only" / "round-1" / "wrote")  # SIKeD's own, if any
-    right = wrote.assign(right=wrote["verdict"] == "correct").pivot_table(
-        index="id", columns="strategy", values="right", aggfunc="max"
-    )
-    by = right.astype(bool).apply(lambda row: ", ".join(row.index[row]) or "none", axis=1)
+    right = _solved_by(pd.read_parquet(_first_written(folder, seed)))
+    by = right.apply(lambda row: ", ".join(row.index[row]) or "none", axis=1)
     return by.value_counts().rename_axis("solved_by").rename("questions").reset_index()
+
+
+def _first_written(folder: Path, seed: int) -> Path:
+    return arm_folder(folder, "self only", seed) / "round-1" / "wrote"  # SIKeD's own, if any
+
+
+def _solved_by(wrote: pd.DataFrame) -> pd.DataFrame:
+    """Whether a question has a right solution: a row a question, a column a strategy."""
+    right = wrote.assign(right=wrote["verdict"] == "correct")
+    return right.pivot_table(index="id", columns="strategy", values="right", aggfunc="max").astype(bool)
 
 
 def same_steps(folder: Path, rounds: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
     """SIKeD's own right solutions that calculate what the teacher's does, in order.
 
     Others may be other ways, or right by luck: the check of answers, all that the method has, passes both.
-    Columns round, strategy, share, n (solutions of all repetitions). The folder is that of
+    Columns round, strategy, share, n (solutions of all seeds). The folder is that of
     `experiment.train_all`, the rounds are those of `experiment.rounds`, the teacher's solutions the task's.
     """
     known = {(row.id, row.strategy): _steps(row.text) for row in teacher.itertuples()}
@@ -105,7 +114,7 @@ def remarks(frame: pd.DataFrame) -> list[str]:
     for (arm, number), part in several[several["round"] > 0].groupby(["arm", "round"], sort=False):
         learnt = {name: part[f"n_{name}"] * (1 - part[f"alpha_{name}"].fillna(1)) for name in STRATEGIES}
         times = {name: (learnt[name] < 0.5).sum() for name in STRATEGIES}
-        silent = [f"{name} ({n} of {len(part)} repetitions)" for name, n in times.items() if n]
+        silent = [f"{name} ({n} of {len(part)} seeds)" for name, n in times.items() if n]
         if arm != "combined" and silent:
             sentences.append(f"{arm}, round {number}: learnt no solution of its own in {', '.join(silent)}")
     for arm, part in several[several["chosen"]].groupby("arm", sort=False):
@@ -116,25 +125,62 @@ def remarks(frame: pd.DataFrame) -> list[str]:
 
 # ------------------------------------------------------------------------------- claims
 _MORE = "SIKeD solves more than single strategies and their combination (up to +5 points)"
+_ACCURACY, _ROUNDS = "Right answers by student", "What each round brings"
+_BOUNDS = {"low": 0.2, "high": 0.8}  # of a control's accuracy: there is something to gain, and to lose
+_HEADROOM = 0.15  # of questions, that some strategy solves and the best one does not
+_DELTA = {"delta": 0.03, "delta_reason": "less than three points would not pay for the rounds of sampling"}
 
 
-def claims(answers: pd.DataFrame, held_out: pd.DataFrame) -> list[Claim]:
-    """The paper's claims, from the tables of `experiment.train_all` and `experiment.held_out`.
+def headroom(folder: Path, seeds: Sequence[int]) -> float:
+    """Share of training questions that some strategy solves, less the best one's; NaN if none was asked.
 
-    Intervals are over questions with all repetitions.
+    From what students wrote after learning from the teacher alone.
     """
-    right = _by_arm(answers.assign(right=answers["verdict"] == "correct"), "right")
-    best = max(right.columns.intersection(STRATEGIES), key=lambda name: right[name].mean())
+    gains = []
+    for place in (path for seed in seeds if (path := _first_written(folder, seed)).exists()):
+        right = _solved_by(pd.read_parquet(place))
+        gains.append(right.any(axis=1).mean() - right.mean().max())
+    return sum(gains) / len(gains) if gains else float("nan")
+
+
+def best_single(held_out: pd.DataFrame) -> str | None:
+    """The strategy whose student solves most held-out questions in its best round; None without any."""
+    singles = held_out[held_out["arm"].isin(STRATEGIES)]
+    by_round = singles.groupby(["arm", "seed", "round"])["right"].mean()
+    by_arm = by_round.groupby(["arm", "seed"]).max().groupby("arm").mean()
+    return by_arm.idxmax() if len(by_arm) else None
+
+
+def claims(answers: pd.DataFrame, held_out: pd.DataFrame, headroom: float) -> list[Claim]:
+    """The paper's claims, of the students that there are.
+
+    Args:
+        answers: see `experiment.train_all`.
+        held_out: see `experiment.held_out`; they choose the best single strategy.
+        headroom: what a mixture of strategies can gain (NaN: not known, as in a placebo run).
+    """
+    answers = answers.assign(right=answers["verdict"] == "correct")
+    best = best_single(held_out)
     compared = [
-        ("siked-beats-combined", right["SIKeD"] - right["combined"], _MORE,
+        ("siked-beats-combined", "SIKeD", "combined", _MORE,
          "SIKeD solves more than a student of all three strategies that is trained for as long."),
-        ("combined-beats-single", right["combined"] - right[best], _MORE,
+        ("combined-beats-single", "combined", best, _MORE,
          f"A student of three strategies solves more than the best student of one ({best})."),
-        ("teacher-still-helps", right["SIKeD"] - right["self only"], "Mixing the teacher's data in matters",
+        ("teacher-still-helps", "SIKeD", "self only", "Mixing the teacher's data in matters",
          "Learning from itself with the teacher's solutions is better than from itself alone."),
     ]  # fmt: skip
-    view = "Right answers by student"
-    made = [_claim(name, says, paper, gain, ["kind", "item"], view) for name, gain, paper, says in compared]
+    room = Gate("solved by some strategy, less the best one's", headroom, low=_HEADROOM)
+    made = []
+    for name, treated, control, paper, says in compared:
+        if control in set(answers["arm"]):
+            base = float(answers.loc[answers["arm"] == control, "right"].mean())
+            gates = [Gate(f"right answers, {control}", base, **_BOUNDS)]
+            gates += [room] if paper == _MORE and not math.isnan(headroom) else []
+            evidence = compare(answers, treated, control, item=["kind", "item"])
+            made.append(evidence.claim(
+                name=name, says=says, paper=paper, unit="share of questions", view=_ACCURACY,
+                gates=tuple(gates), headline=name == "siked-beats-combined", **_DELTA
+            ))  # fmt: skip
     return [*made, strategy_collapse_claim(answers), *_of_rounds(held_out)]
 
 
@@ -143,38 +189,32 @@ def strategy_collapse_claim(answers: pd.DataFrame) -> Claim:
     compared = answers[answers["arm"].isin(["SIKeD", "combined"])]
     common = compared.groupby(["arm", "seed"])["strategy"].agg(lambda names: names.mode().iloc[0])
     commonest = common.loc[pd.MultiIndex.from_frame(compared[["arm", "seed"]])].to_numpy()
-    kept = _by_arm(compared.assign(kept=compared["strategy"].to_numpy() == commonest), "kept")
-    says = "After SIKeD the strategy that a student likes best has a smaller share of its answers."
-    paper = "The student moves away from one favourite strategy"
-    gain = kept["combined"] - kept["SIKeD"]
-    view = "Which strategy a student chooses"
-    return _claim("leaves-one-strategy", says, paper, gain, ["kind", "item"], view)
-
-
-def _by_arm(answers: pd.DataFrame, column: str) -> pd.DataFrame:
-    """A row for each question and seed, a column for each arm."""
-    return answers.pivot_table(column, ["kind", "item", "seed"], "arm")
+    kept = compared.assign(kept=compared["strategy"].to_numpy() == commonest)
+    return compare(kept, "combined", "SIKeD", value="kept", item=["kind", "item"]).claim(
+        name="leaves-one-strategy",
+        says="After SIKeD the strategy that a student likes best has a smaller share of its answers.",
+        paper="The student moves away from one favourite strategy",
+        unit="share of questions",
+        view="Which strategy a student chooses",
+    )
 
 
 def _of_rounds(held_out: pd.DataFrame) -> list[Claim]:
     """The newest solutions against the first ones, and whether gains wane; on held-out training questions."""
-    right = held_out.pivot_table("right", ["id", "seed"], ["arm", "round"])
-    siked = right["SIKeD"].ffill(axis=1)  # a student that has stopped stays what it is
-    newest = siked.iloc[:, -1] - right["off-policy"].ffill(axis=1).iloc[:, -1]
-    says = (
-        "After the last round, learning from its newest solutions has been better than from its first ones."
-    )
-    view = "What each round brings"
-    made = [_claim("on-policy-beats-off-policy", says, "On-policy data matter", newest, ["id"], view)]
+    right = held_out.astype({"right": float}).pivot_table("right", ["id", "seed"], ["arm", "round"])
+    siked, made = right["SIKeD"].ffill(axis=1), []  # a student that has stopped stays what it is
+    if "off-policy" in right.columns.get_level_values(0):
+        newest = siked.iloc[:, -1] - right["off-policy"].ffill(axis=1).iloc[:, -1]
+        says = "After the last round, learning from its newest solutions has been better than from its first."
+        made.append(_of_round("on-policy-beats-off-policy", says, "On-policy data matter", newest))
     if len(siked.columns) > 2:
         waning = (siked.iloc[:, 1] - siked.iloc[:, 0]) - (siked.iloc[:, -1] - siked.iloc[:, -2])
         says = "The last round brings less than the first one with its own solutions."
-        made.append(_claim("gains-wane", says, "About three rounds suffice", waning, ["id"], view))
+        made.append(_of_round("gains-wane", says, "About three rounds suffice", waning))
     return made
 
 
-def _claim(name: str, says: str, paper: str, gain: pd.Series, items: Sequence[str], view: str) -> Claim:
-    """A difference of shares, positive as the paper has it; `items` are the index levels of a question."""
-    groups = gain.index.droplevel([level for level in gain.index.names if level not in items])
-    estimate = bootstrap_mean(gain.astype(float), groups=[str(item) for item in groups])
-    return Claim.of(estimate, name=name, says=says, paper=paper, unit="share of questions", view=view)
+def _of_round(name: str, says: str, paper: str, gain: pd.Series) -> Claim:
+    """A difference of shares of the held-out questions, positive as the paper has it."""
+    evidence = over_seeds(gain.rename("effect").reset_index(), items="held-out questions")
+    return evidence.claim(name=name, says=says, paper=paper, unit="share of questions", view=_ROUNDS)

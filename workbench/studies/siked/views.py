@@ -37,7 +37,7 @@ def accuracy(frame: pd.DataFrame) -> Chart:
         panels(intervals(frame, "arm", "right answers", **style).properties(width=250), "kind"),
         "Right answers by student",
         "Dots are shares of right answers to test questions, lines 95 % intervals over questions with all "
-        "repetitions. Compare students within a panel: all began from one base and went through their "
+        "seeds. Compare students within a panel: all began from one base and went through their "
         "examples equally often.",
     )
 
@@ -50,7 +50,7 @@ def rounds(frame: pd.DataFrame) -> Chart:
     return Chart(
         panels(lines, "measure", frame["measure"], columns=3, independent=["y"]),
         "What each round brings",
-        "Means over repetitions. Alpha is the teacher's share of what is learnt; KL, in nats, is how far the "
+        "Means over seeds. Alpha is the teacher's share of what is learnt; KL, in nats, is how far the "
         "mixture's strategies are from those that the student chooses; right answers to held-out training "
         "questions choose the round.",
     )
@@ -70,8 +70,8 @@ def strategies(frame: pd.DataFrame) -> Chart:
         panels(bars, "arm", frame["arm"]).properties(spacing=12),
         "Which strategy a student chooses",
         "The tag that each student writes first when nobody forces it, by round; a single colour is a "
-        "student that has given up all strategies but one. Means over repetitions, each of which may settle "
-        "on another.",
+        "student that has given up all strategies but one. Means over seeds, each of which may settle on "
+        "another.",
     )
 
 
@@ -110,7 +110,7 @@ def same_steps(frame: pd.DataFrame) -> Chart:
         lines.properties(width=400, height=190),
         "Right for the right reason?",
         "Of SIKeD's own solutions with the right answer, the share that calculates what the teacher's does, "
-        "all repetitions together. The rest are other ways, or luck that the check of answers lets pass.",
+        "all seeds together. The rest are other ways, or luck that the check of answers lets pass.",
     )
 
 
