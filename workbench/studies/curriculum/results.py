@@ -17,7 +17,7 @@ _MIXTURES, _FORGETTING, _ORDERS, _SHAPES = (
     "Facts or walks?", "What is forgotten", "Orders at the end", "Wide or deep?",
 )  # fmt: skip
 _INTERFERENCE = "(McCloskey and Cohen 1989)"
-_LEARNT = 0.3  # share right from which there is something to forget; guessing gives about 0.2
+_LEARNT = 0.4  # share right from which there is something to forget: twice what guessing gives
 _ARM = ["share", "order", "layers", "width", "seed", "update"]
 
 

@@ -42,8 +42,8 @@ class Sizes:
 
 
 SIZES = {
-    "quick": Sizes("tiny:0.1M", 250, 16, 30, 16, 1e-3, 1, 12, 60),
-    "laptop": Sizes("tiny:0.3M", 500, 16, 40, 16, 5e-4, 5, 24, 300),
+    "quick": Sizes("tiny:0.1M", 180, 16, 25, 16, 1e-3, 1, 12, 60),
+    "laptop": Sizes("tiny:0.3M", 400, 16, 40, 16, 5e-4, 5, 24, 300),
     "paper": Sizes("tiny:8M", 10_000, 64, 1_000, 64, 1e-5, 5, 120, 2_000),
 }
 
