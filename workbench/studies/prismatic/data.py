@@ -35,7 +35,7 @@ class Sizes:
 
 
 SIZES = {
-    "quick": Sizes(StudentConfig("tiny:0.3M", 200, 15, 8, 60), 300, 12, 60, 64, 40, 100, 48, 1, "principal"),
+    "quick": Sizes(StudentConfig("tiny:0.3M", 140, 12, 8, 60), 240, 8, 60, 64, 40, 80, 40, 1, "principal"),
     "laptop": Sizes(
         StudentConfig("tiny:0.3M", 1_000, 40, 8, 100), 800, 24, 120, 256, 80, 240, 128, 5, "umap"
     ),

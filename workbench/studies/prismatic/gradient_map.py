@@ -67,7 +67,7 @@ def _picture(points: pd.DataFrame, clusters: pd.DataFrame) -> alt.VConcatChart:
         shape=_shapes(points, clusters),
         text=points["text"].map(_wrapped),
         template=[shorten(sanitize(template), 40) for template in points["template"]],
-    )
+    ).round({"x": 3, "y": 3, "contribution": 3})  # a report carries every digit
     # Legends of their own stand above the cloud; shared ones would go below the texts.
     apart = {"color": "independent", "shape": "independent"}
     top = alt.hconcat(_cloud(rows, point, bar), _bars(clusters, bar), spacing=24).resolve_legend(**apart)

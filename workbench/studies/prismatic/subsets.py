@@ -21,7 +21,7 @@ from workbench.studies.prismatic.data import as_examples, pairs_of, texts_of
 from workbench.studies.prismatic.method import g_vendi
 from workbench.words import words
 
-TEMPLATES = (2, 4, 8, 16, 32, 64)  # of a set
+TEMPLATES = (2, 16, 4, 64, 8, 32)  # of a set; few sets are spread over all that there is, too
 VOCABULARIES = {"few words": 3, "all words": None}  # names and things of each scenario
 
 
@@ -33,8 +33,8 @@ def draw_sets(count: int, n: int, seed: int) -> pd.DataFrame:
     """
     names, frames = two_steps(), []
     for number in range(count):
-        n_templates = TEMPLATES[number % len(TEMPLATES)]
-        vocabulary = list(VOCABULARIES)[number // len(TEMPLATES) % 2]
+        n_templates = TEMPLATES[number // 2 % len(TEMPLATES)]
+        vocabulary = list(VOCABULARIES)[number % 2]
         problems = draw(
             n,
             seed + 1000 * (number + 1),

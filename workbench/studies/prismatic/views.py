@@ -50,8 +50,10 @@ def tracks(frame: pd.DataFrame) -> Chart:
     return Chart(
         alt.concat(*panels, columns=2, spacing={"row": 26, "column": 34}),
         "Diversity against accuracy out of distribution",
-        "Each point is a model trained on one of the subsets, all of the same size; bars are 95 % intervals "
-        "over questions." + " ρ is the rank correlation, with its 95 % interval." * ("rho" in frame),
+        "Each point is a training set, all of one size, with what its students solve; bars are 95 % "
+        "intervals over questions."
+        + " ρ is the rank correlation, with its 95 % interval."
+        * ("rho" in frame),
     )
 
 
@@ -124,7 +126,9 @@ def growth(frame: pd.DataFrame) -> Chart:
         intervals(shown, x, "G-Vendi, first pool = 1", names=names, look=look, **style),
         "G-Vendi over rounds",
         "Each line is a way to take new examples into pools that start alike; all are scored at the size of "
-        "the first pool, and relative to it. Bars are 95 % intervals over repetitions, moved aside a little.",
+        "the first pool, and relative to it."
+        + " Bars are 95 % intervals over repetitions, moved aside a little."
+        * bool(frame["low"].notna().any()),
     )
 
 
@@ -246,8 +250,12 @@ def outcome(frame: pd.DataFrame) -> Chart:
     return Chart(
         chart + dots,
         "Accuracy out of distribution by arm",
-        "A dot is a model of one seed, the tick their mean, the line its 95 % interval over seeds "
-        "(Student's t).",
+        "A dot is a student of one seed"
+        + (
+            ", the tick their mean, the line its 95 % interval over seeds (Student's t)."
+            if n.max() > 1
+            else "."
+        ),
     )
 
 
