@@ -336,6 +336,28 @@ def test_every_arm_answers_everything_as_everybody(made):
     assert np.abs(before - after).max() > 1e-3
 
 
+def test_a_placebo_compares_two_models_that_nobody_tuned(made, tmp_path):
+    _, plan, _ = made
+    placebo = replace(plan, placebo=True, arms=(BEFORE, DPO), seed=3)
+    answers, _ = experiment.train_all(tmp_path, placebo)
+    assert set(answers["seed"]) == {3}
+    bases = sorted(path.parent.name for path in tmp_path.glob("seed-*/base"))
+    assert bases == ["seed-10003", "seed-3"]
+    assert not (arm_folder(tmp_path, DPO, 3) / "model").exists()
+    gains = method.steered(method.steering(answers, placebo.task))
+    names = {claim.name for claim in results.claims(results.distances(answers, placebo), gains, placebo)}
+    assert names >= {"it-spreads", "tuning-lowers-steering"}
+    assert "naming-the-group-helps" not in names
+
+
+def test_five_trainings_are_what_is_counted(made):
+    _, plan, (answers, _) = made
+    several = pd.concat([answers.assign(seed=seed) for seed in range(5)])
+    gains = method.steered(method.steering(several, plan.task))
+    claims = results.claims(results.distances(several, plan), gains, plan)
+    assert {(claim.over, claim.n, claim.trainings) for claim in claims} == {("trainings", 5, 5)}
+
+
 def test_what_was_made_stays_and_what_is_missing_is_made_again(made):
     folder, plan, (answers, _) = made
     weights = folder / "seed-0" / "DPO-majority" / "model" / "model.safetensors"
