@@ -12,7 +12,7 @@ from io import BytesIO
 import vl_convert
 from PIL import Image
 
-COLOURS = 128  # of a picture: a line's soft edges need few, a heat map no more than the eye tells apart
+COLOURS = 256  # of a picture, as many as a palette holds
 
 
 def main() -> None:
@@ -43,7 +43,9 @@ def _compressed(png: bytes) -> bytes:
     drawn = Image.open(BytesIO(png)).convert("RGBA")
     opaque = Image.new("RGB", drawn.size, "white")
     opaque.paste(drawn, mask=drawn)
-    few = opaque.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    # Rare colours count as much as common ones: a ring around one point stays red.
+    covering = Image.Quantize.MAXCOVERAGE
+    few = opaque.quantize(COLOURS, method=covering, kmeans=1, dither=Image.Dither.NONE)
     packed = BytesIO()
     few.save(packed, "PNG", optimize=True)
     return packed.getvalue()
