@@ -46,6 +46,12 @@ def one_process():
     torch.set_num_threads(threads)
 
 
+@pytest.fixture
+def two_routes(monkeypatch):
+    """Only one of one stage and one of two, where it matters little what is learnt."""
+    monkeypatch.setattr(experiment, "ROUTES", ("none", "intermediate"))
+
+
 @pytest.fixture(scope="module")
 def task():
     return arithmetic_data.task(plan())
@@ -158,7 +164,8 @@ def test_what_is_given_gets_longer_rows_and_larger_numbers_at_as_many_tokens_a_s
     own, given = (arithmetic_data.plan(settings(data=data)).sizes for data in ("embedded", "x.jsonl"))
     assert given.context > own.context
     assert given.largest > own.largest
-    assert given.batch_size * given.context == pytest.approx(own.batch_size * own.context, rel=0.2)
+    tokens = [sizes.batch_size * sizes.context for sizes in (own, given)]
+    assert 0 <= tokens[0] - tokens[1] < given.context  # of a step: as many, in whole rows
 
 
 def test_each_given_test_file_is_a_kind_and_shares_no_question_with_training(tmp_path):
@@ -219,7 +226,7 @@ def test_a_route_cut_off_in_its_second_stage_goes_on_to_the_same_replies(fitted,
     pd.testing.assert_frame_equal(again[1], curves)
 
 
-def test_weights_of_half_precision_are_learnt_in_full(begin, task, tmp_path, monkeypatch):
+def test_weights_of_half_precision_are_learnt_in_full(begin, task, tmp_path, monkeypatch, two_routes):
     load, train, seen = loading.load, experiment.train, []
     monkeypatch.setattr(loading, "load", lambda *given: (load(*given)[0].bfloat16(), load(*given)[1]))
     monkeypatch.setattr(
@@ -245,7 +252,7 @@ def test_curves_go_on_through_both_stages(fitted):
 
 
 def test_routes_begin_from_a_given_model_and_a_question_that_fills_its_context_gets_no_reply(
-    begin, task, tmp_path
+    begin, task, tmp_path, two_routes
 ):
     assert experiment.start(None, plan(model=begin), task) == begin
     long = task.asked.head(2).assign(question=["one " * 200, "Ben has 2 pens. How many pens?"])
@@ -259,7 +266,7 @@ def test_routes_begin_from_a_given_model_and_a_question_that_fills_its_context_g
     ("family", "tuning"), [("Llama", "lora"), ("Qwen2", "full"), ("GPT2", "lora"), ("GPTNeoX", "full")]
 )
 def test_routes_begin_from_folders_of_every_family_and_leave_them_as_they_were(
-    family, tuning, task, tokenizer, tmp_path
+    family, tuning, task, tokenizer, tmp_path, two_routes
 ):
     shape = {**OTHERS[family], "n_positions": 112, "max_position_embeddings": 112}
     config = getattr(transformers, f"{family}Config")(

@@ -43,9 +43,9 @@ class Language:
 def imitate(folder: Path, language: Language, seed: int, device: str = "auto") -> None:
     """The model that reinforcement begins with, in `folder / "base"`.
 
-    First it reads chains with every step written down, then such whose thoughts are mostly idle: it has seen
-    how to think, and rarely does. Imitation first, reinforcement after, is what all published recipes for
-    small models share.
+    First it learns the solutions of chains with every step written down, then it reads such whose thoughts
+    are mostly idle: it has seen how to think, and rarely does. Imitation first, reinforcement after, is what
+    all published recipes for small models share.
     """
     rng = np.random.default_rng([seed, 0])
     tokenizer = word_tokenizer(thoughts.VOCABULARY)
@@ -63,7 +63,14 @@ def imitate(folder: Path, language: Language, seed: int, device: str = "auto") -
         )
         n = steps * language.rows
         texts = documents(language, stage, min(n, language.most or n), rng)
-        train(model, tokenizer, texts, learning, folder=folder / stage)
+        examples = texts if stage == "base" else list(map(_question_first, texts))
+        train(model, tokenizer, examples, learning, folder=folder / stage)
+
+
+def _question_first(document: str) -> tuple[str, str]:
+    """A document as question and completion, of which only the latter is learnt."""
+    question, sign, completion = document.partition(" =")
+    return question + sign, completion
 
 
 def documents(language: Language, stage: str, n: int, rng: np.random.Generator) -> list[str]:
