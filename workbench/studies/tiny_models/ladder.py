@@ -75,7 +75,7 @@ RUNGS = {
 }
 # Two stories of the simulator, at this vocabulary, fill a row of 384.
 SIZES = {  # profile: rungs, tokens, vocabulary, context, batch, beginnings, probes, seeds
-    "quick": Sizes(RUNGS["quick"], 400_000, 768, 384, 4, 60, 40, 1),
+    "quick": Sizes(RUNGS["quick"], 500_000, 768, 384, 2, 60, 40, 1),
     "laptop": Sizes(RUNGS["laptop"], 1_500_000, 768, 384, 4, 100, 100, 5),
     "paper": Sizes(RUNGS["paper"], 2_000_000_000, 10_000, 512, 80, 1_000, 1_000, 5),
 }
