@@ -99,6 +99,7 @@ def quiet(**_):
 def params(**given):
     """A notebook's parameters."""
     common = {"profile": "quick", "seed": 0, "model": "embedded", "data": "embedded", "device": DEVICE}
+    common |= {"seeds": None, "placebo": False}
     return SimpleNamespace(**common | given)
 
 
@@ -162,7 +163,7 @@ def rlp_plan(**given):
     asked = {
         "steps": None,
         "learning_rate": None,
-        "repetitions": 1,
+        "seeds": 1,
         "group": 4,
         "temperature": 1.0,
         "tag": "t",
