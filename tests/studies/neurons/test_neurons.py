@@ -321,7 +321,7 @@ def test_intervals_hold_the_value_and_are_given_where_they_are_promised(surveyed
     assert (known["low"] <= known["confirm"] + 0.02).all()
     assert (known["confirm"] - 0.02 <= known["high"]).all()
     assert surveyed.loc[surveyed["best"], "low"].notna().all()
-    assert set(surveyed.dropna(subset=["hits"])["label"]) == {QUESTION, search.VERB}
+    assert set(surveyed.dropna(subset=["hits"])["label"]) == {QUESTION}
 
 
 def test_shuffled_labels_keep_positions_and_change_stories(texts):
@@ -424,6 +424,8 @@ def test_steering_changes_the_text_and_leaves_the_model_as_it_was(pair, kept):
     assert written["as it is"] != written["steered"]
     again = value_vectors.continuations(pair, "Once there was a girl", 1, 5, 500.0, kept, 12)
     assert written == again
+    known = value_vectors.continuations(pair, "Once there was a girl", 1, 5, 500.0, kept, 12, " who")
+    assert known == written | {"as it is": " who"}
     assert all((value == before[name]).all() for name, value in pair[0].state_dict().items())
 
 

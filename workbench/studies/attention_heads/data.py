@@ -33,7 +33,7 @@ class Sizes:
 
 
 SIZES = {  # profile: texts, scored, beginnings, reply, probes, pairs, repeats, seeds
-    "quick": Sizes(80, 24, 12, 40, 4, 8, 500_000, 1),
+    "quick": Sizes(80, 16, 12, 32, 2, 8, 450_000, 1),
     "laptop": Sizes(600, 100, 60, 100, 20, 60, 1_000_000, 5),
     "paper": Sizes(2_000, 500, 300, 100, 100, 200, 2_000_000, 5),
 }

@@ -53,7 +53,7 @@ class LiveAblation:
     ) -> None:
         self.model, self.tokenizer, self.reference = copy.deepcopy(model), tokenizer, reference
         self.sampler = TransformersSampler(self.model, tokenizer)
-        self.whole = lru_cache(8)(self._whole)
+        self.whole, self.asked = lru_cache(8)(self._whole), lru_cache(8)(self._asked)
 
     def _whole(self, text: str) -> tuple[list[int], list[str], np.ndarray, str]:
         """Tokens, their display strings, the surprise of each, and how the model goes on."""
@@ -66,6 +66,11 @@ class LiveAblation:
     def _go_on(self, text: str) -> str:
         return self.sampler.sample([text], SamplingParams(max_tokens=60, temperature=0))[0][0].text
 
+    def _asked(self, probes: tuple[Probe, ...]) -> list[np.ndarray]:
+        """How likely the model finds both answers to each question, as it is or as it is changed here."""
+        options = [(probe.right, probe.wrong) for probe in probes]
+        return self.sampler.score([probe.beginning for probe in probes], options)
+
     def without(self, text: str, head: Head, ablation: Ablation) -> tuple[np.ndarray, str]:
         """Surprise of each token and continuation with the head switched off."""
         ids = self.whole(text)[0]
@@ -74,11 +79,9 @@ class LiveAblation:
 
     def answers(self, head: Head, ablation: Ablation, probes: Sequence[Probe]) -> dict[str, Any]:
         """What the model answers to questions, whole and without the head, as a text with marks."""
-        questions = [probe.beginning for probe in probes]
-        options = [(probe.right, probe.wrong) for probe in probes]
-        whole = self.sampler.score(questions, options)
+        whole = self.asked(tuple(probes))
         with ablate_heads(self.model, [head], ablation, self.reference):
-            off = self.sampler.score(questions, options)
+            off = self._asked(tuple(probes))
         text = MarkedText()
         for probe, *scores in zip(probes, whole, off, strict=True):
             text.add(f"… {probe.beginning.rpartition('. ')[2]}")

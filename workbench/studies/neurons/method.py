@@ -38,12 +38,13 @@ class Sizes:
     searched: int  #: the first of them, for the search by labels
     shuffles: int  #: of each label, for the chance that the best neuron is nothing
     shown: int  #: best neurons a layer on the map
+    reply: int  #: tokens of a continuation there
 
 
 SIZES = {
-    "quick": Sizes(read=200, searched=120, shuffles=60, shown=1),
-    "laptop": Sizes(read=2_000, searched=600, shuffles=300, shown=4),
-    "paper": Sizes(read=20_000, searched=600, shuffles=500, shown=5),
+    "quick": Sizes(read=150, searched=80, shuffles=40, shown=1, reply=20),
+    "laptop": Sizes(read=2_000, searched=600, shuffles=300, shown=4, reply=40),
+    "paper": Sizes(read=20_000, searched=600, shuffles=500, shown=5, reply=40),
 }
 
 

@@ -1,6 +1,6 @@
 """The map of neurons, layer by rank: a click shows what makes a neuron fire, what it writes, what it does."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import ipywidgets
@@ -41,6 +41,8 @@ class Neurons:
     surveyed: pd.DataFrame  #: of `search.survey`, the neurons' rows
     chance: pd.DataFrame  #: of `search.chance_of_best`
     means: Reference  #: of all neurons over other texts
+    reply: int = 40  #: tokens of a continuation
+    usual: dict[str, str] = field(default_factory=dict)  #: how the model goes on as it is, by beginning
 
     def card(self, name: str, question: str, strength: float, beginning: str, **_: object) -> Card:
         """What is known of the neuron `layer.number`, and what the model does with it off and turned up."""
@@ -98,7 +100,9 @@ class Neurons:
         return strips
 
     def _texts(self, layer: int, neuron: int, value: float, beginning: str) -> list[dict[str, str]]:
-        written = continuations(self.pair, beginning, layer, neuron, value, self.means)
+        arguments = (self.pair, beginning, layer, neuron, value, self.means, self.reply)
+        written = continuations(*arguments, self.usual.get(beginning))
+        self.usual[beginning] = written["as it is"]
         names = {"off": "neuron held at its mean", "steered": f"neuron held at {value:.1f}"}
         return [{"label": names.get(change, change), "text": text} for change, text in written.items()]
 

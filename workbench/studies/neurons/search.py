@@ -131,7 +131,7 @@ def survey(
         model: any transformers causal language model that `anatomy` can read.
         texts: labelled texts; every second one selects.
         seed: of random directions, shuffles and the bootstrap, which draws the same stories for all models.
-        question: the label whose best units get `hits`, beside `VERB`.
+        question: the label whose best units get `hits`.
         kinds: "neuron", or controls by which the neurons' place is taken.
 
     Returns:
@@ -139,8 +139,8 @@ def survey(
         confirm (AUC on either half, in the direction that the first half chose), best (whether it is the
         unit's best label on the first half); low and high (interval of confirm over its stories) for a unit's
         best label and a layer's best units for every label; hits, hits_low and hits_high
-        (`measures.roc.resampled_hits`) for a layer's best units for the question and for `VERB`; draws and
-        hits_draws, the bootstrap samples, for a unit's best label and a layer's best units for the two.
+        (`measures.roc.resampled_hits`) for a layer's best units for the question; draws and hits_draws, the
+        bootstrap samples, for a unit's best label and a layer's best units for the question and for `VERB`.
 
     Raises:
         UserError: the question is no label that the texts have, or as `stream`.
@@ -148,10 +148,12 @@ def survey(
     columns, frames = check_label(texts, question), []
     true, mixed = _halves(texts), _halves(texts, np.random.default_rng(seed))
     for layer, values in activations(model, texts):
+        neurons = _ranks(values, true)
         for kind in kinds:
-            units = random_directions(values, seed + layer) if kind == "random direction" else values
+            is_mix = kind == "random direction"
+            ranks = _ranks(random_directions(values, seed + layer), true) if is_mix else neurons
             halves = mixed if kind == "shuffled labels" else true
-            scored = _score(units, halves, columns, question, seed)
+            scored = _score(ranks, halves, columns, question, seed)
             frames.append(scored.assign(kind=kind, layer=layer))
     return pd.concat(frames, ignore_index=True)
 
@@ -180,11 +182,19 @@ def untrained(model: PreTrainedModel, seed: int) -> PreTrainedModel:
     return models.build(model.config, seed + 1).to(model.device)
 
 
+def _ranks(values: np.ndarray, halves: Sequence[_Half]) -> list[np.ndarray]:
+    """`midranks` of the units' values `[units, tokens]` on either half."""
+    return [midranks(values[:, half.tokens]) for half in halves]
+
+
 def _score(
-    values: np.ndarray, halves: Sequence[_Half], columns: Mapping[str, int], question: str, seed: int
+    ranks: Sequence[np.ndarray],
+    halves: Sequence[_Half],
+    columns: Mapping[str, int],
+    question: str,
+    seed: int,
 ) -> pd.DataFrame:
-    """The rows of `survey` for the units of one layer, `values` [units, tokens]; `columns` of the labels."""
-    ranks = [midranks(values[:, half.tokens]) for half in halves]
+    """The rows of `survey` for the units of one layer, of `_ranks`; `columns` of the labels."""
     # a shuffled label may be on no token: then it tells nothing
     select, confirm = (
         np.nan_to_num(aucs(rank, half.masks[:, list(columns.values())]), nan=0.5)
@@ -222,7 +232,7 @@ def _with_intervals(
         resampled = resampled_aucs(signed, mask, half.story, weights).astype(np.float32)
         for row, index in enumerate(chosen.index):
             draws[index] = resampled[row]
-            if label in (question, VERB) and index in leaders:
+            if label == question and index in leaders:
                 hits[index] = resampled_hits(signed[row], mask, half.story, once)[0]
                 hits_draws[index] = resampled_hits(signed[row], mask, half.story, weights)
     low, high = _bounds(draws)
@@ -234,8 +244,11 @@ def _with_intervals(
 
 
 def _bounds(draws: np.ndarray) -> np.ndarray:
-    nothing = (np.nan, np.nan)
-    return np.array([nothing if row is None else np.quantile(row, (0.025, 0.975)) for row in draws]).T
+    bounds = np.full((2, len(draws)), np.nan)
+    known = [index for index, row in enumerate(draws) if row is not None]
+    if known:
+        bounds[:, known] = np.quantile(np.stack(draws[known]), (0.025, 0.975), axis=1)
+    return bounds
 
 
 def chance_of_best(

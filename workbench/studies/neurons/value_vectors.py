@@ -146,8 +146,11 @@ def continuations(
     value: float,
     means: Reference,
     max_tokens: int = 40,
+    usual: str | None = None,
 ) -> dict[Change, str]:
     """How the model goes on with a beginning, most likely word by word: as it is, neuron off, neuron steered.
+
+    `usual` is the first of them, if it is known.
 
     Raises:
         UserError: the beginning is empty or fills the context.
@@ -155,8 +158,8 @@ def continuations(
     if not beginning.strip():
         raise UserError("There is no beginning to go on with: write some words.")
     sampler, params = TransformersSampler(*pair), SamplingParams(max_tokens=max_tokens, temperature=0)
-    written = {}
-    for change in get_args(Change):
+    written: dict[Change, str] = {} if usual is None else {"as it is": usual}
+    for change in get_args(Change)[len(written) :]:
         with changed(pair[0], layer, neuron, change, value, means):
             written[change] = sampler.sample([beginning], params)[0][0].text
     return written
