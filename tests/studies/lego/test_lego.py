@@ -212,12 +212,20 @@ def test_a_shallower_model_of_the_same_kind_is_built(source):
 
 
 def test_what_cannot_be_trained_is_one_sentence(source):
-    params = {"profile": "quick", "n_clauses": None, "n_train": None, "n_steps": None, "seeds": None}
+    params = {
+        "profile": "quick",
+        "n_clauses": None,
+        "n_train": None,
+        "n_steps": None,
+        "seeds": None,
+        "model": "ladder",
+    }
     with pytest.raises(UserError, match="n_train=6 must be below the 5"):
         method.choose_sizes(SimpleNamespace(**params | {"n_train": 6}))
     with pytest.raises(UserError, match="n_steps=3"):
         method.choose_sizes(SimpleNamespace(**params | {"n_steps": 3}))
     assert method.choose_sizes(SimpleNamespace(**params | {"seeds": 7})).seeds == 7
+    assert method.choose_sizes(SimpleNamespace(**params | {"model": "starter"})).learning_rate == 5e-4
     with pytest.raises(UserError, match="Chains of 30 need"):
         method.check(source, replace(SMALL, n=30))
     with pytest.raises(UserError, match="context of 64"):

@@ -37,6 +37,7 @@ SCRATCH, STORIES, MIMICKING = ARMS = ("scratch", "stories", "mimicking")
 LOCAL = (4.0, 2.0, 1.0)  # the causal half of the paper's 1, 2, 4, 2, 1: the word, one back, two back
 SMOOTH = 1e-3
 CHECKS = 12  # tests while training
+GIVEN_RATE = 5e-4  # highest learning rate of chains for a given model's shape, which may be large
 Log = Callable[[dict[str, float]], None]
 
 
@@ -73,6 +74,8 @@ def choose_sizes(params: Any) -> Sizes:
     """
     named = {"n": params.n_clauses, "n_train": params.n_train, "steps": params.n_steps, "seeds": params.seeds}
     chosen = replace(SIZES[params.profile], **{name: value for name, value in named.items() if value})
+    if not ladder.is_ladder(params.model):
+        chosen = replace(chosen, learning_rate=min(chosen.learning_rate, GIVEN_RATE))
     if not 1 <= chosen.n_train < chosen.n:
         raise UserError(
             f"n_train={chosen.n_train} must be below the {chosen.n} clauses of a chain, to test longer ones."
