@@ -72,3 +72,22 @@ def test_no_notebook_takes_the_folder_of_pages_for_its_runs(root):
     write_notebook(root, "reports")
     with pytest.raises(UserError, match=r"reports\.ipynb cannot name its runs"):
         project.find_notebook(root, "reports")
+
+
+def test_the_next_one_starts_before_the_page_of_the_last_is_written(root):
+    for number in range(3):
+        write_notebook(root, f"0{number}_study")
+    jobs, seen = planned(root), []
+
+    def work(job, _stop):
+        job.status = "done"
+
+    def finished(job):
+        seen.append((job.plan.notebook.name, [other.status != "waiting" for other in jobs]))
+
+    execute.run_jobs(jobs, 1, lambda: None, finished, work)
+    assert seen == [
+        ("00_study", [True, True, False]),
+        ("01_study", [True, True, True]),
+        ("02_study", [True, True, True]),
+    ]

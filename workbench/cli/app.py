@@ -55,8 +55,11 @@ def run(
 ) -> None:
     """Run notebooks, and before them what they need; what is finished already is not run again.
 
-    -p profile=quick, the default, takes under a minute a notebook; laptop an evening, up to 2.5 hours for all
-    on two cores; paper, the published sizes, a GPU.
+    profile=quick, the default, takes under a minute a notebook.
+
+    profile=laptop takes an evening, up to 2.5 hours for all notebooks on two cores.
+
+    profile=paper, the published sizes, takes a GPU.
     """
     from workbench.lab import execute, order, params, project
 

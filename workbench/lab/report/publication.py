@@ -47,7 +47,8 @@ def write(folders: Sequence[Path], reports: Path) -> dict[str, int]:
         UserError: Two of the runs have one page, one cannot be shown, or the folder cannot be written.
     """
     check(folders)
-    publish.one_each(list(folders))
+    folders = sorted(folders, key=lambda folder: (read_run(folder)["notebook"], is_placebo(folder)))
+    publish.one_each(folders)
     runs = reports / "runs"
     with files.explain_write_error(runs):
         reports.mkdir(parents=True, exist_ok=True)
