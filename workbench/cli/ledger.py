@@ -138,7 +138,8 @@ def _print_counts(lines: "Sequence[Line]") -> None:
 
 def _print_placebo(runs: int, reproduced: int, tested: int) -> None:
     if tested:
-        said = f"{reproduced} of {_count(tested, 'claim')} came out reproduced ({100 * reproduced / tested:.0f} %)"
+        rate = f"{100 * reproduced / tested:.0f} %"
+        said = f"{reproduced} of {_count(tested, 'claim')} came out reproduced ({rate})"
         out.print(Text(f"Placebo ({_count(runs, 'run')}): {said}; chance alone may give up to 5 %."))
 
 
