@@ -108,11 +108,11 @@ def test_completions_go_on_from_the_same_beginnings_for_every_model(fitted):
 
 def test_untrained_models_guess_on_probes(fitted):
     samplers = {which: TransformersSampler(*pair) for which, pair in ladder.flat({0: fitted}).items()}
-    answers = grading.ask_probes(samplers, n=40, seed=0)
+    answers = grading.ask_probes(samplers, n=20, seed=0)
     table = results.accuracies(answers)
     assert set(table["kind"]) == {"fact", "reasoning", "consistency"}
     assert (table["low"] < 0.75).all()
-    assert len(answers) == 2 * 8 * 40
+    assert len(answers) == 2 * 8 * 20
 
 
 def test_loss_columns_average_to_the_loss_per_token(fitted):
@@ -196,7 +196,7 @@ def test_grammar_first_is_positive_only_when_grammar_is_finished_first(seeds, ov
 
     def gain(middle, large):
         grades = {"s": (near(0.2), near(0.2)), "m": tuple(map(near, middle)), "l": tuple(map(near, large))}
-        found = results.later_gain(graded(grades, seeds, spread=0.01), "s", "m", "l")
+        found = results.later_gain(graded(grades, seeds, spread=0.01 * (seeds > 1)), "s", "m", "l")
         assert (found.over, found.trainings) == (over, seeds)
         return found.estimate
 
@@ -249,7 +249,7 @@ def test_a_claim_counts_trainings_where_there_are_five_and_says_how_many_else(se
     for name in ("size-lowers-loss", "size-brings-consistency", "grammar-comes-first"):
         claim = found[name]
         assert (claim.over, claim.trainings, claim.verdict_text) == (over, seeds, verdict)
-    assert found["size-brings-consistency"].effect == pytest.approx(0.7)
+    assert found["size-brings-consistency"].effect == pytest.approx(0.7, abs=0.03)
     assert found["reasoning-needs-low-loss"].effect == pytest.approx(0.4, abs=0.15)
 
 
