@@ -592,7 +592,8 @@ def test_pictures_are_drawn_and_the_card_says_what_was_computed(
         assert view.record["title"]
         assert view.record["sentence"].endswith(".")
     own = surveyed[surveyed["kind"] == "neuron"]
-    known = neuron_map.Neurons(pair, texts, contexts, statistics, written, own, chance, kept)
+    seen = (pair, texts, contexts, statistics, written, own, chance, kept)
+    known = neuron_map.Neurons(*seen, reply=6)
     shown = neuron_map.neuron_map(known, QUESTION, 2, 7, "Once there was a girl")
     assert shown.record["chosen"] == "1.5"
     assert len(shown.record["cards"]) == len(shown.record["cells"]) >= 4
@@ -626,7 +627,8 @@ def test_neurons_without_a_gate_have_no_most_negative_contexts(monkeypatch):
     chance = search.chance_of_best(pair[0], texts, seed=0, shuffles=3)
     kept = reference(pair[0], texts.rows[:8], ["neuron.*"], keep=0)
     written = value_vectors.writes(pair[0])
-    known = neuron_map.Neurons(pair, texts, found.contexts(), found.statistics(), written, own, chance, kept)
+    seen = (pair, texts, found.contexts(), found.statistics(), written, own, chance, kept)
+    known = neuron_map.Neurons(*seen, reply=6)
     shown = neuron_map.neuron_map(known, "noun", 1, 3, "Once there was a girl")
     titles = [strip["title"] for card in shown.record["cards"].values() for strip in card["strips"]]
     assert titles

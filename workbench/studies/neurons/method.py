@@ -5,7 +5,7 @@ Eldan & Li 2023 (TinyStories, arXiv 2305.07759), the section on neurons, after L
 product). As published: the tokens at which a neuron is largest, beginning with the first two neurons of
 the last layer but one, since a neuron's number means nothing. Otherwise than published: a story counts once
 in a neuron's list, or one phrase would fill it; the gated neurons of Llama models may be strongest below
-zero, so both ends are listed; 600 stories are read and more, not 20; and what the paper saw by eye, `search`
+zero, so both ends are listed; 150 stories and more are read, not 20; and what the paper saw by eye, `search`
 counts with controls.
 """
 
@@ -43,7 +43,7 @@ class Sizes:
 
 SIZES = {
     "quick": Sizes(read=150, searched=80, shuffles=40, shown=1, reply=20),
-    "laptop": Sizes(read=2_000, searched=600, shuffles=300, shown=4, reply=40),
+    "laptop": Sizes(read=2_000, searched=600, shuffles=200, shown=4, reply=40),
     "paper": Sizes(read=20_000, searched=600, shuffles=500, shown=5, reply=40),
 }
 
