@@ -392,13 +392,15 @@ def test_a_folder_with_other_files_is_left_alone(tokenizer, tmp_path):
 # In processes of their own
 
 SCRIPT = """
-import json, os, resource, sys
+import json, os, resource, sys, time
 from test_train import SHORT, STORIES, TEXTS, Lora, TrainConfig, fresh, models, train
 folder, options = sys.argv[1], json.loads(sys.argv[2])
 options["lora"] = options.get("lora") and Lora(**options["lora"])
-limit = options.pop("limit", None)
+limit, last = options.pop("limit", None), options.pop("last", None)
 def log(row):
     print(json.dumps(row), flush=True)
+    if last and row.get("step") == last:
+        time.sleep(600)  # until it is killed
     if limit and row.get("step") == limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 tokenizer = models.train_tokenizer(TEXTS + STORIES, 300)
@@ -427,8 +429,8 @@ def start(folder, options, *launcher):
 
 @pytest.mark.parametrize("lora", [None, Lora(4, 8)], ids=["all weights", "LoRA"])
 def test_a_killed_training_goes_on_to_the_same_bytes(tokenizer, tmp_path, lora):
-    options = {"steps": 120, "checkpoint_every": 10, "lora": lora and asdict(lora)}
-    killed = start(tmp_path / "b", options)
+    options = {"steps": 24, "checkpoint_every": 10, "lora": lora and asdict(lora)}
+    killed = start(tmp_path / "b", options | {"last": 12})
     for line in killed.stdout:
         if json.loads(line)["step"] >= 12:
             break
