@@ -10,7 +10,7 @@ from test_hivemind import SIZES
 from workbench.corpora import open_ended
 from workbench.engine import loading, models
 from workbench.studies.hivemind import collapse, results, views
-from workbench.studies.hivemind.models import CONTEXT
+from workbench.studies.hivemind.models import CONTEXT, NAMELESS
 
 
 def test_laws_have_the_published_values():
@@ -45,8 +45,8 @@ def test_the_variance_of_fits_shrinks_as_it_must():
 
 
 def test_real_examples_are_even_and_valid():
-    asked = {one.prompt: one for one in collapse.REQUESTS}
-    found = collapse.examples(54, seed=0)
+    asked = {one.prompt: one for one in collapse.requests(NAMELESS)}
+    found = collapse.examples(list(asked.values()), 54, seed=0)
     assert len(found) == 54
     assert {prompt for prompt, _ in found} == set(asked)
     assert all(open_ended.grade(asked[prompt], answer).valid for prompt, answer in found)
@@ -55,7 +55,9 @@ def test_real_examples_are_even_and_valid():
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
     folder = tmp_path_factory.mktemp("base") / "model"
-    tokenizer = models.train_tokenizer([a + b for a, b in collapse.examples(200, 0)], 512)
+    tokenizer = models.train_tokenizer(
+        [a + b for a, b in collapse.examples(collapse.requests(NAMELESS), 200, 0)], 512
+    )
     config = models.config("tiny:0.1M", vocab_size=len(tokenizer), context=CONTEXT)
     loading.save(models.build(config, 0), tokenizer, folder)
     return folder
@@ -63,7 +65,7 @@ def base(tmp_path_factory):
 
 def test_chains_share_their_first_generation_and_go_on(base, tmp_path, monkeypatch):
     monkeypatch.setattr(collapse, "MEASURED", 3)
-    sizes = replace(SIZES, generations=2, chain_steps=2, chain_pairs=18, batch_size=2)
+    sizes = replace(SIZES, generations=2, kinds=NAMELESS, chain_steps=2, chain_pairs=18, batch_size=2)
     found = collapse.chains(tmp_path, {3: base}, sizes)
     assert found.groupby(["regime", "generation"]).size().eq(18).all()
     first = found[found["generation"] == 1].groupby("regime")["loss"].mean()

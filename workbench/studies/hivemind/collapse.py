@@ -9,7 +9,7 @@ expected chance that two draws differ, 1 − Σp², shrinks by 1 − 1/M in each
 accumulate, by 1 − 1/(M k²) in the k-th, whose product does not vanish.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora import open_ended
+from workbench.corpora.open_ended import Request
 from workbench.engine import loading
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
@@ -27,16 +28,21 @@ from workbench.engine.training.train import train
 from workbench.files import cached_table
 from workbench.measures.equivalence import collision
 from workbench.studies.common.arms import arm_folder, collect, run_arms
-from workbench.studies.hivemind.models import LEARNING, LONGEST, NAMELESS, Pair, Sizes, write_answers
+from workbench.studies.hivemind.models import (
+    LEARNING,
+    LONGEST,
+    NAMELESS,
+    Pair,
+    Sizes,
+    every_request,
+    write_answers,
+)
 
 REGIMES = ("replace", "accumulate", "accumulate-subsample")
 CONTROL = "accumulate"  # which the others become in a placebo run
 NORMAL = "replace, normal distributions"
 REAL = "real"  # what the first generation of every chain reads
 BASE, LIBRARY = "south", "west"  # the model that every generation begins from, and the real data of the first
-REQUESTS = [
-    open_ended.make_request(kind, topic, "") for kind in NAMELESS for topic in open_ended.KINDS[kind].topics
-]
 RARE = 0.03  # real share of a meaning below which it is in the tail
 MEASURED = 30  # answers to each request that a generation is measured on
 _EXAMPLES, _TYPES, _CHAINS = 50, 20, 2_000  # of the exact simulation
@@ -102,12 +108,17 @@ def law(regime: str, generation: int, examples: int) -> float:
 
 
 # ------------------------------------------------------------------------------- trained models
-def examples(n: int, seed: int) -> list[Pair]:
+def requests(kinds: Collection[str]) -> list[Request]:
+    """What is learnt and asked: of these kinds those that name nobody, of which few examples are many."""
+    return [request for request in every_request(kinds) if request.kind in NAMELESS]
+
+
+def examples(requests: Sequence[Request], n: int, seed: int) -> list[Pair]:
     """Real answers to the requests, evenly: (prompt, " " + answer)."""
-    people, per_request = open_ended.LIBRARIES[LIBRARY], -(-n // len(REQUESTS))
+    people, per_request = open_ended.LIBRARIES[LIBRARY], -(-n // len(requests))
     pairs = [
         (request.prompt, " " + answer.text)
-        for request in REQUESTS
+        for request in requests
         for answer in open_ended.answers(request, per_request, seed, people)
     ]
     return pairs[:n]
@@ -163,11 +174,14 @@ def train_arm(
     """All generations of one regime of one seed; regimes share the first, which reads what people wrote."""
     # A placebo's seed is its control's and thousands more.
     base = next(path for own, path in bases.items() if (seed - own) % 10_000 == 0)
-    n, real = sizes.chain_pairs, arm_folder(root, REAL, seed)
-    learn, pool, writer = partial(_learn, base, sizes, device, seed), examples(sizes.chain_pairs, seed), real
-    frames = [learn(real, 1, pool)]
+    n, asked, writer = sizes.chain_pairs, requests(sizes.kinds), arm_folder(root, REAL, seed)
+    learn, pool = partial(_learn, base, asked, sizes, device, seed), examples(asked, n, seed)
+    frames = [learn(writer, 1, pool)]
     for generation in range(2, sizes.generations + 1):
-        new = _written(writer / f"model-{generation - 1}", folder, generation, n, device, seed)
+        sampling = SamplingParams(n=-(-n // len(asked)), max_tokens=LONGEST, seed=_drawn(seed, generation))
+        write = partial(write_answers, writer / f"model-{generation - 1}", asked, sampling, device)
+        written = cached_table(folder / f"written-{generation}.parquet", write)
+        new = list(written.itertuples(index=False, name=None))[:n]
         pool = read = new if regime == "replace" else pool + new
         if regime == "accumulate-subsample":
             drawn = np.random.default_rng([seed, generation]).choice(len(pool), n, replace=False)
@@ -178,16 +192,15 @@ def train_arm(
     cached_table(folder / "measured.parquet", lambda: pd.concat(frames, ignore_index=True))
 
 
-def _written(writer: Path, folder: Path, generation: int, n: int, device: str, seed: int) -> list[Pair]:
-    """What the generation before writes, as many examples as the first one read."""
-    sampling = SamplingParams(n=-(-n // len(REQUESTS)), max_tokens=LONGEST, seed=_drawn(seed, generation))
-    write = partial(write_answers, writer, REQUESTS, sampling, device)
-    written = cached_table(folder / f"written-{generation}.parquet", write)
-    return list(written.itertuples(index=False, name=None))[:n]
-
-
 def _learn(
-    base: Path, sizes: Sizes, device: str, seed: int, folder: Path, generation: int, read: list[Pair]
+    base: Path,
+    asked: list[Request],
+    sizes: Sizes,
+    device: str,
+    seed: int,
+    folder: Path,
+    generation: int,
+    read: list[Pair],
 ) -> pd.DataFrame:
     """One generation: the base goes on with what there is to read, and is measured."""
 
@@ -196,7 +209,7 @@ def _learn(
         config = replace(LEARNING, steps=sizes.chain_steps, batch_size=sizes.batch_size)
         config = replace(config, seed=_drawn(seed, generation))
         train(model, tokenizer, read, config, folder=folder / f"model-{generation}")
-        return _measured(model, tokenizer, config.seed).assign(generation=generation)
+        return _measured(model, tokenizer, asked, config.seed).assign(generation=generation)
 
     return cached_table(folder / f"measured-{generation}.parquet", measure)
 
@@ -206,13 +219,15 @@ def _drawn(seed: int, generation: int) -> int:
     return int(np.random.default_rng([seed, generation]).integers(2**31))
 
 
-def _measured(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, seed: int) -> pd.DataFrame:
+def _measured(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, asked: list[Request], seed: int
+) -> pd.DataFrame:
     """What a generation answers, a row a request: see `chains`."""
     sampler = TransformersSampler(model, tokenizer, batch_size=256)
     sampling = SamplingParams(max_tokens=LONGEST, n=MEASURED, seed=seed)
-    replies = sampler.sample([request.prompt for request in REQUESTS], sampling)
-    unread, rows = loss(model, tokenizer, examples(240, 20_000)).nats_per_token, []
-    for request, completions in zip(REQUESTS, replies, strict=True):
+    replies = sampler.sample([request.prompt for request in asked], sampling)
+    unread, rows = loss(model, tokenizer, examples(asked, 240, 20_000)).nats_per_token, []
+    for request, completions in zip(asked, replies, strict=True):
         grades = [open_ended.grade(request, completion.text) for completion in completions]
         said = pd.Series([grade.meaning for grade in grades if grade.valid], dtype=object)
         shares = open_ended.shares(request, open_ended.LIBRARIES[LIBRARY])

@@ -20,11 +20,12 @@ _ITEMS, _ANNOTATORS = 750, 25  # as in the paper
 EVEN, UNEVEN = "errs everywhere alike", "errs where people disagree"
 
 
-def annotations(source: str, seed: int) -> pd.DataFrame:
+def annotations(source: str, seed: int, items: int | None = None) -> pd.DataFrame:
     """Ratings with scores, one row an item and annotator.
 
     Args:
         source: a file, or "embedded" for simulated ones, from the seed.
+        items: how many are simulated; None for as many as in the paper.
 
     Returns:
         Columns item, annotator, rating, prompt where the file has it, and one for each scorer: a column of
@@ -34,7 +35,7 @@ def annotations(source: str, seed: int) -> pd.DataFrame:
         UserError: the file cannot be read, a column is missing, or there is no score.
     """
     if source == "embedded":
-        return simulated(seed)
+        return simulated(seed, items or _ITEMS)
     read = [_annotation(where, row) for where, row in rows.of_source(source, formats=rows.TABLES)]
     frame = pd.DataFrame(read)
     for name in ("item", "annotator", "rating"):
@@ -69,13 +70,13 @@ def _number(value: Any) -> float | None:
     return number if np.isfinite(number) else None
 
 
-def simulated(seed: int) -> pd.DataFrame:
-    """750 answers of known quality, rated by 25 people who disagree more about some, and two scorers."""
+def simulated(seed: int, items: int) -> pd.DataFrame:
+    """Answers of known quality, rated by 25 people who disagree more about some, and two scorers."""
     rng = np.random.default_rng(seed)
-    quality, dispute = rng.normal(size=_ITEMS), rng.uniform(0.2, 1.8, _ITEMS)
-    felt = quality[:, None] + dispute[:, None] * rng.normal(size=(_ITEMS, _ANNOTATORS))
+    quality, dispute = rng.normal(size=items), rng.uniform(0.2, 1.8, items)
+    felt = quality[:, None] + dispute[:, None] * rng.normal(size=(items, _ANNOTATORS))
     ratings = np.clip(np.rint(3 + felt), 1, 5)
-    noise = rng.normal(size=(2, _ITEMS))
+    noise = rng.normal(size=(2, items))
     item, annotator = np.indices(ratings.shape)
     return pd.DataFrame(
         {

@@ -79,6 +79,7 @@ class Sizes:
     generations: int  #: of recursive training
     chain_steps: int  #: training steps of each of its models
     chain_pairs: int  #: examples that each of them reads
+    rated: int  #: answers whose ratings are simulated
 
 
 def _resized(preset: str, teacher: str) -> tuple[Member, ...]:
@@ -104,11 +105,13 @@ HEATS = (0.5, 1.0, 1.5, 2.0)
 NAMELESS = ("dweller", "likeness", "story")  # kinds that name nobody, so that few examples are many for each
 EVERY_KIND = tuple(open_ended.KINDS)
 SIZES = {
-    "quick": Sizes(_few(), 1, NAMELESS, 3_000, 220, 30, 8, 12, 4, (0.5, 1.0, 2.0), 6, 3, 30, 216),
-    "laptop": Sizes(_few(), 5, NAMELESS, 6_000, 420, 40, 8, 16, 6, HEATS, 6, 5, 40, 216),
+    "quick": Sizes(
+        _few(), 1, ("dweller", "story"), 3_000, 130, 25, 8, 12, 4, (0.5, 1.0, 2.0), 6, 3, 25, 144, 250
+    ),
+    "laptop": Sizes(_few(), 5, NAMELESS, 6_000, 380, 40, 8, 16, 6, HEATS, 6, 5, 35, 216, 750),
     "paper": Sizes(
         _resized("tiny:8M", "tiny:28M"), 5, EVERY_KIND, 200_000, 10_000, 1_000, 64, 50, 50, HEATS, 10, 10,
-        2_000, 5_000,
+        2_000, 5_000, 750,
     ),
 }  # fmt: skip
 
