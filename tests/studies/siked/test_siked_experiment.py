@@ -14,7 +14,7 @@ from workbench.studies.siked import data, experiment, method, results, views
 from workbench.studies.siked.method import DistillConfig
 
 LESSON = DistillConfig(0.2, 0.1, 1, 2, 4, context=160, least_gain=-1, max_new_tokens=24)
-SIZES = data.Sizes(StudentConfig("tiny:0.1M", 4, 0, 2, 0, problems=300), LESSON, 12, 6, 8, 2)
+SIZES = data.Sizes(StudentConfig("tiny:0.1M", 4, 0, 2, 0), LESSON, 12, 6, 8, 2)
 
 
 def settings(**changed):
