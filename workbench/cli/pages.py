@@ -1,12 +1,14 @@
 """The pages of runs and their index, written while the runs go on."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from workbench.cli.console import complain, err, out, short_path
+from workbench.errors import UserError
 
 if TYPE_CHECKING:
     from workbench.lab.execute import Job
@@ -36,7 +38,12 @@ class Pages:
         if self._grows:
             named = (short_path(self.index), "bold")
             out.print(Text.assemble("Report (grows as notebooks finish): ", named), soft_wrap=True)
-            self._refresh()
+            try:
+                self._refresh()
+            except UserError:
+                raise  # where no page can be written, nothing is begun
+            except Exception as error:
+                self._complain(f"The index could not be written: {error}")
 
     def add(self, job: "Job") -> None:
         """Write the page of a job that has ended; what is wrong with it is said, and ends no other run."""
@@ -46,20 +53,23 @@ class Pages:
             if job.is_finished and publish.publish(job.folder, self._reports):
                 self._is_old = True
                 warn_of_size(publish.page_of(job.folder, self._reports))
-            if self._grows and (self._is_old or job.status != "cached"):
-                self._refresh()
         except Exception as error:  # a page that cannot be drawn must not end an overnight run
             self._complain(f"The page of {job.name} could not be written: {error}")
+        if self._grows and (self._is_old or job.status != "cached"):
+            with suppress(Exception):  # the last index says what is wrong
+                self._refresh()
 
     def close(self) -> None:
-        """Write the index in which nothing is still to come."""
-        if self._grows or self._is_old:
-            self._jobs = []
-            try:
-                self._refresh()
-            except Exception as error:
-                if not self.has_trouble:
-                    self._complain(f"The index could not be written: {error}")
+        """Write the index in which nothing is still to come; where something failed before, that was said."""
+        if not (self._grows or self._is_old):
+            return
+        failed = any(job.status == "failed" for job in self._jobs)
+        self._jobs = []
+        try:
+            self._refresh()
+        except Exception as error:
+            if not (failed or self.has_trouble):
+                self._complain(f"The index could not be written: {error}")
 
     def _refresh(self) -> None:
         from workbench.lab.report import publish
