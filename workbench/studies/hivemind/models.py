@@ -106,7 +106,7 @@ NAMELESS = ("dweller", "likeness", "story")  # kinds that name nobody, so that f
 EVERY_KIND = tuple(open_ended.KINDS)
 SIZES = {
     "quick": Sizes(
-        _few(), 1, ("dweller", "story"), 3_000, 130, 25, 8, 12, 4, (0.5, 1.0, 2.0), 6, 3, 25, 144, 250
+        _few(), 1, ("dweller", "story"), 3_000, 105, 25, 8, 12, 4, (0.5, 1.0, 2.0), 6, 3, 25, 144, 250
     ),
     "laptop": Sizes(_few(), 5, NAMELESS, 6_000, 380, 40, 8, 16, 6, HEATS, 6, 5, 35, 216, 750),
     "paper": Sizes(

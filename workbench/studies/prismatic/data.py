@@ -36,22 +36,12 @@ class Sizes:
 
 SIZES = {
     "quick": Sizes(StudentConfig("tiny:0.3M", 140, 12, 8, 60), 240, 8, 60, 64, 40, 80, 40, 1, "principal"),
-    "laptop": Sizes(
-        StudentConfig("tiny:0.3M", 800, 32, 8, 100), 800, 24, 120, 256, 80, 240, 128, 5, "umap"
-    ),
+    "laptop": Sizes(StudentConfig("tiny:0.3M", 800, 32, 8, 100), 800, 24, 120, 256, 80, 240, 128, 5, "umap"),
     "paper": Sizes(
-        StudentConfig("tiny:28M", 20_000, 1_000, 64, 4_000),
-        50_000,
-        300,
-        10_000,
-        256,
-        1_000,
-        20_000,
-        3_000,
-        5,
-        "umap",
+        StudentConfig("tiny:28M", 20_000, 1_000, 64, 4_000), 50_000, 300, 10_000, 256, 1_000, 20_000, 3_000,
+        5, "umap",
     ),
-}
+}  # fmt: skip
 
 
 def choose_sizes(params: Any) -> Sizes:
