@@ -37,7 +37,7 @@ class Sizes:
 
 SIZES = {
     "quick": Sizes(
-        Language((2, 64), 2, 300, 100, 96, 5e-3, most=12_000), 25, 16, 5e-4, 1e-3, 100, 8, 1, variants=False
+        Language((2, 64), 2, 300, 100, 96, 5e-3, most=12_000), 20, 16, 5e-4, 1e-3, 80, 8, 1, variants=False
     ),
     "laptop": Sizes(Language((3, 64), 4, 450, 200, most=30_000), 30, 16, 5e-4, 1e-3, 120, 8, 5),
     "paper": Sizes(Language((4, 128), 8, 1_000, 1_500), 200, 512, 1e-6, 1e-6, 2_000, 16, 5),
