@@ -1,6 +1,7 @@
 """Every notebook run headless at profile=quick, once for all tests that look at the runs."""
 
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,6 @@ from pathlib import Path
 import pytest
 from repository import ROOT
 
-GROUP = "notebooks"  # what the names of tests that need the runs end with, where several processes share them
 BESIDE = pytest.StashKey["Beside"]()
 
 
@@ -41,18 +41,28 @@ def needs_runs(item):
     return item.get_closest_marker("notebook") is not None
 
 
+def place_of(config):
+    """Where the notebooks run, told to every process that tests."""
+    return (
+        Path(config.workerinput["notebooks"])
+        if hasattr(config, "workerinput")
+        else config.stash[BESIDE].place
+    )
+
+
 class Beside:
     """The notebooks beside the tests: a process that is no worker starts them once, and ends them."""
 
     def __init__(self):
-        self.place = Path(tempfile.mkdtemp(prefix="workbench-notebooks-"))
-        self.folder, self.process = self.place / "project", None
+        self.place = Path(tempfile.gettempdir(), f"workbench-notebooks-{secrets.token_hex(6)}")
+        self.process = None
 
-    def start(self):
-        """Begin, unless that has been done."""
-        if self.process is None:
-            shutil.copytree(ROOT / "notebooks", self.folder / "notebooks")
-            self.process = run_all(self.folder)
+    def start_if_wanted(self):
+        """Begin once a test of theirs was collected."""
+        if self.process is None and (self.place / "wanted").exists():
+            folder = self.place / "project"
+            shutil.copytree(ROOT / "notebooks", folder / "notebooks")
+            self.process = run_all(folder)
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # a `kill` is to end the notebooks too
             threading.Thread(target=self._note, daemon=True).start()
 
@@ -73,12 +83,7 @@ class Beside:
 @pytest.fixture(scope="session")
 def project(request):
     """The project in which every notebook has run; the checkout is left alone."""
-    config = request.config
-    place = (
-        Path(config.workerinput["notebooks"])
-        if hasattr(config, "workerinput")
-        else config.stash[BESIDE].place
-    )
+    place = place_of(request.config)
     while not (place / "code").exists():
         time.sleep(0.2)
     folder = place / "project"

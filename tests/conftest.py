@@ -4,7 +4,7 @@ import os
 import sys
 
 import pytest
-from all_notebooks import BESIDE, GROUP, Beside, needs_runs, project  # noqa: F401  a fixture
+from all_notebooks import BESIDE, Beside, needs_runs, place_of, project  # noqa: F401  a fixture
 from lab_project import write_notebook
 
 import workbench
@@ -56,18 +56,14 @@ def pytest_xdist_auto_num_workers(config):
     return 0 if one else min(MOST, cores())
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Slow tests come first, each by itself; the others a file at a time; last those of the notebooks."""
-    items.sort(key=lambda item: (needs_runs(item), item.get_closest_marker("slow") is None))
-    for item in items:
-        if needs_runs(item):
-            item.add_marker(pytest.mark.xdist_group(f"{GROUP}-{item.path.stem}"))
-        elif not item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    """Files with slow tests come first, those of the notebooks' runs last; a file stays in one process."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    late = {item.path for item in items if needs_runs(item)}
+    items.sort(key=lambda item: (item.path in late, item.path not in slow))
 
 
-# The notebooks belong to the process that is no worker: it starts them once it hears of a test of theirs.
+# The notebooks belong to the process that is no worker: it starts them once one of their tests was found.
 def pytest_configure(config):
     if not hasattr(config, "workerinput"):
         config.stash[BESIDE] = Beside()
@@ -78,16 +74,19 @@ def pytest_configure_node(node):
     node.workerinput["notebooks"] = str(node.config.stash[BESIDE].place)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_node_collection_finished(node, ids):
-    if any(f"@{GROUP}-" in name for name in ids):
-        node.config.stash[BESIDE].start()
-
-
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session):
     config = session.config
-    if BESIDE in config.stash and not config.option.collectonly and any(map(needs_runs, session.items)):
-        config.stash[BESIDE].start()
+    if any(map(needs_runs, session.items)) and not config.option.collectonly:
+        place_of(config).mkdir(exist_ok=True)
+        (place_of(config) / "wanted").touch()
+    if BESIDE in config.stash:
+        config.stash[BESIDE].start_if_wanted()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node):
+    node.config.stash[BESIDE].start_if_wanted()
 
 
 def pytest_unconfigure(config):
