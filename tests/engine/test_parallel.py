@@ -16,11 +16,8 @@ from workbench.errors import UserError
 
 def count(up_to, *, log):
     for number in range(1, up_to + 1):
-        log({"done": number, "number": number, "threads": torch.get_num_threads()})
-
-
-def tell_process(*, log):
-    log({"done": 1, "process": os.getpid()})
+        threads = torch.get_num_threads()
+        log({"done": number, "number": number, "threads": threads, "process": os.getpid()})
 
 
 def fail(*, log):
@@ -50,36 +47,32 @@ def gone(process, seconds=10):
     return False
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_every_row_of_every_task_arrives_in_order(processes):
-    rows = []
-    tasks = {"a": (3,), "b": (2,), "c": (4,)}
-    log = lambda name, row: rows.append((name, row["number"]))  # noqa: E731
+def counted(processes):
+    """Three tasks' rows as they arrive, each with its task."""
+    rows, tasks = [], {"a": (3,), "b": (2,), "c": (4,)}
+    log = lambda name, row: rows.append(row | {"task": name})  # noqa: E731
     run_parallel(count, tasks, total=9, unit="number", log=log, processes=processes)
     for name, (up_to,) in tasks.items():
-        assert [number for task, number in rows if task == name] == list(range(1, up_to + 1))
+        assert [row["number"] for row in rows if row["task"] == name] == list(range(1, up_to + 1))
+    assert len(rows) == 9
+    return rows
 
 
-def test_a_process_goes_on_with_the_next_task():
-    rows = []
-    log = lambda _, row: rows.append(row)  # noqa: E731
-    run_parallel(tell_process, dict.fromkeys("abcde", ()), total=5, unit="task", log=log, processes=2)
-    found = {row["process"] for row in rows}
-    assert len(rows) == 5
-    assert len(found) <= 2
-    assert os.getpid() not in found
+def test_every_row_of_every_task_arrives_in_order():
+    counted(processes=1)
 
 
-def test_the_threads_are_shared_out():
-    before, rows = torch.get_num_threads(), []
+def test_two_processes_share_the_threads_and_go_on_with_the_next_task():
+    before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        run_parallel(
-            count, {"a": (1,), "b": (1,)}, total=2, unit="number", log=lambda _, row: rows.append(row)
-        )
+        rows = counted(processes=None)
     finally:
         torch.set_num_threads(before)
-    assert [row["threads"] for row in rows] == [1, 1]
+    assert {row["threads"] for row in rows} == {1}
+    found = {row["process"] for row in rows}
+    assert len(found) <= 2
+    assert os.getpid() not in found
 
 
 def test_one_failure_is_raised_here_and_ends_the_others(tmp_path):

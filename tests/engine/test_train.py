@@ -160,7 +160,7 @@ def test_a_text_longer_than_the_context_counts_the_bytes_that_were_scored(tokeni
     ("file", "nats", "bits"),
     [
         ("v2_train_head_10k_lines.txt", 1.3186, 0.9236),
-        pytest.param("train_head_2MB.txt", 1.458, 1.059, marks=pytest.mark.slow),
+        pytest.param("train_head_2MB.txt", 1.458, 1.059, marks=pytest.mark.long),
     ],
 )
 def test_stories260k_has_its_known_loss(file, nats, bits):
