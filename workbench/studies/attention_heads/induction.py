@@ -77,6 +77,7 @@ def fit(
         unit="token",
         total=tokens,
         device=device,
+        processes=1 if len(seeds) == 1 else None,  # one more takes as long to start as to train
         placebo_of=CONTROL if placebo else None,
         log=lambda arm, seed, row: log(model=arm, seed=seed, **row),
     )
