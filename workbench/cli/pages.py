@@ -25,7 +25,8 @@ class Pages:
 
         self._jobs, self._runs = jobs, runs
         self._reports = runs / REPORTS
-        self._grows = any(map(is_open, jobs))
+        self._to_come = [job for job in jobs if is_open(job)]
+        self._grows = bool(self._to_come)
         self._is_old = not self.index.exists()
         self.has_trouble = False
 
@@ -64,7 +65,7 @@ class Pages:
         if not (self._grows or self._is_old):
             return
         failed = any(job.status == "failed" for job in self._jobs)
-        self._jobs = []
+        self._to_come = []
         try:
             self._refresh()
         except Exception as error:
@@ -75,7 +76,7 @@ class Pages:
         from workbench.lab.report import publish
 
         pending = [
-            (self._title(job), job.status) for job in self._jobs if job.status in ("running", "waiting")
+            (self._title(job), job.status) for job in self._to_come if job.status in ("running", "waiting")
         ]
         publish.refresh_index(self._reports, self._runs, pending)
         self._is_old = False
