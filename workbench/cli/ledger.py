@@ -72,13 +72,13 @@ def _chosen(asked: Sequence[str]) -> tuple[list[Path], list[Path]]:
                 pass_over(run, reason)
         shown, placebos = history.newest_done(folder), history.placebos(folder)
     else:
-        found = list(dict.fromkeys(history.find_run(known, name) for name in asked))
-        for run in found:
+        folders = list(dict.fromkeys(history.find_run(known, name) for name in asked))
+        for run in folders:
             if (state := history.state(run)) != "done":
                 name = f"{run.parent.name}/{run.name}"
                 raise UserError(f"{name} is not a finished run ({state}): it has no ledger yet.")
-        shown = [run for run in found if not history.is_placebo(run)]
-        placebos = [run for run in found if history.is_placebo(run)]
+        shown = [run for run in folders if not history.is_placebo(run)]
+        placebos = [run for run in folders if history.is_placebo(run)]
     if not shown and not placebos:
         raise UserError("There is no finished run, so no ledger: `workbench run --all` makes them.")
     return shown, placebos

@@ -130,11 +130,11 @@ def _asked(runs_folder: Path, asked: list[str]) -> list[Path]:
     """The runs named; of a folder that holds runs the newest finished one, and the newest placebo."""
     from workbench.lab import history
 
-    known, found = history.executed(runs_folder), []
+    known, folders = history.executed(runs_folder), []
     for name in asked:
         within = history.newest_within(Path(name).absolute()) if _holds_runs(name) else []
-        found += within or [history.find_run(known, name)]
-    return found
+        folders += within or [history.find_run(known, name)]
+    return folders
 
 
 def _holds_runs(name: str) -> bool:

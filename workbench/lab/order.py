@@ -19,13 +19,13 @@ def in_order(jobs: Sequence[Job]) -> list[Job]:
     needed = {folder for job in jobs for folder in job.needs}
     levels = _levels(jobs)
 
-    def place(job: Job) -> tuple[bool, int, float]:
+    def rank(job: Job) -> tuple[bool, int, float]:
         minutes = job.plan.notebook.metadata.get("minutes")
         known = isinstance(minutes, int | float)
         is_needed = job.folder in needed
         return not is_needed, levels[job.folder] if is_needed else 0, minutes if known else math.inf
 
-    return sorted(jobs, key=place)
+    return sorted(jobs, key=rank)
 
 
 def side_by_side(asked: str, jobs: Sequence[Job]) -> int:

@@ -206,8 +206,8 @@ def _wanted(need: str, params: "BaseModel", notebook: str) -> str | None:
     """
     from workbench.lab.schema import is_name
 
-    found = _NEED.fullmatch(need)
-    name, parameter, sign, patterns = found.groups() if found else ("", None, None, None)
+    match = _NEED.fullmatch(need)
+    name, parameter, sign, patterns = match.groups() if match else ("", None, None, None)
     if not is_name(name) or (parameter and parameter not in type(params).model_fields):
         form = "NOTEBOOK, or NOTEBOOK if PARAMETER=VALUE,VALUE, or with !="
         raise UserError(f"{notebook} needs `{sanitize(need)}`: write {form}.")

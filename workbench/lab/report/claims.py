@@ -100,12 +100,12 @@ def too_small(claim: Claim) -> str:
 
 def tally(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """How many rows have each verdict, in the order of the verdicts; those of few trainings apart."""
-    order, found = list(_LOOKS), {}
+    order, counts = list(_LOOKS), {}
     for entry in sorted(rows, key=lambda entry: (order.index(entry["outcome"]), "seen" in entry["tone"])):
         looks = {name: entry[name] for name in ("tone", "symbol")}
-        counted = found.setdefault(entry["counted"], looks | {"name": entry["counted"], "count": 0})
+        counted = counts.setdefault(entry["counted"], looks | {"name": entry["counted"], "count": 0})
         counted["count"] += 1
-    return list(found.values())
+    return list(counts.values())
 
 
 def number(value: float) -> str:

@@ -14,8 +14,8 @@ def figures(page: bytes) -> list[tuple[str, int]]:
     """The figures of a page with their bytes, the largest first."""
     sizes = []
     for figure in _FIGURE.findall(page):
-        found = _NAME.search(figure)
-        name = " ".join(unescape(part.decode()) for part in found.groups()) if found else "a figure"
+        match = _NAME.search(figure)
+        name = " ".join(unescape(part.decode()) for part in match.groups()) if match else "a figure"
         sizes.append((name, len(figure)))
     return sorted(sizes, key=lambda pair: -pair[1])
 
