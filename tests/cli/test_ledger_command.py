@@ -151,3 +151,12 @@ def test_hostile_words_do_not_steer_the_terminal(root, say):
     out = say("ledger")[1]
     assert "\\x1b[2J\\u202e[/bold]:smile:" in out
     assert not set("\x1b\u202e") & set(out)
+
+
+def test_a_folder_of_runs_is_its_newest_finished_one(root, say):
+    finished(root, claim("old"))
+    finished(root, claim("new"), seed=1)
+    code, out, _ = say("ledger", "runs/01_study")
+    assert code == 0
+    assert "It does new." in out
+    assert "It does old." not in out

@@ -24,9 +24,7 @@ _File = Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there
 def ledger(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[RUN]...", help="As `show` takes them. Default: the newest of each notebook."
-        ),
+        typer.Argument(metavar="[RUN]...", help="Or folders of runs, such as reports/runs/*. Default: all."),
     ] = None,
     csv: _File = None,
     json: _File = None,
@@ -72,7 +70,7 @@ def _chosen(asked: Sequence[str]) -> tuple[list[Path], list[Path]]:
                 pass_over(run, reason)
         shown, placebos = history.newest_done(folder), history.placebos(folder)
     else:
-        folders = list(dict.fromkeys(history.find_run(known, name) for name in asked))
+        folders = history.find_runs(known, asked)
         for run in folders:
             if (state := history.state(run)) != "done":
                 name = f"{run.parent.name}/{run.name}"

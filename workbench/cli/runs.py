@@ -89,7 +89,8 @@ def report(
 
     target = out_folder or reports_folder()
     runs_folder = _runs_folder(runs or [])
-    folders = _asked(runs_folder, runs) if runs else _newest(runs_folder)
+    known = history.executed(runs_folder)
+    folders = history.find_runs(known, runs) if runs else _newest(runs_folder)
     if not folders:
         raise UserError("There is no finished run to report: `workbench run --all` makes them.")
     publish.one_each(folders)
@@ -124,23 +125,6 @@ def _runs_folder(asked: list[str]) -> Path:
         if asked and all(Path(name).is_dir() for name in asked):
             return Path.cwd() / "runs"
         raise
-
-
-def _asked(runs_folder: Path, asked: list[str]) -> list[Path]:
-    """The runs named; of a folder that holds runs the newest finished one, and the newest placebo."""
-    from workbench.lab import history
-
-    known, folders = history.executed(runs_folder), []
-    for name in asked:
-        within = history.newest_within(Path(name).absolute()) if _holds_runs(name) else []
-        folders += within or [history.find_run(known, name)]
-    return folders
-
-
-def _holds_runs(name: str) -> bool:
-    from workbench.lab import history
-
-    return Path(name).is_dir() and not history.is_run(name)
 
 
 def _newest(runs_folder: Path) -> list[Path]:

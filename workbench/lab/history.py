@@ -46,6 +46,20 @@ def find_run(known: list[Path], asked: str) -> Path:
     raise UserError(f"There is no run {asked}: `workbench list` shows what is there.")
 
 
+def find_runs(known: list[Path], asked: Iterable[str]) -> list[Path]:
+    """The runs named, each once; of a folder that holds runs the newest finished one and newest placebo.
+
+    Raises:
+        UserError: As `find_run`.
+    """
+    folders = []
+    for name in asked:
+        holds_runs = os.path.isdir(name) and not is_run(name)
+        within = newest_within(Path(name).absolute()) if holds_runs else []
+        folders += within or [find_run(known, name)]
+    return list(dict.fromkeys(folders))
+
+
 def is_run(asked: str) -> bool:
     """Whether a word is the path of a run folder, which may have been moved and have no project around it."""
     return os.path.isfile(os.path.join(asked, "run.json"))
