@@ -234,7 +234,8 @@ VIEWS: dict[str, Maker] = {
     "03 without": lambda of: attention_heads.without_heads(changed(of)),
     "03 ranges": lambda of: attention_heads.ranges(changed(of)),
     "03 induction": lambda of: attention_heads.induction(
-        two_models(of), of.wide(of.frame(model=["a", "b"], position=range(8), copy=["1"]), "nats", "share")),
+        two_models(of).assign(seed=0),
+        of.wide(of.frame(model=["a", "b"], position=range(8), copy=["1"]), "nats", "share").assign(seed=0)),
     "03 patches": lambda of: attention_heads.patches(
         of.wide(of.frame(layer=range(of.side), head=range(of.side)), "first_order", "clean", "corrupt")),
     "04 agreement": lambda of: neurons.agreement_chart(

@@ -258,10 +258,14 @@ def test_a_notebook_changed_while_it_waits_is_not_run_under_its_old_key(notebook
     write_notebook(root, "02_later", "x = 1", needs=["01_study"])
     jobs = execute.jobs_for([project.find_notebook(root, "02")], {}, False)
 
-    def change(job):
-        edit(root / "notebooks" / "02_later.ipynb", "x = 1", "x = 2")
+    changes = iter([("x = 1", "x = 2")])
 
-    execute.run_jobs(jobs, 1, lambda: None, change)
+    def refresh():
+        if jobs[0].status == "running":
+            for change in changes:
+                edit(root / "notebooks" / "02_later.ipynb", *change)
+
+    execute.run_jobs(jobs, 1, refresh, lambda job: None)
     assert [job.status for job in jobs] == ["done", "failed"]
     assert "02_later, or what it reads, was changed while it waited" in jobs[1].error
     assert not record.is_done(jobs[1].folder)

@@ -104,7 +104,7 @@ def params(**given):
 
 
 def head_control(folder, source):
-    induction.fit(folder, 1_000, 0, quiet, DEVICE)
+    induction.fit(folder, 1_000, [0], quiet, DEVICE)
 
 
 def rungs(folder, source):
