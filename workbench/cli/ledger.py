@@ -137,8 +137,8 @@ def _print_counts(lines: "Sequence[Line]") -> None:
 def _print_placebo(runs: int, reproduced: int, tested: int) -> None:
     if tested:
         rate = f"{100 * reproduced / tested:.0f} %"
-        said = f"{reproduced} of {_count(tested, 'claim')} came out reproduced ({rate})"
-        out.print(Text(f"Placebo ({_count(runs, 'run')}): {said}; chance alone may give up to 5 %."))
+        said = f"{reproduced} of {_count(tested, 'claim')} came out reproduced or seen in few trainings"
+        out.print(Text(f"Placebo ({_count(runs, 'run')}): {said} ({rate}); chance alone may give up to 5 %."))
 
 
 def _count(number: int, noun: str) -> str:
