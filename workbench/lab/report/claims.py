@@ -41,6 +41,8 @@ def rows(
         link: where the figure of a claim is.
         ledger: all claims that they are corrected for, themselves among them; None: themselves.
     """
+    if not claims:
+        return []  # and no second for scipy
     family = claims if ledger is None else ledger
     doubtful = {
         claim for claim, survives in zip(family, survive(family), strict=True) if is_doubtful(claim, survives)

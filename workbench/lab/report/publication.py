@@ -117,7 +117,7 @@ def _readme(records: list[dict[str, Any]], left_out: dict[str, int]) -> str:
     ]
     if left_out:
         named = ", ".join(f"`{name}` ({megabytes(size)})" for name, size in sorted(left_out.items()))
-        lines += ["", f"Left out of `runs/`, for its size, and drawn by no page: {named}."]
+        lines += ["", f"Left out of `runs/` for want of room (pages do not need it): {named}."]
     return "\n".join(lines) + "\n"
 
 
