@@ -41,12 +41,12 @@ def needs_runs(item):
     return item.get_closest_marker("notebook") is not None
 
 
-def place_of(config):
+def folder_of(config):
     """Where the notebooks run, told to every process that tests."""
     return (
         Path(config.workerinput["notebooks"])
         if hasattr(config, "workerinput")
-        else config.stash[BESIDE].place
+        else config.stash[BESIDE].folder
     )
 
 
@@ -54,38 +54,37 @@ class Beside:
     """The notebooks beside the tests: a process that is no worker starts them once, and ends them."""
 
     def __init__(self):
-        self.place = Path(tempfile.gettempdir(), f"workbench-notebooks-{secrets.token_hex(6)}")
+        self.folder = Path(tempfile.gettempdir(), f"workbench-notebooks-{secrets.token_hex(6)}")
         self.process = None
 
     def start_if_wanted(self):
         """Begin once a test of theirs was collected."""
-        if self.process is None and (self.place / "wanted").exists():
-            folder = self.place / "project"
-            shutil.copytree(ROOT / "notebooks", folder / "notebooks")
-            self.process = run_all(folder)
+        if self.process is None and (self.folder / "wanted").exists():
+            project = self.folder / "project"
+            shutil.copytree(ROOT / "notebooks", project / "notebooks")
+            self.process = run_all(project)
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # a `kill` is to end the notebooks too
             threading.Thread(target=self._note, daemon=True).start()
 
     def _note(self):
         code = self.process.wait()
-        unfinished = self.place / "code.new"
+        unfinished = self.folder / "code.new"
         unfinished.write_text(str(code))
-        unfinished.rename(self.place / "code")
+        unfinished.rename(self.folder / "code")
 
     def end(self):
         """Stop them where the tests were stopped early (kernels end with their parent), and tidy up."""
         if self.process is not None:
             self.process.terminate()
             self.process.wait()
-        shutil.rmtree(self.place, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def project(request):
     """The project in which every notebook has run; the checkout is left alone."""
-    place = place_of(request.config)
-    while not (place / "code").exists():
+    folder = folder_of(request.config)
+    while not (folder / "code").exists():
         time.sleep(0.2)
-    folder = place / "project"
-    assert (place / "code").read_text() == "0", end_of_log(folder)
-    return folder
+    assert (folder / "code").read_text() == "0", end_of_log(folder / "project")
+    return folder / "project"

@@ -4,16 +4,15 @@ import os
 import sys
 
 import pytest
-from all_notebooks import BESIDE, Beside, needs_runs, place_of, project  # noqa: F401  a fixture
+from all_notebooks import BESIDE, Beside, folder_of, needs_runs, project  # noqa: F401  a fixture
 from lab_project import write_notebook
 
 import workbench
 from workbench.cli import app
 from workbench.lab.environment import cores
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # read by torch; a process a core, and the notebooks beside them
+# Read by torch: there is a process a core, and the notebooks are beside them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 MOST = 4  # processes: each holds torch and transformers, a gigabyte
 
 
@@ -71,15 +70,15 @@ def pytest_configure(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node):
-    node.workerinput["notebooks"] = str(node.config.stash[BESIDE].place)
+    node.workerinput["notebooks"] = str(node.config.stash[BESIDE].folder)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_finish(session):
     config = session.config
     if any(map(needs_runs, session.items)) and not config.option.collectonly:
-        place_of(config).mkdir(exist_ok=True)
-        (place_of(config) / "wanted").touch()
+        folder_of(config).mkdir(exist_ok=True)
+        (folder_of(config) / "wanted").touch()
     if BESIDE in config.stash:
         config.stash[BESIDE].start_if_wanted()
 
