@@ -66,6 +66,13 @@ def test_depth_and_width_replace_those_of_the_preset():
     assert config.attention_layers == ["global", "local", "global"]
 
 
+@pytest.mark.parametrize("width", [*range(8, 128, 8), 128])
+def test_every_width_that_is_allowed_has_whole_heads(width):
+    config = models.config("tiny:1M", 300, hidden_size=width)
+    assert config.hidden_size == width
+    assert width % config.num_attention_heads == 0
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

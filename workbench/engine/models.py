@@ -121,7 +121,7 @@ def config(
         raise UserError(f"n_layers={layers} must be 1 or more.")
     if hidden < 1 or hidden % (32 if hidden >= 128 else 8):
         raise UserError(f"hidden_size={hidden} must be a multiple of 32 (of 8 below 128).")
-    heads = max(2, hidden // 32)
+    heads = next(n for n in range(max(2, hidden // 32), 0, -1) if hidden % n == 0)
     if architecture not in get_args(Architecture):
         raise UserError(f"There is no architecture {architecture!r}: choose llama, gpt-neo or bloom.")
     # Small init (Nguyen & Salazar 2019, arXiv 1910.05895, section 2.2): the customary 0.02 suits a width of

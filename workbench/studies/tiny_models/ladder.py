@@ -5,27 +5,29 @@ shapes, a context of 512, batches of 80 and 10,000 tokens of vocabulary at profi
 models unless another architecture is chosen, and the number of training tokens, which is not published.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
+from workbench.corpora import facts
 from workbench.corpora.loaders.texts import hold_out
 from workbench.engine import loading, models
 from workbench.engine.training.common import TrainConfig
-from workbench.engine.training.loss import loss
 from workbench.engine.training.train import train
 from workbench.errors import UserError
+from workbench.files import atomic_folder
 from workbench.studies.common.arms import arm_folder, run_arms
 
 Fitted = Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]]
 Arms = Mapping[str, tuple[PretrainedConfig, TrainConfig]]
-PAIR = ("deep", "wide")  # rungs of one size and two shapes; all others differ in size
+ASIDE = ("deep", "wide", "noise")  # rungs that differ from another in more than size, or not in size at all
+PAIRS = (("deep", "wide"), ("0.3M", "wide"))  # many layers and one, of as many parameters in total
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,14 @@ class Rung:
     preset: str
     n_layers: int | None = None
     hidden_size: int | None = None
+    noise: bool = False  #: whether half of what it reads are facts that no story needs
 
 
 @dataclass(frozen=True)
 class Sizes:
     """How much is trained and measured."""
 
-    rungs: tuple[Rung, ...]  #: models to train; the last one outside `PAIR` is the largest
+    rungs: tuple[Rung, ...]  #: models to train; the last one outside `ASIDE` is the largest
     tokens: int  #: that a model reads, those of padding included
     vocab_size: int  #: of the tokenizer
     context: int  #: tokens a row
@@ -50,18 +53,19 @@ class Sizes:
     beginnings: int  #: held-out stories that are continued
     probes: int  #: questions of each name
     seeds: int  #: trainings of each model
+    checkpoints: int = 10  #: snapshots of a training, at equal distances
 
 
-# deep and wide have about equally many parameters outside the embedding: 12 x layers x width^2
+# One size and two shapes: 12 x layers x width^2 + vocabulary x width is about equal.
 _SMALL, _MIDDLE = Rung("0.1M", "tiny:0.1M"), Rung("0.3M", "tiny:0.3M")
 RUNGS = {
     "quick": (_SMALL, _MIDDLE),
     "laptop": (
         _SMALL,
         _MIDDLE,
-        Rung("1M", "tiny:1M"),
-        Rung("deep", "tiny:0.3M", n_layers=6, hidden_size=64),
-        Rung("wide", "tiny:0.3M", n_layers=1, hidden_size=160),
+        Rung("0.5M", "tiny:1M", hidden_size=96),
+        Rung("wide", "tiny:0.3M", n_layers=1, hidden_size=96),
+        Rung("noise", "tiny:0.1M", noise=True),
     ),
     "paper": (
         Rung("1M", "tiny:1M", n_layers=8, hidden_size=64),
@@ -70,13 +74,14 @@ RUNGS = {
         Rung("28M", "tiny:28M"),
         Rung("33M", "tiny:33M"),
         Rung("deep", "tiny:8M", n_layers=12, hidden_size=256),
-        Rung("wide", "tiny:8M", n_layers=1, hidden_size=896),
+        Rung("wide", "tiny:8M", n_layers=1, hidden_size=672),
+        Rung("noise", "tiny:8M", n_layers=8, hidden_size=256, noise=True),
     ),
 }
 # Two stories of the simulator, at this vocabulary, fill a row of 384.
 SIZES = {  # profile: rungs, tokens, vocabulary, context, batch, beginnings, probes, seeds
     "quick": Sizes(RUNGS["quick"], 500_000, 768, 384, 2, 60, 40, 1),
-    "laptop": Sizes(RUNGS["laptop"], 1_500_000, 768, 384, 4, 100, 100, 5),
+    "laptop": Sizes(RUNGS["laptop"], 5_000_000, 768, 384, 4, 100, 100, 5),
     "paper": Sizes(RUNGS["paper"], 2_000_000_000, 10_000, 512, 80, 1_000, 1_000, 5),
 }
 
@@ -131,8 +136,20 @@ def is_ladder(model: str) -> bool:
 
 
 def largest(rungs: Sequence[Rung]) -> str:
-    """The name of the largest model: the last one outside `PAIR`."""
-    return [rung.name for rung in rungs if rung.name not in PAIR][-1]
+    """The name of the largest model: the last one outside `ASIDE`."""
+    return [rung.name for rung in rungs if rung.name not in ASIDE][-1]
+
+
+def pair(names: Collection[str]) -> tuple[str, str] | None:
+    """The deep and the wide model of one size among these, if they are there."""
+    return next((both for both in PAIRS if {*both} <= {*names}), None)
+
+
+def clean_twin(rungs: Sequence[Rung]) -> str | None:
+    """The rung of the same shape as the one that reads noise, if both are there."""
+    noisy = next((rung for rung in rungs if rung.noise), None)
+    twins = [rung.name for rung in rungs if noisy and replace(noisy, name=rung.name, noise=False) == rung]
+    return twins[0] if twins else None
 
 
 def trained(models_folder: Path, name: str, seed: int | None = None) -> Path:
@@ -146,7 +163,13 @@ def trained(models_folder: Path, name: str, seed: int | None = None) -> Path:
     if seed is None:
         seeds = [int(path.name.removeprefix("seed-")) for path in models_folder.glob("seed-*")]
         seed = min(seeds, default=0)
-    return arm_folder(models_folder, name.removeprefix("tiny:"), seed)
+    return arm_folder(models_folder, name.removeprefix("tiny:"), seed) / "model"
+
+
+def checkpoints(models_folder: Path, name: str, seed: int) -> list[tuple[int, Path]]:
+    """Snapshots of a finished training of a rung, as (tokens read, folder), the last one at its end."""
+    folders = (arm_folder(models_folder, name, seed) / "checkpoints").iterdir()
+    return sorted((int(folder.name), folder) for folder in folders)
 
 
 def fit_ladder(
@@ -187,7 +210,15 @@ def fit_ladder(
         folder,
         sorted(arms, key=lambda name: -arms[name][0].num_hidden_layers * arms[name][0].hidden_size),
         seeds,
-        partial(train_arm, arms, tokenizer, list(training), list(held_out)[:50], device),
+        partial(
+            train_arm,
+            arms,
+            {rung.name for rung in sizes.rungs if rung.noise},
+            tokenizer,
+            list(training),
+            list(held_out)[:50],
+            device,
+        ),
         unit="token",
         total=sizes.tokens,
         device=device,
@@ -213,6 +244,7 @@ def arms_of(sizes: Sizes, vocab_size: int, architecture: models.Architecture) ->
                 context=sizes.context,
                 learning_rate=min(1e-2, 3e-3 * 128 / config.hidden_size),  # the narrower, the faster
                 warmup=50,
+                evaluate_every=max(1, sizes.tokens // (sizes.batch_size * sizes.context * sizes.checkpoints)),
             ),
         )
     return arms
@@ -220,6 +252,7 @@ def arms_of(sizes: Sizes, vocab_size: int, architecture: models.Architecture) ->
 
 def train_arm(
     arms: Arms,
+    noisy: Collection[str],
     tokenizer: PreTrainedTokenizerFast,
     training: Sequence[str],
     held_out: Sequence[str],
@@ -230,50 +263,30 @@ def train_arm(
     *,
     log: Callable[[dict[str, float]], None],
 ) -> None:
-    """Trains one model of the ladder with one seed into `folder`."""
+    """Trains one model of the ladder with one seed: `folder` gets the `model` and its `checkpoints`."""
     config, settings = arms[name]
-    train(
-        models.build(config, seed).to(device),
-        tokenizer,
-        training,
-        replace(settings, seed=seed),
-        held_out=held_out,
-        folder=folder,
-        log=lambda row: log({**row, "done": row["tokens"]}),
-    )
+    model = models.build(config, seed).to(device)
+    texts = [*training, *facts_of_the_web(len(training), seed)] if name in noisy else training
+
+    def note(row: dict[str, float]) -> None:
+        if "held_out_nats" in row:
+            snapshot = folder / "checkpoints" / str(row["tokens"])
+            with atomic_folder(snapshot) as new, loading.without_bars():
+                loading.write(deepcopy(model).half(), tokenizer, new)
+        log({**row, "done": row["tokens"]})
+
+    settings = replace(settings, seed=seed)
+    train(model, tokenizer, texts, settings, held_out=held_out, folder=folder / "model", log=note)
 
 
-def curves(metrics: Path) -> pd.DataFrame:
-    """What was logged in training: columns model, seed, step, tokens, held_out_nats, …; empty if nothing."""
-    if not metrics.exists():
-        return pd.DataFrame(columns=["model", "seed", "step", "tokens", "held_out_nats"])
-    logged = pd.read_json(metrics, lines=True)
-    return logged.dropna(subset=["held_out_nats"]).drop_duplicates(["model", "seed", "step"], keep="last")
+def facts_of_the_web(n: int, seed: int) -> list[str]:
+    """n pages of facts, as long as a story together: who has which pet, colour, toy, of 2,000 to be known.
 
-
-def parameters(fitted: Fitted) -> pd.DataFrame:
-    """Columns model, layers, width, total, embedding, other: parameters counted once each."""
-    rows = []
-    for name, (model, _) in fitted.items():
-        counts, config = models.count_parameters(model), models.text_config(model)
-        shape = (config.num_hidden_layers, config.hidden_size)
-        rows.append((name, *shape, counts.total, counts.embedding, counts.non_embedding))
-    return pd.DataFrame(rows, columns=["model", "layers", "width", "total", "embedding", "other"])
-
-
-def held_out_losses(fitted: Mapping[int, Fitted], texts: Sequence[str]) -> pd.DataFrame:
-    """Loss of each text by itself: columns seed, model, item, nats_per_token, bits_per_byte.
-
-    The total of a text is divided by the mean length of all, so that the column's mean is the loss per token.
+    They stand for the breadth of a web corpus, which Eldan & Li hold to hinder small models (section 1).
     """
-    frames = []
-    for (seed, name), (model, tokenizer) in flat(fitted).items():
-        scored = loss(model, tokenizer, list(texts))
-        per_token = scored.nats * len(texts) / scored.n_tokens
-        per_byte = scored.nats / np.log(2) * len(texts) / scored.n_bytes
-        columns = {"item": range(len(texts)), "nats_per_token": per_token, "bits_per_byte": per_byte}
-        frames.append(pd.DataFrame(columns).assign(seed=seed, model=name))
-    return pd.concat(frames, ignore_index=True)
+    rng = np.random.default_rng([seed, 1])
+    sentences = ["".join(fact.pair()) + "." for fact in facts.draw(2000, rng)]
+    return [" ".join(rng.choice(sentences, 14)) for _ in range(n)]
 
 
 def flat(fitted: Mapping[int, Mapping[str, Any]]) -> dict[tuple[int, str], Any]:
