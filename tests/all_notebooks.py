@@ -55,7 +55,7 @@ class Beside:
 
     def __init__(self):
         self.folder = Path(tempfile.gettempdir(), f"workbench-notebooks-{secrets.token_hex(6)}")
-        self.process = None
+        self.process = self.waiting = None
 
     def start_if_wanted(self):
         """Begin once a test of theirs was collected."""
@@ -64,7 +64,8 @@ class Beside:
             shutil.copytree(ROOT / "notebooks", project / "notebooks")
             self.process = run_all(project)
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # a `kill` is to end the notebooks too
-            threading.Thread(target=self._note, daemon=True).start()
+            self.waiting = threading.Thread(target=self._note, daemon=True)
+            self.waiting.start()
 
     def _note(self):
         code = self.process.wait()
@@ -76,7 +77,7 @@ class Beside:
         """Stop them where the tests were stopped early (kernels end with their parent), and tidy up."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait()
+            self.waiting.join()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
