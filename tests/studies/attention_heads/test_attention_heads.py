@@ -16,7 +16,16 @@ from workbench.engine.interpretability.interventions import ablate_heads, freeze
 from workbench.engine.interpretability.reference import reference as engine_reference
 from workbench.engine.training.loss import loss
 from workbench.errors import UserError
-from workbench.studies.attention_heads import ablation, data, head_map, induction, method, name_swap, results
+from workbench.studies.attention_heads import (
+    ablation,
+    box_swap,
+    data,
+    groups,
+    head_map,
+    induction,
+    method,
+    name_swap,
+)
 from workbench.studies.attention_heads.scores import (
     FIRST_ROW,
     HELD_OUT,
@@ -282,7 +291,7 @@ def test_too_few_or_too_short_texts_are_refused(pair, texts):
     with pytest.raises(UserError, match="four texts"):
         method.measure_heads(pair[0], [row[:20] for row in texts.rows], data.flags(texts))
     with pytest.raises(UserError, match="n_texts=3"):
-        data.choose_sizes(SimpleNamespace(profile="quick", n_texts=3, seeds=None))
+        data.choose_sizes(SimpleNamespace(profile="quick", n_texts=3, seeds=None, model="starter"))
 
 
 # ------------------------------------------------------------------------------- switching heads off
@@ -293,17 +302,43 @@ def evaluation(pair, texts):
 
 
 def test_an_evaluation_has_every_part_and_ends_with_the_whole_model(evaluation, measured_heads):
-    off = ablation.conditions(method.wide(measured_heads[0]))
-    assert set(off) == {"nothing off", "0.0", "0.1", "1.0", "1.1", "shortest range", "longest range"}
-    before = evaluation.run("nothing off", [])
-    trials = evaluation.run_all([("nothing off", []), ("1.0", [(1, 0)])])
-    assert set(trials["part"]) == {"loss", "grammar", "consistency", "facts", "reasoning", "keeping track"}
+    whole = (ablation.WHOLE, 0, [])
+    before = evaluation.run(*whole)
+    trials = evaluation.run_all([whole, *groups.single_heads(method.wide(measured_heads[0]))[2:3]])
+    parts = {"loss", "grammar", "consistency", "facts", "reasoning", "keeping track"}
+    assert set(trials["part"]) == parts | {ablation.ENTITIES, ablation.OTHERS, ablation.READ_ONLY}
     changed = ablation.changes(trials).set_index(["condition", "part"])
-    assert changed.loc[("1.0", "loss"), "value"] != 0
-    drawn = [ablation.conditions(method.wide(measured_heads[0]), placebo=seed) for seed in range(8)]
-    assert len({tuple(groups["shortest range"]) for groups in drawn}) > 1
-    assert all(groups["1.0"] == [(1, 0)] for groups in drawn)
-    pd.testing.assert_frame_equal(evaluation.run("nothing off", []), before)
+    assert changed.loc[("1.0", "loss"), "value"] == pytest.approx(
+        evaluation.loss([(1, 0)]) - evaluation.loss([]), rel=1e-6
+    )
+    pd.testing.assert_frame_equal(evaluation.run(*whole), before)
+
+
+def test_the_loss_of_names_and_nouns_and_that_of_other_words_are_the_loss(evaluation):
+    trials = evaluation.run(ablation.WHOLE, 0, [])
+    means = trials.groupby("part")["value"].mean()
+    share = np.concatenate(evaluation.entities).mean()
+    both = share * means[ablation.ENTITIES] + (1 - share) * means[ablation.OTHERS]
+    assert both == pytest.approx(means["loss"], rel=1e-9)
+
+
+def test_a_sentence_that_cannot_be_read_is_not_consistent(evaluation):
+    beginning = STORIES[0][0].partition(".")[0] + "."
+    second = STORIES[0][0].split(".")[1]
+    graded = evaluation._graded(beginning, f"{second}. Ball the of run.")
+    assert {part: value for part, (value, _) in graded.items()} == {
+        "grammar": 0.5,
+        "consistency": 0.5,
+        ablation.READ_ONLY: 1,
+    }
+
+
+def test_an_item_of_several_groups_counts_by_their_mean():
+    rows = [(ablation.WHOLE, 0, "loss", item, 1.0) for item in range(4)]
+    rows += [("off", group, "loss", item, 2.0 + group) for group in range(2) for item in range(4)]
+    trials = pd.DataFrame(rows, columns=["condition", "group", "part", "item", "value"])
+    (change,) = ablation.changes(trials).itertuples()
+    assert (change.value, change.n) == (1.5, 4)
 
 
 def test_token_losses_add_up_to_the_loss(pair, texts):
@@ -313,10 +348,32 @@ def test_token_losses_add_up_to_the_loss(pair, texts):
 
 
 def test_patching_pairs_differ_in_the_two_things_only(pair):
-    for clean, corrupt, a, b in ablation.box_pairs(pair[1], 5, seed=0):
+    for clean, corrupt, a, b in box_swap.box_pairs(pair[1], 5, seed=0):
         assert len(clean) == len(corrupt)
         assert sorted(clean) == sorted(corrupt)
         assert a != b
+
+
+def test_pairs_count_that_are_answered_rightly_both_ways(pair):
+    model, tokenizer = pair
+    prompts = [("a b", "b a"), ("a c", "c a")]
+    ids = [[tokenizer(text).input_ids for text in both] for both in prompts]
+    right, wrong = [], []
+    for clean, corrupt in ids:
+        logits = [model(torch.tensor([row])).logits[0, -1] for row in (clean, corrupt)]
+        order = (logits[0] - logits[1]).argsort()
+        high, low = int(order[-1]), int(order[0])
+        here, there = ((row[high] - row[low]).item() for row in logits)
+        (right if here > 0 > there else wrong).append((clean, corrupt, high, low))
+        wrong.append((clean, corrupt, low, high))
+    assert box_swap.answered(model, [*right, *wrong]) == right
+    few = box_swap.patch_heads(model, right, 4)
+    assert few.empty
+    assert "asked" in few
+    assert f"{len(right)} of 4 pairs" in box_swap.too_few(right, [*right, *wrong][:4])
+    many = box_swap.patch_heads(model, [ids[0] + [5, 6]] * box_swap.FEWEST, 40)
+    assert many["asked"].eq(40).all()
+    assert many["n"].eq(box_swap.FEWEST).all()
 
 
 def test_the_surgery_shows_what_python_computes(pair, texts, measured_heads):
@@ -364,10 +421,11 @@ def test_the_control_reads_as_many_words_that_do_not_repeat():
 
 def test_a_placebo_trains_a_second_control_and_no_repeats(tmp_path):
     rows = []
-    fitted = induction.fit(tmp_path, 4_000, [3], lambda **row: rows.append(row), "cpu", placebo=True)
+    shape = induction.Shape(2, 2, 32)
+    fitted = induction.fit(tmp_path, shape, 4_000, [3], lambda **row: rows.append(row), "cpu", placebo=True)
     assert {(row["model"], row["seed"]) for row in rows} == {(arm, 3) for arm in induction.ARMS}
     for arm in induction.ARMS:
-        induction.train_arm(4_000, "cpu", tmp_path / arm, arm, 3, log=lambda _: None)
+        induction.train_arm(shape, 4_000, "cpu", tmp_path / arm, arm, 3, log=lambda _: None)
     repeats, control = (loading.load(tmp_path / arm, "cpu")[0].state_dict() for arm in induction.ARMS)
     name = "transformer.h.1.attn.attention.k_proj.weight"
     placebo, again = (fitted[arm, 3][0].state_dict()[name] for arm in induction.ARMS)
@@ -398,66 +456,3 @@ def test_an_induction_head_put_in_by_hand_is_found(pair):
         "first": induction.COPY,
         "second": induction.COPY,
     }
-
-
-def test_claims_are_positive_where_the_paper_is_right():
-    def table(positional, lift):
-        rows = [
-            (0, head, name, value, value - 0.01, value + 0.01, 50)
-            for head in range(4)
-            for name, value in {
-                "positional": positional[head],
-                "name_lift": lift[head],
-                "noun_lift": 0.5,
-                "shuffled_name_lift": 1.0,
-                "shuffled_noun_lift": 1.0,
-            }.items()
-        ]
-        return pd.DataFrame(rows, columns=["layer", "head", "measure", "value", "low", "high", "n"])
-
-    def trials(short_grammar, long_grammar, short_loss=0.2):
-        rng = np.random.default_rng(0)
-        rows = []
-        for condition, grammar in {"shortest range": short_grammar, "longest range": long_grammar}.items():
-            for item in range(20):
-                noise = 0.01 * rng.random()
-                rows += [(condition, "grammar", item, grammar + noise), (condition, "consistency", item, 0.9)]
-        rows += [
-            ("nothing off", part, item, 0.9) for part in ("grammar", "consistency") for item in range(20)
-        ]
-        losses = {"nothing off": 1.0, "shortest range": 1.0 + short_loss, "longest range": 1.2}
-        rows += [(condition, "loss", 0, value) for condition, value in losses.items()]
-        return pd.DataFrame(rows, columns=["condition", "part", "item", "value"])
-
-    def induction_heads(trained, seeds=1):
-        values = {induction.REPEATS: trained, induction.CONTROL: 0.1, induction.THIS_MODEL: 0.2}
-        rows = [
-            (model, seed, 1, 0, item, value + 0.01 * seed * (model == induction.REPEATS) + item % 4 * 0.001)
-            for model, value in values.items()
-            for seed in range(seeds)
-            for item in range(40)
-        ]
-        return pd.DataFrame(rows, columns=["model", "seed", "layer", "head", "item", "value"])
-
-    as_published = table([0.9, 0.8, 0.1, 0.05], [0.9, 1.0, 2.5, 3.0])
-    made = results.claims(as_published, as_published, trials(0.3, 0.9), induction_heads(0.8))
-    claims = {claim.name: claim for claim in made}
-    assert all(claim.effect > 0 for claim in made)
-    assert claims["distance-head"].effect == pytest.approx(0.4)
-    assert claims["range-divides-labour"].effect == pytest.approx(0.6, abs=0.02)
-    assert claims["two-kinds"].n == 4
-    assert [claim.name for claim in made if claim.headline] == ["semantic-head"]
-    assert claims["semantic-head"].over == "texts"
-    assert claims["range-divides-labour"].gates[0].passed
-    trained = claims["induction-where-trained"]
-    assert (trained.over, trained.n, trained.trainings) == ("rows of tokens", 20, 1)
-    assert trained.verdict_text == "seen in one training"
-    unmatched = results.claims(
-        as_published, as_published, trials(0.3, 0.9, 0.5), induction_heads(0.8, 5), placebo=True
-    )
-    assert [claim.name for claim in unmatched] == ["range-divides-labour", "induction-where-trained"]
-    assert unmatched[0].verdict == "not testable here"
-    assert (unmatched[1].over, unmatched[1].n) == ("trainings", 5)
-    other = table([0.2, 0.15, 0.1, 0.05], [0.9, 0.8, 0.7, 0.6])
-    turned = results.claims(other, other, trials(0.9, 0.3), induction_heads(0.05))
-    assert all(claim.effect < 0 for claim in turned)

@@ -1,7 +1,7 @@
 """The model, the texts and their labels that 03_attention_heads looks at."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,39 +10,69 @@ import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.labelled_tokens import LabelledTokens, guess_labels, label_tokens, simulated_stories
-from workbench.corpora.stories.labels import GROUPS
+from workbench.corpora.stories.labels import GROUPS, Spans
 from workbench.engine import loading
+from workbench.engine.interpretability.anatomy import anatomy
+from workbench.engine.models import SHAPES
 from workbench.errors import UserError
+from workbench.studies.attention_heads.experiment import OneLayer, Pair
+from workbench.studies.attention_heads.groups import FEWEST
+from workbench.studies.attention_heads.induction import Shape
 from workbench.studies.tiny_models import ladder
 
+STARTER = "starter"
+LABELLED = 0.5  # of the texts must hold a name or a noun that the labels know
 NAMES = GROUPS["characters"][:-1]  # the labels of names: all but that of pronouns
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is read."""
+    """How much is read and trained."""
 
     texts: int  #: to measure heads on; half choose heads, the other half confirm them
-    scored: int  #: texts for the loss when a head is off
-    beginnings: int  #: stories continued with a head off
+    scored: int  #: texts for the loss when heads are off
+    beginnings: int  #: stories continued with heads off
     reply: int  #: tokens of a continuation
-    probes: int  #: questions of each name asked with a head off
+    probes: int  #: questions of each name asked with heads off
     pairs: int  #: pairs of texts patched into one another, and of texts whose name is swapped
+    asked: int  #: pairs of prompts asked, of which those are patched that are answered rightly
+    groups: int  #: random groups of heads that are to cost as much as a quarter by range
+    each: int  #: texts on which each of several trained models is measured, as `texts`
     repeats: int  #: tokens that each model of the positive control reads
-    seeds: int  #: trainings of each of its arms
+    induction: Shape  #: of its models
+    one_layer: OneLayer  #: the models of one layer
+    seeds: int  #: trainings of each arm
+    ladder: bool  #: whether the claims about heads are on trainings of 02's largest model
 
 
-SIZES = {  # profile: texts, scored, beginnings, reply, probes, pairs, repeats, seeds
-    "quick": Sizes(80, 16, 12, 32, 2, 8, 450_000, 1),
-    "laptop": Sizes(600, 100, 60, 100, 20, 60, 1_000_000, 5),
-    "paper": Sizes(2_000, 500, 300, 100, 100, 200, 2_000_000, 5),
-}
+SIZES = {
+    "quick": Sizes(
+        texts=80, scored=16, beginnings=12, reply=32, probes=2, pairs=10, asked=40, groups=2, each=40,
+        repeats=450_000, induction=Shape(2, 2, 32), one_layer=OneLayer(128, 60_000, 4), seeds=1, ladder=False,
+    ),
+    "laptop": Sizes(
+        texts=300, scored=60, beginnings=40, reply=60, probes=10, pairs=30, asked=100, groups=3, each=120,
+        repeats=450_000, induction=Shape(2, 2, 32), one_layer=OneLayer(128, 400_000, 12), seeds=5,
+        ladder=True,
+    ),
+    "paper": Sizes(
+        texts=2_000, scored=500, beginnings=300, reply=100, probes=100, pairs=200, asked=1_000, groups=5,
+        each=1_000, repeats=5_000_000, induction=Shape(2, 8, 256),
+        one_layer=OneLayer(1_024, 500_000_000, 640), seeds=5, ladder=True,
+    ),
+}  # fmt: skip
 
 
 def choose_sizes(params: Any) -> Sizes:
-    """The profile's sizes; `n_texts` replaces the number of texts measured, `seeds` that of trainings."""
+    """The profile's sizes; `n_texts` replaces the number of texts measured, `seeds` that of trainings.
+
+    Raises:
+        UserError: there are too few texts.
+    """
     sizes = SIZES[params.profile]
     sizes = replace(sizes, seeds=params.seeds or sizes.seeds)
+    if not ladder.is_ladder(params.model) and params.model != STARTER:
+        sizes = replace(sizes, ladder=False)  # a model that is given is all that the claims are about
     if params.n_texts is None:
         return sizes
     if params.n_texts < 16:
@@ -50,58 +80,95 @@ def choose_sizes(params: Any) -> Sizes:
     return replace(sizes, texts=params.n_texts)
 
 
-def load_model(
-    name: str, trained: Path | None, profile: str, device: str
-) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
-    """The model to look into: one that is given, or the largest of 02's ladder, or the preset trained there.
+def load_model(params: Any, trained: Mapping[int, Pair]) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    """The model to look into: the first training of 02's, or one that is given.
 
     Args:
-        name: starter, a folder or hub id, ladder, or a preset.
-        trained: folder of 02's models, if it is one of them.
-        profile: whose ladder.
-        device: a torch device, or auto.
+        params: model (starter, a folder or hub id, ladder, or a preset) and device.
+        trained: 02's models by their seeds, see `load_trained`.
     """
-    if trained is None:
-        return loading.load(name, device)
-    if name == "ladder":
-        name = ladder.largest(ladder.SIZES[profile].rungs)
-    return loading.load(ladder.trained(trained, name), device)
+    if ladder.is_ladder(params.model):
+        return trained[min(trained)]
+    return loading.load(params.model, params.device)
 
 
+def load_trained(models: Path | None, params: Any, sizes: Sizes) -> dict[int, Pair]:
+    """02's trainings of the model asked for (of its largest one unless it is a preset), by their seeds.
+
+    Args:
+        models: the artifact `models` of 02's run; None without one.
+        params: model, profile, seed and device.
+        sizes: how many trainings there are.
+    """
+    if models is None:
+        return {}
+    rungs = ladder.SIZES[params.profile].rungs
+    name = params.model if params.model in SHAPES else ladder.largest(rungs)
+    seeds = range(params.seed, params.seed + (sizes.seeds if sizes.ladder else 1))
+    return load_rung(models, name, seeds, params.device)
+
+
+def load_rung(models: Path, name: str, seeds: Iterable[int], device: str) -> dict[int, Pair]:
+    """02's trainings of one model of its ladder, by their seeds; see `load_trained`."""
+    return {seed: loading.load(ladder.trained(models, name, seed), device) for seed in seeds}
+
+
+def notes(model: PreTrainedModel, texts: LabelledTokens) -> list[str]:
+    """What cannot be measured of this model, or on these texts: a sentence each."""
+    sentences = []
+    share = float(np.mean([flag.any() for flag in flags(texts)]))
+    if share < LABELLED:
+        sentences.append(
+            f"Names and nouns are known in {share:.0%} of the texts, since the word lists are English: what "
+            "heads give to them, and the claims about that, are not testable here; all else is measured."
+        )
+    parts = anatomy(model)
+    n_heads = parts.n_layers * parts.n_heads
+    if n_heads < FEWEST:
+        sentences.append(
+            f"The model has too few attention heads ({n_heads}) to switch off the quarter of shortest and of "
+            "longest range: the claims about range are left out."
+        )
+    return sentences
+
+
+Labelled = list[tuple[str, Spans]]
 Corpus = tuple[list[list[int]], list[np.ndarray]]
 """Tokens of texts, and `flags` for them."""
 
 
-def read_texts(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    stories: Sequence[str],
-    n: int,
-    seed: int,
-    *,
-    exact: bool,
-    given: bool,
-) -> tuple[LabelledTokens, Corpus, Corpus, list[list[int]]]:
-    """Texts that the model was not trained on: new ones of the simulator, or held-out ones of the data.
+def labelled_texts(stories: Sequence[str], n: int, seed: int, *, exact: bool, given: bool) -> Labelled:
+    """Texts that no model was trained on, with their labels: new ones of the simulator, or held-out ones.
 
-    `n` texts are measured; they are `exact` if the simulator writes them; the model is `given` if it is none
-    of 02's, so that more of the data are held out (`ladder.split`).
-
-    Returns:
-        All texts; half of the measured ones to choose heads on, the other half to confirm them; and as many
-        again for means, or all of the others.
+    Args:
+        stories: the data that are given, if any.
+        n: texts to measure on; as many again are for means.
+        seed: of the simulator, and of what is held out.
+        exact: whether the simulator writes them.
+        given: whether the model is none of 02's, so that more of the data are held out (`ladder.split`).
 
     Raises:
         UserError: there are too few texts.
     """
     if exact:
-        labelled = simulated_stories(2 * n, seed)
-    else:
-        labelled = guess_labels(ladder.split(stories, seed, given=given)[1][: 2 * n])
+        return simulated_stories(2 * n, seed)
+    labelled = guess_labels(ladder.split(stories, seed, given=given)[1][: 2 * n])
     if len(labelled) < 16:
         raise UserError(
             f"Measuring heads needs 16 held-out texts, and there are {len(labelled)}: give more data."
         )
+    return labelled
+
+
+def read_texts(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, labelled: Labelled, n: int
+) -> tuple[LabelledTokens, Corpus, Corpus, list[list[int]]]:
+    """Texts in a model's tokens.
+
+    Returns:
+        All texts; half of the first n to choose heads on, the other half to confirm them; and the tokens of
+        all others, for means.
+    """
     texts = label_tokens(model, tokenizer, labelled)
     n = min(n, len(texts) // 2)
     flagged, halves = flags(texts), (slice(n // 2), slice(n // 2, n))

@@ -6,6 +6,7 @@ words, of which none says what the next one is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from workbench.engine.interpretability.capture import capture
 from workbench.engine.tokens import begin, word_tokenizer
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
+from workbench.studies.attention_heads.experiment import fit_arms
 from workbench.studies.attention_heads.method import INDEX
-from workbench.studies.common.arms import arm_folder, run_arms
 
 REPEATS, CONTROL = "trained on repeats", "trained on random words"
 ARMS = (REPEATS, CONTROL)
@@ -28,6 +29,15 @@ THIS_MODEL = "this model"
 N_WORDS = 32
 LENGTH = 48  # tokens of a training example
 COPY = 16  # tokens of a copy when heads are tested: as long as the longest that was trained
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of the models that are trained."""
+
+    layers: int
+    heads: int
+    width: int
 
 
 def examples(n: int, seed: int, *, repeats: bool = True) -> list[tuple[str, str]]:
@@ -51,6 +61,7 @@ def examples(n: int, seed: int, *, repeats: bool = True) -> list[tuple[str, str]
 
 def fit(
     folder: Path,
+    shape: Shape,
     tokens: int,
     seeds: Sequence[int],
     log: Callable[..., None],
@@ -62,6 +73,7 @@ def fit(
 
     Args:
         folder: of the models.
+        shape: of each.
         tokens: that each reads.
         seeds: of the weights and of the words, which both arms of a seed share as far as they go.
         log: takes what is logged of a training, with model and seed.
@@ -69,38 +81,41 @@ def fit(
         placebo: whether to train `REPEATS` as a second control.
     """
     device = loading.pick_device(device)
-    run_arms(
+    return fit_arms(
         folder,
         ARMS,
         seeds,
-        partial(train_arm, tokens, device),
-        unit="token",
-        total=tokens,
-        device=device,
-        processes=1 if len(seeds) == 1 else None,  # one more takes as long to start as to train
+        partial(train_arm, shape, tokens, device),
+        tokens,
+        log,
+        device,
         placebo_of=CONTROL if placebo else None,
-        log=lambda arm, seed, row: log(model=arm, seed=seed, **row),
     )
-    return {
-        (arm, seed): loading.load(arm_folder(folder, arm, seed), device) for seed in seeds for arm in ARMS
-    }
 
 
 def train_arm(
-    tokens: int, device: str, folder: Path, arm: str, seed: int, *, log: Callable[[dict[str, float]], None]
+    shape: Shape,
+    tokens: int,
+    device: str,
+    folder: Path,
+    arm: str,
+    seed: int,
+    *,
+    log: Callable[[dict[str, float]], None],
 ) -> None:
-    """Trains a model of two layers of two heads into `folder`.
+    """Trains one model into `folder`.
 
     A GPT-Neo: its attention scores are not scaled down, so that heads sharpen within few steps.
     """
     tokenizer = word_tokenizer([f"w{number}" for number in range(1, N_WORDS + 1)])
-    config = models.config("tiny:0.3M", len(tokenizer), "gpt-neo", n_layers=2, hidden_size=32, context=LENGTH)
-    config.num_heads = 2
+    config = models.config("tiny:0.3M", len(tokenizer), "gpt-neo", shape.layers, shape.width, LENGTH)
+    config.num_heads = shape.heads
+    rate = 1e-2 * (32 / shape.width) ** 0.5
     train(
         models.build(config, seed).to(device),
         tokenizer,
         examples(tokens // LENGTH, seed, repeats=arm == REPEATS),
-        TrainConfig(tokens=tokens, batch_size=32, context=LENGTH, learning_rate=1e-2, warmup=50, seed=seed),
+        TrainConfig(tokens=tokens, batch_size=32, context=LENGTH, learning_rate=rate, warmup=50, seed=seed),
         folder=folder,
         log=lambda row: log({**row, "done": row["tokens"]}),
     )

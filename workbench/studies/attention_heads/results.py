@@ -1,25 +1,33 @@
 """What 03 claims: both kinds of heads, what their range is for, and induction where it was trained."""
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from workbench.claims import Claim, Gate
-from workbench.measures.statistics import Interval, bootstrap_mean, spearman
+from workbench.measures.statistics import Interval, spearman
 from workbench.studies.attention_heads import induction
-from workbench.studies.attention_heads.ablation import WHOLE
+from workbench.studies.attention_heads.data import LABELLED
+from workbench.studies.attention_heads.experiment import SCALED, UNSCALED
 from workbench.studies.attention_heads.method import INDEX, NOT_POSITIONAL, POSITIONAL, wide
-from workbench.studies.common.evidence import compare
+from workbench.studies.attention_heads.range_results import range_claims
+from workbench.studies.attention_heads.trainings import CHOSEN_ON, CONFIRMED_ON, LADDER
+from workbench.studies.common.evidence import compare, over_seeds
 
-_KINDS = "Two kinds of heads?"  # the view
-
-
-_UNMATCHED = 1.5  # the quarters of heads are told apart by what they cost if one costs so much more
+SEMANTIC, DISTANCE, KINDS = "semantic-head", "distance-head", "two-kinds"
+THIS_MODEL = induction.THIS_MODEL
+BY_TRAINING = "What each training says"  # the view
+_VIEW = "Two kinds of heads?"
+_UNKNOWN = Interval(np.nan, np.nan, np.nan, 0)
 
 
 def claims(
-    chosen_on: pd.DataFrame,
-    confirmed_on: pd.DataFrame,
+    measured: pd.DataFrame,
     trials: pd.DataFrame,
+    lost: pd.DataFrame | None,
     induction_heads: pd.DataFrame,
     *,
     placebo: bool = False,
@@ -27,105 +35,179 @@ def claims(
     """The claims that can be tested; in a placebo run those alone that compare what a placebo makes equal.
 
     Args:
-        chosen_on: measures on the texts that choose the most positional and the most semantic head.
-        confirmed_on: the same heads on other texts: only these give effects.
-        trials: what `ablation.AblationEval` gave, all conditions.
+        measured: measures of the heads of `THIS_MODEL`, of 02's trainings (`LADDER`), if there are any, and
+            of the models of one layer: columns model, seed, half and those of `method.measure_heads`.
+        trials: what `ablation.AblationEval` gave of `THIS_MODEL`.
+        lost: what it gave of 02's trainings (`Trainings.ablate`); None where there are none.
         induction_heads: of `induction.score_all`, both arms of the control.
         placebo: whether the arms, and the quarters of heads, differ by chance only.
     """
-    compared = [*_range(trials), _induction(induction_heads)]
+    effects = head_effects(measured)
+    given = lost is None
+    told_by = THIS_MODEL if given else LADDER
+    compared = [*range_claims(trials.assign(seed=0) if given else lost, given=given), *_unscaled(effects)]
+    compared.append(_induction(induction_heads))
     if placebo:
         return compared
-    chosen, confirmed = wide(chosen_on).set_index(INDEX), confirmed_on.set_index([*INDEX, "measure"])
-    made = [_semantic(chosen, confirmed), _positional(chosen, confirmed)]
-    if len(chosen) >= 3:
-        made.append(_separable(wide(confirmed_on)))
-    return [*made, *compared]
+    return [*_heads(effects, told_by), *_one_layer(effects), *compared]
 
 
-def _positional(chosen: pd.DataFrame, confirmed: pd.DataFrame) -> Claim:
+# ------------------------------------------------------------------------------- by model
+def head_effects(measured: pd.DataFrame) -> pd.DataFrame:
+    """What each model's heads say for the claims about them.
+
+    The head is chosen on one half of the texts, and its effect is from the other. Columns model, seed, name
+    (of the claim), head, value, low, high, n (texts, or heads for `KINDS`), labelled (share of texts with
+    names or nouns).
+    """
+    rows = []
+    for (model, seed), part in measured.groupby(["model", "seed"], sort=False):
+        chosen = wide(part[part["half"] == CHOSEN_ON]).set_index(INDEX)
+        confirmed = part[part["half"] == CONFIRMED_ON].set_index([*INDEX, "measure"])
+        counts = confirmed.groupby("measure")["n"].max()
+        labelled = counts[["name_lift", "noun_lift"]].max() / counts["distance"]
+        for name, effect in _EFFECTS.items():
+            head, interval = effect(chosen, confirmed)
+            rows.append({"model": model, "seed": seed, "name": name, "head": head, "labelled": labelled})
+            rows[-1] |= interval.row()
+    return pd.DataFrame(rows)
+
+
+def _semantic(chosen: pd.DataFrame, confirmed: pd.DataFrame) -> tuple[str, Interval]:
+    """Attention to far names or nouns beyond the shuffled control, of the head that gives them most among
+    those that offset does not explain.
+    """
+    free = chosen[chosen["positional"] < NOT_POSITIONAL * POSITIONAL]
+    lifts = (free if len(free) else chosen)[["name_lift", "noun_lift"]].stack().dropna()
+    if lifts.empty:
+        return "", _UNKNOWN
+    *head, lift = lifts.idxmax()
+    control = confirmed.loc[(*head, f"shuffled_{lift}")]
+    return _name(head), _difference(confirmed.loc[(*head, lift)], control)
+
+
+def _distance(chosen: pd.DataFrame, confirmed: pd.DataFrame) -> tuple[str, Interval]:
+    """Share that offset explains of the head of which it explains most, beyond `POSITIONAL`."""
     head = chosen["positional"].idxmax()
     row = confirmed.loc[(*head, "positional")]
-    return Claim.of(
-        Interval(row["value"] - POSITIONAL, row["low"] - POSITIONAL, row["high"] - POSITIONAL, row["n"]),
-        name="distance-head",
-        says=f"Relative offset explains more than half of the most positional head (layer {head[0]}, head "
-        f"{head[1]}), measured on other texts than it was fitted and chosen on.",
-        paper="Some heads attend at a fixed distance (section on attention heads)",
-        over="texts",
-        unit=f"share of variance, beyond {POSITIONAL}",
-        view=_KINDS,
-    )
+    bounds = (row[name] - POSITIONAL for name in ("value", "low", "high"))
+    return _name(head), Interval(*bounds, int(row["n"]))
 
 
-def _semantic(chosen: pd.DataFrame, confirmed: pd.DataFrame) -> Claim:
-    free = chosen[chosen["positional"] < NOT_POSITIONAL * POSITIONAL]
-    lifts = (free if len(free) else chosen)[["name_lift", "noun_lift"]]
-    *head, lift = lifts.stack().idxmax()
-    words = "names" if lift == "name_lift" else "nouns"
-    return Claim.of(
-        _difference(confirmed.loc[(*head, lift)], confirmed.loc[(*head, f"shuffled_{lift}")]),
-        name="semantic-head",
-        says=f"A head that offset does not explain (layer {head[0]}, head {head[1]}) attends more to far "
-        f"{words} than to as many tokens in random places.",
-        paper="Some heads attend to a name or a noun wherever it stands (no figure given)",
-        over="texts",
-        headline=True,
-        unit="times chance, beyond the shuffled control",
-        view=_KINDS,
-    )
+def _kinds(chosen: pd.DataFrame, confirmed: pd.DataFrame) -> tuple[str, Interval]:
+    """Rank correlation, turned round, of what offset explains and of attention to names or nouns."""
+    heads = wide(confirmed.reset_index())
+    lifts = heads[["name_lift", "noun_lift"]].max(axis=1)
+    if lifts.notna().sum() < 3:
+        return "", _UNKNOWN
+    rho = spearman(heads["positional"], lifts)
+    return "", Interval(-rho.value, -rho.high, -rho.low, rho.n)
 
 
-def _separable(heads: pd.DataFrame) -> Claim:
-    rho = spearman(heads["positional"], heads[["name_lift", "noun_lift"]].max(axis=1))
-    return Claim.of(
-        Interval(-rho.value, -rho.high, -rho.low, rho.n),
-        name="two-kinds",
-        says="The more a head is told by offset, the less it seeks names or nouns: rank correlation over "
+_EFFECTS: dict[str, Callable[[pd.DataFrame, pd.DataFrame], tuple[str, Interval]]] = {
+    SEMANTIC: _semantic,
+    DISTANCE: _distance,
+    KINDS: _kinds,
+}
+
+
+def _name(head: tuple[int, int] | list[int]) -> str:
+    return "layer {}, head {}".format(*head)
+
+
+def _difference(first: pd.Series, second: pd.Series) -> Interval:
+    """first - second, their intervals taken as independent: half-widths add up in squares."""
+    below = np.hypot(first["value"] - first["low"], second["high"] - second["value"])
+    above = np.hypot(first["high"] - first["value"], second["value"] - second["low"])
+    gap = first["value"] - second["value"]
+    return Interval(gap, gap - below, gap + above, int(min(first["n"], second["n"])))
+
+
+# ------------------------------------------------------------------------------- claims
+_ABOUT: dict[str, dict[str, Any]] = {
+    SEMANTIC: {
+        "says": "A head that offset does not explain{which} attends more to far names or nouns than to as "
+        "many tokens in random places.",
+        "paper": "Some heads attend to a name or a noun wherever it stands (no figure given)",
+        "unit": "times chance, beyond the shuffled control",
+        "delta": 0.25,
+        "delta_reason": "of a head that gives names a quarter more than chance nobody would say that it "
+        "looks for them",
+    },
+    DISTANCE: {
+        "says": "Relative offset explains more than half of the most positional head{which}, measured on "
+        "other texts than it was fitted and chosen on.",
+        "paper": "Some heads attend at a fixed distance (section on attention heads)",
+        "unit": f"share of variance, beyond {POSITIONAL}",
+        "delta": 0.05,
+        "delta_reason": "a twentieth of the variance more or less leaves a head as positional as it was",
+    },
+    KINDS: {
+        "says": "The more a head is told by offset, the less it seeks names or nouns: rank correlation over "
         "the heads, turned round.",
-        paper="Distance heads and semantic heads are two groups",
-        over="heads",
-        unit="rank correlation, negative",
-        view=_KINDS,
-    )
+        "paper": "Distance heads and semantic heads are two groups",
+        "unit": "rank correlation, negative",
+        "delta": 0.1,
+        "delta_reason": "a hundredth of the variance of ranks",
+    },
+}
+_ONE_LAYER = {SEMANTIC: "one-layer-semantic", DISTANCE: "one-layer-distance"}
 
 
-def _range(trials: pd.DataFrame) -> list[Claim]:
-    """Nothing where no story has sentences to grade in all conditions."""
-    graded = trials[trials["part"].isin(["grammar", "consistency"])]
-    if graded["value"].isna().all():
+def _heads(effects: pd.DataFrame, told_by: str) -> list[Claim]:
+    rows, made = effects[effects["model"] == told_by], []
+    for name in _EFFECTS:
+        view = _VIEW if told_by == THIS_MODEL else BY_TRAINING
+        about = {"name": name, "headline": name == SEMANTIC, "view": view}
+        made.append(_claim(rows[rows["name"] == name], name, given=told_by == THIS_MODEL, **about))
+    return made
+
+
+def _one_layer(effects: pd.DataFrame) -> list[Claim]:
+    """Both kinds in the models of one layer with unscaled attention, as the paper's were."""
+    rows, made = effects[effects["model"] == UNSCALED], []
+    for name, own_name in _ONE_LAYER.items():
+        part = rows[rows["name"] == name]
+        if len(part):
+            made.append(_claim(part, name, given=False, name=own_name, view=BY_TRAINING))
+            made[-1] = replace(made[-1], says=f"In models of one layer: {made[-1].says}")
+    return made
+
+
+def _claim(rows: pd.DataFrame, kind: str, *, given: bool, **about: Any) -> Claim:
+    """The claim that one effect of a given model, or of all trainings of a model, decides."""
+    about |= _ABOUT[kind]
+    first, single = rows.iloc[0], len(rows) == 1
+    about["says"] = about["says"].format(which=f" ({first['head']})" if single and first["head"] else "")
+    if kind != DISTANCE:
+        share = float(rows["labelled"].mean())
+        about["gates"] = (Gate("share of texts whose names or nouns are known", share, low=LABELLED),)
+    if not single:
+        effects = rows[["seed"]].assign(effect=rows["value"].astype(float))
+        if effects["effect"].notna().any():
+            return over_seeds(effects, items="trainings").claim(**about)
+    about |= {} if given else {"trainings": len(rows)}
+    interval = Interval(*first[["value", "low", "high", "n"]]) if single else _UNKNOWN
+    return Claim.of(interval, over="heads" if kind == KINDS else "texts", **about)
+
+
+def _unscaled(effects: pd.DataFrame) -> list[Claim]:
+    rows = effects[effects["name"] == DISTANCE].assign(item=0)
+    if not {UNSCALED, SCALED} <= set(rows["model"]):
         return []
-    values = graded.pivot(index="item", columns=["condition", "part"], values="value")
-
-    def more_grammar(condition: str) -> pd.Series:  # what is lost in grammar beyond what is in consistency
-        lost = values[WHOLE] - values[condition]
-        return lost["grammar"] - lost["consistency"]
-
-    more = more_grammar("shortest range") - more_grammar("longest range")
-    if more.isna().all():
-        return []
+    both = compare(rows, UNSCALED, SCALED, value="value", items="models", arm="model")
     return [
-        Claim.of(
-            bootstrap_mean(more),
-            name="range-divides-labour",
-            says="Without its quarter of shortest-range heads the model loses grammar rather than "
-            "consistency, compared with losing the quarter of longest range.",
-            paper="Local heads make the function words, semantic heads the entities",
-            over="stories",
-            gates=_matched(trials),
-            unit="share of sentences, difference of differences",
-            view="Short range, long range",
+        both.claim(
+            name="unscaled-attention",
+            says="Of models of one layer, offset explains more of the most positional head where attention "
+            "scores are not scaled down.",
+            paper="The models whose heads are shown have unscaled attention (GPT-Neo); no comparison is made",
+            unit="share of variance",
+            view=BY_TRAINING,
+            delta=0.05,
+            delta_reason="a twentieth of the variance more or less leaves a head as positional as it was",
         )
     ]
-
-
-def _matched(trials: pd.DataFrame) -> tuple[Gate, ...]:
-    """Neither quarter may cost much more than the other: the more loss, the more of everything is lost."""
-    means = trials[trials["part"] == "loss"].groupby("condition")["value"].mean()
-    costs = means[["shortest range", "longest range"]] - means[WHOLE]
-    ratio = float(costs.iloc[0] / costs.iloc[1]) if costs.iloc[1] else np.nan
-    name = "loss that the short-range heads cost, over that of the long-range heads"
-    return (Gate(name, ratio, 1 / _UNMATCHED, _UNMATCHED),)
 
 
 def _induction(heads: pd.DataFrame) -> Claim:
@@ -138,12 +220,6 @@ def _induction(heads: pd.DataFrame) -> Claim:
         paper="Induction heads serve repeated sequences (Olsson et al. 2022)",
         unit="attention",
         view="Induction heads",
+        delta=0.05,
+        delta_reason="a head that gives a twentieth more of its attention copies nothing",
     )
-
-
-def _difference(first: pd.Series, second: pd.Series) -> Interval:
-    """first - second, their intervals taken as independent: half-widths add up in squares."""
-    below = np.hypot(first["value"] - first["low"], second["high"] - second["value"])
-    above = np.hypot(first["high"] - first["value"], second["value"] - second["low"])
-    gap = first["value"] - second["value"]
-    return Interval(gap, gap - below, gap + above, min(first["n"], second["n"]))

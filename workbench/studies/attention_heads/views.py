@@ -13,9 +13,12 @@ from workbench.charts.view import Chart, Table, with_rows
 from workbench.measures.statistics import spearman
 from workbench.measures.summaries import summarise
 from workbench.studies.attention_heads import method
+from workbench.studies.attention_heads.ablation import ENTITIES, OTHERS, READ_ONLY
+from workbench.studies.attention_heads.groups import MATCHED
 from workbench.studies.attention_heads.method import CLASSES, INDEX, classify, wide
 
-PARTS = ["grammar", "consistency", "facts", "reasoning", "keeping track"]
+PARTS = ["grammar", "consistency", READ_ONLY, "facts", "reasoning", "keeping track"]
+LOSSES = ["loss", ENTITIES, OTHERS]
 
 
 @with_rows
@@ -150,17 +153,29 @@ def without_heads(changed: pd.DataFrame) -> Chart:
     )
 
 
+@with_rows
 def ranges(changed: pd.DataFrame) -> Chart:
-    """The quarter of heads of shortest and of longest range, switched off together."""
-    frame = changed[changed["condition"].str.contains("range") & changed["part"].isin(PARTS)]
-    look = {**looks("condition", "off: the quarter of"), "yOffset": alt.YOffset("condition:N")}
-    title = "change in share of sentences or answers"
-    chart = intervals(frame, "part", title, form=".1%", look=look, order=PARTS, references=[0])
+    """The quarters of heads of shortest and of longest range, each beside random groups that cost as much.
+
+    Args:
+        changed: of `ablation.changes`, or over trainings (`trainings.changes_by_training`).
+    """
+    order = [condition for pair in MATCHED.items() for condition in pair]
+    frame, sides = changed[changed["condition"].isin(order)], []
+    look = looks("condition", "off", order, orient="bottom", columns=1, labelLimit=300)
+    look["yOffset"] = alt.YOffset("condition:N", sort=order)
+    titles = {"change in share of sentences or answers": (PARTS, ".1%"), "nats a token": (LOSSES, ".3f")}
+    for title, (parts, form) in titles.items():
+        part = frame[frame["part"].isin(parts)]
+        if len(part) or not sides:
+            chart = intervals(part, "part", title, form=form, look=look, order=parts, references=[0])
+            sides.append(chart.properties(width=230, height=45 * max(1, part["part"].nunique())))
     return Chart(
-        chart.properties(height=220),
+        alt.hconcat(*sides, spacing=20),
         "Short range, long range",
-        "Two quarters of the heads, by the mean distance they look back, are switched off together. Grammar "
-        "and consistency by the exact grader, answers by forced choice; lines are 95 % intervals.",
+        "Two quarters of the heads, by the mean distance they look back, are switched off, and beside each "
+        "random groups of the other heads that cost the same loss. Grammar and consistency are shares of all "
+        "sentences by the exact grader, answers by forced choice; lines are 95 % intervals.",
     )
 
 
@@ -199,14 +214,14 @@ def patches(patched: pd.DataFrame) -> Chart:
     limit = float(np.fmax(1.0, patched["value"].abs().max()))
     color = alt.Color("value:Q", title="effect").scale(scheme="purpleorange", domain=[-limit, limit])
     tooltip = ["layer", "head", *tips(".3f", "value", "low", "high", "first_order"), "n"]
-    clean, corrupt = patched[["clean", "corrupt"]].iloc[0]
+    clean, corrupt, n, asked = patched[["clean", "corrupt", "n", "asked"]].iloc[0]
     bright, text = abs(alt.datum.value) <= 0.6 * limit, alt.Text("value:Q", format=".2f")
     return Chart(
         numbered_cells(base, color, tooltip, bright=bright, text=text),
         "Which heads carry the answer",
         f"Two children put two things into two boxes; one is opened. Each head's output from the prompt with "
         f"the things exchanged is put into the other: 1 brings the other answer, 0 changes nothing. Over "
-        f"{patched['n'].iloc[0]} pairs the logits of the two answers differ by {clean:+.2f} before and "
-        f"{corrupt:+.2f} after the exchange. First-order attribution patching ranks the heads alike to "
-        f"{alike} (Spearman).",
+        f"{n:.0f} pairs the logits of the two answers differ by {clean:+.2f} before and {corrupt:+.2f} after "
+        f"the exchange; {asked:.0f} were asked, and those count that the model answers rightly both "
+        f"ways. First-order attribution patching ranks the heads alike to {alike} (Spearman).",
     )

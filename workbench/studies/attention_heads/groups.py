@@ -1,0 +1,94 @@
+"""Groups of heads that are switched off together: by range, and at random but of the same cost.
+
+Eldan & Li 2023 (TinyStories, arXiv 2305.07759), the section on attention heads: heads of short range are said
+to make the function words, and heads that seek names and nouns the entities. As published: read off the maps
+of one model. What differs: the quarter of heads of shortest range costs another loss than that of longest
+range, and whoever loses more loses more of everything; so each quarter is compared with random groups of the
+other heads, of any size, that cost as much.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+Head = tuple[int, int]
+Condition = tuple[str, int, list[Head]]
+"""The name of what is off, the number among the groups of that name, and the heads."""
+SHORTEST, LONGEST = "shortest range", "longest range"
+MATCHED = {SHORTEST: "costs as much as the shortest", LONGEST: "costs as much as the longest"}
+FEWEST = 4  # heads: of fewer there is no quarter
+TOLERANCE = 0.1  # of a group's cost, to be as much as a quarter's
+TRIES = 12  # random orders of heads in which groups are looked for
+
+
+def single_heads(measured: pd.DataFrame) -> list[Condition]:
+    """Each head alone, by the name "layer.head"."""
+    return [(f"{layer}.{head}", 0, [(layer, head)]) for layer, head in sorted(_heads(measured))]
+
+
+def quarters(measured: pd.DataFrame, placebo: int | None = None) -> dict[str, list[Head]]:
+    """The quarters of heads of shortest and of longest range; none of a model of fewer than `FEWEST` heads.
+
+    With a seed as `placebo` the two are drawn, whatever their range.
+    """
+    ordered = measured.sort_values("distance_without_first", kind="stable")
+    ordered = ordered if placebo is None else ordered.sample(frac=1, random_state=placebo)
+    heads, quarter = _heads(ordered), len(measured) // FEWEST
+    return {SHORTEST: heads[:quarter], LONGEST: heads[-quarter:]} if quarter else {}
+
+
+def matched_groups(
+    loss: Callable[[Sequence[Head]], float],
+    quarter: Sequence[Head],
+    others: Sequence[Head],
+    n: int,
+    seed: int,
+) -> list[list[Head]]:
+    """At most n random groups of other heads whose cost differs from a quarter's by `TOLERANCE` at most.
+
+    The others are put in a random order, and a group is as many of the first as cost the same, looked for by
+    bisection; so every head has the same chance, and a group has any size.
+
+    Args:
+        loss: of the model without some heads.
+        quarter: the heads to be matched.
+        others: those that groups are drawn from.
+        n: groups wanted; fewer are returned where `TRIES` orders do not give so many.
+        seed: of the orders.
+    """
+    whole, rng = loss([]), np.random.default_rng(seed)
+    wanted, groups = loss(quarter) - whole, []
+    for _ in range(TRIES if wanted > 0 else 0):
+        order = [others[index] for index in rng.permutation(len(others))]
+        low, high = 1, len(order)
+        while low <= high and len(groups) < n:
+            middle = (low + high) // 2
+            ratio = (loss(order[:middle]) - whole) / wanted
+            if abs(ratio - 1) <= TOLERANCE:
+                group = sorted(order[:middle])
+                groups += [group] if group not in groups else []
+                break
+            low, high = (middle + 1, high) if ratio < 1 else (low, middle - 1)
+    return groups
+
+
+def range_groups(
+    measured: pd.DataFrame,
+    loss: Callable[[Sequence[Head]], float],
+    n: int,
+    seed: int,
+    placebo: int | None = None,
+) -> list[Condition]:
+    """Both quarters, and up to n groups matched to each."""
+    groups = []
+    for condition, quarter in quarters(measured, placebo).items():
+        others = [head for head in sorted(_heads(measured)) if head not in quarter]
+        matched = matched_groups(loss, quarter, others, n, seed)
+        groups += [(condition, 0, quarter)]
+        groups += [(MATCHED[condition], number, group) for number, group in enumerate(matched)]
+    return groups
+
+
+def _heads(measured: pd.DataFrame) -> list[Head]:
+    return [(int(layer), int(head)) for layer, head in measured[["layer", "head"]].to_numpy()]

@@ -1,0 +1,81 @@
+"""Pictures of 03_attention_heads that set several trained models side by side."""
+
+import altair as alt
+import pandas as pd
+
+from workbench.charts.intervals import intervals
+from workbench.charts.parts import dashed, looks, panels, tips
+from workbench.charts.view import Chart, with_rows
+from workbench.studies.attention_heads.method import CLASSES, LIFT, POSITIONAL, classify, wide
+from workbench.studies.attention_heads.results import BY_TRAINING, DISTANCE, SEMANTIC
+from workbench.studies.attention_heads.trainings import CONFIRMED_ON
+
+_TITLES = {
+    SEMANTIC: "best semantic head: times chance beyond control",
+    DISTANCE: f"most positional head: share explained − {POSITIONAL}",
+}
+
+
+@with_rows
+def kinds_by_model(measured: pd.DataFrame) -> Chart:
+    """Every head of every training by both measures, a panel a model.
+
+    Args:
+        measured: of `Trainings.measure`, and of the model looked into (`trainings.with_model`).
+    """
+    frames = []
+    for (model, seed), part in measured[measured["half"] == CONFIRMED_ON].groupby(["model", "seed"]):
+        heads = wide(part).assign(model=model, seed=seed)
+        frames.append(heads.assign(kind=classify(heads), lift=heads[["name_lift", "noun_lift"]].max(axis=1)))
+    heads = pd.concat(frames, ignore_index=True)
+    heads = heads[["model", "seed", "layer", "head", "kind", "positional", "lift"]]
+    base = alt.Chart(heads, width=210, height=160)
+    points = base.mark_point(filled=True, size=50, opacity=0.75).encode(
+        alt.X("positional:Q", title="share explained by offset").axis(format="%", tickCount=4),
+        alt.Y("lift:Q", title="far names or nouns (times chance)").scale(zero=False),
+        tooltip=["model", "seed", "layer", "head", "kind", *tips(".2f", "positional", "lift")],
+        **looks("kind", "class", CLASSES, orient="bottom"),
+    )
+    chart = alt.layer(dashed(heads, y=1), points)
+    return Chart(
+        panels(chart, "model", measured["model"], columns=2),
+        "The two kinds in models of other sorts",
+        "A point is a head of one training; positional ones would stand far right, semantic ones high on the "
+        f"left (offset explains {POSITIONAL:.0%}, or {LIFT:g} times chance, by the usual thresholds). "
+        + "; ".join(_count(name, part) for name, part in heads.groupby("model", sort=False))
+        + ".",
+    )
+
+
+def _count(name: str, heads: pd.DataFrame) -> str:
+    """How many heads of a model are of either kind, in words."""
+    counts, trainings = heads["kind"].value_counts(), heads["seed"].nunique()
+    kinds = [f"{counts[kind]} {kind}" if kind in counts else f"no {kind} one" for kind in CLASSES[:2]]
+    return f"{name}: of {len(heads)} heads in {trainings} models {kinds[0]} and {kinds[1]}"
+
+
+@with_rows
+def by_training(effects: pd.DataFrame) -> Chart:
+    """The effects behind the claims about heads, of each training by itself.
+
+    Args:
+        effects: of `results.head_effects`.
+    """
+    names = effects["model"] + ", seed " + effects["seed"].astype(str)
+    frame = effects.assign(training=names)
+    order, sides = list(dict.fromkeys(frame["training"])), []
+    rows = alt.Y("training:N", sort=order, title=None)
+    for name, title in _TITLES.items():
+        part = frame[frame["name"] == name]
+        y = rows.axis(None) if sides else rows
+        look = {"color": alt.Color("model:N", legend=None), "shape": alt.Shape("model:N", legend=None)}
+        style = {"tooltip": ["training", "head"], "references": [0], "axis": {"tickCount": 4}}
+        chart = intervals(part, y, title, look=look, **style)
+        sides.append(chart.properties(width=210, height=max(60, 18 * len(order))))
+    return Chart(
+        alt.hconcat(*sides, spacing=20),
+        BY_TRAINING,
+        "Right of the dashed line is as published. Heads are chosen on one half of the texts and measured on "
+        "the other; lines are 95 % intervals over texts. The claims take the mean over trainings, with an "
+        "interval over them.",
+    )
