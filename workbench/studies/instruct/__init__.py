@@ -1,0 +1,1 @@
+"""13: do small models follow instructions, and how many layers does that take?"""
