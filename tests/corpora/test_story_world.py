@@ -1,6 +1,7 @@
 """The world simulator and its grader agree with each other, and the grader sees what is wrong."""
 
 import re
+from collections import Counter
 from random import Random
 
 import pytest
@@ -12,11 +13,14 @@ from workbench.corpora.stories import (
     draw_condition,
     events,
     grade,
+    make_lures,
     make_probes,
+    previous_only,
     words,
     write_stories,
     write_story,
 )
+from workbench.corpora.stories.grammar import sentences
 from workbench.errors import UserError
 
 STORIES = list(write_stories(1500, seed=0))
@@ -172,18 +176,33 @@ def test_hostile_and_empty_texts_get_a_grade_too():
     assert grade("a" * 100_000 + ".").grammar == 0
 
 
+ENDS = {
+    "who is sad": " was sad.",
+    "what was lost": " was gone.",
+    "what was lost not the commonest": " was gone.",
+    "what broke not the commonest": " and said sorry.",
+    "what one was afraid of": " anymore.",
+}
+
+
 def finished(probe, answer, other):
     """The probe with an answer, up to the end of the sentence."""
+    end = ENDS.get(probe.name, ".")
     if probe.name == "what one has after a trade":
         one, two = re.search(r"So (\w+) gave (\w+) the", probe.beginning).groups()
-        friend = two if f"Now {one}" in probe.beginning else one
-        return f"{probe.beginning}{answer} and {friend} had the{other}."
-    return f"{probe.beginning}{answer}."
+        end = f" and {two if f'Now {one}' in probe.beginning else one} had the{other}."
+    if probe.name == "where somebody hides":
+        end = f" {re.search('([A-Z][a-z]+) hid ', probe.beginning)[1]}!"
+    return f"{probe.beginning}{answer}{end}"
+
+
+def asked(name, n=200):
+    return [probe for probe in make_probes(n, seed=2) + make_lures(n, seed=2) if probe.name == name]
 
 
 def test_a_right_answer_can_be_and_a_wrong_one_cannot():
-    for probe in make_probes(30, seed=1):
-        if probe.name in ("who is there", "what animals eat", "where somebody hides"):
+    for probe in make_probes(30, seed=1) + make_lures(30, seed=1):
+        if probe.name in ("who is there", "what animals eat", "who is sad"):
             continue  # a wrong answer there is unlikely rather than impossible, or needs more of a sentence
         right = grade(finished(probe, probe.right, probe.wrong))
         wrong = grade(finished(probe, probe.wrong, probe.right))
@@ -192,11 +211,66 @@ def test_a_right_answer_can_be_and_a_wrong_one_cannot():
         assert wrong.consistency < 1, probe
 
 
+def test_few_probes_are_the_first_of_many_and_no_beginning_ends_in_a_space():
+    many = make_probes(3, seed=5)
+    assert make_probes(1, seed=5) == many[::3]
+    assert all(probe.beginning == probe.beginning.rstrip() for probe in many)
+    assert make_probes(0, seed=5) == []
+
+
 @pytest.mark.parametrize("name", ["what one chose", "what one has after a trade", "what is in the box"])
 def test_position_does_not_answer_a_probe(name):
-    probes = [probe for probe in make_probes(200, seed=2) if probe.name == name]
-    last = sum(p.beginning.rfind(p.right) > p.beginning.rfind(p.wrong) for p in probes)
+    last = sum(p.beginning.rfind(p.right) > p.beginning.rfind(p.wrong) for p in asked(name))
     assert 70 < last < 130
+
+
+@pytest.mark.parametrize("name", ["who gets it", "who is sad"])
+def test_the_hero_is_as_often_right_as_the_friend(name):
+    hero = sum(p.beginning.find(p.right) < p.beginning.find(p.wrong) for p in asked(name))
+    assert 70 < hero < 130
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("what was lost", words.TOYS),
+        ("what is in the box", words.TOYS),
+        ("what one chose", words.FOODS),
+        ("what one was afraid of", words.FEARS),
+        ("who is there", words.GIRLS + words.BOYS),
+    ],
+)
+def test_frequency_does_not_answer_a_probe(name, options):
+    rank = {word: place for place, word in enumerate(options)}
+    commoner = sum(rank[p.right.strip()] < rank[p.wrong.strip()] for p in asked(name))
+    assert 70 < commoner < 130
+
+
+def test_a_lure_is_much_commoner_than_the_right_answers():
+    said = Counter(word for story in STORIES for word in re.findall(r"\b[a-z]+\b", story.text))
+    lures = make_lures(100, seed=0)
+    ((lure, n),) = Counter(probe.wrong.strip() for probe in lures).items()
+    right = [said[probe.right.strip()] for probe in lures]
+    assert n == 200
+    assert said[lure] >= max(right)
+    assert said[lure] > 1.5 * sum(right) / len(right)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "what is in the box", "where somebody hides", "who is there", "what was lost",
+        "what one was afraid of", "what animals eat",
+        "what was lost not the commonest", "what broke not the commonest",
+    ],
+)  # fmt: skip
+def test_the_sentence_before_does_not_answer_a_probe(name):
+    for probe in asked(name, 40):
+        cut = previous_only(probe)
+        assert probe.beginning.endswith(cut.beginning)
+        assert len(sentences(cut.beginning)) == 2
+        assert probe.right not in cut.beginning
+        assert (cut.right, cut.wrong) == (probe.right, probe.wrong)
 
 
 def test_unknown_words_features_and_plots_are_the_users_mistake():
