@@ -421,11 +421,11 @@ def test_the_control_reads_as_many_words_that_do_not_repeat():
 
 def test_a_placebo_trains_a_second_control_and_no_repeats(tmp_path):
     rows = []
-    shape = induction.Shape(2, 2, 32)
-    fitted = induction.fit(tmp_path, shape, 4_000, [3], lambda **row: rows.append(row), "cpu", placebo=True)
+    shape = induction.Shape(2, 2, 32, 4_000, 32)
+    fitted = induction.fit(tmp_path, shape, [3], lambda **row: rows.append(row), "cpu", placebo=True)
     assert {(row["model"], row["seed"]) for row in rows} == {(arm, 3) for arm in induction.ARMS}
     for arm in induction.ARMS:
-        induction.train_arm(shape, 4_000, "cpu", tmp_path / arm, arm, 3, log=lambda _: None)
+        induction.train_arm(shape, "cpu", tmp_path / arm, arm, 3, log=lambda _: None)
     repeats, control = (loading.load(tmp_path / arm, "cpu")[0].state_dict() for arm in induction.ARMS)
     name = "transformer.h.1.attn.attention.k_proj.weight"
     placebo, again = (fitted[arm, 3][0].state_dict()[name] for arm in induction.ARMS)

@@ -52,7 +52,7 @@ class AblationEval:
         seed: int,
     ) -> None:
         self.model, self.tokenizer, self.exact, self.seed = model, tokenizer, exact, seed
-        self.reply = sizes.reply
+        self.reply, self.alone = sizes.reply, sizes.alone
         self.scored = [(row[:1], row[1:]) for row in texts.rows[: sizes.scored]]
         self.entities = [flag[1:].any(1) for flag in flags(texts)[: sizes.scored]]
         self.begun = beginnings(texts.texts, sizes.beginnings, seed, {"model": (model, tokenizer)})
@@ -64,16 +64,16 @@ class AblationEval:
 
         Columns condition, group, part (loss, grammar, facts, …), item, value, text (a continuation).
         """
-        begun = self.begun["beginning"].tolist()
+        begun = self.begun if self.alone or "." not in condition else self.begun.head(0)
         with self._off(heads):
             nats = self._nats()
             sampler = TransformersSampler(self.model, self.tokenizer)
             drawn = SamplingParams(max_tokens=self.reply, temperature=0.5, seed=self.seed)
-            replies = sampler.sample(begun, drawn)
+            replies = sampler.sample(begun["beginning"].tolist(), drawn)
             questions = [probe.beginning for probe in self.probes]
             answers = sampler.score(questions, [(probe.right, probe.wrong) for probe in self.probes])
         rows = self._losses(nats)
-        for item, beginning, (reply,) in zip(self.begun["item"], begun, replies, strict=True):
+        for item, beginning, (reply,) in zip(begun["item"], begun["beginning"], replies, strict=True):
             rows += [(part, item, *value) for part, value in self._graded(beginning, reply.text).items()]
         for item, (probe, (right, wrong)) in enumerate(zip(self.probes, answers, strict=True)):
             rows.append((ANSWERS[probe.kind], item, float(right > wrong), ""))

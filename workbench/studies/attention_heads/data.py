@@ -33,13 +33,13 @@ class Sizes:
     scored: int  #: texts for the loss when heads are off
     beginnings: int  #: stories continued with heads off
     reply: int  #: tokens of a continuation
+    alone: bool  #: whether stories are also continued with single heads off
     probes: int  #: questions of each name asked with heads off
     pairs: int  #: pairs of texts patched into one another, and of texts whose name is swapped
     asked: int  #: pairs of prompts asked, of which those are patched that are answered rightly
     groups: int  #: random groups of heads that are to cost as much as a quarter by range
     each: int  #: texts on which each of several trained models is measured, as `texts`
-    repeats: int  #: tokens that each model of the positive control reads
-    induction: Shape  #: of its models
+    induction: Shape  #: the models of the positive control
     one_layer: OneLayer  #: the models of one layer
     seeds: int  #: trainings of each arm
     ladder: bool  #: whether the claims about heads are on trainings of 02's largest model
@@ -47,17 +47,18 @@ class Sizes:
 
 SIZES = {
     "quick": Sizes(
-        texts=80, scored=16, beginnings=12, reply=32, probes=2, pairs=10, asked=40, groups=2, each=40,
-        repeats=450_000, induction=Shape(2, 2, 32), one_layer=OneLayer(128, 60_000, 4), seeds=1, ladder=False,
+        texts=72, scored=12, beginnings=12, reply=32, alone=False, probes=2, pairs=10, asked=24, groups=2,
+        each=32, induction=Shape(2, 2, 32, 225_000, 16), one_layer=OneLayer(128, 40_000, 4), seeds=1,
+        ladder=False,
     ),
     "laptop": Sizes(
-        texts=300, scored=60, beginnings=40, reply=60, probes=10, pairs=30, asked=100, groups=3, each=120,
-        repeats=450_000, induction=Shape(2, 2, 32), one_layer=OneLayer(128, 400_000, 12), seeds=5,
+        texts=300, scored=60, beginnings=40, reply=60, alone=True, probes=10, pairs=30, asked=100, groups=3,
+        each=120, induction=Shape(2, 2, 32, 225_000, 16), one_layer=OneLayer(128, 400_000, 12), seeds=5,
         ladder=True,
     ),
     "paper": Sizes(
-        texts=2_000, scored=500, beginnings=300, reply=100, probes=100, pairs=200, asked=1_000, groups=5,
-        each=1_000, repeats=5_000_000, induction=Shape(2, 8, 256),
+        texts=2_000, scored=500, beginnings=300, reply=100, alone=True, probes=100, pairs=200, asked=1_000,
+        groups=5, each=1_000, induction=Shape(2, 8, 256, 10_000_000, 64),
         one_layer=OneLayer(1_024, 500_000_000, 640), seeds=5, ladder=True,
     ),
 }  # fmt: skip

@@ -33,11 +33,13 @@ COPY = 16  # tokens of a copy when heads are tested: as long as the longest that
 
 @dataclass(frozen=True)
 class Shape:
-    """Of the models that are trained."""
+    """How a model is made."""
 
     layers: int
-    heads: int
-    width: int
+    heads: int  #: in each layer
+    width: int  #: of the residual stream
+    tokens: int  #: that it reads
+    batch_size: int  #: rows of `LENGTH` a step
 
 
 def examples(n: int, seed: int, *, repeats: bool = True) -> list[tuple[str, str]]:
@@ -62,7 +64,6 @@ def examples(n: int, seed: int, *, repeats: bool = True) -> list[tuple[str, str]
 def fit(
     folder: Path,
     shape: Shape,
-    tokens: int,
     seeds: Sequence[int],
     log: Callable[..., None],
     device: str = "auto",
@@ -73,8 +74,7 @@ def fit(
 
     Args:
         folder: of the models.
-        shape: of each.
-        tokens: that each reads.
+        shape: of each of them.
         seeds: of the weights and of the words, which both arms of a seed share as far as they go.
         log: takes what is logged of a training, with model and seed.
         device: see `loading.pick_device`.
@@ -85,8 +85,8 @@ def fit(
         folder,
         ARMS,
         seeds,
-        partial(train_arm, shape, tokens, device),
-        tokens,
+        partial(train_arm, shape, device),
+        shape.tokens,
         log,
         device,
         placebo_of=CONTROL if placebo else None,
@@ -95,7 +95,6 @@ def fit(
 
 def train_arm(
     shape: Shape,
-    tokens: int,
     device: str,
     folder: Path,
     arm: str,
@@ -110,12 +109,18 @@ def train_arm(
     tokenizer = word_tokenizer([f"w{number}" for number in range(1, N_WORDS + 1)])
     config = models.config("tiny:0.3M", len(tokenizer), "gpt-neo", shape.layers, shape.width, LENGTH)
     config.num_heads = shape.heads
-    rate = 1e-2 * (32 / shape.width) ** 0.5
     train(
         models.build(config, seed).to(device),
         tokenizer,
-        examples(tokens // LENGTH, seed, repeats=arm == REPEATS),
-        TrainConfig(tokens=tokens, batch_size=32, context=LENGTH, learning_rate=rate, warmup=50, seed=seed),
+        examples(shape.tokens // LENGTH, seed, repeats=arm == REPEATS),
+        TrainConfig(
+            tokens=shape.tokens,
+            batch_size=shape.batch_size,
+            context=LENGTH,
+            learning_rate=1e-2 * (32 / shape.width) ** 0.5,
+            warmup=50,
+            seed=seed,
+        ),
         folder=folder,
         log=lambda row: log({**row, "done": row["tokens"]}),
     )

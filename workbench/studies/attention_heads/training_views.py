@@ -24,7 +24,8 @@ def kinds_by_model(measured: pd.DataFrame) -> Chart:
         measured: of `Trainings.measure`, and of the model looked into (`trainings.with_model`).
     """
     frames = []
-    for (model, seed), part in measured[measured["half"] == CONFIRMED_ON].groupby(["model", "seed"]):
+    confirmed = measured[measured["half"] == CONFIRMED_ON]
+    for (model, seed), part in confirmed.groupby(["model", "seed"], sort=False):
         heads = wide(part).assign(model=model, seed=seed)
         frames.append(heads.assign(kind=classify(heads), lift=heads[["name_lift", "noun_lift"]].max(axis=1)))
     heads = pd.concat(frames, ignore_index=True)

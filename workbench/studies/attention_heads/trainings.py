@@ -14,7 +14,7 @@ from workbench.studies.attention_heads.ablation import WHOLE, AblationEval, chan
 from workbench.studies.attention_heads.data import Labelled, Sizes, read_texts
 from workbench.studies.attention_heads.experiment import Pair
 
-LADDER = "02's largest"
+LADDER = "trained in 02"
 UNTRAINED = 0.75  # of the loss of a model that knows nothing: what a training must stay below
 CHOSEN_ON, CONFIRMED_ON = "chosen on", "confirmed on"
 Trained = tuple[str, int]
