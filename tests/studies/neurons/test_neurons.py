@@ -20,7 +20,18 @@ from workbench.engine.interpretability.capture import capture, hooked
 from workbench.engine.interpretability.reference import reference
 from workbench.errors import UserError
 from workbench.measures import roc
-from workbench.studies.neurons import method, neuron_map, results, search, search_views, value_vectors, views
+from workbench.studies.neurons import (
+    method,
+    neuron_map,
+    results,
+    search,
+    search_views,
+    trainings,
+    units,
+    value_vectors,
+    views,
+)
+from workbench.studies.tiny_models.ladder import Rung, trained
 
 torch.set_num_threads(1)
 QUESTION = "main character, introduced"
@@ -278,7 +289,7 @@ def planted(model, tokenizer, texts, layer=1, unit=5, column=0):
 def surveyed(pair, texts):
     with planted(*pair, texts):
         own = search.survey(pair[0], texts, seed=0, question=QUESTION)
-    raw = search.survey(search.untrained(pair[0], 0), texts, seed=0, question=QUESTION, kinds=("neuron",))
+    raw = search.survey(units.untrained(pair[0], 0), texts, seed=0, question=QUESTION, kinds=("neuron",))
     return pd.concat([own, raw.assign(kind="untrained neuron")], ignore_index=True).assign(model="tiny")
 
 
@@ -321,11 +332,14 @@ def test_intervals_hold_the_value_and_are_given_where_they_are_promised(surveyed
     assert (known["low"] <= known["confirm"] + 0.02).all()
     assert (known["confirm"] - 0.02 <= known["high"]).all()
     assert surveyed.loc[surveyed["best"], "low"].notna().all()
-    assert set(surveyed.dropna(subset=["hits"])["label"]) == {QUESTION}
+    assert set(surveyed.dropna(subset=["hits"])["label"]) == {QUESTION, search.VERB}
+    for label in (QUESTION, search.VERB):
+        best = search.champions(surveyed, label, by="hits_select")
+        assert best.loc[surveyed["kind"].unique(), ["hits_low", "hits_high", "hits_draws"]].notna().all(axis=None)
 
 
 def test_shuffled_labels_keep_positions_and_change_stories(texts):
-    mixed = search.shuffled(texts.labels, np.random.default_rng(0))
+    mixed = units.shuffled(texts.labels, np.random.default_rng(0))
     assert [len(one) for one in mixed] == [len(one) for one in texts.labels]
     assert np.mean([(a == b).all() for a, b in zip(mixed, texts.labels, strict=True)]) < 0.2
     places = [sorted({int(np.flatnonzero(one[:, 0])[0]) for one in part}) for part in (mixed, texts.labels)]
@@ -333,9 +347,9 @@ def test_shuffled_labels_keep_positions_and_change_stories(texts):
 
 
 def test_layers_may_come_in_several_passes(pair, texts, monkeypatch):
-    whole = dict(search.activations(pair[0], texts))
-    monkeypatch.setattr(search, "_MEMORY", 1)
-    for layer, values in search.activations(pair[0], texts):
+    whole = dict(units.activations(pair[0], texts))
+    monkeypatch.setattr(units, "_MEMORY", 1)
+    for layer, values in units.activations(pair[0], texts):
         assert np.allclose(values, whole[layer], atol=1e-6)
 
 
@@ -386,7 +400,7 @@ def test_agreement_compares_with_the_token_after_the_strongest_trigger():
     assert found["neuron"].tolist() == [0, 1]  # the third fires at a text's last token
     assert found["agrees"].tolist() == [True, True]
     swapped = found.assign(follows=found["follows"].to_numpy()[::-1])
-    assert results.by_chance(found) == results.by_chance(swapped) == 0.5
+    assert value_vectors.by_chance(found) == value_vectors.by_chance(swapped) == 0.5
 
 
 def test_the_lens_ends_in_the_models_own_answer(pair, texts):
@@ -411,8 +425,8 @@ def test_a_neuron_that_writes_nothing_can_be_switched_off_at_no_cost(texts):
         value_vectors.anatomy(model).down[0].weight[:, 3] = 0
         value_vectors.anatomy(model).down[0].weight[:, 4] *= 30
     kept = reference(model, texts.rows[0::2], ["neuron.*"], keep=0)
-    units = pd.DataFrame({"layer": [0, 0], "unit": [3, 4]})
-    found = value_vectors.without(model, texts, range(1, 20, 2), units, QUESTION, kept, seed=0, counts=(1, 2))
+    best = pd.DataFrame({"layer": [0, 0], "unit": [3, 4]})
+    found = value_vectors.without(model, texts, range(1, 20, 2), best, QUESTION, kept, seed=0, counts=(1, 2))
     found = found[found["neurons"] == "best"].set_index(["count", "where"])["value"]
     assert found[1, "elsewhere"] == pytest.approx(0, abs=1e-6)
     assert abs(found[2, "elsewhere"]) > 1e-4
@@ -437,6 +451,7 @@ def rows(model, kind, aucs, hits=(), label=QUESTION):
             {
                 "model": model, "kind": kind, "layer": 0, "unit": unit, "label": label, "fires": "present",
                 "select": auc, "confirm": auc, "best": True, "draws": auc + spread,
+                "hits_select": hits[unit] if hits else np.nan,
                 "hits": hits[unit] if hits else np.nan, "hits_draws": (hits[unit] if hits else 0) + spread,
             }
             for unit, auc in enumerate(aucs)
@@ -468,6 +483,7 @@ def agreeing(early, late):
 def test_claims_are_positive_when_the_paper_is_right():
     found = {claim.name: claim for claim in results.claims(ladder_of(60, 20), agreeing(10, 60), QUESTION, 20)}
     assert all(claim.low > 0 for claim in found.values())
+    assert all(claim.verdict == "reproduced" for claim in found.values())
     assert found["a-neuron-tells-the-label"].effect == pytest.approx(0.19)
     assert found["the-neuron-fires-there-only"].effect == pytest.approx(0.4)
     assert found["smaller-models-are-clearer"].effect == pytest.approx(0.4)
@@ -486,6 +502,7 @@ def test_the_headline_is_what_fires_there_and_verbs_are_a_claim_of_their_own():
     assert claims["a-neuron-tells-verbs"].verdict == "opposite"
     assert claims["a-neuron-tells-the-label"].verdict == "reproduced"
     assert {claim.over for claim in made} == {"stories", "neurons"}
+    assert claims["the-verb-neuron-fires-there-only"].effect == pytest.approx(0.4)
     assert claims["a-neuron-tells-verbs"].trainings is None
     assert claims["smaller-models-are-clearer"].verdict_text == "seen in one training"
     asked = results.claims(verbs.assign(best=True), agreeing(10, 60), search.VERB, 20)
@@ -495,7 +512,7 @@ def test_the_headline_is_what_fires_there_and_verbs_are_a_claim_of_their_own():
 def test_a_placebo_is_another_untrained_model_than_the_one_beside_it(pair):
     ((model, tokenizer),) = search.placebo({"tiny": pair}, seed=0).values()
     assert tokenizer is pair[1]
-    beside = search.untrained(pair[0], 0)
+    beside = units.untrained(pair[0], 0)
     name = "model.embed_tokens.weight"
     assert not torch.equal(model.state_dict()[name], beside.state_dict()[name])
     assert not torch.equal(model.state_dict()[name], pair[0].state_dict()[name])
@@ -515,6 +532,151 @@ def test_one_model_makes_no_claim_about_size():
     one = ladder_of(60, 20).query("model == 'small'")
     names = {claim.name for claim in results.claims(one, agreeing(10, 60), QUESTION, 20)}
     assert "smaller-models-are-clearer" not in names
+
+
+# ------------------------------------------------------------------------------- several trainings
+def told_of(excess, models=("small", "large"), seeds=5):
+    """What trainings tell whose best neuron leads the best control by about `excess` in everything."""
+    rows = []
+    for seed in range(seeds):
+        for model in models:
+            own = excess + 0.01 * seed * (1 if model == "large" else 2)
+            for measure in (
+                f"{what}: {label}" for what in ("hits", "AUC") for label in (QUESTION, search.VERB)
+            ):
+                values = {"neuron": 0.5 + own, "random direction": 0.5, "shuffled labels": 0.1}
+                rows += [(seed, model, kind, measure, value) for kind, value in values.items()]
+            shares = {"neuron": own * (2 if model == "small" else 1), "random direction": 0}
+            rows += [
+                (seed, model, kind, trainings.INTERPRETABLE_SHARE, value) for kind, value in shares.items()
+            ]
+            agree = {"neurons of later layers": own, "neurons of earlier layers": 0}
+            rows += [(seed, model, kind, "agreement", value) for kind, value in agree.items()]
+            rows += [(seed, model, "trained", "loss", 2.0), (seed, model, "untrained", "loss", 6.5)]
+    return pd.DataFrame(rows, columns=["seed", "model", "kind", "measure", "value"])
+
+
+def test_claims_are_over_trainings_where_there_are_five():
+    both = pd.concat([ladder_of(60, 20), ladder_of(60, 20).assign(label=search.VERB, best=False)])
+    both = both[both["model"] == "large"].reset_index(drop=True)
+    made = results.claims(both, agreeing(10, 60), QUESTION, 20, told_of(0.2))
+    assert {(claim.over, claim.trainings, claim.n) for claim in made} == {("trainings", 5, 5)}
+    claims = {claim.name: claim for claim in made}
+    assert claims["the-neuron-fires-there-only"].effect == pytest.approx(0.22)
+    assert claims["the-neuron-fires-there-only"].headline
+    assert claims["smaller-models-are-clearer"].effect == pytest.approx(2 * 0.24 - 0.22)
+    assert claims["later-layers-agree"].effect == pytest.approx(0.22)
+    assert "large model" in claims["a-neuron-tells-verbs"].says
+    worse = {
+        claim.name: claim for claim in results.claims(both, agreeing(10, 60), QUESTION, 20, told_of(-0.3))
+    }
+    assert worse["the-verb-neuron-fires-there-only"].verdict == "opposite"
+
+
+def test_fewer_than_five_trainings_leave_the_claims_to_the_model_at_hand():
+    one = ladder_of(60, 20).query("model == 'large'")
+    made = results.claims(one, agreeing(10, 60), QUESTION, 20, told_of(0.2, seeds=4))
+    assert {claim.over for claim in made} == {"stories", "neurons"}
+    assert "smaller-models-are-clearer" not in {claim.name for claim in made}
+
+
+def test_a_placebo_compares_no_sizes():
+    names = {c.name for c in results.claims(ladder_of(60, 20), agreeing(10, 60), QUESTION, 20, placebo=True)}
+    assert "smaller-models-are-clearer" not in names
+    assert "the-neuron-fires-there-only" in names
+
+
+def test_no_room_above_the_controls_is_no_test():
+    full = ladder_of(60, 20)
+    full.loc[full["kind"] == "random direction", ["select", "confirm"]] = 0.985
+    claims = {claim.name: claim for claim in results.claims(full, agreeing(10, 60), QUESTION, 20)}
+    assert claims["a-neuron-tells-the-label"].verdict == "not testable here"
+    assert claims["the-neuron-fires-there-only"].verdict == "reproduced"
+
+
+def test_trainings_that_have_not_learnt_are_left_out_and_named():
+    told = told_of(0.2)
+    told.loc[(told["seed"] == 3) & (told["model"] == "large") & (told["kind"] == "trained"), "value"] = 3.3
+    kept, failed = trainings.split_learnt(told)
+    assert failed == [(3, "large")]
+    assert not ((kept["seed"] == 3) & (kept["model"] == "large")).any()
+    assert len(kept) == len(told) * 9 / 10
+    line = trainings.said(kept, failed)
+    assert "5 of small, 4 of large" in line
+    assert "large of seed 3" in line
+    assert trainings.said(told, []) == "Trainings searched: 5 of small, 5 of large."
+
+
+@pytest.fixture(scope="module")
+def ladder_folder(pair, tmp_path_factory):
+    """A ladder of two seeds and two sizes, of which one model has not finished."""
+    folder = tmp_path_factory.mktemp("models")
+    for seed, name in ((0, "0.1M"), (0, "0.3M"), (1, "0.1M")):
+        place = trained(folder, name, seed)
+        model, tokenizer = tiny(seed=seed)
+        model.save_pretrained(place)
+        tokenizer.save_pretrained(place)
+    return folder
+
+
+RUNGS = [Rung("0.1M", "tiny:0.1M"), Rung("0.3M", "tiny:0.3M"), Rung("wide", "tiny:0.3M")]
+
+
+def test_finished_models_of_every_seed_are_searched(ladder_folder, tmp_path):
+    assert trainings.available(ladder_folder, RUNGS) == [(0, "0.1M"), (0, "0.3M"), (1, "0.1M")]
+    with pytest.raises(UserError, match="no finished model"):
+        trainings.available(tmp_path, RUNGS)
+
+
+def test_a_training_is_told_by_numbers_that_its_survey_holds(ladder_folder):
+    options = {"seed": 3, "device": "cpu"}
+    told = trainings.search(ladder_folder, [(1, "0.1M")], LABELLED, QUESTION, **options)
+    values = told.set_index(["measure", "kind"])["value"]
+    pair = tiny(seed=1)
+    surveyed = search.survey_all({"m": pair}, ["m"], LABELLED, QUESTION, 1003, resampled=False)
+    best = search.champions(surveyed, QUESTION, by="hits_select")
+    assert values[f"hits: {QUESTION}"].to_dict() == best["hits"].to_dict()
+    assert (
+        values[f"AUC: {search.VERB}"]["neuron"]
+        == search.champions(surveyed, search.VERB)["confirm"]["neuron"]
+    )
+    assert values["loss", "trained"] == pytest.approx(np.log(700), abs=0.3)
+    kept, failed = trainings.split_learnt(told)
+    assert failed == [(1, "0.1M")]
+    assert not len(kept)
+    assert results.claims(surveyed_with_draws(), agreeing(10, 60), QUESTION, 20, kept)[0].over == "stories"
+    table = results.by_training(told)
+    assert set(table["measure"]) == {f"{m}: {q}" for m in ("hits", "AUC") for q in (QUESTION, search.VERB)}
+    assert search_views.trainings_chart(table).record["title"]
+    assert search_views.shares_chart(results.shares(surveyed, told), "trainings").record["title"]
+    placebo = trainings.search(ladder_folder, [(1, "0.1M")], LABELLED, QUESTION, placebo=True, **options)
+    other = placebo.set_index(["measure", "kind"])["value"]
+    assert other["AUC: verb", "neuron"] != values["AUC: verb", "neuron"]
+    assert other["AUC: verb", "untrained neuron"] == values["AUC: verb", "untrained neuron"]
+
+
+def surveyed_with_draws():
+    return ladder_of(60, 20).query("model == 'large'")
+
+
+def test_the_ladder_is_read_beside_the_starter_only_where_trainings_are_searched():
+    for model, n, wanted in (
+        ("starter", 0, False),
+        ("starter", 9, True),
+        ("ladder", 0, True),
+        ("org/x", 9, False),
+    ):
+        assert trainings.reads_ladder(SimpleNamespace(model=model), n) is wanted
+
+
+def test_hits_of_many_units_are_those_of_each():
+    rng = np.random.default_rng(0)
+    scores, mask = rng.normal(size=(5, 60)), rng.random(60) < 0.2
+    once = np.ones((1, 60), dtype=int)
+    wanted = [roc.resampled_hits(row, mask, np.arange(60), once)[0] for row in scores]
+    assert search.hits_of(scores, mask) == pytest.approx(wanted)
+    assert search.hits_of(scores, np.zeros(60, bool)).tolist() == [0] * 5
+    assert search.hits_of(scores, np.ones(60, bool)).tolist() == [1] * 5
 
 
 def test_the_share_counts_units_above_the_threshold(surveyed):
@@ -545,8 +707,8 @@ def test_what_the_user_can_mend_is_one_sentence(pair, texts):
             model, labelled_tokens.label_tokens(model, larger, LABELLED)
         ),
         "weights are broken": lambda: method.extremes(broken, texts),
-        "it is no label": lambda: search.check_label(texts, "sarcasm"),
-        "too few tokens": lambda: search.check_label(
+        "it is no label": lambda: units.check_label(texts, "sarcasm"),
+        "too few tokens": lambda: units.check_label(
             labelled_tokens.label_tokens(*pair, LABELLED[:8]), QUESTION
         ),
         "too few: half": lambda: method.sizes(SimpleNamespace(profile="quick", n_texts=3)),

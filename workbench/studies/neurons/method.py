@@ -27,7 +27,7 @@ from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import HookPoint
 from workbench.engine.interpretability.stream import Batch, stream
 from workbench.errors import UserError
-from workbench.studies.tiny_models.ladder import PAIR, Fitted, Rung, trained
+from workbench.studies.tiny_models.ladder import ASIDE, Fitted, Rung, trained
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,13 @@ class Sizes:
     shuffles: int  #: of each label, for the chance that the best neuron is nothing
     shown: int  #: best neurons a layer on the map
     reply: int  #: tokens of a continuation there
+    each: int  #: texts for the search in each training of the ladder; 0: none is searched
 
 
 SIZES = {
-    "quick": Sizes(read=150, searched=80, shuffles=40, shown=1, reply=20),
-    "laptop": Sizes(read=2_000, searched=600, shuffles=200, shown=4, reply=40),
-    "paper": Sizes(read=20_000, searched=600, shuffles=500, shown=5, reply=40),
+    "quick": Sizes(read=150, searched=80, shuffles=40, shown=1, reply=20, each=0),
+    "laptop": Sizes(read=1_000, searched=400, shuffles=100, shown=3, reply=40, each=240),
+    "paper": Sizes(read=20_000, searched=600, shuffles=500, shown=5, reply=40, each=600),
 }
 
 
@@ -56,7 +57,8 @@ def sizes(params: Any) -> Sizes:
             raise UserError(
                 f"n_texts={params.n_texts} is too few: half of them select, half confirm; give 20."
             )
-        chosen = replace(chosen, read=params.n_texts, searched=min(chosen.searched, params.n_texts))
+        bounded = {name: min(getattr(chosen, name), params.n_texts) for name in ("searched", "each")}
+        chosen = replace(chosen, read=params.n_texts, **bounded)
     return chosen
 
 
@@ -80,7 +82,7 @@ def load_ladder(rungs: Sequence[Rung], folder: Path, device: str) -> Fitted:
         folder: that holds them.
         device: a torch device, or auto.
     """
-    names = [rung.name for rung in rungs if rung.name not in PAIR]
+    names = [rung.name for rung in rungs if rung.name not in ASIDE]
     return {name: loading.load(trained(folder, name), device) for name in names}
 
 

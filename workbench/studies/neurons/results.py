@@ -1,13 +1,27 @@
-"""What the neurons of a ladder say about TinyStories' claims: shares by size, and claims with intervals."""
+"""What neurons say about TinyStories' claims: shares by size, and claims over trainings or stories."""
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from workbench.claims import Claim
+from workbench.claims import FEWEST_TRAININGS, Claim, Gate
 from workbench.measures.statistics import Interval, bootstrap_difference
-from workbench.measures.summaries import summarise_shares
-from workbench.studies.neurons.search import DRAWS, INTERPRETABLE, VERB, best_labels, champions
+from workbench.measures.summaries import summarise, summarise_shares
+from workbench.studies.common.evidence import over_seeds
+from workbench.studies.neurons.search import (
+    CHOSEN_BY,
+    DRAWS,
+    INTERPRETABLE,
+    VERB,
+    best_labels,
+    champions,
+)
+from workbench.studies.neurons.trainings import INTERPRETABLE_SHARE, measure_of
+from workbench.studies.neurons.value_vectors import above_chance, by_chance
 
+HEADLINE = "the-neuron-fires-there-only"
 _MIXES = 5  # resamples of units for every resample of stories
 
 
@@ -30,13 +44,25 @@ def share_draws(surveyed: pd.DataFrame, kind: str, seed: int = 0) -> tuple[float
     return float((best["confirm"] >= INTERPRETABLE).mean()), np.concatenate(shares)
 
 
-def shares(surveyed: pd.DataFrame) -> pd.DataFrame:
-    """Share of interpretable units by model and kind: columns model, kind, value, low, high, n (units)."""
+def shares(surveyed: pd.DataFrame, told: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Share of interpretable units by model and kind: columns model, kind, value, low, high, n.
+
+    n counts units; with `told`, of `trainings.search`, trainings.
+    """
+    if told is not None and len(told):
+        return summarise(told[told["measure"] == INTERPRETABLE_SHARE], ["model", "kind"], "value")
     rows = []
     for (model, kind), part in surveyed.groupby(["model", "kind"], sort=False):
         share = _interval(*share_draws(part, kind), len(best_labels(part, kind)))
         rows.append({"model": model, "kind": kind, **share.row()})
     return pd.DataFrame(rows)
+
+
+def by_training(told: pd.DataFrame) -> pd.DataFrame:
+    """Hits and AUC of the largest model's best units, over trainings: measure, kind, value, low, high, n."""
+    largest = told[told["model"] == told["model"].unique()[-1]]
+    rows = largest[largest["measure"].str.startswith(("hits: ", "AUC: "))]
+    return summarise(rows, ["measure", "kind"], "value")
 
 
 def agreement_by_layer(agreed: pd.DataFrame) -> pd.DataFrame:
@@ -48,83 +74,164 @@ def agreement_by_layer(agreed: pd.DataFrame) -> pd.DataFrame:
     return table.assign(chance=[by_chance(part) for _, part in agreed.groupby("layer")])
 
 
-def by_chance(agreed: pd.DataFrame) -> float:
-    """The mean agreement of neurons' favourite tokens with the tokens that follow, paired at random."""
-    says, follows = (agreed[column].value_counts() for column in ("says", "follows"))
-    return float((says * follows).sum()) / len(agreed) ** 2
+@dataclass(frozen=True)
+class _Lead:
+    """A claim that the best neuron tells a label better than the best control."""
+
+    name: str
+    column: str  #: "hits" or "confirm", the AUC
+    says: str  #: with {model} and {label}
+    paper: str
 
 
-def claims(surveyed: pd.DataFrame, agreed: pd.DataFrame, question: str, n_stories: int) -> list[Claim]:
-    """The claims that the models at hand can test.
+_FIRES = (
+    "Where the best neuron of the {model} model is strongest, “{label}” holds more often than where random "
+)
+_FIRES += "directions, untrained neurons or shuffled labels are."
+_TELLS = "A single neuron of the {model} model tells “{label}” from all else better than random directions, "
+_TELLS += "untrained neurons and shuffled labels let one expect."
+_INTRODUCED = "The neuron's strongest activations are first mentions of the main character (no figure given)"
+_VERBS = "One neuron fires at verbs (no figure given)"
+_UNITS = {  # column: unit, smallest effect of interest, its reason, figure
+    "hits": (
+        "share of the strongest tokens above the best control",
+        0.1,
+        "one in ten: less would not show in a list of the ten strongest contexts, as the paper has it",
+        "Which neurons answer?",
+    ),
+    "confirm": (
+        "AUC above the best control",
+        0.02,
+        "a fifth of the distance from the threshold of interpretable units to a perfect one",
+        "Which labels have a neuron of their own?",
+    ),
+}
+
+
+def _leads(question: str) -> list[tuple[str, _Lead]]:
+    """The label and the claim of each search; the first one leads."""
+    leads = [
+        (question, _Lead("the-neuron-fires-there-only", "hits", _FIRES, _INTRODUCED)),
+        (question, _Lead("a-neuron-tells-the-label", "confirm", _TELLS, _INTRODUCED)),
+    ]
+    if question != VERB:
+        leads += [
+            (VERB, _Lead("the-verb-neuron-fires-there-only", "hits", _FIRES, _VERBS)),
+            (VERB, _Lead("a-neuron-tells-verbs", "confirm", _TELLS, _VERBS)),
+        ]
+    return leads
+
+
+def claims(
+    surveyed: pd.DataFrame,
+    agreed: pd.DataFrame,
+    question: str,
+    n_stories: int,
+    told: pd.DataFrame | None = None,
+    *,
+    placebo: bool = False,
+) -> list[Claim]:
+    """The claims that the models at hand can test: over trainings if there are enough of them.
 
     Args:
-        surveyed: of `search.survey` for every model (column model, smallest first) and its controls.
-        agreed: of `value_vectors.agreement`, for the last model.
+        surveyed: of `search.survey_all` for every model that is looked at (column model, smallest first).
+        agreed: of `value_vectors.agreement`, for the last of them.
         question: the label that was searched for.
         n_stories: that confirmed.
+        told: of `trainings.search`, those that have learnt; None where no ladder is read. With fewer than
+            `FEWEST_TRAININGS` of the largest model the claims are about the model that is looked at.
+        placebo: leaves out what compares sizes, since untrained models differ in size too.
     """
     names = surveyed["model"].unique()
     largest = surveyed[surveyed["model"] == names[-1]]
-    made = [_fires(largest, question, n_stories), _tells(largest, question, n_stories)]
-    if question != VERB and VERB in set(largest["label"]):
-        made.append(_verbs(largest, n_stories))
-    if len(names) > 1:
-        made.append(_smaller_is_clearer(surveyed, names[0], names[-1]))
+    searched = [lead for lead in _leads(question) if lead[0] in set(largest["label"])]
+    decides = None if told is None else _of_largest(told)
+    if decides is None:
+        made = [_over_stories(largest, label, lead, n_stories) for label, lead in searched]
+    else:
+        made = [_over_trainings(decides, label, lead) for label, lead in searched]
+    if not placebo:
+        made += _sizes(surveyed, None if decides is None else told)
     if agreed["layer"].nunique() > 1:
-        made.append(_later_agrees(agreed, names[-1]))
+        made.append(_later_agrees(agreed, names[-1], decides))
     return made
 
 
-def _name(surveyed: pd.DataFrame) -> str:
-    return str(surveyed["model"].iloc[0])
+def _of_largest(told: pd.DataFrame) -> pd.DataFrame | None:
+    """The rows of the largest model, if enough trainings of it have learnt."""
+    rows = told[told["model"] == told["model"].unique()[-1]] if len(told) else told
+    return rows if rows["seed"].nunique() >= FEWEST_TRAININGS else None
 
 
-def _fires(surveyed: pd.DataFrame, question: str, n_stories: int) -> Claim:
-    return Claim.of(
-        _lead(champions(surveyed, question), "hits", "hits_draws", n_stories),
-        name="the-neuron-fires-there-only",
-        says=f"Where the best neuron of the {_name(surveyed)} model is strongest, “{question}” holds more "
-        "often than where random directions, untrained neurons or shuffled labels are.",
-        paper="The neuron's strongest activations are first mentions of the main character (no figure given)",
-        over="stories",
-        unit="share of the strongest tokens above the best control",
-        view="Which neurons answer?",
-        headline=True,
-    )
+def _sizes(surveyed: pd.DataFrame, told: pd.DataFrame | None) -> list[Claim]:
+    """The claim about the smallest model and the largest one, if there are two."""
+    names = (surveyed if told is None else told)["model"].unique()
+    if len(names) < 2:
+        return []
+    if told is None:
+        return [_smaller_is_clearer(surveyed, names[0], names[-1])]
+    return [_clearer_by_training(told, names[0], names[-1])]
 
 
-def _tells(surveyed: pd.DataFrame, question: str, n_stories: int) -> Claim:
-    return Claim.of(
-        _lead(champions(surveyed, question), "confirm", "draws", n_stories),
-        name="a-neuron-tells-the-label",
-        says=f"A single neuron of the {_name(surveyed)} model tells “{question}” from all else better than "
-        "random directions, untrained neurons and shuffled labels let one expect.",
-        paper="One neuron fires where the main character's name comes up first (no figure given)",
-        over="stories",
-        unit="AUC above the best control",
-        view="Which neurons answer?",
-    )
-
-
-def _verbs(surveyed: pd.DataFrame, n_stories: int) -> Claim:
-    return Claim.of(
-        _lead(champions(surveyed, VERB), "confirm", "draws", n_stories),
-        name="a-neuron-tells-verbs",
-        says=f"A single neuron of the {_name(surveyed)} model tells verbs from all else better than "
-        "random directions, untrained neurons and shuffled labels let one expect.",
-        paper="One neuron fires at verbs (no figure given)",
-        over="stories",
-        unit="AUC above the best control",
-        view="Which labels have a neuron of their own?",
-    )
-
-
-def _lead(best: pd.DataFrame, column: str, draws: str, n: int) -> Interval:
-    """How far the neuron is above the best control, which is chosen anew in every resample."""
+def _over_stories(surveyed: pd.DataFrame, label: str, lead: _Lead, n_stories: int) -> Claim:
+    draws = {"hits": "hits_draws", "confirm": "draws"}[lead.column]
+    best = champions(surveyed, label, by=CHOSEN_BY[lead.column])
     controls = best.drop(index="neuron")
-    value = best.loc["neuron", column] - controls[column].max()
+    rival = controls[lead.column].max()
+    # the best control is chosen anew in every resample
     resampled = best.loc["neuron", draws] - np.stack(controls[draws].tolist()).max(0)
-    return _interval(value, resampled, n)
+    estimate = _interval(best.loc["neuron", lead.column] - rival, resampled, n_stories)
+    about = _about(lead, label, str(surveyed["model"].iloc[0]), rival)
+    return Claim.of(estimate, over="stories", **about)
+
+
+def _over_trainings(told: pd.DataFrame, label: str, lead: _Lead) -> Claim:
+    rows = told[told["measure"] == measure_of(lead.column, label)]
+    table = rows.pivot(index="seed", columns="kind", values="value")
+    rival = table.drop(columns="neuron").max(axis=1)
+    effects = (table["neuron"] - rival).rename("effect").reset_index()
+    about = _about(lead, label, str(told["model"].iloc[0]), float(rival.mean()))
+    return over_seeds(effects).claim(**about)
+
+
+def _about(lead: _Lead, label: str, model: str, rival: float) -> dict[str, Any]:
+    unit, delta, reason, view = _UNITS[lead.column]
+    named = {"hits": "hits of the best control", "confirm": "AUC of the best control"}[lead.column]
+    return {
+        "name": lead.name,
+        "says": lead.says.format(model=model, label=label),
+        "paper": lead.paper,
+        "unit": unit,
+        "view": view,
+        "delta": delta,
+        "delta_reason": reason,
+        "gates": (Gate(named, rival, high=1 - delta),),
+        "headline": lead.name == HEADLINE,
+    }
+
+
+_CLEARER: dict[str, Any] = {
+    "name": "smaller-models-are-clearer",
+    "paper": "Neurons of small models have clear roles, those of GPT-2 XL have none (by eye)",
+    "unit": "share of neurons",
+    "view": "How many neurons are interpretable?",
+    "delta": 0.05,
+    "delta_reason": "one neuron in twenty",
+}
+_CLEARER_SAYS = (
+    "A larger share of neurons is interpretable in the {} model than in the {} model, beyond what "
+)
+_CLEARER_SAYS += "random directions give."
+
+
+def _clearer_by_training(told: pd.DataFrame, small: str, large: str) -> Claim:
+    """By seed, of which both models have learnt."""
+    rows = told[told["measure"] == INTERPRETABLE_SHARE]
+    table = rows.pivot(index="seed", columns=["model", "kind"], values="value")
+    excess = {name: table[name, "neuron"] - table[name, "random direction"] for name in (small, large)}
+    effects = (excess[small] - excess[large]).rename("effect").reset_index()
+    says = _CLEARER_SAYS.format(small, large)
+    return over_seeds(effects, items="trainings").claim(says=says, **_CLEARER)
 
 
 def _smaller_is_clearer(surveyed: pd.DataFrame, small: str, large: str) -> Claim:
@@ -136,35 +243,30 @@ def _smaller_is_clearer(surveyed: pd.DataFrame, small: str, large: str) -> Claim
         excess.append(neurons - directions)
         draws.append(neuron_draws - direction_draws)
     n_neurons = len(best_labels(surveyed[surveyed["model"] == small]))
-    return Claim.of(
-        _interval(excess[0] - excess[1], draws[0] - draws[1], n_neurons),
-        name="smaller-models-are-clearer",
-        says=f"A larger share of neurons is interpretable in the {small} model than in the {large} "
-        "model, beyond what random directions give.",
-        paper="Neurons of small models have clear roles, those of GPT-2 XL have none (by eye)",
-        over="neurons",
-        trainings=1,
-        unit="share of neurons",
-        view="How many neurons are interpretable?",
-    )
+    estimate = _interval(excess[0] - excess[1], draws[0] - draws[1], n_neurons)
+    says = _CLEARER_SAYS.format(small, large)
+    return Claim.of(estimate, over="neurons", trainings=1, says=says, **_CLEARER)
 
 
-def _later_agrees(agreed: pd.DataFrame, name: str) -> Claim:
+def _later_agrees(agreed: pd.DataFrame, name: str, told: pd.DataFrame | None) -> Claim:
     """Agreement above chance in the later half of the layers minus that in the earlier half."""
-    chance = agreed.groupby("layer")[["says", "follows"]].apply(by_chance)
-    above = agreed["agrees"] - agreed["layer"].map(chance)
-    later = agreed["layer"] >= (agreed["layer"].max() + 1) / 2
-    return Claim.of(
-        bootstrap_difference(above[later], above[~later]),
-        name="later-layers-agree",
-        says=f"In the later layers of the {name} model, more neurons raise the token that follows their "
-        "strongest trigger than in the earlier ones.",
-        paper="Agreement is near 0 in the lower layers and rises to a few percent in the upper ones (Geva "
+    about = {
+        "name": "later-layers-agree",
+        "says": f"In the later layers of the {name if told is None else told['model'].iloc[0]} model, more "
+        "neurons raise the token that follows their strongest trigger than in the earlier ones.",
+        "paper": "Agreement is near 0 in the lower layers and rises to a few percent in the upper ones (Geva "
         "et al. 2020)",
-        over="neurons",
-        unit="share of neurons above chance",
-        view="Do neurons write what comes next?",
-    )
+        "unit": "share of neurons above chance",
+        "view": "Do neurons write what comes next?",
+        "delta": 0.02,
+        "delta_reason": "the few percent that the paper found in the upper layers",
+    }
+    if told is None:
+        above, later = above_chance(agreed)
+        return Claim.of(bootstrap_difference(above[later], above[~later]), over="neurons", **about)
+    rows = told[told["measure"] == "agreement"].pivot(index="seed", columns="kind", values="value")
+    effects = rows["neurons of later layers"] - rows["neurons of earlier layers"]
+    return over_seeds(effects.rename("effect").reset_index()).claim(**about)
 
 
 def _interval(value: float, draws: np.ndarray, n: int) -> Interval:

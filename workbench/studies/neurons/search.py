@@ -1,119 +1,37 @@
-"""Which neurons tell a label: the AUC of each, selected on half of the stories, confirmed on the other half.
+"""Which neurons tell a label: hits and AUC of each, selected on half of the stories, confirmed on the other.
 
-The area under the ROC curve is the chance that a token with the label has the higher activation of two. It
-is computed exactly, over all tokens of the stories searched; a few layers' activations are in memory at a
-time. A neuron is worth no more than what else could have been picked: random directions of the same layer,
-neurons of an untrained model, and labels that belong to another story.
+The hits of a unit: of its strongest tokens, as many as have the label, the share that have it. The area under
+the ROC curve (AUC): the chance that a token with the label has the higher activation of two. Both are exact,
+over all tokens of the stories searched. A neuron is worth no more than what else could have been picked:
+random directions of the same layer, neurons of an untrained model, and labels of another story.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from workbench.corpora.labelled_tokens import LabelledTokens, label_tokens
 from workbench.corpora.stories.labels import Spans
-from workbench.engine import models
-from workbench.engine.interpretability.anatomy import anatomy
-from workbench.engine.interpretability.capture import HookPoint
-from workbench.engine.interpretability.stream import Batch, stream
-from workbench.errors import UserError
 from workbench.measures.roc import aucs, midranks, resampled_aucs, resampled_hits
-from workbench.studies.neurons.method import token_values
+from workbench.studies.neurons.units import (
+    Half,
+    activations,
+    check_label,
+    random_directions,
+    shuffled,
+    split_halves,
+    untrained,
+    usable,
+)
 from workbench.studies.tiny_models.ladder import Fitted
 
 INTERPRETABLE = 0.9  # held-out AUC of a unit's best label from which on it counts as interpretable
 VERB = "verb"  # the paper's other neuron
-LEAST = 10  # tokens with a label that each half must have
 DRAWS = 200  # bootstrap samples of stories
-_MEMORY = 1 << 28  # bytes of activations held at once, if one layer needs no more
+CHOSEN_BY = {"hits": "hits_select", "confirm": "select"}  # what is judged, and what chooses the unit for it
 _SHOWN = 8  # units of a layer and label that get an interval
-
-
-# ------------------------------------------------------------------------------- units and labels
-def activations(model: PreTrainedModel, texts: LabelledTokens) -> Iterator[tuple[int, np.ndarray]]:
-    """Layer by layer the neurons' activations over all tokens of all texts: float32 `[neurons, tokens]`.
-
-    One pass over the texts serves as many layers as `_MEMORY` allows.
-    """
-    parts = anatomy(model)
-    starts = np.cumsum([0, *(len(row) - texts.first for row in texts.rows)])
-    step = max(1, _MEMORY // (4 * parts.n_neurons * sum(map(len, texts.rows))))
-    for first in range(0, parts.n_layers, step):
-        layers = range(first, min(first + step, parts.n_layers))
-        values = {layer: np.empty((parts.n_neurons, starts[-1]), dtype=np.float32) for layer in layers}
-
-        def keep(value: Tensor, point: HookPoint, batch: Batch, values: dict = values) -> None:
-            for index, row in zip(batch.index, token_values(value, batch, texts.first), strict=True):
-                values[point.layer][:, starts[index] : starts[index + 1]] = row.T.cpu().numpy()
-
-        for _ in stream(model, texts.rows, {f"neuron.{layer}": keep for layer in layers}):
-            pass
-        for layer in layers:
-            yield layer, values.pop(layer)
-
-
-def random_directions(values: np.ndarray, seed: int) -> np.ndarray:
-    """As many random directions of a layer's activations as it has neurons.
-
-    A direction is a sum of all neurons, brought to one scale, with normally distributed weights: all that the
-    layer knows is in them, but none lies on an axis that the activation function singles out.
-    """
-    scale = values.std(1, keepdims=True)
-    mixing = np.random.default_rng(seed).normal(size=(len(values), len(values))).astype(np.float32)
-    return mixing @ (values / np.where(scale > 0, scale, 1))
-
-
-def shuffled(labels: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
-    """Each story with the labels of another one, at the same positions, cut or filled up with none."""
-    mixed = [np.zeros_like(flags) for flags in labels]
-    for flags, index in zip(mixed, rng.permutation(len(labels)), strict=True):
-        flags[: len(labels[index])] = labels[index][: len(flags)]
-    return mixed
-
-
-@dataclass(frozen=True)
-class _Half:
-    """Half of the stories: which tokens are theirs, labels `[tokens, labels]`, and each token's story."""
-
-    tokens: np.ndarray
-    masks: np.ndarray
-    story: np.ndarray
-
-
-def _halves(texts: LabelledTokens, rng: np.random.Generator | None = None) -> list[_Half]:
-    """Every second story selects, the others confirm; with `rng` under shuffled labels."""
-    lengths = np.array([len(flags) for flags in texts.labels])
-    halves = []
-    for side in (0, 1):
-        labels = texts.labels[side::2]
-        masks = np.concatenate(shuffled(labels, rng) if rng else labels)
-        tokens = np.repeat(np.arange(len(texts)) % 2 == side, lengths)
-        halves.append(_Half(tokens, masks, np.repeat(np.arange(len(labels)), lengths[side::2])))
-    return halves
-
-
-def usable(texts: LabelledTokens) -> dict[str, int]:
-    """Labels that enough tokens of both halves have, and their columns."""
-    counts = np.min([half.masks.sum(0) for half in _halves(texts)], axis=0)
-    return {name: column for column, name in enumerate(texts.names) if counts[column] >= LEAST}
-
-
-def check_label(texts: LabelledTokens, label: str) -> dict[str, int]:
-    """`usable`, if the label is among them.
-
-    Raises:
-        UserError: it is no label, or too few tokens of these texts have it.
-    """
-    labels = usable(texts)
-    if label not in labels:
-        reason = "too few tokens have it" if label in texts.names else "it is no label"
-        known = "; ".join(labels) or "none"
-        raise UserError(f"'{label}' cannot be searched for, {reason}: there are {known}.")
-    return labels
 
 
 # ------------------------------------------------------------------------------- the survey
@@ -124,48 +42,60 @@ def survey(
     seed: int,
     question: str,
     kinds: Sequence[str] = ("neuron", "random direction", "shuffled labels"),
+    resampled: bool = True,
 ) -> pd.DataFrame:
-    """AUC of every unit of every layer for every label that can be searched for.
+    """AUC and hits of every unit of every layer for every label that can be searched for.
 
     Args:
         model: any transformers causal language model that `anatomy` can read.
         texts: labelled texts; every second one selects.
         seed: of random directions, shuffles and the bootstrap, which draws the same stories for all models.
-        question: the label whose best units get `hits`.
+        question: the label that gets `hits`, beside `VERB`.
         kinds: "neuron", or controls by which the neurons' place is taken.
+        resampled: whether bootstrap samples and intervals over stories are made.
 
     Returns:
         Columns kind, layer, unit, label, fires ("present", or "absent": low where the label is), select,
         confirm (AUC on either half, in the direction that the first half chose), best (whether it is the
-        unit's best label on the first half); low and high (interval of confirm over its stories) for a unit's
-        best label and a layer's best units for every label; hits, hits_low and hits_high
-        (`measures.roc.resampled_hits`) for a layer's best units for the question; draws and hits_draws, the
-        bootstrap samples, for a unit's best label and a layer's best units for the question and for `VERB`.
+        unit's best label on the first half); hits_select and hits (on either half, in that direction) for the
+        question and `VERB`; low and high (interval of confirm over its stories) for a unit's best label and
+        a layer's best units for every label; hits_low, hits_high and hits_draws (bootstrap samples) for a
+        layer's best units for the question and for `VERB`, and draws for these and a unit's best label.
 
     Raises:
         UserError: the question is no label that the texts have, or as `stream`.
     """
     columns, frames = check_label(texts, question), []
-    true, mixed = _halves(texts), _halves(texts, np.random.default_rng(seed))
+    true, mixed = split_halves(texts), split_halves(texts, np.random.default_rng(seed))
+    asked = [label for label in columns if label in (question, VERB)]
     for layer, values in activations(model, texts):
         neurons = _ranks(values, true)
         for kind in kinds:
             is_mix = kind == "random direction"
             ranks = _ranks(random_directions(values, seed + layer), true) if is_mix else neurons
             halves = mixed if kind == "shuffled labels" else true
-            scored = _score(ranks, halves, columns, question, seed)
+            scored = _score(ranks, halves, columns, asked)
+            if resampled:
+                scored = _with_intervals(scored, ranks[1], halves[1], columns, asked, seed)
             frames.append(scored.assign(kind=kind, layer=layer))
     return pd.concat(frames, ignore_index=True)
 
 
 def survey_all(
-    fitted: Fitted, names: Sequence[str], labelled: Sequence[tuple[str, Spans]], question: str, seed: int
+    fitted: Fitted,
+    names: Sequence[str],
+    labelled: Sequence[tuple[str, Spans]],
+    question: str,
+    seed: int,
+    *,
+    resampled: bool = True,
 ) -> pd.DataFrame:
     """`survey` of the named models and of untrained ones of the same shapes, with a column model."""
     frames = []
     for name in names:
         model, tokenizer = fitted[name]
-        texts, options = label_tokens(model, tokenizer, labelled), {"seed": seed, "question": question}
+        texts = label_tokens(model, tokenizer, labelled)
+        options = {"seed": seed, "question": question, "resampled": resampled}
         trained = survey(model, texts, **options)
         random = survey(untrained(model, seed), texts, kinds=("neuron",), **options)
         frames += [trained.assign(model=name), random.assign(model=name, kind="untrained neuron")]
@@ -177,22 +107,13 @@ def placebo(fitted: Fitted, seed: int) -> Fitted:
     return {name: (untrained(model, seed + 10_000), tokenizer) for name, (model, tokenizer) in fitted.items()}
 
 
-def untrained(model: PreTrainedModel, seed: int) -> PreTrainedModel:
-    """A model of the same shape with random weights."""
-    return models.build(model.config, seed + 1).to(model.device)
-
-
-def _ranks(values: np.ndarray, halves: Sequence[_Half]) -> list[np.ndarray]:
+def _ranks(values: np.ndarray, halves: Sequence[Half]) -> list[np.ndarray]:
     """`midranks` of the units' values `[units, tokens]` on either half."""
     return [midranks(values[:, half.tokens]) for half in halves]
 
 
 def _score(
-    ranks: Sequence[np.ndarray],
-    halves: Sequence[_Half],
-    columns: Mapping[str, int],
-    question: str,
-    seed: int,
+    ranks: Sequence[np.ndarray], halves: Sequence[Half], columns: Mapping[str, int], asked: Sequence[str]
 ) -> pd.DataFrame:
     """The rows of `survey` for the units of one layer, of `_ranks`; `columns` of the labels."""
     # a shuffled label may be on no token: then it tells nothing
@@ -202,6 +123,11 @@ def _score(
     )
     sign = np.where(select < 0.5, -1, 1)
     select, confirm = 0.5 + sign * (select - 0.5), 0.5 + sign * (confirm - 0.5)
+    hits = np.full((2, *select.shape), np.nan)
+    for label in asked:
+        at = list(columns).index(label)
+        for side, (rank, half) in enumerate(zip(ranks, halves, strict=True)):
+            hits[side, :, at] = hits_of(rank * sign[:, [at]], half.masks[:, columns[label]])
     units, labels = np.indices(select.shape)
     scores = {
         "unit": units,
@@ -210,36 +136,52 @@ def _score(
         "select": select,
         "confirm": confirm,
         "best": select == select.max(1, keepdims=True),
+        "hits_select": hits[0],
+        "hits": hits[1],
     }
-    frame = pd.DataFrame({name: column.ravel() for name, column in scores.items()})
-    return _with_intervals(frame, ranks[1], halves[1], columns, question, seed)
+    return pd.DataFrame({name: column.ravel() for name, column in scores.items()})
+
+
+def hits_of(scores: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Of each row's highest scores, as many as the mask has items, the share that are the mask's: `[rows]`.
+
+    0 where the mask has none. Of tied scores at the end of the list any may be taken.
+    """
+    count = int(mask.sum())
+    if not 0 < count < len(mask):
+        return np.full(len(scores), float(count > 0))
+    strongest = np.argpartition(scores, len(mask) - count, axis=1)[:, -count:]
+    return mask[strongest].mean(1)
 
 
 def _with_intervals(
-    frame: pd.DataFrame, ranks: np.ndarray, half: _Half, columns: Mapping[str, int], question: str, seed: int
+    frame: pd.DataFrame,
+    ranks: np.ndarray,
+    half: Half,
+    columns: Mapping[str, int],
+    asked: Sequence[str],
+    seed: int,
 ) -> pd.DataFrame:
     """Bootstrap samples and bounds, where `survey` says that they are; `frame` has units before labels."""
     n_stories = half.story[-1] + 1
-    chances, once = np.full(n_stories, 1 / n_stories), np.ones((1, n_stories), dtype=int)
-    weights = np.random.default_rng(seed).multinomial(n_stories, chances, size=DRAWS)
+    weights = np.random.default_rng(seed).multinomial(n_stories, np.full(n_stories, 1 / n_stories), DRAWS)
     draws, hits_draws = (np.full(len(frame), None, dtype=object) for _ in range(2))
-    hits = np.full(len(frame), np.nan)
     for label, part in frame.groupby("label", sort=False):
         leaders = part["select"].nlargest(_SHOWN).index
+        if label in asked:
+            leaders = leaders.union(part.nlargest(_SHOWN, ["hits_select", "select"]).index)
         chosen = part.loc[part.index[part["best"]].union(leaders)]
         sign = np.where(chosen["fires"] == "present", 1, -1)[:, None]
         signed, mask = ranks[chosen["unit"]] * sign, half.masks[:, columns[label]]
         resampled = resampled_aucs(signed, mask, half.story, weights).astype(np.float32)
         for row, index in enumerate(chosen.index):
             draws[index] = resampled[row]
-            if label == question and index in leaders:
-                hits[index] = resampled_hits(signed[row], mask, half.story, once)[0]
+            if label in asked and index in leaders:
                 hits_draws[index] = resampled_hits(signed[row], mask, half.story, weights)
     low, high = _bounds(draws)
-    asked = frame["label"].isin([question, VERB])
-    draws[~(frame["best"] | asked)] = None  # they fill the disk
+    draws[~(frame["best"] | frame["label"].isin(asked))] = None  # they fill the disk
     hits_low, hits_high = _bounds(hits_draws)
-    bounds = {"low": low, "high": high, "hits": hits, "hits_low": hits_low, "hits_high": hits_high}
+    bounds = {"low": low, "high": high, "hits_low": hits_low, "hits_high": hits_high}
     return frame.assign(**bounds, draws=draws, hits_draws=hits_draws)
 
 
@@ -260,7 +202,7 @@ def chance_of_best(
     labels replaced by another story's, `shuffles` times. A neuron that beats the 95th percentile of this is
     significant after correction for all neurons (Westfall & Young 1993).
     """
-    rng, labels, selects = np.random.default_rng(seed), usable(texts), _halves(texts)[0].tokens
+    rng, labels, selects = np.random.default_rng(seed), usable(texts), split_halves(texts)[0].tokens
     columns = list(labels.values())
     masks = [np.concatenate(shuffled(texts.labels[0::2], rng))[:, columns] for _ in range(shuffles)]
     stacked = np.stack(masks, 1).reshape(int(selects.sum()), -1)  # [tokens, shuffles x labels]
@@ -272,12 +214,17 @@ def chance_of_best(
     return pd.DataFrame({"label": list(labels) * shuffles, "shuffle": shuffle, "best": best})
 
 
-def ranked(surveyed: pd.DataFrame, label: str, chance: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Units by their AUC on the first half for a label, best first; with `chance` the adjusted p of each.
+def ranked(
+    surveyed: pd.DataFrame, label: str, chance: pd.DataFrame | None = None, *, by: str = "select"
+) -> pd.DataFrame:
+    """Units by their AUC (or, by="hits_select", their hits) on the first half for a label, best first.
 
-    p is the share of shuffles (and the true labels as one more) in which the best neuron was as good.
+    With `chance` there is the adjusted p of each AUC: the share of shuffles (and the true labels as one more)
+    in which the best neuron was as good.
     """
-    units = surveyed[surveyed["label"] == label].sort_values("select", ascending=False, kind="stable")
+    units = surveyed[surveyed["label"] == label].sort_values(
+        list(dict.fromkeys([by, "select"])), ascending=False, kind="stable"
+    )
     if chance is not None:
         best = np.sort(chance.loc[chance["label"] == label, "best"])
         as_good = len(best) - np.searchsorted(best, units["select"], side="left")
@@ -285,9 +232,9 @@ def ranked(surveyed: pd.DataFrame, label: str, chance: pd.DataFrame | None = Non
     return units.reset_index(drop=True)
 
 
-def champions(surveyed: pd.DataFrame, label: str) -> pd.DataFrame:
+def champions(surveyed: pd.DataFrame, label: str, *, by: str = "select") -> pd.DataFrame:
     """The best unit of each kind for a label, by the first half: the rows of `survey`, kind as index."""
-    return ranked(surveyed, label).groupby("kind", sort=False).first()
+    return ranked(surveyed, label, by=by).groupby("kind", sort=False).first()
 
 
 def best_labels(surveyed: pd.DataFrame, kind: str = "neuron") -> pd.DataFrame:

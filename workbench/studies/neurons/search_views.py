@@ -18,10 +18,10 @@ _SHOWN = 8  # best neurons
 @with_rows
 def search_chart(surveyed: pd.DataFrame, chance: pd.DataFrame, question: str) -> Chart:
     """The best neurons for a label and the best of each control, AUC and hits side by side."""
-    best = ranked(surveyed[surveyed["kind"] == "neuron"], question, chance).head(_SHOWN)
-    best = best.dropna(subset=["hits"])
+    neurons = surveyed[surveyed["kind"] == "neuron"]
+    best = ranked(neurons, question, chance, by="hits_select").head(_SHOWN)
     best["name"] = [f"L{row.layer} N{row.unit}" for row in best.itertuples()]
-    rivals = champions(surveyed, question).drop(index="neuron").reset_index()
+    rivals = champions(surveyed, question, by="hits_select").drop(index="neuron").reset_index()
     frame = pd.concat([best, rivals.assign(name="best " + rivals["kind"], p=np.nan)])
     frame = frame.drop(columns=["draws", "hits_draws"])
     frame["which"] = np.where(frame["kind"] == "neuron", "neuron", "control")
@@ -29,19 +29,21 @@ def search_chart(surveyed: pd.DataFrame, chance: pd.DataFrame, question: str) ->
     y = alt.Y("name:N", sort=axis_order(frame["name"]), title=None)
 
     def side(title: str, y: alt.Y, names: list[str], domain: list[float]) -> alt.LayerChart:
-        style = {"tooltip": ["name", "fires", *tips(".3f", "select", "p")], "look": looks("which")}
+        style = {
+            "tooltip": ["name", "fires", *tips(".3f", "hits_select", "select", "p")],
+            "look": looks("which"),
+        }
         chart = intervals(frame, y, title, names=names, step=24, scale={"domain": domain}, **style)
         return chart.properties(width=260)
 
-    auc = side("AUC on the other half of the stories", y, ["confirm", "low", "high"], [0.5, 1])
-    hits_names = ["hits", "hits_low", "hits_high"]
-    hits = side("right among the strongest tokens", y.axis(None), hits_names, [0, 1])
+    hits = side("right among the strongest tokens", y, ["hits", "hits_low", "hits_high"], [0, 1])
+    auc = side("AUC", y.axis(None), ["confirm", "low", "high"], [0.5, 1])
     return Chart(
-        alt.hconcat(auc, hits, spacing=24),
+        alt.hconcat(hits, auc, spacing=24),
         "Which neurons answer?",
-        f"“{question}”: neurons chosen on half of the stories, measured on the other half; lines are 95 % "
-        f"intervals over stories. {significant} of the {len(best)} shown are significant at 5 % after "
-        "correction for all neurons. Below them stands the best that each control has to offer.",
+        f"“{question}”: neurons chosen by their hits on half of the stories, measured on the other half; "
+        f"lines are 95 % intervals over stories. {significant} of the {len(best)} shown have an AUC that is "
+        "significant at 5 % after correction for all neurons. Below them stands the best of each control.",
     )
 
 
@@ -67,15 +69,17 @@ def best_table(
     surveyed: pd.DataFrame, written: pd.DataFrame, tokenizer: PreTrainedTokenizerFast, question: str
 ) -> Table:
     """What the best neurons for a label write."""
+    neurons = surveyed[surveyed["kind"] == "neuron"]
     rows = [
         {
             "neuron": f"L{row.layer}\u00a0N{row.unit}",
+            "hits": row.hits,
             "AUC": row.confirm,
             "high at the label": "yes" if row.fires == "present" else "no",
             "raises": tokens_written(written, tokenizer, row.layer, row.unit, "top"),
             "lowers": tokens_written(written, tokenizer, row.layer, row.unit, "bottom"),
         }
-        for row in ranked(surveyed[surveyed["kind"] == "neuron"], question).head(_SHOWN).itertuples()
+        for row in ranked(neurons, question, by="hits_select").head(_SHOWN).itertuples()
     ]
     return Table(
         pd.DataFrame(rows),
@@ -85,12 +89,32 @@ def best_table(
     )
 
 
-def shares_chart(shares: pd.DataFrame) -> Chart:
-    """Share of interpretable units by model and kind."""
+@with_rows
+def trainings_chart(told: pd.DataFrame) -> Chart:
+    """Hits and AUC of the best unit of each kind, over trainings; `told` of `results.by_training`."""
+    look = {**looks("kind", order=KINDS), "yOffset": alt.YOffset("kind:N", sort=KINDS)}
+    style = {"look": look, "step": 80, "scale": {"domain": [0, 1]}}
+    chart = intervals(told, "measure", "on the other half of the stories", **style)
+    return Chart(
+        chart.properties(width=420),
+        "Is it there in every training?",
+        f"The largest model of the ladder, trained {_times(told)}: in each training the best unit of each "
+        "kind is chosen on half of the stories and measured on the other half. Points are means over "
+        "trainings, lines 95 % intervals.",
+    )
+
+
+def _times(told: pd.DataFrame) -> str:
+    n = int(told["n"].max())
+    return "once" if n == 1 else f"{n} times with other seeds"
+
+
+def shares_chart(shares: pd.DataFrame, over: str = "stories and units") -> Chart:
+    """Share of interpretable units by model and kind; `over` says what the intervals are over."""
     look = {**looks("kind", order=KINDS), "yOffset": alt.YOffset("kind:N", sort=KINDS)}
     return Chart(
         intervals(shares, "model", "share of units", form=".1%", look=look, step=70),
         "How many neurons are interpretable?",
         f"Share of units whose best label, chosen on half of the stories, has an AUC of {INTERPRETABLE} or "
-        "more on the other half. Lines are 95 % intervals over stories and units.",
+        f"more on the other half. Lines are 95 % intervals over {over}.",
     )

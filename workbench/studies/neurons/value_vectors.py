@@ -97,6 +97,19 @@ def agreement(contexts: pd.DataFrame, written: pd.DataFrame, texts: LabelledToke
     return frame.loc[frame["follows"] >= 0, columns].reset_index(drop=True)
 
 
+def by_chance(agreed: pd.DataFrame) -> float:
+    """The mean agreement of neurons' favourite tokens with the tokens that follow, paired at random."""
+    says, follows = (agreed[column].value_counts() for column in ("says", "follows"))
+    return float((says * follows).sum()) / len(agreed) ** 2
+
+
+def above_chance(agreed: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Each neuron's agreement minus chance in its layer, and whether its layer is in the later half."""
+    chance = agreed.groupby("layer")[["says", "follows"]].apply(by_chance)
+    above = agreed["agrees"] - agreed["layer"].map(chance)
+    return above, agreed["layer"] >= (agreed["layer"].max() + 1) / 2
+
+
 # ------------------------------------------------------------------------------- layer by layer
 def lens(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: LabelledTokens, index: int, length: int
