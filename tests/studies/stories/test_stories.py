@@ -3,11 +3,14 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from workbench.corpora.stories import NARROW, story_at
+from workbench.engine.sampling import load as sampling
 from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.errors import UserError
-from workbench.studies.stories import method, results, views
+from workbench.studies.stories import commonest, copying, costs, method, results, views
 
 SET = method.simulate(range(340), seed=0)
 
@@ -69,30 +72,167 @@ def test_sets_too_small_to_compare_are_the_users_mistake():
         results.diversity({"few": SET["story"].tolist()[:70]})
 
 
-def test_gain_is_positive_for_the_more_diverse_set_and_brackets_zero_for_equal_ones():
-    texts = SET["story"].tolist()
-    few = [texts[i % 5] for i in range(340)]
-    blocks = results.diversity({"many": texts, "few": few, "again": texts[::-1]})
-    more = results.gain(blocks, "many", "few", "Vendi score")
-    assert more.low > 0
-    equal = results.gain(blocks, "many", "again", "Vendi score")
-    assert equal.low <= 0 <= equal.high
+def blocks_of(values, measure, n=6):
+    """A table of blocks in which the sets have these means, and the same spread."""
+    rng, frames = np.random.default_rng(0), []
+    for name, value in values.items():
+        frame = pd.DataFrame({"set": name, "block": range(n), measure: value + 0.01 * rng.normal(size=n)})
+        frames.append(frame.reindex(columns=["set", "block", *results.MEASURES], fill_value=0.0))
+    return pd.concat(frames, ignore_index=True)
 
 
-def test_a_placebo_asks_nothing_and_its_sets_share_no_story():
-    asked = method.requests(5, placebo=True)
-    assert list(asked) == list(method.CONDITIONS)
-    assert {condition for condition, _ in asked.values()} == {"none"}
-    numbers = [number for _, numbers in asked.values() for number in numbers]
-    assert numbers == list(range(15))
-    assert method.requests(5, placebo=False) == {name: (name, range(5)) for name in method.CONDITIONS}
+BREADTHS = ("broad", "narrow")
+SETS = [method.set_name(name, condition) for name in BREADTHS for condition in method.CONDITIONS]
 
 
-def test_claims_count_blocks_of_stories_and_one_leads():
-    stories = {name: SET["story"].tolist() for name in method.CONDITIONS}
-    claims = results.claims(results.diversity(stories))
-    assert {(claim.over, claim.trainings, claim.n) for claim in claims} == {("blocks of stories", None, 6)}
-    assert [claim.name for claim in claims if claim.headline] == ["words-raise-vendi-score"]
+def test_what_asking_buys_is_a_difference_and_between_generators_one_of_differences():
+    blocks = blocks_of(dict(zip(SETS, (0.1, 0.1, 0.1, 0.5, 0.3, 0.35), strict=True)), results.PLOT)
+    words = results.buys(blocks, ["narrow"], "words", results.PLOT)
+    assert words.value == pytest.approx(0.2, abs=0.02)
+    assert words.low > 0
+    assert results.buys(blocks, ["narrow"], "features", results.PLOT).value == pytest.approx(-0.05, abs=0.02)
+    assert results.buys(blocks, BREADTHS, "words", results.PLOT).value == pytest.approx(0.2, abs=0.03)
+    higher = blocks_of(dict(zip(SETS, (1, 2, 2, 1, 4, 4), strict=True)), "Vendi score")
+    assert results.buys(higher, BREADTHS, "words", "Vendi score").value == pytest.approx(2, abs=0.05)
+    table = results.bought(blocks, BREADTHS)
+    assert set(table["generator"]) == set(BREADTHS)
+    assert (table["n"] == 6).all()
+
+
+def test_claims_lead_with_the_commonest_plot_and_fail_their_gates_where_nothing_is_narrow():
+    blocks = blocks_of(dict(zip(SETS, (0.1, 0.1, 0.1, 0.5, 0.3, 0.35), strict=True)), results.PLOT)
+    made = {claim.name: claim for claim in results.claims(blocks, BREADTHS)}
+    assert [name for name, claim in made.items() if claim.headline] == ["words-lower-commonest-plot"]
+    assert made["words-lower-commonest-plot"].verdict == "reproduced"
+    assert made["words-help-the-narrow-more-commonest-plot"].verdict == "reproduced"
+    assert made["features-lower-commonest-plot"].effect < 0
+    assert {(claim.over, claim.trainings, claim.n) for claim in made.values()} == {
+        ("blocks of stories", None, 6)
+    }
+    alike = blocks_of(dict.fromkeys(SETS, 0.1), results.PLOT)
+    for claim in results.claims(alike, BREADTHS):
+        if "commonest-plot" in claim.name and "features" not in claim.name:
+            assert claim.verdict == "not testable here"
+
+
+def test_where_plots_are_not_known_the_commonest_story_leads():
+    blocks = blocks_of(dict.fromkeys(SETS, 0.3), results.STORY).assign(**{results.PLOT: np.nan})
+    made = results.claims(blocks, BREADTHS)
+    assert [claim.name for claim in made if claim.headline] == ["words-lower-commonest-story"]
+    assert results.PLOT not in set(results.bought(blocks, BREADTHS)["measure"])
+
+
+def test_the_commonest_plot_is_chosen_on_other_blocks():
+    plots = np.array([["a", "a", "b", "c"], ["a", "b", "b", "b"], ["a", "a", "c", "c"]])
+    # without the first block a and b tie, without the second a leads, and without the third b, which it lacks
+    assert commonest.share_of_commonest(plots).tolist() == [0.5, 0.25, 0]
+    even = np.array([[f"{block}{story}" for story in range(4)] for block in range(3)])
+    assert commonest.share_of_commonest(even).tolist() == [0, 0, 0]
+
+
+def test_the_commonest_story_is_one_that_stories_of_other_blocks_are_like():
+    axes = np.eye(9)
+    vectors = np.stack([axes[0], axes[0], axes[1], axes[2], axes[0], axes[3], axes[4], axes[5]])
+    assert commonest.share_like_commonest(vectors, 2).tolist() == [0.5, 0.25]
+    assert commonest.share_like_commonest(np.tile(axes[:1], (8, 1)), 4).tolist() == [1] * 4
+
+
+def test_known_plots_and_stories_give_a_narrow_writer_away():
+    sets, plots = {}, {}
+    for name in BREADTHS:
+        frame = method.simulate(
+            range(200), seed=9, condition="none", habits=method.SIMULATORS[f"simulator:{name}"]
+        )
+        sets[name], plots[name] = frame["story"].tolist(), frame["plot"].tolist()
+    means = results.diversity(sets, plots).groupby("set")[[results.PLOT, results.STORY, "Vendi score"]].mean()
+    top = max(plots["narrow"].count(plot) for plot in set(plots["narrow"])) / 200
+    assert means.loc["narrow", results.PLOT] == pytest.approx(top, abs=0.01)
+    assert means.loc["narrow", results.STORY] > means.loc["broad", results.STORY] + 0.1
+    assert means.loc["narrow", "Vendi score"] < means.loc["broad", "Vendi score"]
+    assert results.diversity({"unknown": sets["broad"]})[results.PLOT].isna().all()
+
+
+def test_the_plain_simulator_is_as_it_was_and_the_led_one_takes_plots_that_have_a_part_for_a_noun():
+    assert story_at(7, seed=0).text.startswith(
+        "There once was a patient girl named Mia. Mia liked to explore"
+    )
+    stories = [story_at(i, seed=3, condition="words", habits=NARROW) for i in range(400)]
+    foods = [
+        s.plot in ("trading", "choosing")
+        for s in stories
+        if s.words["noun"] in ("apple", "cake", "pie", "tart")
+    ]
+    others = [s.plot in ("trading", "choosing") for s in stories]
+    assert np.mean(foods) > np.mean(others) + 0.1
+
+
+# ------------------------------------------------------------------------------- two generators
+def test_a_placebo_is_the_second_generator_asked_for_nothing_and_no_two_sets_share_a_story():
+    asked = method.requests(BREADTHS, 5, placebo=True)
+    assert list(asked) == SETS
+    assert {(of, condition) for of, condition, _ in asked.values()} == {("narrow", "none")}
+    numbers = [number for *_, numbers in asked.values() for number in numbers]
+    assert numbers == list(range(30))
+    usual = method.requests(BREADTHS, 5, placebo=False)
+    assert usual["broad: words"] == ("broad", "words", range(5))
+
+
+def test_two_generators_have_names_of_their_own(monkeypatch):
+    monkeypatch.setattr(sampling, "sampler", lambda spec: Echo())
+    assert list(method.writers("simulator:broad", "simulator:narrow", seed=0)) == ["broad", "narrow"]
+    models = "transformers:a/base", "openai-chat:http://127.0.0.1:8000/v1#org/tuned"
+    assert list(method.writers(*models, seed=0)) == ["base", "tuned"]
+    assert list(method.writers("x/model", "y/model", seed=0)) == ["x/model", "y/model"]
+
+
+@pytest.mark.parametrize(
+    ("generator", "second", "message"),
+    [
+        ("simulator:broad", "simulator:broad", "nothing to compare"),
+        ("simulator:wide", "simulator:narrow", "no generator 'simulator:wide': choose among"),
+        ("opnai:http://x#y", "simulator:narrow", "openai"),
+        ("transformers:", "simulator:narrow", "names no model"),
+    ],
+)
+def test_generators_that_cannot_be_compared_are_the_users_mistake(generator, second, message):
+    with pytest.raises(UserError, match=message):
+        method.writers(generator, second, seed=0)
+
+
+def test_texts_in_another_language_are_said_to_be():
+    assert method.language_note(SET["story"].tolist()) == ""
+    german = ["Es war einmal ein kleines Mädchen, das wohnte mit seiner Mutter am Rand des Waldes."]
+    assert "hardly English" in method.language_note(german)
+    assert "hardly English" in method.language_note(["从前有一个小女孩，她住在森林旁边。"])
+
+
+def test_examples_stand_in_the_prompt_and_copies_of_them_are_counted():
+    asked = method.ask(Echo(), range(6), seed=0, condition=method.AFTER_EXAMPLES)
+    assert all(text in asked["story"][2] for text in method.examples(2, 0))
+    assert not set(method.examples(2, 0)) & set(method.examples(3, 0))
+    assert asked["noun"].tolist() == method.ask(Echo(), range(6), seed=0, condition="words")["noun"].tolist()
+    parrot = asked.assign(story=[method.examples(i, 0)[0] for i in range(6)])
+    copied = copying.copying(parrot, 0)
+    assert copied["own"].min() == 1
+    assert copied["other"].max() < 1
+    made = copying.claims(copied, "parrot")
+    assert [claim.verdict for claim in made] == ["reproduced"] * 2
+    assert views.copying_chart(copied).record["title"]
+    assert not len(copying.copying(parrot.assign(shown=0), 0))
+    deaf = copying.copying(method.simulate(range(60), seed=1, condition="words").assign(shown=3), 0)
+    assert all(claim.verdict != "reproduced" for claim in copying.claims(deaf, "deaf"))
+
+
+def test_the_price_of_a_story_is_known_where_its_tokens_are():
+    timed = method.timed(lambda indices, condition: method.simulate(indices, seed=0, condition=condition))
+    frame = timed(range(3), "none")
+    assert (frame["seconds"] > 0).all()
+    model = frame.assign(prompt_tokens=100.0, tokens=300.0)
+    table = costs.costs({"a": ("sim", frame), "b": ("model", model)}, {"sim": 1.0, "model": 2.5})
+    assert table["generator"].tolist() == ["sim", "model"]
+    assert table["dollars"].isna().tolist() == [True, False]
+    assert table["dollars"][1] == pytest.approx(400 * 2.5 / 1000)
+    assert "tokens" not in views.cost_table(table[:1]).record["columns"]
 
 
 def test_coverage_rises_with_stories_read():

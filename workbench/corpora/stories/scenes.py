@@ -43,20 +43,21 @@ def outside(plot: str, features: frozenset[str]) -> frozenset[str]:
     return features - brought - COMMON_FEATURES
 
 
-def cast(random: Random) -> Cast:
-    """Draws who plays and where."""
-    girls, boys = _common(random, words.GIRLS, 2), _common(random, words.BOYS, 2)
+def cast(random: Random, narrow: float = 1.0) -> Cast:
+    """Draws who plays and where; `narrow` is the power of the weights."""
+    girls, boys = _common(random, words.GIRLS, 2, narrow), _common(random, words.BOYS, 2, narrow)
     hero, friend = random.choice(
         [(girls[0], boys[0]), (boys[0], girls[0]), (girls[0], girls[1]), (boys[0], boys[1])]
     )
     grown_up = random.choice(["Mom", "Mom", "Dad", "Grandma", "Grandpa"])
-    return Cast(hero, friend, grown_up, _common(random, words.PLACES[:16], 1)[0])
+    return Cast(hero, friend, grown_up, _common(random, words.PLACES[:16], 1, narrow)[0])
 
 
-def _common(random: Random, options: list[str], n: int) -> list[str]:
+def _common(random: Random, options: list[str], n: int, narrow: float) -> list[str]:
+    weights = [(1 / (rank + 3)) ** narrow for rank in range(len(options))]
     chosen: list[str] = []
     while len(chosen) < n:
-        name = random.choices(options, [1 / (rank + 3) for rank in range(len(options))])[0]
+        name = random.choices(options, weights)[0]
         if name not in chosen:
             chosen.append(name)
     return chosen

@@ -7,6 +7,7 @@ from random import Random
 from typing import Literal
 
 from workbench.corpora.stories import plots, scenes, words  # noqa: F401  plots register themselves
+from workbench.corpora.stories.habits import PLAIN, Habits, plot_weights
 from workbench.corpora.stories.writer import FEATURES, Sentence, Writer
 from workbench.errors import UserError
 
@@ -40,6 +41,7 @@ def write_story(
     wanted: Mapping[str, str] | None = None,
     features: Collection[str] = (),
     plot: str | None = None,
+    habits: Habits = PLAIN,
 ) -> Story:
     """Writes one story.
 
@@ -48,16 +50,18 @@ def write_story(
         wanted: any of `noun`, `verb`, `adjective` that must occur (lists in `WORDS`).
         features: any of `FEATURES`.
         plot: one of `scenes.PLOTS`; drawn when None, favouring the first ones.
+        habits: of the writer.
 
     Raises:
         UserError: a word, feature or plot that stories cannot have.
     """
     wanted = dict(wanted or {})
     _check(wanted, features, plot)
-    weights = [1 / (rank + 10) for rank in range(len(scenes.PLOTS))]
+    weights = plot_weights(list(scenes.PLOTS), wanted, features, habits)
     plot = plot or random.choices(list(scenes.PLOTS), weights)[0]
     chosen = frozenset(features)
-    writer, cast = Writer(random, wanted, chosen, scenes.outside(plot, chosen)), scenes.cast(random)
+    writer = Writer(random, wanted, chosen, scenes.outside(plot, chosen), habits.narrow)
+    cast = scenes.cast(random, habits.narrow)
     scenes.begin(writer, cast)
     scenes.before(writer, cast)
     summary = scenes.PLOTS[plot](writer, cast)
@@ -80,11 +84,13 @@ def _in_order(features: Collection[str]) -> tuple[str, ...]:
     return tuple(feature for feature in FEATURES if feature in features)
 
 
-def story_at(index: int, *, seed: int, condition: Condition = "words+features") -> Story:
+def story_at(
+    index: int, *, seed: int, condition: Condition = "words+features", habits: Habits = PLAIN
+) -> Story:
     """Story number `index` of the endless series that `seed` and `condition` give."""
     random = Random(f"{seed}/{condition}/{index}")
     wanted, features = draw_condition(random, condition)
-    return write_story(random, wanted=wanted, features=features)
+    return write_story(random, wanted=wanted, features=features, habits=habits)
 
 
 def write_stories(n: int, *, seed: int, condition: Condition = "words+features") -> Iterator[Story]:

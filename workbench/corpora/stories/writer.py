@@ -31,6 +31,7 @@ class Writer:
     wanted: dict[str, str] = field(default_factory=dict)  # noun, verb, adjective that must occur
     features: frozenset[str] = frozenset()
     outside: frozenset[str] = frozenset()  # those that the plot does not bring by itself
+    narrow: float = 1.0  # power of the weights of words
     world: World = field(default_factory=World)
     sentences: list[Sentence] = field(default_factory=list)
     paragraphs: list[list[str]] = field(default_factory=lambda: [[]])
@@ -107,7 +108,7 @@ class Writer:
             self.used.add(self.wanted[kind])
             return self.wanted[kind]
         left = [option for option in options if option not in self.used]
-        weights = [1 / (rank + 6) for rank in range(len(left))]
+        weights = [(1 / (rank + 6)) ** self.narrow for rank in range(len(left))]
         choice = self.random.choices(left, weights)[0]
         self.used.add(choice)
         return choice

@@ -43,7 +43,7 @@ class Sizes:
 
 
 SIZES = {
-    "quick": Sizes(read=150, searched=80, shuffles=40, shown=1, reply=20, each=0),
+    "quick": Sizes(read=120, searched=80, shuffles=30, shown=1, reply=20, each=0),
     "laptop": Sizes(read=1_000, searched=400, shuffles=100, shown=3, reply=40, each=240),
     "paper": Sizes(read=20_000, searched=600, shuffles=500, shown=5, reply=40, each=600),
 }

@@ -1,10 +1,12 @@
 """TinyStories' recipe: ask for random words and features, and see what that does to diversity.
 
 Eldan & Li 2023, arXiv 2305.07759, section 2. As published: a noun, a verb and an adjective drawn for each
-story, and features beside them. Different: the words of the prompt are ours, and a world simulator stands in
-for GPT-4 unless a sampler is named, so that all that happens in a story is known.
+story, and features beside them. Different: the words of the prompt are ours, and two simulators stand in for
+GPT-3.5 and GPT-4 unless samplers are named: one with a few favourites and one with many, so that all that
+happens in a story is known. Both are led by what they are asked for to the plots in which it has a part.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -12,13 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from workbench.corpora.stories import draw_condition, story_at, words
+from workbench.corpora.stories import BROAD, NARROW, PLAIN, Habits, draw_condition, story_at, words
+from workbench.errors import UserError
+from workbench.words import words as split_words
 
 if TYPE_CHECKING:
-    from workbench.engine.sampling.sampler import Sampler
+    from workbench.engine.sampling.sampler import Completion, Sampler
 
+Write = Callable[[Sequence[int], str], pd.DataFrame]
 CONDITIONS = ("none", "words", "words+features")
+AFTER_EXAMPLES = "words, after examples"  # a condition of samplers only
+N_EXAMPLES = 3
+ROOM = 200  # tokens that examples must leave for a story
+SIMULATORS = {"simulator": PLAIN, "simulator:broad": BROAD, "simulator:narrow": NARROW}
 WORD_LIST = frozenset([*words.NOUNS, *words.VERBS, *words.ADJECTIVES])
+_COMMON = "the a an and was were to of in on he she it they her his had said with that for"
+_ENGLISH = frozenset(split_words(_COMMON))
+_LEAST_ENGLISH = 0.1  # share of these words in any English story; in the simulator's it is about a third
 
 
 @dataclass(frozen=True)
@@ -29,7 +41,7 @@ class Sizes:
     compared: int
 
 
-SIZES = {"quick": Sizes(2_500, 400), "laptop": Sizes(10_000, 2_000), "paper": Sizes(400_000, 20_000)}
+SIZES = {"quick": Sizes(2_500, 300), "laptop": Sizes(10_000, 4_000), "paper": Sizes(400_000, 20_000)}
 
 
 def sizes(params: Any) -> Sizes:
@@ -38,24 +50,95 @@ def sizes(params: Any) -> Sizes:
     return Sizes(params.n_stories or profile.corpus, params.n_compared or profile.compared)
 
 
-def writer(generator: str, *, seed: int) -> Callable[[Sequence[int], str], pd.DataFrame]:
-    """What writes stories number i, j, … of a condition: the simulator, or a sampler by its name."""
-    if generator == "simulator":
-        return lambda indices, condition: simulate(indices, seed=seed, condition=condition)
+# ------------------------------------------------------------------------------- who writes
+def writer(generator: str, *, seed: int) -> Write:
+    """What writes stories number i, j, … of a condition: a simulator, or a sampler by its name.
+
+    Raises:
+        UserError: there is no such simulator, or as `sampling.load.sampler`.
+    """
+    if is_simulator(generator):
+        habits = SIMULATORS[generator]
+        return lambda indices, condition: simulate(indices, seed=seed, condition=condition, habits=habits)
     from workbench.engine.sampling.load import sampler
 
     source = sampler(generator)
     return lambda indices, condition: ask(source, indices, seed=seed, condition=condition)
 
 
-def requests(n: int, *, placebo: bool) -> dict[str, tuple[str, range]]:
-    """For each set that is compared the condition asked for, and the numbers of its stories.
+def is_simulator(generator: str) -> bool:
+    """Whether a name is that of a simulator.
 
-    Of a placebo nothing is asked in any set, and no two sets share a number.
+    Raises:
+        UserError: it begins like one, but there is none of that name.
     """
+    if generator.partition(":")[0] == "simulator" and generator not in SIMULATORS:
+        raise UserError(f"There is no generator {generator!r}: choose among {', '.join(SIMULATORS)}.")
+    return generator in SIMULATORS
+
+
+def writers(generator: str, second: str, *, seed: int) -> dict[str, Write]:
+    """The two writers that are compared, by the names they have in figures.
+
+    Raises:
+        UserError: they are one and the same, or as `writer`.
+    """
+    if generator == second:
+        raise UserError(
+            f"generator and second are both {generator}: name two, or there is nothing to compare."
+        )
+    names = [_short(name) for name in (generator, second)]
+    names = [generator, second] if names[0] == names[1] else names
+    return {
+        name: timed(writer(spec, seed=seed)) for name, spec in zip(names, (generator, second), strict=True)
+    }
+
+
+def _short(generator: str) -> str:
+    """The last part of a name: of simulator:broad broad, of a folder or hub id its last part."""
+    return generator.rstrip("/").replace("#", "/").replace(":", "/").rpartition("/")[2]
+
+
+def timed(write: Write) -> Write:
+    """A writer whose rows also say how many seconds each took, on average over those written together."""
+
+    def work(indices: Sequence[int], condition: str) -> pd.DataFrame:
+        begin = time.perf_counter()
+        frame = write(indices, condition)
+        return frame.assign(seconds=(time.perf_counter() - begin) / max(1, len(frame)))
+
+    return work
+
+
+def set_name(generator: str, condition: str) -> str:
+    """What a set is called: who wrote it, and what was asked."""
+    return f"{generator}: {condition}"
+
+
+def requests(generators: Sequence[str], n: int, *, placebo: bool) -> dict[str, tuple[str, str, range]]:
+    """For each set that is compared who writes it, the condition asked for, and the numbers of its stories.
+
+    Of a placebo the second generator writes all sets, nothing is asked in any, and no two share a number.
+    """
+    sets = [(generator, condition) for generator in generators for condition in CONDITIONS]
     if not placebo:
-        return {name: (name, range(n)) for name in CONDITIONS}
-    return {name: (CONDITIONS[0], range(at * n, (at + 1) * n)) for at, name in enumerate(CONDITIONS)}
+        return {set_name(*of): (*of, range(n)) for of in sets}
+    return {
+        set_name(*of): (generators[-1], CONDITIONS[0], range(at * n, (at + 1) * n))
+        for at, of in enumerate(sets)
+    }
+
+
+def language_note(texts: Sequence[str]) -> str:
+    """A sentence if texts are hardly English, for which the words and features asked for are looked up."""
+    tokens = [word for text in texts[:200] for word in split_words(text)]
+    share = sum(word in _ENGLISH for word in tokens) / max(1, len(tokens))
+    if share >= _LEAST_ENGLISH:
+        return ""
+    return (
+        f"These texts are hardly English ({share:.0%} of their words are its commonest ones): what was asked "
+        "for and the words met cannot be read off; the measures of diversity can."
+    )
 
 
 # ------------------------------------------------------------------------------- asking for stories
@@ -84,9 +167,11 @@ def instruction(
     return "\n".join(lines)
 
 
-def simulate(indices: Sequence[int], *, seed: int, condition: str = "words+features") -> pd.DataFrame:
-    """Stories of the world simulator, one row each; row i depends on (seed, condition, i) alone."""
-    stories = [story_at(index, seed=seed, condition=condition) for index in indices]
+def simulate(
+    indices: Sequence[int], *, seed: int, condition: str = "words+features", habits: Habits = PLAIN
+) -> pd.DataFrame:
+    """Stories of the world simulator, one row each; row i depends on (seed, condition, i) and the habits."""
+    stories = [story_at(index, seed=seed, condition=condition, habits=habits) for index in indices]
     return pd.DataFrame(
         [
             _row(story.text, condition, story.words, story.features, story.plot, story.summary)
@@ -98,19 +183,52 @@ def simulate(indices: Sequence[int], *, seed: int, condition: str = "words+featu
 def ask(
     sampler: "Sampler", indices: Sequence[int], *, seed: int, condition: str = "words+features"
 ) -> pd.DataFrame:
-    """Stories of a language model under the same conditions as `simulate`."""
-    from workbench.engine.sampling.sampler import SamplingParams, prompt_for
+    """Stories of a language model under the same conditions as `simulate`, or `AFTER_EXAMPLES`.
 
-    conditions = [draw_condition(Random(f"{seed}/{condition}/{index}"), condition) for index in indices]
-    prompts = [prompt_for(sampler, instruction(wanted, features)) for wanted, features in conditions]
+    Beside the simulator's columns shown (how many examples the prompt has), prompt_tokens and tokens, NaN
+    where only a server knows them.
+    """
+    from workbench.engine.sampling.sampler import SamplingParams
+
+    few_shot = condition == AFTER_EXAMPLES
+    drawn = "words" if few_shot else condition
+    conditions = [draw_condition(Random(f"{seed}/{drawn}/{index}"), drawn) for index in indices]
+    asked = [instruction(*condition) for condition in conditions]
+    before = [examples(index, seed) if few_shot else [] for index in indices]
+    framed = [_framed(sampler, *both) for both in zip(asked, before, strict=True)]
     first = indices[0] if len(indices) else 0
-    replies = sampler.sample(prompts, SamplingParams(max_tokens=400, seed=seed + first))
-    return pd.DataFrame(
-        [
-            _row(reply[0].text.strip(), condition, wanted, features)
-            for reply, (wanted, features) in zip(replies, conditions, strict=True)
-        ]
-    )
+    params = SamplingParams(max_tokens=400, seed=seed + first)
+    replies = [of[0] for of in sampler.sample([prompt for prompt, _ in framed], params)]
+    rows = [
+        _row(reply.text.strip(), condition, *wanted) | {"shown": shown} | _tokens(sampler, prompt, reply)
+        for (prompt, shown), reply, wanted in zip(framed, replies, conditions, strict=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _framed(sampler: "Sampler", asked: str, before: Sequence[str]) -> tuple[str, int]:
+    """A prompt with as many of the examples before it as leave room for a story, and how many these are."""
+    from workbench.engine.sampling.sampler import fits, prompt_for
+
+    for shown in range(len(before), 0, -1):
+        told = "".join(f"A story:\n\n{story}\n\n" for story in before[:shown])
+        prompt = prompt_for(sampler, told + asked)
+        if fits(sampler, prompt, ROOM):
+            return prompt, shown
+    return prompt_for(sampler, asked), 0
+
+
+def examples(index: int, seed: int) -> list[str]:
+    """The stories shown before request number `index`: the plain simulator's, asked for nothing."""
+    numbers = range(N_EXAMPLES * index, N_EXAMPLES * (index + 1))
+    return [story_at(number, seed=seed + 50_000, condition="none").text for number in numbers]
+
+
+def _tokens(sampler: "Sampler", prompt: str, reply: "Completion") -> dict[str, float]:
+    from workbench.engine.tokens import encode
+
+    read = float("nan") if sampler.tokenizer is None else len(encode(sampler.tokenizer, [prompt])[0])
+    return {"prompt_tokens": read, "tokens": float(len(reply.tokens)) or float("nan")}
 
 
 def from_texts(texts: Sequence[str]) -> pd.DataFrame:

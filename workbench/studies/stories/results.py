@@ -1,30 +1,35 @@
-"""From stories to claims: constraints met, diversity with its baselines, coverage of words."""
+"""From stories to claims: constraints met, diversity with its baselines, and what asking for things buys."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from workbench.claims import Claim
+from workbench.claims import Claim, Gate
 from workbench.corpora.stories import grade, words
 from workbench.engine.encoders import embed
 from workbench.errors import UserError
 from workbench.measures import samples
 from workbench.measures.compression import compression_ratio
 from workbench.measures.overlap import distinct, phrase_kernel, self_overlap
-from workbench.measures.statistics import Interval, bootstrap_difference
+from workbench.measures.statistics import Interval, bootstrap_mean
 from workbench.measures.summaries import summarise_measures, summarise_shares
 from workbench.measures.vendi import vendi_from_features, vendi_from_kernel
 from workbench.measures.vocabulary import coverage
-from workbench.studies.stories.method import WORD_LIST
+from workbench.studies.stories.commonest import LIKE, share_like_commonest, share_of_commonest
+from workbench.studies.stories.method import CONDITIONS, WORD_LIST, set_name
 from workbench.words import words as split_words
 
 BASELINES = ("one story repeated", "shuffled words")
-BLOCK_STORIES, BLOCK_WORDS = 50, 6_000
-N_BLOCKS = 40  # of a set, at most
-HEADLINE = ("words", "Vendi score")
-# on blocks of equally many stories the first three, of equally many words the others
+BLOCK_STORIES, BLOCK_WORDS = 50, 4_000
+N_BLOCKS = 80  # of a set, at most
+BASELINE_BLOCKS = 10  # about as many of a baseline: they hardly vary
+PLOT, STORY = "commonest plot", "commonest story"
+# on blocks of equally many stories the first five, of equally many words the others
 MEASURES = {
+    PLOT: "share of stories with the plot that is the commonest in the set's other blocks",
+    STORY: f"share of stories like the commonest one of the other blocks (LSA, cosine of {LIKE} or more)",
     "Vendi score": f"effective number of different stories among {BLOCK_STORIES}, by words and pairs",
     "embedding Vendi": f"effective number of different stories among {BLOCK_STORIES}, by topic (LSA)",
     "closest other story": f"word pairs shared with the closest of {BLOCK_STORIES - 1} other stories (F)",
@@ -56,11 +61,14 @@ def constraints(frame: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns={"value": "share"})
 
 
-def diversity(sets: Mapping[str, Sequence[str]], *, seed: int = 0) -> pd.DataFrame:
+def diversity(
+    sets: Mapping[str, Sequence[str]], plots: Mapping[str, Sequence[str]] | None = None, *, seed: int = 0
+) -> pd.DataFrame:
     """Every measure on disjoint blocks of equal size, so that sets compare and have a spread.
 
     Args:
         sets: name → stories; all must fill at least two blocks of each kind.
+        plots: name → the plot of each story, for the sets in which they are known.
         seed: of the drawing of blocks.
 
     Returns:
@@ -72,21 +80,36 @@ def diversity(sets: Mapping[str, Sequence[str]], *, seed: int = 0) -> pd.DataFra
     cut = {name: _blocks(name, texts, seed) for name, texts in sets.items()}
     # the embedding takes its weights from the texts: sets that are compared go through one call together
     vectors = embed([text for blocks in cut.values() for stories, _ in blocks for text in stories], seed=seed)
-    parts = iter(np.split(vectors, len(vectors) // BLOCK_STORIES))
-    rows = [
+    ends = np.cumsum([len(blocks) * BLOCK_STORIES for blocks in cut.values()])
+    frames = []
+    for (name, blocks), rows in zip(cut.items(), np.split(vectors, ends[:-1]), strict=True):
+        known = (plots or {}).get(name)
+        frame = pd.DataFrame(_measured(blocks, rows.reshape(len(blocks), BLOCK_STORIES, -1)))
+        kinds = None if known is None else _in_blocks(known, len(blocks), seed)
+        frame[PLOT] = np.nan if kinds is None else share_of_commonest(kinds)
+        frame[STORY] = share_like_commonest(rows, len(blocks))
+        frames.append(frame.assign(set=name, block=range(len(blocks))))
+    return pd.concat(frames, ignore_index=True)
+
+
+def _measured(blocks: Sequence[tuple[list[str], list[str]]], vectors: np.ndarray) -> list[dict[str, float]]:
+    """The measures that each block has by itself."""
+    return [
         {
-            "set": name,
-            "block": block,
             "Vendi score": vendi_from_kernel(phrase_kernel(stories)),
-            "embedding Vendi": vendi_from_features(next(parts)),
+            "embedding Vendi": vendi_from_features(rows),
             "closest other story": float(np.nanmean(self_overlap(stories).overlap)),
             "different word pairs": distinct(words_cut, 2),
             "compression": compression_ratio(words_cut),
         }
-        for name, blocks in cut.items()
-        for block, (stories, words_cut) in enumerate(blocks)
+        for (stories, words_cut), rows in zip(blocks, vectors, strict=True)
     ]
-    return pd.DataFrame(rows)
+
+
+def _in_blocks(values: Sequence[str], n_blocks: int, seed: int) -> np.ndarray:
+    """Something known of each text, in the order and the blocks of `_blocks`: `[blocks, stories]`."""
+    drawn = samples.equal_texts(values, len(values), seed)[: n_blocks * BLOCK_STORIES]
+    return np.array(drawn, dtype=object).reshape(n_blocks, BLOCK_STORIES)
 
 
 def _blocks(name: str, texts: Sequence[str], seed: int) -> list[tuple[list[str], list[str]]]:
@@ -109,7 +132,7 @@ def _blocks(name: str, texts: Sequence[str], seed: int) -> list[tuple[list[str],
 
 def with_baselines(sets: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
     """The sets, a floor (one story again and again) and a ceiling (words shuffled over the first set)."""
-    first = next(iter(sets.values()))
+    first = next(iter(sets.values()))[: BASELINE_BLOCKS * BLOCK_STORIES]
     return {
         **sets,
         BASELINES[0]: samples.duplicates(first),
@@ -122,32 +145,98 @@ def summary(blocks: pd.DataFrame) -> pd.DataFrame:
     return summarise_measures(blocks, ["set"], {measure: measure for measure in MEASURES})
 
 
-def claims(blocks: pd.DataFrame) -> list[Claim]:
-    """What conditioning does to diversity, by three measures of different kinds."""
-    steps = {
-        "words": ("words", "none", "Asking for three random words"),
-        "features": ("words+features", "words", "Asking for features as well"),
+# ------------------------------------------------------------------------------- what asking buys
+STEPS = {"words": ("words", "none"), "features": ("words+features", "words")}
+ASKED = {"words": "Asking for three random words", "features": "Asking for features as well"}
+FALLS = (PLOT, STORY, "closest other story", "compression")  # the lower, the more diverse
+# measure that claims are made of: smallest effect of interest, stated beforehand, and its reason
+DELTAS = {
+    PLOT: (0.05, "one story in twenty"),
+    STORY: (0.05, "one story in twenty"),
+    "Vendi score": (1.0, f"one story more among {BLOCK_STORIES}"),
+    "different word pairs": (0.01, "one word pair in a hundred"),
+}
+NARROW_FROM = 0.2  # share of the commonest plot from which on there is something to break up
+APART = 0.1  # how much more of its stories the second generator gives to its commonest plot
+
+
+def buys(blocks: pd.DataFrame, generators: Sequence[str], step: str, measure: str) -> Interval:
+    """How much a step of asking raises diversity by a measure, over blocks.
+
+    With two generators: how much more it raises that of the second one than that of the first. Blocks with
+    one number are taken together; they share no story.
+    """
+    value = blocks.pivot(index="block", columns="set", values=measure)
+    more, less = STEPS[step]
+    gains = [value[set_name(name, more)] - value[set_name(name, less)] for name in generators]
+    gain = gains[0] if len(gains) == 1 else gains[1] - gains[0]
+    return bootstrap_mean(-gain if measure in FALLS else gain)
+
+
+def bought(blocks: pd.DataFrame, generators: Sequence[str]) -> pd.DataFrame:
+    """What words and features buy each generator: generator, step, measure, value, low, high, n (blocks)."""
+    measures = [measure for measure in DELTAS if _is_known(blocks, generators, measure)]
+    return pd.DataFrame(
+        [
+            {"generator": name, "step": step, "measure": measure} | buys(blocks, [name], step, measure).row()
+            for measure in measures
+            for name in generators
+            for step in STEPS
+        ]
+    )
+
+
+def _is_known(blocks: pd.DataFrame, generators: Sequence[str], measure: str) -> bool:
+    sets = [set_name(name, condition) for name in generators for condition in CONDITIONS]
+    return bool(blocks.loc[blocks["set"].isin(sets), measure].notna().all())
+
+
+def claims(blocks: pd.DataFrame, generators: Sequence[str]) -> list[Claim]:
+    """What asking does to the second generator's stories, and whether it does more there than to the first's.
+
+    The commonest plot leads where both generators say what the plots are, otherwise the commonest story.
+    """
+    first, second = generators
+    lead = PLOT if _is_known(blocks, generators, PLOT) else STORY
+    means = blocks.groupby("set")[lead].mean()
+    usual = [float(means[set_name(name, CONDITIONS[0])]) for name in (first, second)]
+    floor = Gate(f"{lead} of {second}, asked for nothing", usual[1], low=NARROW_FROM)
+    apart = Gate(f"the same, minus that of {first}", usual[1] - usual[0], low=APART)
+    made = []
+    for measure in (lead, "Vendi score", "different word pairs"):
+        for step, asking in ASKED.items():
+            about = _about(measure, view="What do words and features buy?")
+            says = f"{asking} makes the stories of {second} more diverse ({measure})."
+            name, leads = f"{step}-{_raise(measure)}", (step, measure) == ("words", lead)
+            estimate = buys(blocks, [second], step, measure)
+            gates = (floor,) if measure == lead else ()
+            made.append(Claim.of(estimate, name=name, says=says, gates=gates, headline=leads, **about))
+        about = _about(measure, view="What do words and features buy?")
+        says = f"Asking for words helps {second}, which has few favourites, more than {first} ({measure})."
+        estimate = buys(blocks, generators, "words", measure)
+        name = f"words-help-the-narrow-more-{_hyphens(measure)}"
+        made.append(Claim.of(estimate, name=name, says=says, gates=(apart,), **about))
+    return made
+
+
+def _about(measure: str, view: str) -> dict[str, Any]:
+    delta, reason = DELTAS[measure]
+    return {
+        "paper": "Random words and features are the source of diversity (no figure given)",
+        "over": "blocks of stories",
+        "unit": f"less {measure}" if measure in FALLS else measure,
+        "view": view,
+        "delta": delta,
+        "delta_reason": reason,
     }
-    return [
-        Claim.of(
-            gain(blocks, more, less, measure),
-            name=f"{step}-raise-{measure.replace(' ', '-').lower()}",
-            says=f"{asking} raises the diversity of stories ({measure}).",
-            paper="Random words and features are the source of diversity (no figure given)",
-            over="blocks of stories",
-            unit=measure,
-            view="How diverse is each set?",
-            headline=(step, measure) == HEADLINE,
-        )
-        for measure in ("Vendi score", "embedding Vendi", "different word pairs")
-        for step, (more, less, asking) in steps.items()
-    ]
 
 
-def gain(blocks: pd.DataFrame, more: str, less: str, measure: str) -> Interval:
-    """How much higher a measure is on the blocks of one set than on those of another."""
-    value = blocks.set_index("set")[measure]
-    return bootstrap_difference(value[more], value[less])
+def _raise(measure: str) -> str:
+    return f"{'lower' if measure in FALLS else 'raise'}-{_hyphens(measure)}"
+
+
+def _hyphens(measure: str) -> str:
+    return measure.replace(" ", "-").lower()
 
 
 def coverage_curve(sets: Mapping[str, Sequence[str]]) -> pd.DataFrame:

@@ -7,12 +7,14 @@ import ipywidgets
 import pandas as pd
 
 from workbench.charts.intervals import intervals
+from workbench.charts.parts import looks
 from workbench.charts.theme import series
 from workbench.charts.view import Chart, Explorer, Table, Texts, with_rows
 from workbench.corpora.stories import FEATURES, PLOTS, WORDS, Story, grade, words, write_story
 from workbench.corpora.stories.words import GENDER
 from workbench.errors import UserError
-from workbench.studies.stories.results import BASELINES, MEASURES
+from workbench.measures.summaries import summarise
+from workbench.studies.stories.results import BASELINES, FALLS, MEASURES
 from workbench.words import words as split_words
 
 
@@ -89,7 +91,9 @@ def diversity_chart(summary: pd.DataFrame) -> Chart:
         part = summary[summary["measure"] == measure]
         ends = part.set_index("set")["value"]
         sets = part[~part["set"].isin(BASELINES)]
-        scale = "; ".join(f"{name}: {ends[name]:.3g}" for name in BASELINES)
+        if not len(sets):  # the plots of given texts are not known
+            continue
+        scale = "; ".join(f"{name}: {ends[name]:.3g}" for name in BASELINES if name in ends)
         title = alt.TitleParams(measure, subtitle=scale, anchor="start")
         chart = intervals(sets, "set", meaning, step=26, scale={"zero": False})
         sides.append(chart.properties(title=title, width=520))
@@ -99,6 +103,57 @@ def diversity_chart(summary: pd.DataFrame) -> Chart:
         "Points are means over blocks of equal size, lines 95 % intervals; above each panel the ends of its "
         "scale (shuffled texts share all topics and are no ceiling for the embedding). Higher is more "
         "diverse for Vendi scores and word pairs, lower for the others. Axes do not start at zero.",
+    )
+
+
+@with_rows
+def bought_chart(bought: pd.DataFrame) -> Chart:
+    """What words and features buy each generator, by the measures of the claims."""
+    look = {**looks("generator"), "yOffset": alt.YOffset("generator:N", sort=None)}
+    sides = [
+        intervals(part, "step", _unit(str(measure)), look=look, step=52, references=[0]).properties(
+            title=alt.TitleParams(str(measure), anchor="start"), width=520
+        )
+        for measure, part in bought.groupby("measure", sort=False)
+    ]
+    return Chart(
+        alt.vconcat(*sides, spacing=26),
+        "What do words and features buy?",
+        "How much more diverse stories are when three words are asked for, and when features are asked for "
+        "as well; to the right of zero is more diverse in every panel. Lines are 95 % intervals over blocks.",
+    )
+
+
+def _unit(measure: str) -> str:
+    return "less of it (share of stories)" if measure in FALLS else "more of it"
+
+
+def cost_table(costs: pd.DataFrame) -> Table:
+    """What a story costs each generator."""
+    shown = costs.dropna(axis="columns", how="all").rename(
+        columns={"seconds": "seconds a story", "dollars": "dollars a thousand stories"}
+    )
+    return Table(
+        shown,
+        "What does a story cost?",
+        "Means over all sets, the prompt's tokens apart from the story's. Seconds are those of this machine. "
+        "Tokens are known of language models only, money where a price was given.",
+    )
+
+
+@with_rows
+def copying_chart(copied: pd.DataFrame) -> Chart:
+    """What stories share with the examples in their prompt, and with those of another prompt."""
+    long = copied.melt(["item", "measure"], ["own", "other"], "examples", "share")
+    frame = summarise(long, ["measure", "examples"], "share")
+    look = {**looks("examples"), "yOffset": alt.YOffset("examples:N", sort=None)}
+    chart = intervals(frame, "measure", "share that stands in the examples", look=look, step=52, form=".1%")
+    return Chart(
+        chart.properties(width=420),
+        "How much is copied from the examples?",
+        "Share of a story's words (those of the word list, without the three that were asked for) and word "
+        "pairs that stand in the examples of its own prompt, beside those of another prompt, which it never "
+        "saw. Lines are 95 % intervals over stories.",
     )
 
 
