@@ -13,8 +13,9 @@ def heads_of(layers, heads):
     return frame.assign(distance_without_first=np.arange(len(frame))[::-1])
 
 
-def additive(costs):
-    return lambda off: 2 + sum(costs[head] for head in off)
+def costing(costs, together=1.0):
+    """The loss without some heads, which cost the more the more of them are off if `together` is above 1."""
+    return lambda off: 2 + sum(costs[head] for head in off) ** together
 
 
 def test_quarters_are_those_of_shortest_and_longest_range():
@@ -25,18 +26,19 @@ def test_quarters_are_those_of_shortest_and_longest_range():
     assert len({tuple(quarter) for quarter in drawn}) > 1
 
 
+@pytest.mark.parametrize("together", [1.0, 1.3])
 @pytest.mark.parametrize("seed", range(5))
-def test_matched_groups_cost_as_much_and_share_no_head_with_the_quarter(seed):
+def test_matched_groups_cost_as_much_and_share_no_head_with_the_quarter(seed, together):
     heads, rng = heads_of(4, 4), np.random.default_rng(seed)
     places = map(tuple, heads[["layer", "head"]].to_numpy())
     costs = dict(zip(places, rng.uniform(0.01, 0.1, 16), strict=True))
-    loss = additive(costs)
+    loss = costing(costs, together)
     made = groups.range_groups(heads, loss, 3, seed)
     quarters = {condition: off for condition, _, off in made if condition in groups.MATCHED}
     assert set(quarters) == {groups.SHORTEST, groups.LONGEST}
     names = {matched: quarter for quarter, matched in groups.MATCHED.items()}
     matched = [(names[condition], off) for condition, _, off in made if condition in names]
-    assert matched
+    assert {quarter for quarter, _ in matched} == set(quarters), "both are matched"
     for quarter, off in matched:
         assert (loss(off) - 2) / (loss(quarters[quarter]) - 2) == pytest.approx(1, abs=groups.TOLERANCE)
         assert not set(off) & set(quarters[quarter])
@@ -46,7 +48,7 @@ def test_matched_groups_cost_as_much_and_share_no_head_with_the_quarter(seed):
 def test_nothing_matches_a_quarter_that_costs_nothing_or_more_than_all_others():
     others = [(0, head) for head in range(6)]
     for cost in (0, 100):
-        loss = additive({(1, 0): cost, **dict.fromkeys(others, 1)})
+        loss = costing({(1, 0): cost, **dict.fromkeys(others, 1)})
         assert groups.matched_groups(loss, [(1, 0)], others, 2, seed=0) == []
 
 

@@ -48,12 +48,12 @@ class Sizes:
 SIZES = {
     "quick": Sizes(
         texts=72, scored=12, beginnings=12, reply=32, alone=False, probes=2, pairs=10, asked=24, groups=2,
-        each=32, induction=Shape(2, 2, 32, 225_000, 16), one_layer=OneLayer(128, 40_000, 4), seeds=1,
+        each=32, induction=Shape(2, 2, 32, 360_000, 32), one_layer=OneLayer(128, 40_000, 4), seeds=1,
         ladder=False,
     ),
     "laptop": Sizes(
-        texts=300, scored=60, beginnings=40, reply=60, alone=True, probes=10, pairs=30, asked=100, groups=3,
-        each=120, induction=Shape(2, 2, 32, 225_000, 16), one_layer=OneLayer(128, 400_000, 12), seeds=5,
+        texts=300, scored=40, beginnings=40, reply=60, alone=True, probes=6, pairs=30, asked=60, groups=3,
+        each=120, induction=Shape(2, 2, 32, 450_000, 32), one_layer=OneLayer(128, 320_000, 12), seeds=5,
         ladder=True,
     ),
     "paper": Sizes(

@@ -19,7 +19,8 @@ SHORTEST, LONGEST = "shortest range", "longest range"
 MATCHED = {SHORTEST: "costs as much as the shortest", LONGEST: "costs as much as the longest"}
 FEWEST = 4  # heads: of fewer there is no quarter
 TOLERANCE = 0.1  # of a group's cost, to be as much as a quarter's
-TRIES = 12  # random orders of heads in which groups are looked for
+TRIES = 16  # groups whose cost is measured to find those that match
+DRAWS = 400  # random orders of heads in which such groups are looked for
 
 
 def single_heads(measured: pd.DataFrame) -> list[Condition]:
@@ -47,29 +48,36 @@ def matched_groups(
 ) -> list[list[Head]]:
     """At most n random groups of other heads whose cost differs from a quarter's by `TOLERANCE` at most.
 
-    The others are put in a random order, and a group is as many of the first as cost the same, looked for by
-    bisection; so every head has the same chance, and a group has any size.
+    The others are put in a random order, and a group is as many of the first as promise the same cost; so
+    every head has the same chance, and a group has any size. What a group promises is the sum of what its
+    heads cost alone, times what the groups tried so far have cost beyond their sums.
 
     Args:
         loss: of the model without some heads.
         quarter: the heads to be matched.
         others: those that groups are drawn from.
-        n: groups wanted; fewer are returned where `TRIES` orders do not give so many.
+        n: groups wanted; fewer are returned where `TRIES` of them do not give so many.
         seed: of the orders.
     """
-    whole, rng = loss([]), np.random.default_rng(seed)
-    wanted, groups = loss(quarter) - whole, []
-    for _ in range(TRIES if wanted > 0 else 0):
-        order = [others[index] for index in rng.permutation(len(others))]
-        low, high = 1, len(order)
-        while low <= high and len(groups) < n:
-            middle = (low + high) // 2
-            ratio = (loss(order[:middle]) - whole) / wanted
-            if abs(ratio - 1) <= TOLERANCE:
-                group = sorted(order[:middle])
-                groups += [group] if group not in groups else []
-                break
-            low, high = (middle + 1, high) if ratio < 1 else (low, middle - 1)
+    whole = loss([])
+    wanted = loss(quarter) - whole
+    alone = np.array([loss([head]) - whole for head in others])
+    groups: list[list[Head]] = []
+    tried: dict[tuple[int, ...], float] = {}  # cost over the sum of what its heads cost alone
+    rng = np.random.default_rng(seed)
+    for _ in range(DRAWS if wanted > 0 else 0):
+        if len(groups) == n or len(tried) == TRIES:
+            break
+        order, beyond = rng.permutation(len(others)), np.mean(list(tried.values()) or [1.0])
+        promised = alone[order].cumsum() * beyond / wanted
+        size = int(np.abs(promised - 1).argmin()) + 1
+        members = tuple(sorted(order[:size]))
+        if abs(promised[size - 1] - 1) > TOLERANCE or members in tried:
+            continue
+        group = [others[index] for index in members]
+        cost = loss(group) - whole
+        tried[members] = cost / alone[list(members)].sum()
+        groups += [group] if abs(cost / wanted - 1) <= TOLERANCE else []
     return groups
 
 
@@ -81,10 +89,16 @@ def range_groups(
     placebo: int | None = None,
 ) -> list[Condition]:
     """Both quarters, and up to n groups matched to each."""
-    groups = []
+    groups, known = [], {}
+
+    def remembered(off: Sequence[Head]) -> float:
+        key = frozenset(off)
+        known[key] = known[key] if key in known else loss(off)
+        return known[key]
+
     for condition, quarter in quarters(measured, placebo).items():
         others = [head for head in sorted(_heads(measured)) if head not in quarter]
-        matched = matched_groups(loss, quarter, others, n, seed)
+        matched = matched_groups(remembered, quarter, others, n, seed)
         groups += [(condition, 0, quarter)]
         groups += [(MATCHED[condition], number, group) for number, group in enumerate(matched)]
     return groups
