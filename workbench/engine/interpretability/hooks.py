@@ -39,6 +39,8 @@ class HookPoint:
     layer: int  #: the number in it
     #: `[rows or 1, tokens]`, each token's number in its text, also when decoding with a cache.
     positions: Tensor
+    #: of a pattern: what its softmax was taken of, in the same shape
+    logits: Tensor | None = None
 
 
 Hook = Callable[[Tensor, HookPoint], Tensor | None]
@@ -89,8 +91,10 @@ def registered(
         yield
 
 
-def _apply(hooks: Sequence[Hook], name: str, current: _Pass, value: Tensor) -> Tensor:
-    point = HookPoint(name, int(name.rpartition(".")[2]), current.positions)
+def _apply(
+    hooks: Sequence[Hook], name: str, current: _Pass, value: Tensor, logits: Tensor | None = None
+) -> Tensor:
+    point = HookPoint(name, int(name.rpartition(".")[2]), current.positions, logits)
     for hook in hooks:
         changed = hook(value, point)
         value = value if changed is None else changed
@@ -206,7 +210,8 @@ class _Softmaxes(TorchFunctionMode):
         right = (rows, self.n_heads, tokens, result.shape[-1] if self.current.has_cache else tokens)
         if result.shape != right:
             raise self.current.unreadable(f"{self.name} is {list(result.shape)} instead of {list(right)}")
-        return _apply(self.hooks, self.name, self.current, result)
+        logits = args[0] if args else kwargs["input"]
+        return _apply(self.hooks, self.name, self.current, result, logits)
 
 
 @contextmanager

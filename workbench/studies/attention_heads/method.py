@@ -21,7 +21,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from workbench.engine.interpretability.anatomy import anatomy
-from workbench.engine.interpretability.capture import HookPoint
+from workbench.engine.interpretability.capture import HookPoint, check_finite
 from workbench.engine.interpretability.stream import Batch, stream
 from workbench.errors import UserError
 from workbench.measures.statistics import bootstrap_ratios
@@ -77,7 +77,8 @@ def measure_heads(
         if layer == 0:
             kinds = pad_sequence([torch.as_tensor(flags[number]) for number in numbers], batch_first=True)
             text[:] = [Text(batch.ids, batch.lengths, *kinds.to(batch.ids.device).unbind(-1))]
-        entropy = scores.entropies(pattern)
+        check_finite(pattern[:, :, -1])  # the last token looks at all: what is broken in one shows here
+        entropy = scores.entropies(pattern, point.logits)
         plain = scores.measure(pattern, entropy, *text)
         sums[:, numbers, layer, :, :n_plain] = torch.stack(plain).cpu()
         if half == 0:
@@ -87,7 +88,8 @@ def measure_heads(
             sums[:, numbers, layer, :, n_plain:] = torch.stack(held_out).cpu()
 
     for half in (0, 1):
-        for _ in stream(model, rows[half::2], {"pattern.*": partial(see, half)}, batch_size=batch_size):
+        hooks, options = {"pattern.*": partial(see, half)}, {"batch_size": batch_size, "to_the_end": False}
+        for _ in stream(model, rows[half::2], hooks, **options):
             pass
         if half == 0:
             fit.finish()

@@ -6,6 +6,8 @@ drawn over texts. Sources: Voita et al. 2019 (arXiv 1905.09418, positional heads
 2209.11895, induction), TransformerLens' head detector (`_mul`, `_abs`).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -24,7 +26,7 @@ HELD_OUT = ("positional", "positional_softmax", "one_offset")  # see `OffsetFit.
 
 
 class Text:
-    """What the measures need to know of a batch of texts, whatever the head.
+    """What the measures need to know of a batch of texts, whatever the layer and the head.
 
     Args:
         ids: tokens `[rows, tokens]`, padded on the right.
@@ -35,22 +37,41 @@ class Text:
     Attributes:
         query: `[rows, tokens]`, 1 for q >= 1 that is no padding.
         lengths: tokens of each text, `[rows]`.
-        masks: `[rows, tokens, tokens, 7]`, 1 where k is an earlier equal token; where k follows one; where
-            k is more than `NEAR` tokens back; where it is a name there, or a noun; the same two with names
-            and nouns in random places. The first token is in none of them.
+        same: of each row, q * tokens + k for every query and every earlier equal token, the first left out.
+        far: `[rows, 5, tokens]`, 1 for every key but the first; for names among them; for nouns; and for both
+            again in random places.
+        weights: `[rows, values, tokens]`: what each query counts in the sums of `measure`.
+        denominators: `[rows, 1, measures]`.
+        n_pairs: `[rows, 1, 3]`: pairs of query and key for the previous token, an equal one, what followed.
     """
 
     def __init__(self, ids: Tensor, lengths: Tensor, names: Tensor, nouns: Tensor) -> None:
         position = torch.arange(ids.shape[1], device=ids.device)
         query = (position >= 1) & (position < lengths[:, None])
-        both = query[:, :, None] & query[:, None, :] & (position[None] < position[:, None])
-        same = (ids[:, :, None] == ids[:, None, :]) & both
-        follows = same.roll(1, 2)
-        follows[:, :, 0] = False
-        far = both & (position[None] < position[:, None] - NEAR)
-        flags = (names, nouns, _shuffled(names, query), _shuffled(nouns, query))
-        masks = [same, follows, far, *(far & flag[:, None] for flag in flags)]
-        self.query, self.lengths, self.masks = query.float(), lengths.float(), torch.stack(masks, -1).float()
+        earlier = query[:, :, None] & query[:, None, :] & (position < position[:, None])
+        same = (ids[:, :, None] == ids[:, None, :]) & earlier
+        self.query, self.lengths = query.float(), lengths.float()
+        self.same = [each.flatten().nonzero()[:, 0] for each in same]
+        flags = torch.stack([query, names, nouns, _shuffled(names, query), _shuffled(nouns, query)], 1)
+        self.far = (flags & query[:, None]).float()
+        n_same = same.sum(-1).float()
+        n_far, *n_flagged = (self._keys_far_back() * self.query[:, None]).unbind(1)
+        per_position = self.query / position.clamp(min=1)
+        per_nat = self.query / (position + 1).log().clamp(min=1e-6)
+        known = [(number > 0).float() for number in n_flagged]
+        # A lift is a share over that of chance, which is number / n_far.
+        lifts = [here * n_far / number.clamp(min=1) for here, number in zip(known, n_flagged, strict=True)]
+        nine = [self.query, per_position, self.query, self.query, per_nat, *[self.query] * 4]
+        self.weights = torch.stack([*nine, *lifts], 1)
+        after = (n_same > 0).float()  # what followed an equal token stands before q whenever that token does
+        counted = torch.stack([*[self.query] * 9, after, after, *known], 1).sum(-1)
+        self.denominators = torch.cat([counted, self.lengths[:, None].expand(-1, 6)], 1)[:, None]
+        n_pairs = n_same.sum(-1)
+        self.n_pairs = torch.stack([self.query.sum(-1), n_pairs, n_pairs], -1)[:, None]
+
+    def _keys_far_back(self) -> Tensor:
+        """How many keys of each kind of `far` lie more than `NEAR` tokens before each query."""
+        return torch.nn.functional.pad(self.far.cumsum(-1), (NEAR + 1, 0))[..., : self.far.shape[-1]]
 
 
 def _shuffled(flags: Tensor, query: Tensor) -> Tensor:
@@ -61,60 +82,74 @@ def _shuffled(flags: Tensor, query: Tensor) -> Tensor:
     return torch.zeros_like(flags).scatter(1, slots, flags.gather(1, order)) & query
 
 
-def entropies(pattern: Tensor) -> Tensor:
-    """Entropy of each query's attention in nats, `[rows, heads, tokens]`."""
-    length = pattern.shape[-1]
-    # In pieces of 64 queries, none of which looks beyond its end: half of the square is zero.
-    pieces = [pattern[..., at : at + 64, : at + 64] for at in range(0, length, 64)]
-    return torch.cat([torch.special.entr(piece).sum(-1) for piece in pieces], -1)
+def entropies(pattern: Tensor, logits: Tensor | None = None) -> Tensor:
+    """Entropy of each query's attention in nats, `[rows, heads, tokens]`.
+
+    Args:
+        pattern: attention `[rows, heads, tokens, tokens]`.
+        logits: what the softmax was taken of; with them no logarithm of the pattern is needed.
+    """
+    if logits is None:
+        return torch.special.entr(pattern).sum(-1)
+    peak = _peaks(pattern)[..., None]
+    # log A[k] = logits[k] - logits[peak] + log A[peak]; what is masked counts 0 times something finite.
+    below = (logits.float() - logits.gather(-1, peak).float()).clamp_(min=-1e4)
+    return -below.mul_(pattern).sum(-1) - pattern.gather(-1, peak)[..., 0].log()
 
 
 def measure(pattern: Tensor, entropy: Tensor, text: Text) -> tuple[Tensor, Tensor]:
     """Numerators and denominators of `MEASURES`, in their order.
 
     Args:
-        pattern: attention `[rows, heads, tokens, tokens]`.
+        pattern: attention `[rows, heads, tokens, tokens]`, zero for k > q.
         entropy: its `entropies`.
-        text: the masks of these rows.
+        text: of these rows.
 
     Returns:
         Two tensors `[rows, heads, measures]`; the denominator is 0 where a text cannot say anything.
     """
-    query = text.query[:, None]
     position = torch.arange(pattern.shape[-1], device=pattern.device, dtype=pattern.dtype)
-    first = pattern[..., 0]
-    previous = torch.nn.functional.pad(pattern.diagonal(-1, 2, 3), (1, 0))
+    pattern, first = pattern.contiguous(), pattern[..., 0]
     distance = position - pattern @ position
-    inner = (1 - first).clamp(min=1e-6)
-    seen = torch.stack([rows.transpose(0, 1) @ mask for rows, mask in zip(pattern, text.masks, strict=True)])
-    duplicate, induction, far, *flagged = seen.permute(3, 0, 2, 1)
-    counts = text.masks.sum(2)[:, None]  # [rows, 1, tokens, 7]: keys that each mask offers a query
-    n_same, n_follow, n_far, *n_flagged = counts.unbind(-1)
-    values = {  # and the queries that they are means over
-        "distance": (distance, query),
-        "relative_distance": (distance / position.clamp(min=1), query),
-        # The first token lies at distance q: its part is taken out before the rest is scaled up.
-        "distance_without_first": ((distance - first * position) / inner, query),
-        "entropy": (entropy, query),
-        "normalised_entropy": (entropy / (position + 1).log().clamp(min=1e-6), query),
-        "effective_tokens": (entropy.exp(), query),
-        "previous_token": (previous, query),
-        "self": (pattern.diagonal(0, 2, 3), query),
-        "first_token": (first, query),
-        "duplicate": (duplicate, (n_same > 0).float()),
-        "induction": (induction, (n_follow > 0).float()),
-    }
-    lifts = ("name_lift", "noun_lift", "shuffled_name_lift", "shuffled_noun_lift")
-    for name, attention, number in zip(lifts, flagged, n_flagged, strict=True):
-        share, chance = attention / far.clamp(min=1e-9), number / n_far.clamp(min=1)
-        values[name] = (share / chance.clamp(min=1e-9), (number > 0).float())
-    sums = {name: ((value * rows).sum(-1), rows.sum(-1)) for name, (value, rows) in values.items()}
-    for name, number in (("previous_token", query), ("duplicate", n_same), ("induction", n_follow)):
-        hit, length = (values[name][0] * query).sum(-1), text.lengths[:, None]
-        sums[f"{name}_mul"] = hit, length  # sum of A*P over the sum of A, which is the text's length
-        sums[f"{name}_abs"] = 2 * hit - number.sum(-1), length  # 1 - T mean|A - P|, P being 0 or 1
-    numerators, denominators = zip(*(torch.broadcast_tensors(*sums[name]) for name in MEASURES), strict=True)
-    return torch.stack(numerators, -1), torch.stack(denominators, -1)
+    # The first token lies at distance q: its part is taken out before the rest is scaled up.
+    without_first = (distance - first * position) / (1 - first).clamp(min=1e-6)
+    previous = torch.nn.functional.pad(pattern.diagonal(-1, 2, 3), (1, 0))
+    far, flagged = _far_sums(pattern, text.far).split([1, 4], 1)
+    values = [distance, distance, without_first, entropy, entropy, entropy.exp()]
+    values += [previous, pattern.diagonal(0, 2, 3), first]
+    shares = (flagged / far.clamp(min=1e-9)).transpose(1, 2)
+    sums = (torch.cat([torch.stack(values, 2), shares], 2) * text.weights[:, None]).sum(-1)
+    plain, lifts = sums.split([9, 4], -1)
+    hits = torch.stack([plain[..., 6], *_pair_sums(pattern, text.same)], -1)
+    # Sum of A*P over the sum of A, which is the text's length; 1 - T mean|A - P|, P being 0 or 1.
+    numerators = torch.cat([plain, hits[..., 1:], lifts, hits, 2 * hits - text.n_pairs], -1)
+    return numerators, text.denominators.expand_as(numerators)
+
+
+def _far_sums(pattern: Tensor, columns: Tensor) -> Tensor:
+    """Attention to keys more than `NEAR` tokens back, weighted by columns `[rows, n, tokens]`.
+
+    Right for queries that have such keys, `[rows, n, heads, tokens]`. The keys nearby are zero for the length
+    of one product and are then put back, so that neither a copy is needed nor a difference of near equals.
+    """
+    n_rows, n_heads, length, _ = pattern.shape
+    shape = (n_rows * n_heads, max(length - NEAR, 0), NEAR + 1)
+    # Row q of this view is A[q, q - NEAR] to A[q, q], for q >= NEAR.
+    start = pattern.storage_offset() + NEAR * length
+    near = pattern.as_strided(shape, (length * length, length + 1, 1), start)
+    kept = near.clone()
+    near.zero_()
+    sums = columns @ pattern.flatten(1, 2).transpose(1, 2)
+    near.copy_(kept)
+    return sums.unflatten(-1, (n_heads, length))
+
+
+def _pair_sums(pattern: Tensor, same: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Attention to earlier equal tokens, and to what followed them, summed over a text, `[rows, heads]`."""
+    flat = pattern.flatten(2)
+    equal = [rows.index_select(1, pairs).sum(-1) for rows, pairs in zip(flat, same, strict=True)]
+    after = [rows.index_select(1, pairs + 1).sum(-1) for rows, pairs in zip(flat, same, strict=True)]
+    return torch.stack(equal), torch.stack(after)
 
 
 def offset_sums(pattern: Tensor, weights: Tensor) -> Tensor:
@@ -132,7 +167,9 @@ def offset_sums(pattern: Tensor, weights: Tensor) -> Tensor:
     flat = pattern.contiguous().view(-1)
     # Row q of this view is A[q, q - length + 1] to A[q, q]: one row further is one column further. What lies
     # left of the text's beginning is the end of the row above, where k > q and A is zero.
-    skewed = flat.as_strided((n_rows * n_heads, length - 1, length), (square, length + 1, 1), 2)
+    skewed = flat.as_strided(
+        (n_rows * n_heads, length - 1, length), (square, length + 1, 1), flat.storage_offset() + 2
+    )
     sums = torch.bmm(weights[..., 1:].flatten(0, 1), skewed).flip(-1).unflatten(0, (n_rows, n_heads))
     sums[..., 1:] -= weights[..., 1:] * pattern[:, :, None, 1:, 0]
     return sums
@@ -176,7 +213,7 @@ class OffsetFit:
         sums, rows = _by_offset(pattern, text)
         length, query = rows.shape[-1], text.query[:, None]
         n_pairs, first = _pairs(rows), pattern[..., 0]
-        squares = ((torch.einsum("bhqk,bhqk->bhq", pattern, pattern) - first**2) * rows[:, None]).sum(-1)
+        squares = ((torch.linalg.vecdot(pattern, pattern) - first**2) * rows[:, None]).sum(-1)
         profile, average = self.profile[layer, :, :length], self.average[layer]
         missed = squares - 2 * (sums[:, :, 0] * profile).sum(-1) + (n_pairs[:, None] * profile**2).sum(-1)
         spread = squares - 2 * average * sums[:, :, 0].sum(-1) + average**2 * n_pairs.sum(-1)[:, None]
@@ -206,9 +243,13 @@ def _by_offset(pattern: Tensor, text: Text) -> tuple[Tensor, Tensor]:
 
 
 def _peak_offsets(pattern: Tensor) -> Tensor:
+    return torch.arange(pattern.shape[-1], device=pattern.device) - _peaks(pattern)
+
+
+def _peaks(pattern: Tensor) -> Tensor:
+    """The key that each query attends to most."""
     on_cpu = pattern.device.type == "cpu"  # where NumPy finds it four times faster
-    peaks = torch.from_numpy(pattern.numpy().argmax(-1)) if on_cpu else pattern.argmax(-1)
-    return torch.arange(pattern.shape[-1], device=pattern.device) - peaks
+    return torch.from_numpy(pattern.numpy().argmax(-1)) if on_cpu else pattern.argmax(-1)
 
 
 def _offset_scores(sums: Tensor, n_rows: Tensor) -> tuple[Tensor, Tensor]:
