@@ -56,7 +56,8 @@ class AblationEval:
         self.scored = [(row[:1], row[1:]) for row in texts.rows[: sizes.scored]]
         self.entities = [flag[1:].any(1) for flag in flags(texts)[: sizes.scored]]
         self.begun = beginnings(texts.texts, sizes.beginnings, seed, {"model": (model, tokenizer)})
-        self.probes = make_probes(sizes.probes, seed=seed) if exact else []
+        probes = make_probes(sizes.probes, seed=seed) if exact else []
+        self.probes = [probe for probe in probes if probe.kind in ANSWERS]
         self.reference = reference(model, rest, ["head.*"], seed=seed)
 
     def run(self, condition: str, group: int, heads: Sequence[Head]) -> pd.DataFrame:
@@ -64,18 +65,19 @@ class AblationEval:
 
         Columns condition, group, part (loss, grammar, facts, …), item, value, text (a continuation).
         """
-        begun = self.begun if self.alone or "." not in condition else self.begun.head(0)
+        whole = self.alone or "." not in condition  # a single head's name is layer.head
+        begun, probes = (self.begun, self.probes) if whole else (self.begun.head(0), [])
         with self._off(heads):
             nats = self._nats()
             sampler = TransformersSampler(self.model, self.tokenizer)
             drawn = SamplingParams(max_tokens=self.reply, temperature=0.5, seed=self.seed)
             replies = sampler.sample(begun["beginning"].tolist(), drawn)
-            questions = [probe.beginning for probe in self.probes]
-            answers = sampler.score(questions, [(probe.right, probe.wrong) for probe in self.probes])
+            questions = [probe.beginning for probe in probes]
+            answers = sampler.score(questions, [(probe.right, probe.wrong) for probe in probes])
         rows = self._losses(nats)
         for item, beginning, (reply,) in zip(begun["item"], begun["beginning"], replies, strict=True):
             rows += [(part, item, *value) for part, value in self._graded(beginning, reply.text).items()]
-        for item, (probe, (right, wrong)) in enumerate(zip(self.probes, answers, strict=True)):
+        for item, (probe, (right, wrong)) in enumerate(zip(probes, answers, strict=True)):
             rows.append((ANSWERS[probe.kind], item, float(right > wrong), ""))
         table = pd.DataFrame(rows, columns=["part", "item", "value", "text"])
         return table.assign(condition=condition, group=group)

@@ -33,7 +33,7 @@ class Sizes:
     scored: int  #: texts for the loss when heads are off
     beginnings: int  #: stories continued with heads off
     reply: int  #: tokens of a continuation
-    alone: bool  #: whether stories are also continued with single heads off
+    alone: bool  #: whether stories are continued, and questions asked, with single heads off as well
     probes: int  #: questions of each name asked with heads off
     pairs: int  #: pairs of texts patched into one another, and of texts whose name is swapped
     asked: int  #: pairs of prompts asked, of which those are patched that are answered rightly
