@@ -78,7 +78,7 @@ def test_the_recipe_begins_with_the_losses_that_the_card_keeps(tmp_path, card):
 def run(tmp_path):
     """A finished run of 02 with one model, and the run of 01 that it has read."""
     texts = [story.text for story in write_stories(60, seed=0)]
-    sizes = ladder.Sizes((ladder.Rung("1M", "tiny:0.1M"),), 2048, 300, 64, 4, 1, 1, 1)
+    sizes = ladder.Sizes((ladder.Rung(starter.RUNG, "tiny:0.1M"),), 2048, 300, 64, 4, 1, 1, 1)
     folder, corpus = tmp_path / "02_tiny_models/abc", tmp_path / "01_stories/def/tables"
     corpus.mkdir(parents=True)
     pd.DataFrame({"story": texts}).to_parquet(corpus / "stories.parquet")
@@ -98,14 +98,16 @@ def test_a_finished_run_gives_a_starter_with_its_card(run, tmp_path):
     assert [row["step"] for row in card["early"]] == [1, 2, 3, 4]
     assert json.loads((tmp_path / "new/card.json").read_text()) == card
     model, _ = loading.load(tmp_path / "new", "cpu")
-    trained, _ = loading.load(ladder.trained(run / "artifacts/models", "1M", 7), "cpu")
+    trained, _ = loading.load(ladder.trained(run / "artifacts/models", starter.RUNG, 7), "cpu")
     for (name, new), old in zip(model.named_parameters(), trained.parameters(), strict=True):
         assert torch.equal(new, old.half().float()), name
 
 
 def test_what_is_no_finished_run_gives_no_starter(run, tmp_path):
-    (run / "artifacts/models/seed-7/1M/training.json").unlink()
+    (ladder.trained(run / "artifacts/models", starter.RUNG, 7) / "training.json").unlink()
     for folder in (run, tmp_path):
-        with pytest.raises(UserError, match="is no finished run of 02_tiny_models with a 1M model"):
+        with pytest.raises(
+            UserError, match=f"is no finished run of 02_tiny_models with a {starter.RUNG} model"
+        ):
             starter.make(folder, tmp_path / "new")
     assert not (tmp_path / "new").exists()

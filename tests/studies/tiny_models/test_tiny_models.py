@@ -12,7 +12,7 @@ from workbench.corpora.stories import write_stories
 from workbench.engine import loading, models
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
-from workbench.studies.tiny_models import grading, ladder, results, views
+from workbench.studies.tiny_models import grading, ladder, losses, results, views
 
 torch.set_num_threads(1)
 STORIES = [story.text for story in write_stories(120, seed=0)]
@@ -73,6 +73,15 @@ def test_a_true_ending_has_the_best_grades_and_a_copied_one_is_found_out():
     assert grading.measure(swapped, STORIES[30:], exact=True)["consistency"].mean() < 0.85
 
 
+def test_what_is_no_sentence_cannot_be_coherent_and_other_endings_heed_no_beginning():
+    beginning = "Once there was a happy boy named Tom. Tom had a ball."
+    begun = pd.DataFrame({"item": [0], "beginning": [beginning], "ending": [" Tom was happy."], "model": "m"})
+    told = " Tom played with the ball all day. Tom ball the of. Tom played with the kite in the grass."
+    (row,) = grading.measure(begun.assign(completion=told), STORIES[:20], exact=True).to_dict("records")
+    assert (row["grammar"], row["consistency"], row["coherent"]) == pytest.approx((2 / 3, 1 / 2, 1 / 3))
+    assert 0.2 < grading.without_reading(grading.beginnings(STORIES, 40, 0, {})) < 0.85
+
+
 def test_without_the_exact_grader_the_other_measures_remain():
     begun = grading.beginnings(STORIES, 5, 0, {})
     found = grading.measure(begun.assign(model="m", completion=begun["ending"]), STORIES, exact=False)
@@ -108,17 +117,20 @@ def test_completions_go_on_from_the_same_beginnings_for_every_model(fitted):
 
 def test_untrained_models_guess_on_probes(fitted):
     samplers = {which: TransformersSampler(*pair) for which, pair in ladder.flat({0: fitted}).items()}
-    answers = grading.ask_probes(samplers, n=20, seed=0)
-    table = results.accuracies(answers)
+    answers = grading.ask_probes(samplers, n=10, seed=0)
+    assert set(answers["read"]) == {grading.WHOLE, grading.CUT}
+    assert len(answers) == 2 * 2 * 14 * 10
+    table = results.accuracies(answers[answers["kind"] != "lure"])
     assert set(table["kind"]) == {"fact", "reasoning", "consistency"}
     assert (table["low"] < 0.75).all()
-    assert len(answers) == 2 * 8 * 20
+    nobody = grading.ask_probes({}, n=10, seed=0)
+    assert list(nobody.columns) == list(answers.columns)
 
 
 def test_loss_columns_average_to_the_loss_per_token(fitted):
     from workbench.engine.training.loss import loss
 
-    table = ladder.held_out_losses({0: fitted}, STORIES[:10])
+    table = losses.held_out_losses({0: fitted}, STORIES[:10])
     assert set(table["seed"]) == {0}
     for name, (model, tokenizer) in fitted.items():
         part, direct = table[table["model"] == name], loss(model, tokenizer, STORIES[:10])
@@ -128,7 +140,15 @@ def test_loss_columns_average_to_the_loss_per_token(fitted):
 
 RUNGS = (ladder.Rung("a", "tiny:0.1M"), ladder.Rung("b", "tiny:0.1M", n_layers=1))
 SIZES = ladder.Sizes(
-    RUNGS, tokens=2048, vocab_size=512, context=128, batch_size=4, beginnings=2, probes=2, seeds=2
+    RUNGS,
+    tokens=2048,
+    vocab_size=512,
+    context=128,
+    batch_size=4,
+    beginnings=2,
+    probes=2,
+    seeds=2,
+    checkpoints=4,
 )
 
 
@@ -167,7 +187,8 @@ def test_each_seed_is_a_training_of_its_own_that_stands_where_it_is_looked_for(t
         folder = ladder.trained(tmp_path, "b", seed)
         assert torch.equal(weights(loading.load(folder, "cpu")[0]), weights(fitted[seed]["b"][0]))
     assert ladder.trained(tmp_path, "tiny:b") == ladder.trained(tmp_path, "b", 4)
-    assert ladder.largest(ladder.SIZES["laptop"].rungs) == "1M"
+    assert ladder.largest(ladder.SIZES["laptop"].rungs) == "0.5M"
+    assert [tokens for tokens, _ in ladder.checkpoints(tmp_path, "b", 4)] == [0, 512, 1024, 1536, 2048]
 
 
 def test_in_a_placebo_run_every_model_has_the_shape_of_the_smallest_and_other_weights(tmp_path, tokenizer):
@@ -183,8 +204,8 @@ def test_of_a_step_logged_twice_the_last_line_counts(tmp_path):
         '{"model":"a","seed":1,"step":1,"tokens":8,"held_out_nats":4.0}',
     ]
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
-    assert ladder.curves(tmp_path / "metrics.jsonl")["held_out_nats"].tolist() == [2.0, 4.0]
-    assert ladder.curves(tmp_path / "nothing.jsonl").empty
+    assert losses.curves(tmp_path / "metrics.jsonl")["held_out_nats"].tolist() == [2.0, 4.0]
+    assert losses.curves(tmp_path / "nothing.jsonl").empty
 
 
 @pytest.mark.parametrize(("seeds", "over"), [(1, "stories"), (5, "trainings")])
@@ -208,76 +229,13 @@ def test_grammar_first_is_positive_only_when_grammar_is_finished_first(seeds, ov
         assert together.low < 0 < together.high
 
 
-def test_a_single_model_makes_only_the_claims_it_can():
-    begun = grading.beginnings(STORIES, 10, 0, {}).assign(seed=0, model="given")
-    measured = grading.measure(begun.assign(completion=begun["ending"]), STORIES, exact=True)
-    answers = pd.DataFrame(columns=["seed", "model", "item", "kind", "name", "right"])
-    losses = pd.DataFrame({"seed": 0, "model": "given", "item": range(10), "nats_per_token": 1.0})
-    (claim,) = results.claims(measured, answers, losses, trained=False)
-    assert (claim.name, claim.over, claim.trainings) == ("not-copies", "stories", None)
-    (claim,) = results.claims(measured, answers, losses)
-    assert claim.trainings == 1
-
-
-def measures(seeds, right=0.9):
-    """Grades, answers and losses of a ladder in which every larger model is better."""
-    rng, near = np.random.default_rng(0), lambda mean: np.full(60, mean)
-    grades = {"0.1M": (near(0.3), near(0.2)), "0.3M": (near(0.8), near(0.4)), "1M": (near(0.9), near(0.9))}
-    grades |= {"deep": (near(0.6), near(0.6)), "wide": (near(0.6), near(0.5))}
-    measured = graded(grades, seeds, spread=0.02).assign(copied=0.3, copied_ending=0.3)
-    answers = measured[["seed", "model", "item"]].merge(
-        pd.DataFrame({"kind": ["fact", "reasoning", "consistency"]}), "cross"
-    )
-    shares = answers["model"].map({"0.1M": 0.5, "1M": right}).fillna(0.7)
-    answers = answers.assign(right=rng.random(len(answers)) < shares)
-    losses = measured.assign(nats_per_token=2 - measured["consistency"])
-    return measured, answers, losses
-
-
-@pytest.mark.parametrize(
-    ("seeds", "over", "verdict"),
-    [
-        (1, "stories", "seen in one training"),
-        (3, "stories", "seen in 3 trainings"),
-        (5, "trainings", "reproduced"),
-    ],
-)
-def test_a_claim_counts_trainings_where_there_are_five_and_says_how_many_else(seeds, over, verdict):
-    found = {claim.name: claim for claim in results.claims(*measures(seeds))}
-    assert len(found) == 7
-    assert [claim.name for claim in found.values() if claim.headline] == ["size-brings-consistency"]
-    for name in ("size-lowers-loss", "size-brings-consistency", "grammar-comes-first"):
-        claim = found[name]
-        assert (claim.over, claim.trainings, claim.verdict_text) == (over, seeds, verdict)
-    assert found["size-brings-consistency"].effect == pytest.approx(0.7, abs=0.03)
-    assert found["reasoning-needs-low-loss"].effect == pytest.approx(0.4, abs=0.15)
-
-
-def test_questions_that_the_largest_model_guesses_decide_nothing():
-    found = {claim.name: claim for claim in results.claims(*measures(5, right=0.55))}
-    asked = ("reasoning-needs-low-loss", "depth-tracks-context", "width-knows-facts")
-    assert {found[name].verdict for name in asked} == {"not testable here"}
-    assert "right answers of the 1M model" in str(found["width-knows-facts"].failed_gates[0])
-
-
-def test_a_placebo_makes_only_claims_that_compare_models():
-    names = [claim.name for claim in results.claims(*measures(1), placebo=True)]
-    assert len(names) == 6
-    assert "not-copies" not in names
-
-
-def test_intervals_are_over_trainings_where_there_are_five():
-    few, many = (results.summary(measures(seeds)[0], ["consistency"]) for seeds in (4, 5))
-    assert (set(few["n"]), set(many["n"])) == ({60}, {5})
-    few, many = (results.accuracies(measures(seeds)[1]) for seeds in (1, 5))
-    assert (set(few["n"]), set(many["n"])) == ({60}, {5})
-
-
 def test_grades_of_stories_and_of_questions_stand_side_by_side():
     measured = pd.DataFrame(
         {"model": ["a", "a", "b"], "grammar": [1, 0.5, np.nan], "consistency": [1.0, 1, 0]}
     )
-    answers = pd.DataFrame({"model": "a", "kind": ["consistency", "consistency", "fact"], "right": [1, 0, 1]})
+    kinds = ["consistency", "consistency", "fact"]
+    answers = pd.DataFrame({"model": "a", "read": grading.WHOLE, "kind": kinds, "right": [1, 0, 1]})
+    answers = pd.concat([answers, answers.assign(read=grading.CUT, right=0)])
     assert results.grades(measured, answers) == [
         {"model": "a", "grammar": 0.75, "consistency": 1, "consistency questions": 0.5, "fact questions": 1},
         {"model": "b", "consistency": 0},
@@ -339,15 +297,28 @@ def test_a_placebo_of_one_model_is_refused(tmp_path, tokenizer):
         )  # fmt: skip
 
 
-def test_deep_and_wide_have_equally_many_parameters_outside_the_embedding():
+def test_deep_and_wide_have_equally_many_parameters_in_total():
     for sizes in (ladder.SIZES["laptop"], ladder.SIZES["paper"]):
-        counts = []
-        for rung in (r for r in sizes.rungs if r.name in ladder.PAIR):
-            config = models.config(rung.preset, 512, n_layers=rung.n_layers, hidden_size=rung.hidden_size)
+        counts, names = {}, [rung.name for rung in sizes.rungs]
+        for rung in (r for r in sizes.rungs if r.name in ladder.pair(names)):
+            shape = {"n_layers": rung.n_layers, "hidden_size": rung.hidden_size}
+            config = models.config(rung.preset, sizes.vocab_size, **shape)
             with torch.device("meta"):
-                counts.append(models.count_parameters(models.build(config, 0)).non_embedding)
-        deep, wide = counts
+                counts[rung.name] = models.count_parameters(models.build(config, 0)).total
+        deep, wide = counts.values()
         assert 0.85 < deep / wide < 1.15
+
+
+def test_the_noisy_model_has_a_twin_that_reads_stories_alone():
+    for profile, twin in (("quick", None), ("laptop", "0.1M"), ("paper", "8M")):
+        assert ladder.clean_twin(ladder.SIZES[profile].rungs) == twin
+
+
+def test_facts_of_the_web_are_half_of_what_the_noisy_model_reads(tokenizer):
+    pages = ladder.facts_of_the_web(200, seed=0)
+    assert pages == ladder.facts_of_the_web(200, seed=0) != ladder.facts_of_the_web(200, seed=1)
+    lengths = [sum(map(len, tokenizer(texts)["input_ids"])) / len(texts) for texts in (pages, STORIES[:200])]
+    assert 0.8 < lengths[0] / lengths[1] < 1.25
 
 
 def test_hostile_completions_are_inert_and_still_graded():

@@ -13,7 +13,7 @@ from random import Random
 import numpy as np
 import pandas as pd
 
-from workbench.corpora.stories import grade, make_probes
+from workbench.corpora.stories import Grade, Probe, grade, make_lures, make_probes, previous_only
 from workbench.engine.models import context_length
 from workbench.engine.sampling.load import sampler
 from workbench.engine.sampling.sampler import Sampler, SamplingParams
@@ -24,6 +24,8 @@ from workbench.studies.tiny_models.judge import judge, rules
 from workbench.studies.tiny_models.ladder import Fitted
 
 Trained = tuple[int, str]  # the seed and the name of a model
+NOT_ASKED = "No questions are asked: they are written in the language of the simulator's stories."
+WHOLE, CUT = "the story", "one sentence"  # what a question leaves to be read before the answer's sentence
 
 
 # ------------------------------------------------------------------------------- writing
@@ -73,8 +75,9 @@ def measure(completed: pd.DataFrame, training: Sequence[str], *, exact: bool) ->
         exact: whether the text is in the simulator's language, so that the exact grader can read it.
 
     Returns:
-        `completed` with grammar, consistency (shares of sentences; only if exact), keeps (share of the
-        beginning's names that come up again), no_repeats (whether no 4-gram of words comes twice), copied
+        `completed` with grammar (share of sentences that are some), consistency (share of these that can be
+        true), coherent (share of all that are and can; all only if exact), keeps (share of the beginning's
+        names that come up again), no_repeats (whether no 4-gram of words comes twice), copied
         (largest share of word pairs found in one training story) and copied_ending (the same for the true
         ending), both over equally many words, new (share of 4-grams found in no training story) and
         like_ending (word pairs shared with the true ending).
@@ -87,12 +90,28 @@ def measure(completed: pd.DataFrame, training: Sequence[str], *, exact: bool) ->
     return completed.assign(
         grammar=[graded.grammar for graded in grades] or np.nan,
         consistency=[graded.consistency for graded in grades] or np.nan,
+        coherent=list(map(coherent, grades)) or np.nan,
         keeps=[check["names_kept"] for check in checks],
         no_repeats=[check["no_repeated_4gram"] for check in checks],
         copied=overlap.max_overlap(written, training).overlap,
         copied_ending=overlap.max_overlap(true, training).overlap,
         new=overlap.novelty(completions, training),
         like_ending=list(map(overlap.share_found, completions, endings)),
+    )
+
+
+def coherent(graded: Grade) -> float:
+    """Share of all sentences that the language has and that can be true; NaN when there is no sentence."""
+    good = [sentence.event is not None and not sentence.violations for sentence in graded.sentences]
+    return float(np.mean(good)) if good else np.nan
+
+
+def without_reading(beginnings: pd.DataFrame) -> float:
+    """Consistency of other stories' endings: what flawless sentences get that heed no beginning."""
+    endings = np.roll(beginnings["ending"].to_numpy(), 1)
+    pairs = zip(beginnings["beginning"], endings, strict=True)
+    return float(
+        np.nanmean([grade(beginning + ending, beginning).consistency for beginning, ending in pairs])
     )
 
 
@@ -126,11 +145,28 @@ def judged(completed: pd.DataFrame, spec: str, seed: int) -> pd.DataFrame:
 
 # ------------------------------------------------------------------------------- questions
 def ask_probes(samplers: Mapping[Trained, TransformersSampler], n: int, seed: int) -> pd.DataFrame:
-    """Forced choice on n probes of each name: columns seed, model, item, kind, name, right."""
-    rows, probes = [], make_probes(n, seed=seed)
+    """Forced choice on n probes and n lures of each name, with the whole story and with one sentence of it.
+
+    Returns:
+        Columns seed, model, read ("the story", or "one sentence": `previous_only`), item, kind, name, right.
+    """
+    probes = [*make_probes(n, seed=seed), *make_lures(n, seed=seed)]
+    asked = {WHOLE: probes, CUT: [previous_only(probe) for probe in probes]}
+    frames = [
+        ask(source, questions).assign(seed=which[0], model=which[1], read=read)
+        for which, source in samplers.items()
+        for read, questions in asked.items()
+    ]
+    columns = ["seed", "model", "read", "item", "kind", "name", "right"]
+    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+
+
+def ask(source: TransformersSampler, probes: Sequence[Probe]) -> pd.DataFrame:
+    """Whether a model holds the right answer for the more probable one: columns item, kind, name, right."""
     options = [(probe.right, probe.wrong) for probe in probes]
-    for which, source in samplers.items():
-        scores = source.score([probe.beginning for probe in probes], options)
-        for item, (probe, (right, wrong)) in enumerate(zip(probes, scores, strict=True)):
-            rows.append((*which, item, probe.kind, probe.name, bool(right > wrong)))
-    return pd.DataFrame(rows, columns=["seed", "model", "item", "kind", "name", "right"])
+    scores = source.score([probe.beginning for probe in probes], options)
+    rows = [
+        (item, probe.kind, probe.name, bool(right > wrong))
+        for item, (probe, (right, wrong)) in enumerate(zip(probes, scores, strict=True))
+    ]
+    return pd.DataFrame(rows, columns=["item", "kind", "name", "right"])

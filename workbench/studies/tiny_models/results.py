@@ -1,6 +1,7 @@
-"""From grades and losses by size to claims."""
+"""From grades, answers and losses by size to tables, and to the claims about what the models write."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,27 @@ from workbench.claims import FEWEST_TRAININGS, Claim, Gate
 from workbench.measures.statistics import Interval
 from workbench.measures.summaries import summarise_measures, summarise_shares
 from workbench.studies.common.evidence import Evidence, compare, over_seeds
-from workbench.studies.tiny_models.ladder import PAIR
+from workbench.studies.tiny_models.grading import CUT, WHOLE
+from workbench.studies.tiny_models.ladder import ASIDE
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What was measured, on which all claims rest."""
+
+    measured: pd.DataFrame  #: completions with their grades: seed, model, item, …, see `grading.measure`
+    answers: pd.DataFrame  #: seed, model, read, item, kind, name, right, see `grading.ask_probes`
+    losses: pd.DataFrame  #: seed, model, item, nats_per_token
+    course: (
+        pd.DataFrame
+    )  #: of snapshots: seed, model, tokens, nats, kind, name, right; see `checkpoints.course`
+    drafts: pd.DataFrame  #: completions of snapshots with their grades: seed, model, tokens, item, …
+    heedless: float  #: consistency of other stories' endings, see `grading.without_reading`
+
+    @property
+    def ladder(self) -> list[str]:
+        """The models that differ in size, the smallest first."""
+        return [name for name in dict.fromkeys(self.losses["model"]) if name not in ASIDE]
 
 
 def by_unit(frame: pd.DataFrame, by: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
@@ -31,72 +52,82 @@ def summary(frame: pd.DataFrame, columns: Sequence[str], by: Sequence[str] = ("m
 
 def grades(measured: pd.DataFrame, answers: pd.DataFrame) -> list[dict[str, Any]]:
     """For tables over runs, a row a model: its mean grades, and its accuracy on each kind of question."""
-    rows = []
+    rows, whole = [], answers[answers["read"] == WHOLE]
     for name, part in measured.groupby("model", sort=False):
         means = part[["grammar", "consistency"]].mean().dropna()
-        right = answers[answers["model"] == name].groupby("kind", sort=False)["right"].mean()
+        right = whole[whole["model"] == name].groupby("kind", sort=False)["right"].mean()
         rows.append({"model": name, **means, **right.add_suffix(" questions")})
     return rows
 
 
-def accuracies(answers: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy by model and kind of question: model, kind, value, low, high, n; of one training, Wilson's."""
+def accuracies(answers: pd.DataFrame, by: Sequence[str] = ("model", "kind")) -> pd.DataFrame:
+    """Accuracy by model and kind of question: `by`, value, low, high, n; of one training, Wilson's."""
     if answers["seed"].nunique() == 1:
-        return summarise_shares(answers, ["model", "kind"], "right")
-    return summary(answers, ["right"], ["model", "kind"]).drop(columns="measure")
+        return summarise_shares(answers, by, "right")
+    return summary(answers, ["right"], by).drop(columns="measure")
+
+
+FLOOR = 0.7  # right answers of the largest model, without which questions measure guessing
+
+
+def questions(answers: pd.DataFrame, ladder: Sequence[str]) -> pd.DataFrame:
+    """A row a name: kind, question, accuracy of the smallest and the largest model, one sentence, testable.
+
+    Column "one sentence" is the largest model's accuracy when it reads a single sentence of the story.
+    """
+    means = answers.groupby(["kind", "name", "read", "model"])["right"].mean()
+    small, large = ladder[0], ladder[-1]
+    rows = []
+    for kind, name in dict.fromkeys(zip(answers["kind"], answers["name"], strict=True)):
+        right = means[kind, name]
+        row = {"kind": kind, "question": name, **{model: right[WHOLE, model] for model in (small, large)}}
+        testable = "yes" if right[WHOLE, large] >= FLOOR else "no: the largest guesses"
+        rows.append(row | {"one sentence": right[CUT, large], "testable": testable})
+    return pd.DataFrame(rows)
+
+
+def along(measured: pd.DataFrame, drafts: pd.DataFrame, end: int) -> pd.DataFrame:
+    """Grades of the same stories at some moments of training: of drafts, and of the end, at `end` tokens."""
+    same = measured[measured["item"].isin(drafts["item"].unique())]
+    columns = ["seed", "model", "tokens", "item", "grammar", "consistency", "coherent", "new"]
+    return pd.concat([drafts, same.assign(tokens=end)], ignore_index=True)[columns]
 
 
 # ------------------------------------------------------------------------------- claims
-_GRADES, _QUESTIONS = "Grades by size", "Facts, reasoning, consistency"  # views
-_FLOOR = 0.7  # right answers of the largest model, without which questions measure guessing
+_GRADES = "Grades by size"
+_COURSE = "Grades while they learn"
+_SENTENCES = {"delta": 0.02, "delta_reason": "one sentence in fifty is one in three or four stories"}
 
 
-def claims(
-    measured: pd.DataFrame,
-    answers: pd.DataFrame,
-    losses: pd.DataFrame,
-    *,
-    trained: bool = True,
-    placebo: bool = False,
-) -> list[Claim]:
-    """The claims that the models at hand can test; of a placebo run, those that compare models.
+def writing_claims(tables: Tables, *, trained: bool = True, placebo: bool = False) -> list[Claim]:
+    """The claims about losses and stories that the models at hand can test.
 
     Args:
-        measured: columns seed, model, item and grades, see `grading.measure`.
-        answers: columns seed, model, item, kind, right.
-        losses: columns seed, model, item, nats_per_token.
+        tables: what was measured.
         trained: whether the models were trained here; a claim about a given one counts no trainings.
-        placebo: whether all models were trained as the smallest.
+        placebo: whether all models were trained as the smallest: only claims that compare models are made.
     """
-    names = list(dict.fromkeys(measured["model"]))
-    ladder = [name for name in names if name not in PAIR]
-    small, large = ladder[0], ladder[-1]
-    found = [] if placebo else [_not_copies(measured, large, trained)]
+    ladder, made = tables.ladder, []
+    if not placebo:
+        made.append(_not_copies(tables.measured, ladder[-1], trained))
     if len(ladder) > 1:
-        found.append(
-            compare(losses, small, large, value="nats_per_token", items="stories", arm="model").claim(
-                name="size-lowers-loss",
-                says=f"The {large} model has a lower loss on held-out stories than the {small} model.",
-                paper="Loss falls with size",
-                unit="nats per token",
-                view="Loss on held-out stories",
-            )
-        )
-    if len(ladder) > 1 and measured["consistency"].notna().any():
-        found += _grade_claims(measured, ladder)
-    if len(ladder) > 1 and len(answers):
-        found += _question_claims(answers, names, small, large)
-    return found
+        made.append(_lower_loss(tables.losses, ladder[0], ladder[-1]))
+    graded = tables.measured["consistency"].notna().any()
+    if len(ladder) > 1 and graded:
+        made += _grade_claims(tables, ladder)
+    if not placebo and graded and len(tables.drafts):
+        made.append(_grammar_first(tables, ladder[-1]))
+    return made
 
 
 def _not_copies(measured: pd.DataFrame, model: str, trained: bool) -> Claim:
     stories = measured[measured["model"] == model]
     effects = stories[["seed", "item"]].assign(effect=stories["copied_ending"] + 0.05 - stories["copied"])
-    found = over_seeds(effects, items="stories")
+    evidence = over_seeds(effects, items="stories")
     return Claim.of(
-        found.estimate,
-        over=found.over,
-        trainings=found.trainings if trained else None,
+        evidence.estimate,
+        over=evidence.over,
+        trainings=evidence.trainings if trained else None,
         name="not-copies",
         says=f"Stories of the {model} model come at most 5 points closer to a training story than the true "
         "endings do.",
@@ -106,20 +137,41 @@ def _not_copies(measured: pd.DataFrame, model: str, trained: bool) -> Claim:
     )
 
 
-def _grade_claims(measured: pd.DataFrame, ladder: Sequence[str]) -> list[Claim]:
-    small, middle, large = ladder[0], ladder[-2], ladder[-1]
-    found = [
-        compare(measured, large, small, value="consistency", items="stories", arm="model").claim(
-            name="size-brings-consistency",
-            says=f"Stories of the {large} model are more consistent than those of the {small} model.",
-            paper="Consistency rises with size (Figure 4)",
+def _lower_loss(losses: pd.DataFrame, small: str, large: str) -> Claim:
+    return compare(losses, small, large, value="nats_per_token", items="stories", arm="model").claim(
+        name="size-lowers-loss",
+        says=f"The {large} model has a lower loss on held-out stories than the {small} model.",
+        paper="Loss falls with size",
+        unit="nats per token",
+        view="Loss on held-out stories",
+        delta=0.01,
+        delta_reason="1 % of a token's surprise is what another seed changes",
+    )
+
+
+def _grade_claims(tables: Tables, ladder: Sequence[str]) -> list[Claim]:
+    measured, small, middle, large = tables.measured, ladder[0], ladder[-2], ladder[-1]
+    means = measured.groupby("model")[["grammar", "coherent"]].mean()
+    made = [
+        compare(measured, large, small, value="coherent", items="stories", arm="model").claim(
+            name="size-brings-coherence",
+            says=f"More of what the {large} model tells is a sentence that can be true in its story than of "
+            f"what the {small} model tells, after equally many tokens.",
+            paper="Coherent stories come with size: consistency rises from 1M to 33M parameters (Figure 4)",
             unit="share of sentences",
             view=_GRADES,
+            gates=(
+                Gate(f"grammar of the {large} model", float(means.loc[large, "grammar"]), low=0.8),
+                Gate(
+                    f"coherent sentences of the {small} model", float(means.loc[small, "coherent"]), high=0.97
+                ),
+            ),
             headline=True,
+            **_SENTENCES,
         )
     ]
     if middle != small:
-        found.append(
+        made.append(
             later_gain(measured, small, middle, large).claim(
                 name="grammar-comes-first",
                 says=f"From {middle} to {large}, consistency still makes more of its rise than grammar does.",
@@ -128,41 +180,25 @@ def _grade_claims(measured: pd.DataFrame, ladder: Sequence[str]) -> list[Claim]:
                 view=_GRADES,
             )
         )
-    return found
+    return made
 
 
-def _question_claims(answers: pd.DataFrame, names: Sequence[str], small: str, large: str) -> list[Claim]:
-    right = answers.loc[answers["model"] == large, "right"].mean()
-    gate = Gate(f"right answers of the {large} model", float(right), low=_FLOOR)
-    about = {"unit": "share of questions", "view": _QUESTIONS, "gates": (gate,)}
-
-    def more(kind: str, treated: str, control: str) -> Evidence:
-        return compare(answers[answers["kind"] == kind], treated, control, arm="model")
-
-    found = [
-        more("reasoning", large, small).claim(
-            name="reasoning-needs-low-loss",
-            says=f"The {large} model answers more reasoning questions than the {small} model.",
-            paper="Reasoning appears in larger models only (Figures 9-11)",
-            **about,
-        )
-    ]
-    if set(PAIR) <= set(names):
-        found += [
-            more("consistency", "deep", "wide").claim(
-                name="depth-tracks-context",
-                says="At one size, the deep model answers more consistency questions than the wide one.",
-                paper="Depth matters more for context tracking",
-                **about,
-            ),
-            more("fact", "wide", "deep").claim(
-                name="width-knows-facts",
-                says="At one size, the wide model knows more facts than the deep one.",
-                paper="Width matters more for facts",
-                **about,
-            ),
-        ]
-    return found
+def _grammar_first(tables: Tables, large: str) -> Claim:
+    """Grammar stands nearer to what true endings have than consistency does, while the model learns."""
+    drafts = tables.drafts[tables.drafts["model"] == large]
+    heeded = (drafts["consistency"] - tables.heedless) / (1 - tables.heedless)
+    effects = drafts[["seed", "item"]].assign(effect=drafts["grammar"] - heeded)
+    return over_seeds(effects, items="stories").claim(
+        name="grammar-is-learnt-first",
+        says=f"While the {large} model learns, it is nearer to flawless grammar than to consistency with the "
+        "beginning (0: as consistent as the ending of another story, 1: as the true one).",
+        paper="Grammar is mastered early, consistency with the beginning late",
+        unit="share of the way",
+        view=_COURSE,
+        gates=(Gate("consistency of other stories' endings", tables.heedless, high=0.9),),
+        delta=0.05,
+        delta_reason="a twentieth of the way is less than one moment of training tells from the next",
+    )
 
 
 def later_gain(measured: pd.DataFrame, small: str, middle: str, large: str) -> Evidence:

@@ -1,4 +1,4 @@
-"""The starter: the 1M model of the evening's ladder, as it comes with the package (`model=starter`).
+"""The starter: the largest model of the evening's ladder, as it comes with the package (`model=starter`).
 
     workbench run 02_tiny_models -p profile=laptop
     python -m workbench.studies.tiny_models.starter runs/02_tiny_models/KEY
@@ -18,9 +18,9 @@ from workbench.engine import loading, models
 from workbench.errors import UserError
 from workbench.files import atomic_folder, write_json
 from workbench.sources import SHIPPED
-from workbench.studies.tiny_models.ladder import trained
+from workbench.studies.tiny_models.ladder import SIZES, largest, trained
 
-RUNG = "1M"
+RUNG = largest(SIZES["laptop"].rungs)
 EARLY = 4  # logged losses of the first steps that the card keeps, for whoever trains it again
 README = """\
 ---

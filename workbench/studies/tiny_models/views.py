@@ -13,9 +13,10 @@ from workbench.engine.models import count_parameters
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.measures.summaries import summarise_measures
+from workbench.studies.tiny_models.grading import WHOLE
 from workbench.studies.tiny_models.judge import agreement
-from workbench.studies.tiny_models.ladder import PAIR, Fitted
-from workbench.studies.tiny_models.results import accuracies, by_unit, summary
+from workbench.studies.tiny_models.ladder import ASIDE, Fitted
+from workbench.studies.tiny_models.results import FLOOR, accuracies, by_unit, summary
 
 _OVER = "they are over trainings where each model was trained five times or more, else over items"
 
@@ -54,6 +55,7 @@ def loss_view(curves: pd.DataFrame, losses: pd.DataFrame) -> View:
 
 ABILITIES = {
     "grammar": "grammar",
+    "coherent": "coherent",
     "consistency": "consistency",
     "keeps": "keeps the names",
     "no_repeats": "no repetition",
@@ -65,14 +67,15 @@ def abilities(measured: pd.DataFrame, counts: pd.DataFrame) -> Chart:
     """Grades and overlaps by number of parameters, without the pair of shapes."""
     frame = summarise_measures(by_unit(measured, ["model"], list(ABILITIES)), ["model"], ABILITIES)
     frame = frame.merge(counts[["model", "total"]], on="model")
-    frame = frame[~frame["model"].isin(PAIR)]
+    frame = frame[~frame["model"].isin(ASIDE)]
     x = alt.X("total:Q", title="parameters (log scale)").scale(type="log", nice=False).axis(format="~s")
     look, scale = series("measure", "measure"), {"domain": [0, 1]}
     style = {"form": ".1%", "tooltip": ["model", "measure"], "look": look, "scale": scale, "mark": "line"}
     return Chart(
         intervals(frame, x, "mean over held-out stories", **style),
         "Grades by size",
-        "Grammar and consistency: shares of sentences, by the exact grader. Names kept, stories without "
+        "Shares of sentences by the exact grader: grammatical; of these, consistent with all before; of all, "
+        "coherent, which is both. Names kept, stories without "
         "a repeated 4-gram, word pairs shared with the true ending need no grader. Upright lines are 95 % "
         f"intervals; {_OVER}.",
     )
@@ -94,13 +97,26 @@ def judge_table(judged: pd.DataFrame) -> Table:
 
 def accuracy_chart(answers: pd.DataFrame) -> Chart:
     """Accuracy on questions by kind and model, chance at one half."""
-    style = {"form": ".1%", "tooltip": ["model", "kind"], "scale": {"domain": [0.2, 1]}, "step": 26}
-    chart = intervals(accuracies(answers), "model", "right answers", references=[0.5], **style)
+    style = {"form": ".1%", "tooltip": ["model", "kind"], "scale": {"domain": [0, 1]}, "step": 26}
+    shares = accuracies(answers[answers["read"] == WHOLE])
+    chart = intervals(shares, "model", "right answers", references=[0.5], **style)
     return Chart(
-        panels(chart.properties(width=170), "kind", ["fact", "reasoning", "consistency"]),
+        panels(chart.properties(width=150), "kind", ["fact", "reasoning", "consistency", "lure"], columns=2),
         "Facts, reasoning, consistency",
-        "Two ways to go on, one right; the dashed line is guessing. Points are shares of right answers, "
-        f"lines 95 % intervals; {_OVER}.",
+        "Two ways to go on, one right; the dashed line is guessing. A lure is the commonest word: who reads "
+        f"nothing takes it. Points are shares of right answers, lines 95 % intervals; {_OVER}.",
+    )
+
+
+@with_rows
+def question_table(questions: pd.DataFrame) -> Table:
+    """What was asked, and how often it was answered rightly: `results.questions`."""
+    return Table(
+        questions,
+        "Question by question",
+        "Shares of right answers of the smallest and of the largest model; under *one sentence*, the largest "
+        "model's when all of the story but the sentence before is cut away. Where the largest answers fewer "
+        f"than {FLOOR:.0%}, a question tells nothing about these models.",
     )
 
 
