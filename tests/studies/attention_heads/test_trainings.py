@@ -1,5 +1,6 @@
 """03_attention_heads: several trained models, and what is claimed of them."""
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,7 +12,15 @@ import torch
 from workbench.corpora.labelled_tokens import guess_labels, label_tokens, simulated_stories
 from workbench.engine import loading, models
 from workbench.engine.interpretability.capture import capture
-from workbench.studies.attention_heads import data, experiment, groups, induction, results, trainings
+from workbench.studies.attention_heads import (
+    data,
+    experiment,
+    groups,
+    induction,
+    results,
+    training_views,
+    trainings,
+)
 from workbench.studies.attention_heads.ablation import ENTITIES, OTHERS, WHOLE
 from workbench.studies.attention_heads.experiment import SCALED, UNSCALED
 from workbench.studies.attention_heads.trainings import CHOSEN_ON, CONFIRMED_ON, LADDER
@@ -111,6 +120,25 @@ def test_what_cannot_be_measured_is_said(fitted):
     words, heads = data.notes(few, label_tokens(few, tokenizer, foreign))
     assert words.startswith("Names and nouns are known in 0% of the texts")
     assert "(2)" in heads
+
+
+def test_texts_in_another_language_are_measured_without_names_and_nouns(fitted):
+    text = "hier geht einer um das haus und sagt nichts, bis es dunkel wird und alle schlafen. " * 2
+    foreign = trainings.Trainings(dict(list(fitted.items())[:1]), guess_labels([text + "."] * 32), SIZES,
+                                  exact=False, seed=0)  # fmt: skip
+    measured = foreign.measure([(LADDER, 0)])
+    lost = foreign.ablate([(LADDER, 0)], measured)
+    values = measured.groupby("measure")["value"]
+    assert values.count()[["name_lift", "noun_lift"]].sum() == 0
+    assert values.count()["distance"] > 0
+    assert set(lost.dropna(subset=["value"])["part"]) == {"loss", OTHERS}
+    claims = {claim.name: claim for claim in results.claims(measured, lost, lost, induction_heads(0.8))}
+    assert claims["semantic-head"].verdict == "not testable here"
+    assert not math.isnan(claims["distance-head"].effect)
+    assert not [name for name in claims if "range" in name]
+    chart = training_views.kinds_by_model(measured)
+    assert "no semantic one" in chart.record["sentence"]
+    training_views.by_training(results.head_effects(measured))
 
 
 # ------------------------------------------------------------------------------- claims

@@ -154,11 +154,12 @@ def without_heads(changed: pd.DataFrame) -> Chart:
 
 
 @with_rows
-def ranges(changed: pd.DataFrame) -> Chart:
+def ranges(changed: pd.DataFrame, over: str = "stories, texts and questions") -> Chart:
     """The quarters of heads of shortest and of longest range, each beside random groups that cost as much.
 
     Args:
         changed: of `ablation.changes`, or over trainings (`trainings.changes_by_training`).
+        over: what the intervals are over.
     """
     order = [condition for pair in MATCHED.items() for condition in pair]
     frame, sides = changed[changed["condition"].isin(order)], []
@@ -175,7 +176,8 @@ def ranges(changed: pd.DataFrame) -> Chart:
         "Short range, long range",
         "Two quarters of the heads, by the mean distance they look back, are switched off, and beside each "
         "random groups of the other heads that cost the same loss. Grammar and consistency are shares of all "
-        "sentences by the exact grader, answers by forced choice; lines are 95 % intervals.",
+        "sentences by the exact grader, answers by forced choice; lines are 95 % intervals over "
+        f"{over}.",
     )
 
 
