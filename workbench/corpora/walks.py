@@ -1,8 +1,8 @@
 """Walks through a small town: a place, ways to go, and where one is after each of them.
 
-Every way is a random permutation of the places, so that a step is a look-up, and the place after k steps
-needs k of them, in their order. A walk is its words ("park north east"); the answers are read at each way, as
-LEGO reads them at each clause (Zhang et al. 2022, arXiv 2206.04301, section 2).
+Every way is a random permutation of the places that leaves none where it is, so that a step is a look-up, and
+the place after k steps needs k of them, in their order. A walk is its words ("park north east"); the answers
+are read at each way, as LEGO reads them at each clause (Zhang et al. 2022, arXiv 2206.04301, section 2).
 """
 
 from dataclasses import dataclass
@@ -53,10 +53,18 @@ class Words:
 
 def town(n_places: int, n_ways: int, rng: np.random.Generator) -> Town:
     """A town drawn at random; a quarter of all beginnings is kept for the test."""
-    leads = np.array([rng.permutation(n_places) for _ in range(n_ways)])
+    leads = np.array([_way(n_places, rng) for _ in range(n_ways)])
     shape = (n_places, *[n_ways] * BEGINNING)
     held_out = rng.permutation(np.prod(shape)) < round(HELD_OUT * np.prod(shape))
     return Town(leads, held_out.reshape(shape))
+
+
+def _way(n_places: int, rng: np.random.Generator) -> np.ndarray:
+    """Where a way leads: from every place to another, so that who stays has gone nowhere."""
+    leads = rng.permutation(n_places)
+    while (leads == np.arange(n_places)).any():
+        leads = rng.permutation(n_places)
+    return leads
 
 
 def draw(town: Town, n: int, steps: int, rng: np.random.Generator, *, held_out: bool = False) -> Walks:

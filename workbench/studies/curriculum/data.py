@@ -1,5 +1,8 @@
 """What the models of 06_curriculum read: pages of facts and pages of walks, in a share and an order.
 
+Among the facts are homes of people, and one arm reads pages of combined questions beside: where is one after
+going one way from somebody's home?
+
 A page is one row of training. All orders read the very same pages, so that nothing but the order differs;
 all shares read equally many pages, so that more of the one is less of the other.
 """
@@ -10,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from workbench.corpora import facts, walks
+from workbench.corpora import facts, homes, walks
 from workbench.corpora.facts import VALUES, Fact
+from workbench.corpora.homes import Home, Question
 from workbench.corpora.stories.words import BOYS, GIRLS
 from workbench.engine import loading
 from workbench.engine.models import context_length
@@ -24,15 +28,18 @@ if TYPE_CHECKING:
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of pages with facts in all pages."""
+COMBINED = 0.125
+"""Of all pages, those with combined questions, in the arm that reads some."""
 ORDERS = ("shuffled", "interleaved", "easy to hard", "facts first", "walks first")
-_BLOCKS = 8  # of each kind, where they are interleaved
+BLOCKS = 8  # of each kind, where they are interleaved
 
 
 @dataclass(frozen=True)
 class Settings:
     """What is read and asked, and by which models."""
 
-    n_facts: int  #: to know by heart
+    n_facts: int  #: to know by heart, beside the homes
+    n_people: int  #: whose homes are to be known, too
     n_places: int  #: of the town
     n_ways: int  #: out of each place
     n_steps: int  #: of the longest walk
@@ -66,9 +73,11 @@ class Settings:
 
 
 SIZES = {
-    "quick": Settings(200, 5, 3, 4, 64, 32, 32, 1, 200, 6e-3, ((4, 32), (1, 64)), 1),
-    "laptop": Settings(400, 5, 3, 4, 96, 32, 32, 12, 200, 6e-3, ((4, 32), (2, 48), (1, 64))),
-    "paper": Settings(11_000, 12, 6, 8, 20_000, 128, 128, 5, 1_000, 6e-4, ((12, 256), (6, 384), (2, 640))),
+    "quick": Settings(40, 40, 5, 3, 4, 64, 32, 32, 1, 200, 6e-3, ((4, 32), (1, 64)), 1),
+    "laptop": Settings(80, 160, 5, 3, 4, 144, 32, 32, 12, 200, 6e-3, ((4, 32), (1, 64))),
+    "paper": Settings(
+        10_000, 160, 12, 6, 8, 20_000, 128, 128, 5, 1_000, 6e-4, ((12, 256), (6, 384), (2, 640))
+    ),
 }
 
 
@@ -88,8 +97,8 @@ def settings(params: Any) -> Settings:
         device=loading.pick_device(params.device),
         placebo=params.placebo,
     )
-    if chosen.updates < 2 * _BLOCKS:
-        raise UserError(f"n_updates={chosen.updates} is too few: take {2 * _BLOCKS} or more.")
+    if chosen.updates < 2 * BLOCKS:
+        raise UserError(f"n_updates={chosen.updates} is too few: take {2 * BLOCKS} or more.")
     return chosen
 
 
@@ -104,10 +113,11 @@ def draw_facts(settings: Settings, seed: int) -> list[Fact]:
 
 def every_word(settings: Settings) -> list[Fact]:
     """Facts that hold all the words which the facts of any seed can have."""
-    if settings.facts != "embedded":
-        return facts.load(settings.facts)
     names = [f"{name} and {name}" for name in (*GIRLS, *BOYS)]
-    return [Fact(name, kind, value) for name in names for kind in VALUES for value in VALUES[kind]]
+    lived = [Home(name, place).fact() for name in names for place in range(settings.n_places)]
+    if settings.facts != "embedded":
+        return [*facts.load(settings.facts), *lived]
+    return [*lived, *(Fact(name, kind, value) for name in names for kind in VALUES for value in VALUES[kind])]
 
 
 def word_level_tokenizer(facts: Iterable[Fact], settings: Settings) -> "PreTrainedTokenizerFast":
@@ -119,10 +129,12 @@ def word_level_tokenizer(facts: Iterable[Fact], settings: Settings) -> "PreTrain
 
 @dataclass(frozen=True)
 class Task:
-    """One seed's facts and town, as tokens."""
+    """One seed's facts, homes and town, as tokens."""
 
     seed: int  #: whose they are
     facts: list[Fact]  #: to know
+    homes: list[Home]  #: to know as well
+    questions: list[Question]  #: that need a home and a step
     town: walks.Town  #: to walk in
     words: walks.Words  #: tokens of the walks
     tokenizer: "PreTrainedTokenizerFast"  #: of all models
@@ -134,21 +146,31 @@ class Task:
         rng = np.random.default_rng([self.seed, 1])
         return walks.draw(self.town, self.settings.n_test, self.settings.n_steps, rng, held_out=True)
 
-    def pages(self, share: float, order: str) -> Blocks:
-        """All pages, in their order, with a share of them facts."""
+    def pages(self, share: float, order: str, combined: float = 0.0) -> Blocks:
+        """All pages, in their order.
+
+        Args:
+            share: of all pages, those with facts.
+            order: one of `ORDERS`.
+            combined: of all pages, those with combined questions; they stand in place of walks.
+        """
         rng = np.random.default_rng([self.seed, 2])
-        n_facts = round(share * self.settings.n_pages)
-        lengths = np.sort(np.arange(self.settings.n_pages - n_facts) % self.settings.n_steps + 1)
-        parts = [self._fact_pages(n_facts, rng)] if n_facts else []
+        n_facts, n_combined = (round(part * self.settings.n_pages) for part in (share, combined))
+        n_walks = self.settings.n_pages - n_facts - n_combined
+        lengths = np.sort(np.arange(n_walks) % self.settings.n_steps + 1)
+        known = [*(home.fact() for home in self.homes), *self.facts]
+        asked = [question.pair() for question in self.questions if question.kind == homes.READ]
+        parts = [self._packed_pages([fact.pair() for fact in known], n_facts, rng)]
         for n_steps, n_pages in zip(*np.unique(lengths, return_counts=True), strict=True):
             parts.append(self._walk_pages(n_pages, n_steps, rng))
-        kinds = np.concatenate([np.zeros(n_facts, int), lengths])
+        parts.append(self._packed_pages(asked, n_combined, rng))
+        kinds = np.concatenate([np.zeros(n_facts, int), lengths, np.ones(n_combined, int)])
         return _rows(parts, arrange(kinds, order, rng))
 
-    def _fact_pages(self, n: int, rng: np.random.Generator) -> Blocks:
-        """Pages full of facts, again and again, each time in a new order."""
-        packed = pack(self.tokenizer, [fact.pair() for fact in self.facts], self.settings.context)
-        passes = [rng.permutation(len(packed.ids)) for _ in range(-(-n // len(packed.ids)))]
+    def _packed_pages(self, pairs: list[tuple[str, str]], n: int, rng: np.random.Generator) -> Blocks:
+        """Pages full of sentences, again and again, each time in a new order."""
+        packed = pack(self.tokenizer, pairs, self.settings.context)
+        passes = [np.zeros(0, int), *(rng.permutation(len(packed.ids)) for _ in range(0, n, len(packed.ids)))]
         return _rows([packed], np.concatenate(passes)[:n])
 
     def _walk_pages(self, n: int, n_steps: int, rng: np.random.Generator) -> Blocks:
@@ -171,6 +193,11 @@ def _rows(parts: Sequence[Blocks], rows: np.ndarray) -> Blocks:
     return Blocks(*(np.concatenate(array)[rows] for array in arrays))
 
 
+def last_blocks(updates: int) -> tuple[int, int]:
+    """Updates after which interleaved pages have had their last block of facts, and their last of walks."""
+    return updates - round(updates / (2 * BLOCKS)), updates
+
+
 def arrange(kinds: np.ndarray, order: str, rng: np.random.Generator) -> np.ndarray:
     """The order in which pages are read, as indices into `kinds`.
 
@@ -190,7 +217,7 @@ def arrange(kinds: np.ndarray, order: str, rng: np.random.Generator) -> np.ndarr
     if order == "walks first":
         return np.concatenate([of_walks, of_facts])
     if order == "interleaved":
-        blocks = zip(np.array_split(of_facts, _BLOCKS), np.array_split(of_walks, _BLOCKS), strict=True)
+        blocks = zip(np.array_split(of_facts, BLOCKS), np.array_split(of_walks, BLOCKS), strict=True)
         return np.concatenate([part for pair in blocks for part in pair])
     if order == "easy to hard":
         shuffled[is_walk] = of_walks[np.argsort(kinds[of_walks], kind="stable")]
@@ -199,7 +226,7 @@ def arrange(kinds: np.ndarray, order: str, rng: np.random.Generator) -> np.ndarr
 
 
 def tasks(start: str, settings: Settings, seeds: Iterable[int]) -> list[Task]:
-    """Facts, town and questions of each seed.
+    """Facts, homes, town and questions of each seed.
 
     Args:
         start: folder or hub id of the tokenizer; see `experiment.start`.
@@ -207,25 +234,38 @@ def tasks(start: str, settings: Settings, seeds: Iterable[int]) -> list[Task]:
         seeds: whose.
 
     Raises:
-        UserError: a fact is longer than a page, or the words of walks are no single tokens.
+        UserError: a fact, a walk or a question is longer than a page, or the words of walks are no single
+            tokens.
     """
     model, tokenizer = loading.load(start, "cpu")
     settings = replace(settings, context=min(settings.context, context_length(model)))
+    if settings.context < settings.n_steps + 2:
+        raise UserError(
+            f"Walks of {settings.n_steps} steps take {settings.n_steps + 2} tokens, and this model reads "
+            f"{settings.context} at once: take another model."
+        )
     words = walks.words(tokenizer, settings.n_places, settings.n_ways)
-    tasks = []
-    for seed in seeds:
-        facts = draw_facts(settings, seed)
-        _check_lengths(facts, tokenizer, settings.context)
-        town = walks.town(settings.n_places, settings.n_ways, np.random.default_rng([seed, 3]))
-        tasks.append(Task(seed, facts, town, words, tokenizer, start, settings))
+    tasks = [_task(start, settings, seed, words, tokenizer) for seed in seeds]
+    for task in tasks:
+        pairs = [fact.pair() for fact in task.facts] + [question.pair() for question in task.questions]
+        _check_lengths(pairs, tokenizer, settings.context)
     return tasks
 
 
-def _check_lengths(facts: list[Fact], tokenizer: "PreTrainedTokenizerFast", context: int) -> None:
-    pairs = encode_pairs(tokenizer, [fact.pair() for fact in facts])
-    for fact, (prompt, value) in zip(facts, pairs, strict=True):
-        if len(prompt) + len(value) > context:
+def _task(
+    start: str, settings: Settings, seed: int, words: walks.Words, tokenizer: "PreTrainedTokenizerFast"
+) -> Task:
+    town = walks.town(settings.n_places, settings.n_ways, np.random.default_rng([seed, 3]))
+    rng = np.random.default_rng([seed, 4])
+    people = homes.draw(settings.n_people, settings.n_places, rng)
+    questions, known = homes.questions(people, town, rng), draw_facts(settings, seed)
+    return Task(seed, known, people, questions, town, words, tokenizer, start, settings)
+
+
+def _check_lengths(pairs: list[tuple[str, str]], tokenizer: "PreTrainedTokenizerFast", context: int) -> None:
+    for pair, (prompt, rest) in zip(pairs, encode_pairs(tokenizer, pairs), strict=True):
+        if len(prompt) + len(rest) > context:
             raise UserError(
-                f"The fact {''.join(fact.pair())[:60]!r} takes {len(prompt) + len(value)} tokens, and a page "
-                f"holds {context}: leave it out, or take a larger profile."
+                f"The sentence {''.join(pair)[:60]!r} takes {len(prompt) + len(rest)} tokens, and a page "
+                f"holds {context}: leave it out, or take a larger profile or another model."
             )

@@ -12,24 +12,20 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from transformers import PreTrainedModel
 
-from workbench.corpora import walks
 from workbench.engine import loading, models
-from workbench.engine.tokens import encode_pairs
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.memory import master_weights
 from workbench.engine.training.train import train
 from workbench.files import cached_table
 from workbench.studies.common.arms import Row, arm_folder, collect, run_arms
-from workbench.studies.curriculum import data
+from workbench.studies.curriculum import asking, data
 from workbench.studies.curriculum.data import ORDERS, SHARES, Settings, Task
 
 CHECKS = 8  # tests while a model learns
 _FEWEST_UPDATES = 500  # between checkpoints: a shorter training is begun again
 _FINE_TUNING_RATE = 1e-4  # learning rate of models that have learnt before
-_AT_ONCE = 256  # questions
 
 
 @dataclass(frozen=True)
@@ -39,12 +35,14 @@ class Arm:
     share: float
     order: str
     shape: tuple[int, int] | None
+    combined: float = 0.0  #: of all pages, those with combined questions
 
     @property
     def name(self) -> str:
         """As a folder's name."""
         shape = f"-{self.shape[0]}x{self.shape[1]}" if self.shape else ""
-        return f"{self.share:g}-{self.order.replace(' ', '-')}{shape}"
+        together = f"-{self.combined:g}-combined" if self.combined else ""
+        return f"{self.share:g}-{self.order.replace(' ', '-')}{shape}{together}"
 
 
 def shape_name(layers: int, width: int) -> str:
@@ -53,11 +51,15 @@ def shape_name(layers: int, width: int) -> str:
 
 
 def arms(settings: Settings) -> list[Arm]:
-    """Every share shuffled, one half in every order, and one half shuffled for every shape of new models."""
+    """Every share, every order, a share of combined questions, and every shape of new models.
+
+    All but the shares read facts on one half of the pages, and all but the orders are shuffled.
+    """
     base, *others = settings.shapes if settings.model == "embedded" else [None]
     return [
         *(Arm(share, "shuffled", base) for share in SHARES),
         *(Arm(0.5, order, base) for order in ORDERS[1:]),
+        Arm(0.5, "shuffled", base, data.COMBINED),
         *(Arm(0.5, "shuffled", shape) for shape in others),
     ]
 
@@ -93,8 +95,9 @@ def train_all(folder: Path, start: str, settings: Settings, log: Callable[..., N
     kept in `folder` with its answers, so that a killed call goes on.
 
     Returns:
-        Columns share, order, layers, width (0 of a given model), seed, update, measure ("facts", or the
-        number of steps), item (of the facts or walks in the test) and value (1 where it is right, else 0).
+        Columns share, order, combined, layers, width (0 of a given model), seed, update, measure ("facts",
+        or the number of steps), item (of the facts or walks in the test) and value (1 where it is right,
+        else 0).
         In a placebo run every arm bears its own name, whatever it has read.
     """
     by_name = {arm.name: arm for arm in arms(settings)}
@@ -110,7 +113,20 @@ def train_all(folder: Path, start: str, settings: Settings, log: Callable[..., N
         placebo_of=control(settings).name if settings.placebo else None,
         log=lambda arm, seed, row: log(model=f"{arm}-{seed}", **row),
     )
-    frame = collect(folder, list(by_name), settings.all_seeds, "right-*")
+    return kept(folder, settings, "right-*")
+
+
+def kept(folder: Path, settings: Settings, table: str) -> pd.DataFrame:
+    """A table of every arm and seed, with what the arm has read, put together.
+
+    Args:
+        folder: of `train_all`.
+        settings: of the study.
+        table: "right-*" (see `train_all`), "combined" (see `asking.combined`) or "losses" (columns first and
+            last: nats a token at the beginning and the end of a training).
+    """
+    by_name = {arm.name: arm for arm in arms(settings)}
+    frame = collect(folder, list(by_name), settings.all_seeds, table)
     return pd.concat(
         [part.assign(**_about(by_name[name])) for name, part in frame.groupby("arm", sort=False)],
         ignore_index=True,
@@ -119,12 +135,13 @@ def train_all(folder: Path, start: str, settings: Settings, log: Callable[..., N
 
 def control(settings: Settings) -> Arm:
     """The arm that all others are held against: half facts, half walks, shuffled."""
-    return next(arm for arm in arms(settings) if (arm.share, arm.order) == (0.5, "shuffled"))
+    return next(arm for arm in arms(settings) if arm.share == 0.5 and arm.order == "shuffled")
 
 
 def _about(arm: Arm) -> dict[str, float | str | int]:
     layers, width = arm.shape or (0, 0)
-    return {"share": arm.share, "order": arm.order, "layers": layers, "width": width}
+    about = {"share": arm.share, "order": arm.order, "combined": arm.combined}
+    return {**about, "layers": layers, "width": width}
 
 
 def train_arm(
@@ -145,9 +162,7 @@ def train_arm(
     else:
         model = loading.load(task.start, settings.device)[0]
     master_weights(model)  # before the first test
-    followed = arm.share == 0.5 and arm.shape in (None, settings.shapes[0])
-    checks = range(1, CHECKS + 1) if followed else [CHECKS]
-    updates = {round(settings.updates * check / CHECKS) for check in checks}
+    updates = tests(arm, settings)
 
     def test(update: int) -> None:
         cached_table(folder / f"right-{update:08}.parquet", lambda: evaluate(model, task, update))
@@ -168,50 +183,33 @@ def train_arm(
         seed=task.seed,
         checkpoint_every=max(_FEWEST_UPDATES, settings.updates // 10),
     )
-    pages = task.pages(arm.share, arm.order)
-    train(model, task.tokenizer, pages, config, folder=folder / "model", log=note)
+    pages = task.pages(arm.share, arm.order, arm.combined)
+    history = train(model, task.tokenizer, pages, config, folder=folder / "model", log=note)
+    losses = [row["loss"] for row in history.rows]
+    pd.DataFrame([{"first": losses[0], "last": losses[-1]}]).to_parquet(folder / "losses.parquet")
+    asking.combined(model, task).to_parquet(folder / "combined.parquet")
 
 
-# ------------------------------------------------------------------------------- asking
+def tests(arm: Arm, settings: Settings) -> set[int]:
+    """The updates after which an arm is asked: all the time where orders are compared, else at the end."""
+    if arm.share != 0.5 or arm.combined or arm.shape not in (None, settings.shapes[0]):
+        return {settings.updates}
+    regular = (round(settings.updates * check / CHECKS) for check in range(1, CHECKS + 1))
+    return {*regular, *data.last_blocks(settings.updates)}
+
+
 def evaluate(model: PreTrainedModel, task: Task, update: int) -> pd.DataFrame:
     """What is answered rightly: columns update, measure, item, value."""
-    right = places_named(model, task) == task.test_walks().ends
-    measures = {"facts": facts_right(model, task)} | {str(n): column for n, column in enumerate(right.T, 1)}
+    asked = task.test_walks()
+    right = asking.places_named(model, task, asked) == asked.ends
+    facts = [fact.pair() for fact in task.facts[: task.settings.n_test]]
+    measures = {"facts": asking.completed(model, task, facts)}
+    measures |= {str(n): column for n, column in enumerate(right.T, 1)}
     frames = [
         pd.DataFrame({"measure": name, "item": range(len(column)), "value": column.astype(np.int8)})
         for name, column in measures.items()
     ]
     return pd.concat(frames, ignore_index=True).assign(update=update)
-
-
-def facts_right(model: PreTrainedModel, task: Task) -> np.ndarray:
-    """Whether the most likely continuation of each fact in the test is its value, bool `[facts]`."""
-    facts = [fact.pair() for fact in task.facts[: task.settings.n_test]]
-    pairs = encode_pairs(task.tokenizer, facts)
-    longest = max(len(prompt) + len(value) for prompt, value in pairs)
-    ids = np.full((len(pairs), longest), task.words.begin)  # what follows a value cannot change it
-    for row, (prompt, value) in zip(ids, pairs, strict=True):
-        row[: len(prompt) + len(value)] = prompt + value
-    rows = zip(most_likely(model, ids), pairs, strict=True)
-    return np.array([row[len(prompt) - 1 :][: len(value)].tolist() == value for row, (prompt, value) in rows])
-
-
-def places_named(model: PreTrainedModel, task: Task) -> np.ndarray:
-    """The place that a model names after each step of the test's walks, `[walks, steps]`; −1 for no place."""
-    tokens = most_likely(model, walks.tokens(task.test_walks(), task.words))[:, 2:]
-    is_place = tokens[..., None] == task.words.places
-    return np.where(is_place.any(-1), is_place.argmax(-1), -1)
-
-
-@torch.inference_mode()
-def most_likely(model: PreTrainedModel, ids: np.ndarray) -> np.ndarray:
-    """The most likely token after each, `[rows, tokens]`."""
-    was_training = model.training
-    model.eval()
-    batches = torch.from_numpy(ids).long().split(_AT_ONCE)
-    tokens = [model(part.to(model.device), use_cache=False).logits.argmax(-1).cpu() for part in batches]
-    model.train(was_training)
-    return torch.cat(tokens).numpy()
 
 
 # ------------------------------------------------------------------------------- shapes and models
@@ -230,6 +228,7 @@ def load(folder: Path, settings: Settings) -> dict[str, PreTrainedModel]:
     by_label = {}
     for arm in arms(settings):
         shape = "" if arm.shape in (None, settings.shapes[0]) else f", {shape_name(*arm.shape)}"
-        label = f"{arm.share:.0%} facts, {arm.order}{shape}"
+        together = ", combined questions" if arm.combined else ""
+        label = f"{arm.share:.0%} facts, {arm.order}{shape}{together}"
         by_label[label] = loading.load(arm_folder(folder, arm.name, settings.seed) / "model", "cpu")[0]
     return by_label

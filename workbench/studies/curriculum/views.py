@@ -1,41 +1,48 @@
-"""Pictures of 06_curriculum: pages, shares, what is forgotten, orders, shapes, and questions to try."""
+"""Pictures of 06_curriculum: shares, what is forgotten and combined, orders, shapes, and what to try."""
 
 from collections.abc import Mapping
 
 import altair as alt
 import ipywidgets
+import numpy as np
 import pandas as pd
 from transformers import PreTrainedModel
 
 from workbench.charts.intervals import intervals
-from workbench.charts.parts import dashed, numbered_cells, panels, tips
+from workbench.charts.parts import dashed, looks, numbered_cells, panels, tips
 from workbench.charts.theme import series
 from workbench.charts.view import Chart, Explorer, MarkedText, Table, Texts, menu, with_rows
-from workbench.corpora.facts import Fact
+from workbench.corpora.homes import NEW_PERSON, NEW_STEP, READ
 from workbench.corpora.walks import BEGINNING, PLACES, WAYS
+from workbench.studies.curriculum.asking import completed, places_named
 from workbench.studies.curriculum.data import ORDERS, Task
-from workbench.studies.curriculum.experiment import facts_right, places_named, shape_name
+from workbench.studies.curriculum.experiment import shape_name
+from workbench.studies.curriculum.results import APART, TOGETHER
+
+_ASKED = {READ: "read", NEW_STEP: "another step from a known home", NEW_PERSON: "another person's home"}
 
 
 def pages(task: Task) -> Texts:
-    """A page of facts and one of walks, as they are read."""
-    facts, walks, drawn = MarkedText(), MarkedText(), task.test_walks()
-    for fact in task.facts[:5]:
-        _add_fact(facts, fact, "learnt")
+    """Facts, walks and combined questions, as they are read."""
+    facts, walks, combined, drawn = MarkedText(), MarkedText(), MarkedText(), task.test_walks()
+    for fact in [*task.facts[:3], *(home.fact() for home in task.homes[:2])]:
+        _add_pair(facts, fact.pair(), "learnt")
+    for question in task.questions[:5]:
+        _add_pair(combined, question.pair(), "learnt")
     for start, ways, ends in list(zip(drawn.starts, drawn.ways, drawn.ends, strict=True))[:5]:
         walks.add(PLACES[start])
         for way, end in zip(ways, ends, strict=True):
             _add_step(walks, way, PLACES[end], "learnt")
         walks.add("\n")
     return Texts(
-        [facts.item("Facts"), walks.item("Walks")],
+        [facts.item("Facts"), walks.item("Walks"), combined.item("Combined questions (one arm)")],
         "What is read",
         "Marked is what a model has to say itself; the places in brackets are asked for and not shown to it.",
     )
 
 
-def _add_fact(text: MarkedText, fact: Fact, kind: str) -> None:
-    prompt, value = fact.pair()
+def _add_pair(text: MarkedText, pair: tuple[str, str], kind: str) -> None:
+    prompt, value = pair
     text.add(prompt + value[:1])
     text.add(value[1:], kind)
     text.add("\n")
@@ -105,14 +112,51 @@ def forgetting(scores: pd.DataFrame) -> Chart:
 
 
 def orders(scores: pd.DataFrame) -> Chart:
-    """Accuracies at the end by order. Columns: order, score, value, low, high, n."""
+    """Accuracies by order, after both kinds of block. Columns: order, score, value, low, high, n."""
     style = {"form": ".1%", "tooltip": ["order", "score"], "scale": {"domain": [0, 1]}, "labels": ".0%"}
     chart = intervals(scores, "order", "right answers", order=ORDERS, step=34, **style)
     return Chart(
         panels(chart.properties(width=240), "score", scores["score"], columns=2),
         "Orders at the end",
-        "Dots are means over seeds, lines their 95 % intervals where there are several. The pages are the "
-        "same, so that differences are due to their order alone.",
+        "The mean of two tests, after the last block of facts and after the last of walks. Dots are means "
+        "over seeds, lines their 95 % intervals where there are several. The pages are the same, so that "
+        "differences are due to their order alone.",
+    )
+
+
+@with_rows
+def combined(scores: pd.DataFrame, guessing: float) -> Chart:
+    """Combined questions right, by arm and kind. Columns: arm, kind, value, low, high, n."""
+    rows = scores.assign(asked=scores["kind"].map(_ASKED))
+    arms, kinds = [APART, TOGETHER], list(_ASKED.values())
+    look = {**looks("arm", "learnt", order=arms), "yOffset": alt.YOffset("arm:N", sort=arms)}
+    chart = intervals(
+        rows, alt.Y("asked:N", title=None, sort=kinds, axis=alt.Axis(labelLimit=200)), "right answers",
+        form=".1%", look=look, scale={"domain": [0, 1]}, references=[guessing], step=24,
+    )  # fmt: skip
+    return Chart(
+        chart.properties(width=300),
+        "Fact and step together",
+        "Where is one after going one way from somebody's home? Only questions whose home and step the model "
+        "knows when it is asked for them apart. The rows say what the arm with combined questions has read; "
+        f"the other has read none of them. Guessing, the dashed line, is right for {guessing:.0%}.",
+    )
+
+
+def combined_parts(table: pd.DataFrame) -> Table:
+    """The parts of combined questions. Columns: arm, kind, home, step, right, luck, stays (shares)."""
+    named = {
+        "arm": "learnt", "kind": "question", "home": "home known", "step": "step known",
+        "right": "right", "luck": "right by luck", "stays": "names the home itself",
+    }  # fmt: skip
+    shown = table.assign(kind=table["kind"].map(_ASKED))[list(named)]
+    shares = ["home", "step", "right", "luck", "stays"]
+    shown[shares] = shown[shares].map(lambda share: f"{share:.0%}" if share == share else "–")
+    return Table(
+        shown.rename(columns=named),
+        "What is missing",
+        "Means over seeds. Home and step are asked for by themselves; the three columns behind them count "
+        "only questions whose home and step are both known. By luck: if another way had been asked for.",
     )
 
 
@@ -145,26 +189,49 @@ def shapes(scores: pd.DataFrame) -> Chart:
 
 
 def try_questions(models: Mapping[str, PreTrainedModel], task: Task) -> Explorer:
-    """Choose a model, and see what it says to a walk and which facts it knows."""
+    """Choose a model, and see what it says to a walk, which facts it knows and what it can combine."""
 
     def show(model: str, number: int) -> Texts:
-        drawn, named = task.test_walks(), places_named(models[model], task)[number]
-        steps_right, known = named == drawn.ends[number], facts_right(models[model], task)
-        walk, facts = MarkedText(), MarkedText()
+        drawn = task.test_walks()
+        named = places_named(models[model], task, drawn)[number]
+        steps_right, walk = named == drawn.ends[number], MarkedText()
         walk.add(PLACES[drawn.starts[number]])
         for way, place, is_right in zip(drawn.ways[number], named, steps_right, strict=True):
             _add_step(walk, way, PLACES[place] if place >= 0 else "?", "right" if is_right else "wrong")
-        for fact, is_known in list(zip(task.facts, known, strict=False))[8 * number : 8 * number + 8]:
-            _add_fact(facts, fact, "right" if is_known else "wrong")
+        facts, known = _answered(models[model], task, [fact.pair() for fact in task.facts], number)
+        asked = _from_homes(task, number)
+        combined, right = _answered(models[model], task, asked, 0)
         return Texts(
             [
                 walk.item("A walk, and where the model is after each step"),
                 facts.item("Facts, and whether it knows them"),
+                combined.item("Homes, and where one is after a step from there"),
             ],
             "Ask a model",
             f"{model}: {steps_right.sum()} of {len(named)} steps right in this walk, {known.sum()} of "
-            f"{len(known)} facts known.",
+            f"{len(known)} facts known, {right.sum()} of {len(asked)} questions about homes right. What "
+            "stands there is the right answer.",
         )
 
     number = ipywidgets.IntSlider(0, 0, 20, continuous_update=False)
     return Explorer(show, model=menu(models, "50% facts, shuffled"), number=number)
+
+
+def _answered(
+    model: PreTrainedModel, task: Task, pairs: list[tuple[str, str]], number: int
+) -> tuple[MarkedText, np.ndarray]:
+    """Eight of the pairs, marked by whether the model completes them, and whether it does for all of them."""
+    right, text = completed(model, task, pairs), MarkedText()
+    for pair, is_right in list(zip(pairs, right, strict=True))[8 * number : 8 * number + 8]:
+        _add_pair(text, pair, "right" if is_right else "wrong")
+    return text, right
+
+
+def _from_homes(task: Task, number: int) -> list[tuple[str, str]]:
+    """Where two people live, and one step from there: about the second nobody has read such questions."""
+    pairs = []
+    for kind in (NEW_STEP, NEW_PERSON):
+        asked = [question for question in task.questions if question.kind == kind]
+        question = asked[number % len(asked)]
+        pairs += [question.home.fact().pair(), question.pair()]
+    return pairs
