@@ -1,6 +1,7 @@
 """13_instruct: summaries and their events, requests and their grades, what is held out, and claims."""
 
 import json
+import re
 from dataclasses import replace
 from random import Random
 from types import SimpleNamespace
@@ -11,10 +12,12 @@ import pytest
 import torch
 
 from workbench.claims import NO_EFFECT, REPRODUCED, UNTESTABLE
-from workbench.corpora.stories import PLOTS, story_at, write_story
+from workbench.corpora.stories import PLOTS, grade, story_at, write_story
 from workbench.engine import loading
 from workbench.errors import UserError
 from workbench.studies.instruct import data, experiment, results, views
+from workbench.studies.instruct.brief_stories import PLOTS as BRIEF_PLOTS
+from workbench.studies.instruct.brief_stories import write_brief
 from workbench.studies.instruct.requests import KINDS, Request, Written, for_test, for_training, forms
 from workbench.studies.instruct.summaries import PATTERNS, Told, key_events, share_told, told
 
@@ -86,6 +89,16 @@ def test_pronouns_are_whom_they_mean_and_things_their_nouns():
     assert share_told(summary, told(STORY)) == pytest.approx(2 / 3)
     assert share_told(summary.replace("Lily", "Anna"), told(STORY)) == 0
     assert np.isnan(share_told("A dragon sleeps.", told(STORY)))
+
+
+def test_brief_stories_are_right_and_have_what_is_asked_of_them():
+    stories = [write_brief(Random(number)) for number in range(150)]
+    grades = [grade(story.text) for story in stories]
+    assert {graded.grammar for graded in grades} == {graded.consistency for graded in grades} == {1.0}
+    assert all(set(story.features) <= graded.features for story, graded in zip(stories, grades, strict=True))
+    assert all(share_told(story.summary, told(story.text)) == 1 for story in stories)
+    assert max(len(story.sentences) for story in stories) <= 16
+    assert {story.plot for story in stories} == set(BRIEF_PLOTS)
 
 
 # Requests and grades
@@ -173,8 +186,18 @@ def test_the_control_reads_the_same_stories_behind_others_instructions(shelf):
 
 @pytest.mark.parametrize("profile", ["quick", "laptop", "paper"])
 def test_all_depths_are_equally_large(profile):
-    counts = experiment.parameter_counts(data.SIZES[profile])["total"]
+    counts = experiment.parameter_counts(550, data.SIZES[profile])["total"]
     assert counts.max() / counts.min() < 1.1 / 0.9
+
+
+def test_every_word_is_one_token_and_texts_come_back_as_they_were(shelf):
+    tokenizer = experiment.fit_tokenizer(shelf, SMALL)
+    for row in shelf.head(50).itertuples():
+        text = f"Words: {row.words}\nStory:\n{row.story}"
+        ids = tokenizer(text, add_special_tokens=False).input_ids
+        assert tokenizer.decode(ids) == text
+        assert len(ids) == len(re.findall(r"\w+|[^\w ]", text))
+        assert tokenizer.eos_token_id not in ids
 
 
 # Trainings

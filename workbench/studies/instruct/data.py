@@ -1,8 +1,4 @@
-"""Stories with what was asked of them, and which combinations are kept for the test.
-
-Embedded stories come from the simulator's shortest plots, with words from every eighth noun and every second
-verb and adjective of its lists: so many that one seldom comes up unasked, so few that each is read often.
-"""
+"""Stories with what was asked of them, and which combinations are kept for the test."""
 
 import hashlib
 import re
@@ -18,14 +14,12 @@ from workbench.corpora.loaders import rows
 from workbench.corpora.loaders.fields import lowered
 from workbench.corpora.loaders.rows import Malformed
 from workbench.corpora.loaders.texts import hold_out, load_corpus
-from workbench.corpora.stories import FEATURES, WORDS, grade, write_story
+from workbench.corpora.stories import grade
 from workbench.engine import loading
 from workbench.errors import UserError
+from workbench.studies.instruct.brief_stories import write_brief
 from workbench.studies.instruct.requests import HEADINGS, KINDS
 
-PLOTS = ("forbidden", "new friend", "building", "noise")
-N_WORDS = 20  # of each kind that are asked for
-LISTS = {kind: options[3 :: len(options) // N_WORDS][:N_WORDS] for kind, options in WORDS.items()}
 COMBINATIONS = ("seen", "unseen")
 HELD_OUT_PAIRS = 0.15  # of first words and features: never asked together in training
 _SEEN_SHARE = 0.05  # of the other stories, held out by their content
@@ -43,10 +37,10 @@ class Settings:
     n_stories: int  #: to learn from and to test with; each pass asks something else of them
     n_test: int  #: stories of each kind of combination, seen and unseen
     seeds: int  #: trainings of each arm
-    vocab_size: int = 1024
-    context: int = 384  #: tokens of a row: two stories with their instructions
+    vocab_size: int = 768  #: of the tokenizer of given stories
+    context: int = 224  #: tokens of a row: two stories with their instructions
     batch_size: int = 4  #: rows
-    max_tokens: int = 170  #: of a story that is written
+    max_tokens: int = 130  #: of a story that is written
     processes: int | None = None  #: trainings at a time; None for one a thread
     model: str = "train"  #: as the notebook's parameter; likewise data, seed, device and placebo
     data: str = "embedded"
@@ -66,10 +60,10 @@ class Settings:
 
 
 SIZES = {
-    "quick": Settings(((1, 88), (4, 48)), 300_000, 1_500, 40, 1, processes=1),
-    "laptop": Settings(((1, 88), (2, 64), (4, 48)), 600_000, 3_500, 60, 5),
+    "quick": Settings(((1, 72), (4, 40)), 300_000, 2_000, 40, 1, processes=1),
+    "laptop": Settings(((1, 72), (2, 56), (4, 40)), 600_000, 6_000, 60, 5),
     "paper": Settings(
-        ((1, 576), (2, 448), (4, 320), (8, 224)), 200_000_000, 400_000, 500, 5, 4_096, 512, 64, 300
+        ((1, 640), (2, 448), (4, 320), (8, 224)), 200_000_000, 400_000, 500, 5, 4_096, 512, 64, 300
     ),
 }
 
@@ -116,18 +110,9 @@ def shelf(settings: Settings) -> pd.DataFrame:
 
 def _written(index: int) -> dict[str, Any]:
     """Story number `index`, the same for every seed: seeds differ in what they ask of it."""
-    random = Random(f"instruct/{index}")
-    wanted = {kind: random.choice(options) for kind, options in LISTS.items()}
-    features = random.sample(FEATURES, random.choice([0, 1, 1, 2]))
-    story = write_story(random, wanted=wanted, features=features, plot=random.choice(PLOTS))
-    return {
-        "item": index,
-        "story": story.text,
-        "words": ", ".join(wanted.values()),
-        "features": ", ".join(story.features),
-        "summary": story.summary,
-        "sentence": "",
-    }
+    story = write_brief(Random(f"instruct/{index}"))
+    asked = {"words": ", ".join(story.words.values()), "features": ", ".join(story.features)}
+    return {"item": index, "story": story.text, **asked, "summary": story.summary, "sentence": ""}
 
 
 def load(source: str, limit: int) -> pd.DataFrame:

@@ -4,6 +4,7 @@ Every model of a seed reads the same stories in the same order. The control has 
 reads each story behind another one's instruction: it learns to write, and that instructions say nothing.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,8 @@ from random import Random
 
 import numpy as np
 import pandas as pd
+from tokenizers import Regex, Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import WordLevel
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.engine import loading, models
@@ -25,11 +28,21 @@ from workbench.files import cached_table
 from workbench.studies.common.arms import Row, arm_folder, collect, run_arms
 from workbench.studies.instruct import data
 from workbench.studies.instruct.data import Settings
-from workbench.studies.instruct.requests import ANY_TEXT, KINDS, Request, Written, for_test, for_training
+from workbench.studies.instruct.requests import (
+    ANY_TEXT,
+    KINDS,
+    Request,
+    Written,
+    for_test,
+    for_training,
+    full,
+)
 
 GIVEN = "as given"  # the arm of a model that is not trained here
-_TOKENS_A_STORY = 150  # at most: a training has at least as many examples as it can read
+_TOKENS_A_STORY = 80  # at most: a training has at least as many examples as it can read
 _WARMUP = 30
+_TO_FIT = 2_000  # stories for pieces of words
+_PIECE = re.compile(r" ?(?:[A-Za-z]+|[^A-Za-z\s])|\s")
 
 
 @dataclass(frozen=True)
@@ -83,11 +96,24 @@ def gradable(settings: Settings, shelf: pd.DataFrame) -> tuple[str, ...]:
 
 
 def fit_tokenizer(shelf: pd.DataFrame, settings: Settings) -> PreTrainedTokenizerFast:
-    """The tokenizer of all models, from the first 2,000 stories with all their instructions."""
-    random = Random(settings.seed)
-    rows = shelf.head(2_000).to_dict("records")
-    texts = [for_training(row, random).prompt() + row["story"] for row in rows]
-    return models.train_tokenizer(texts, settings.vocab_size)
+    """The tokenizer of all models: a token a word in the simulator's small language, else pieces of words."""
+    random, rows = Random(settings.seed), shelf.to_dict("records")
+    texts = [full(row, random).prompt() + row["story"] for row in rows]
+    if settings.data == "embedded":
+        return whole_words(texts)
+    return models.train_tokenizer(texts[:_TO_FIT], settings.vocab_size)
+
+
+def whole_words(texts: Sequence[str]) -> PreTrainedTokenizerFast:
+    """A token for each word and each other character, with the space before it."""
+    pieces = sorted({piece for text in texts for piece in _PIECE.findall(text)})
+    vocabulary = {piece: number for number, piece in enumerate([models.END_OF_TEXT, *pieces])}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=models.END_OF_TEXT))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_PIECE.pattern), "isolated")
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.post_processor = models.begins_with(models.END_OF_TEXT)
+    special = dict.fromkeys(("bos_token", "eos_token", "pad_token"), models.END_OF_TEXT)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
 
 
 # ------------------------------------------------------------------------------- training and asking
@@ -218,11 +244,11 @@ def graded(asked: Sequence[Request], stories: Sequence[Written]) -> pd.DataFrame
 
 
 # ------------------------------------------------------------------------------- models
-def parameter_counts(settings: Settings) -> pd.DataFrame:
+def parameter_counts(vocab_size: int, settings: Settings) -> pd.DataFrame:
     """Parameters of every depth that is trained: columns layers, width, total, embedding, other."""
     rows = []
     for layers, width in settings.shapes if settings.trains else ():
-        counts = models.count_parameters(new_model(layers, settings.vocab_size, settings, 0))
+        counts = models.count_parameters(new_model(layers, vocab_size, settings, 0))
         rows.append((layers, width, counts.total, counts.embedding, counts.non_embedding))
     return pd.DataFrame(rows, columns=["layers", "width", "total", "embedding", "other"])
 
