@@ -11,8 +11,8 @@ from workbench.studies.attention_heads.results import BY_TRAINING, DISTANCE, SEM
 from workbench.studies.attention_heads.trainings import CONFIRMED_ON
 
 _TITLES = {
-    SEMANTIC: "best semantic head: times chance beyond control",
-    DISTANCE: f"most positional head: share explained − {POSITIONAL}",
+    SEMANTIC: "semantic: times chance − control",
+    DISTANCE: f"positional: share − {POSITIONAL}",
 }
 
 
@@ -33,7 +33,7 @@ def kinds_by_model(measured: pd.DataFrame) -> Chart:
     base = alt.Chart(heads, width=210, height=160)
     points = base.mark_point(filled=True, size=50, opacity=0.75).encode(
         alt.X("positional:Q", title="share explained by offset").axis(format="%", tickCount=4),
-        alt.Y("lift:Q", title="far names or nouns (times chance)").scale(zero=False),
+        alt.Y("lift:Q", title="to names or nouns").scale(zero=False),
         tooltip=["model", "seed", "layer", "head", "kind", *tips(".2f", "positional", "lift")],
         **looks("kind", "class", CLASSES, orient="bottom"),
     )
@@ -41,8 +41,9 @@ def kinds_by_model(measured: pd.DataFrame) -> Chart:
     return Chart(
         panels(chart, "model", measured["model"], columns=2),
         "The two kinds in models of other sorts",
-        "A point is a head of one training; positional ones would stand far right, semantic ones high on the "
-        f"left (offset explains {POSITIONAL:.0%}, or {LIFT:g} times chance, by the usual thresholds). "
+        "A point is a head of one training: how much of it offset explains, and what it gives to names or "
+        "nouns more than eight tokens back, in times chance (the dashed line). Positional heads would stand "
+        f"far right (from {POSITIONAL:.0%} on), semantic ones high on the left (from {LIFT:g}). Counted: "
         + "; ".join(_count(name, part) for name, part in heads.groupby("model", sort=False))
         + ".",
     )
@@ -52,7 +53,13 @@ def _count(name: str, heads: pd.DataFrame) -> str:
     """How many heads of a model are of either kind, in words."""
     counts, trainings = heads["kind"].value_counts(), heads["seed"].nunique()
     kinds = [f"{counts[kind]} {kind}" if kind in counts else f"no {kind} one" for kind in CLASSES[:2]]
-    return f"{name}: of {len(heads)} heads in {trainings} models {kinds[0]} and {kinds[1]}"
+    models = "one training" if trainings == 1 else f"{trainings} trainings"
+    return f"{name}, of {len(heads)} heads in {models}, {kinds[0]} and {kinds[1]}"
+
+
+def _order(models: pd.Series) -> pd.Series:
+    """Where each model comes first, so that its trainings stand together."""
+    return models.map({model: place for place, model in enumerate(dict.fromkeys(models))})
 
 
 @with_rows
@@ -63,7 +70,7 @@ def by_training(effects: pd.DataFrame) -> Chart:
         effects: of `results.head_effects`.
     """
     names = effects["model"] + ", seed " + effects["seed"].astype(str)
-    frame = effects.assign(training=names)
+    frame = effects.assign(training=names).sort_values("model", key=_order, kind="stable")
     order, sides = list(dict.fromkeys(frame["training"])), []
     rows = alt.Y("training:N", sort=order, title=None)
     for name, title in _TITLES.items():
@@ -76,7 +83,8 @@ def by_training(effects: pd.DataFrame) -> Chart:
     return Chart(
         alt.hconcat(*sides, spacing=20),
         BY_TRAINING,
-        "Right of the dashed line is as published. Heads are chosen on one half of the texts and measured on "
-        "the other; lines are 95 % intervals over texts. The claims take the mean over trainings, with an "
-        "interval over them.",
+        "Attention of the best semantic head to far names or nouns, beyond the shuffled control, and what "
+        "offset explains of the most positional head; right of the dashed line is as published. Heads are "
+        "chosen on one half of the texts and measured on the other; lines are 95 % intervals over texts. The "
+        "claims take the mean over trainings, with an interval over them.",
     )
