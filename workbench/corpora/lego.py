@@ -1,11 +1,14 @@
-"""Reasoning chains (LEGO, Zhang et al. 2022, arXiv 2206.04301, section 2): who is happy, and who is sad.
+"""Reasoning chains (LEGO, Zhang et al. 2022, arXiv 2206.04301, section 2) in a cyclic group of five values.
 
-The first clause gives one name a value; every other clause says that a name feels *as*, or *not* as, the name
-before it in the chain. The clauses come shuffled, so that position k takes k steps of looking up.
+A string holds two chains. The first clause of each, its root, gives a name a value; every other clause says
+that a name is so many values further on the ring than the name before it in the chain. The clauses of both
+chains come shuffled, so that position k takes k steps of looking up. Steps are even over the ring: whoever
+misses a link of the chain, counts words or takes the other chain's root is right in one of five cases.
 
-A clause is three words: the operation, whom it refers to, whom it is about ("not Tom Lily": Lily is what Tom
-is not). A causal model reads all clauses twice, in two orders, and its answer for a clause is read off at the
-second copy's last word: by then it has seen every clause, as the paper's two-way encoder has.
+A clause is three words: the step, whom it refers to, whom it is about ("near Tom Lily": Lily is two values
+further than Tom). A causal model reads all clauses twice, in two orders, and its answer for a clause is read
+off at the second copy's last word: by then it has seen every clause. A model that reads both ways, such as
+the paper's, reads the second copy alone, and its answers are read off at the same words.
 """
 
 from dataclasses import dataclass
@@ -20,13 +23,16 @@ from workbench.errors import UserError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-VALUES = ("sad", "happy")
-OPERATIONS = ("as", "not")
+VALUES = ("happy", "sad", "big", "small", "good")  # in the order of the ring
+OPERATIONS = ("as", "by", "near", "behind", "under")  # none, one, … four values further
+CHAINS = 2  # in a string
+CLAUSE = 3  # words
+_NAMES = 12  # to draw from, where that is enough
 
 
 @dataclass(frozen=True)
 class Words:
-    """Tokens of one word each: names, the two operations, the two values; and the first token."""
+    """Tokens of one word each: names, the operations, the values; and the first token."""
 
     names: np.ndarray
     operations: np.ndarray
@@ -38,10 +44,18 @@ class Words:
 class Chains:
     """Strings of clauses and their truth."""
 
-    ids: np.ndarray  #: tokens `[rows, tokens]`: the beginning, then all clauses twice
-    answer_positions: np.ndarray  #: where the answer for each clause of the second copy is read, `[clauses]`
+    ids: np.ndarray  #: tokens `[rows, tokens]`: the beginning, then all clauses once or twice
+    answer_positions: np.ndarray  #: where the answer for each clause of the last copy is read, `[clauses]`
     positions: np.ndarray  #: the chain position of each of those clauses, from 0, `[rows, clauses]`
+    chains: np.ndarray  #: which chain each belongs to, `[rows, clauses]`
     values: np.ndarray  #: what is true of it, an index into `VALUES`, `[rows, clauses]`
+    referred: np.ndarray  #: what is true of the name that the clause refers to, one token before its own
+    both_ways: bool  #: every clause stands there once, for a model that sees what comes later
+
+
+def n_tokens(n: int, both_ways: bool = False) -> int:
+    """Tokens of a string of chains of n."""
+    return 1 + CLAUSE * CHAINS * n * (1 if both_ways else 2)
 
 
 def words(tokenizer: "PreTrainedTokenizerFast", n: int) -> Words:
@@ -50,38 +64,59 @@ def words(tokenizer: "PreTrainedTokenizerFast", n: int) -> Words:
     Raises:
         UserError: the tokenizer has not enough names, or not the operations and values, as single tokens.
     """
+    special = set(tokenizer.all_special_ids)  # as what some tokenizers read unknown words
 
     def token(word: str) -> int | None:
         ids = continued(tokenizer, f" {word}")
-        return ids[0] if len(ids) == 1 else None
+        return ids[0] if len(ids) == 1 and ids[0] not in special else None
 
-    names = [single for name in BOYS + GIRLS if (single := token(name)) is not None][:26]
+    names = [single for name in BOYS + GIRLS if (single := token(name)) is not None]
     fixed = [token(word) for word in OPERATIONS + VALUES]
-    if n < 2 or n + 1 > len(names) or None in fixed:
+    most = (len(names) - 1) // CHAINS
+    if not 2 <= n <= most or None in fixed:
         raise UserError(
-            f"Chains of {n} need {n + 1} names and the words {', '.join(OPERATIONS + VALUES)} as single "
-            f"tokens, and this tokenizer has {len(names)} names: take 2 to {len(names) - 1}, or another one."
+            f"Two chains of {n} need {CHAINS * n + 1} names and the words {', '.join(OPERATIONS + VALUES)} "
+            f"as single tokens, and this tokenizer has {len(names)} names: take chains of 2 to {most}, or "
+            "another model."
         )
-    return Words(np.array(names), np.array(fixed[:2]), np.array(fixed[2:]), first_token(tokenizer))
+    operations, values = np.split(np.array(fixed), [len(OPERATIONS)])
+    names = names[: max(_NAMES, CHAINS * n + 1)]
+    return Words(np.array(names), operations, values, first_token(tokenizer))
 
 
-def draw(words: Words, rows: int, n: int, rng: np.random.Generator, broken: int | None = None) -> Chains:
-    """Random strings of n clauses.
+def draw(
+    words: Words,
+    rows: int,
+    n: int,
+    rng: np.random.Generator,
+    *,
+    both_ways: bool = False,
+    broken: int | None = None,
+) -> Chains:
+    """Random strings of two chains of n clauses.
+
+    From the same state of `rng`, strings for both ways of reading ask the same clauses in the same order.
 
     Args:
-        broken: the clause at this position refers to a name of which nothing is said: what follows it in the
-            chain cannot be known, and `values` is what counting the nots would still give.
+        both_ways: every clause stands there once.
+        broken: in the first chain the clause at this position refers to a name of which nothing is said: what
+            follows it cannot be known, and `values` is what the steps would give if the link were whole.
     """
     names = words.names[np.argsort(rng.random((rows, len(words.names))), 1)]
-    flips, first = rng.integers(0, 2, (rows, n)), rng.integers(0, 2, rows)
-    flips[:, 0] = 0
-    value = (first[:, None] + np.cumsum(flips, 1)) % 2
-    refers = np.concatenate([words.values[first][:, None], names[:, : n - 1]], 1)
+    about = names[:, : CHAINS * n].reshape(rows, CHAINS, n)
+    steps = rng.integers(0, len(OPERATIONS), (rows, CHAINS, n))
+    root = rng.integers(0, len(VALUES), (rows, CHAINS, 1))
+    steps[..., 0] = 0
+    value = (root + np.cumsum(steps, 2)) % len(VALUES)
+    refers = np.concatenate([words.values[root], about[..., :-1]], 2)
     if broken is not None:
-        refers[:, broken] = names[:, n]
-    clauses = np.stack([words.operations[flips], refers, names[:, :n]], 2)
-    orders = [np.argsort(rng.random((rows, n)), 1) for _ in range(2)]
+        refers[:, 0, broken] = names[:, CHAINS * n]
+    clauses = np.stack([words.operations[steps], refers, about], 3).reshape(rows, CHAINS * n, CLAUSE)
+    orders = [np.argsort(rng.random((rows, CHAINS * n)), 1) for _ in range(2)]
     copies = [np.take_along_axis(clauses, order[:, :, None], 1).reshape(rows, -1) for order in orders]
-    ids = np.concatenate([np.full((rows, 1), words.begin), *copies], 1)
-    answer_positions = 1 + 3 * n + 3 * np.arange(n) + 2
-    return Chains(ids, answer_positions, orders[1], np.take_along_axis(value, orders[1], 1))
+    read = copies[1:] if both_ways else copies
+    ids = np.concatenate([np.full((rows, 1), words.begin), *read], 1)
+    answer_positions = ids.shape[1] - CLAUSE * CHAINS * n + CLAUSE * np.arange(CHAINS * n) + CLAUSE - 1
+    before = (value - steps) % len(VALUES)
+    values, referred = (np.take_along_axis(of.reshape(rows, -1), orders[1], 1) for of in (value, before))
+    return Chains(ids, answer_positions, orders[1] % n, orders[1] // n, values, referred, both_ways)

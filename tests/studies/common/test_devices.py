@@ -25,6 +25,8 @@ from workbench.studies.curriculum import experiment as curriculum
 from workbench.studies.hivemind import collapse
 from workbench.studies.hivemind import models as hivemind
 from workbench.studies.lego import method as lego
+from workbench.studies.lego import settings as lego_settings
+from workbench.studies.lego import story_models
 from workbench.studies.pluralism import experiment as pluralism
 from workbench.studies.pluralism import tuning
 from workbench.studies.prismatic import students
@@ -62,6 +64,7 @@ def devices(monkeypatch):
         tuning,
         curriculum,
         arithmetic,
+        story_models,
     ]
     for module in [*places, siked_method, ladder, rlp]:
         monkeypatch.setattr(module, "train", begin)
@@ -113,11 +116,10 @@ def rungs(folder, source):
     ladder.fit_ladder(loading.load(source, "cpu")[1], ["a"], ["b"], sizes, folder, **settings)
 
 
-def lego_arms(arms):
+def lego_arm(arm, *given):
     def train(folder, source):
-        lego.ARMS = arms
-        sizes, sources = replace(lego.SIZES["quick"], depths=()), lego.StoryModels(str(source), "")
-        lego.train_all(folder, sources, sizes, 0, quiet, device=DEVICE)
+        sources = story_models.StoryModels(str(source), given and (str(source),))
+        lego.train_all(folder, sources, lego_settings.SIZES["quick"], 0, quiet, arms=[arm], device=DEVICE)
 
     return train
 
@@ -214,14 +216,14 @@ def routes(folder, source):
 @pytest.mark.parametrize(
     "train",
     [
-        rungs, head_control, lego_arms(("scratch",)), lego_arms(("stories",)), lego_arms(("mimicking",)),
+        rungs, head_control, lego_arm("scratch"), lego_arm("stories"), lego_arm("stories", "given"),
+        lego_arm("mimicking"), lego_arm("causal"),
         pages, routes, siked_base, siked_student, prismatic_base, prismatic_student, members, taught_member,
         chains, imitator, population, preferred(imitates=True), preferred(imitates=False),
     ],
 )  # fmt: skip
 def test_trainings_happen_on_the_device_asked_for(devices, source, tmp_path, monkeypatch, train):
-    for module, name in ((lego, "ARMS"), (curriculum, "evaluate")):  # what some change is put back
-        monkeypatch.setattr(module, name, getattr(module, name))
+    monkeypatch.setattr(curriculum, "evaluate", curriculum.evaluate)  # what one changes is put back
     with pytest.raises(Begun):
         train(Path(tmp_path), source)
     assert devices == [DEVICE]

@@ -1,264 +1,221 @@
-"""05_lego: chains and their truth, patterns of heads, and claims that follow from the numbers given."""
+"""05_lego: patterns of heads, trainings that are kept, and what cannot be trained."""
 
 from dataclasses import replace
-from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from workbench.corpora import lego as chains
-from workbench.corpora.stories import write_stories
+from workbench.corpora import lego as corpus
 from workbench.engine import loading, models
 from workbench.errors import UserError
-from workbench.studies.lego import method, results, views
+from workbench.studies.lego import method, mimicking, results, settings, story_models, views
+from workbench.studies.lego.settings import CHECKS
 
 torch.set_num_threads(1)
-SMALL = method.Sizes(
-    n=4, n_train=2, steps=24, mimic=3, batch=8, tested=60, depths=(1, 2), learning_rate=5e-4, rung="0.1M",
-    seeds=2, processes=1,
+SMALL = settings.Sizes(
+    n=3, n_train=2, steps=24, mimic=3, batch=8, tested=30, learning_rate=3e-3, layers=2, width=32,
+    depths=(1, 2), stories=40, reading=2, seeds=2, depth_seeds=1, processes=1,
 )  # fmt: skip
+QUIET = SimpleNamespace(log=lambda **row: None, row=lambda row: None)
 
 
 @pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    tokenizer = models.train_tokenizer([story.text for story in write_stories(400, seed=0)], 1200)
-    folder = tmp_path_factory.mktemp("story") / "model"
-    config = models.config("tiny:0.3M", len(tokenizer), n_layers=2, hidden_size=64, context=64)
-    loading.save(models.build(config, 0), tokenizer, folder)
-    return folder
+def sources(tmp_path_factory):
+    return story_models.story_models("embedded", SMALL, tmp_path_factory.mktemp("lego") / "shape")
 
 
 @pytest.fixture(scope="module")
-def vocabulary(source):
-    return chains.words(loading.load(source)[1], 6)
+def vocabulary(sources):
+    return corpus.words(loading.read_config(sources.like)[1], SMALL.n)
 
 
-def spelled(tokenizer, drawn, row, copy):
-    """The clauses of one copy in words."""
-    n = len(drawn.answer_positions)
-    ids = drawn.ids[row, 1 + 3 * n * copy : 1 + 3 * n * (copy + 1)].reshape(n, 3)
-    return [tuple(tokenizer.decode([token]).strip() for token in clause) for clause in ids]
+def test_all_arms_have_the_shape_and_every_word_of_the_chains(sources):
+    like, tokenizer = story_models.check(sources.like, SMALL)
+    shape = like.config.num_hidden_layers, like.config.hidden_size, like.config.num_attention_heads
+    assert shape == (2, 32, 4)
+    assert method.arms_of(like) == method.ARMS
+    assert (len(corpus.words(tokenizer, 3).names), len(corpus.words(tokenizer, 12).names)) == (12, 25)
 
 
-def solve(clauses):
-    """The values that follow from clauses in words, by looking up until nothing new follows."""
-    known = {}
-    for _ in clauses:
-        for operation, refers, name in clauses:
-            value = refers if refers in chains.VALUES else known.get(refers)
-            if value:
-                same = operation == "as"
-                known[name] = value if same else chains.VALUES[1 - chains.VALUES.index(value)]
-    return known
+def test_a_causal_model_reads_both_ways_only_where_every_clause_stands_once(sources, vocabulary):
+    model = loading.load(sources.like, "cpu")[0]
+    for both_ways in (False, True):
+        chains = corpus.draw(vocabulary, 1, 3, np.random.default_rng(0), both_ways=both_ways)
+        before = method.answers(model, chains, vocabulary)
+        chains.ids[0, -1] = vocabulary.names[-1]
+        after = method.answers(model, chains, vocabulary)
+        assert torch.equal(before[0, 0], after[0, 0]) != both_ways
 
 
-def test_the_truth_is_what_looking_up_gives_whatever_the_order(source, vocabulary):
-    tokenizer = loading.load(source)[1]
-    drawn = chains.draw(vocabulary, 40, 6, np.random.default_rng(0))
-    for row in range(40):
-        first, second = spelled(tokenizer, drawn, row, 0), spelled(tokenizer, drawn, row, 1)
-        assert sorted(first) == sorted(second)
-        known = solve(first)
-        assert [chains.VALUES[value] for value in drawn.values[row]] == [known[name] for _, _, name in second]
-
-
-def test_answers_are_read_at_the_last_word_of_each_clause_and_positions_follow_the_chain(source, vocabulary):
-    tokenizer = loading.load(source)[1]
-    drawn = chains.draw(vocabulary, 5, 6, np.random.default_rng(1))
-    for row in range(5):
-        said = spelled(tokenizer, drawn, row, 1)
-        read_at = drawn.ids[row, drawn.answer_positions]
-        assert [tokenizer.decode([token]).strip() for token in read_at] == [clause[2] for clause in said]
-        by_position = [said[clause] for clause in np.argsort(drawn.positions[row])]
-        assert by_position[0][1] in chains.VALUES
-        assert all(later[1] == earlier[2] for earlier, later in pairwise(by_position))
-
-
-def test_behind_a_broken_link_nothing_follows(source, vocabulary):
-    tokenizer = loading.load(source)[1]
-    drawn = chains.draw(vocabulary, 10, 6, np.random.default_rng(2), broken=2)
-    for row in range(10):
-        assert len(solve(spelled(tokenizer, drawn, row, 0))) == 2
-
-
-def test_values_are_even_and_positions_cannot_be_told_by_place(vocabulary):
-    drawn = chains.draw(vocabulary, 4000, 6, np.random.default_rng(3))
-    assert drawn.values.mean() == pytest.approx(0.5, abs=0.02)
-    assert np.corrcoef(drawn.positions[:, 0], drawn.positions[:, 1])[0, 1] == pytest.approx(-0.2, abs=0.05)
+def test_all_arms_are_causal_where_a_family_has_a_mask_of_its_own():
+    model = models.build(models.config("tiny:0.1M", 300, "bloom", 1, 16), 0)
+    assert method.arms_of(model) == ("scratch", "stories", "mimicking")
+    assert not method.sees_all("scratch", model)
 
 
 def test_the_patterns_to_mimic_look_at_the_clause_and_at_equal_words():
-    local, same = method.targets(torch.tensor([[0, 5, 6, 7, 6, 5, 6]]))
+    ids = torch.tensor([[0, 5, 6, 7, 6, 5, 6]])
+    local, same = mimicking.targets(ids)
     assert local[4].tolist() == pytest.approx([0, 0, 1 / 7, 2 / 7, 4 / 7, 0, 0])
     assert same[0, 6].tolist() == [0, 0, 0.5, 0, 0.5, 0, 0]
     assert same[0, 3].sum() == 0
+    local, same = mimicking.targets(ids, both_ways=True)
+    assert local[4].tolist() == pytest.approx([0, 0, 0.1, 0.2, 0.4, 0.2, 0.1])  # the paper's 1, 2, 4, 2, 1
+    assert same[0, 2].tolist() == [0, 0, 0, 0, 0.5, 0, 0.5]
 
 
-def test_mimicking_brings_the_heads_nearer_to_the_patterns(source, vocabulary):
-    drawn = chains.draw(vocabulary, 30, 4, np.random.default_rng(4))
-    before = models.build(loading.load(source)[0].config, 1)
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_mimicking_brings_the_heads_nearer_to_the_patterns(sources, vocabulary, both_ways):
+    name = method.SCRATCH if both_ways else method.CAUSAL
+    before = models.build(loading.load(sources.like, "cpu")[0].config, 1)
     after = models.build(before.config, 1)
-    method.mimic(after, vocabulary, replace(SMALL, mimic=60), np.random.default_rng(5))
-    scores = results.head_scores({"before": before, "after": after}, drawn)
-    values = scores.set_index(["model", "score", "layer", "head"])["value"]
+    mimicking.mimic(after, vocabulary, replace(SMALL, mimic=60), np.random.default_rng(5), both_ways)
+    scores = {
+        label: results.head_scores({name: model}, vocabulary, SMALL, 0).set_index(["score", "layer", "head"])
+        for label, model in (("before", before), ("after", after))
+    }
+    gained = scores["after"]["value"] - scores["before"]["value"]
     for layer in range(2):
-        assert values["after", "association", layer, 1] > values["before", "association", layer, 1] + 0.1
-        assert values["after", "manipulation", layer, 0] > values["before", "manipulation", layer, 0] + 0.1
+        assert gained["association", layer, 1] > 0.1
+        assert gained["manipulation", layer, 0] > 0.1
 
 
-def test_a_training_learns_the_first_position_and_a_finished_one_is_kept(source, tmp_path, monkeypatch):
-    sizes = replace(SMALL, steps=150, depths=(), seeds=1)
+def test_a_training_learns_the_first_position_and_a_finished_one_is_kept(sources, tmp_path):
+    sizes = replace(SMALL, steps=120, depths=(), seeds=1)
     logged = []
-    monkeypatch.setattr(method, "ARMS", ("scratch",))
-    sources = method.StoryModels(str(source), "")
     arguments = (tmp_path, sources, sizes, 0, lambda **row: logged.append(row))
-    assert list(method.train_all(*arguments)) == [0]
+    assert list(method.train_all(*arguments, arms=("scratch",))) == [0]
     fitted, checks = results.load(tmp_path, {"scratch": "scratch"}, [0])
+    assert results.untrained(checks, [0]) == {}
     frame = results.accuracies(checks, sizes, [0])
-    last = frame[frame["step"] == 150].set_index("position")
-    assert last.loc[1, "low"] > 0.6
+    assert frame.query("step == 120 and position == 1 and asked == 'answer'")["low"].item() > 0.5
     assert results.over_trainings(frame).equals(frame)
-    assert len(logged) == method.CHECKS
+    assert len(logged) == CHECKS
     written = (tmp_path / "seed-0" / "scratch" / "checks.npy").stat().st_mtime_ns
-    method.train_all(*arguments)
+    method.train_all(*arguments, arms=("scratch",))
     assert (tmp_path / "seed-0" / "scratch" / "checks.npy").stat().st_mtime_ns == written
-    assert len(logged) == method.CHECKS
-    tokenizer = loading.load(source)[1]
-    explorer = views.try_chains(fitted, tokenizer, replace(sizes, n=4))
-    shown = explorer.draw("scratch", 3).record["sentence"]
-    assert "of 4 clauses" in shown
+    assert len(logged) == CHECKS
+    explorer = views.try_chains(fitted, loading.load(sources.like)[1], sizes)
+    assert "of 6 clauses" in explorer.draw("scratch", 3).record["sentence"]
 
 
 @pytest.fixture(scope="module")
-def two_seeds(source, tmp_path_factory):
+def two_seeds(sources, tmp_path_factory):
     """Every arm and depth, trained with the seeds 3 and 4; and as a placebo."""
-    folders, few = {}, replace(SMALL, steps=12, tested=20)
+    folders, depths = {}, method.depths(loading.load(sources.like, "cpu")[0], SMALL)
     for placebo in (False, True):
         folders[placebo] = tmp_path_factory.mktemp("arms")
-        sources = method.StoryModels(str(source), "")
-        method.train_all(folders[placebo], sources, few, 3, lambda **row: None, placebo=placebo)
-    return sources, folders
+        about = {"depths": list(depths.values()), "placebo": placebo}
+        method.train_all(folders[placebo], sources, SMALL, 3, QUIET.log, **about)
+    return depths, folders
 
 
-def test_every_arm_of_every_seed_is_trained_and_the_arms_own_depth_only_once(two_seeds):
-    sources, folders = two_seeds
-    assert sources.depths(SMALL) == {"1 layer": "1 layer", "2 layers": "mimicking"}
-    for seed in (3, 4):
+def test_every_arm_of_every_seed_is_trained_and_depths_with_the_first_seeds(two_seeds):
+    depths, folders = two_seeds
+    assert depths == {"1 layer": "1 layer", "2 layers": "mimicking"}
+    for seed, more in ((3, {"1-layer"}), (4, set())):
         trained = {folder.name for folder in (folders[False] / f"seed-{seed}").iterdir()}
-        assert trained == {"scratch", "stories", "mimicking", "1-layer"}
-    names = {arm: arm for arm in method.ARMS} | sources.depths(SMALL)
+        assert trained == {arm.replace(" ", "-") for arm in method.ARMS} | more
+    names = {arm: arm for arm in method.ARMS} | depths
     fitted, checks = results.load(folders[False], names, [3, 4])
     assert fitted["1 layer"].config.num_hidden_layers == 1
-    frame = results.accuracies(checks, replace(SMALL, steps=12), [3, 4])
-    assert set(frame["seed"]) == {3, 4}
+    assert {name: len(of) for name, of in checks.items()} == dict.fromkeys(names, 2) | {"1 layer": 1}
+    frame = results.accuracies(checks, SMALL, [3, 4])
     shown = results.over_trainings(frame)
-    assert set(shown["n"]) == {2}
-    chosen = frame.query("model == 'scratch' and step == 12 and position == 1")["value"]
-    assert shown.query("model == 'scratch' and step == 12 and position == 1")["value"].item() == (
-        pytest.approx(chosen.mean())
-    )
+    at = "model == 'scratch' and step == 24 and position == 1 and asked == 'answer'"
+    assert shown.query(at)["value"].item() == pytest.approx(frame.query(at)["value"].mean())
+    assert shown.query(at)["n"].item() == 2
 
 
-def test_arms_of_a_seed_read_and_are_asked_the_same(source, tmp_path, monkeypatch):
-    read = []
+def test_a_story_model_is_trained_for_each_seed_and_removed_afterwards(two_seeds, sources, tmp_path):
+    _, folders = two_seeds
+    assert not list(folders[False].glob("seed-*/stories/.*"))
+    of_seeds = [sources.of(seed, SMALL, "cpu", tmp_path / str(seed), QUIET.row) for seed in (3, 4)]
+    assert not torch.equal(*[model.model.embed_tokens.weight for model in of_seeds])
+
+
+def test_given_story_models_serve_the_seeds_by_turns(tmp_path, sources):
+    given = story_models.StoryModels(sources.like, (sources.like, "no such folder"))
+    assert given.of(2, SMALL, "cpu", tmp_path, QUIET.row).config.hidden_size == 32
+    with pytest.raises(UserError, match="no such folder"):
+        given.of(3, SMALL, "cpu", tmp_path, QUIET.row)
+    for seed in (0, 1):
+        (tmp_path / f"seed-{seed}" / "0.1M").mkdir(parents=True)
+    by_ladder = story_models.story_models("tiny:0.1M", SMALL, tmp_path / "shape", tmp_path)
+    assert by_ladder.given == tuple(str(tmp_path / f"seed-{seed}" / "0.1M") for seed in (0, 1))
+
+
+def test_arms_of_a_seed_read_and_are_asked_the_same(sources, tmp_path, monkeypatch):
+    read, answers, of_arm = [], method.answers, {}
     monkeypatch.setattr(method, "mimic", lambda *_: None)
-    answers = method.answers
-    monkeypatch.setattr(
-        method, "answers", lambda model, chains, _: (read.append(chains.ids), answers(model, chains, _))[1]
-    )
-    sources, of_arm = method.StoryModels(str(source), ""), {}
+
+    def noted(model, chains, vocabulary, **more):
+        read.append(chains.values)
+        return answers(model, chains, vocabulary, **more)
+
+    monkeypatch.setattr(method, "answers", noted)
     for arm in method.ARMS:
         read.clear()
         (tmp_path / arm).mkdir()
-        method.train_arm(
-            sources, replace(SMALL, steps=12), "cpu", tmp_path / arm, arm, 5, log=lambda row: None
-        )
+        method.train_arm(sources, SMALL, "cpu", tmp_path / arm, arm, 5, log=QUIET.row)
         of_arm[arm] = np.concatenate(read)
-    assert np.array_equal(of_arm["scratch"], of_arm["stories"])
-    assert np.array_equal(of_arm["scratch"], of_arm["mimicking"])
+    for arm in method.ARMS:
+        assert np.array_equal(of_arm[arm], of_arm["scratch"])
 
 
 def test_a_placebo_trains_all_from_scratch_with_seeds_of_their_own(two_seeds):
     _, folders = two_seeds
-    ids = {arm: loading.load(folders[True] / "seed-3" / arm, "cpu")[0] for arm in ("scratch", "1-layer")}
-    assert ids["1-layer"].config.num_hidden_layers == 2
-    weights = [model.model.embed_tokens.weight for model in ids.values()]
-    assert not torch.equal(*weights)
-    same = [loading.load(folder / "seed-3" / "scratch", "cpu")[0].model.embed_tokens.weight
-            for folder in folders.values()]  # fmt: skip
-    assert torch.equal(*same)  # the control is what it is without a placebo
+
+    def embedding(placebo, arm):
+        model = loading.load(folders[placebo] / "seed-3" / arm, "cpu")[0]
+        assert model.config.num_hidden_layers == (1 if arm == "1-layer" and not placebo else 2)
+        return model.model.embed_tokens.weight
+
+    assert not torch.equal(embedding(True, "scratch"), embedding(True, "1-layer"))
+    assert torch.equal(embedding(True, "scratch"), embedding(False, "scratch"))  # the control stays
 
 
-def test_the_story_model_of_a_seed_is_that_of_the_ladder(tmp_path):
-    ladder = method.StoryModels("ladder", "0.1M", tmp_path)
-    assert ladder.of(3) == str(tmp_path / "seed-3" / "0.1M")
-    assert method.StoryModels("tiny:1M", "0.1M", tmp_path).of(3) == str(tmp_path / "seed-3" / "1M")
-    assert method.StoryModels("starter", "0.1M").of(3) == "starter"
+def test_links_are_broken_at_every_trained_position_but_the_first(sources, vocabulary):
+    model = loading.load(sources.like, "cpu")[0]
+    sizes = replace(SMALL, n_train=3, tested=100)
+    lost = results.broken_links({"scratch": model, "causal": model}, vocabulary, sizes, seed=0)
+    assert lost["position"].tolist() == [2, 2, 3, 3]
+    assert lost["value"].between(0.05, 0.45).all()
 
 
-def test_links_are_broken_at_every_trained_position_but_the_first(source, vocabulary):
-    model = loading.load(source)[0]
-    lost = results.broken_links({"untrained": model}, vocabulary, replace(SMALL, n_train=3), seed=0)
-    assert lost["position"].tolist() == [2, 3]
-    assert lost["value"].between(0.2, 0.8).all()
-
-
-def test_a_shallower_model_of_the_same_kind_is_built(source):
-    story = loading.load(source)[0]
-    assert method.fresh(story, 1, 0).config.num_hidden_layers == 1
-    assert method.fresh(story, None, 0).config.num_hidden_layers == 2
-
-
-def test_what_cannot_be_trained_is_one_sentence(source):
-    params = {
-        "profile": "quick",
-        "n_clauses": None,
-        "n_train": None,
-        "n_steps": None,
-        "seeds": None,
-        "model": "ladder",
-    }
-    with pytest.raises(UserError, match="n_train=6 must be below the 5"):
-        method.choose_sizes(SimpleNamespace(**params | {"n_train": 6}))
-    with pytest.raises(UserError, match="n_steps=3"):
-        method.choose_sizes(SimpleNamespace(**params | {"n_steps": 3}))
-    assert method.choose_sizes(SimpleNamespace(**params | {"seeds": 7})).seeds == 7
-    assert method.choose_sizes(SimpleNamespace(**params | {"model": "starter"})).learning_rate == 5e-4
-    with pytest.raises(UserError, match="Chains of 30 need"):
-        method.check(source, replace(SMALL, n=30))
-    with pytest.raises(UserError, match="context of 64"):
-        method.check(source, replace(SMALL, n=12))
-
-
-@pytest.mark.parametrize(("seeds", "over", "n"), [(5, "trainings", 5), (2, "strings", 60)])
-def test_claims_are_positive_where_the_paper_is_right(seeds, over, n):
+def test_a_seed_that_has_learnt_nothing_is_left_out_for_all_arms():
     rng = np.random.default_rng(0)
-
-    def checks(rates):
-        return rng.random((seeds, method.CHECKS, 60, 4)) < np.array(rates)
-
-    published = {
-        "scratch": checks([0.9, 0.5, 0.5, 0.5]),
-        "stories": checks([1, 0.8, 0.5, 0.5]),
-        "mimicking": checks([1, 0.95, 0.5, 0.5]),
-        "1 layer": checks([0.9, 0.5, 0.5, 0.5]),
-        "2 layers": checks([1, 0.95, 0.5, 0.5]),
-    }
-    claims = results.claims(published, SMALL)
-    assert all(claim.low > 0 for claim in claims)
-    assert {(claim.over, claim.n, claim.trainings) for claim in claims} == {(over, n, seeds)}
-    assert [claim.name for claim in claims if claim.headline] == ["mimicking-speeds-up"]
-    assert len(results.claims(published, SMALL, placebo=True)) == 3
-    turned = dict(zip(published, reversed(published.values()), strict=True))
-    effects = {claim.name: claim.effect for claim in results.claims(turned, SMALL)}
-    assert effects["layers-bound-steps"] < 0
-    assert effects["mimicking-speeds-up"] == pytest.approx(0, abs=0.1)
+    learnt = rng.random((3, CHECKS, 50, 2, 3, 2)) < 0.9
+    guessed = learnt.copy()
+    guessed[1] = rng.random(guessed[1].shape) < 0.2
+    checks = {"scratch": learnt, "mimicking": guessed, "1 layer": learnt[:2]}
+    failed = results.untrained(checks, [7, 8, 9])
+    assert failed == {8: ["mimicking"]}
+    assert "1 of 3 seeds are left out" in results.left_out(failed, 3)
+    left, seeds = results.without(checks, [7, 8, 9], failed)
+    assert seeds == [7, 9]
+    assert {name: len(of) for name, of in left.items()} == {"scratch": 2, "mimicking": 2, "1 layer": 1}
+    assert results.left_out({}, 1) == "All trainings of 1 seed learnt the first position."
 
 
-def test_nothing_falls_where_nothing_was_learnt():
-    guessed = np.random.default_rng(1).random((5, method.CHECKS, 60, 4)) < 0.5
-    names = ("scratch", "stories", "mimicking", "1 layer", "2 layers")
-    claims = {claim.name: claim for claim in results.claims(dict.fromkeys(names, guessed), SMALL)}
-    assert claims["falls-past-trained-length"].verdict == "not testable here"
+def test_what_cannot_be_trained_is_one_sentence(sources):
+    given = {"profile": "quick", "n_clauses": None, "n_train": None, "n_steps": None, "seeds": None}
+    given |= {"model": "embedded"}
+    for changed, said in (
+        ({"n_train": 6}, "n_train=6 must be from 2"),
+        ({"n_train": 1}, "n_train=1 must be from 2"),
+        ({"n_clauses": 3}, "below the 3 clauses"),
+        ({"n_steps": 3}, "n_steps=3 is too few"),
+        ({"seeds": 0}, "seeds=0 trains nothing"),
+    ):
+        with pytest.raises(UserError, match=said):
+            settings.choose_sizes(SimpleNamespace(**given | changed))
+    laptop = {"profile": "laptop", "seeds": 2}
+    assert settings.choose_sizes(SimpleNamespace(**given | laptop)).depth_seeds == 2
+    assert settings.choose_sizes(SimpleNamespace(**given | {"model": "starter"})).learning_rate == 5e-4
+    with pytest.raises(UserError, match="chains of 30 need 61 names"):
+        story_models.check(sources.like, replace(SMALL, n=30))
+    with pytest.raises(UserError, match="145 tokens, more than the context of 128"):
+        story_models.check(sources.like, replace(SMALL, n=12))

@@ -1,4 +1,4 @@
-"""Pictures of 05_lego: accuracy along the chain, learning curves, depth, heads, and chains to try."""
+"""Pictures of 05_lego: accuracy along the chain, learning, times, depth, heads, and chains to try."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,60 +13,91 @@ from workbench.charts.intervals import intervals
 from workbench.charts.parts import axis_order, looks, numbered_cells, panels, tips
 from workbench.charts.theme import series
 from workbench.charts.view import Chart, Explorer, MarkedText, Texts, menu, with_rows
-from workbench.corpora.lego import VALUES, draw, words
-from workbench.studies.lego.method import Sizes, answers
+from workbench.corpora.lego import CLAUSE, VALUES, words
+from workbench.studies.lego.results import example
+from workbench.studies.lego.settings import Sizes
+from workbench.studies.lego.times import ANSWER, CRITERION, GUESSING, LOOK_UP
 
 
 def by_position(frame: pd.DataFrame, sizes: Sizes) -> Chart:
-    """Accuracy at the end of training by chain position; trained positions are shaded."""
-    last = frame[frame["step"] == frame["step"].max()]
-    shade = pd.DataFrame({"start": [0.5], "end": [sizes.n_train + 0.5]})
+    """Look-ups right at the end of training, by chain position; trained positions are shaded."""
+    last = frame[(frame["step"] == frame["step"].max()) & (frame["asked"] == LOOK_UP)]
+    shade = pd.DataFrame({"start": [1.5], "end": [sizes.n_train + 0.5]})
     trained = alt.Chart(shade).mark_rect(opacity=0.12, color="#888888").encode(x="start:Q", x2="end:Q")
-    x = alt.X("position:Q", title="position in the chain (steps to look up)")
-    x = x.scale(domain=[0.5, sizes.n + 0.5]).axis(tickMinStep=1, format="d")
+    x = alt.X("position:Q", title="position of the clause in its chain")
+    x = x.scale(domain=[1.5, sizes.n + 0.5]).axis(tickMinStep=1, format="d")
     return Chart(
-        trained + _right_answers(last, x, references=[0.5]),
+        trained + _right_answers(last[last["position"] > 1], x, references=[GUESSING]),
         "Accuracy by position",
-        "Shaded are the positions that were trained; beyond them the same chain goes on. The dashed line is "
-        "guessing; bars are 95 % intervals, over trainings where there are several, else over strings.",
+        "The value of the name to which a clause refers. Shaded are the positions that were trained; beyond "
+        "them the same chain goes on. The dashed line is guessing; bars are 95 % intervals, over trainings "
+        "where there are several, else over answers.",
     )
 
 
 def _right_answers(frame: pd.DataFrame, x: alt.X, **style: Any) -> alt.LayerChart:
-    look, scale = series("model", "first weights"), {"domain": [0.3, 1]}
+    look, scale = series("model", "arm"), {"domain": [0, 1]}
     return intervals(frame, x, "right answers", form=".1%", look=look, scale=scale, mark="line", **style)
 
 
+def _panels(frame: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
+    """The trained positions that need a look-up, with the column panel."""
+    shown = frame[frame["position"].between(2, sizes.n_train)]
+    return shown.assign(panel=shown["position"].astype(str) + ": " + shown["asked"])
+
+
 def learning(frame: pd.DataFrame, sizes: Sizes) -> Chart:
-    """Accuracy over training, a panel for each trained position."""
-    shown = frame[frame["position"] <= sizes.n_train]
-    shown = shown.assign(panel="position " + shown["position"].astype(str))
+    """Accuracy over training, a panel for each trained position and what is asked of it."""
     x = alt.X("step:Q", title="training steps").axis(tickCount=4)
-    lines = _right_answers(shown, x, tooltip=["model", "step", "position"], drawn="nothing")
+    style = {"tooltip": ["model", "step", "position", "asked"], "drawn": "nothing"}
+    lines = _right_answers(_panels(frame, sizes), x, references=[CRITERION], **style)
     return Chart(
-        panels(lines.properties(width=170, height=200), "panel", columns=3),
+        panels(lines.properties(width=170, height=170), "panel", columns=2),
         "Learning curves",
-        "A panel for each trained position: one half is guessing. The arms read the same strings and "
-        "differ in their first weights only.",
+        f"For each trained position the {LOOK_UP} (the value of the name to which the clause refers) and the "
+        f"{ANSWER} (the value of its own name). Guessing gives a fifth; at position 2, choosing one of the "
+        "two roots gives three fifths. The dashed line is nine in ten, from which times are read off.",
+    )
+
+
+@with_rows
+def times(table: pd.DataFrame, sizes: Sizes) -> Chart:
+    """Times to nine in ten of every training, or that it was not reached."""
+    ends = np.where(table["reached"].astype(bool), "reached", "not reached by the end")
+    shown = _panels(table, sizes).assign(end=ends)
+    order = axis_order(shown["model"])
+    points = alt.Chart(shown, width=170, height=alt.Step(34)).mark_point(size=70, strokeWidth=1.5)
+    points = points.encode(
+        x=alt.X("steps:Q", title="training steps").scale(domain=[0, sizes.steps]).axis(tickCount=4),
+        y=alt.Y("model:N", title=None, sort=order),
+        tooltip=["model", "seed", "position", "asked", alt.Tooltip("steps", format=".0f"), "end"],
+        **looks("end", order=["reached", "not reached by the end"], orient="bottom"),
+    )
+    return Chart(
+        panels(points, "panel", columns=2),
+        "Time to nine in ten",
+        "A point a training: the step at which it gets nine in ten right, and keeps to it. One that has not "
+        "come so far stands at the right edge, where it counts as if it had just arrived.",
     )
 
 
 def depth(frame: pd.DataFrame, sizes: Sizes) -> Chart:
-    """Accuracy at the end by number of layers and position."""
-    last = frame[frame["step"] == frame["step"].max()]
+    """Look-ups right at the end, by number of layers and position."""
+    last = frame[(frame["step"] == frame["step"].max()) & (frame["asked"] == LOOK_UP)]
+    last = last[last["position"] > 1]
     last = last.assign(trained=np.where(last["position"] <= sizes.n_train, "trained", "longer"))
     base = alt.Chart(last, width=alt.Step(64), height=alt.Step(34)).encode(
         x=alt.X("position:O", title="position in the chain").axis(labelAngle=0),
         y=alt.Y("model:N", title=None, sort=axis_order(last["model"])),
     )
-    color = alt.Color("value:Q", title="right answers").scale(domain=[0.4, 1])
+    color = alt.Color("value:Q", title="right look-ups").scale(domain=[0, 1])
     tooltip = ["model", "position", "trained", *tips(".1%", "value", "low", "high"), "n"]
     text = alt.Text("value:Q", format=".0%")
     return Chart(
         numbered_cells(base, color, tooltip, bright=alt.datum.value > 0.75, text=text),
         "Layers and steps",
-        f"Models of one width, all after mimicking, at the end of training on the first {sizes.n_train} "
-        "positions. A row that ends earlier is a model that cannot look up further.",
+        f"Look-ups of models of one width, all after mimicking, at the end of training on the first "
+        f"{sizes.n_train} positions. A row that ends earlier is a model that cannot look up further.",
     )
 
 
@@ -77,9 +108,9 @@ def heads(scores: pd.DataFrame) -> Chart:
     points = alt.Chart(wide).mark_point(filled=True, size=90)
     points = points.encode(
         x=alt.X("manipulation:Q", title="attention inside its own clause").axis(format="%"),
-        y=alt.Y("association:Q", title="attention to earlier equal words").axis(format="%"),
+        y=alt.Y("association:Q", title="attention to other equal words").axis(format="%"),
         tooltip=["model", "layer", "head", *tips(".2f", "association", "manipulation")],
-        **looks("model", "first weights"),
+        **looks("model", "arm"),
     )
     return Chart(
         points,
@@ -93,13 +124,13 @@ def broken(answered: pd.DataFrame) -> Chart:
     """What is answered behind a clause that refers to nobody."""
     style = {"form": ".1%", "tooltip": ["model", "position"], "scale": {"domain": [0, 1]}}
     order = sorted(set(answered["model"]))
-    chart = intervals(answered, "model", "answers as before", order=order, references=[0.5], **style)
+    chart = intervals(answered, "model", "looked up as before", order=order, references=[GUESSING], **style)
     return Chart(
         chart.properties(width=200).facet(column=alt.Column("position:N", title="position")),
         "Does it look up?",
-        "The clause at this position refers to a name that nobody says anything of. At one half the model "
-        "has lost the thread, as it should; near 100 % it answers from what else the string holds, "
-        "without looking up.",
+        "The clause at this position refers to a name that nobody says anything of. At one fifth the model "
+        "has lost the thread, as it should; above, it answers from what else the string holds: whoever "
+        "takes the other chain for it is right no more often, but names that nobody refers to are few.",
     )
 
 
@@ -110,23 +141,23 @@ def try_chains(
     vocabulary = words(tokenizer, sizes.n)
 
     def show(model: str, number: int) -> Texts:
-        chains = draw(vocabulary, 1, sizes.n, np.random.default_rng([number, 9]))
-        guesses = answers(fitted[model], chains, vocabulary).argmax(-1)[0].detach().numpy()
-        start, chain = 1 + 3 * sizes.n, MarkedText()
-        for clause in np.argsort(chains.positions[0]):
-            token, position = start + 3 * clause, chains.positions[0, clause] + 1
+        chains, guesses = example(fitted[model], model, vocabulary, sizes.n, number)
+        first, chain = chains.answer_positions[0] - CLAUSE + 1, MarkedText()
+        for clause in np.lexsort((chains.positions[0], chains.chains[0])):
+            token, position = first + CLAUSE * clause, chains.positions[0, clause] + 1
             answer, truth = VALUES[guesses[clause]], VALUES[chains.values[0, clause]]
-            chain.add(f"{position}. {tokenizer.decode(chains.ids[0, token : token + 3]).strip()}: ")
+            chain.add(f"{position}. {tokenizer.decode(chains.ids[0, token : token + CLAUSE]).strip()}: ")
             chain.add(answer, "right" if answer == truth else "wrong")
             chain.add("\n" if position <= sizes.n_train else "   (longer than trained)\n")
-        read = tokenizer.decode(chains.ids[0, 1:start]).strip()
+        read = tokenizer.decode(chains.ids[0, 1:]).strip()
         right = int((guesses == chains.values[0]).sum())
         clauses = {"label": "The clauses as the model reads them", "text": read}
         return Texts(
-            [clauses, chain.item(f"{model}, in the chain's order")],
-            "Try a chain",
-            f"{model} answers {right} of {sizes.n} clauses rightly. Three words are a clause: "
-            "“not Tom Lily” says that Lily is what Tom is not.",
+            [clauses, chain.item(f"{model}, in the order of the two chains")],
+            "Try two chains",
+            f"{model} answers {right} of {len(guesses)} clauses rightly. Three words are a clause: "
+            "“near Tom Lily” says that Lily is two further than Tom on the ring "
+            f"{', '.join(VALUES)}.",
         )
 
     number = ipywidgets.IntSlider(0, 0, 50, continuous_update=False)
