@@ -450,7 +450,7 @@ def test_what_is_not_known_apart_cannot_be_combined():
         "not testable here"
     }
     hard = predicted_combined(1)
-    hard["right"] = hard["right"].mask(hard["kind"] == homes.NEW_STEP, 0.3)
+    hard["right"] = hard["right"].mask((hard["combined"] > 0) & (hard["kind"] == homes.NEW_STEP), 0.3)
     claims = claimed(1, combined=hard)
     assert claims["apart-combines"].verdict == "not testable here"
     assert claims["combining-carries-over"].verdict == "reproduced"

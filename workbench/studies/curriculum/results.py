@@ -212,7 +212,7 @@ def _combining(rows: pd.DataFrame, guessing: float, placebo: bool) -> list[Claim
         return made
     possible = Gate(
         "combined questions about known people right, where others about them were read",
-        float(read.loc[read["known"] & (read["kind"] == NEW_STEP), "right"].mean()), low=(1 + guessing) / 2,
+        float(read.loc[read["known"] & (read["kind"] == NEW_STEP), "right"].mean()), low=2 * guessing,
     )  # fmt: skip
     sure = apart[apart["known"]].set_index(["seed", "kind", "item"])
     headline = _claim(
