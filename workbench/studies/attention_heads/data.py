@@ -59,7 +59,7 @@ SIZES = {
     "paper": Sizes(
         texts=2_000, scored=500, beginnings=300, reply=100, alone=True, probes=100, pairs=200, asked=1_000,
         groups=5, each=1_000, induction=Shape(2, 8, 256, 10_000_000, 64),
-        one_layer=OneLayer(1_024, 500_000_000, 640), seeds=5, ladder=True,
+        one_layer=OneLayer(1_024, 50_000_000, 160), seeds=5, ladder=True,
     ),
 }  # fmt: skip
 
