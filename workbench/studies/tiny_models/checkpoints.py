@@ -23,6 +23,7 @@ from workbench.studies.tiny_models.grading import Trained
 from workbench.studies.tiny_models.ladder import checkpoints, trained
 
 LEARNT = 0.75  # of the first held-out loss: a training that ends above it has learnt nothing, and is left out
+_SAME = 0.98  # of a training's tokens: a snapshot from there on is as good as the last one
 _WRITTEN = (0.0, 0.2, 0.5)  # where in a training snapshots write; at its end the finished model does
 
 
@@ -64,6 +65,13 @@ def leave_out(
     )
 
 
+def snapshots(models_folder: Path, name: str, seed: int) -> list[tuple[int, Path]]:
+    """`ladder.checkpoints` without the one before the first step, and without one just before the last."""
+    kept = [snapshot for snapshot in checkpoints(models_folder, name, seed) if snapshot[0]]
+    end = kept[-1][0]
+    return [(tokens, folder) for tokens, folder in kept if tokens == end or tokens < _SAME * end]
+
+
 def course(
     models_folder: Path, which: Sequence[Trained], held_out: Sequence[str], n: int, device: str
 ) -> pd.DataFrame:
@@ -82,9 +90,7 @@ def course(
     frames = []
     for of_seed, name in which:
         probes = make_probes(n, seed=of_seed)
-        for tokens, folder in checkpoints(models_folder, name, of_seed):
-            if not tokens:
-                continue
+        for tokens, folder in snapshots(models_folder, name, of_seed):
             model, tokenizer = loading.load(folder, device)
             rows = grading.ask(TransformersSampler(model, tokenizer), probes)
             table = rows.groupby(["kind", "name"], sort=False, as_index=False)["right"].mean()
@@ -101,9 +107,9 @@ def drafts(
     """How some unfinished snapshots of trainings go on: `grading.complete`, with column tokens."""
     frames = []
     for of_seed, name in which:
-        snapshots = [snapshot for snapshot in checkpoints(models_folder, name, of_seed) if snapshot[0]]
-        for index in sorted({round(share * (len(snapshots) - 1)) for share in _WRITTEN}):
-            tokens, folder = snapshots[index]
+        kept = snapshots(models_folder, name, of_seed)
+        for index in sorted({round(share * (len(kept) - 1)) for share in _WRITTEN}):
+            tokens, folder = kept[index]
             samplers = {(of_seed, name): TransformersSampler(*loading.load(folder, device))}
             written = grading.complete(samplers, list(samplers), beginnings, seed)
             frames.append(written.assign(tokens=tokens))

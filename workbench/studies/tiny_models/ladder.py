@@ -54,8 +54,8 @@ class Sizes:
     probes: int  #: questions of each name
     seeds: int  #: trainings of each model
     checkpoints: int = 10  #: snapshots of a training, at equal distances
-    asked: int = 30  #: questions of each name that a snapshot is asked
-    drafts: int = 30  #: stories that some snapshots continue
+    asked: int = 50  #: questions of each name that a snapshot is asked
+    drafts: int = 40  #: stories that some snapshots continue
 
 
 # One size and two shapes: 12 x layers x width^2 + vocabulary x width is about equal.
@@ -83,7 +83,7 @@ RUNGS = {
 # Two stories of the simulator, at this vocabulary, fill a row of 384.
 SIZES = {  # profile: rungs, tokens, vocabulary, context, batch, beginnings, probes, seeds
     "quick": Sizes(RUNGS["quick"], 400_000, 768, 384, 2, 30, 20, 1, checkpoints=5, asked=15, drafts=10),
-    "laptop": Sizes(RUNGS["laptop"], 5_000_000, 768, 384, 4, 60, 80, 5),
+    "laptop": Sizes(RUNGS["laptop"], 5_000_000, 768, 384, 4, 100, 80, 5),
     "paper": Sizes(RUNGS["paper"], 2_000_000_000, 10_000, 512, 80, 1_000, 1_000, 5),
 }
 

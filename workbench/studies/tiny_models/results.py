@@ -186,12 +186,12 @@ def _grade_claims(tables: Tables, ladder: Sequence[str]) -> list[Claim]:
 def _grammar_first(tables: Tables, large: str) -> Claim:
     """Grammar stands nearer to what true endings have than consistency does, while the model learns."""
     drafts = tables.drafts[tables.drafts["model"] == large]
-    heeded = (drafts["consistency"] - tables.heedless) / (1 - tables.heedless)
+    heeded = ((drafts["consistency"] - tables.heedless) / (1 - tables.heedless)).clip(lower=0)
     effects = drafts[["seed", "item"]].assign(effect=drafts["grammar"] - heeded)
     return over_seeds(effects, items="stories").claim(
         name="grammar-is-learnt-first",
         says=f"While the {large} model learns, it is nearer to flawless grammar than to consistency with the "
-        "beginning (0: as consistent as the ending of another story, 1: as the true one).",
+        "beginning (0: no more consistent than the ending of another story, 1: as the true one).",
         paper="Grammar is mastered early, consistency with the beginning late",
         unit="share of the way",
         view=_COURSE,
