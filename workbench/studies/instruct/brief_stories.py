@@ -17,7 +17,20 @@ NOUNS = WORDS["noun"][7::26]
 VERBS = words.ACTIVITIES[2::4][:16]
 ADJECTIVES = words.TRAITS[1::3][:16]
 _LEFT_OUT = frozenset(
-    "goes goes_on_day go_together feels cries smiles tries_again thanks hugs will_listen needs errand".split()
+    [
+        "goes",
+        "goes_on_day",
+        "go_together",
+        "feels",
+        "cries",
+        "smiles",
+        "tries_again",
+        "thanks",
+        "hugs",
+        "will_listen",
+        "needs",
+        "errand",
+    ]
 )
 
 

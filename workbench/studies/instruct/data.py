@@ -37,6 +37,7 @@ class Settings:
     n_stories: int  #: to learn from and to test with; each pass asks something else of them
     n_test: int  #: stories of each kind of combination, seen and unseen
     seeds: int  #: trainings of each arm
+    learning_rate: float = 8e-3  #: the highest, of one layer
     vocab_size: int = 768  #: of the tokenizer of given stories
     context: int = 224  #: tokens of a row: two stories with their instructions
     batch_size: int = 4  #: rows
@@ -60,10 +61,10 @@ class Settings:
 
 
 SIZES = {
-    "quick": Settings(((1, 72), (4, 40)), 300_000, 2_000, 40, 1, processes=1),
-    "laptop": Settings(((1, 72), (2, 56), (4, 40)), 600_000, 6_000, 60, 5),
+    "quick": Settings(((1, 72), (2, 56)), 300_000, 2_000, 40, 1, processes=1),
+    "laptop": Settings(((1, 72), (2, 56), (4, 40)), 750_000, 6_000, 60, 5),
     "paper": Settings(
-        ((1, 640), (2, 448), (4, 320), (8, 224)), 200_000_000, 400_000, 500, 5, 4_096, 512, 64, 300
+        ((1, 640), (2, 448), (4, 320), (8, 224)), 200_000_000, 400_000, 500, 5, 1e-3, 4_096, 512, 64, 300
     ),
 }
 

@@ -1,7 +1,7 @@
 """Models of one size and different depth learn (instruction, story) pairs, and are asked for new ones.
 
-Every model of a seed reads the same stories in the same order. The control has the depth of the deepest, and
-reads each story behind another one's instruction: it learns to write, and that instructions say nothing.
+Every model of a seed reads the same stories in the same order. The control has the depth of the shallowest,
+and reads each story behind another one's instruction: it learns to write, and that instructions say nothing.
 """
 
 import re
@@ -40,7 +40,7 @@ from workbench.studies.instruct.requests import (
 
 GIVEN = "as given"  # the arm of a model that is not trained here
 _TOKENS_A_STORY = 80  # at most: a training has at least as many examples as it can read
-_WARMUP = 30
+_WARMUP = 50
 _TO_FIT = 2_000  # stories for pieces of words
 _PIECE = re.compile(r" ?(?:[A-Za-z]+|[^A-Za-z\s])|\s")
 
@@ -60,9 +60,9 @@ class Arm:
 
 
 def arms(settings: Settings) -> dict[str, Arm]:
-    """Every depth, and the control at the greatest, by name."""
+    """Every depth, and the control at the least, by name."""
     depths = [Arm(layers) for layers, _ in settings.shapes]
-    return {arm.name: arm for arm in (*depths, Arm(depths[-1].layers, is_shuffled=True))}
+    return {arm.name: arm for arm in (*depths, Arm(depths[0].layers, is_shuffled=True))}
 
 
 # ------------------------------------------------------------------------------- what is read and asked
@@ -130,10 +130,11 @@ def train_all(
         its own name, whatever it has read.
     """
     tokenizer = fit_tokenizer(shelf, settings) if settings.trains else None
-    names = list(arms(settings)) if settings.trains else [GIVEN]
+    known = arms(settings) if settings.trains else {}
+    names = list(known) or [GIVEN]
     run_arms(
         folder,
-        names[::-1],  # the deepest take longest
+        sorted(names, key=lambda name: -known[name].layers if known else 0),  # the deepest take longest
         settings.all_seeds,
         partial(train_arm, shelf, tokenizer, settings),
         unit="token",
@@ -144,7 +145,6 @@ def train_all(
         log=lambda arm, seed, row: log(model=f"{arm}-{seed}", **row),
     )
     answers = collect(folder, names, settings.all_seeds, "answers")
-    known = arms(settings) if settings.trains else {}
     about = {name: known.get(name, Arm(0)) for name in names}
     return answers.assign(
         layers=answers["arm"].map({name: arm.layers for name, arm in about.items()}),
@@ -185,12 +185,12 @@ def new_model(layers: int, vocab_size: int, settings: Settings, seed: int) -> Pr
 
 
 def training_of(settings: Settings, layers: int, seed: int) -> TrainConfig:
-    """How a model of this depth learns; the narrower, the faster, as on 02's ladder."""
+    """How a model of this depth learns: deeper ones slower, whose layers add up."""
     return TrainConfig(
         tokens=settings.n_tokens,
         batch_size=settings.batch_size,
         context=settings.context,
-        learning_rate=min(1e-2, 3e-3 * 128 / dict(settings.shapes)[layers]),
+        learning_rate=settings.learning_rate / layers**0.5,
         warmup=_WARMUP,
         seed=seed,
     )

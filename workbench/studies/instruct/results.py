@@ -11,7 +11,7 @@ from workbench.measures.summaries import summarise
 from workbench.studies.common.evidence import Evidence, compare, over_seeds
 from workbench.studies.instruct.data import COMBINATIONS
 
-UNTRAINED = 3.5  # nats a token: half of what guessing among 1,024 tokens costs; above, nothing was learnt
+UNTRAINED = 3.0  # nats a token: half of what guessing among 550 tokens costs; above, nothing was learnt
 LEAST = 0.05  # smallest effect of interest
 _REASON = "less is one word more in some seven stories, which no reader would notice"
 _KEPT = 0.8  # of what seen combinations get, that unseen ones have to keep
@@ -93,10 +93,10 @@ def claims(answers: pd.DataFrame, *, placebo: bool = False) -> list[Claim]:
     depths = sorted(instructed(rows)["layers"].unique())
     names = [_name(rows, layers) for layers in depths]
     made = _of_depth(rows, names) if len(names) > 1 else []
-    made.append(_of_control(rows, names[-1], is_headline=len(names) == 1))
+    made.append(_of_control(rows, names[0], is_headline=len(names) == 1))
     if placebo:
         return made
-    return [*made, *_of_kinds(rows), *_of_combinations(rows[rows["arm"] == names[-1]], names[-1])]
+    return [*made, *_of_kinds(rows), *_of_combinations(instructed(rows))]
 
 
 def _name(rows: pd.DataFrame, layers: int) -> str:
@@ -116,12 +116,13 @@ def _of_depth(rows: pd.DataFrame, names: list[str]) -> list[Claim]:
     return made
 
 
-def _of_control(rows: pd.DataFrame, deep: str, *, is_headline: bool) -> Claim:
+def _of_control(rows: pd.DataFrame, shallow: str, *, is_headline: bool) -> Claim:
+    """The shallowest against its like that learnt that instructions say nothing."""
     control = rows.loc[rows["is_shuffled"], "arm"].iloc[0]
     return _claim(
-        _compared(rows, deep, control), "instructions-are-read",
-        f"{deep.capitalize()} follow more than if each story was learnt behind another one's instruction.",
-        _gates(rows, [deep, control]), headline=is_headline,
+        _compared(rows, shallow, control), "instructions-are-read",
+        f"A model of {shallow} follows more than if each story was learnt behind another one's instruction.",
+        _gates(rows, [shallow, control]), headline=is_headline,
     )  # fmt: skip
 
 
@@ -144,19 +145,20 @@ def _of_kinds(rows: pd.DataFrame) -> list[Claim]:
 _ASKED = {"words": "What words ask for", "sentence": "a required sentence", "summary": "a summary"}
 
 
-def _of_combinations(rows: pd.DataFrame, deep: str) -> list[Claim]:
-    """Whether the deepest model keeps `_KEPT` of what it does for combinations that it has seen."""
+def _of_combinations(rows: pd.DataFrame) -> list[Claim]:
+    """Whether models keep `_KEPT` of what they do for combinations that they have seen, over all depths."""
     asked = rows[rows["kind"].isin(["words", "features"])]
     if set(asked["combination"]) != set(COMBINATIONS):
         return []
     counts = asked.groupby("seed")["item"].transform("size")
     of_half = asked.groupby(["seed", "combination"])["item"].transform("size")
     sign = asked["combination"].map({"unseen": 1.0, "seen": -_KEPT})
-    effects = asked[["seed", "item", "kind"]].assign(effect=sign * asked["excess"] * counts / of_half)
+    effects = asked[["seed", "arm", "item", "kind"]].assign(effect=sign * asked["excess"] * counts / of_half)
     return [_claim(
         over_seeds(effects, items="instructions"), "unseen-combinations-are-followed",
-        f"Words and features never asked together keep {_KEPT:.0%} or more of what seen ones get ({deep}).",
-        _gates(asked, [deep]), view=_COMBINED, paper="unseen combinations are followed (no figure)",
+        f"Words and features never asked together keep {_KEPT:.0%} or more of what seen ones get.",
+        _gates(asked, list(asked["arm"].unique())), view=_COMBINED,
+        paper="unseen combinations are followed (no figure)",
     )]  # fmt: skip
 
 
