@@ -1,4 +1,4 @@
-"""Made-up tables for every view of the twelve studies that takes some: any names, any number, any values."""
+"""Made-up tables for every view of the thirteen studies that takes some: any names, number and values."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -18,6 +18,8 @@ from workbench.studies.curriculum.data import ORDERS
 from workbench.studies.hivemind import prompt_map
 from workbench.studies.hivemind import views as hivemind
 from workbench.studies.hivemind.models import Member
+from workbench.studies.instruct import views as instruct
+from workbench.studies.instruct.requests import KINDS, Request
 from workbench.studies.lego import views as lego
 from workbench.studies.lego.method import SIZES as LEGO_SIZES
 from workbench.studies.neurons import search_views
@@ -359,4 +361,16 @@ VIEWS: dict[str, Maker] = {
     "12 browser": lambda of: pluralism.browser(
         of.frame(arm=ARMS, id=["0"]).assign(seed=0, replies=[of.names[:20]] * (
             0 if of.numbers == "empty" else len(ARMS))), questions(of)),
+    "13 instructions": lambda of: instruct.instructions(
+        [Request(name, name, name, name) for name in of.names], of.names),
+    "13 shapes": lambda of: instruct.shapes(of.rows(layers=1, width=8)),
+    "13 layers": lambda of: instruct.by_layers(of.frame(layers=range(len(of.few)), kind=KINDS)),
+    "13 met": lambda of: instruct.met(of.frame(arm=of.names, kind=KINDS, measure=["met", "by chance"])),
+    "13 combinations": lambda of: instruct.combinations(
+        of.frame(arm=of.names, kind=["words", "features"], combination=["seen", "unseen"])),
+    "13 loss": lambda of: instruct.against_loss(
+        of.wide(of.frame(arm=of.names, seed=[0, 1]), "loss", "excess", "grammar")),
+    "13 stories": lambda of: instruct.stories(
+        of.wide(of.frame(arm=of.names, kind=KINDS, item=[0, 1]), "met").assign(
+            seed=0, prompt=of.names[0], story=of.names[-1])),
 }  # fmt: skip
