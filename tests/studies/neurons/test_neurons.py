@@ -21,6 +21,7 @@ from workbench.engine.interpretability.reference import reference
 from workbench.errors import UserError
 from workbench.measures import roc
 from workbench.studies.neurons import (
+    directions,
     method,
     neuron_map,
     results,
@@ -636,7 +637,11 @@ def test_a_training_is_told_by_numbers_that_its_survey_holds(ladder_folder):
     pair = tiny(seed=1)
     surveyed = search.survey_all({"m": pair}, ["m"], LABELLED, QUESTION, 1003, resampled=False)
     best = search.champions(surveyed, QUESTION, by="hits_select")
-    assert values[f"hits: {QUESTION}"].to_dict() == best["hits"].to_dict()
+    hits = values[f"hits: {QUESTION}"]
+    assert hits.drop("random direction").to_dict() == best["hits"].drop("random direction").to_dict()
+    texts = labelled_tokens.label_tokens(*pair, LABELLED)
+    several = directions.best_directions(pair[0], texts, [QUESTION], seed=1003)
+    assert hits["random direction"] == pytest.approx(several["hits"].mean())
     assert (
         values[f"AUC: {search.VERB}"]["neuron"]
         == search.champions(surveyed, search.VERB)["confirm"]["neuron"]
@@ -654,6 +659,30 @@ def test_a_training_is_told_by_numbers_that_its_survey_holds(ladder_folder):
     other = placebo.set_index(["measure", "kind"])["value"]
     assert other["AUC: verb", "neuron"] != values["AUC: verb", "neuron"]
     assert other["AUC: verb", "untrained neuron"] == values["AUC: verb", "untrained neuron"]
+
+
+def test_sets_of_random_directions_are_judged_on_stories_that_did_not_choose_them(pair, texts):
+    several = directions.best_directions(pair[0], texts, [QUESTION, "no label"], seed=0, sets=3)
+    assert several["label"].tolist() == [QUESTION] * 3
+    assert several["hits"].between(0, 0.7).all()
+    assert [len(drawn) for drawn in several["hits_draws"]] == [search.DRAWS] * 3
+    again = directions.best_directions(pair[0], texts, [QUESTION], seed=0, sets=3)
+    assert again["hits"].tolist() == several["hits"].tolist()
+
+
+def test_the_mean_of_sets_varies_with_the_sets_and_takes_the_controls_place_in_the_claim():
+    still = [np.full(search.DRAWS, hits) for hits in (0.2, 0.4, 0.6)]
+    several = pd.DataFrame({"label": QUESTION, "set": range(3), "hits": [0.2, 0.4, 0.6], "hits_draws": still})
+    mean, drawn = directions.mean_of_sets(several, QUESTION)
+    assert mean == pytest.approx(0.4)
+    assert 0.2 <= drawn.min() < 0.35 < 0.45 < drawn.max() <= 0.6
+    one = ladder_of(60, 20).query("model == 'large'")
+    low = one["kind"].isin(["untrained neuron", "shuffled labels"])
+    one.loc[low, ["hits_select", "hits"]] = 0.1
+    one.loc[low, "hits_draws"] = one.loc[low, "hits_draws"].map(lambda draws: draws - 0.4)
+    lead = results.claims(one, agreeing(10, 60), QUESTION, 20, directions=several)[0]
+    assert lead.effect == pytest.approx(0.5)
+    assert lead.high - lead.low > 0.2
 
 
 def surveyed_with_draws():

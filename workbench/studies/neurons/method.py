@@ -44,7 +44,7 @@ class Sizes:
 
 SIZES = {
     "quick": Sizes(read=120, searched=80, shuffles=30, shown=1, reply=20, each=0),
-    "laptop": Sizes(read=1_000, searched=400, shuffles=100, shown=3, reply=40, each=240),
+    "laptop": Sizes(read=1_000, searched=400, shuffles=100, shown=3, reply=40, each=200),
     "paper": Sizes(read=20_000, searched=600, shuffles=500, shown=5, reply=40, each=600),
 }
 

@@ -10,6 +10,7 @@ from workbench.claims import FEWEST_TRAININGS, Claim, Gate
 from workbench.measures.statistics import Interval, bootstrap_difference
 from workbench.measures.summaries import summarise, summarise_shares
 from workbench.studies.common.evidence import over_seeds
+from workbench.studies.neurons.directions import mean_of_sets
 from workbench.studies.neurons.search import (
     CHOSEN_BY,
     DRAWS,
@@ -129,6 +130,7 @@ def claims(
     n_stories: int,
     told: pd.DataFrame | None = None,
     *,
+    directions: pd.DataFrame | None = None,
     placebo: bool = False,
 ) -> list[Claim]:
     """The claims that the models at hand can test: over trainings if there are enough of them.
@@ -140,6 +142,8 @@ def claims(
         n_stories: that confirmed.
         told: of `trainings.search`, those that have learnt; None where no ladder is read. With fewer than
             `FEWEST_TRAININGS` of the largest model the claims are about the model that is looked at.
+        directions: of `directions.best_directions`, for the last of the models that are looked at: several
+            sets of random directions in the place of the one that was surveyed.
         placebo: leaves out what compares sizes, since untrained models differ in size too.
     """
     names = surveyed["model"].unique()
@@ -147,7 +151,7 @@ def claims(
     searched = [lead for lead in _leads(question) if lead[0] in set(largest["label"])]
     decides = None if told is None else _of_largest(told)
     if decides is None:
-        made = [_over_stories(largest, label, lead, n_stories) for label, lead in searched]
+        made = [_over_stories(largest, label, lead, n_stories, directions) for label, lead in searched]
     else:
         made = [_over_trainings(decides, label, lead) for label, lead in searched]
     if not placebo:
@@ -173,14 +177,19 @@ def _sizes(surveyed: pd.DataFrame, told: pd.DataFrame | None) -> list[Claim]:
     return [_clearer_by_training(told, names[0], names[-1])]
 
 
-def _over_stories(surveyed: pd.DataFrame, label: str, lead: _Lead, n_stories: int) -> Claim:
+def _over_stories(
+    surveyed: pd.DataFrame, label: str, lead: _Lead, n_stories: int, directions: pd.DataFrame | None
+) -> Claim:
     draws = {"hits": "hits_draws", "confirm": "draws"}[lead.column]
     best = champions(surveyed, label, by=CHOSEN_BY[lead.column])
-    controls = best.drop(index="neuron")
-    rival = controls[lead.column].max()
+    values, drawn = best[lead.column].to_dict(), best[draws].to_dict()
+    if lead.column == "hits" and directions is not None:
+        values["random direction"], drawn["random direction"] = mean_of_sets(directions, label)
+    controls = [kind for kind in values if kind != "neuron"]
+    rival = max(values[kind] for kind in controls)
     # the best control is chosen anew in every resample
-    resampled = best.loc["neuron", draws] - np.stack(controls[draws].tolist()).max(0)
-    estimate = _interval(best.loc["neuron", lead.column] - rival, resampled, n_stories)
+    resampled = drawn["neuron"] - np.stack([drawn[kind] for kind in controls]).max(0)
+    estimate = _interval(values["neuron"] - rival, resampled, n_stories)
     about = _about(lead, label, str(surveyed["model"].iloc[0]), rival)
     return Claim.of(estimate, over="stories", **about)
 

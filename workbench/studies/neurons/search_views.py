@@ -8,6 +8,7 @@ from transformers import PreTrainedTokenizerFast
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import axis_order, looks, tips
 from workbench.charts.view import Chart, Table, with_rows
+from workbench.studies.neurons.directions import mean_of_sets
 from workbench.studies.neurons.search import INTERPRETABLE, champions, ranked
 from workbench.studies.neurons.views import tokens_written
 
@@ -16,12 +17,24 @@ _SHOWN = 8  # best neurons
 
 
 @with_rows
-def search_chart(surveyed: pd.DataFrame, chance: pd.DataFrame, question: str) -> Chart:
-    """The best neurons for a label and the best of each control, AUC and hits side by side."""
+def search_chart(
+    surveyed: pd.DataFrame, chance: pd.DataFrame, question: str, several: pd.DataFrame | None = None
+) -> Chart:
+    """The best neurons for a label and the best of each control, hits and AUC side by side.
+
+    With `several` sets of random directions, of `directions.best_directions`, their mean hits are shown.
+    """
     neurons = surveyed[surveyed["kind"] == "neuron"]
     best = ranked(neurons, question, chance, by="hits_select").head(_SHOWN)
     best["name"] = [f"L{row.layer} N{row.unit}" for row in best.itertuples()]
     rivals = champions(surveyed, question, by="hits_select").drop(index="neuron").reset_index()
+    if several is not None and len(several):
+        mean, drawn = mean_of_sets(several, question)
+        columns = ["hits", "hits_low", "hits_high"]
+        rivals.loc[rivals["kind"] == "random direction", columns] = [
+            mean,
+            *np.quantile(drawn, [0.025, 0.975]),
+        ]
     frame = pd.concat([best, rivals.assign(name="best " + rivals["kind"], p=np.nan)])
     frame = frame.drop(columns=["draws", "hits_draws"])
     frame["which"] = np.where(frame["kind"] == "neuron", "neuron", "control")
@@ -43,7 +56,8 @@ def search_chart(surveyed: pd.DataFrame, chance: pd.DataFrame, question: str) ->
         "Which neurons answer?",
         f"“{question}”: neurons chosen by their hits on half of the stories, measured on the other half; "
         f"lines are 95 % intervals over stories. {significant} of the {len(best)} shown have an AUC that is "
-        "significant at 5 % after correction for all neurons. Below them stands the best of each control.",
+        "significant at 5 % after correction for all neurons. Below them stands the best of each "
+        "control; the hits of random directions are the mean over several sets.",
     )
 
 

@@ -17,6 +17,7 @@ from workbench.corpora.stories.labels import Spans
 from workbench.engine import loading
 from workbench.errors import UserError
 from workbench.studies.neurons import value_vectors
+from workbench.studies.neurons.directions import best_directions
 from workbench.studies.neurons.method import extremes
 from workbench.studies.neurons.search import (
     CHOSEN_BY,
@@ -72,7 +73,8 @@ def search(
 ) -> pd.DataFrame:
     """What the best units of some models tell: columns seed, model, kind, measure, value.
 
-    Measures are the hits and the AUC of the best unit of each kind for the question and for `VERB`, the share
+    Measures are the hits and the AUC of the best unit of each kind for the question and for `VERB` (the hits
+    of random directions are the mean over several sets, see `directions`), the share
     of units that are interpretable, how far neurons' agreement with their triggers is above chance (kind
     "neurons of later layers", "neurons of earlier layers"), and the loss (kind "trained", "untrained").
 
@@ -108,10 +110,16 @@ def _told(
         for column, chosen_by in CHOSEN_BY.items():
             best = champions(surveyed, label, by=chosen_by)[column]
             rows += [(kind, measure_of(column, label), value) for kind, value in best.items()]
+    texts = label_tokens(model, tokenizer, labelled)
+    directions = best_directions(model, texts, (question, VERB), seed=seed).groupby("label")["hits"].mean()
+    several = {measure_of("hits", label): hits for label, hits in directions.items()}
+    rows = [
+        (kind, measure, several.get(measure, value) if kind == "random direction" else value)
+        for kind, measure, value in rows
+    ]
     for kind in surveyed["kind"].unique():
         share = (best_labels(surveyed, kind)["confirm"] >= INTERPRETABLE).mean()
         rows.append((kind, INTERPRETABLE_SHARE, float(share)))
-    texts = label_tokens(model, tokenizer, labelled)
     contexts = extremes(model, texts, k=1).contexts()
     agreed = value_vectors.agreement(contexts, value_vectors.writes(model, 1), texts)
     above, later = value_vectors.above_chance(agreed)
