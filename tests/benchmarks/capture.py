@@ -174,7 +174,8 @@ def as_defined(pattern: torch.Tensor, entropy: torch.Tensor, text: Text) -> tupl
     query = text.query[:, None]
     place = torch.arange(pattern.shape[-1])
     back = (place[:, None] - place).clamp(min=0).float()
-    counts = [mask.sum(2)[:, None] for mask in text.masks.unbind(-1)]
+    masks = masks_of(text)
+    counts = [mask.sum(2)[:, None] for mask in masks]
     inner = pattern[..., 1:].sum(-1).clamp(min=1e-6)
     distance = (pattern * back).sum(-1)
     rows = [
@@ -188,7 +189,6 @@ def as_defined(pattern: torch.Tensor, entropy: torch.Tensor, text: Text) -> tupl
         ((pattern * torch.eye(len(place))).sum(-1), query),
         (pattern[..., 0], query),
     ]
-    masks = text.masks.unbind(-1)
     for mask, number in zip(masks[:2], counts[:2], strict=True):
         rows.append(((pattern * mask[:, None]).sum(-1), (number > 0).float()))
     far = (pattern * masks[2][:, None]).sum(-1)
@@ -205,6 +205,19 @@ def as_defined(pattern: torch.Tensor, entropy: torch.Tensor, text: Text) -> tupl
     begin = total - (pattern * real).sum((2, 3))  # the first row, which is no query, and padding are left out
     pairs += [(total - begin - ((pattern - target) * real).abs().sum((2, 3)), total) for target in targets]
     return tuple(torch.stack(part, -1) for part in zip(*pairs, strict=True))
+
+
+def masks_of(text: Text) -> list[torch.Tensor]:
+    """`[rows, tokens, tokens]`, 1 where k is an earlier equal token; where k follows one; where k is far;
+    where it is a name there, or a noun; the same two in random places.
+    """
+    length = text.query.shape[1]
+    same = torch.zeros(len(text.same), length * length)
+    for row, pairs in zip(same, text.same, strict=True):
+        row[pairs] = 1
+    same = same.view(-1, length, length)
+    far = torch.ones(length, length).tril(-scores.NEAR - 1) * text.query[:, :, None]
+    return [same, same.roll(1, 2), *(far * column[:, None] for column in text.far.unbind(1))]
 
 
 def padded(rows: Sequence[Sequence[int]], index: list[int]) -> Batch:

@@ -171,6 +171,28 @@ def test_a_stream_gives_each_text_its_own_values(family):
     assert not found
 
 
+@every_family
+def test_a_pass_may_end_with_its_last_hook_which_sees_what_the_softmax_was_of(family):
+    model, rows, patterns, n_ended = tiny(family), texts([9, 9, 5]), {}, []
+    before = hooks_of(model)
+
+    def see(value, place, batch):
+        torch.testing.assert_close(place.logits.float().softmax(-1), value.float(), atol=1e-5, rtol=0)
+        for row, index in enumerate(batch.index):
+            patterns[index, place.name] = value[row, :, : batch.lengths[row], : batch.lengths[row]].clone()
+
+    handle = anatomy(model).norm.register_forward_hook(lambda *_: n_ended.append(1))
+    ended = list(stream(model, rows, {"pattern.*": see}, batch_size=2, to_the_end=False))
+    handle.remove()
+    assert not n_ended
+    assert [logits for _, logits in ended] == [None] * len(ended)
+    for index, row in enumerate(rows):
+        for name, value in capture(model, torch.tensor([row]), ["pattern.*"])[0].items():
+            torch.testing.assert_close(patterns.pop((index, name)), value[0], atol=1e-5, rtol=1e-4)
+    assert not patterns
+    assert hooks_of(model) == before
+
+
 def test_a_stream_keeps_nothing():
     values = []
 
