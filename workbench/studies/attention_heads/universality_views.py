@@ -38,7 +38,7 @@ def shares(compared: pd.DataFrame) -> Chart:
     for kind in ("head", "neuron"):
         y = alt.Y("model:N", sort=order, title=None)
         y = y.axis(None) if sides else y
-        style = {"tooltip": ["model", "where"], "look": look, "form": ".0%", "step": 15}
+        style = {"tooltip": ["model", "where"], "look": look, "form": ".0%", "step": 48}
         chart = intervals(
             frame[frame["kind"] == kind], y, f"{kind}s matched", scale={"domain": [0, 1]}, **style
         )
