@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.charts.intervals import intervals
-from workbench.charts.parts import panels
+from workbench.charts.parts import looks, panels
 from workbench.charts.theme import INK, series
 from workbench.charts.view import Chart, with_rows
 from workbench.studies.tiny_models import change_point
@@ -37,14 +37,12 @@ def threshold_chart(course: pd.DataFrame) -> Chart:
     kinds = list(dict.fromkeys(course["kind"]))
     parts = [change_point.by_snapshot(course, kind).assign(kind=kind, fit="") for kind in kinds]
     frame = pd.concat([*parts, *map(_fits, parts)], ignore_index=True)  # panels need one table
-    look = series("model", "model")
+    look = looks("model", "model")
     x = alt.X("nats:Q", title="held-out loss (nats per token)").scale(zero=False, reverse=True)
     y = alt.Y("right:Q", title="right answers").axis(format="%").scale(zero=False)
     base = alt.Chart(frame).encode(x, y)
     dots = base.transform_filter("datum.fit == ''").mark_point(size=22, opacity=0.7, filled=True)
-    dots = dots.encode(
-        color=look["color"], shape=look["shape"], tooltip=["model", "seed", "tokens", "nats", "right"]
-    )
+    dots = dots.encode(**look, tooltip=["model", "seed", "tokens", "nats", "right"])
     dash = alt.StrokeDash("fit:N", title="fit").scale(domain=["hinge", "line"], range=[[1, 0], [4, 4]])
     lines = base.transform_filter("datum.fit != ''").mark_line(color=INK, strokeWidth=1.5).encode(dash)
     return Chart(

@@ -114,7 +114,7 @@ def question_table(questions: pd.DataFrame) -> Table:
     return Table(
         questions,
         "Question by question",
-        "Shares of right answers of the smallest and of the largest model; under *one sentence*, the largest "
+        "Shares of right answers of the smallest and of the largest model; under one sentence, the largest "
         "model's when all of the story but the sentence before is cut away. Where the largest answers fewer "
         f"than {FLOOR:.0%}, a question tells nothing about these models.",
     )
