@@ -57,7 +57,7 @@ class Trainings:
         placebo: bool = False,
     ) -> None:
         self.fitted, self.sizes, self.exact, self.seed = dict(fitted), sizes, exact, seed
-        self.placebo = seed if placebo else None
+        self.placebo = placebo
         self.given = labelled[: 2 * sizes.each]
         self.simulated = self.given if exact else simulated_stories(2 * sizes.each, seed)
 
@@ -116,8 +116,8 @@ class Trainings:
                 method.wide(rows[rows["half"] == CHOSEN_ON]),
                 evaluation.loss,
                 self.sizes.groups,
-                self.seed,
-                self.placebo,
+                self.seed + seed,
+                self.seed + seed if self.placebo else None,
             )
             frames.append(evaluation.run_all([(WHOLE, 0, []), *off]).assign(model=name, seed=seed))
         return pd.concat(frames, ignore_index=True)
