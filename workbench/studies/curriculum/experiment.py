@@ -1,8 +1,10 @@
 """Breadth, depth and forgetting: facts and walks in known shares and orders, for one budget.
 
 Curricula of data are what TinyStories left as future work (Eldan & Li 2023, arXiv 2305.07759); the orders are
-those that others tried since (arXiv 2509.24356). Breadth is how many facts a model knows by heart
-without being told them; depth is after how many steps of a walk it still knows where it is.
+those that others tried since (arXiv 2509.24356). Breadth is how many facts a model knows by heart without
+being told them; depth is after how many steps of a walk it still knows where it is. One arm reads questions
+that need a fact and a step, as in two-hop experiments (Balesni et al. 2024, arXiv 2411.16353): there large
+models were tuned on invented facts, here new ones read them from the beginning.
 """
 
 from collections.abc import Callable, Mapping
