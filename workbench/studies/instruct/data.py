@@ -37,7 +37,7 @@ class Settings:
     n_stories: int  #: to learn from and to test with; each pass asks something else of them
     n_test: int  #: stories of each kind of combination, seen and unseen
     seeds: int  #: trainings of each arm
-    learning_rate: float = 8e-3  #: the highest, of one layer
+    learning_rate: float = 8e-3  #: the highest of one layer, and twice that of more
     vocab_size: int = 768  #: of the tokenizer of given stories
     context: int = 224  #: tokens of a row: two stories with their instructions
     batch_size: int = 4  #: rows

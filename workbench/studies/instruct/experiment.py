@@ -185,12 +185,12 @@ def new_model(layers: int, vocab_size: int, settings: Settings, seed: int) -> Pr
 
 
 def training_of(settings: Settings, layers: int, seed: int) -> TrainConfig:
-    """How a model of this depth learns: deeper ones slower, whose layers add up."""
+    """How a model of this depth learns; more than one layer stall at the rate that is best for one."""
     return TrainConfig(
         tokens=settings.n_tokens,
         batch_size=settings.batch_size,
         context=settings.context,
-        learning_rate=settings.learning_rate / layers**0.5,
+        learning_rate=settings.learning_rate / min(layers, 2),
         warmup=_WARMUP,
         seed=seed,
     )
