@@ -58,8 +58,11 @@ def _keep_best(
 ) -> None:
     """Puts the direction with the most hits on the first half in the place of a worse one of its set."""
     first, second = halves
-    for sign in (1, -1):
-        hits = hits_of(sign * mixed[:, first.tokens], first.masks[:, column])
+    mask = first.masks[:, column]
+    count = int(mask.sum())
+    ends = np.argpartition(mixed[:, first.tokens], [count - 1, len(mask) - count], axis=1)
+    for sign, strongest in ((1, ends[:, -count:]), (-1, ends[:, :count])):
+        hits = mask[strongest].mean(1)
         unit = int(hits.argmax())
         if key not in best or hits[unit] > best[key][0]:
             best[key] = (float(hits[unit]), sign * mixed[unit, second.tokens])

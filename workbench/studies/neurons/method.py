@@ -39,13 +39,14 @@ class Sizes:
     shuffles: int  #: of each label, for the chance that the best neuron is nothing
     shown: int  #: best neurons a layer on the map
     reply: int  #: tokens of a continuation there
+    sets: int  #: of random directions, for their hits
     each: int  #: texts for the search in each training of the ladder; 0: none is searched
 
 
 SIZES = {
-    "quick": Sizes(read=120, searched=80, shuffles=30, shown=1, reply=20, each=0),
-    "laptop": Sizes(read=1_000, searched=400, shuffles=100, shown=3, reply=40, each=200),
-    "paper": Sizes(read=20_000, searched=600, shuffles=500, shown=5, reply=40, each=600),
+    "quick": Sizes(read=100, searched=80, shuffles=30, shown=1, reply=20, sets=3, each=0),
+    "laptop": Sizes(read=800, searched=300, shuffles=100, shown=3, reply=40, sets=8, each=200),
+    "paper": Sizes(read=20_000, searched=600, shuffles=500, shown=5, reply=40, sets=8, each=600),
 }
 
 
