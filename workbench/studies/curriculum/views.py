@@ -19,7 +19,7 @@ from workbench.studies.curriculum.data import ORDERS, Task
 from workbench.studies.curriculum.experiment import shape_name
 from workbench.studies.curriculum.results import APART, TOGETHER
 
-_ASKED = {READ: "read", NEW_STEP: "another step from a known home", NEW_PERSON: "another person's home"}
+_ASKED = {READ: "read", NEW_STEP: "another step", NEW_PERSON: "another person"}
 
 
 def pages(task: Task) -> Texts:
@@ -129,7 +129,7 @@ def combined(scores: pd.DataFrame, guessing: float) -> Chart:
     """Combined questions right, by arm and kind. Columns: arm, kind, value, low, high, n."""
     rows = scores.assign(asked=scores["kind"].map(_ASKED))
     arms, kinds = [APART, TOGETHER], list(_ASKED.values())
-    look = {**looks("arm", "learnt", order=arms), "yOffset": alt.YOffset("arm:N", sort=arms)}
+    look = {**looks("arm", "learnt", order=arms, orient="bottom"), "yOffset": alt.YOffset("arm:N", sort=arms)}
     chart = intervals(
         rows, alt.Y("asked:N", title=None, sort=kinds, axis=alt.Axis(labelLimit=200)), "right answers",
         form=".1%", look=look, scale={"domain": [0, 1]}, references=[guessing], step=24,
