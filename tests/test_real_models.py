@@ -50,8 +50,8 @@ SMALL = {  # notebook: what takes the place of what in its study, at profile=qui
     },
     "04": {"neurons.method.SIZES": {"read": 24, "searched": 20, "shuffles": 10, "shown": 2}},
     "05": {
-        "lego.method.SIZES": {
-            "n": 4, "n_train": 2, "steps": 12, "mimic": 4, "batch": 8, "tested": 40, "depths": (1, 2)
+        "lego.settings.SIZES": {
+            "n": 4, "n_train": 2, "steps": 24, "mimic": 4, "batch": 8, "tested": 40, "depths": (1, 2)
         }
     },
     "06": {

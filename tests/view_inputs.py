@@ -21,7 +21,8 @@ from workbench.studies.hivemind.models import Member
 from workbench.studies.instruct import views as instruct
 from workbench.studies.instruct.requests import KINDS, Request
 from workbench.studies.lego import views as lego
-from workbench.studies.lego.method import SIZES as LEGO_SIZES
+from workbench.studies.lego.settings import SIZES as LEGO_SIZES
+from workbench.studies.lego.times import ASKED as LEGO_ASKED
 from workbench.studies.neurons import search_views
 from workbench.studies.neurons import views as neurons
 from workbench.studies.pluralism import views as pluralism
@@ -253,11 +254,14 @@ VIEWS: dict[str, Maker] = {
     "04 labels": lambda of: search_views.labels_chart(surveyed(of)),
     "04 shares": lambda of: search_views.shares_chart(of.frame(model=of.names, kind=search_views.KINDS)),
     "05 position": lambda of: lego.by_position(
-        of.frame(model=of.names, step=[1], position=range(1, 7)), LEGO_SIZES["quick"]),
+        of.frame(model=of.names, step=[1], position=range(1, 7), asked=LEGO_ASKED), LEGO_SIZES["quick"]),
     "05 learning": lambda of: lego.learning(
-        of.frame(model=of.names, step=[1, 2], position=range(1, 4)), LEGO_SIZES["quick"]),
+        of.frame(model=of.names, step=[1, 2], position=range(1, 4), asked=LEGO_ASKED), LEGO_SIZES["quick"]),
+    "05 times": lambda of: lego.times(
+        of.bare("steps", model=of.names, seed=[0], position=[2, 3], asked=LEGO_ASKED).assign(reached=True),
+        LEGO_SIZES["quick"]),
     "05 depth": lambda of: lego.depth(
-        of.frame(model=of.names, step=[1], position=range(1, 7)), LEGO_SIZES["quick"]),
+        of.frame(model=of.names, step=[1], position=range(1, 7), asked=LEGO_ASKED), LEGO_SIZES["quick"]),
     "05 heads": lambda of: lego.heads(
         of.frame(model=of.names, layer=[0], head=[0, 1], score=["association", "manipulation"])),
     "05 broken": lambda of: lego.broken(of.frame(model=of.names, position=[2, 3])),
