@@ -8,13 +8,19 @@ import numpy as np
 import pandas as pd
 
 from workbench.charts.view import View
+from workbench.corpora import homes
 from workbench.corpora.loaders.opinions import AnswerDistribution, Question
 from workbench.studies.arithmetic import views as arithmetic
 from workbench.studies.arithmetic.experiment import ROUTES
 from workbench.studies.arithmetic.results import KIND, OUTCOMES
+from workbench.studies.attention_heads import training_views
 from workbench.studies.attention_heads import views as attention_heads
+from workbench.studies.attention_heads.groups import MATCHED
+from workbench.studies.attention_heads.results import DISTANCE, SEMANTIC
+from workbench.studies.attention_heads.trainings import CONFIRMED_ON
 from workbench.studies.curriculum import views as curriculum
 from workbench.studies.curriculum.data import ORDERS
+from workbench.studies.curriculum.results import APART, TOGETHER
 from workbench.studies.hivemind import prompt_map
 from workbench.studies.hivemind import views as hivemind
 from workbench.studies.hivemind.models import Member
@@ -34,7 +40,9 @@ from workbench.studies.rlp import views as rlp
 from workbench.studies.siked import views as siked
 from workbench.studies.stories import views as stories
 from workbench.studies.stories.results import BASELINES, MEASURES
+from workbench.studies.tiny_models import course_views
 from workbench.studies.tiny_models import views as tiny_models
+from workbench.studies.tiny_models.grading import WHOLE
 
 HEADS = ("positional", "one_offset", "name_lift", "noun_lift", "first_token", "distance")
 HEADS += ("distance_without_first", "normalised_entropy", "effective_tokens", "positional_softmax", "self")
@@ -88,13 +96,15 @@ def heads(of: Inputs) -> pd.DataFrame:
 
 def changed(of: Inputs) -> pd.DataFrame:
     names = [f"{layer}.{head}" for layer in range(of.side) for head in range(of.side)]
-    ranges = ["short range", "long range"]
-    return of.frame(condition=[*names, *ranges], part=["loss", "grammar", "consistency", "facts"])
+    return of.frame(
+        condition=[*names, *(name for pair in MATCHED.items() for name in pair)],
+        part=["loss", "grammar", "consistency", "facts"],
+    )
 
 
 def surveyed(of: Inputs) -> pd.DataFrame:
     frame = of.frame(label=of.names, kind=search_views.KINDS, unit=range(3), layer=[0, 1])
-    frame = of.wide(frame, "select", "confirm", "hits", "hits_low", "hits_high")
+    frame = of.wide(frame, "select", "confirm", "hits_select", "hits", "hits_low", "hits_high")
     return frame.assign(fires="present", best=True, draws=None, hits_draws=None, model="m")
 
 
@@ -191,8 +201,8 @@ def judged(of: Inputs) -> pd.DataFrame:
 
 
 def answered(of: Inputs) -> pd.DataFrame:
-    kinds = ["fact", "reasoning", "consistency"]
-    return of.frame(model=of.names, kind=kinds, item=[0, 1]).assign(right=True, seed=0)
+    kinds = ["fact", "reasoning", "consistency", "lure"]
+    return of.frame(model=of.names, kind=kinds, item=[0, 1]).assign(right=True, seed=0, read=WHOLE)
 
 
 def routes(of: Inputs, **levels: Sequence[Any]) -> pd.DataFrame:
@@ -216,6 +226,12 @@ VIEWS: dict[str, Maker] = {
     "01 constraints": lambda of: stories.constraint_shares(of.frame(asked=of.names).assign(share=0.5)),
     "01 diversity": lambda of: stories.diversity_chart(
         of.frame(set=[*of.names, *BASELINES], measure=list(MEASURES))),
+    "01 bought": lambda of: stories.bought_chart(of.frame(
+        generator=of.names, step=["words", "features"], measure=list(MEASURES)[:2])),
+    "01 costs": lambda of: stories.cost_table(
+        of.rows(words=90.0, seconds=0.1).rename(columns={"name": "generator"})),
+    "01 copying": lambda of: stories.copying_chart(
+        of.frame(item=range(len(of.names)), measure=of.names[:3]).assign(own=0.2, other=0.1)),
     "01 coverage": lambda of: stories.coverage_chart(
         of.frame(set=of.names, stories=[1, 10, 100]).assign(share=lambda rows: rows["value"])),
     "02 parameters": lambda of: tiny_models.parameter_table(parameter_counts(of)),
@@ -225,6 +241,11 @@ VIEWS: dict[str, Maker] = {
     "02 abilities": lambda of: tiny_models.abilities(measured(of), parameter_counts(of)),
     "02 judge": lambda of: tiny_models.judge_table(judged(of)),
     "02 accuracy": lambda of: tiny_models.accuracy_chart(answered(of)),
+    "02 questions": lambda of: tiny_models.question_table(of.frame(kind="ab", question=of.names)),
+    "02 course": lambda of: course_views.grades_chart(of.wide(
+        of.frame(model=of.names, tokens=[10, 20], item=[0, 1]), *course_views.WRITING).assign(seed=0)),
+    "02 threshold": lambda of: course_views.threshold_chart(of.wide(
+        of.frame(model=of.names, tokens=[1, 2], kind=["fact", "reasoning"]), "nats", "right").assign(seed=0)),
     "02 samples": lambda of: tiny_models.samples(measured(of), exact=False),
     "02 greedy": lambda of: tiny_models.greedy(of.rows(text=of.names, model=of.names)),
     "02 copying": lambda of: tiny_models.copying(measured(of)),
@@ -236,11 +257,15 @@ VIEWS: dict[str, Maker] = {
         of.frame(layer=range(of.side), head=range(of.side), offset=range(10)), "attention")),
     "03 without": lambda of: attention_heads.without_heads(changed(of)),
     "03 ranges": lambda of: attention_heads.ranges(changed(of)),
+    "03 kinds by model": lambda of: training_views.kinds_by_model(pd.concat([
+        heads(of).assign(model=name, seed=0, half=CONFIRMED_ON) for name in of.few[:4]])),
+    "03 by training": lambda of: training_views.by_training(
+        of.frame(model=of.few, seed=[0], name=[SEMANTIC, DISTANCE], head=["layer 0, head 1"])),
     "03 induction": lambda of: attention_heads.induction(
         two_models(of).assign(seed=0),
         of.wide(of.frame(model=["a", "b"], position=range(8), copy=["1"]), "nats", "share").assign(seed=0)),
-    "03 patches": lambda of: attention_heads.patches(
-        of.wide(of.frame(layer=range(of.side), head=range(of.side)), "first_order", "clean", "corrupt")),
+    "03 patches": lambda of: attention_heads.patches(of.wide(
+        of.frame(layer=range(of.side), head=range(of.side)), "first_order", "clean", "corrupt", "asked")),
     "04 agreement": lambda of: neurons.agreement_chart(
         of.frame(layer=range(len(of.names)), neuron=[0, 1]).assign(agrees=True, says=1, follows=1)),
     "04 lens": lambda of: neurons.lens_chart(of.wide(
@@ -252,6 +277,8 @@ VIEWS: dict[str, Maker] = {
     "04 search": lambda of: search_views.search_chart(
         surveyed(of), of.frame(label=of.names, shuffle=[0]).assign(best=0.6), of.names[0]),
     "04 labels": lambda of: search_views.labels_chart(surveyed(of)),
+    "04 trainings": lambda of: search_views.trainings_chart(
+        of.frame(measure=of.names, kind=search_views.KINDS)),
     "04 shares": lambda of: search_views.shares_chart(of.frame(model=of.names, kind=search_views.KINDS)),
     "05 position": lambda of: lego.by_position(
         of.frame(model=of.names, step=[1], position=range(1, 7), asked=LEGO_ASKED), LEGO_SIZES["quick"]),
@@ -268,6 +295,9 @@ VIEWS: dict[str, Maker] = {
     "06 mixtures": lambda of: curriculum.mixtures(
         of.frame(share=[0.0, 0.5, 1.0], score=of.names), 0.3),
     "06 steps": lambda of: curriculum.by_steps(of.frame(share=[0.0, 0.5], measure=of.names)),
+    "06 combined": lambda of: curriculum.combined(of.frame(arm=[APART, TOGETHER], kind=homes.KINDS), 0.2),
+    "06 combined parts": lambda of: curriculum.combined_parts(
+        of.wide(of.rows(arm=APART, kind=homes.READ), "home", "step", "right", "luck", "stays")),
     "06 forgetting": lambda of: curriculum.forgetting(
         of.frame(order=ORDERS, update=[0, 5, 10], score=of.names)),
     "06 orders": lambda of: curriculum.orders(of.frame(order=ORDERS, score=of.names)),
