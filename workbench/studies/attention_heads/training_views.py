@@ -69,7 +69,8 @@ def by_training(effects: pd.DataFrame) -> Chart:
     Args:
         effects: of `results.head_effects`.
     """
-    names = effects["model"] + ", seed " + effects["seed"].astype(str)
+    short = effects["model"].str.removeprefix("one layer, ")  # so that narrow pages show the seed too
+    names = short + ", " + effects["seed"].astype(str)
     frame = effects.assign(training=names).sort_values("model", key=_order, kind="stable")
     order, sides = list(dict.fromkeys(frame["training"])), []
     rows = alt.Y("training:N", sort=order, title=None)
@@ -83,8 +84,8 @@ def by_training(effects: pd.DataFrame) -> Chart:
     return Chart(
         alt.hconcat(*sides, spacing=20),
         BY_TRAINING,
-        "Attention of the best semantic head to far names or nouns, beyond the shuffled control, and what "
-        "offset explains of the most positional head; right of the dashed line is as published. Heads are "
-        "chosen on one half of the texts and measured on the other; lines are 95 % intervals over texts. The "
-        "claims take the mean over trainings, with an interval over them.",
+        "A row is a model and its seed: the attention of its best semantic head to far names or nouns, beyond "
+        "the shuffled control, and what offset explains of its most positional head; right of the dashed line "
+        "is as published. Heads are chosen on one half of the texts and measured on the other; lines are 95 % "
+        "intervals over texts. The claims take the mean over trainings, with an interval over them.",
     )
