@@ -84,8 +84,9 @@ def by_training(effects: pd.DataFrame) -> Chart:
     return Chart(
         alt.hconcat(*sides, spacing=20),
         BY_TRAINING,
-        "A row is a model and its seed: the attention of its best semantic head to far names or nouns, beyond "
-        "the shuffled control, and what offset explains of its most positional head; right of the dashed line "
-        "is as published. Heads are chosen on one half of the texts and measured on the other; lines are 95 % "
-        "intervals over texts. The claims take the mean over trainings, with an interval over them.",
+        "A row is a model and its seed: the attention of its best semantic head to far names or nouns, "
+        "beyond the shuffled control, and what offset explains of its most positional head; right of the "
+        "dashed line is as published. Heads are chosen on one half of the texts and measured on the other; "
+        "lines are 95 % intervals over texts. The claims take the mean over trainings, with an interval "
+        "over them.",
     )
