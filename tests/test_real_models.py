@@ -45,7 +45,8 @@ SMALL = {  # notebook: what takes the place of what in its study, at profile=qui
     "02": {"tiny_models.ladder.SIZES": {"beginnings": 8, "probes": 4}},
     "03": {
         "attention_heads.data.SIZES": {
-            "texts": 16, "scored": 6, "beginnings": 4, "probes": 2, "pairs": 4, "repeats": 20_000
+            "texts": 16, "scored": 6, "beginnings": 4, "probes": 2, "pairs": 4, "asked": 4, "each": 16,
+            "induction": {"tokens": 20_000}, "one_layer": {"tokens": 4_000},
         }
     },
     "04": {"neurons.method.SIZES": {"read": 24, "searched": 20, "shuffles": 10, "shown": 2}},
