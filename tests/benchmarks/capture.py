@@ -148,7 +148,12 @@ def their_stream(work: str, side: str, folder: str, model: PreTrainedModel) -> C
 
     @torch.inference_mode()
     def read(
-        _model: object, rows: Sequence[Sequence[int]], hooks: dict[str, Callable], *, batch_size: int = 8
+        _model: object,
+        rows: Sequence[Sequence[int]],
+        hooks: dict[str, Callable],
+        *,
+        batch_size: int = 8,
+        to_the_end: bool = True,  # run_with_cache always goes there
     ) -> Iterator[None]:
         (hook,) = hooks.values()
         order = list(range(len(rows)))
