@@ -80,7 +80,7 @@ def by_layers(table: pd.DataFrame) -> Chart:
     rows = table.assign(model=table["layers"].map(_layers))
     x = alt.X("model:N", title="layers", sort=[_layers(number) for number in sorted(set(table["layers"]))])
     look = looks(
-        "kind", "what is asked", [kind for kind in KINDS if kind in set(table["kind"])], orient="top"
+        "kind", "what is asked", [kind for kind in KINDS if kind in set(table["kind"])], orient="bottom"
     )
     look["xOffset"] = alt.XOffset("kind:N", sort=list(KINDS))
     chart = intervals(rows, x, "share met beyond chance", form=".1%", tooltip=["model", "kind"], look=look)
@@ -145,7 +145,7 @@ def against_loss(table: pd.DataFrame) -> Chart:
     names = list(dict.fromkeys(table["arm"]))
     tooltip = ["arm", "seed", alt.Tooltip("loss", format=".3f"), alt.Tooltip("excess", format=".1%")]
     return Chart(
-        base.encode(x=x, y=y, tooltip=tooltip, **looks("arm", None, names, orient="top", columns=2)),
+        base.encode(x=x, y=y, tooltip=tooltip, **looks("arm", None, names, orient="bottom", columns=2)),
         "At equal loss",
         "A point is a training. If depth only helped because deeper models predict better, all points would "
         "lie on one falling line; a group above the others follows more than its loss says.",
@@ -179,7 +179,7 @@ def left_out(answers: pd.DataFrame, seeds: Sequence[int]) -> str:
     """A sentence on the trainings that a rule leaves out."""
     total = answers["seed"].nunique() + len(seeds)
     if not seeds:
-        return f"All {total} seeds are counted: every model's loss fell below the bound fixed beforehand."
+        return f"Seeds counted: all ({total}). Every model's loss fell below the bound fixed beforehand."
     named = ", ".join(map(str, seeds))
     return f"{len(seeds)} of {total} seeds left out, because a model's loss hardly fell: {named}."
 
