@@ -308,10 +308,16 @@ def test_a_need_may_depend_on_a_parameter(root):
     assert needed() == []
     assert needed(model="tiny:1M") == ["02_models"]
     assert needed(model="ladder", data="mine.txt") == ["01_rows", "02_models"]
+    write_notebook(
+        root, "03_read", parameters=parameters, needs=["02_models if data=embedded and model!=starter"]
+    )
+    assert needed() == needed(model="ladder", data="mine.txt") == []
+    assert needed(model="ladder") == ["02_models"]
+    write_notebook(root, "03_read", parameters=parameters, needs=needs)
     opened = workbench.start("03_read", {"model": "starter", "data": "embedded"})
     with pytest.raises(UserError, match='03_read reads 02_models: add it to "needs"'):
         opened.input("02_models")
-    for wrong in ("../01_rows", "01_rows if size=3"):
+    for wrong in ("../01_rows", "01_rows if size=3", "01_rows if data=a and size=3"):
         write_notebook(root, "04_wrong", parameters=parameters, needs=[wrong])
         with pytest.raises(UserError, match=f"04_wrong needs `{wrong}`: write NOTEBOOK"):
             run(root, "04")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 
-_NEED = re.compile(r"(?P<name>.+?)(?: if (?P<parameter>\w+) ?(?P<sign>!?=) ?(?P<patterns>.+))?")
+_CONDITION = re.compile(r"(?P<parameter>\w+) ?(?P<sign>!?=) ?(?P<patterns>.+)")
 
 
 @dataclass(frozen=True)
@@ -202,17 +202,21 @@ def _wanted(need: str, params: "BaseModel", notebook: str) -> str | None:
     """The notebook that a need names, if these parameters need it.
 
     Args:
-        need: Such as 01_stories, or 02_tiny_models if model=ladder,tiny:*, or 01_stories if data!=embedded.
+        need: Such as 01_stories, or 02_tiny_models if model=ladder,tiny:*, or
+            02_tiny_models if profile=laptop and model!=tiny:*.
     """
     from workbench.lab.schema import is_name
 
-    match = _NEED.fullmatch(need)
-    name, parameter, sign, patterns = match.groups() if match else ("", None, None, None)
-    if not is_name(name) or (parameter and parameter not in type(params).model_fields):
-        form = "NOTEBOOK, or NOTEBOOK if PARAMETER=VALUE,VALUE, or with !="
+    name, _, conditions = need.partition(" if ")
+    matches = [_CONDITION.fullmatch(part) for part in conditions.split(" and ")] if conditions else []
+    known = type(params).model_fields
+    if not is_name(name) or any(match is None or match["parameter"] not in known for match in matches):
+        form = "NOTEBOOK, or NOTEBOOK if PARAMETER=VALUE,VALUE, or with !=, or two of these with `and`"
         raise UserError(f"{notebook} needs `{sanitize(need)}`: write {form}.")
-    if not parameter:
-        return name
-    value = str(getattr(params, parameter))
-    holds = any(fnmatchcase(value, pattern.strip()) for pattern in patterns.split(","))
-    return name if holds == (sign == "=") else None
+    return name if all(_holds(match, params) for match in matches) else None
+
+
+def _holds(condition: re.Match[str], params: "BaseModel") -> bool:
+    value = str(getattr(params, condition["parameter"]))
+    fits = any(fnmatchcase(value, pattern.strip()) for pattern in condition["patterns"].split(","))
+    return fits == (condition["sign"] == "=")
