@@ -16,7 +16,7 @@ from workbench.studies.lego.settings import CHECKS
 torch.set_num_threads(1)
 SMALL = settings.Sizes(
     n=3, n_train=2, steps=24, mimic=3, batch=8, tested=30, learning_rate=3e-3, layers=2, width=32,
-    depths=(1, 2), stories=40, reading=2, seeds=2, depth_seeds=1, processes=1,
+    depths=(1, 2), stories=40, reading=2, seeds=2, depth_seeds=1,
 )  # fmt: skip
 QUIET = SimpleNamespace(log=lambda **row: None, row=lambda row: None)
 
@@ -35,7 +35,7 @@ def test_all_arms_have_the_shape_and_every_word_of_the_chains(sources):
     like, tokenizer = story_models.check(sources.like, SMALL)
     shape = like.config.num_hidden_layers, like.config.hidden_size, like.config.num_attention_heads
     assert shape == (2, 32, 4)
-    assert method.arms_of(like) == method.ARMS
+    assert method.arms_of(like, SMALL) == method.ARMS
     assert (len(corpus.words(tokenizer, 3).names), len(corpus.words(tokenizer, 12).names)) == (12, 25)
 
 
@@ -51,7 +51,7 @@ def test_a_causal_model_reads_both_ways_only_where_every_clause_stands_once(sour
 
 def test_all_arms_are_causal_where_a_family_has_a_mask_of_its_own():
     model = models.build(models.config("tiny:0.1M", 300, "bloom", 1, 16), 0)
-    assert method.arms_of(model) == ("scratch", "stories", "mimicking")
+    assert method.arms_of(model, SMALL) == ("scratch", "stories", "mimicking")
     assert not method.sees_all("scratch", model)
 
 

@@ -33,10 +33,10 @@ from workbench.engine.training.memory import master_weights
 from workbench.files import explain_write_error
 from workbench.studies.common.arms import run_arms
 from workbench.studies.lego.mimicking import mimic
-from workbench.studies.lego.settings import CHECKS, Sizes
+from workbench.studies.lego.settings import ARMS, CHECKS, Sizes
 from workbench.studies.lego.story_models import Log, StoryModels, reads_both_ways, seen
 
-SCRATCH, STORIES, MIMICKING, CAUSAL = ARMS = ("scratch", "stories", "mimicking", "causal")
+SCRATCH, STORIES, MIMICKING, CAUSAL = ARMS
 
 
 def layers(n: int) -> str:
@@ -44,9 +44,9 @@ def layers(n: int) -> str:
     return "1 layer" if n == 1 else f"{n} layers"
 
 
-def arms_of(like: PreTrainedModel) -> tuple[str, ...]:
+def arms_of(like: PreTrainedModel, sizes: Sizes) -> tuple[str, ...]:
     """The arms; there is no causal one beside others where a model cannot read both ways."""
-    return ARMS if reads_both_ways(like) else tuple(arm for arm in ARMS if arm != CAUSAL)
+    return tuple(arm for arm in sizes.arms if arm != CAUSAL or reads_both_ways(like))
 
 
 def sees_all(arm: str, model: PreTrainedModel) -> bool:
@@ -95,7 +95,6 @@ def train_all(
             partial(train_arm, sources, sizes, device),
             unit="step",
             device=device,
-            processes=sizes.processes,
             total=sizes.steps,
             placebo_of=SCRATCH if placebo else None,
             log=lambda arm, seed, row: log(model=f"{arm}-{seed}", **row),

@@ -6,6 +6,7 @@ from typing import Any
 from workbench.errors import UserError
 
 EMBEDDED = "embedded"  # as the notebook's `model`: story models are trained here
+ARMS = ("scratch", "stories", "mimicking", "causal")
 CHECKS = 24  # tests while training: as finely are times to a criterion measured
 GIVEN_RATE = 5e-4  # highest learning rate of chains for a given model's shape, which may be large
 
@@ -28,13 +29,12 @@ class Sizes:
     reading: int  #: steps of reading them
     seeds: int  #: trainings of each arm
     depth_seeds: int  #: trainings of each depth, those of the first seeds
-    #: at a time; None for one a thread. Starting a process takes as long as a quick training.
-    processes: int | None = None
+    arms: tuple[str, ...] = ARMS  #: that are trained, beside depths
 
 
 SIZES = {
-    "quick": Sizes(4, 3, 300, 200, 32, 60, 2e-3, 3, 64, (3,), 100, 30, 1, 1),
-    "laptop": Sizes(4, 3, 600, 200, 32, 150, 2e-3, 3, 64, (1, 2, 3), 1_000, 200, 12, 5),
+    "quick": Sizes(4, 3, 400, 200, 64, 60, 3e-3, 3, 64, (3,), 100, 30, 1, 1, ("scratch", "mimicking")),
+    "laptop": Sizes(4, 3, 700, 200, 64, 150, 3e-3, 3, 64, (1, 2, 3), 1_000, 200, 12, 5),
     "paper": Sizes(12, 6, 48_000, 1_000, 500, 5_000, 5e-4, 12, 256, (2, 4, 6, 8, 12), 20_000, 20_000, 12, 5),
 }
 
