@@ -1,4 +1,4 @@
-"""Hostile names and odd numbers through every view of the thirteen studies: each is drawn, none ends a run."""
+"""Hostile names and odd numbers through every view of all studies: each is drawn, none ends a run."""
 
 import contextlib
 import io

@@ -142,9 +142,9 @@ def test_given_story_models_serve_the_seeds_by_turns(tmp_path, sources):
     with pytest.raises(UserError, match="no such folder"):
         given.of(3, SMALL, "cpu", tmp_path, QUIET.row)
     for seed in (0, 1):
-        (tmp_path / f"seed-{seed}" / "0.1M").mkdir(parents=True)
+        (tmp_path / f"seed-{seed}" / "0.1M" / "model").mkdir(parents=True)
     by_ladder = story_models.story_models("tiny:0.1M", SMALL, tmp_path / "shape", tmp_path)
-    assert by_ladder.given == tuple(str(tmp_path / f"seed-{seed}" / "0.1M") for seed in (0, 1))
+    assert by_ladder.given == tuple(str(tmp_path / f"seed-{seed}/0.1M/model") for seed in (0, 1))
 
 
 def test_arms_of_a_seed_read_and_are_asked_the_same(sources, tmp_path, monkeypatch):
