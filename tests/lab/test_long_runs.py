@@ -104,7 +104,7 @@ class Chain:
     def commands(self):
         """What a researcher types one after the other; each reads a model that the one before has left."""
         yield ["run", "02", "-p", "model=tiny:0.1M", "-p", "n_tokens=24000"]
-        model = self.only("02_tiny_models/*/artifacts/models/seed-0/0.1M")
+        model = self.only("02_tiny_models/*/artifacts/models/seed-0/0.1M/model")
         yield ["run", "08", "-p", f"model={model}", "-p", "iterations=1", "-p", "samples=1"]
         student = self.only("08_siked/*/artifacts/students/seed-0/SIKeD/round-0/model")
         yield ["run", "09", "-p", f"model={student}", "-p", "n_subsets=6", "-p", "dimension=64"]
@@ -323,8 +323,8 @@ def said_in_one_sentence(found, out, err, code=2):
 
 
 STAGES = [  # what is there when the disk fills
-    "02_tiny_models/*/artifacts/models/seed-0/0.1M/training.json",
-    "02_tiny_models/*/artifacts/models/seed-0/0.1M/checkpoint-*",
+    "02_tiny_models/*/artifacts/models/seed-0/0.1M/model/training.json",
+    "02_tiny_models/*/artifacts/models/seed-0/0.1M/model/checkpoint-*",
     "02_tiny_models/*/tables/losses.parquet",
 ]
 

@@ -18,6 +18,7 @@ from workbench.corpora.stories import write_stories
 from workbench.engine import loading, models
 from workbench.studies.arithmetic import data as arithmetic_data
 from workbench.studies.arithmetic import experiment as arithmetic
+from workbench.studies.attention_heads import data as heads_data
 from workbench.studies.attention_heads import induction
 from workbench.studies.common import word_problems
 from workbench.studies.curriculum import data as curriculum_data
@@ -107,11 +108,12 @@ def params(**given):
 
 
 def head_control(folder, source):
-    induction.fit(folder, 1_000, [0], quiet, DEVICE)
+    induction.fit(folder, replace(heads_data.SIZES["quick"].induction, tokens=1_000), [0], quiet, DEVICE)
 
 
 def rungs(folder, source):
-    sizes = SimpleNamespace(rungs=[ladder.Rung("a", "tiny:0.1M")], context=64, tokens=100, batch_size=2)
+    rungs = [ladder.Rung("a", "tiny:0.1M")]
+    sizes = replace(ladder.SIZES["quick"], rungs=rungs, context=64, tokens=100)
     settings = {"architecture": "llama", "device": DEVICE, "seeds": [0], "log": quiet}
     ladder.fit_ladder(loading.load(source, "cpu")[1], ["a"], ["b"], sizes, folder, **settings)
 
