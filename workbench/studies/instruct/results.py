@@ -136,13 +136,13 @@ def _of_kinds(rows: pd.DataFrame) -> list[Claim]:
             effects = (table[first] - table[later]).rename("effect").reset_index()
             made.append(_claim(
                 over_seeds(effects, items="stories"), f"{first}-before-{later}",
-                f"{_ASKED[first]} arrives before {_ASKED[later]}: more of it is met, over all depths.",
+                f"More is met of {_ASKED[first]} than of {_ASKED[later]}, over all depths.",
                 _gates(rows, list(own["arm"].unique())), paper="not in the paper, which gives one score",
             ))  # fmt: skip
     return made
 
 
-_ASKED = {"words": "What words ask for", "sentence": "a required sentence", "summary": "a summary"}
+_ASKED = {"words": "required words", "sentence": "a required sentence", "summary": "a summary"}
 
 
 def _of_combinations(rows: pd.DataFrame) -> list[Claim]:
