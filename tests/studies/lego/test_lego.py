@@ -197,6 +197,8 @@ def test_a_seed_that_has_learnt_nothing_is_left_out_for_all_arms():
     left, seeds = results.without(checks, [7, 8, 9], failed)
     assert seeds == [7, 9]
     assert {name: len(of) for name, of in left.items()} == {"scratch": 2, "mimicking": 2, "1 layer": 1}
+    with pytest.raises(UserError, match="raise n_steps"):
+        results.without(checks, [7, 8, 9], {7: ["scratch"], 8: ["scratch"], 9: ["scratch"]})
     assert results.left_out({}, 1) == "All trainings of 1 seed learnt the first position."
 
 

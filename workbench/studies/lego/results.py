@@ -14,6 +14,7 @@ from workbench.corpora.lego import CLAUSE, Words, draw
 from workbench.engine import loading
 from workbench.engine.interpretability.capture import hooked
 from workbench.engine.models import evaluating
+from workbench.errors import UserError
 from workbench.measures.statistics import wilson
 from workbench.measures.summaries import summarise
 from workbench.studies.common.arms import arm_folder
@@ -56,8 +57,14 @@ def untrained(checks: Checks, seeds: Sequence[int]) -> dict[int, list[str]]:
 
 
 def without(checks: Checks, seeds: Sequence[int], failed: Mapping[int, Any]) -> tuple[Checks, list[int]]:
-    """The checks and the seeds that are left."""
+    """The checks and the seeds that are left.
+
+    Raises:
+        UserError: none is.
+    """
     kept = [number for number, seed in enumerate(seeds) if seed not in failed]
+    if not kept:
+        raise UserError("In no seed has every model learnt the first position of its chain: raise n_steps.")
     left = {name: of[[number for number in kept if number < len(of)]] for name, of in checks.items()}
     return left, [seeds[number] for number in kept]
 
