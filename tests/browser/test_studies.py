@@ -76,13 +76,13 @@ def test_a_click_on_a_head_switches_it_off(lab, project):
     title, without = heads.locator("h4").first, heads.locator(".texts .told").nth(1)
     before = (title.inner_text(), without.inner_text())
 
-    heads.locator('button[data-cell="2.3"]').click()
+    heads.locator('button[data-cell="2.2"]').click()
     page.wait_for_function(
-        "() => document.querySelector('.wb-atlas h4').innerText.startsWith('Layer 2, head 3')"
+        "() => document.querySelector('.wb-atlas h4').innerText.startsWith('Layer 2, head 2')"
     )
 
     assert title.inner_text() != before[0]
     assert without.inner_text() != before[1]
     shown = heads.locator("dt:text-is('loss of this text, nats') + dd").inner_text()
-    assert shown.endswith(f"→ {loss_without((2, 3), '').item():.3f}")
+    assert shown.endswith(f"→ {loss_without((2, 2), '').item():.3f}")
     assert page.complaints == []
