@@ -7,6 +7,7 @@ import nbformat
 import numpy as np
 import pytest
 
+from workbench.engine import loading
 from workbench.engine.interpretability.interventions import ablate_heads
 from workbench.engine.interpretability.reference import reference
 from workbench.studies.attention_heads import ablation, data
@@ -55,9 +56,10 @@ def with_runs(lab, project):
 
 def loss_without(head, text):
     """Mean surprise of a text with a head at its mean, computed apart from the notebook."""
-    model, tokenizer = data.load_model("starter", None, "quick", "cpu")
+    model, tokenizer = loading.load("starter", "cpu")
     n = data.SIZES["quick"].texts
-    texts, _, _, rest = data.read_texts(model, tokenizer, [], n, 0, exact=True, given=False)
+    labelled = data.labelled_texts([], n, 0, exact=True, given=True)
+    texts, _, _, rest = data.read_texts(model, tokenizer, labelled, n)
     means = reference(model, rest, ["head.*"], seed=0)
     ids = tokenizer(text or data.opening(texts)).input_ids
     with ablate_heads(model, [head], "mean", means):
