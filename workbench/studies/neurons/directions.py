@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from workbench.corpora.labelled_tokens import LabelledTokens
 from workbench.measures.roc import resampled_hits
-from workbench.studies.neurons.search import DRAWS, hits_of
+from workbench.studies.neurons.search import hits_of, resampled_stories
 from workbench.studies.neurons.units import Half, activations, random_directions, split_halves, usable
 
 SETS = 8  # of random directions
@@ -35,6 +35,7 @@ def best_directions(
         Columns label, set, hits, hits_draws (bootstrap samples over stories).
     """
     halves, columns = split_halves(texts), usable(texts)
+    weights = resampled_stories(halves[1], seed)
     known = {label: columns[label] for label in dict.fromkeys(labels) if label in columns}
     best: dict[tuple[str, int], tuple[float, np.ndarray]] = {}
     for layer, values in activations(model, texts):
@@ -43,7 +44,7 @@ def best_directions(
             for label, column in known.items():
                 _keep_best(best, (label, number), mixed, halves, column)
     rows = [
-        (label, number, *_judged(scores, halves[1], known[label], seed))
+        (label, number, *_judged(scores, halves[1], known[label], weights))
         for (label, number), (_, scores) in best.items()
     ]
     return pd.DataFrame(rows, columns=["label", "set", "hits", "hits_draws"])
@@ -68,12 +69,10 @@ def _keep_best(
             best[key] = (float(hits[unit]), sign * mixed[unit, second.tokens])
 
 
-def _judged(scores: np.ndarray, half: Half, column: int, seed: int) -> tuple[float, np.ndarray]:
+def _judged(scores: np.ndarray, half: Half, column: int, weights: np.ndarray) -> tuple[float, np.ndarray]:
     """A direction's hits on the stories of a half, and on resampled ones."""
-    n_stories = half.story[-1] + 1
-    weights = np.random.default_rng(seed).multinomial(n_stories, np.full(n_stories, 1 / n_stories), DRAWS)
-    drawn = resampled_hits(scores, half.masks[:, column], half.story, weights)
-    return float(hits_of(scores[None], half.masks[:, column])[0]), drawn
+    mask = half.masks[:, column]
+    return float(hits_of(scores[None], mask)[0]), resampled_hits(scores, mask, half.story, weights)
 
 
 def mean_of_sets(directions: pd.DataFrame, label: str, seed: int = 0) -> tuple[float, np.ndarray]:

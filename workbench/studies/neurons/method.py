@@ -40,13 +40,13 @@ class Sizes:
     shown: int  #: best neurons a layer on the map
     reply: int  #: tokens of a continuation there
     sets: int  #: of random directions, for their hits
-    each: int  #: texts for the search in each training of the ladder; 0: none is searched
+    per_training: int  #: texts for the search in each training of the ladder; 0: none is searched
 
 
 SIZES = {
-    "quick": Sizes(read=100, searched=80, shuffles=30, shown=1, reply=20, sets=3, each=0),
-    "laptop": Sizes(read=800, searched=300, shuffles=100, shown=3, reply=40, sets=8, each=200),
-    "paper": Sizes(read=20_000, searched=600, shuffles=500, shown=5, reply=40, sets=8, each=600),
+    "quick": Sizes(read=100, searched=80, shuffles=30, shown=1, reply=20, sets=3, per_training=0),
+    "laptop": Sizes(read=800, searched=300, shuffles=100, shown=3, reply=40, sets=8, per_training=200),
+    "paper": Sizes(read=20_000, searched=600, shuffles=500, shown=5, reply=40, sets=8, per_training=600),
 }
 
 
@@ -56,9 +56,9 @@ def sizes(params: Any) -> Sizes:
     if params.n_texts:
         if params.n_texts < 20:
             raise UserError(
-                f"n_texts={params.n_texts} is too few: half of them select, half confirm; give 20."
+                f"n_texts={params.n_texts} is too few: half of them select, half confirm; give 20 or more."
             )
-        bounded = {name: min(getattr(chosen, name), params.n_texts) for name in ("searched", "each")}
+        bounded = {name: min(getattr(chosen, name), params.n_texts) for name in ("searched", "per_training")}
         chosen = replace(chosen, read=params.n_texts, **bounded)
     return chosen
 

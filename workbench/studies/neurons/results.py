@@ -45,13 +45,13 @@ def share_draws(surveyed: pd.DataFrame, kind: str, seed: int = 0) -> tuple[float
     return float((best["confirm"] >= INTERPRETABLE).mean()), np.concatenate(shares)
 
 
-def shares(surveyed: pd.DataFrame, told: pd.DataFrame | None = None) -> pd.DataFrame:
+def shares(surveyed: pd.DataFrame, measured: pd.DataFrame | None = None) -> pd.DataFrame:
     """Share of interpretable units by model and kind: columns model, kind, value, low, high, n.
 
-    n counts units; with `told`, of `trainings.search`, trainings.
+    n counts units; with `measured`, of `trainings.search`, trainings.
     """
-    if told is not None and len(told):
-        return summarise(told[told["measure"] == INTERPRETABLE_SHARE], ["model", "kind"], "value")
+    if measured is not None and len(measured):
+        return summarise(measured[measured["measure"] == INTERPRETABLE_SHARE], ["model", "kind"], "value")
     rows = []
     for (model, kind), part in surveyed.groupby(["model", "kind"], sort=False):
         share = _interval(*share_draws(part, kind), len(best_labels(part, kind)))
@@ -59,9 +59,9 @@ def shares(surveyed: pd.DataFrame, told: pd.DataFrame | None = None) -> pd.DataF
     return pd.DataFrame(rows)
 
 
-def by_training(told: pd.DataFrame) -> pd.DataFrame:
+def by_training(measured: pd.DataFrame) -> pd.DataFrame:
     """Hits and AUC of the largest model's best units, over trainings: measure, kind, value, low, high, n."""
-    largest = told[told["model"] == told["model"].unique()[-1]]
+    largest = measured[measured["model"] == measured["model"].unique()[-1]]
     rows = largest[largest["measure"].str.startswith(("hits: ", "AUC: "))]
     return summarise(rows, ["measure", "kind"], "value")
 
@@ -87,10 +87,12 @@ class _Lead:
 
 _FIRES = (
     "Where the best neuron of the {model} model is strongest, “{label}” holds more often than where random "
+    "directions, untrained neurons or shuffled labels are."
 )
-_FIRES += "directions, untrained neurons or shuffled labels are."
-_TELLS = "A single neuron of the {model} model tells “{label}” from all else better than random directions, "
-_TELLS += "untrained neurons and shuffled labels let one expect."
+_TELLS = (
+    "A single neuron of the {model} model tells “{label}” from all else better than random directions, "
+    "untrained neurons and shuffled labels let one expect."
+)
 _INTRODUCED = "The neuron's strongest activations are first mentions of the main character (no figure given)"
 _VERBS = "One neuron fires at verbs (no figure given)"
 _UNITS = {  # column: unit, smallest effect of interest, its reason, figure
@@ -112,7 +114,7 @@ _UNITS = {  # column: unit, smallest effect of interest, its reason, figure
 def _leads(question: str) -> list[tuple[str, _Lead]]:
     """The label and the claim of each search; the first one leads."""
     leads = [
-        (question, _Lead("the-neuron-fires-there-only", "hits", _FIRES, _INTRODUCED)),
+        (question, _Lead(HEADLINE, "hits", _FIRES, _INTRODUCED)),
         (question, _Lead("a-neuron-tells-the-label", "confirm", _TELLS, _INTRODUCED)),
     ]
     if question != VERB:
@@ -128,7 +130,7 @@ def claims(
     agreed: pd.DataFrame,
     question: str,
     n_stories: int,
-    told: pd.DataFrame | None = None,
+    measured: pd.DataFrame | None = None,
     *,
     directions: pd.DataFrame | None = None,
     placebo: bool = False,
@@ -140,7 +142,7 @@ def claims(
         agreed: of `value_vectors.agreement`, for the last of them.
         question: the label that was searched for.
         n_stories: that confirmed.
-        told: of `trainings.search`, those that have learnt; None where no ladder is read. With fewer than
+        measured: of `trainings.search`, those that have learnt; None where no ladder is read. With fewer than
             `FEWEST_TRAININGS` of the largest model the claims are about the model that is looked at.
         directions: of `directions.best_directions`, for the last of the models that are looked at: several
             sets of random directions in the place of the one that was surveyed.
@@ -149,32 +151,32 @@ def claims(
     names = surveyed["model"].unique()
     largest = surveyed[surveyed["model"] == names[-1]]
     searched = [lead for lead in _leads(question) if lead[0] in set(largest["label"])]
-    decides = None if told is None else _of_largest(told)
+    decides = None if measured is None else _of_largest(measured)
     if decides is None:
         made = [_over_stories(largest, label, lead, n_stories, directions) for label, lead in searched]
     else:
         made = [_over_trainings(decides, label, lead) for label, lead in searched]
     if not placebo:
-        made += _sizes(surveyed, None if decides is None else told)
+        made += _sizes(surveyed, None if decides is None else measured)
     if agreed["layer"].nunique() > 1:
         made.append(_later_agrees(agreed, names[-1], decides))
     return made
 
 
-def _of_largest(told: pd.DataFrame) -> pd.DataFrame | None:
+def _of_largest(measured: pd.DataFrame) -> pd.DataFrame | None:
     """The rows of the largest model, if enough trainings of it have learnt."""
-    rows = told[told["model"] == told["model"].unique()[-1]] if len(told) else told
+    rows = measured[measured["model"] == measured["model"].unique()[-1]] if len(measured) else measured
     return rows if rows["seed"].nunique() >= FEWEST_TRAININGS else None
 
 
-def _sizes(surveyed: pd.DataFrame, told: pd.DataFrame | None) -> list[Claim]:
+def _sizes(surveyed: pd.DataFrame, measured: pd.DataFrame | None) -> list[Claim]:
     """The claim about the smallest model and the largest one, if there are two."""
-    names = (surveyed if told is None else told)["model"].unique()
+    names = (surveyed if measured is None else measured)["model"].unique()
     if len(names) < 2:
         return []
-    if told is None:
+    if measured is None:
         return [_smaller_is_clearer(surveyed, names[0], names[-1])]
-    return [_clearer_by_training(told, names[0], names[-1])]
+    return [_clearer_by_training(measured, names[0], names[-1])]
 
 
 def _over_stories(
@@ -194,12 +196,12 @@ def _over_stories(
     return Claim.of(estimate, over="stories", **about)
 
 
-def _over_trainings(told: pd.DataFrame, label: str, lead: _Lead) -> Claim:
-    rows = told[told["measure"] == measure_of(lead.column, label)]
+def _over_trainings(measured: pd.DataFrame, label: str, lead: _Lead) -> Claim:
+    rows = measured[measured["measure"] == measure_of(lead.column, label)]
     table = rows.pivot(index="seed", columns="kind", values="value")
     rival = table.drop(columns="neuron").max(axis=1)
     effects = (table["neuron"] - rival).rename("effect").reset_index()
-    about = _about(lead, label, str(told["model"].iloc[0]), float(rival.mean()))
+    about = _about(lead, label, str(measured["model"].iloc[0]), float(rival.mean()))
     return over_seeds(effects).claim(**about)
 
 
@@ -229,13 +231,13 @@ _CLEARER: dict[str, Any] = {
 }
 _CLEARER_SAYS = (
     "A larger share of neurons is interpretable in the {} model than in the {} model, beyond what "
+    "random directions give."
 )
-_CLEARER_SAYS += "random directions give."
 
 
-def _clearer_by_training(told: pd.DataFrame, small: str, large: str) -> Claim:
+def _clearer_by_training(measured: pd.DataFrame, small: str, large: str) -> Claim:
     """By seed, of which both models have learnt."""
-    rows = told[told["measure"] == INTERPRETABLE_SHARE]
+    rows = measured[measured["measure"] == INTERPRETABLE_SHARE]
     table = rows.pivot(index="seed", columns=["model", "kind"], values="value")
     excess = {name: table[name, "neuron"] - table[name, "random direction"] for name in (small, large)}
     effects = (excess[small] - excess[large]).rename("effect").reset_index()
@@ -257,12 +259,13 @@ def _smaller_is_clearer(surveyed: pd.DataFrame, small: str, large: str) -> Claim
     return Claim.of(estimate, over="neurons", trainings=1, says=says, **_CLEARER)
 
 
-def _later_agrees(agreed: pd.DataFrame, name: str, told: pd.DataFrame | None) -> Claim:
+def _later_agrees(agreed: pd.DataFrame, name: str, measured: pd.DataFrame | None) -> Claim:
     """Agreement above chance in the later half of the layers minus that in the earlier half."""
+    model = name if measured is None else measured["model"].iloc[0]
     about = {
         "name": "later-layers-agree",
-        "says": f"In the later layers of the {name if told is None else told['model'].iloc[0]} model, more "
-        "neurons raise the token that follows their strongest trigger than in the earlier ones.",
+        "says": f"In the later layers of the {model} model, more neurons raise the token that follows "
+        "their strongest trigger than in the earlier ones.",
         "paper": "Agreement is near 0 in the lower layers and rises to a few percent in the upper ones (Geva "
         "et al. 2020)",
         "unit": "share of neurons above chance",
@@ -270,10 +273,10 @@ def _later_agrees(agreed: pd.DataFrame, name: str, told: pd.DataFrame | None) ->
         "delta": 0.02,
         "delta_reason": "the few percent that the paper found in the upper layers",
     }
-    if told is None:
+    if measured is None:
         above, later = above_chance(agreed)
         return Claim.of(bootstrap_difference(above[later], above[~later]), over="neurons", **about)
-    rows = told[told["measure"] == "agreement"].pivot(index="seed", columns="kind", values="value")
+    rows = measured[measured["measure"] == "agreement"].pivot(index="seed", columns="kind", values="value")
     effects = rows["neurons of later layers"] - rows["neurons of earlier layers"]
     return over_seeds(effects.rename("effect").reset_index()).claim(**about)
 

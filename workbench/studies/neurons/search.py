@@ -154,6 +154,12 @@ def hits_of(scores: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return mask[strongest].mean(1)
 
 
+def resampled_stories(half: Half, seed: int) -> np.ndarray:
+    """How often each story of a half is drawn in each bootstrap sample: `[DRAWS, stories]`."""
+    n_stories = half.story[-1] + 1
+    return np.random.default_rng(seed).multinomial(n_stories, np.full(n_stories, 1 / n_stories), DRAWS)
+
+
 def _with_intervals(
     frame: pd.DataFrame,
     ranks: np.ndarray,
@@ -163,8 +169,7 @@ def _with_intervals(
     seed: int,
 ) -> pd.DataFrame:
     """Bootstrap samples and bounds, where `survey` says that they are; `frame` has units before labels."""
-    n_stories = half.story[-1] + 1
-    weights = np.random.default_rng(seed).multinomial(n_stories, np.full(n_stories, 1 / n_stories), DRAWS)
+    weights = resampled_stories(half, seed)
     draws, hits_draws = (np.full(len(frame), None, dtype=object) for _ in range(2))
     for label, part in frame.groupby("label", sort=False):
         leaders = part["select"].nlargest(_SHOWN).index

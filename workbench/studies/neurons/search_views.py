@@ -28,13 +28,10 @@ def search_chart(
     best = ranked(neurons, question, chance, by="hits_select").head(_SHOWN)
     best["name"] = [f"L{row.layer} N{row.unit}" for row in best.itertuples()]
     rivals = champions(surveyed, question, by="hits_select").drop(index="neuron").reset_index()
-    if several is not None and len(several):
+    if several is not None:
         mean, drawn = mean_of_sets(several, question)
-        columns = ["hits", "hits_low", "hits_high"]
-        rivals.loc[rivals["kind"] == "random direction", columns] = [
-            mean,
-            *np.quantile(drawn, [0.025, 0.975]),
-        ]
+        mixed, columns = rivals["kind"] == "random direction", ["hits", "hits_low", "hits_high"]
+        rivals.loc[mixed, columns] = [mean, *np.quantile(drawn, [0.025, 0.975])]
     frame = pd.concat([best, rivals.assign(name="best " + rivals["kind"], p=np.nan)])
     frame = frame.drop(columns=["draws", "hits_draws"])
     frame["which"] = np.where(frame["kind"] == "neuron", "neuron", "control")
@@ -104,22 +101,22 @@ def best_table(
 
 
 @with_rows
-def trainings_chart(told: pd.DataFrame) -> Chart:
-    """Hits and AUC of the best unit of each kind, over trainings; `told` of `results.by_training`."""
+def trainings_chart(summary: pd.DataFrame) -> Chart:
+    """Hits and AUC of the best unit of each kind, over trainings: `results.by_training`."""
     look = {**looks("kind", order=KINDS), "yOffset": alt.YOffset("kind:N", sort=KINDS)}
     style = {"look": look, "step": 80, "scale": {"domain": [0, 1]}}
-    chart = intervals(told, "measure", "on the other half of the stories", **style)
+    chart = intervals(summary, "measure", "on the other half of the stories", **style)
     return Chart(
         chart.properties(width=420),
         "Is it there in every training?",
-        f"The largest model of the ladder, trained {_times(told)}: in each training the best unit of each "
+        f"The largest model of the ladder, trained {_times(summary)}: in each training the best unit of each "
         "kind is chosen on half of the stories and measured on the other half. Points are means over "
         "trainings, lines 95 % intervals.",
     )
 
 
-def _times(told: pd.DataFrame) -> str:
-    n = int(told["n"].max())
+def _times(summary: pd.DataFrame) -> str:
+    n = int(summary["n"].max())
     return "once" if n == 1 else f"{n} times with other seeds"
 
 

@@ -5,12 +5,13 @@ does not have is luck, so that every model of 02's ladder is searched like the m
 same stories and with controls of its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from transformers import PreTrainedModel
 
 from workbench.corpora.labelled_tokens import LabelledTokens, label_tokens
 from workbench.corpora.stories.labels import Spans
@@ -28,18 +29,19 @@ from workbench.studies.neurons.search import (
     survey_all,
 )
 from workbench.studies.neurons.units import untrained
-from workbench.studies.tiny_models.ladder import ASIDE, Fitted, Rung, is_ladder, trained
+from workbench.studies.tiny_models.ladder import ASIDE, Rung, is_ladder, trained
 
-Which = tuple[int, str]  # the seed and the name of a model
+Training = tuple[int, str]  # the seed and the name of a model
+Row = tuple[str, str, float]  # kind, measure, value
 LEARNT = 0.5  # of an untrained model's loss: a model that is not below it has not learnt, and is left out
 INTERPRETABLE_SHARE = "share interpretable"
-_TOLD = {"hits": "hits", "confirm": "AUC"}
+_TITLES = {"hits": "hits", "confirm": "AUC"}
 _LOSS_TEXTS = 8
 
 
 def measure_of(column: str, label: str) -> str:
     """The name of a label's hits ("hits") or AUC ("confirm") in the table of trainings."""
-    return f"{_TOLD[column]}: {label}"
+    return f"{_TITLES[column]}: {label}"
 
 
 def reads_ladder(params: Any, n_stories: int) -> bool:
@@ -47,7 +49,7 @@ def reads_ladder(params: Any, n_stories: int) -> bool:
     return is_ladder(params.model) or (params.model == "starter" and n_stories > 0)
 
 
-def available(folder: Path, rungs: Sequence[Rung]) -> list[Which]:
+def available(folder: Path, rungs: Sequence[Rung]) -> list[Training]:
     """Seed and name of every finished model of the ladder that differs from the others in size.
 
     Raises:
@@ -63,7 +65,7 @@ def available(folder: Path, rungs: Sequence[Rung]) -> list[Which]:
 
 def search(
     folder: Path,
-    which: Sequence[Which],
+    chosen: Sequence[Training],
     labelled: Sequence[tuple[str, Spans]],
     question: str,
     *,
@@ -74,13 +76,13 @@ def search(
     """What the best units of some models tell: columns seed, model, kind, measure, value.
 
     Measures are the hits and the AUC of the best unit of each kind for the question and for `VERB` (the hits
-    of random directions are the mean over several sets, see `directions`), the share
-    of units that are interpretable, how far neurons' agreement with their triggers is above chance (kind
-    "neurons of later layers", "neurons of earlier layers"), and the loss (kind "trained", "untrained").
+    of random directions are the mean over several sets, see `directions`), the share of units that are
+    interpretable, how far neurons' agreement with their triggers is above chance (kind "neurons of later
+    layers", "neurons of earlier layers"), and the loss (kind "trained", "untrained").
 
     Args:
         folder: of the models, the artifact of 02_tiny_models.
-        which: seed and name of each.
+        chosen: seed and name of each.
         labelled: stories that are searched, the same for all.
         question: the label.
         seed: of random directions, shuffles and untrained models; that of a training is added.
@@ -88,12 +90,17 @@ def search(
         placebo: whether untrained models take the place of the trained ones.
     """
     frames = []
-    for training, name in which:
+    for training, name in chosen:
         model, tokenizer = loading.load(trained(folder, name, training), device)
         own = seed + 1_000 * training
         subject = untrained(model, own + 10_000) if placebo else model
-        rows = _told({name: (subject, tokenizer)}, labelled, question, own)
         texts = label_tokens(model, tokenizer, labelled)
+        surveyed = survey_all({name: (subject, tokenizer)}, [name], labelled, question, own, resampled=False)
+        rows = [
+            *_best_units(surveyed, subject, texts, question, own),
+            *_interpretable(surveyed),
+            *_agreement(subject, texts),
+        ]
         losses = {"trained": _loss(model, texts), "untrained": _loss(untrained(model, own), texts)}
         rows += [(kind, "loss", value) for kind, value in losses.items()]
         frame = pd.DataFrame(rows, columns=["kind", "measure", "value"])
@@ -101,54 +108,56 @@ def search(
     return pd.concat(frames, ignore_index=True)
 
 
-def _told(
-    fitted: Fitted, labelled: Sequence[tuple[str, Spans]], question: str, seed: int
-) -> list[tuple[str, str, float]]:
-    ((name, (model, tokenizer)),) = fitted.items()
-    surveyed, rows = survey_all(fitted, [name], labelled, question, seed, resampled=False), []
+def _best_units(
+    surveyed: pd.DataFrame, model: PreTrainedModel, texts: LabelledTokens, question: str, seed: int
+) -> Iterator[Row]:
+    """Hits and AUC of the best unit of each kind; the hits of random directions are those of several sets."""
+    directions = best_directions(model, texts, (question, VERB), seed=seed)
+    mean_hits = directions.groupby("label")["hits"].mean()
     for label in (question, VERB):
         for column, chosen_by in CHOSEN_BY.items():
-            best = champions(surveyed, label, by=chosen_by)[column]
-            rows += [(kind, measure_of(column, label), value) for kind, value in best.items()]
-    texts = label_tokens(model, tokenizer, labelled)
-    directions = best_directions(model, texts, (question, VERB), seed=seed).groupby("label")["hits"].mean()
-    several = {measure_of("hits", label): hits for label, hits in directions.items()}
-    rows = [
-        (kind, measure, several.get(measure, value) if kind == "random direction" else value)
-        for kind, measure, value in rows
-    ]
+            values = champions(surveyed, label, by=chosen_by)[column].to_dict()
+            if column == "hits" and label in mean_hits:
+                values["random direction"] = mean_hits[label]
+            yield from ((kind, measure_of(column, label), value) for kind, value in values.items())
+
+
+def _interpretable(surveyed: pd.DataFrame) -> Iterator[Row]:
     for kind in surveyed["kind"].unique():
         share = (best_labels(surveyed, kind)["confirm"] >= INTERPRETABLE).mean()
-        rows.append((kind, INTERPRETABLE_SHARE, float(share)))
+        yield kind, INTERPRETABLE_SHARE, float(share)
+
+
+def _agreement(model: PreTrainedModel, texts: LabelledTokens) -> Iterator[Row]:
     contexts = extremes(model, texts, k=1).contexts()
     agreed = value_vectors.agreement(contexts, value_vectors.writes(model, 1), texts)
     above, later = value_vectors.above_chance(agreed)
-    halves = {"later": above[later], "earlier": above[~later]}
-    return rows + [
-        (f"neurons of {half} layers", "agreement", float(part.mean())) for half, part in halves.items()
-    ]
+    for half, part in (("later", above[later]), ("earlier", above[~later])):
+        yield f"neurons of {half} layers", "agreement", float(part.mean())
 
 
-def _loss(model: Any, texts: LabelledTokens) -> float:
+def _loss(model: PreTrainedModel, texts: LabelledTokens) -> float:
     which = range(min(_LOSS_TEXTS, len(texts)))
     return float(np.concatenate(value_vectors.losses(model, texts, which)).mean())
 
 
-def split_learnt(told: pd.DataFrame) -> tuple[pd.DataFrame, list[Which]]:
+def split_learnt(measured: pd.DataFrame) -> tuple[pd.DataFrame, list[Training]]:
     """The rows of models that have learnt something, and those that have not, which are left out.
 
     The rule: a model's loss is below `LEARNT` times that of an untrained one.
     """
-    losses = told[told["measure"] == "loss"].pivot(index=["seed", "model"], columns="kind", values="value")
+    losses = measured[measured["measure"] == "loss"].pivot(
+        index=["seed", "model"], columns="kind", values="value"
+    )
     learnt = losses["trained"] < LEARNT * losses["untrained"]
     failed = [(int(seed), str(model)) for seed, model in losses.index[~learnt]]
-    kept = [key not in failed for key in zip(told["seed"], told["model"], strict=True)]
-    return told[kept].reset_index(drop=True), failed
+    kept = [key not in failed for key in zip(measured["seed"], measured["model"], strict=True)]
+    return measured[kept].reset_index(drop=True), failed
 
 
-def said(told: pd.DataFrame, failed: Sequence[Which]) -> str:
-    """How many trainings of each model are searched, and how many are left out and why."""
-    counts: Mapping[str, int] = told.groupby("model", sort=False)["seed"].nunique().to_dict()
+def note(measured: pd.DataFrame, failed: Sequence[Training]) -> str:
+    """How many trainings of each model are searched, and which are left out and why."""
+    counts = measured.groupby("model", sort=False)["seed"].nunique()
     kept = ", ".join(f"{count} of {name}" for name, count in counts.items())
     line = f"Trainings searched: {kept or 'none'}."
     if failed:
