@@ -6,11 +6,11 @@ those of a model that has read, or *mimicking* (section 4.3), trained so that in
 its own clause and one at equal words, the two kinds of heads that the paper sees in pre-trained models.
 What differs: the values form a group of five, not of two, and a string holds two chains (`corpora.lego`). The
 loss is also on the names that a clause refers to, so that looking up and taking the step are learnt, and
-timed, one by one: with the loss on a clause's own name alone, no arm got past guessing the root in so short
-a training. The models are decoders whose attention is not masked, with rotary positions; the story model has
-read with the mask on, next word by next word. The *causal* arm keeps the mask, and reads all clauses twice.
-Every step draws new strings, at a learning rate that does not fall. Arms and depths of one seed read the same
-clauses in the same order and answer the same test.
+timed, one by one: with the loss on a clause's own name alone, no pilot of so short a training, from scratch
+or mimicking, got past choosing one of the two roots. The models are decoders whose attention is not masked,
+with rotary positions; the story model has read with the mask on, next word by next word. The *causal* arm
+keeps the mask, and reads all clauses twice. Every step draws new strings, at a learning rate that does not
+fall. Arms and depths of one seed read the same clauses in the same order and answer the same test.
 """
 
 from collections.abc import Callable, Sequence
@@ -148,9 +148,9 @@ def learn_chains(
     warm = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 50))
     model.set_attn_implementation("eager")  # with bf16 and short rows, half as long as the fused one
     checks, bf16 = [], uses_bf16(model, "auto")
+    model.train()
     for step in range(1, sizes.steps + 1):
         chains = draw(vocabulary, sizes.batch, sizes.n, rng, both_ways=both_ways)
-        model.train()
         with torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             loss = chain_loss(model, chains, vocabulary, sizes.n_train)
         optimizer.zero_grad()
@@ -192,9 +192,9 @@ def answers(model: PreTrainedModel, chains: Chains, vocabulary: Words, *, referr
 @torch.no_grad()
 def right(model: PreTrainedModel, chains: Chains, vocabulary: Words) -> np.ndarray:
     """Whether each is right, of the clause's name and that it refers to: `[rows, chains, positions, 2]`."""
-    model.eval()
     parts = np.split(chains.ids, range(250, len(chains.ids), 250))
-    logits = [answers(model, replace(chains, ids=ids), vocabulary, referring=True) for ids in parts]
+    with models.evaluating(model):
+        logits = [answers(model, replace(chains, ids=ids), vocabulary, referring=True) for ids in parts]
     guesses = np.stack(np.split(torch.cat(logits).argmax(-1).cpu().numpy(), 2, 1), -1)
     correct = guesses == np.stack([chains.values, chains.referred], -1)
     n = correct.shape[1] // CHAINS

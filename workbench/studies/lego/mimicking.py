@@ -32,27 +32,31 @@ def targets(ids: Tensor, both_ways: bool = False) -> tuple[Tensor, Tensor]:
     return local / local.sum(-1, keepdim=True), same / same.sum(-1, keepdim=True).clamp(min=1)
 
 
+def patterns(model: PreTrainedModel, ids: Tensor, both_ways: bool) -> list[Tensor]:
+    """The attention of every layer, `[rows, heads, tokens, tokens]`."""
+    by_layer: list[Tensor] = []
+    with hooked(model, {"pattern.*": lambda pattern, _point: by_layer.append(pattern)}):
+        model(ids, use_cache=False, **seen(ids, both_ways))
+    return by_layer
+
+
 def mimic(
     model: PreTrainedModel, vocabulary: Words, sizes: Sizes, rng: np.random.Generator, both_ways: bool = False
 ) -> None:
     """Trains heads 0 and 1 of every layer towards `targets`."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.0, fused=True)
-    patterns: list[Tensor] = []
-    hooks = {"pattern.*": lambda pattern, _point: patterns.append(pattern)}
     for _ in range(sizes.mimic):
         chains = draw(vocabulary, sizes.batch, sizes.n, rng, both_ways=both_ways)
         ids = torch.from_numpy(chains.ids).to(model.device)
-        patterns.clear()
-        with hooked(model, hooks):
-            model(ids, use_cache=False, **seen(ids, both_ways))
+        by_layer = patterns(model, ids, both_ways)
         local, same = targets(ids, both_ways)
         repeated = same.sum(-1) > 0
         loss = sum(
             _divergence(pattern[:, 0], local).mean() + _divergence(pattern[:, 1], same)[repeated].mean()
-            for pattern in patterns
+            for pattern in by_layer
         )
         optimizer.zero_grad()
-        (loss / len(patterns)).backward()
+        (loss / len(by_layer)).backward()
         optimizer.step()
 
 

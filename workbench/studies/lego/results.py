@@ -10,17 +10,16 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from workbench.corpora.lego import CLAUSE, Words, draw
+from workbench.corpora.lego import CLAUSE, Chains, Words, draw
 from workbench.engine import loading
-from workbench.engine.interpretability.capture import hooked
 from workbench.engine.models import evaluating
 from workbench.errors import UserError
 from workbench.measures.statistics import wilson
 from workbench.measures.summaries import summarise
 from workbench.studies.common.arms import arm_folder
 from workbench.studies.lego.method import answers, right, sees_all
+from workbench.studies.lego.mimicking import patterns
 from workbench.studies.lego.settings import CHECKS, Sizes
-from workbench.studies.lego.story_models import seen
 from workbench.studies.lego.times import ASKED, GUESSING, Checks
 
 TRAINED = 2 * GUESSING  # share of first positions right at the end, below which nothing was learnt at all
@@ -144,21 +143,13 @@ def head_scores(
     for name, model in fitted.items():
         both_ways, rng = sees_all(name, model), np.random.default_rng([seed, 5])
         ids = torch.from_numpy(draw(vocabulary, 200, sizes.n, rng, both_ways=both_ways).ids)
-        for layer, pattern in enumerate(_patterns(model, ids, both_ways)):
+        with evaluating(model), torch.no_grad():
+            by_layer = patterns(model, ids, both_ways)
+        for layer, pattern in enumerate(by_layer):
             for score, by_string in _scores(pattern, ids, both_ways).items():
                 frame = pd.DataFrame(by_string.numpy()).melt(var_name="head")
                 frames.append(frame.assign(model=name, layer=layer, score=score))
     return summarise(pd.concat(frames), ["model", "layer", "head", "score"], "value")
-
-
-@torch.no_grad()
-def _patterns(model: PreTrainedModel, ids: Tensor, both_ways: bool) -> list[Tensor]:
-    """The attention of every layer, `[rows, heads, tokens, tokens]`."""
-    patterns: list[Tensor] = []
-    hooks = {"pattern.*": lambda pattern, _point: patterns.append(pattern)}
-    with evaluating(model), hooked(model, hooks):
-        model(ids, use_cache=False, **seen(ids, both_ways))
-    return patterns
 
 
 def _scores(pattern: Tensor, ids: Tensor, both_ways: bool) -> dict[str, Tensor]:
@@ -175,7 +166,7 @@ def _scores(pattern: Tensor, ids: Tensor, both_ways: bool) -> dict[str, Tensor]:
 
 def example(
     model: PreTrainedModel, name: str, vocabulary: Words, n: int, number: int
-) -> tuple[Any, np.ndarray]:
+) -> tuple[Chains, np.ndarray]:
     """A string of chains and a model's answers for its clauses, `[clauses]`."""
     rng = np.random.default_rng([number, 9])
     chains = draw(vocabulary, 1, n, rng, both_ways=sees_all(name, model))

@@ -68,8 +68,8 @@ def story_models(model: str, sizes: Sizes, folder: Path, trained: Path | None = 
         return StoryModels(model, (model,))
     name = ladder.RUNGS["quick"][0].name if model == "ladder" else model
     seeds = sorted(int(inner.name.removeprefix("seed-")) for inner in trained.glob("seed-*"))
-    found = [str(ladder.trained(trained, name, seed)) for seed in seeds]
-    return StoryModels(found[0], tuple(found))
+    given = tuple(str(ladder.trained(trained, name, seed)) for seed in seeds)
+    return StoryModels(given[0], given)
 
 
 def _write_shape(folder: Path, texts: tuple[str, ...], sizes: Sizes) -> None:

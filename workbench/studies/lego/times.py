@@ -14,8 +14,8 @@ Checks = Mapping[str, np.ndarray]
 """By arm: whether each answer was right, bool `[seeds, checks, strings, chains, positions, asked]`."""
 
 
-def time_to(accuracy: np.ndarray, criterion: float = CRITERION) -> float:
-    """The time at which an accuracy reaches a criterion and stays, in units of the training's length.
+def time_to(accuracy: np.ndarray) -> float:
+    """The time at which an accuracy reaches `CRITERION` and stays, in units of the training's length.
 
     Reached at the first check that is at the criterion and from which on the mean of all checks is, too;
     between it and the check before the line that joins the two is followed. NaN if it is never reached.
@@ -24,12 +24,12 @@ def time_to(accuracy: np.ndarray, criterion: float = CRITERION) -> float:
         accuracy: at evenly spaced checks, the last one at the end; before training it is guessing.
     """
     onwards = np.cumsum(accuracy[::-1])[::-1] / np.arange(len(accuracy), 0, -1)
-    reached = np.flatnonzero((accuracy >= criterion) & (onwards >= criterion))
+    reached = np.flatnonzero((accuracy >= CRITERION) & (onwards >= CRITERION))
     if not len(reached):
         return np.nan
     check = int(reached[0])
     before = accuracy[check - 1] if check else GUESSING
-    share = 1.0 if before >= criterion else (criterion - before) / (accuracy[check] - before)
+    share = 1.0 if before >= CRITERION else (CRITERION - before) / (accuracy[check] - before)
     return (check + share) / len(accuracy)
 
 

@@ -21,18 +21,23 @@ from workbench.studies.lego.times import ANSWER, CRITERION, GUESSING, LOOK_UP
 
 def by_position(frame: pd.DataFrame, sizes: Sizes) -> Chart:
     """Look-ups right at the end of training, by chain position; trained positions are shaded."""
-    last = frame[(frame["step"] == frame["step"].max()) & (frame["asked"] == LOOK_UP)]
     shade = pd.DataFrame({"start": [1.5], "end": [sizes.n_train + 0.5]})
     trained = alt.Chart(shade).mark_rect(opacity=0.12, color="#888888").encode(x="start:Q", x2="end:Q")
     x = alt.X("position:Q", title="position of the clause in its chain")
     x = x.scale(domain=[1.5, sizes.n + 0.5]).axis(tickMinStep=1, format="d")
     return Chart(
-        trained + _right_answers(last[last["position"] > 1], x, references=[GUESSING]),
+        trained + _right_answers(_look_ups(frame), x, references=[GUESSING]),
         "Accuracy by position",
         "The value of the name to which a clause refers. Shaded are the positions that were trained; beyond "
         "them the same chain goes on. The dashed line is guessing; bars are 95 % intervals, over trainings "
         "where there are several, else over answers.",
     )
+
+
+def _look_ups(frame: pd.DataFrame) -> pd.DataFrame:
+    """The look-ups at the end of training; a root refers to nobody."""
+    at_end = frame["step"] == frame["step"].max()
+    return frame[at_end & (frame["asked"] == LOOK_UP) & (frame["position"] > 1)]
 
 
 def _right_answers(frame: pd.DataFrame, x: alt.X, **style: Any) -> alt.LayerChart:
@@ -83,8 +88,7 @@ def times(table: pd.DataFrame, sizes: Sizes) -> Chart:
 
 def depth(frame: pd.DataFrame, sizes: Sizes) -> Chart:
     """Look-ups right at the end, by number of layers and position."""
-    last = frame[(frame["step"] == frame["step"].max()) & (frame["asked"] == LOOK_UP)]
-    last = last[last["position"] > 1]
+    last = _look_ups(frame)
     last = last.assign(trained=np.where(last["position"] <= sizes.n_train, "trained", "longer"))
     base = alt.Chart(last, width=alt.Step(64), height=alt.Step(34)).encode(
         x=alt.X("position:O", title="position in the chain").axis(labelAngle=0),
