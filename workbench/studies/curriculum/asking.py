@@ -6,6 +6,8 @@ import torch
 from transformers import PreTrainedModel
 
 from workbench.corpora import walks
+from workbench.engine.batches import padded
+from workbench.engine.models import evaluating
 from workbench.engine.tokens import encode, encode_pairs
 from workbench.studies.curriculum.data import Task
 
@@ -15,10 +17,8 @@ _AT_ONCE = 256  # questions
 def completed(model: PreTrainedModel, task: Task, pairs: list[tuple[str, str]]) -> np.ndarray:
     """Whether the most likely continuation of each beginning is the rest, bool `[pairs]`."""
     encoded = encode_pairs(task.tokenizer, pairs)
-    longest = max(len(prompt) + len(rest) for prompt, rest in encoded)
-    ids = np.full((len(encoded), longest), task.words.begin)  # what follows an answer cannot change it
-    for row, (prompt, rest) in zip(ids, encoded, strict=True):
-        row[: len(prompt) + len(rest)] = prompt + rest
+    # what follows an answer cannot change it
+    ids = padded([prompt + rest for prompt, rest in encoded], task.words.begin).numpy()
     rows = zip(most_likely(model, ids), encoded, strict=True)
     return np.array([row[len(prompt) - 1 :][: len(rest)].tolist() == rest for row, (prompt, rest) in rows])
 
@@ -60,21 +60,17 @@ def combined(model: PreTrainedModel, task: Task) -> pd.DataFrame:
 def _place_after(model: PreTrainedModel, task: Task, prompts: list[str]) -> np.ndarray:
     """The number of the place that is most likely to follow each prompt."""
     encoded = encode(task.tokenizer, prompts)
-    lengths = np.array([len(prompt) for prompt in encoded])
-    ids = np.full((len(encoded), lengths.max()), task.words.begin)
-    for row, prompt in zip(ids, encoded, strict=True):
-        row[: len(prompt)] = prompt
-    return most_likely(model, ids, task.words.places)[np.arange(len(ids)), lengths - 1]
+    lasts = np.array([len(prompt) for prompt in encoded]) - 1
+    ids = padded(encoded, task.words.begin).numpy()
+    return most_likely(model, ids, task.words.places)[np.arange(len(ids)), lasts]
 
 
 @torch.inference_mode()
 def most_likely(model: PreTrainedModel, ids: np.ndarray, among: np.ndarray | None = None) -> np.ndarray:
     """The most likely token after each, `[rows, tokens]`; of `among` its number there."""
-    was_training = model.training
-    model.eval()
     chosen = slice(None) if among is None else torch.from_numpy(among).to(model.device)
     batches = torch.from_numpy(ids).long().split(_AT_ONCE)
-    logits = (model(part.to(model.device), use_cache=False).logits for part in batches)
-    tokens = [part[..., chosen].argmax(-1).cpu() for part in logits]
-    model.train(was_training)
+    with evaluating(model):
+        logits = (model(part.to(model.device), use_cache=False).logits for part in batches)
+        tokens = [part[..., chosen].argmax(-1).cpu() for part in logits]
     return torch.cat(tokens).numpy()

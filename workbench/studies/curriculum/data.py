@@ -85,12 +85,12 @@ def settings(params: Any) -> Settings:
     """The profile's sizes with what the notebook's parameters say.
 
     Raises:
-        UserError: there are too few updates, or no such device.
+        UserError: there are too few updates or facts, or no such device.
     """
     sizes = {"n_facts": params.n_facts, "updates": params.n_updates, "seeds": params.seeds}
     chosen = replace(
         SIZES[params.profile],
-        **{name: value for name, value in sizes.items() if value},
+        **{name: value for name, value in sizes.items() if value is not None},
         model=params.model,
         facts=params.facts,
         seed=params.seed,
@@ -99,6 +99,8 @@ def settings(params: Any) -> Settings:
     )
     if chosen.updates < 2 * BLOCKS:
         raise UserError(f"n_updates={chosen.updates} is too few: take {2 * BLOCKS} or more.")
+    if chosen.n_facts < 1:
+        raise UserError(f"n_facts={chosen.n_facts} is too few: take 1 or more.")
     return chosen
 
 

@@ -108,9 +108,12 @@ def settled(halves: pd.DataFrame) -> pd.DataFrame:
 
 def of_base(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of the shape that shares and orders are compared with, the first; no combined pages."""
+    return frame[_is_base(frame) & (frame["combined"] == 0)]
+
+
+def _is_base(frame: pd.DataFrame) -> pd.Series:
     first = frame.iloc[0]
-    is_base = (frame["layers"] == first["layers"]) & (frame["width"] == first["width"])
-    return frame[is_base & (frame["combined"] == 0)]
+    return (frame["layers"] == first["layers"]) & (frame["width"] == first["width"])
 
 
 def summary(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
@@ -126,9 +129,7 @@ def together(combined: pd.DataFrame) -> pd.DataFrame:
 
     `known` says whether home and step are known when they are asked apart.
     """
-    first = combined.iloc[0]
-    is_base = (combined["layers"] == first["layers"]) & (combined["width"] == first["width"])
-    rows = combined[is_base & (combined["share"] == 0.5) & (combined["order"] == "shuffled")]
+    rows = combined[_is_base(combined) & (combined["share"] == 0.5) & (combined["order"] == "shuffled")]
     arm = np.where(rows["combined"] > 0, TOGETHER, APART)
     return rows.assign(arm=arm, known=rows["home"] & rows["step"])
 
