@@ -170,7 +170,7 @@ def test_no_story_and_no_unseen_pair_of_the_test_is_learnt_from(shelf):
     halves = [pairs(test[test["combination"] == name]) for name in data.COMBINATIONS]
     assert all(not asked <= read for asked in halves[1])
     assert {word for asked in halves[1] for word, _ in asked} <= {word for word, _ in read}
-    assert not set(data.split(shelf, 3, 20)[1]["item"]) ^ set(test["item"])
+    assert set(data.split(shelf, 3, 20)[1]["item"]) == set(test["item"])
     assert set(data.split(shelf, 4, 20)[1]["item"]) != set(test["item"])
 
 
@@ -232,6 +232,7 @@ def test_a_given_model_is_asked_and_not_trained(tmp_path, trained):
     settings = replace(settings, n_test=6, max_tokens=12)
     answers = experiment.train_all(tmp_path / "runs", data.shelf(settings), settings, lambda **row: None)
     assert set(answers["arm"]) == {experiment.GIVEN}
+    assert views.left_out(*results.trained(answers)).startswith("Nothing was trained here")
     (claim,) = results.claims(answers)
     assert claim.headline
     assert claim.over == "stories"
@@ -368,6 +369,12 @@ def test_trainings_are_not_asked_of_a_given_model():
     for name, value in (("seeds", 3), ("n_tokens", 10), ("placebo", True)):
         with pytest.raises(UserError, match=f"{name} is about trainings"):
             data.settings(SimpleNamespace(**{**vars(PARAMS), "model": "a/b", name: value}))
+
+
+@pytest.mark.parametrize("n_tokens", [-1, 0, 895])
+def test_fewer_tokens_than_one_update_are_one_sentence(n_tokens):
+    with pytest.raises(UserError, match=f"n_tokens={n_tokens} is too few: take 896, one update, or more"):
+        data.settings(SimpleNamespace(**{**vars(PARAMS), "n_tokens": n_tokens}))
 
 
 # Views

@@ -73,7 +73,7 @@ def settings(params: Any) -> Settings:
     """The profile's sizes with what the notebook's parameters say.
 
     Raises:
-        UserError: trainings are asked of a model that is given.
+        UserError: trainings are asked of a model that is given, or there are too few tokens for one update.
     """
     profile = SIZES[params.profile]
     if params.model != "train":
@@ -81,16 +81,20 @@ def settings(params: Any) -> Settings:
             if getattr(params, name):
                 raise UserError(f"{name} is about trainings, and model={params.model} is not trained here.")
         profile = replace(profile, seeds=1)
-    return replace(
+    chosen = replace(
         profile,
         seeds=params.seeds or profile.seeds,
-        n_tokens=params.n_tokens or profile.n_tokens,
+        n_tokens=profile.n_tokens if params.n_tokens is None else params.n_tokens,
         model=params.model,
         data=params.data,
         seed=params.seed,
         device=loading.pick_device(params.device),
         placebo=params.placebo,
     )
+    update = chosen.batch_size * chosen.context
+    if chosen.n_tokens < update:
+        raise UserError(f"n_tokens={chosen.n_tokens} is too few: take {update}, one update, or more.")
+    return chosen
 
 
 # ------------------------------------------------------------------------------- stories

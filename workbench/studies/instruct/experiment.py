@@ -171,8 +171,10 @@ def train_arm(
         config = training_of(settings, arm.layers, seed)
         read = pairs(training, settings.n_tokens // _TOKENS_A_STORY + 1, seed, is_shuffled=arm.is_shuffled)
         model = new_model(arm.layers, len(tokenizer), settings, seed).to(settings.device)
-        note = lambda row: log({**row, "done": row["tokens"]})  # noqa: E731
-        train(model, tokenizer, read, config, folder=folder / "model", log=note)
+        train(
+            model, tokenizer, read, config, folder=folder / "model",
+            log=lambda row: log({**row, "done": row["tokens"]}),
+        )  # fmt: skip
     asked = requests(test, seed, gradable(settings, shelf))
     cached_table(folder / "answers.parquet", lambda: ask(model, tokenizer, test, asked, settings))
 

@@ -164,11 +164,10 @@ def _of_combinations(rows: pd.DataFrame) -> list[Claim]:
 
 def _of_given(rows: pd.DataFrame) -> Claim:
     effects = rows.groupby(["seed", "item"])["excess"].mean().to_frame("effect").reset_index()
-    evidence = Evidence(over_seeds(effects).estimate, "stories", 1)
     return Claim.of(
-        evidence.estimate, over="stories", name="follows-instructions", paper=_PAPER, unit="share met",
+        over_seeds(effects).estimate, over="stories", name="follows-instructions", paper=_PAPER,
         says="The given model does more of its instructions than stories for other instructions do.",
-        view=_LAYERS, delta=LEAST, delta_reason=_REASON, headline=True,
+        unit="share met", view=_LAYERS, delta=LEAST, delta_reason=_REASON, headline=True,
     )  # fmt: skip
 
 

@@ -11,8 +11,10 @@ from workbench.charts.intervals import intervals
 from workbench.charts.parts import looks, panels
 from workbench.charts.view import Chart, Explorer, MarkedText, Table, Texts, View, menu, with_rows
 from workbench.corpora.stories import FEATURES
+from workbench.studies.instruct.data import COMBINATIONS
 from workbench.studies.instruct.experiment import write
 from workbench.studies.instruct.requests import KINDS, Request, Written, forms
+from workbench.studies.instruct.results import UNTRAINED
 from workbench.words import words as split_words
 
 Models = Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]]
@@ -123,7 +125,7 @@ def combinations(table: pd.DataFrame) -> Chart:
 
     Columns: arm, kind, combination, value, low, high, n.
     """
-    look = looks("combination", "combination", ["seen", "unseen"], orient="top")
+    look = looks("combination", "combination", COMBINATIONS, orient="top")
     chart = intervals(
         table, "arm", "share met beyond chance", form=".1%", tooltip=["arm", "kind", "combination"],
         look=look, step=30,
@@ -177,11 +179,13 @@ def _ticks(rows: pd.DataFrame) -> str:
 
 def left_out(answers: pd.DataFrame, seeds: Sequence[int]) -> str:
     """A sentence on the trainings that a rule leaves out."""
-    total = answers["seed"].nunique() + len(seeds)
+    if answers["layers"].max() == 0:
+        return "Nothing was trained here, so that nothing is left out."
+    total, bound = answers["seed"].nunique() + len(seeds), f"{UNTRAINED:g} nats a token"
     if not seeds:
-        return f"Seeds counted: all ({total}). Every model's loss fell below the bound fixed beforehand."
+        return f"Seeds counted: all ({total}). No model ended above {bound}."
     named = ", ".join(map(str, seeds))
-    return f"{len(seeds)} of {total} seeds left out, because a model's loss hardly fell: {named}."
+    return f"{len(seeds)} of {total} seeds left out, because a model ended above {bound}: {named}."
 
 
 # ------------------------------------------------------------------------------- try it
