@@ -20,7 +20,7 @@ def copying(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     Returns:
         Columns item, measure ("words", of the word list and not asked for; "word pairs"), own, other.
     """
-    told = [examples(number, seed) for number in range(len(frame) + 1)]
+    examples_of = [examples(number, seed) for number in range(len(frame) + 1)]
     rows = []
     for number, row in enumerate(frame.itertuples()):
         if not row.shown:
@@ -29,7 +29,8 @@ def copying(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
         own_words = " ".join(word for word in split_words(row.story) if word in WORD_LIST - asked)
         for measure, text, k in (("words", own_words, 1), ("word pairs", row.story, 2)):
             own, other = (
-                share_found(text, "\n".join(told[at][: row.shown]), k) for at in (number, number + 1)
+                share_found(text, "\n".join(examples_of[request][: row.shown]), k)
+                for request in (number, number + 1)
             )
             rows.append({"item": number, "measure": measure, "own": own, "other": other})
     return pd.DataFrame(rows, columns=["item", "measure", "own", "other"])

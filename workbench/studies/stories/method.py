@@ -122,10 +122,10 @@ def requests(generators: Sequence[str], n: int, *, placebo: bool) -> dict[str, t
     """
     sets = [(generator, condition) for generator in generators for condition in CONDITIONS]
     if not placebo:
-        return {set_name(*of): (*of, range(n)) for of in sets}
+        return {set_name(*asked): (*asked, range(n)) for asked in sets}
     return {
-        set_name(*of): (generators[-1], CONDITIONS[0], range(at * n, (at + 1) * n))
-        for at, of in enumerate(sets)
+        set_name(*asked): (generators[-1], CONDITIONS[0], range(number * n, (number + 1) * n))
+        for number, asked in enumerate(sets)
     }
 
 
@@ -198,7 +198,7 @@ def ask(
     framed = [_framed(sampler, *both) for both in zip(asked, before, strict=True)]
     first = indices[0] if len(indices) else 0
     params = SamplingParams(max_tokens=400, seed=seed + first)
-    replies = [of[0] for of in sampler.sample([prompt for prompt, _ in framed], params)]
+    replies = [reply for (reply,) in sampler.sample([prompt for prompt, _ in framed], params)]
     rows = [
         _row(reply.text.strip(), condition, *wanted) | {"shown": shown} | _tokens(sampler, prompt, reply)
         for (prompt, shown), reply, wanted in zip(framed, replies, conditions, strict=True)
@@ -211,8 +211,8 @@ def _framed(sampler: "Sampler", asked: str, before: Sequence[str]) -> tuple[str,
     from workbench.engine.sampling.sampler import fits, prompt_for
 
     for shown in range(len(before), 0, -1):
-        told = "".join(f"A story:\n\n{story}\n\n" for story in before[:shown])
-        prompt = prompt_for(sampler, told + asked)
+        stories = "".join(f"A story:\n\n{story}\n\n" for story in before[:shown])
+        prompt = prompt_for(sampler, stories + asked)
         if fits(sampler, prompt, ROOM):
             return prompt, shown
     return prompt_for(sampler, asked), 0

@@ -204,14 +204,14 @@ def claims(blocks: pd.DataFrame, generators: Sequence[str]) -> list[Claim]:
     apart = Gate(f"the same, minus that of {first}", usual[1] - usual[0], low=APART)
     made = []
     for measure in (lead, "Vendi score", "different word pairs"):
+        about = _about(measure)
         for step, asking in ASKED.items():
-            about = _about(measure, view="What do words and features buy?")
             says = f"{asking} makes the stories of {second} more diverse ({measure})."
-            name, leads = f"{step}-{_raise(measure)}", (step, measure) == ("words", lead)
+            effect = "lower" if measure in FALLS else "raise"
+            name, leads = f"{step}-{effect}-{_hyphens(measure)}", (step, measure) == ("words", lead)
             estimate = buys(blocks, [second], step, measure)
             gates = (floor,) if measure == lead else ()
             made.append(Claim.of(estimate, name=name, says=says, gates=gates, headline=leads, **about))
-        about = _about(measure, view="What do words and features buy?")
         says = f"Asking for words helps {second}, which has few favourites, more than {first} ({measure})."
         estimate = buys(blocks, generators, "words", measure)
         name = f"words-help-the-narrow-more-{_hyphens(measure)}"
@@ -219,20 +219,16 @@ def claims(blocks: pd.DataFrame, generators: Sequence[str]) -> list[Claim]:
     return made
 
 
-def _about(measure: str, view: str) -> dict[str, Any]:
+def _about(measure: str) -> dict[str, Any]:
     delta, reason = DELTAS[measure]
     return {
         "paper": "Random words and features are the source of diversity (no figure given)",
         "over": "blocks of stories",
         "unit": f"less {measure}" if measure in FALLS else measure,
-        "view": view,
+        "view": "What do words and features buy?",
         "delta": delta,
         "delta_reason": reason,
     }
-
-
-def _raise(measure: str) -> str:
-    return f"{'lower' if measure in FALLS else 'raise'}-{_hyphens(measure)}"
 
 
 def _hyphens(measure: str) -> str:
