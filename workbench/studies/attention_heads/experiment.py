@@ -1,4 +1,4 @@
-"""Who learns what: models of one layer and sixteen heads, with unscaled and with scaled attention.
+"""Models of one layer and sixteen heads, with unscaled and with scaled attention.
 
 Eldan & Li 2023 (TinyStories, arXiv 2305.07759), the section on attention heads.
 

@@ -88,7 +88,13 @@ def range_groups(
     seed: int,
     placebo: int | None = None,
 ) -> list[Condition]:
-    """Both quarters, and up to n groups matched to each."""
+    """Both quarters, and up to n groups matched to each.
+
+    Args:
+        measured: of each head (`method.wide`).
+        loss, n, seed: see `matched_groups`; no group's loss is taken twice.
+        placebo: see `quarters`.
+    """
     groups, known = [], {}
 
     def remembered(off: Sequence[Head]) -> float:

@@ -57,11 +57,6 @@ def _count(name: str, heads: pd.DataFrame) -> str:
     return f"{name}, of {len(heads)} heads in {models}, {kinds[0]} and {kinds[1]}"
 
 
-def _order(models: pd.Series) -> pd.Series:
-    """Where each model comes first, so that its trainings stand together."""
-    return models.map({model: place for place, model in enumerate(dict.fromkeys(models))})
-
-
 @with_rows
 def by_training(effects: pd.DataFrame) -> Chart:
     """The effects behind the claims about heads, of each training by itself.
@@ -71,7 +66,9 @@ def by_training(effects: pd.DataFrame) -> Chart:
     """
     short = effects["model"].str.removeprefix("one layer, ")  # so that narrow pages show the seed too
     names = short + ", " + effects["seed"].astype(str)
-    frame = effects.assign(training=names).sort_values("model", key=_order, kind="stable")
+    frame = effects.assign(training=names)
+    # A model's trainings stand together, and the models as they come.
+    frame = frame.sort_values("model", key=lambda models: pd.factorize(models)[0], kind="stable")
     order, sides = list(dict.fromkeys(frame["training"])), []
     rows = alt.Y("training:N", sort=order, title=None)
     for name, title in _TITLES.items():
@@ -87,6 +84,6 @@ def by_training(effects: pd.DataFrame) -> Chart:
         "A row is a model and its seed: the attention of its best semantic head to far names or nouns, "
         "beyond the shuffled control, and what offset explains of its most positional head; right of the "
         "dashed line is as published. Heads are chosen on one half of the texts and measured on the other; "
-        "lines are 95 % intervals over texts. The claims take the mean over trainings, with an interval "
-        "over them.",
+        "lines are 95 % intervals over texts. Of a model that was trained more than once the claims take the "
+        "mean, with an interval over trainings.",
     )

@@ -1,4 +1,4 @@
-"""The same for several trained models: each is looked into by itself, so that trainings count."""
+"""Heads of several trained models, measured and switched off in each by itself, so that trainings count."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -221,8 +221,8 @@ def patches(patched: pd.DataFrame) -> Chart:
     return Chart(
         numbered_cells(base, color, tooltip, bright=bright, text=text),
         "Which heads carry the answer",
-        f"Two children put two things into two boxes; one is opened. Each head's output from the prompt with "
-        f"the things exchanged is put into the other: 1 brings the other answer, 0 changes nothing. Over "
+        f"Two children put two things into two boxes; one is opened. Each head's output is put into the "
+        f"prompt with the things exchanged: 1 brings the first prompt's answer back, 0 changes nothing. Over "
         f"{n:.0f} pairs the logits of the two answers differ by {clean:+.2f} before and {corrupt:+.2f} after "
         f"the exchange; {asked:.0f} were asked, and those count that the model answers rightly both "
         f"ways. First-order attribution patching ranks the heads alike to {alike} (Spearman).",

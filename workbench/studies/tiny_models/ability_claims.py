@@ -216,7 +216,7 @@ def _noise_claims(tables: Tables, twin: str) -> list[Claim]:
 def beyond_room(course: pd.DataFrame, twin: str) -> Evidence:
     """Loss of the noisy model at its end minus its twin's at half of the tokens: as many of stories.
 
-    The twin has not yet slowed its learning rate there, which favours the noisy one.
+    The twin's learning rate has fallen by half there, the noisy one's to zero, which favours the noisy one.
     """
     effects = []
     for seed, part in course.drop_duplicates(["seed", "model", "tokens"]).groupby("seed", sort=False):

@@ -22,9 +22,7 @@ class Tables:
     measured: pd.DataFrame  #: completions with their grades: seed, model, item, …, see `grading.measure`
     answers: pd.DataFrame  #: seed, model, read, item, kind, name, right, see `grading.ask_probes`
     losses: pd.DataFrame  #: seed, model, item, nats_per_token
-    course: (
-        pd.DataFrame
-    )  #: of snapshots: seed, model, tokens, nats, kind, name, right; see `checkpoints.course`
+    course: pd.DataFrame  #: accuracy and loss of snapshots, see `checkpoints.course`
     drafts: pd.DataFrame  #: completions of snapshots with their grades: seed, model, tokens, item, …
     heedless: float  #: consistency of other stories' endings, see `grading.without_reading`
 
