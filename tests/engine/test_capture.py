@@ -110,7 +110,7 @@ def test_an_exception_passes_and_leaves_nothing_behind(error):
     model, (row,) = tiny("Llama"), texts([10])
     before, count = logits_of(model, row), hooks_of(model)
 
-    def fail(_value, _place):
+    def fail(_value, _point):
         raise error("in the hook")
 
     with pytest.raises(error, match="in the hook"), hooked(model, {"*": fail}):
@@ -127,7 +127,7 @@ def test_positions_are_those_of_the_text_in_padded_and_cached_decoding(family):
     model, seen = tiny(family), []
     ids, mask = torch.tensor(texts([6, 6])), torch.ones(2, 6, dtype=torch.long)
     mask[1, :2] = 0
-    with hooked(model, {"residual.0": lambda _, place: seen.append(place.positions)}), torch.no_grad():
+    with hooked(model, {"residual.0": lambda _, point: seen.append(point.positions)}), torch.no_grad():
         model.generate(ids, attention_mask=mask, max_new_tokens=3, do_sample=False, pad_token_id=0)
     assert seen[0][0].tolist() == [0, 1, 2, 3, 4, 5]
     assert seen[0][1, 2:].tolist() == [0, 1, 2, 3]
@@ -152,14 +152,14 @@ def test_a_stream_gives_each_text_its_own_values(family):
     model, rows = tiny(family), texts([9, 3, 1, 14, 9, 5])
     found, theirs = {}, [logits_of(model, row) for row in rows]
 
-    def see(value, place, batch):
+    def see(value, point, batch):
         for row, index in enumerate(batch.index):
             length = len(rows[index])
             assert batch.ids[row, : batch.lengths[row]].tolist() == rows[index]
             assert batch.mask[row].sum() == length
-            assert (index, place.name) not in found
-            inner = value[row, :, :length, :length] if place.name == "pattern.1" else value[row, :length]
-            found[index, place.name] = inner.clone()
+            assert (index, point.name) not in found
+            inner = value[row, :, :length, :length] if point.name == "pattern.1" else value[row, :length]
+            found[index, point.name] = inner.clone()
 
     for batch, logits in stream(model, rows, {"pattern.1": see, "neuron.*": see}, batch_size=4, logits=True):
         for row, index in enumerate(batch.index):
@@ -176,10 +176,10 @@ def test_a_pass_may_end_with_its_last_hook_which_sees_what_the_softmax_was_of(fa
     model, rows, patterns, n_ended = tiny(family), texts([9, 9, 5]), {}, []
     before = hooks_of(model)
 
-    def see(value, place, batch):
-        torch.testing.assert_close(place.logits.float().softmax(-1), value.float(), atol=1e-5, rtol=0)
+    def see(value, point, batch):
+        torch.testing.assert_close(point.logits.float().softmax(-1), value.float(), atol=1e-5, rtol=0)
         for row, index in enumerate(batch.index):
-            patterns[index, place.name] = value[row, :, : batch.lengths[row], : batch.lengths[row]].clone()
+            patterns[index, point.name] = value[row, :, : batch.lengths[row], : batch.lengths[row]].clone()
 
     handle = anatomy(model).norm.register_forward_hook(lambda *_: n_ended.append(1))
     ended = list(stream(model, rows, {"pattern.*": see}, batch_size=2, to_the_end=False))

@@ -366,6 +366,7 @@ def test_pairs_count_that_are_answered_rightly_both_ways(pair):
         here, there = ((row[high] - row[low]).item() for row in logits)
         (right if here > 0 > there else wrong).append((clean, corrupt, high, low))
         wrong.append((clean, corrupt, low, high))
+    assert right
     assert box_swap.answered(model, [*right, *wrong]) == right
     few = box_swap.patch_heads(model, right, 4)
     assert few.empty
