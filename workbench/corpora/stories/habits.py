@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from workbench.corpora.stories import words
 from workbench.corpora.stories.scenes import OWN_FEATURES
 
-# the nouns that have a part of their own in a plot; any other is only seen on the way
+# the nouns that lead to a plot. Most then have a part of their own in it; buildings, animals and the tools of
+# "stuck" are seen on the way before their part comes, like a noun that leads to no plot
 PARTS: dict[str, frozenset[str]] = {
     name: frozenset(nouns)
     for name, nouns in {
@@ -31,7 +32,7 @@ class Habits:
     """How one writer differs from another; the plain one chooses a plot whatever it is asked for."""
 
     narrow: float = 1.0  #: power of the weights of plots, names and words: the higher, the fewer favourites
-    led: float = 1.0  #: how many times likelier a plot is for each thing asked for that has a part in it
+    led: float = 1.0  #: how many times likelier a plot is for each thing asked for that leads to it
 
 
 PLAIN = Habits()

@@ -3,7 +3,7 @@
 Eldan & Li 2023, arXiv 2305.07759, section 2. As published: a noun, a verb and an adjective drawn for each
 story, and features beside them. Different: the words of the prompt are ours, and two simulators stand in for
 GPT-3.5 and GPT-4 unless samplers are named: one with a few favourites and one with many, so that all that
-happens in a story is known. Both are led by what they are asked for to the plots in which it has a part.
+happens in a story is known. Both are led by what they are asked for to the plots that it belongs to.
 """
 
 import time
