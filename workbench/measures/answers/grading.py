@@ -119,6 +119,8 @@ def _grade(given: object, gold: Gold, form: AnswerFormat) -> tuple[Grade, tuple[
         return _of_choice(given, right.choice, answer, form), None
     if right.formula:
         return _of_formula(given, right.formula, answer, form)
+    if form == "pot" and right.words and isinstance(given, str):  # a program that computes a name
+        return Grade(_verdict(said_words(given, right.words, boxed=True)), answer), None
     return Grade(_verdict(_of_symbols(answer, right)), answer), None
 
 
