@@ -9,7 +9,7 @@ from test_hivemind import SIZES
 
 from workbench.corpora import open_ended
 from workbench.engine import loading, models
-from workbench.studies.hivemind import collapse, results, views
+from workbench.studies.hivemind import collapse, collapse_results, views
 from workbench.studies.hivemind.models import CONTEXT, NAMELESS
 
 
@@ -65,6 +65,7 @@ def base(tmp_path_factory):
 
 def test_chains_share_their_first_generation_and_go_on(base, tmp_path, monkeypatch):
     monkeypatch.setattr(collapse, "MEASURED", 3)
+    monkeypatch.setattr(collapse, "AMONG", 1)
     sizes = replace(SIZES, generations=2, kinds=NAMELESS, chain_steps=2, chain_pairs=18, batch_size=2)
     found = collapse.chains(tmp_path, {3: base}, sizes)
     assert found.groupby(["regime", "generation"]).size().eq(18).all()
@@ -77,33 +78,55 @@ def test_chains_share_their_first_generation_and_go_on(base, tmp_path, monkeypat
     again = collapse.chains(tmp_path, {3: base}, sizes)
     assert again.equals(found)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == written
-    curves = results.curves(found)
-    assert curves["measure"].nunique() >= 4  # two steps teach few models to say two valid things
+    curves = collapse_results.curves(found)
+    assert curves["measure"].nunique() >= 2  # two steps teach few models to say two valid things
     views.collapse(curves).bundle()
-    claims = results.collapse_claims(found)
-    assert [(claim.n, claim.over, claim.trainings) for claim in claims] == [(18, "requests", 1)] * 2
 
 
-def chains(gaps):
-    """Made-up chains: by seed, how many meanings are lost where data are replaced."""
+def chains(gaps, gain=0.0, valid=0.9):
+    """Made-up chains: by seed, how many meanings replace loses; `gain` is the favourite's."""
     rows = [
-        (seed, regime, generation, f"p{prompt}", 10 - (gap if regime == "replace" else 0) * (generation - 1))
+        (seed, regime, generation, f"p{prompt}", 10 - lost * (generation - 1), gain * (generation - 1))
         for seed, gap in enumerate(gaps)
         for regime in collapse.REGIMES
+        for lost in [gap * (regime == "replace")]
         for generation in (1, 2)
         for prompt in range(18)
     ]
-    return pd.DataFrame(rows, columns=["seed", "regime", "generation", "prompt_id", "meanings"])
+    names = ["seed", "regime", "generation", "prompt_id", "meanings", "favourite"]
+    return pd.DataFrame(rows, columns=names).assign(valid=valid, commonest=0.3, loss=1.0, tail=0.5)
 
 
 def test_claims_about_chains_count_chains_where_there_are_five():
-    for claim in results.collapse_claims(chains([1, 2, 3, 2, 2])):
-        assert (claim.n, claim.over, claim.trainings) == (5, "trainings", 5)
-        assert claim.effect == pytest.approx(2)
-        assert claim.verdict_text == "reproduced"
-    for claim in results.collapse_claims(chains([1, 2])):
+    found = {claim.name: claim for claim in collapse_results.collapse_claims(chains([1, 2, 3, 2, 2, 2], 0.1))}
+    for name in ("replace-collapses", "accumulate-does-not"):
+        assert (found[name].n, found[name].over, found[name].trainings) == (6, "trainings", 6)
+        assert found[name].effect == pytest.approx(2)
+        assert found[name].verdict_text == "reproduced"
+    assert found["favourite-is-amplified"].effect == pytest.approx(0.1)
+    assert found["commonest-answer-grows"].verdict == "no effect"
+    for claim in collapse_results.collapse_claims(chains([1, 2]))[:2]:
         assert (claim.n, claim.over, claim.trainings) == (18, "requests", 2)
         assert claim.verdict_text == "seen in 2 trainings"
+
+
+def test_chains_that_write_nonsense_decide_nothing():
+    found = collapse_results.collapse_claims(chains([1, 2, 3, 2, 2], valid=0.4))
+    assert {claim.verdict for claim in found} == {"not testable here"}
+
+
+def test_curves_are_over_chains_where_there_are_five():
+    few, many = (collapse_results.curves(chains([1] * n)) for n in (2, 6))
+    assert (set(few["n"]), set(many["n"])) == ({18}, {6})
+
+
+def test_the_commonest_share_is_not_raised_by_the_choice():
+    rng = np.random.default_rng(0)
+    drawn = [pd.Series(rng.choice(list("abcdefghij"), 12)) for _ in range(2_000)]
+    assert np.mean([of.value_counts(normalize=True).iloc[0] for of in drawn]) > 0.2
+    assert np.mean([collapse.commonest_share(of) for of in drawn]) == pytest.approx(0.1, abs=0.005)
+    assert collapse.commonest_share(pd.Series(["a"] * 4)) == 1
+    assert np.isnan(collapse.commonest_share(pd.Series(["a"])))
 
 
 def test_in_a_placebo_every_regime_accumulates_with_draws_of_its_own(base, tmp_path, monkeypatch):
@@ -114,5 +137,5 @@ def test_in_a_placebo_every_regime_accumulates_with_draws_of_its_own(base, tmp_p
     written = [pd.read_parquet(folder / "written-2.parquet")["answer"].tolist() for folder in folders]
     assert written[0] != written[1] != written[2] != written[0]
     assert {path.name for path in tmp_path.iterdir()} == {"seed-0", "seed-10000", "seed-20000"}
-    (only,) = results.collapse_claims(chains([0, 1]), placebo=True)
+    (only,) = collapse_results.collapse_claims(chains([0, 1]), placebo=True)
     assert only.name == "accumulate-does-not"

@@ -15,7 +15,17 @@ from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.measures.calibration import calibration
-from workbench.studies.hivemind import data, decoding, evaluators, method, prompt_map, results, views
+from workbench.studies.hivemind import (
+    data,
+    decoding,
+    decoding_results,
+    evaluators,
+    excess,
+    method,
+    prompt_map,
+    results,
+    views,
+)
 from workbench.studies.hivemind import models as hivemind_models
 from workbench.studies.hivemind.data import INVALID, PEOPLE
 from workbench.studies.hivemind.models import Member
@@ -36,6 +46,7 @@ PARAMS = {
     "samples": None,
     "iterations": None,
     "device": "cpu",
+    "verbalized": False,
 }
 
 
@@ -147,59 +158,100 @@ def test_the_nearest_answer_is_another_models(answers):
     assert (by_id.loc[copies["partner"], "text"].to_numpy() == copies["text"].to_numpy()).all()
 
 
-def test_claims_leave_out_models_that_descend_from_others(answers):
-    table, met = of_seeds(answers)
-    renamed = {"free-a": "north-a", "free-b": "south", "copy-a": "south-taught", "copy-b": "north-best"}
-    frame = answers.frame.replace({"model": renamed})
-    found = results.claims(
-        replace(answers, frame=frame),
-        table.replace({"model": renamed}).assign(model=lambda rows: rows["model"].replace("broken", "west")),
-        met.replace({"first": renamed, "second": renamed}),
+def named(answers, *names):
+    """The same answers, of models of these names."""
+    return replace(
+        answers, frame=answers.frame.replace({"model": dict(zip(answers.models, names, strict=True))})
     )
-    effects = {claim.name: claim.effect for claim in found}
-    free = met[(met["first"] != met["second"]) & met["first"].isin(["free-a", "free-b", "broken"])]
-    free = free[free["second"].isin(["free-a", "free-b", "broken"])]
+
+
+def claims_of(answers, seeds=(0,)):
+    table, met = of_seeds(answers, seeds)
+    agreed = excess.agreements(met, hivemind_models.MEMBERS, open_ended.requests(0))
+    return results.claims(table, met, agreed)
+
+
+MIXED = ["north-a", "south", "south-taught", "north-best", "west"]
+
+
+def test_claims_leave_out_models_that_descend_from_others(answers):
+    own = named(answers, *MIXED)
+    effects = {claim.name: claim.effect for claim in claims_of(own)}
+    _, met = of_seeds(own)
+    apart = ["north-a", "south", "west"]
+    free = met[(met["first"] != met["second"]) & met["first"].isin(apart) & met["second"].isin(apart)]
     assert effects["models-agree-more-than-chance"] == pytest.approx(free["rescaled"].mean())
     assert effects["teacher-lowers-diversity"] > 0.4
     assert effects["best-answers-lower-diversity"] > 0.4
 
 
+def test_excess_is_agreement_less_the_libraries_overlap(answers):
+    _, met = of_seeds(named(answers, *MIXED))
+    agreed = excess.agreements(met, hivemind_models.MEMBERS, open_ended.requests(0))
+    assert agreed.groupby("kind").size().to_dict() == {excess.ITSELF: 18, excess.APART: 18}
+    assert (agreed["same"] - agreed["overlap"]).to_numpy() == pytest.approx(agreed["excess"].to_numpy())
+    request = ASKED[0]
+    north, south = (open_ended.shares(request, open_ended.LIBRARIES[name]) for name in ("north", "south"))
+    row = agreed.query("first == 'north-a' and second == 'south'").set_index("prompt_id").loc[request.id]
+    assert row["overlap"] == pytest.approx(sum(north[meaning] * south[meaning] for meaning in north))
+    assert excess.overlap(request, "north", "south") == excess.overlap(request, "south", "north")
+
+
+def test_models_that_draw_from_their_libraries_have_no_excess():
+    rng, request = np.random.default_rng(0), ASKED[0]
+    laws = [pd.Series(open_ended.shares(request, people)) for people in open_ended.LIBRARIES.values()]
+    drawn = [pd.Series(rng.choice(law.index, 4_000, p=law / law.sum())).value_counts() for law in laws]
+    assert method.agreement(*drawn[:2]) == pytest.approx(excess.overlap(request, "north", "south"), abs=0.01)
+
+
 def test_a_teacher_unites_its_students_if_they_agree_more_than_what_they_began_from(answers):
-    names = ["south", "west", "south-taught", "west-taught", "north-a"]
-    own = replace(
-        answers, frame=answers.frame.replace({"model": dict(zip(answers.models, names, strict=True))})
-    )
-    table, met = of_seeds(own)
-    effects = {each.name: each.effect for each in results.claims(own, table, met)}
+    own = named(answers, "south", "west", "south-taught", "west-taught", "north-a")
+    effects = {each.name: each.effect for each in claims_of(own)}
+    _, met = of_seeds(own)
     before = met[(met["first"] == "south") & (met["second"] == "west")]["same"].mean()
     assert effects["teacher-unites-students"] == pytest.approx(1 - before)  # both students copy one answer
     assert "best-answers-lower-diversity" not in effects
 
 
 def test_one_answer_each_leaves_claims_of_agreement_and_none_of_repetition(answers):
-    names = ["north-a", "south", "south-taught", "north-best", "west"]
-    frame = answers.frame.replace({"model": dict(zip(answers.models, names, strict=True))})
+    frame = named(answers, *MIXED).frame
     first = (frame["sample"] == 0).to_numpy()
     few = replace(answers, frame=frame[first].reset_index(drop=True), vectors=answers.vectors[first])
-    found = results.claims(few, *of_seeds(few))
-    assert [each.name.removeprefix("models-agree-more-than-") for each in found] == [
-        "chance", "valid-answers",
-    ]  # fmt: skip
+    found = claims_of(few)
+    assert [each.name for each in found] == ["models-agree-more-than-chance", "agreement-beyond-libraries"]
     assert all(np.isfinite(each.effect) for each in found)
 
 
 def test_claims_of_trained_models_count_trainings_and_one_leads(answers):
-    few, many = (results.claims(answers, *of_seeds(answers, range(n))) for n in (2, 5))
+    few, many = (claims_of(named(answers, *MIXED), range(n)) for n in (2, 5))
     assert {(each.over, each.trainings) for each in few} == {("prompts", 2)}
     assert {(each.n, each.over, each.trainings) for each in many} == {(5, "trainings", 5)}
-    assert [each.name for each in many if each.headline] == ["models-agree-more-than-people"]
+    assert [each.name for each in many if each.headline] == ["agreement-beyond-libraries"]
 
 
 def test_agreement_of_models_that_answer_nonsense_cannot_be_tested(answers):
-    table, met = of_seeds(answers)
-    claims = results.claims(answers, table.assign(valid=0.3), met)
-    assert {each.verdict for each in claims} == {"not testable here"}
-    assert "share of valid answers: 0.3" in repr(claims[0])
+    table, met = of_seeds(named(answers, *MIXED))
+    agreed = excess.agreements(met, hivemind_models.MEMBERS, open_ended.requests(0))
+    found = results.claims(table.assign(valid=0.3), met, agreed)[:3]
+    assert {each.verdict for each in found} == {"not testable here"}
+    assert "share of valid answers: 0.3" in repr(found[0])
+
+
+def test_a_seed_that_has_not_learnt_is_left_out_unless_all_are():
+    good, bad = drawn(1), lambda request, n: ["I do not know."] * n
+    small = replace(plan(), sizes=replace(SIZES, kinds=hivemind_models.EVERY_KIND))
+
+    def of(*seeds):
+        made = [
+            pd.concat([says("north-a", good), says("south", answers_of)]).assign(seed=seed)
+            for seed, answers_of in enumerate(seeds)
+        ]
+        return pd.concat(made, ignore_index=True)
+
+    kept, out = results.learnt(of(good, bad, good), small)
+    assert (sorted(kept["seed"].unique()), out) == ([0, 2], [1])
+    kept, out = results.learnt(of(bad, bad), small)
+    assert (sorted(kept["seed"].unique()), out) == ([0, 1], [])
 
 
 @pytest.mark.parametrize("given", [{"seeds": 2}, {"placebo": True}])
@@ -226,7 +278,7 @@ def test_every_picture_is_drawn(answers):
         views.rarefied(method.rarefied(answers)),
         views.wording(method.wording(answers)),
         views.spelled(method.verbatim_overlap(answers)),
-        views.decoding(results.frontier(swept), 0.14),
+        views.decoding(decoding_results.frontier(swept), 0.14),
         prompt_map.explorer(table, met, method.answer_map(answers, 10)),
     ]
     for view in drawn_views:
@@ -267,7 +319,8 @@ def test_answers_from_a_file_have_classes_and_no_oracle(tmp_path):
     assert read.frame["valid"].all()
     assert read.frame.groupby("prompt_id")["meaning"].nunique().tolist() == [3, 3]
     table, met = of_seeds(read)
-    (claim,) = results.claims(read, table, met)
+    (claim,) = results.claims(table, met)
+    assert claim.headline
     assert (claim.n, claim.over, claim.trainings) == (2, "prompts", None)
     prompt_map.explorer(table, met, method.answer_map(read, 10)).bundle()
     with pytest.raises(UserError, match="either generations, or models"):
@@ -286,7 +339,7 @@ def test_single_and_identical_answers_are_still_shown(tmp_path, models, text):
     read = answers_of(path)
     table, met = method.intra_model_repetition(read), method.inter_model_homogeneity(read)
     assert table["value"].isna().all() == (models == "a")
-    assert len(results.claims(read, table, met)) == (text == "{} again")
+    assert len(results.claims(table, met)) == (text == "{} again")
     for view in (
         views.repetition(results.repetitions(table)),
         views.agreement(met, read.models, "rescaled"),
@@ -311,7 +364,7 @@ def test_one_prompt_alone_is_measured_and_makes_no_claim(tmp_path):
     assert read.notes[1:] == ["there is one prompt only, so that 0 stands for a cosine of 0"]
     table = method.intra_model_repetition(read)
     assert table["rescaled"].to_numpy() == pytest.approx(table["value"].to_numpy() / read.ceiling)
-    assert results.claims(read, table, method.inter_model_homogeneity(read)) == []
+    assert results.claims(table, method.inter_model_homogeneity(read)) == []
     views.wording(method.wording(read)).bundle()
 
 
@@ -342,7 +395,7 @@ def trained(tmp_path_factory):
         Member("south-taught", library="south", parent="south", reads="teacher"),
         Member("north-best", parent="south", reads="best"),
     )
-    sizes = replace(SIZES, members=members, pairs=60, steps=2, more_steps=3, batch_size=4, swept=1)
+    sizes = replace(SIZES, members=members, pairs=60, polls=12, steps=2, more_steps=3, batch_size=4, swept=1)
     small = replace(plan(samples=2), sizes=replace(sizes, temperatures=(0.5, 2.0)))
     folder = tmp_path_factory.mktemp("hivemind")
     return folder, small, data.trained(folder, small)
@@ -399,13 +452,16 @@ def sweep_frame():
         for cut in decoding.FILTERS
         for i in range(6)
     ]
-    return pd.DataFrame(rows, columns=["seed", *results._SETTING, "prompt_id", "valid", "within", "between"])
+    return pd.DataFrame(
+        rows, columns=["seed", "temperature", "cut", "prompt_id", "valid", "within", "between"]
+    )
 
 
 def test_the_best_setting_is_as_valid_as_the_usual_one():
     frame = sweep_frame()
     same = pd.Series(0.1, index=[f"p{i}" for i in range(6)])
-    best, hot = results.decoding_claims(frame, same)
+    plain, best, hot = decoding_results.decoding_claims(frame, same)
+    assert plain.effect == pytest.approx(0.3 + 0.025 - 0.1)
     assert best.effect == pytest.approx(0.15 + 0.025 - 0.1)  # temperature 2, where filters keep all valid
     assert hot.effect == pytest.approx(0.15 + 0.025 - 0.1)
 
@@ -417,7 +473,7 @@ def test_the_sweep_asks_every_model_with_every_setting(trained, tmp_path, monkey
     assert found.groupby(["temperature", "cut"]).size().eq(12).all()
     assert found[["temperature", "cut"]].drop_duplicates().shape[0] == 10
     assert (found["valid"] < 0.5).all()  # two steps teach nothing
-    assert len(results.frontier(found)) == 10
+    assert len(decoding_results.frontier(found)) == 10
 
 
 # ------------------------------------------------------------------------------- evaluators

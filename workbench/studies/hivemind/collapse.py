@@ -19,14 +19,14 @@ import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora import open_ended
-from workbench.corpora.open_ended import Request
+from workbench.corpora.open_ended import Grade, Request
 from workbench.engine import loading
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.loss import loss
 from workbench.engine.training.train import train
 from workbench.files import cached_table
-from workbench.measures.equivalence import collision
+from workbench.measures.equivalence import collision, rarefaction
 from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.hivemind.models import (
     LEARNING,
@@ -45,6 +45,7 @@ REAL = "real"  # what the first generation of every chain reads
 BASE, LIBRARY = "south", "west"  # the model that every generation begins from, and the real data of the first
 RARE = 0.03  # real share of a meaning below which it is in the tail
 MEASURED = 30  # answers to each request that a generation is measured on
+AMONG = 10  # valid ones among which meanings are counted: models that answer nonsense give fewer
 _EXAMPLES, _TYPES, _CHAINS = 50, 20, 2_000  # of the exact simulation
 _DRAWN, _FITS = 20, 20_000  # examples of a normal distribution, and chains of them
 
@@ -142,8 +143,9 @@ def chains(
 
     Returns:
         Columns seed, regime, generation (1 is trained on real data), loss (nats per token on real answers
-        that nobody read), and by request prompt_id: valid, same, meanings (of `MEASURED` answers), tail
-        (share of the rare real meanings that are still said).
+        that nobody read), and by request prompt_id: valid, same, meanings (expected among `AMONG` valid
+        answers; NaN of fewer), commonest (see `commonest_share`), favourite (share of the people's
+        favourite), tail (share of the rare real meanings that are still said).
     """
     device, seeds = loading.pick_device(device), list(bases)
     run_arms(
@@ -229,10 +231,32 @@ def _measured(
     unread, rows = loss(model, tokenizer, examples(asked, 240, 20_000)).nats_per_token, []
     for request, completions in zip(asked, replies, strict=True):
         grades = [open_ended.grade(request, completion.text) for completion in completions]
-        said = pd.Series([grade.meaning for grade in grades if grade.valid], dtype=object)
-        shares = open_ended.shares(request, open_ended.LIBRARIES[LIBRARY])
-        rare = [meaning for meaning, share in shares.items() if share < RARE]
-        tail = np.isin(rare, said).mean() if rare else np.nan
-        valid = np.mean([grade.valid for grade in grades])
-        rows.append((request.id, unread, valid, collision(said.value_counts()), said.nunique(), tail))
-    return pd.DataFrame(rows, columns=["prompt_id", "loss", "valid", "same", "meanings", "tail"])
+        rows.append({"prompt_id": request.id, "loss": unread, **_told(request, grades)})
+    return pd.DataFrame(rows)
+
+
+def _told(request: Request, grades: Sequence[Grade]) -> dict[str, float]:
+    """What the answers to one request say of their writer: see `chains`."""
+    said = pd.Series([grade.meaning for grade in grades if grade.valid], dtype=object)
+    shares, counts = open_ended.shares(request, open_ended.LIBRARIES[LIBRARY]), said.value_counts()
+    rare = [meaning for meaning, share in shares.items() if share < RARE]
+    return {
+        "valid": len(said) / len(grades),
+        "same": collision(counts),
+        "meanings": float(rarefaction(counts, AMONG)) if len(said) >= AMONG else np.nan,
+        "commonest": commonest_share(said),
+        "favourite": float((said == max(shares, key=shares.__getitem__)).mean()),
+        "tail": np.isin(rare, said).mean() if rare else np.nan,
+    }
+
+
+def commonest_share(meanings: pd.Series) -> float:
+    """Share of the commonest meaning, which one half of the answers names and the other half counts.
+
+    The share of the commonest in the answers that named it would be too high by chance, and the higher the
+    fewer they are. NaN where a half is empty.
+    """
+    halves = meanings.iloc[::2], meanings.iloc[1::2]
+    if halves[1].empty:
+        return float("nan")
+    return float(np.mean([(b == a.value_counts().index[0]).mean() for a, b in (halves, halves[::-1])]))

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from workbench import sources
@@ -27,6 +28,7 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.files import cached_table
 from workbench.sources import SAMPLERS, Source
+from workbench.studies.hivemind import verbalized
 from workbench.studies.hivemind.models import LONGEST, SIZES, Sizes, train_all
 
 PEOPLE = "people"  # the name under which the people's own answers stand beside the models'
@@ -47,6 +49,7 @@ class Plan:
     seed: int  #: of everything random; trainings take it and those that follow
     device: str  #: where models are trained and sampled
     placebo: bool = False  #: whether models that go on from another are only that other, trained anew
+    verbalized: bool = False  #: whether given models are also asked for lists with probabilities
 
     @property
     def embedded(self) -> bool:
@@ -67,7 +70,12 @@ def plan(params: Any) -> Plan:
             raise UserError(
                 f"{name} is about the embedded models, and {given[0]} names others: leave it out."
             )
-    seeds = sizes.seeds if params.seeds is None else params.seeds
+    if params.verbalized and params.models == "embedded":
+        raise UserError(
+            "verbalized asks the models that models names for lists: name some (the embedded ones are always "
+            "asked for polls)."
+        )
+    seeds, chains = (sizes.seeds, sizes.chains) if params.seeds is None else (params.seeds, params.seeds)
     samples = sizes.samples if params.samples is None else params.samples
     generations = sizes.generations if params.iterations is None else params.iterations
     if samples < 1 or generations < 2:
@@ -75,7 +83,7 @@ def plan(params: Any) -> Plan:
             "samples must be 1 or more and iterations 2 or more: the first one reads what people wrote."
         )
     return Plan(
-        sizes=replace(sizes, seeds=seeds, samples=samples, generations=generations),
+        sizes=replace(sizes, seeds=seeds, chains=chains, samples=samples, generations=generations),
         generations=params.generations,
         models=params.models,
         prompts=params.prompts,
@@ -90,6 +98,7 @@ def plan(params: Any) -> Plan:
         seed=params.seed,
         device=params.device,
         placebo=params.placebo,
+        verbalized=params.verbalized,
     )
 
 
@@ -128,6 +137,11 @@ def generations(folder: Path, plan: Plan) -> pd.DataFrame:
     )
 
 
+def of_chains(models: Mapping[int, Mapping[str, Path]], plan: Plan) -> dict[int, Mapping[str, Path]]:
+    """Those of the embedded models, by seed, whose seeds have chains of recursive training."""
+    return dict(list(models.items())[: plan.sizes.chains])
+
+
 def trained(folder: Path, plan: Plan) -> dict[int, dict[str, Path]]:
     """The embedded models by seed and name, trained into `folder` if they are not there."""
     return train_all(folder / "models", plan.sizes, plan.seed, plan.device, plan.placebo)
@@ -143,7 +157,10 @@ def _answers(folder: Path, models: Mapping[str, Path | str], plan: Plan, seed: i
             sampler = TransformersSampler(*loading.load(model, plan.device), batch_size=256)
         else:
             sampler = load_sampler(model, plan.device)
-        return ask(sampler, name, prompts, plan.sampling, seed)
+        answers = ask(sampler, name, prompts, plan.sampling, seed)
+        if not plan.verbalized:
+            return answers
+        return pd.concat([answers, ask_lists(sampler, name, prompts, plan.sampling, seed)])
 
     tables = [
         cached_table(folder / f"answers-{number}.parquet", partial(answers_of, name, model))
@@ -226,6 +243,28 @@ def ask(
         for number, reply in enumerate(completions)
     ]
     return pd.DataFrame(answers, columns=COLUMNS)
+
+
+def ask_lists(
+    sampler: Sampler, name: str, prompts: pd.DataFrame, sampling: SamplingParams, seed: int | str
+) -> pd.DataFrame:
+    """As `ask`, but each answer is drawn from a list that a given model wrote; "" where it wrote none.
+
+    Raises:
+        UserError: it wrote no list at all.
+    """
+    name = name + verbalized.SUFFIX
+    framed = prompts.assign(prompt=list(map(verbalized.chat_prompt, prompts["prompt"])))
+    longer = replace(sampling, max_tokens=sampling.max_tokens * verbalized.LISTED)
+    written = ask(sampler, name, framed, longer, seed)
+    rng = np.random.default_rng(zlib.crc32(f"{seed}/{name}".encode()))
+    drawn = [verbalized.draw(verbalized.read_list(text), rng) for text in written["text"]]
+    if not any(drawn):
+        raise UserError(
+            f"{name.removesuffix(verbalized.SUFFIX)} wrote no list of answers with probabilities: leave "
+            "verbalized out, or name models that follow instructions."
+        )
+    return written.assign(prompt=prompts["prompt"].repeat(sampling.n).to_numpy(), text=drawn)
 
 
 # ------------------------------------------------------------------------------- people and the oracle

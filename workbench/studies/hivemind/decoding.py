@@ -7,7 +7,7 @@ first it decides at temperature 1, and heat only evens out what is left. Both ar
 whose answers an oracle grades.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import combinations, product
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from workbench.corpora import open_ended
+from workbench.corpora.open_ended import Request
 from workbench.engine import loading
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
@@ -33,6 +33,7 @@ FILTERS = {
     "min-p 0.1": {"min_p": 0.1},
     "min-p 0.1, filter first": {"min_p": 0.1, "filter_first": True},
 }
+PLAIN = (1.0, "nothing cut off")  # what was learnt, as it is
 USUAL, HOT = (1.0, "top-p 0.9"), (2.0, "min-p 0.1")  # the paper's settings A and B
 
 
@@ -48,16 +49,16 @@ def sweep(folder: Path, models: Mapping[int, Mapping[str, Path]], plan: Plan) ->
         Columns seed, temperature, cut, prompt_id, valid (share), within (chance that two valid answers of one
         model mean the same, mean over models), between (the same of answers of two models).
     """
-    requests = {request.id: request for request in asked(plan)}
+    chosen = asked(plan)
     answers = [
         cached_table(
             folder / f"seed-{seed}" / f"{name}.parquet",
-            partial(_every_setting, name, of_seed[name], plan, seed),
+            partial(every_setting, name, of_seed[name], chosen, plan.sizes.swept, plan, seed),
         ).assign(seed=seed)
         for seed, of_seed in models.items()
         for name in SWEPT
     ]
-    frame = graded(pd.concat(answers, ignore_index=True), requests)
+    frame = graded(pd.concat(answers, ignore_index=True), {request.id: request for request in chosen})
     rows, keys = [], ["seed", "temperature", "cut", "prompt_id"]
     for key, part in frame.groupby(keys, sort=False):
         valid = part[part["valid"]].groupby("model", sort=False)["meaning"]
@@ -69,18 +70,14 @@ def sweep(folder: Path, models: Mapping[int, Mapping[str, Path]], plan: Plan) ->
     return pd.DataFrame(rows, columns=[*keys, "valid", "within", "between"])
 
 
-def _every_setting(name: str, model: Path, plan: Plan, seed: int) -> pd.DataFrame:
+def every_setting(
+    name: str, model: Path, requests: Sequence[Request], n: int, plan: Plan, seed: int
+) -> pd.DataFrame:
+    """`n` answers of a model to each request in every setting: as `data.ask`, with temperature and cut."""
     sampler = TransformersSampler(*loading.load(model, plan.device), batch_size=512)
-    prompts, frames = prompts_of(asked(plan)), []
-    sampling = SamplingParams(max_tokens=LONGEST, n=plan.sizes.swept)
+    prompts, sampling, frames = prompts_of(requests), SamplingParams(max_tokens=LONGEST, n=n), []
     for temperature, cut in product(plan.sizes.temperatures, FILTERS):
         setting = replace(sampling, temperature=temperature, **FILTERS[cut])
         answers = ask(sampler, name, prompts, setting, seed)
         frames.append(answers.assign(temperature=temperature, cut=cut))
     return pd.concat(frames, ignore_index=True)
-
-
-def people_agreement(plan: Plan) -> pd.Series:
-    """Exact chance that answers of two people drawn at random mean the same, by prompt_id."""
-    shares = {request.id: open_ended.shares(request) for request in asked(plan)}
-    return pd.Series({prompt: sum(share**2 for share in of.values()) for prompt, of in shares.items()})

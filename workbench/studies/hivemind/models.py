@@ -1,9 +1,10 @@
 """The embedded models of 10_hivemind: trained apart, they differ in seed, size, data and fine-tuning.
 
-Most are trained from nothing on a library of answers that several people wrote (`corpora.open_ended`). Three
-go on from one of these: two on samples of one teacher, as students of distillation do, and one on the single
-best answer to each request, as tuning for a preferred answer does. All of them are trained again with every
-seed, each time on libraries written anew.
+Most are trained from nothing on a library of answers that several people wrote, and of polls among them
+(`corpora.open_ended`, `corpora.polls`), so that they can be asked for one answer or for a list with shares.
+Three go on from one of these: two on samples of one teacher, as students of distillation do, and one on the
+single best answer to each request, as tuning for a preferred answer does. All of them are trained again with
+every seed, each time on libraries written anew.
 """
 
 import zlib
@@ -16,7 +17,7 @@ from typing import Literal
 import pandas as pd
 from transformers import PreTrainedTokenizerFast
 
-from workbench.corpora import open_ended
+from workbench.corpora import open_ended, polls
 from workbench.corpora.open_ended import Request
 from workbench.engine import loading, models
 from workbench.engine.sampling.sampler import SamplingParams
@@ -26,11 +27,15 @@ from workbench.engine.training.train import train
 from workbench.files import cached_table
 from workbench.studies.common.arms import arm_folder, run_arms
 
-CONTEXT = 96
+CONTEXT = 104
 VOCABULARY = 1024
 LONGEST = 40  # tokens of an answer
+LONGEST_POLL = 90  # tokens of a poll
 FROM_NOTHING = 1e-2  # learning rate, the highest, of a model from nothing
 LEARNING = TrainConfig(context=CONTEXT, learning_rate=2e-3, checkpoint_every=10**9)  # none before the end
+# The highest learning rate on single best answers: the pilots' models answer with one meaning in four of five
+# cases, where at 2e-3 they know one text only and no longer write a poll.
+PREFERRING = 5e-4
 TEACHING = SamplingParams(n=8, max_tokens=LONGEST, temperature=0.7, top_p=0.9)  # a teacher, as in SIKeD
 Pair = tuple[str, str]
 """A prompt, and an answer after a space."""
@@ -66,9 +71,11 @@ class Sizes:
     """How much is trained and asked."""
 
     members: tuple[Member, ...]  #: the models; the first one teaches
-    seeds: int  #: trainings of all of them, and of the chains
+    seeds: int  #: trainings of all of them
+    chains: int  #: how many of these seeds have chains of recursive training
     kinds: tuple[str, ...]  #: of embedded requests, which the models read and are asked
     pairs: int  #: requests with answers in each library
+    polls: int  #: requests with polls in each library
     steps: int  #: of a model from nothing
     more_steps: int  #: of a model that goes on
     batch_size: int  #: rows of `CONTEXT` tokens a step
@@ -106,12 +113,12 @@ NAMELESS = ("dweller", "likeness", "story")  # kinds that name nobody, so that f
 EVERY_KIND = tuple(open_ended.KINDS)
 SIZES = {
     "quick": Sizes(
-        _few(), 1, ("dweller", "story"), 3_000, 105, 25, 8, 12, 4, (0.5, 1.0, 2.0), 6, 3, 25, 144, 250
+        _few(), 1, 1, ("dweller", "story"), 3_000, 300, 95, 20, 8, 12, 4, (1.0, 2.0), 6, 3, 20, 144, 150
     ),
-    "laptop": Sizes(_few(), 5, NAMELESS, 6_000, 380, 40, 8, 16, 6, HEATS, 6, 5, 35, 216, 750),
+    "laptop": Sizes(_few(), 8, 6, NAMELESS, 6_000, 1_200, 340, 40, 8, 24, 6, HEATS, 6, 5, 35, 216, 750),
     "paper": Sizes(
-        _resized("tiny:8M", "tiny:28M"), 5, EVERY_KIND, 200_000, 10_000, 1_000, 64, 50, 50, HEATS, 10, 10,
-        2_000, 5_000, 750,
+        _resized("tiny:8M", "tiny:28M"), 8, 6, EVERY_KIND, 200_000, 40_000, 12_000, 1_000, 64, 50, 50, HEATS,
+        10, 10, 2_000, 5_000, 750,
     ),
 }  # fmt: skip
 
@@ -141,7 +148,8 @@ def train_all(
     if all(path.exists() for of_seed in folders.values() for path in of_seed.values()):
         return folders
     n_read = min(sizes.pairs, 2_000)  # pairs of every library, for the tokenizer that all share
-    libraries = [library(name, n_read, seed, sizes.kinds) for name in open_ended.LIBRARIES]
+    few = replace(sizes, pairs=n_read, polls=min(sizes.polls, 400))
+    libraries = [library(name, few, seed) for name in open_ended.LIBRARIES]
     texts = [prompt + answer for library in libraries for prompt, answer in library]
     tokenizer = models.train_tokenizer(texts, VOCABULARY)
     device = loading.pick_device(device)
@@ -166,15 +174,15 @@ def train_arm(
     member = members[name]
     if member.parent:
         model, _ = loading.load(arm_folder(root, member.parent, seed), device)
-        steps, rate = sizes.more_steps, LEARNING.learning_rate
         teacher = arm_folder(root, next(iter(members)), seed)
-        best = member.reads == "best"
+        best, steps = member.reads == "best", sizes.more_steps
+        rate = PREFERRING if best else LEARNING.learning_rate
         examples = best_answers(sizes.kinds) if best else taught(teacher, seed, device, sizes.kinds)
     else:
         config = models.config(member.preset, len(tokenizer), context=CONTEXT)
         model = models.build(config, _seed(member, seed)).to(device)
         steps, rate = sizes.steps, FROM_NOTHING
-        examples = library(member.library, sizes.pairs, seed, sizes.kinds)
+        examples = library(member.library, sizes, seed)
     learning = replace(LEARNING, steps=steps, batch_size=sizes.batch_size, learning_rate=rate)
     train(model, tokenizer, examples, replace(learning, seed=_seed(member, seed)), folder=folder)
 
@@ -184,11 +192,12 @@ def _seed(member: Member, seed: int) -> int:
 
 
 # ------------------------------------------------------------------------------- what is read
-def library(name: str, n: int, seed: int, kinds: Collection[str]) -> list[Pair]:
-    """About n requests of some kinds, with answers, as the people of a library wrote them."""
-    known = {request.prompt for request in every_request(kinds)}
-    written = open_ended.library(name, n * len(EVERY_KIND) // len(kinds), seed)
-    return [pair for pair in written if pair[0] in known]
+def library(name: str, sizes: Sizes, seed: int) -> list[Pair]:
+    """What the people of a library wrote: about `sizes.pairs` answers, and polls among them."""
+    known = {request.prompt for request in every_request(sizes.kinds)}
+    written = open_ended.library(name, sizes.pairs * len(EVERY_KIND) // len(sizes.kinds), seed)
+    polled = polls.library(name, sizes.polls, seed, sizes.kinds)
+    return [pair for pair in written if pair[0] in known] + polled
 
 
 def every_request(kinds: Collection[str] = EVERY_KIND) -> list[Request]:

@@ -183,7 +183,7 @@ def wording(frame: pd.DataFrame) -> Chart:
 def decoding(frame: pd.DataFrame, same: float) -> Chart:
     """Diversity against validity, a point a setting. Columns temperature, cut, valid, value, low, high, n.
 
-    `same` is the chance that two people's answers mean the same.
+    `same` is the chance that answers from two of the models' libraries mean the same.
     """
     shown = frame.dropna(subset="value").assign(label=lambda rows: rows["temperature"].map("{:g}".format))
     x = alt.X("valid:Q", title="valid answers").axis(format="%").scale(nice=False, padding=18)
@@ -198,7 +198,7 @@ def decoding(frame: pd.DataFrame, same: float) -> Chart:
         (path + numbers).properties(width=470, height=340),
         "What decoding buys",
         "Each line is a filter, its points are temperatures (the small numbers). To the right answers are "
-        "more often valid, upward two models agree less; dashed: how often two people's answers differ.",
+        "more often valid, upward two models agree less; dashed: how often answers of two libraries do.",
     )
 
 
@@ -231,7 +231,8 @@ def collapse(frame: pd.DataFrame) -> Chart:
         panels(chart, "measure", columns=2, independent=["y"]),
         "Models that read what models wrote",
         "Generation 1 reads what people wrote. Then data are replaced by the last generation's, gathered, or "
-        "drawn from all that was gathered. Bars are 95 % intervals over requests.",
+        "drawn from all that was gathered. Bars are 95 % intervals, over chains where there are five or more "
+        "and over requests where there are fewer.",
     )
 
 

@@ -1,0 +1,69 @@
+"""Verbalized Sampling (Zhang et al. 2025, arXiv 2510.01171): ask for several answers with their shares.
+
+As published (section 4): one call asks a model for k = 5 answers, each with a probability, and answers are
+then drawn from such lists by the probabilities written there. Tuning that prefers one answer narrows what a
+model says when it is asked for *an* answer; whether the *list* keeps the distribution that was read before is
+the question. One answer is drawn from each list here, so that n answers cost n calls, as n direct answers do.
+
+The published measure of diversity is a mean distance of vectors. Where the distribution that was read is
+known we ask for more, nearness to it, by a distance that does not depend on the number of answers.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from workbench.measures.equivalence import collision
+
+LISTED = 5  # answers that a given model is asked for, as published
+SUFFIX = ", verbalized"  # behind the name of a given model that was asked for lists
+_TAGGED = re.compile(r"<text>(.*?)</text>\s*<probability>\s*(\d*\.?\d+)", re.S | re.I)
+_JSON = re.compile(r'"text"\s*:\s*"((?:[^"\\]|\\.)*)"\s*,\s*"probability"\s*:\s*"?(\d*\.?\d+)')
+_LINE = re.compile(r"^\s*(?:\d+[.)]|[-*])\s*(.+?)\s*[(\[:–-]+\s*(\d*\.?\d+)\s*%?\s*[)\]]?\s*$", re.M)
+Entry = tuple[float, str]
+"""The share of an answer, on whatever scale, and the answer."""
+
+
+def chat_prompt(prompt: str) -> str:
+    """What asks a given model for a list: the published instruction, and tags that can be read back."""
+    return (
+        f"Give {LISTED} different answers to the request below, and with each the probability that it would "
+        "be given. Write each as <response><text>the answer</text><probability>a number from 0 to 1"
+        f"</probability></response>, and nothing else.\n\n{prompt}"
+    )
+
+
+def read_list(text: str) -> list[Entry]:
+    """The entries of a list in tags, in JSON, or in lines that end with a number; empty if it is none."""
+    for pattern in (_TAGGED, _JSON, _LINE):
+        if read := [(float(share), answer.strip()) for answer, share in pattern.findall(text)]:
+            return [(share, answer) for share, answer in read if answer]
+    return []
+
+
+def draw(entries: Sequence[Entry], rng: np.random.Generator) -> str:
+    """One answer by the shares; "" where there is none, or where all shares are 0."""
+    shares = np.array([share for share, _ in entries])
+    if not len(shares) or not shares.sum() > 0:
+        return ""
+    return entries[rng.choice(len(entries), p=shares / shares.sum())][1]
+
+
+def distance(counts: pd.Series, shares: Mapping[str, float]) -> float:
+    """Squared distance Σ(p − q)² of the distribution that answers come from to a known one.
+
+    Σp² is the chance that two *different* answers agree, so that few answers do not look farther away; for
+    the same reason a distance near 0 may come out below it.
+
+    Args:
+        counts: answers by meaning, all of them meanings of `shares`.
+        shares: q.
+
+    Returns:
+        NaN of fewer than two answers.
+    """
+    own, q = collision(counts), np.array(list(shares.values()))
+    met = sum(count * shares[meaning] for meaning, count in counts.items()) / max(1, counts.sum())
+    return float(own - 2 * met + (q**2).sum())
