@@ -70,6 +70,8 @@ def test_the_first_correct_solution_of_each_question_and_strategy_counts():
     plain = [one("a", "l2m", text="no question")]
     assert len(first_correct(plain, "teacher")) == 1
     assert len(first_correct(plain, "student")) == 0
+    proof = [one("a", "l2m", text="Goal: above from Ann. Above Ann is Bob. The answer is Bob.")]
+    assert len(first_correct(proof, "student")) == 1
 
 
 def test_mixtures():

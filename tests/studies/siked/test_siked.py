@@ -1,5 +1,7 @@
 """SIKeD: tags, judged solutions in every strategy, rounds that go on, and what a round says of itself."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,9 +16,7 @@ from workbench.studies.siked.teacher import solver_solutions
 
 PROBLEMS = draw(12, 0)
 QUESTIONS = [Question(each.id, each.question, str(each.answer)) for each in PROBLEMS]
-LESSON = method.DistillConfig(
-    epochs=0.2, round_epochs=0.1, rounds=2, samples=2, batch_size=2, context=192, least_gain=-1
-)
+LESSON = method.DistillConfig(epochs=0.2, round_epochs=0.1, rounds=2, samples=2, batch_size=2, context=192)
 PARAMS = SamplingParams(max_tokens=96)
 TOKENIZER = models.train_tokenizer([each.question for each in PROBLEMS], 300)
 
@@ -85,7 +85,7 @@ def base(tmp_path_factory):
 
 
 @pytest.mark.parametrize("mixture", ["adaptive", "all", "teacher-only"])
-def test_rounds_go_on_where_they_were_cut_and_choose_the_best(base, tmp_path, monkeypatch, mixture):
+def test_rounds_go_on_where_they_were_cut_and_the_last_one_counts(base, tmp_path, monkeypatch, mixture):
     folder, teacher = base
     arguments = (folder, teacher, QUESTIONS[:8], QUESTIONS[8:], LESSON, mixture)
     with monkeypatch.context() as cut:
@@ -97,8 +97,7 @@ def test_rounds_go_on_where_they_were_cut_and_choose_the_best(base, tmp_path, mo
     learnt = method.distill(tmp_path / "s", *arguments)
     assert (tmp_path / "s" / "round-0" / "model" / "model.safetensors").stat().st_mtime_ns == first
     assert learnt.rounds["round"].tolist() == [0, 1, 2]
-    assert learnt.rounds["chosen"].sum() == 1
-    assert learnt.folder.is_dir()
+    assert learnt.folder == tmp_path / "s" / "round-2" / "model"
     assert (learnt.rounds["alpha_all"] > 0.7).all()  # an untrained student is right by accident only
     assert (learnt.rounds["n_all"] == 36).all() or mixture == "all"
     assert np.isfinite(learnt.rounds["divergence"]).all()
@@ -128,3 +127,23 @@ def test_a_question_that_fills_the_context_is_unparsed_and_the_others_are_asked(
             ("", name, "unparsed")
         ] * 2
         assert all(each.text for each in found[2:])
+
+
+def test_a_question_that_is_solved_is_asked_no_more(base, tmp_path, monkeypatch):
+    asked = []
+
+    def solves(sampler, questions, source, params, strategy):
+        """Everything but the last question, at once."""
+        asked.append((len(questions), params.n))
+        judged = ["wrong" if one is QUESTIONS[-1] else "correct" for one in questions]
+        return [
+            method.Rationale(one.id, one.text, strategy, "x", one.gold, source, verdict)
+            for one, verdict in zip(questions, judged, strict=True)
+            for _ in range(params.n)
+        ]
+
+    monkeypatch.setattr(method, "solve", solves)
+    config = replace(LESSON, samples=7)
+    wrote = method.sample(tmp_path / "wrote", base[0], QUESTIONS, config, 0, "cpu")
+    assert asked == 3 * [(12, 2), (1, 5)]
+    assert len(wrote) == 3 * (12 * 2 + 5)

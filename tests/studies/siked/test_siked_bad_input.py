@@ -3,16 +3,19 @@
 import json
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 
+from workbench.corpora import logic
 from workbench.errors import UserError
-from workbench.studies.siked import data
+from workbench.studies.siked import data, embedded
 from workbench.studies.siked.data import task
 from workbench.studies.siked.solving import Question, verify
 
 GIVEN = {"profile": "quick", "seed": 0, "model": "embedded", "data": "embedded", "teacher": "embedded",
          "mixture": "adaptive", "alpha": None, "bias": "none", "iterations": None, "samples": None,
-         "tuning": "full", "restart": "merged", "device": "cpu", "seeds": None, "placebo": False}  # fmt: skip
+         "tuning": "full", "restart": "merged", "device": "cpu", "seeds": None, "placebo": False,
+         "test": None}  # fmt: skip
 ROWS = [{"question": f"Tom number {n} has {n} balls. How many?", "answer": str(n)} for n in range(1, 21)]
 TAUGHT = [{"instruction": row["question"], "output": f"The answer is {row['answer']}"} for row in ROWS[:12]]
 
@@ -41,7 +44,7 @@ def files(tmp_path):
         ({"data": "{}/torn.jsonl", "teacher": "rationales:{}/taught.jsonl"}, "line 21 is not JSON"),
         ({"data": "{}/data.jsonl", "teacher": "rationales:{}/empty.jsonl"}, "line 13 has an empty solution"),
         ({"data": "{}/data.jsonl", "teacher": "rationales:{}/tag.jsonl"}, "line 1 is no solution"),
-        ({"data": "{}/data.jsonl", "teacher": "rationales:{}/wrong.jsonl"}, r"\(cot 0 of 9, l2m 0 of 0"),
+        ({"data": "{}/data.jsonl", "teacher": "rationales:{}/wrong.jsonl"}, r"\(cot 0 of [0-9]+, l2m 0 of 0"),
         ({"data": "{}/data.jsonl", "teacher": "rationales:{}/many"}, "b.jsonl is not UTF-8"),
         ({"data": "{}/data.jsonl", "teacher": "rationales:{}/none"}, "no file or folder"),
         ({"data": "{}/data.jsonl", "teacher": "rationales:"}, "names an empty path"),
@@ -60,6 +63,16 @@ def files(tmp_path):
         ({"mixture": "fixed-alpha", "alpha": 2.0}, "not 2.0"),
         ({"alpha": 0.5}, "leave it out"),
         ({"iterations": 0}, "1 or more"),
+        ({"data": "logic", "teacher": "openai:http://127.0.0.1:9/v1#x"}, "does not know the house"),
+        ({"test": "{}/data.jsonl"}, "go with a file to learn from"),
+        (
+            {"data": "{}/data.jsonl", "teacher": "rationales:{}/taught.jsonl", "test": "{}/none.jsonl"},
+            "none.jsonl",
+        ),
+        (
+            {"data": "{}/data.jsonl", "teacher": "rationales:{}/taught.jsonl", "test": "{}/data.jsonl"},
+            "share 12 questions",
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence_before_anything_is_learnt(files, changed, said):
@@ -79,7 +92,7 @@ def test_a_mistake_is_one_sentence_before_anything_is_learnt(files, changed, sai
     }
     params = SimpleNamespace(**{**GIVEN, **given})
     with pytest.raises(UserError, match=said) as error:
-        task(folder / "teacher", data.plan(params))
+        task(folder / "teacher", data.plan(params), 0)
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -101,3 +114,19 @@ def test_hostile_programs_of_students_are_unparsed_and_the_others_are_judged():
     question = Question("a", "How many?", "2")
     found = verify([(question, "pot", text) for text in programs], "student")
     assert [each.verdict for each in found] == list(programs.values())
+
+
+def test_a_teacher_that_is_right_by_luck_alone_is_refused():
+    problems = logic.draw(8, 0)
+    asked = [embedded.question(problem) for problem in problems]
+    lucky = [
+        (one.id, "cot", f"The answer is {problem.answer}.")
+        for one, problem in zip(asked, problems, strict=True)
+    ]
+    rows = pd.DataFrame(lucky, columns=["id", "strategy", "text"])
+    with pytest.raises(UserError, match="8 right answers comes of a valid path"):
+        data._of_plans(rows, asked)
+    rows.loc[0, "text"] = problems[0].rationale("cot", problems[0].paths()[-1])
+    assert data._of_plans(rows, asked) == ["right answers of the teacher by a path that is not valid: 7"]
+    unknown = [Question(one.id, one.text, one.gold) for one in asked]
+    assert data._of_plans(rows, unknown) == []

@@ -9,18 +9,23 @@ import pytest
 import torch
 
 from workbench.errors import UserError
-from workbench.studies.common.word_problems import StudentConfig
-from workbench.studies.siked import data, experiment, method, results, views
+from workbench.studies.siked import data, embedded, experiment, imitation, ledger, method, results, views
+from workbench.studies.siked.data import LONGER, ON_POLICY, SIKED
+from workbench.studies.siked.embedded import Course
 from workbench.studies.siked.method import DistillConfig
 
-LESSON = DistillConfig(0.2, 0.1, 1, 2, 4, context=160, least_gain=-1, max_new_tokens=24)
-SIZES = data.Sizes(StudentConfig("tiny:0.1M", 4, 0, 2, 0), LESSON, 12, 6, 8, 2)
+LESSON = DistillConfig(0.2, 0.1, 1, 2, 4, context=160, max_new_tokens=24)
+COURSE = Course("tiny:0.1M", 4, 0, 2, 0, context=160, problems=60)
+MAIN = ("combined", LONGER, SIKED, "off-policy", "self only", ON_POLICY)
+SIDE = ("all", "cot", "pot", "biased to pot")
+SIZES = data.Sizes(COURSE, LESSON, 12, 6, 8, 2, 1, MAIN, SIDE, guide=COURSE)
 
 
 def settings(**changed):
-    common = {"profile": "quick", "seed": 0, "model": "embedded", "data": "embedded", "teacher": "embedded"}
+    common = {"profile": "quick", "seed": 0, "model": "embedded", "data": "logic", "teacher": "embedded"}
     ours = {"mixture": "adaptive", "alpha": None, "bias": "none", "iterations": None, "samples": None}
     learning = {"tuning": "full", "restart": "merged", "device": "cpu", "seeds": None, "placebo": False}
+    learning["test"] = None
     return SimpleNamespace(**{**common, **ours, **learning, **changed})
 
 
@@ -29,43 +34,87 @@ def plan(**changed):
 
 
 def task_of(folder=None, **changed):
-    return data.task(folder, plan(**changed))
+    return data.task(folder, plan(**changed), 0)
 
 
-def test_an_embedded_task_shares_no_question_and_teaches_each_in_three_ways():
-    task = task_of()
+@pytest.mark.parametrize("name", ["logic", "embedded"])
+def test_an_embedded_task_shares_no_question_and_its_teacher_solves_some_of_it(name):
+    task = task_of(data=name)
     groups = [task.train, task.held_out, *task.tests.values()]
     texts = [{question.text for question in group} for group in groups]
     assert [len(group) for group in groups] == [14, 4, 8, 8]
     assert sum(map(len, texts)) == len(set.union(*texts))
-    assert set(task.teacher["id"]) == {question.id for question in task.train} & set(task.teacher["id"])
+    assert set(task.teacher["id"]) <= {question.id for question in task.train}
     assert set(task.teacher["strategy"]) == {"cot", "l2m", "pot"}
+    assert 0.4 < len(task.teacher) / (14 * 3) < 0.95  # about 70 % of questions and strategies
 
 
-def test_files_are_split_by_what_the_teacher_solved(tmp_path):
-    problems = [{"question": f"Tom number {n} has {n} balls. How many?", "answer": str(n)} for n in range(20)]
-    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, problems)))
-    solved = [
-        {"instruction": each["question"], "output": f"The answer is {each['answer']}"} for each in problems
+def test_seeds_have_questions_of_their_own_and_a_placebo_is_asked_its_seeds():
+    tasks = data.tasks(None, plan())
+    assert list(tasks) == [0, 1]
+    texts = [{question.text for question in task.train} for task in tasks.values()]
+    assert texts[0] != texts[1]
+    assert data.task_of(tasks, 20_001) is tasks[1]
+    assert data.task_of(data.tasks(None, plan(seed=3)), 10_003).train[0].text
+
+
+def rows_of(n):
+    problems = [{"question": f"Tom number {k} has {k} balls. How many?", "answer": str(k)} for k in range(n)]
+    chains = [
+        {"instruction": one["question"], "output": f"The answer is {one['answer']}"} for one in problems
     ]
-    (tmp_path / "teacher.json").write_text(json.dumps(solved[:12]))
-    given = {"data": str(tmp_path / "data.jsonl"), "teacher": f"rationales:{tmp_path / 'teacher.json'}"}
+    return problems, chains
+
+
+def write(path, rows):
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return str(path)
+
+
+def test_the_test_is_drawn_before_anybody_looks_what_the_teacher_solved(tmp_path):
+    problems, chains = rows_of(40)
+    given = {"data": write(tmp_path / "data.jsonl", problems)}
+    given["teacher"] = f"rationales:{write(tmp_path / 'teacher.jsonl', chains[:24])}"
     task = task_of(**given)
-    assert len(task.train) + len(task.held_out) == 12
-    assert len(task.tests["the others"]) == 8
-    assert task.notes[:2] == [
-        "right solutions of the teacher: cot 9 of 9, l2m 0 of 0, pot 0 of 0",
-        "none is right in l2m and pot, so students learn the rest",
-    ]
-    assert task.notes[2] == "0 of 8 test questions share 10 words in a row with training"
-    assert [name for name in experiment.arms(task, plan(**given)) if len(name) == 3] == [
-        "cot"
-    ]  # the teacher's only one
-    (tmp_path / "teacher.json").write_text(json.dumps(solved))
-    with pytest.raises(UserError, match="none is left to test on"):
-        task_of(**given)
-    with pytest.raises(UserError, match="go together"):
-        task_of(data="x.jsonl")
+    asked = {question.text for question in task.tests["the others"]}
+    solved = {row["instruction"] for row in chains[:24]}
+    assert len(asked) == 8  # a fifth
+    assert asked & solved  # some that the teacher solves,
+    assert asked - solved  # and some that it does not
+    assert {question.text for question in [*task.train, *task.held_out]} <= solved - asked
+    assert "none is right in l2m and pot, so students learn the rest" in task.notes
+    tasks = dict.fromkeys(range(2), task)
+    assert [name for name in experiment.arms(plan(**given), tasks) if len(name) == 3] == ["cot", "all"]
+    assert ON_POLICY not in experiment.arms(plan(**given), tasks)
+
+
+def test_a_test_of_its_own_is_asked_and_nothing_of_it_is_learnt(tmp_path):
+    problems, chains = rows_of(40)
+    given = {
+        "data": write(tmp_path / "data.jsonl", problems[:30]),
+        "test": write(tmp_path / "asked.jsonl", problems[30:]),
+        "teacher": f"rationales:{write(tmp_path / 'teacher.jsonl', chains)}",
+    }
+    task = task_of(**given)
+    assert {one.text for one in task.tests["asked"]} <= {row["question"] for row in problems[30:]}
+    assert len(task.train) + len(task.held_out) == 18
+    with pytest.raises(UserError, match="share 5 questions"):
+        task_of(**{**given, "test": write(tmp_path / "leak.jsonl", problems[25:35])})
+    with pytest.raises(UserError, match="go with a file to learn from"):
+        task_of(test=given["test"])
+
+
+def test_a_selection_saved_by_the_map_is_both_questions_and_solutions(tmp_path):
+    drawn = embedded.TASKS["logic"].draw(30, 5, False, COURSE)
+    rows = [
+        {"id": one.id, "question": one.question, "strategy": name, "rationale": one.rationale(name),
+         "answer": one.gold}
+        for one in drawn for name in ("cot", "l2m")
+    ]  # fmt: skip
+    path = write(tmp_path / "selection.jsonl", rows)
+    task = task_of(data=path, teacher=f"rationales:{path}")
+    assert len(task.train) + len(task.held_out) == 18
+    assert task.teacher["strategy"].value_counts().to_dict() == {"cot": 14, "l2m": 14}
 
 
 @pytest.mark.parametrize("profile", ["quick", "laptop", "paper"])
@@ -97,174 +146,253 @@ def one_process():
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("siked")
-    base = experiment.base(folder / "base", plan(), lambda **_: None)
-    task = task_of()
-    answers = experiment.train_all(folder / "students", base, task, plan())
-    return folder / "students", base, task, answers
+    base, tasks = experiment.base(folder / "base", plan(), lambda **_: None), data.tasks(folder, plan())
+    guide = experiment.guide(folder / "guide", base, tasks, plan(), lambda **_: None)
+    answers = experiment.train_all(folder / "students", base, guide, tasks, plan())
+    return folder / "students", base, guide, tasks, answers
 
 
 def test_every_student_of_every_seed_answers_every_question_once(fitted):
-    folder, base, task, answers = fitted
-    counts = answers.groupby(["seed", "arm", "kind"]).size()
+    folder, base, guide, tasks, answers = fitted
+    counts = answers.groupby(["arm", "kind", "seed"]).size()
     assert (counts == 8).all()
-    assert len(counts) == 2 * len(experiment.arms(task, plan())) * 2
-    again = experiment.train_all(folder, base, task, plan())
+    assert counts.groupby("arm").size().to_dict() == {
+        name: 4 if name in MAIN else 2 for name in [*MAIN, *SIDE]
+    }
+    assert set(answers["plan"]) <= {0.0, 1.0}
+    again = experiment.train_all(folder, base, guide, tasks, plan())
     assert again.equals(answers)
-    told = experiment.rounds(folder, task, plan())
-    first = told[(told["round"] == 0) & told["arm"].isin(["combined", "SIKeD", "off-policy", "self only"])]
+    told = experiment.rounds(folder, tasks, plan())
+    first = told[(told["round"] == 0) & told["arm"].isin(MAIN)]
     assert first.groupby("seed")["held_out"].nunique().eq(1).all()  # the same model learnt from the teacher
+    last = told.groupby("arm")["round"].max()
+    assert last[["combined", "cot"]].eq(0).all()
+    assert last[[LONGER, ON_POLICY]].eq(1).all()
     assert (told.loc[told["arm"] == "pot", "n_cot"] == 0).all()
     for path in ("combined/round-0/model/model.safetensors", "SIKeD/round-1/wrote/cot-000000.parquet"):
         assert len({(folder / f"seed-{seed}" / path).read_bytes() for seed in range(2)}) == 2
 
 
-def test_a_strategy_that_nobody_solves_or_chooses_is_remarked():
-    nothing = {
-        "alpha_cot": 1.0,
-        "alpha_l2m": 0.5,
-        "alpha_pot": float("nan"),
-        "n_cot": 4,
-        "n_l2m": 4,
-        "n_pot": 0,
-    }
-    chose = {"chose_cot": 3, "chose_l2m": 0, "chose_pot": 1}
-    rows = [
-        {"arm": arm, "round": number, "chosen": number == 1, "seed": 0, **nothing, **chose}
-        for arm in ("cot", "combined", "SIKeD") for number in range(2)
-    ]  # fmt: skip
-    assert results.remarks(pd.DataFrame(rows)) == [
+def test_the_larger_teacher_reads_no_question_of_the_test(fitted, monkeypatch):
+    read = []
+    monkeypatch.setattr(embedded, "_train", lambda folder, tokenizer, texts, *rest: read.extend(texts))
+    _, base, _, tasks, _ = fitted
+    long = replace(plan(), sizes=replace(SIZES, guide=replace(COURSE, problems=2000)))
+    asked = {one.text for task in tasks.values() for group in task.tests.values() for one in group}
+    experiment.guide("x", base, tasks, long, print)
+    assert len(read) > 6000
+    assert not [text for text in read if text.partition(" [")[0] in asked]
+    embedded.train_guide(
+        "x", embedded.TASKS["logic"], base, long.sizes.guide, (), seed=0, device="cpu", log=0
+    )
+    assert [text for text in read if text.partition(" [")[0] in asked]  # which it would have met
+
+
+def told(arm, number, **changed):
+    one = {"arm": arm, "round": number, "seed": 0, "alpha_cot": 1.0, "alpha_l2m": 0.5, "n_cot": 4, "n_l2m": 4}
+    one |= {"alpha_pot": float("nan"), "alpha_all": 0.75, "n_pot": 0, "lucky_own": 0.0}
+    return one | {"chose_cot": 3, "chose_l2m": 0, "chose_pot": 1} | changed
+
+
+def forced(**right):
+    """Held-out questions a, b … of seed 0 that each strategy solves."""
+    return pd.DataFrame(
+        [(0, name, strategy, name in solved) for strategy, solved in right.items() for name in "abcd"],
+        columns=["seed", "id", "strategy", "right"],
+    )
+
+
+def test_what_a_reader_should_know_of_the_rounds_is_remarked():
+    alone = {"alpha_all": 1.0, "lucky_own": float("nan")}
+    rows = pd.DataFrame(
+        [told("cot", 0), told(LONGER, 0, **alone), told(LONGER, 1, **alone), told("SIKeD", 1)]
+    )
+    assert results.remarks(rows, forced(cot="ab", l2m="bc", pot="")) == [
         "SIKeD, round 1: learnt no solution of its own in cot (1 of 1 seeds), pot (1 of 1 seeds)",
-        "combined: never chose l2m by itself in the end",
+        f"{LONGER}: never chose l2m by itself in the end",
         "SIKeD: never chose l2m by itself in the end",
     ]
+    same = results.remarks(rows, forced(cot="ab", l2m="ab", pot="ab"))
+    assert same[0] == "every strategy solves the same questions: there is nothing to mix"
+    assert "seeds left out" in results.remarks(rows, forced(cot="", l2m="", pot=""))[0]
 
 
-def test_steps_are_the_calculations_whatever_they_are_called():
-    teacher = pd.DataFrame(
-        {"id": ["a", "a"], "strategy": ["cot", "pot"],
-         "text": ["3 + 4 = 7. 7 - 2 = 5. The answer is 5.", "cups = 3 + 4\nans = cups - 2"]}
-    )  # fmt: skip
-    steps = {row.strategy: results._steps(row.text) for row in teacher.itertuples()}
-    assert steps["cot"] == [("+", "3", "4"), ("-", "7", "2")]
-    assert results._steps("pies = 4 + 3\nans = pies - 2") == steps["pot"]
-    assert results._steps("How many are there? 4 + 3 = 7. How many are left? 7 - 2 = 5.") == steps["cot"]
-    assert results._steps("cups = 3 + 4\nans = 2 - cups") != steps["pot"]
-    assert results._steps("3 + 2 = 5. 5 - 0 = 5.") != steps["cot"]
+def test_headroom_is_what_some_strategy_solves_beyond_the_best_one():
+    assert results.headroom(forced(cot="ab", l2m="bc", pot="")) == pytest.approx(3 / 4 - 2 / 4)
+    assert results.unlearnt(forced(cot="", l2m="", pot="")) == [0]
+    assert results.unlearnt(forced(cot="a", l2m="", pot="")) == []
 
 
 def test_every_picture_draws(fitted):
-    folder, _, task, answers = fitted
-    told = experiment.rounds(folder, task, plan())
-    claims = results.claims(answers, experiment.held_out(folder, told), results.headroom(folder, range(2)))
+    folder, _, guide, tasks, answers = fitted
+    frame, asked = experiment.rounds(folder, tasks, plan()), experiment.forced(folder, plan())
+    held_out = experiment.held_out(folder, frame)
+    taught = experiment.guide_right(folder, guide, tasks, plan())
+    claims = ledger.claims(answers, held_out, frame, results.headroom(asked), taught)
     shown = [
-        views.sample(task.teacher),
+        views.sample(tasks[0].teacher),
         views.accuracy(results.accuracies(answers)),
-        views.rounds(results.progress(told)),
-        views.strategies(results.shares(told)),
-        views.solved(results.solved(folder, 0)),
+        views.rounds(results.progress(frame)),
+        views.strategies(results.shares(frame)),
+        views.solved(results.solved(asked)),
         views.verdicts(results.verdicts(answers)),
-        views.same_steps(results.same_steps(folder, told, task.teacher)),
         views.browser(answers).view,
     ]
     assert len({view.record["title"] for view in shown}) == len(shown)
     for view in shown:
         view.bundle()
     assert {claim.view for claim in claims} <= {view.record["title"] for view in shown}
-    assert results.solved(folder, 0)["questions"].sum() == len(task.train)
+    assert len({claim.name for claim in claims}) == len(claims) > 10
+    assert results.solved(asked)["questions"].sum() == 2 * len(tasks[0].held_out)
 
 
-CHOOSES = {"cot": 3, "l2m": 5, "pot": 4}  # held-out questions that the students of one strategy solve
+ARMS = {"combined": 0.25, LONGER: 0.3, SIKED: 0.75, "off-policy": 0.5, "self only": 1.0, ON_POLICY: 0.5,
+        "cot": 0.1, "l2m": 0.2, "pot": 0.1, "biased to cot": 0.2, "biased to pot": 0.3}  # fmt: skip
+
+
+def answers_of(arms, strategies=lambda arm, item: "cot", seeds=2):
+    rows = [
+        (arm, "unseen", item, seed, "correct" if item < 40 * share else "wrong", strategies(arm, item),
+         float(item < 20 * share))
+        for arm, share in arms.items() for item in range(40) for seed in range(seeds)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["arm", "kind", "item", "seed", "verdict", "strategy", "plan"])
+
+
+def rounds_of(shares, n=40, seeds=2):
+    """Held-out answers of arms by round."""
+    return pd.DataFrame(
+        [(arm, seed, number, str(item), item < n * share)
+         for arm, by_round in shares.items() for number, share in enumerate(by_round)
+         for item in range(n) for seed in range(seeds)],
+        columns=["arm", "seed", "round", "id", "right"],
+    )  # fmt: skip
+
+
+ALONE = pd.DataFrame(
+    [("self only", seed, number, bits, lucky) for seed in range(2)
+     for number, (bits, lucky) in enumerate([(1.5, float("nan")), (1.2, 0.1), (0.9, 0.3)])],
+    columns=["arm", "seed", "round", "entropy", "lucky_own"],
+)  # fmt: skip
 
 
 def test_claims_are_paired_over_questions_and_positive_where_ours_is_better():
-    arms = {"cot": 0, "l2m": 0, "pot": 0, "combined": 0.25, "SIKeD": 0.75, "off-policy": 0.5, "self only": 1}
-    rows = [
-        (arm, "unseen", item, seed, "correct" if item < 40 * share else "wrong", "cot")
-        for arm, share in arms.items() for item in range(40) for seed in range(2)
-    ]  # fmt: skip
-    answers = pd.DataFrame(rows, columns=["arm", "kind", "item", "seed", "verdict", "strategy"])
-    rounds_of = {"SIKeD": [0.2, 0.5, 0.6], "off-policy": [0.2, 0.5]}  # the latter stopped after round 1
-    kept_back = pd.DataFrame(
-        [(arm, seed, number, str(item), item < 40 * share)
-         for arm, shares in rounds_of.items() for number, share in enumerate(shares)
-         for item in range(40) for seed in range(2)],
-        columns=["arm", "seed", "round", "id", "right"],
-    )  # fmt: skip
-    singles = [(name, 0, 0, str(item), item < right) for name, right in CHOOSES.items() for item in range(10)]
-    kept_back = pd.concat([kept_back, pd.DataFrame(singles, columns=kept_back.columns)])
-    found = {claim.name: claim for claim in results.claims(answers, kept_back, 0.2)}
-    assert found["siked-beats-combined"].effect == pytest.approx(0.5)
-    assert (found["siked-beats-combined"].n, found["siked-beats-combined"].over) == (40, "questions")
-    assert found["siked-beats-combined"].verdict_text == "seen in 2 trainings"
-    assert [claim.name for claim in found.values() if claim.headline] == ["siked-beats-combined"]
+    held_out = rounds_of({SIKED: [0.2, 0.5, 0.6], "cot": [0.3], "l2m": [0.5], "pot": [0.4],
+                          "biased to cot": [0.1, 0.9], "biased to pot": [0.8, 0.2]})  # fmt: skip
+    found = {claim.name: claim for claim in ledger.claims(answers_of(ARMS), held_out, ALONE, 0.2, 0.9)}
+    effects = {
+        "siked-beats-combined": 0.45, "siked-beats-first-distillation": 0.5, "combined-beats-single": 0.05,
+        "teacher-still-helps": -0.25, "on-policy-beats-off-policy": 0.25, "unbiased-beats-biased": 0.55,
+        "imitation-beats-combined": 0.2, "imitation-beats-siked": -0.25, "siked-plans-better": 0.225,
+        "leaves-one-strategy": 0.0, "gains-wane": 0.3 - 0.1, "favourite-is-amplified": 0.6,
+        "luck-is-amplified": 0.2,
+    }  # fmt: skip
+    assert {name: claim.effect for name, claim in found.items()} == pytest.approx(effects)
     assert "(l2m)" in found["combined-beats-single"].says  # chosen on what is held out, not on the test
-    tight = {claim.name: claim for claim in results.claims(answers, kept_back, 0.1)}
-    assert tight["siked-beats-combined"].verdict == "not testable here"
-    assert "solved by some strategy" in tight["siked-beats-combined"].failed_gates[0].name
-    assert found["combined-beats-single"].effect == pytest.approx(0.25)
-    assert found["teacher-still-helps"].effect == pytest.approx(-0.25)
-    assert found["siked-beats-combined"].low > 0
-    assert found["leaves-one-strategy"].effect == 0
-    assert found["on-policy-beats-off-policy"].effect == pytest.approx(0.1)
-    assert found["gains-wane"].effect == pytest.approx(0.3 - 0.1)
+    assert "biased to cot" in found["unbiased-beats-biased"].says  # by its last round
+    headline = found["siked-beats-combined"]
+    assert (headline.n, headline.over, headline.verdict_text) == (40, "questions", "seen in 2 trainings")
+    assert [claim.name for claim in found.values() if claim.headline] == ["siked-beats-combined"]
+
+
+def test_gates_stop_a_claim_that_means_nothing():
+    def verdicts(headroom=0.2, taught=0.9, **changed):
+        made = ledger.claims(answers_of(ARMS | changed), rounds_of({SIKED: [0.2]}), ALONE, headroom, taught)
+        return {claim.name for claim in made if claim.verdict == "not testable here"}
+
+    assert verdicts() == {
+        "teacher-still-helps",
+        "siked-plans-better",
+    }  # their controls: 1.0, and .15 of plans
+    assert "siked-beats-combined" in verdicts(headroom=0.1)
+    assert "imitation-beats-combined" in verdicts(taught=0.5)
+    assert "siked-beats-first-distillation" in verdicts(combined=0.1)
 
 
 def test_a_student_that_spreads_its_answers_has_left_its_favourite_strategy():
-    chosen = {"combined": ["cot"] * 9 + ["pot"], "SIKeD": ["l2m"] * 6 + ["cot"] * 4}
-    arms = {**chosen, **{name: ["cot"] * 10 for name in ("cot", "off-policy", "self only")}}
-    rows = [
-        (arm, "unseen", item, 0, "wrong", name)
-        for arm, names in arms.items() for item, name in enumerate(names)
-    ]  # fmt: skip
-    answers = pd.DataFrame(rows, columns=["arm", "kind", "item", "seed", "verdict", "strategy"])
-    kept_back = pd.DataFrame(
-        {"arm": ["SIKeD", "off-policy"], "seed": 0, "round": 0, "id": "a", "right": True}
-    )
-    found = {claim.name: claim for claim in results.claims(answers, kept_back, 0.2)}
-    assert found["leaves-one-strategy"].effect == pytest.approx(0.9 - 0.6)
+    def strategies(arm, item):
+        return ("cot" if item % 2 else "pot") if arm == SIKED else "cot"
+
+    answers = answers_of({"combined": 0.3, SIKED: 0.3}, strategies, seeds=5)
+    (claim,) = (one for one in ledger.claims(answers, rounds_of({SIKED: [0.3]}), ALONE, 0.2)
+                if one.name == "leaves-one-strategy")  # fmt: skip
+    assert (claim.effect, claim.over, claim.n) == (pytest.approx(1.0), "trainings", 5)
 
 
 def test_in_a_placebo_run_every_student_learns_as_the_control_with_a_seed_of_its_own(fitted, tmp_path):
-    _, base, task, _ = fitted
-    few = replace(SIZES, seeds=1, students=("combined", "SIKeD", "self only"))
+    _, base, _, tasks, _ = fitted
+    few = replace(SIZES, seeds=1, students=("combined", LONGER, SIKED), side=())
     chance = replace(plan(placebo=True), sizes=few)
-    answers = experiment.train_all(tmp_path, base, task, chance)
-    told = experiment.rounds(tmp_path, task, chance)
-    assert set(told["arm"]) == set(few.students)
+    answers = experiment.train_all(tmp_path, base, "", tasks, chance)
+    frame = experiment.rounds(tmp_path, tasks, chance)
+    assert frame.groupby("arm")["round"].max().to_dict() == dict.fromkeys(few.students, 1)
     assert not list(tmp_path.glob("**/wrote"))  # nobody learns from itself
     weights = [path.read_bytes() for path in tmp_path.glob("seed-0/*/round-0/model/model.safetensors")]
     assert len(set(weights)) == len(weights) == 3
-    made = results.claims(answers, experiment.held_out(tmp_path, told), results.headroom(tmp_path, range(1)))
-    assert {claim.name for claim in made} == {
-        "siked-beats-combined", "teacher-still-helps", "leaves-one-strategy"
-    }  # fmt: skip
-    alone = replace(chance, sizes=replace(few, students=("combined",)))
+    room = results.headroom(experiment.forced(tmp_path, chance))
+    made = ledger.claims(answers, experiment.held_out(tmp_path, frame), frame, room)
+    assert {"siked-beats-combined", "siked-beats-first-distillation"} <= {claim.name for claim in made}
+    alone = replace(chance, sizes=replace(few, students=(LONGER,)))
     with pytest.raises(UserError, match="needs an arm beside the control"):
-        experiment.train_all(tmp_path / "alone", base, task, alone)
+        experiment.train_all(tmp_path / "alone", base, "", tasks, alone)
 
 
-def test_a_biased_student_learns_one_solution_a_question_in_every_round(fitted, tmp_path):
-    _, base, task, _ = fitted
-    biased = replace(plan(bias="pot", mixture="teacher-only"), sizes=replace(SIZES, seeds=1))
-    experiment.train_all(tmp_path, base, task, biased)
-    told = experiment.rounds(tmp_path, task, biased)
-    several = told[~told["arm"].isin(["cot", "l2m", "pot"])]
-    assert (several["n_all"] <= len(task.train)).all()
-    first = several[several["round"] == 0]
-    assert (first["n_pot"] == len(task.train)).all()
-    assert (first["n_cot"] == 0).all()
-    assert results.solved(tmp_path, 0)["questions"].sum() == len(task.train)  # though SIKeD wrote nothing
+def test_a_biased_student_learns_one_solution_a_question_in_every_round(fitted):
+    folder, _, _, tasks, _ = fitted
+    frame = experiment.rounds(folder, tasks, plan())
+    biased = frame[frame["arm"] == "biased to pot"]
+    assert (biased["n_all"] <= len(tasks[0].train)).all()
+    first = biased[biased["round"] == 0].iloc[0]
+    assert first["n_pot"] == (tasks[0].teacher["strategy"] == "pot").sum()
 
 
-@pytest.mark.parametrize("arm", ["SIKeD", "off-policy", "self only"])
+@pytest.mark.parametrize("arm", ["off-policy", "self only", ON_POLICY])
 def test_a_student_that_takes_over_what_another_has_begun_ends_as_one_that_does_it_all(fitted, tmp_path, arm):
-    folder, base, task, _ = fitted
-    own = experiment.arms(task, plan())[arm]
-    asking = (base, task.teacher, task.train, task.held_out, SIZES.lesson)
+    folder, base, guide, tasks, _ = fitted
+    own = experiment.arms(plan(), tasks)[arm]
+    if "guide" in own:
+        own["guide"] = guide
+    asking = (base, tasks[0].teacher, tasks[0].train, tasks[0].held_out, SIZES.lesson)
     alone = method.distill(tmp_path, *asking, device="cpu", seed=0, **own)
-    shared = folder / "seed-0" / arm.replace(" ", "-")
+    shared = experiment.arm_folder(folder, arm, 0)
     assert alone.rounds.equals(pd.read_parquet(shared / "rounds.parquet"))
-    wrote = [pd.read_parquet(place / "round-1" / "wrote") for place in (tmp_path, shared)]
-    assert wrote[0].equals(wrote[1])
     for path in shared.glob("round-*/model/model.safetensors"):
         assert (tmp_path / path.relative_to(shared)).read_bytes() == path.read_bytes()
+
+
+# ------------------------------------------------------------------------------- on-policy distillation
+def test_the_divergence_is_that_of_trl():
+    from trl.experimental.gkd.gkd_trainer import GKDTrainer
+
+    torch.manual_seed(0)
+    student, teacher = torch.randn(3, 7, 11), torch.randn(3, 7, 11)
+    learnt = torch.rand(3, 7) < 0.6
+    labels = torch.where(learnt, 1, -100)
+    theirs = GKDTrainer.generalized_jsd_loss(student, teacher, labels, beta=1.0)
+    assert imitation.reverse_kl(student, teacher, learnt).item() == pytest.approx(theirs.item(), rel=1e-5)
+    assert imitation.reverse_kl(teacher, teacher, learnt).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_a_student_comes_nearer_to_the_model_that_it_imitates(fitted, tmp_path):
+    _, base, _, tasks, _ = fitted
+    from workbench.engine import loading, models
+
+    _, tokenizer = loading.load(base, "cpu")
+    shape = models.config("tiny:0.1M", vocab_size=len(tokenizer), context=160)
+    loading.save(models.build(shape, 7), tokenizer, tmp_path / "other")
+    config = replace(LESSON, round_epochs=6, learning_rate=1e-2, max_new_tokens=8)
+    imitation.imitate(tmp_path / "new", base, str(tmp_path / "other"), tasks[0].train, config, 0, "cpu")
+    ids = torch.tensor([[5, 9, 20, 31, 7]])
+    wanted, before, after = (
+        loading.load(place, "cpu")[0](ids).logits.detach()
+        for place in (tmp_path / "other", base, tmp_path / "new")
+    )
+    everywhere = torch.ones(1, 5, dtype=torch.bool)
+    assert (
+        imitation.reverse_kl(after, wanted, everywhere) < imitation.reverse_kl(before, wanted, everywhere) / 2
+    )
+    stranger = models.train_tokenizer(["quite another text, of other words"], 300)
+    shape = models.config("tiny:0.1M", vocab_size=300, context=160)
+    loading.save(models.build(shape, 0), stranger, tmp_path / "stranger")
+    with pytest.raises(UserError, match="another vocabulary"):
+        imitation.imitate(tmp_path / "no", base, str(tmp_path / "stranger"), tasks[0].train, config, 0, "cpu")

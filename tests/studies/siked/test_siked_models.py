@@ -20,7 +20,7 @@ PROBLEMS = draw(7, 0)
 QUESTIONS = [method.Question(each.id, each.question, str(each.answer)) for each in PROBLEMS]
 TEACHER = first_correct(solver_solutions(PROBLEMS[:5]), "teacher")
 LESSON = method.DistillConfig(
-    1, 1, 1, 1, batch_size=2, context=256, learning_rate=2e-2, least_gain=-1, max_new_tokens=12, tuning="lora"
+    1, 1, 1, 1, batch_size=2, context=256, learning_rate=2e-2, max_new_tokens=12, tuning="lora"
 )
 FORMATS = ["Llama", "Qwen2", "GPT2", "GPTNeoX"]
 

@@ -18,9 +18,7 @@ from workbench.studies.siked.teacher import solver_solutions
 
 PROBLEMS = draw(8, 0)
 QUESTIONS = [Question(each.id, each.question, str(each.answer)) for each in PROBLEMS]
-LESSON = method.DistillConfig(
-    1, 1, rounds=2, samples=2, batch_size=2, context=192, least_gain=-1, max_new_tokens=12
-)
+LESSON = method.DistillConfig(1, 1, rounds=2, samples=2, batch_size=2, context=192, max_new_tokens=12)
 
 
 def learn(folder, base, asked):

@@ -15,13 +15,12 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import Framed
 from workbench.errors import UserError
 from workbench.measures.answers.extraction import extract
-from workbench.studies.common.word_problems import StudentConfig
 from workbench.studies.siked import data, method, solving, teacher
-from workbench.studies.siked.data import kinds
+from workbench.studies.siked.embedded import Course, kinds
 from workbench.studies.siked.solving import Question
 
 REAL = DATA / "math"
-SIZES = data.Sizes(StudentConfig("tiny:0.1M", 4, 0, 2, 0), method.DistillConfig(1, 1, 1, 2), 12, 4, 5, 1)
+SIZES = data.Sizes(Course("tiny:0.1M", 4, 0, 2, 0), method.DistillConfig(1, 1, 1, 2), 12, 4, 5, 1)
 ANSWERS = {each.question: each for each in draw(300, 7)}
 QUESTIONS = [Question(each.id, text, str(each.answer)) for text, each in ANSWERS.items()]
 
@@ -67,8 +66,9 @@ def task_of(folder, sizes=SIZES, **changed):
         "seed": 0,
         "device": "cpu",
         "placebo": False,
+        "test": None,
     }
-    return data.task(folder, data.Plan(sizes, **given, **rest))
+    return data.task(folder, data.Plan(sizes, **given, **rest), 0)
 
 
 def test_a_prompt_shows_the_same_eight_problems_in_every_strategy():
@@ -118,7 +118,7 @@ def test_a_program_between_fences_is_taken_out_and_what_was_cut_off_is_not_right
     assert {each.verdict for each in found} == {"unparsed"}
 
 
-def test_embedded_questions_are_taught_by_a_sampler_and_a_strategy_that_fails_is_said(tmp_path, named):
+def test_embedded_word_problems_are_taught_by_a_sampler_and_a_strategy_that_fails_is_said(tmp_path, named):
     questions = {each.question: each for each in draw(16, 0, templates=kinds(of_base=False), largest=20)}
     ANSWERS.update(questions)
     named(Solver(wrong=("pot",)))
@@ -149,8 +149,10 @@ def test_a_file_is_shuffled_split_and_its_repeats_and_namings_are_left_out(tmp_p
         "questions left out because their answer is neither a number nor a formula: 1",
         "questions left out because they stand in the data twice: 1",
     ]
+    few = tmp_path / "few.jsonl"
+    few.write_text("\n".join(map(json.dumps, rows[:4])))
     with pytest.raises(UserError, match="0 to be asked"):
-        task_of(tmp_path / "more", replace(SIZES, train=50), data=str(tmp_path / "data.jsonl"))
+        task_of(tmp_path / "more", data=str(few))
 
 
 def test_a_models_folder_teaches_and_a_short_context_is_one_sentence(tmp_path):
@@ -188,21 +190,20 @@ def test_an_instruct_model_is_shown_the_solved_problems_in_a_users_message(tmp_p
 
 
 @pytest.mark.skipif(not (REAL / "rationales").is_dir(), reason="no real rationales here (WORKBENCH_DATA)")
-def test_real_solutions_teach_what_they_all_solve_and_leave_the_rest_for_the_test(tmp_path):
+def test_real_solutions_teach_what_any_solves_and_a_random_fifth_is_asked(tmp_path):
     names = ("SVAMP_llama_level3_ranked.json", "0_SVAMP_chatgpt_level3BSM.json", "svamp_pot_codex.jsonl")
     paths = ",".join(str(REAL / "rationales" / name) for name in names)
     svamp = f"svamp:{REAL / 'svamp' / 'SVAMP.json'}"
     large = replace(SIZES, train=900, held_out=100, n_test=900)
-    found = task_of(
-        tmp_path, large, data=svamp, teacher=f"rationales:{paths}"
-    )  # of the programs, 300 are of test questions and teach nothing
-    counts = (len(found.train), len(found.held_out), len(found.tests["the others"]))
-    assert sum(counts) == 1000
-    assert counts[0] + counts[1] == 699
+    found = task_of(tmp_path, large, data=svamp, teacher=f"rationales:{paths}")
+    asked = found.tests["the others"]
+    assert (len(found.train), len(found.held_out), len(asked)) == (700, 100, 200)
     assert set(found.teacher["id"]) <= {each.id for each in found.train}
-    assert found.teacher["strategy"].value_counts().between(480, 600).all()
     alone = task_of(tmp_path, large, data=svamp, teacher=f"rationales:{REAL / 'rationales' / names[0]}")
     assert "none is right in l2m and pot, so students learn the rest" in alone.notes
+    solved = {each.text for each in [*alone.train, *alone.held_out]}
+    assert 0.6 < len(solved) / 800 < 0.8  # this teacher has 700 of the 1,000
+    assert {each.text for each in alone.tests["the others"]} == {each.text for each in asked}
 
 
 def test_solutions_of_problems_with_a_formula_for_an_answer_are_verified():

@@ -59,6 +59,19 @@ def two_steps(held_out: bool = False) -> list[str]:
     return [name for name in templates(held_out) if _n_steps(name) == 2]
 
 
+def texts(
+    student: StudentConfig, seed: int, format_problem: Callable[[Problem], str], kinds: Sequence[str] = ()
+) -> list[str]:
+    """Number facts, eight to a text, and problems of one step; as many of the templates `kinds`, if any."""
+    rng, known = Random(seed), facts(student.largest)
+    read = [" ".join(rng.choices(known, k=8)) for _ in range(1500)]
+    one_step = [name for name in templates() if _n_steps(name) == 1]
+    for names in filter(None, (one_step, kinds)):
+        language = {"largest": student.largest, "n_words": student.n_words}
+        read += map(format_problem, draw(student.problems, seed, templates=names, **language))
+    return read
+
+
 def base(
     folder: Path,
     student: StudentConfig,
@@ -71,26 +84,20 @@ def base(
 ) -> str:
     """The model that students begin from: trained into `folder`, or the one that `model` names.
 
-    It reads number facts, eight to a text, and problems of one step; and as many of the templates `kinds`, if
-    there are any.
+    It reads `texts`.
     """
     if model != "embedded":
         return model
-    rng, known = Random(seed), facts(student.largest)
-    texts = [" ".join(rng.choices(known, k=8)) for _ in range(1500)]
-    one_step = [name for name in templates() if _n_steps(name) == 1]
-    for names in filter(None, (one_step, kinds)):
-        language = {"largest": student.largest, "n_words": student.n_words}
-        texts += map(format_problem, draw(student.problems, seed, templates=names, **language))
+    read = texts(student, seed, format_problem, kinds)
     to_learn = map(
         format_problem, draw(min(2000, student.problems), seed, templates=two_steps(), largest=LARGEST)
     )
-    tokenizer = models.train_tokenizer([*texts, *to_learn], 768)
+    tokenizer = models.train_tokenizer([*read, *to_learn], 768)
     config = models.config(student.preset, vocab_size=len(tokenizer), context=student.context)
     train(
         models.build(config, seed).to(loading.pick_device(device)),
         tokenizer,
-        texts,
+        read,
         TrainConfig(
             steps=student.base_steps,
             batch_size=student.batch_size,

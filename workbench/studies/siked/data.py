@@ -1,57 +1,65 @@
 """What the students of 08_siked learn and are asked, and that no question stands on both sides."""
 
 import difflib
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from workbench.corpora.loaders.problems import FileProblem, load_problems
-from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, load_rationales
-from workbench.corpora.problems import Problem, draw
+from workbench.corpora.loaders.solutions import STRATEGIES, Rationale
 from workbench.engine import loading
 from workbench.errors import UserError
-from workbench.measures.answers.grading import scorable
 from workbench.sources import SOLUTIONS
-from workbench.studies.common.contamination import contamination_report, distinct_problems
-from workbench.studies.common.word_problems import StudentConfig, two_steps
+from workbench.studies.common.contamination import contamination_report
+from workbench.studies.siked import embedded, given
+from workbench.studies.siked.embedded import Course
 from workbench.studies.siked.method import DistillConfig
 from workbench.studies.siked.mixing import Mixture, check, first_correct
+from workbench.studies.siked.plans import plans
 from workbench.studies.siked.solving import Question
 from workbench.studies.siked.teacher import sampled_solutions, solver_solutions
 
-CONTROL = "combined"
-STUDENTS = (*STRATEGIES, CONTROL, "SIKeD", "off-policy", "self only")
+CONTROL, LONGER, SIKED, ON_POLICY = "combined", "combined, longer", "SIKeD", "on-policy distillation"
+BIASED = {f"biased to {name}": name for name in STRATEGIES}
+STUDENTS = (CONTROL, LONGER, SIKED, "off-policy", "self only", ON_POLICY)
+SIDE_STUDENTS = ("all", *STRATEGIES, *BIASED)
+APART = 10_000  # seeds between those of a placebo's trainings and those whose questions they are asked
 
 
 @dataclass(frozen=True)
 class Sizes:
     """How much is learnt and asked."""
 
-    course: StudentConfig  #: of the base
+    course: Course  #: of the base
     lesson: DistillConfig  #: of every student
     train: int  #: questions to learn from
-    held_out: int  #: training questions that choose the round
+    held_out: int  #: training questions that nothing is learnt from: gates, and the choice among arms
     n_test: int  #: test questions of each kind
     seeds: int  #: trainings of each student
+    side_seeds: int = 0  #: trainings of each of the `side` students
     students: tuple[str, ...] = STUDENTS  #: who is taught, and asked the test
+    side: tuple[str, ...] = SIDE_STUDENTS  #: and who for the smaller questions
+    coverage: float = 0.7  #: share of questions and strategies that the embedded teacher solves
+    guide: Course | None = None  #: of the model whose probabilities `ON_POLICY` learns from
 
 
 LONG = 512  # tokens, at least, that a question and its solution may fill where they come from files
 FEWEST = 4  # questions to learn from: one of them is held out
 
 SIZES = {
-    "quick": Sizes(StudentConfig("tiny:0.3M", 250, 0, 8, 0, largest=10, n_words=5, problems=2000),
-                   DistillConfig(3, 3, 1, 3, 4, 160, least_gain=-0.1), 100, 30, 60, 1,
-                   (CONTROL, "SIKeD", "self only")),
-    "laptop": Sizes(StudentConfig("tiny:0.3M", 500, 0, 16, 0, largest=10, n_words=5),
-                    DistillConfig(3, 3, 2, 3, 8, 160, least_gain=-0.1), 120, 40, 100, 5),
-    "paper": Sizes(StudentConfig("tiny:28M", 20_000, 0, 64, 0), DistillConfig(3, 3, 4, 10, 8, 1024, 2e-4),
-                   6_700, 700, 1_319, 5),
+    "quick": Sizes(Course("tiny:0.3M", 600, 0, 16, 0, context=192, largest=10, n_words=5, problems=4000),
+                   DistillConfig(6, 3, 1, 4, 8, 192, max_new_tokens=72), 100, 30, 60, 1,
+                   students=(CONTROL, LONGER, SIKED), side=()),
+    "laptop": Sizes(Course("tiny:0.3M", 1000, 0, 16, 0, context=192, largest=10, n_words=5),
+                    DistillConfig(6, 3, 3, 5, 8, 192, max_new_tokens=72), 120, 40, 150, 12, 5,
+                    guide=Course("tiny:1M", 500, 0, 16, 0, context=192)),
+    "paper": Sizes(Course("tiny:28M", 20_000, 0, 64, 0, context=512),
+                   DistillConfig(3, 3, 3, 10, 8, 1024, 2e-4, max_new_tokens=160), 6_700, 700, 1_319, 12, 5,
+                   guide=Course("tiny:33M", 20_000, 0, 64, 0, context=512)),
 }  # fmt: skip
 
 
@@ -61,6 +69,7 @@ class Plan:
 
     sizes: Sizes
     data: str
+    test: str | None
     teacher: str
     model: str
     mixture: Mixture
@@ -75,25 +84,31 @@ class Plan:
         """Of the trainings of each student."""
         return range(self.seed, self.seed + self.sizes.seeds)
 
+    @property
+    def side_seeds(self) -> range:
+        """Of the trainings of each side student."""
+        return self.seeds[: self.sizes.side_seeds]
+
 
 def plan(params: Any) -> Plan:
     """What the parameters ask for: the profile's sizes, with `iterations` and `samples` in their place.
 
-    Questions and solutions of files are longer than the grammar's: they get rows of `LONG` tokens or more, as
-    many tokens a step, and half of that for a solution.
+    Questions and solutions of files are longer than the embedded ones: they get rows of `LONG` tokens or
+    more, as many tokens a step, and half of that for a solution.
 
     Raises:
         UserError: no iterations or samples, or alpha and mixture do not go together.
     """
     sizes = SIZES[params.profile]
-    sizes = replace(sizes, seeds=params.seeds or sizes.seeds)
+    seeds = params.seeds or sizes.seeds
+    sizes = replace(sizes, seeds=seeds, side_seeds=min(seeds, sizes.side_seeds))
     replaced = {"rounds": params.iterations, "samples": params.samples}
     replaced = {name: value for name, value in replaced.items() if value is not None}
     if replaced and min(replaced.values()) < 1:
         raise UserError("iterations and samples must be 1 or more.")
     check(params.mixture, params.alpha)
     course, lesson = sizes.course, sizes.lesson
-    if params.data != "embedded":
+    if params.data not in embedded.TASKS:
         context = max(lesson.context, LONG)
         course = replace(course, context=context)
         batch_size = max(1, lesson.batch_size * lesson.context // context)
@@ -107,35 +122,65 @@ def plan(params: Any) -> Plan:
 
 @dataclass(frozen=True)
 class Task:
-    """What there is to learn and to be asked."""
+    """What there is to learn and to be asked in the trainings of a seed."""
 
     teacher: pd.DataFrame  #: correct solutions of the training questions
     train: list[Question]  #: questions
-    held_out: list[Question]  #: questions of the same kind, for choosing the round
+    held_out: list[Question]  #: questions of the same kind that nothing is learnt from
     tests: dict[str, list[Question]]  #: questions by kind
     notes: list[str]  #: what was noticed, such as how many solutions of the teacher were wrong
 
 
-_Source = tuple[list[Question], dict[str, list[Question]], list[Rationale] | None, list[str]]
-"""Questions to learn from, tests, solutions (None where a sampler has still to write them), and notes."""
+def tasks(folder: Path, plan: Plan) -> dict[int, Task]:
+    """The task of each seed: questions, teacher's solutions and tests of its own where they are embedded.
 
-
-def task(folder: Path, plan: Plan) -> Task:
-    """Questions and the teacher's solutions: the embedded solver's, those of files, or a sampler's.
+    Files' questions, and what a sampler has to be asked for, are the same for all seeds.
 
     Args:
         folder: of what a sampler wrote (`teacher.sampled_solutions`).
         plan: where questions and solutions come from, and how many are read.
 
     Raises:
-        UserError: data and teacher do not go together, training and test share questions, there are too few,
-            no solution of the teacher's is right, or there is no such model (before a teacher is asked).
+        UserError: as `task`.
+    """
+    if plan.data in embedded.TASKS and plan.teacher == "embedded":
+        return {seed: task(folder, plan, seed) for seed in plan.seeds}
+    return dict.fromkeys(plan.seeds, task(folder, plan, plan.seed))
+
+
+def task_of(tasks: dict[int, Task], seed: int) -> Task:
+    """The task of a training; in a placebo run its seed is far from that of its questions."""
+    return tasks[min(tasks) + (seed - min(tasks)) % APART]
+
+
+def task(folder: Path, plan: Plan, seed: int) -> Task:
+    """Questions and the teacher's solutions: the embedded solver's, those of files, or a sampler's.
+
+    Raises:
+        UserError: data, test and teacher do not go together, training and test share questions, there are too
+            few, no solution of the teacher's is right or takes a valid path, or there is no such model
+            (before a teacher is asked).
     """
     sizes = plan.sizes
     if plan.model != "embedded":
         loading.read_config(plan.model)
-    read = _embedded if plan.data == "embedded" else _from_files
-    questions, tests, solutions, notes = read(plan)
+    if plan.teacher == "embedded" and plan.data not in embedded.TASKS:
+        raise UserError(
+            "data and teacher go together: the embedded solver knows only its own questions, so name a "
+            "teacher for these, rationales:PATH or a sampler such as transformers:FOLDER."
+        )
+    in_files = _in_files(plan.teacher)
+    if plan.data in embedded.TASKS:
+        questions, tests, solutions, notes = _embedded(plan, seed, in_files)
+    else:
+        questions, tests, solutions, notes = given.from_files(
+            plan.data,
+            plan.test,
+            plan.teacher if in_files else None,
+            seed=plan.seed,
+            n=sizes.train + sizes.held_out,
+            n_test=sizes.n_test,
+        )
     test_questions = [question.text for group in tests.values() for question in group]
     if len(questions) < FEWEST or not test_questions:
         raise UserError(
@@ -152,7 +197,8 @@ def task(folder: Path, plan: Plan) -> Task:
     ids = {question.id for question in train}
     solutions = [solution for solution in solutions if solution.id in ids]
     notes = [*notes, *_notes(solutions), report]
-    return Task(first_correct(solutions, "teacher"), train, held_out, tests, notes)
+    taught = first_correct(solutions, "teacher")
+    return Task(taught, train, held_out, tests, [*notes, *_of_plans(taught, train)])
 
 
 def _notes(solutions: Sequence[Rationale]) -> list[str]:
@@ -170,6 +216,19 @@ def _notes(solutions: Sequence[Rationale]) -> list[str]:
     return notes
 
 
+def _of_plans(taught: pd.DataFrame, questions: Sequence[Question]) -> list[str]:
+    """How many of the teacher's right solutions do not take a valid path; nothing where that is not known."""
+    by_id = {question.id: question for question in questions}
+    asked = [by_id[name] for name in taught["id"]]
+    known = pd.Series(plans(asked, taught["strategy"], taught["text"])).dropna()
+    if len(known) and not known.any():
+        raise UserError(
+            f"None of the teacher's {len(known):,} right answers comes of a valid path: take another teacher."
+        )
+    lucky = int((known == 0).sum())
+    return [f"right answers of the teacher by a path that is not valid: {lucky:,}"] if lucky else []
+
+
 def _in_files(teacher: str) -> bool:
     """Whether the teacher's solutions are in files; a file that nothing calls solutions is refused."""
     scheme, colon, _ = teacher.partition(":")
@@ -180,78 +239,33 @@ def _in_files(teacher: str) -> bool:
     return False
 
 
-def _question(problem: Problem | FileProblem) -> Question:
-    gold = problem.answer if isinstance(problem, Problem) else problem.gold
-    return Question(problem.id, problem.question, str(gold))
-
-
-# ------------------------------------------------------------------------------- the grammar
-def kinds(of_base: bool) -> list[str]:
-    """Templates of two steps: those of every third scenario, which the base has read, or the others."""
-    scenario = {name: name.partition("/")[0] for name in two_steps()}
-    of_base_scenarios = set(sorted(set(scenario.values()))[::3])
-    return [name for name in scenario if (scenario[name] in of_base_scenarios) == of_base]
-
-
-def _embedded(plan: Plan) -> _Source:
-    sizes, seed = plan.sizes, plan.seed
-    if _in_files(plan.teacher):
+def _embedded(plan: Plan, seed: int, in_files: bool) -> given.Source:
+    """Drawn questions: those to learn from, and tests of kinds that are taught and that are not."""
+    sizes = plan.sizes
+    if in_files:
         raise UserError(
             "data and teacher go together: solutions of a file need its questions, such as data=svamp:PATH."
         )
-    language = {"largest": sizes.course.largest, "n_words": sizes.course.n_words}
-    trained = kinds(of_base=False)
-    problems = draw(sizes.train + sizes.held_out, seed, templates=trained, **language)
+    if plan.test is not None:
+        raise UserError("Test files go with a file to learn from: name it too, such as data=gsm8k:PATH.")
+    if plan.data == "logic" and plan.teacher != "embedded":
+        raise UserError(
+            "A sampler does not know the house of data=logic: leave the teacher out, or the data."
+        )
+    draw = embedded.TASKS[plan.data].draw
+    problems = draw(sizes.train + sizes.held_out, seed, False, sizes.course)
     known = {problem.question for problem in problems}
     tests = {}
-    for kind, names in (("familiar", trained), ("unseen", two_steps(held_out=True))):
-        drawn = draw(2 * sizes.n_test, seed + 1, templates=names, **language)
-        fresh = [_question(problem) for problem in drawn if problem.question not in known]
+    for kind in ("familiar", "unseen"):
+        drawn = draw(2 * sizes.n_test, test_seed(seed), kind == "unseen", sizes.course)
+        fresh = [embedded.question(problem) for problem in drawn if problem.question not in known]
         tests[kind] = fresh[: sizes.n_test]
-    solutions = solver_solutions(problems) if plan.teacher == "embedded" else None
-    return [_question(problem) for problem in problems], tests, solutions, []
-
-
-# ------------------------------------------------------------------------------- files
-def _from_files(plan: Plan) -> _Source:
-    """What the teacher's files solve in each of their strategies is for training, the rest for the test.
-
-    A sampler solves any: then the first of the shuffled questions are for training.
-    """
+    solutions = None
     if plan.teacher == "embedded":
-        raise UserError(
-            "data and teacher go together: the embedded solver knows only its own questions, so name a "
-            "teacher for these, rationales:PATH or a sampler such as transformers:FOLDER."
-        )
-    n, n_test = plan.sizes.train + plan.sizes.held_out, plan.sizes.n_test
-    problems = load_problems(plan.data)
-    name, times = Counter(problem.id for problem in problems).most_common(1)[0]
-    if times > 1:
-        raise UserError(f"{times} questions of the data have the id {name!r}: give each its own, or none.")
-    can_be_judged = scorable([problem.gold for problem in problems])
-    judged = [problem for problem, can in zip(problems, can_be_judged, strict=True) if can]
-    notes = _left_out(len(problems) - len(judged), "their answer is neither a number nor a formula")
-    judged, repeated = distinct_problems(judged)
-    notes += repeated
-    shuffled = [judged[at] for at in np.random.default_rng(plan.seed).permutation(len(judged))]
-    if not _in_files(plan.teacher):
-        questions = [_question(problem) for problem in shuffled]
-        return questions[:n], {"the others": questions[n : n + n_test]}, None, notes
-    if any(not part.strip() for part in plan.teacher.partition(":")[2].split(",")):
-        raise UserError(f"{plan.teacher!r} names an empty path: write rationales:PATH or rationales:A,B.")
-    loaded = load_rationales([plan.teacher], shuffled)
-    if loaded.n_unmatched:
-        notes.append(f"solutions of the teacher to other questions: {loaded.n_unmatched:,}")
-    solved_by: dict[str, set[str]] = {}
-    for solution in loaded.rationales:
-        solved_by.setdefault(solution.strategy, set()).add(solution.id)
-    solved = set.intersection(*solved_by.values())
-    train = [_question(problem) for problem in shuffled if problem.id in solved]
-    others = [_question(problem) for problem in shuffled if problem.id not in solved]
-    if not others:
-        raise UserError("The teacher solved every problem of the data: none is left to test on.")
-    return train[:n], {"the others": others[:n_test]}, loaded.rationales, notes
+        solutions = solver_solutions(problems, sizes.coverage, seed)
+    return [embedded.question(problem) for problem in problems], tests, solutions, []
 
 
-def _left_out(n: int, reason: str) -> list[str]:
-    return [f"questions left out because {reason}: {n:,}"] if n else []
+def test_seed(seed: int) -> int:
+    """Of the draws that the trainings of a seed are asked."""
+    return zlib.crc32(f"{seed}/test".encode())

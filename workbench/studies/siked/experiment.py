@@ -1,13 +1,14 @@
 """The students of 08_siked: who learns what, for how long, and how they are compared.
 
-All students of a seed begin from one base and go through their examples equally often, as in the paper.
-`cot`, `l2m` and `pot` learn one strategy of the teacher's, `combined` all three for as many rounds as the
-others; `SIKeD` goes on with its own solutions; `off-policy` does so with those that it wrote at first, `self
-only` without the teacher's.
+All students of a seed begin from one base, are taught the same questions by the same solutions and asked
+the same test. `combined` learns the teacher's solutions in all three strategies, `combined, longer` for as
+many rounds as the others; `SIKeD` goes on with its own solutions; `off-policy` does so with those that it
+wrote at first, `self only` without the teacher's, `all` with all of both; the `biased` ones keep to one
+strategy where they can. `cot`, `l2m` and `pot` learn one strategy. `on-policy distillation` learns a larger
+model's probabilities of what it writes.
 """
 
 import shutil
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -17,99 +18,138 @@ from typing import Any
 import pandas as pd
 
 from workbench.corpora.loaders.solutions import STRATEGIES
-from workbench.corpora.problems import Problem
 from workbench.engine import loading
-from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.files import atomic_folder, cached_table
-from workbench.studies.common import word_problems
 from workbench.studies.common.arms import arm_folder, collect, run_arms
-from workbench.studies.siked import method
-from workbench.studies.siked.data import CONTROL, Plan, Task, kinds
+from workbench.studies.siked import embedded, method
+from workbench.studies.siked.data import (
+    BIASED,
+    CONTROL,
+    LONGER,
+    ON_POLICY,
+    SIKED,
+    Plan,
+    Task,
+    task_of,
+)
 from workbench.studies.siked.method import DistillConfig
 from workbench.studies.siked.solving import Question
 
+_FIRST = {CONTROL: "round-0"}
+_WROTE = {**_FIRST, SIKED: "round-1/wrote"}
 SHARED = {
-    "SIKeD": {"combined": "round-0"},
-    "off-policy": {"combined": "round-0", "SIKeD": "round-1"},
-    "self only": {"combined": "round-0", "SIKeD": "round-1/wrote"},
+    LONGER: _FIRST,
+    SIKED: _FIRST,
+    "off-policy": {**_FIRST, SIKED: "round-1"},
+    "self only": _WROTE,
+    "all": _WROTE,
+    ON_POLICY: _FIRST,
 }  # what a student need not repeat, as another has begun with the same
 
 
-def arms(task: Task, plan: Plan) -> dict[str, dict[str, Any]]:
+def arms(plan: Plan, tasks: Mapping[int, Task]) -> dict[str, dict[str, Any]]:
     """Each student's arguments of `method.distill`; `only` names the one strategy that it learns."""
     siked = {"mixture": plan.mixture, "alpha": plan.alpha}
-    strategies = [name for name in STRATEGIES if name in set(task.teacher["strategy"])]
+    taught = {name for task in tasks.values() for name in task.teacher["strategy"]}
     every = {
-        **{name: {"mixture": "teacher-only", "only": name} for name in strategies},
-        CONTROL: {"mixture": "teacher-only"},
-        "SIKeD": siked,
+        CONTROL: {"mixture": "teacher-only", "rounds": 0},
+        LONGER: {"mixture": "teacher-only"},
+        SIKED: siked,
         "off-policy": {**siked, "on_policy": False},
         "self only": {"mixture": "self-only"},
+        ON_POLICY: {"mixture": "teacher-only", "guide": True},
+        "all": {"mixture": "all"},
+        **{name: {"mixture": "teacher-only", "rounds": 0, "only": name} for name in STRATEGIES},
+        **{arm: {**siked, "bias": strategy} for arm, strategy in BIASED.items()},
     }
-    return {name: how for name, how in every.items() if name in plan.sizes.students}
+    wanted = {*plan.sizes.students, *plan.sizes.side}
+    if plan.sizes.guide is None or plan.model != "embedded" or plan.data not in embedded.TASKS:
+        wanted.discard(ON_POLICY)  # nobody has the probabilities of a teacher
+    if plan.mixture == "all":
+        wanted.discard("all")
+    wanted -= {one for name in STRATEGIES if name not in taught for one in (name, f"biased to {name}")}
+    return {name: how for name, how in every.items() if name in wanted}
 
 
 def base(folder: Path, plan: Plan, log: Callable[..., None]) -> str:
-    """The model that all students begin from; it has read other problems, in each strategy."""
+    """The model that all students begin from: one that has read simpler problems, or the given one."""
+    if plan.model != "embedded":
+        return plan.model
+    task = embedded.TASKS.get(plan.data, embedded.TASKS["embedded"])
+    about = {"seed": plan.seed, "device": plan.device, "log": log}
+    return embedded.train_base(folder, task, plan.sizes.course, **about)
 
-    def format_problem(problem: Problem) -> str:
-        strategy = STRATEGIES[zlib.crc32(problem.id.encode()) % len(STRATEGIES)]
-        return f"{problem.question} [{strategy}] {problem.rationale(strategy)}"
 
-    course, templates = plan.sizes.course, kinds(of_base=True)
-    return word_problems.base(
-        folder, course, plan.model, plan.seed, log, format_problem, templates, plan.device
+def guide(folder: Path, base: str, tasks: Mapping[int, Task], plan: Plan, log: Callable[..., None]) -> str:
+    """The larger model that is the teacher of on-policy distillation; "" where no student learns from one.
+
+    It has read what the base has, and the solver's solutions, in every strategy, of problems that no
+    student is asked.
+    """
+    if ON_POLICY not in arms(plan, tasks) or plan.placebo:
+        return ""
+    asked = {one.text for task in tasks.values() for group in task.tests.values() for one in group}
+    about = {"seed": plan.seed, "device": plan.device, "log": log}
+    return embedded.train_guide(folder, embedded.TASKS[plan.data], base, plan.sizes.guide, asked, **about)
+
+
+def guide_right(folder: Path, guide: str, tasks: Mapping[int, Task], plan: Plan) -> float:
+    """Share of the first seed's held-out questions that the larger teacher solves; NaN without one."""
+    if not guide:
+        return float("nan")
+    questions, config = tasks[plan.seed].held_out, plan.sizes.lesson
+    answers = cached_table(
+        folder / "guide.parquet", lambda: method.answer(Path(guide), questions, config, plan.device)
     )
+    return float((answers["verdict"] == "correct").mean())
 
 
-def train_all(folder: Path, base: str, task: Task, plan: Plan) -> pd.DataFrame:
+def train_all(folder: Path, base: str, guide: str, tasks: Mapping[int, Task], plan: Plan) -> pd.DataFrame:
     """Teaches every student of every seed, and asks it the test: columns seed, arm, kind, item, strategy,
-    text, verdict.
+    text, verdict, plan.
 
     On the CPU they are shared out between its cores; what is done stays in `folder`.
 
     Raises:
         UserError: see `run_arms`.
     """
-    students, seeds = list(arms(task, plan)), plan.seeds
+    students = list(arms(plan, tasks))
     device = loading.pick_device(plan.device)
-    train = partial(train_arm, base, task, replace(plan, device=device))
-    together = [name for name in (CONTROL, *SHARED) if name in students]
-    placebo_of = CONTROL if plan.placebo else None
-    run_arms(
-        folder,
-        students,
-        seeds,
-        train,
-        unit="student",
-        together=together,
-        device=device,
-        placebo_of=placebo_of,
-    )
-    return collect(folder, students, seeds, "test")
+    train = partial(train_arm, base, guide, tasks, replace(plan, device=device))
+    options = {"unit": "student", "device": device, "placebo_of": LONGER if plan.placebo else None}
+    main = [name for name in students if name in plan.sizes.students]
+    run_arms(folder, main, plan.seeds, train, together=main, **options)
+    if side := [name for name in students if name not in main]:
+        run_arms(folder, side, plan.side_seeds, train, **options)
+    return collect(folder, students, plan.seeds, "test")
 
 
-def rounds(folder: Path, task: Task, plan: Plan) -> pd.DataFrame:
+def rounds(folder: Path, tasks: Mapping[int, Task], plan: Plan) -> pd.DataFrame:
     """The rounds of every student and seed: the columns of `DistillResult.rounds`, and arm and seed."""
-    return collect(folder, list(arms(task, plan)), plan.seeds, "rounds")
+    return collect(folder, list(arms(plan, tasks)), plan.seeds, "rounds")
+
+
+def forced(folder: Path, plan: Plan) -> pd.DataFrame:
+    """Held-out questions as the combined student answers them in each strategy: seed, id, strategy, right."""
+    answers = collect(folder, [CONTROL], plan.seeds, "forced")
+    return answers.assign(right=answers["verdict"] == "correct") if len(answers) else answers
 
 
 def held_out(folder: Path, rounds: pd.DataFrame) -> pd.DataFrame:
-    """Answers to the held-out training questions in every round of `rounds`: columns seed, arm, round, id,
-    right.
-    """
+    """Answers to the held-out questions in every round of `rounds`: seed, arm, round, id, right, plan."""
     frames = []
     for row in rounds[["seed", "arm", "round"]].itertuples(index=False):
         path = arm_folder(folder, row.arm, row.seed) / f"round-{row.round}" / "held_out.parquet"
         if path.exists():  # a round in which nothing was learnt has none
-            answers = pd.read_parquet(path, columns=["id", "verdict"])
+            answers = pd.read_parquet(path, columns=["id", "verdict", "plan"])
             frames.append(answers.assign(right=answers["verdict"] == "correct", **row._asdict()))
     return pd.concat(frames, ignore_index=True).drop(columns="verdict")
 
 
 def train_arm(
     base: str,
-    task: Task,
+    guide: str,
+    tasks: Mapping[int, Task],
     plan: Plan,
     folder: Path,
     arm: str,
@@ -118,29 +158,43 @@ def train_arm(
     log: Callable[[dict[str, float]], None],
 ) -> None:
     """One student: takes over what another has begun with, learns, and is asked the test."""
-    arguments, teacher, config = arms(task, plan)[arm], task.teacher, plan.sizes.lesson
+    arguments, task, config = arms(plan, tasks)[arm], task_of(tasks, seed), plan.sizes.lesson
+    teacher, bias = task.teacher, arguments.pop("bias", plan.bias)
     if only := arguments.pop("only", None):
         teacher = teacher[teacher["strategy"] == only]
-    elif plan.bias != "none":
-        arguments["priority"] = [plan.bias, *(name for name in STRATEGIES if name != plan.bias)]
-    for other, part in SHARED.get(arm, {}).items():
-        shared = folder.with_name(other) / part
-        if shared.exists() and not (folder / part).exists():
-            with atomic_folder(folder / part) as new:
-                shutil.copytree(shared, new, dirs_exist_ok=True)
+    elif bias != "none":
+        arguments["priority"] = [bias, *(name for name in STRATEGIES if name != bias)]
+    if arguments.pop("guide", False):
+        arguments["guide"] = guide
+    if not plan.placebo:
+        _take_over(folder, arm)
     arguments |= {"device": plan.device, "seed": seed}
     result = method.distill(folder, base, teacher, task.train, task.held_out, config, **arguments)
     cached_table(folder / "rounds.parquet", lambda: result.rounds)
+    if arm == CONTROL:
+        cached_table(folder / "forced.parquet", lambda: _forced(result.folder, task, config, plan.device))
     cached_table(folder / "test.parquet", lambda: _test(result.folder, task.tests, config, plan.device))
+
+
+def _take_over(folder: Path, arm: str) -> None:
+    for other, part in SHARED.get(arm, {}).items():
+        shared = arm_folder(folder.parent, other) / part
+        if shared.exists() and not (folder / part).exists():
+            with atomic_folder(folder / part) as new:
+                shutil.copytree(shared, new, dirs_exist_ok=True)
+
+
+def _forced(model: Path, task: Task, config: DistillConfig, device: str) -> pd.DataFrame:
+    answers = [method.answer(model, task.held_out, config, device, name) for name in STRATEGIES]
+    return pd.concat(answers, ignore_index=True)[["id", "strategy", "verdict", "plan"]]
 
 
 def _test(
     folder: Path, tests: Mapping[str, Sequence[Question]], config: DistillConfig, device: str
 ) -> pd.DataFrame:
-    sampler = TransformersSampler(*loading.load(folder, device))
     frames = []
     for kind, questions in tests.items():
-        answers = method.answer(sampler, questions, config)[["strategy", "text", "verdict"]]
+        answers = method.answer(folder, questions, config, device)[["strategy", "text", "verdict", "plan"]]
         texts = [question.text for question in questions]
         frames.append(answers.assign(kind=kind, item=range(len(answers)), question=texts))
     return pd.concat(frames, ignore_index=True)

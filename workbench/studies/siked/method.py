@@ -10,30 +10,43 @@ it. M_0 is trained on the teacher's correct solutions in every strategy. Then, i
 
 As published: K = 10 at temperature 0.7 and top-p 0.95, the tag first, the mixtures, the bias towards a
 strategy, and half the learning rate after the first distillation. Different: a round goes on from the last
-weights of the one before, not from one of its checkpoints; the round that counts is chosen on training
-questions that are held out, so that the test is touched once.
+weights of the one before, not from one of its checkpoints; the number of rounds is fixed beforehand and the
+last one counts, so that nothing is chosen by what it scores.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from transformers import PreTrainedTokenizerFast
 
 from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, Strategy
 from workbench.engine import loading
-from workbench.engine.sampling.sampler import Sampler, SamplingParams
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import framed
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.lora import Lora
 from workbench.engine.training.train import train
 from workbench.files import cached_table
-from workbench.studies.siked.mixing import Mixture, biased, divergence, first_correct, mix, teacher_share
+from workbench.studies.siked.imitation import ROWS, imitate
+from workbench.studies.siked.mixing import (
+    Mixture,
+    biased,
+    divergence,
+    entropy,
+    first_correct,
+    mix,
+    teacher_share,
+)
+from workbench.studies.siked.plans import plans
 from workbench.studies.siked.solving import Question, solve, solve_in_chunks, table
+
+_AT_ONCE = 2  # solutions of a question and strategy, before those that nobody has solved are asked again
 
 
 @dataclass(frozen=True)
@@ -42,12 +55,11 @@ class DistillConfig:
 
     epochs: float  #: of the first distillation
     round_epochs: float  #: of each round after it
-    rounds: int  #: at most
+    rounds: int  #: after the first distillation
     samples: int  #: solutions of each question and strategy (the paper's K = 10)
     batch_size: int = 16  #: rows of `context` tokens a step
     context: int = 256  #: tokens; fewer where the model's end
     learning_rate: float = 2e-3  #: the highest; in rounds half of it
-    least_gain: float = 0.0  #: of the held-out accuracy, below which a round is the last
     max_new_tokens: int = 96  #: longest solution
     #: of all weights, or of a LoRA that is merged in after each round.
     tuning: Literal["full", "lora"] = "full"
@@ -60,10 +72,12 @@ class DistillConfig:
 class DistillResult:
     """What came of one student."""
 
-    folder: Path  #: the chosen model
-    #: columns round, held_out (accuracy), chosen (bool), divergence (nats), and for each strategy and all the
-    #: mixture's alpha_… and n_…, and what the student chose by itself, chose_…, also chose_none, without a
-    #: tag.
+    folder: Path  #: the model of the last round in which it learnt something
+    #: columns round, held_out (accuracy), plan (right plans), lucky (right answers by a wrong plan, of all
+    #: right ones), entropy (bits, of the strategies that it chose), divergence (nats), lucky_own (wrong
+    #: plans among its own solutions that it learns), and for each strategy and all the mixture's alpha_…
+    #: and n_…, and what the student chose by itself, chose_…, also chose_none, without a tag. NaN where it
+    #: is not known.
     rounds: pd.DataFrame
 
 
@@ -76,9 +90,11 @@ def distill(
     config: DistillConfig,
     mixture: Mixture,
     *,
+    rounds: int | None = None,
     alpha: float | None = None,
     on_policy: bool = True,
     priority: Sequence[str] = (),
+    guide: str = "",
     device: str = "auto",
     seed: int = 0,
 ) -> DistillResult:
@@ -89,64 +105,88 @@ def distill(
         base: the model that it begins from.
         teacher: correct solutions (`mixing.first_correct`).
         questions: to be solved by the student in every round.
-        held_out: training questions that nothing is learnt from; they choose the round.
+        held_out: training questions that nothing is learnt from.
         mixture: `teacher-only` is the usual distillation, trained for as long.
+        rounds: instead of the configuration's.
         alpha: for `fixed-alpha`.
-        on_policy: each round's own solutions are the newest student's; else always the first one's.
+        on_policy: each round's own solutions are the newest student's; else those that it wrote first.
         priority: biased towards the first of these strategies: of each question's solutions one is learnt, of
             the first strategy that has one (paper, "Biasing SIKeD towards a specific strategy").
+        guide: a larger model whose probabilities are learnt in the rounds, instead of a mixture
+        (`imitation`).
 
     Raises:
         UserError: the teacher has no solution, or alpha does not suit the mixture.
     """
     rows: list[dict[str, Any]] = []
-    answers = pd.DataFrame()
-    for t in range(config.rounds + 1):
+    answers, learnt = pd.DataFrame(columns=["strategy", "verdict", "plan"]), folder
+    asked = {question.id: question for question in questions}
+    for t in range((config.rounds if rounds is None else rounds) + 1):
         round_folder, round_seed = folder / f"round-{t}", 1000 * seed + t
         previous = str(folder / f"round-{t - 1}" / "model") if t else base
-        training_set = teacher
-        if t and mixture != "teacher-only":
-            writer = previous if on_policy else str(folder / "round-0" / "model")
-            sampled = sample(round_folder / "wrote", writer, questions, config, round_seed, device)
+        training_set, start = teacher, base if config.restart == "base" else previous
+        if t and guide:
+            training_set = teacher.iloc[:0]
+            imitate(round_folder / "model", start, guide, questions, config, round_seed, device)
+        elif t and mixture != "teacher-only":
+            place = round_folder if on_policy else folder / "round-1"
+            sampled = sample(place / "wrote", previous, questions, config, round_seed, device)
             student = first_correct(sampled, "student")
             training_set = mix(teacher, student, mixture, alpha=alpha, seed=seed)
             if training_set.empty:  # nothing that the student wrote is right: it stays what it was
-                rows.append({"round": t, **_describe(training_set, answers)})
+                rows.append({"round": t, **_describe(training_set, answers, asked)})
                 break
         if priority:
             training_set = biased(training_set, priority)
-        start = base if config.restart == "base" else previous
-        model = _train(round_folder / "model", start, training_set, config, t, round_seed, device)
+        if not (t and guide):
+            _train(round_folder / "model", start, training_set, config, t, round_seed, device)
+        learnt = round_folder / "model"
         answers = cached_table(
-            round_folder / "held_out.parquet", lambda model=model: answer(model, held_out, config)
+            round_folder / "held_out.parquet", lambda learnt=learnt: answer(learnt, held_out, config, device)
         )
-        best_before = max((row["held_out"] for row in rows), default=-1)
-        rows.append({"round": t, **_describe(training_set, answers)})
-        if rows[-1]["held_out"] - best_before < config.least_gain:
-            break
-    rounds = pd.DataFrame(rows)
-    chosen = int(rounds["held_out"].idxmax())
-    rounds["chosen"] = rounds["round"] == chosen
-    return DistillResult(folder / f"round-{chosen}" / "model", rounds)
+        rows.append({"round": t, **_describe(training_set, answers, asked)})
+    return DistillResult(learnt, pd.DataFrame(rows))
 
 
 def sample(
     folder: Path, model: str, questions: Sequence[Question], config: DistillConfig, seed: int, device: str
 ) -> list[Rationale]:
-    """K verified solutions of each question in each strategy; what `folder` holds is not asked again."""
-    open_student = cache(lambda: TransformersSampler(*loading.load(model, device)))
+    """K verified solutions of each question in each strategy; what `folder` holds is not asked again.
+
+    The first right one counts, so a question that one of the first `_AT_ONCE` solves is asked no more.
+    """
+    open_student = cache(lambda: TransformersSampler(*loading.load(model, device), batch_size=ROWS))
     params = SamplingParams(n=config.samples, max_tokens=config.max_new_tokens, temperature=0.7, top_p=0.95)
 
     def write(strategy: Strategy, chunk: Sequence[Question], chunk_seed: int) -> list[Rationale]:
-        return solve(open_student(), chunk, "student", replace(params, seed=chunk_seed), strategy)
+        solutions: list[Rationale] = []
+        unsolved, left = chunk, config.samples
+        for number, n in enumerate((min(_AT_ONCE, left), left - _AT_ONCE)):
+            if n > 0 and unsolved:
+                drawn = replace(params, n=n, seed=chunk_seed + number)
+                solutions += solve(open_student(), unsolved, "student", drawn, strategy)
+                solved = {one.id for one in solutions if one.verdict == "correct"}
+                unsolved = [question for question in chunk if question.id not in solved]
+        return solutions
 
     return solve_in_chunks(folder, questions, write, seed)
 
 
-def answer(sampler: Sampler, questions: Sequence[Question], config: DistillConfig) -> pd.DataFrame:
-    """The most likely solution of each question, in the strategy that the student chooses: a `table`."""
+def answer(
+    model: Path,
+    questions: Sequence[Question],
+    config: DistillConfig,
+    device: str,
+    strategy: str | None = None,
+) -> pd.DataFrame:
+    """The most likely solution of each question, in the strategy that the student chooses or in a given one.
+
+    A `table` with a column plan, see `plans.plan_is_right`.
+    """
     likeliest = SamplingParams(max_tokens=config.max_new_tokens, temperature=0)
-    return table(solve(sampler, questions, "student", likeliest))
+    sampler = TransformersSampler(*loading.load(model, device), batch_size=ROWS)
+    answers = table(solve(sampler, questions, "student", likeliest, strategy))
+    return answers.assign(plan=plans(questions, answers["strategy"], answers["text"]))
 
 
 def training_pairs(rows: pd.DataFrame, tokenizer: PreTrainedTokenizerFast) -> list[tuple[str, str]]:
@@ -162,7 +202,7 @@ def _train(
     t: int,
     seed: int,
     device: str,
-) -> Sampler:
+) -> None:
     """The student after round t."""
     model, tokenizer = loading.load(start, device)
     train(
@@ -179,16 +219,24 @@ def _train(
         ),
         folder=folder,
     )
-    return TransformersSampler(model, tokenizer)
 
 
-def _describe(training_set: pd.DataFrame, answers: pd.DataFrame) -> dict[str, float]:
+def _describe(
+    training_set: pd.DataFrame, answers: pd.DataFrame, asked: Mapping[str, Question]
+) -> dict[str, float]:
     """A round's line: the mixture, and what the student did by itself on the held-out questions."""
     chosen = answers["strategy"].value_counts().to_dict()
     shares = teacher_share(training_set)
+    own = training_set[training_set["origin"] == "student"]
+    right = answers[answers["verdict"] == "correct"]
     return {
         "held_out": float((answers["verdict"] == "correct").mean()),
+        "plan": float(answers["plan"].mean()),
+        "lucky": float(1 - right["plan"].mean()),
+        "entropy": entropy(chosen),
         "divergence": divergence(training_set, chosen),
+        "lucky_own": 1
+        - float(np.mean(plans([asked[name] for name in own["id"]], own["strategy"], own["text"]))),
         **{f"chose_{name}": chosen.get(name, 0) for name in (*STRATEGIES, "none")},
         **{f"alpha_{row.strategy}": row.alpha for row in shares.itertuples()},
         **{f"n_{row.strategy}": row.n for row in shares.itertuples()},

@@ -21,15 +21,19 @@ COLUMNS = ["id", "strategy", "text", "question", "gold", "source", "origin"]
 def first_correct(solutions: Iterable[Rationale], origin: Literal["teacher", "student"]) -> pd.DataFrame:
     """The first correct solution of each question and strategy: columns `COLUMNS`.
 
-    A student's "l2m" solution without a sub-question is off its strategy and left out (paper's code).
+    A student's "l2m" solution without a sub-question or goal is off its strategy and left out (paper's code).
     """
     rows = [
         (one.id, one.strategy, one.text, one.question, one.gold, one.source, origin)
         for one in solutions
-        if one.verdict == "correct" and (origin == "teacher" or one.strategy != "l2m" or "?" in one.text)
+        if one.verdict == "correct" and (origin == "teacher" or one.strategy != "l2m" or _divides(one.text))
     ]
     frame = pd.DataFrame(rows, columns=COLUMNS)
     return frame.drop_duplicates(["id", "strategy"]).reset_index(drop=True)
+
+
+def _divides(solution: str) -> bool:
+    return "?" in solution or "Goal:" in solution
 
 
 def mix(
@@ -123,3 +127,10 @@ def divergence(mixed: pd.DataFrame, chosen: Mapping[str, int]) -> float:
     student /= student.sum()
     seen = train > 0
     return float(np.sum(train[seen] * np.log(train[seen] / student[seen])))
+
+
+def entropy(chosen: Mapping[str, int]) -> float:
+    """Of the strategies that were chosen, in bits: 0 of one, 1.58 of three alike; NaN of none."""
+    counts = np.array([count for count in chosen.values() if count], dtype=float)
+    shares = counts / counts.sum() if len(counts) else np.array([np.nan])
+    return float(-(shares * np.log2(shares)).sum()) + 0.0

@@ -1,4 +1,4 @@
-"""Solutions of word problems: asked of a student, verified, and kept piece by piece.
+"""Solutions of problems: asked of a student, verified, and kept piece by piece.
 
 Programs run in the sandbox and nowhere else. What was asked and verified is kept by strategy and some
 questions at a time, so that a call that was cut off asks only for what it lost.
@@ -14,7 +14,10 @@ from typing import Literal
 import pandas as pd
 
 from workbench import sandbox
+from workbench.corpora import logic
 from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, Strategy
+from workbench.corpora.logic import LogicProblem
+from workbench.corpora.problems import Problem
 from workbench.engine.sampling.sampler import Sampler, SamplingParams, fits, prompt_for
 from workbench.files import cached_table
 from workbench.measures.answers.grading import grade_many
@@ -25,11 +28,12 @@ _TAGGED = re.compile(r"\s*\[(\w+)\]\s?(.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Question:
-    """A question to solve: its id, its text and the right answer."""
+    """A question to solve."""
 
     id: str
     text: str
-    gold: str
+    gold: str  #: the right answer
+    problem: Problem | LogicProblem | None = None  #: what the embedded tasks know of it; files say no more
 
 
 def solve(
@@ -70,10 +74,13 @@ def verify(
 
     A solution of strategy "none" is `unparsed`; `source` says who wrote them.
     """
-    outcomes = iter(sandbox.run([text for _, strategy, text in written if strategy == "pot"]))
+    programs = {_program(question, text): None for question, strategy, text in written if strategy == "pot"}
+    outcomes = dict(zip(programs, sandbox.run(list(programs)), strict=True))  # equal programs run once
     solutions, graded = [], []
     for question, strategy, text in written:
-        verdict, answer = ("", text) if strategy != "pot" else _of_program(next(outcomes))
+        verdict, answer = "", text
+        if strategy == "pot":
+            verdict, answer = _of_program(outcomes[_program(question, text)])
         verdict = "unparsed" if strategy == "none" else verdict
         graded += [] if verdict else [(answer, question.gold, strategy)]
         solutions.append(
@@ -81,6 +88,11 @@ def verify(
         )
     grades = iter(grade_many(*map(list, zip(*graded, strict=True))) if graded else [])
     return [one if one.verdict else replace(one, verdict=next(grades).verdict) for one in solutions]
+
+
+def _program(question: Question, text: str) -> str:
+    """What runs: a program about the house of the logic task calls the functions of its prelude."""
+    return logic.PRELUDE + text if isinstance(question.problem, LogicProblem) else text
 
 
 def _of_program(outcome: sandbox.Outcome) -> tuple[str, object]:

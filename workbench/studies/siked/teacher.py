@@ -1,22 +1,28 @@
 """The teacher: the embedded solver, or a sampler that is shown worked problems and asked for a solution.
 
-The paper's teacher (arXiv 2410.18574) sees eight problems, the same in every strategy, and writes ten
-solutions of each question. Here the embedded solver has worked the eight. What was written is kept piece by
-piece, so that a call that was cut off asks nothing twice.
+The embedded solver takes one of a problem's valid paths at random and leaves some of the problems to
+others, as a large model does; what it writes is right. The paper's teacher (arXiv 2410.18574) sees eight
+problems, the same in every strategy, and writes ten solutions of each question. Here the embedded solver
+has worked the eight. What was written is kept piece by piece, so that a call that was cut off asks nothing
+twice.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from pathlib import Path
+from random import Random
 
 from tqdm.auto import tqdm
 
 from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, Strategy
+from workbench.corpora.logic import LogicProblem
 from workbench.corpora.problems import Problem, draw
 from workbench.engine.sampling import load
 from workbench.engine.sampling.sampler import Completion, SamplingParams, prompt_for
+from workbench.studies.siked.embedded import question, worked
 from workbench.studies.siked.solving import Question, solve_in_chunks, verify
 
 SHOTS = 8
@@ -32,21 +38,24 @@ _NEXT = ("\nProblem:", "\nSolution:")  # a model that only continues text goes o
 _FENCED = re.compile(r"```[\w+-]*\n(.*?)(?:```|\Z)", re.DOTALL)
 
 
-def solver_solutions(problems: Sequence[Problem]) -> list[Rationale]:
-    """What the embedded solver writes for each problem, in each strategy; all of it is right."""
-    return [
-        Rationale(
-            problem.id,
-            problem.question,
-            strategy,
-            problem.rationale(strategy),
-            str(problem.answer),
-            "solver",
-            "correct",
-        )
-        for problem in problems
-        for strategy in STRATEGIES
-    ]
+def solver_solutions(
+    problems: Sequence[Problem | LogicProblem], coverage: float = 1.0, seed: int = 0
+) -> list[Rationale]:
+    """What the embedded solver writes, all of it right, each along any of the valid paths.
+
+    Args:
+        problems: whose.
+        coverage: the share of problems and strategies that it solves, drawn for each pair.
+        seed: of these draws.
+    """
+    solutions = []
+    for problem, strategy in product(problems, STRATEGIES):
+        rng = Random(f"{seed}/{problem.id}/{strategy}")
+        if rng.random() < coverage:
+            asked, text = question(problem), worked(problem, strategy, rng)
+            fields = (asked.id, asked.text, strategy, text, asked.gold, "solver", "correct")
+            solutions.append(Rationale(*fields))
+    return solutions
 
 
 def sampled_solutions(

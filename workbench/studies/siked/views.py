@@ -31,28 +31,30 @@ def sample(rows: pd.DataFrame) -> Texts:
 
 
 def accuracy(frame: pd.DataFrame) -> Chart:
-    """Right answers by student. Columns: arm, kind, value, low, high, n."""
-    style = {"form": ".1%", "tooltip": ["arm", "kind"], "step": 34, "labels": ".0%"}
+    """Right answers and right plans by student. Columns: arm, kind, measure, value, low, high, n."""
+    shown = frame.assign(panel=frame["kind"] + " questions: " + frame["measure"])
+    style = {"form": ".1%", "tooltip": ["arm", "kind", "measure"], "step": 34, "labels": ".0%"}
     return Chart(
-        panels(intervals(frame, "arm", "right answers", **style).properties(width=250), "kind"),
-        "Right answers by student",
-        "Dots are shares of right answers to test questions, lines 95 % intervals over questions with all "
-        "seeds. Compare students within a panel: all began from one base and went through their "
-        "examples equally often.",
+        panels(intervals(shown, "arm", "share of questions", **style).properties(width=220), "panel"),
+        "Who solves what",
+        "Dots are shares of right answers, and of solutions that take a valid path, to test questions; lines "
+        "are 95 % intervals over questions with all seeds. Compare students within a panel: all began from "
+        "one base and are asked the same.",
     )
 
 
 def rounds(frame: pd.DataFrame) -> Chart:
-    """Accuracy on held-out training questions, alpha and KL by round. Columns: arm, round, value, measure."""
+    """What is measured by round, held out and of mixtures. Columns: arm, round, value, measure."""
     x, tooltip = alt.X("round:O", title="round"), ["arm", "round", "measure"]
     style = {"names": ["value"], "tooltip": tooltip, "look": series("arm", "student"), "mark": "line"}
     lines = intervals(frame, x, None, **style).properties(width=185, height=190)
     return Chart(
         panels(lines, "measure", frame["measure"], columns=3, independent=["y"]),
         "What each round brings",
-        "Means over seeds. Alpha is the teacher's share of what is learnt; KL, in nats, is how far the "
-        "mixture's strategies are from those that the student chooses; right answers to held-out training "
-        "questions choose the round.",
+        "Means over seeds. Bits are the spread of the strategies that a student chooses, 0 where it knows "
+        "one only, 1.58 where it takes all three alike. Alpha is the teacher's share of what is learnt; "
+        "KL, in nats, is how far the mixture's strategies are from those that the student chooses. Wrong "
+        "plans in own solutions are right answers by luck, which the check of answers lets pass.",
     )
 
 
@@ -88,29 +90,16 @@ def verdicts(frame: pd.DataFrame) -> Table:
 
 
 def solved(frame: pd.DataFrame) -> Chart:
-    """Training questions by the strategies that solve them. Columns: solved_by, questions."""
+    """Held-out questions by the strategies that solve them. Columns: solved_by, questions."""
     order = frame.sort_values("questions", ascending=False)["solved_by"].tolist()
     base = alt.Chart(frame, height=30 * len(frame)).encode(y=alt.Y("solved_by:N", title=None, sort=order))
-    bars = base.mark_bar().encode(x=alt.X("questions:Q", title="training questions"), tooltip=["questions"])
+    x = alt.X("questions:Q", title="held-out questions, all seeds")
+    bars = base.mark_bar().encode(x=x, tooltip=["questions"])
     return Chart(
         bars + base.mark_text(align="left", dx=4, color=INK).encode(x="questions:Q", text="questions:Q"),
         "Where strategies differ",
-        "Training questions by which strategies found the right answer at least once when a student of all "
-        "three was told to use each; those that one strategy alone solves are what a mixture can gain.",
-    )
-
-
-def same_steps(frame: pd.DataFrame) -> Chart:
-    """Whether own solutions take the teacher's steps. Columns: round, strategy, share, n."""
-    frame, x = frame.assign(strategy=frame["strategy"].map(_NAMES)), "round in which they are learnt"
-    style = {"names": ["share"], "form": ".1%", "scale": {"domain": [0, 1]}, "mark": "line"}
-    title, look = "own right solutions with the teacher's steps", series("strategy", "strategy")
-    lines = intervals(frame, alt.X("round:O", title=x), title, look=look, **style)
-    return Chart(
-        lines.properties(width=400, height=190),
-        "Right for the right reason?",
-        "Of SIKeD's own solutions with the right answer, the share that calculates what the teacher's does, "
-        "all seeds together. The rest are other ways, or luck that the check of answers lets pass.",
+        "Held-out questions by which strategies find the right answer when the student of the teacher alone "
+        "is told to use each; those that one strategy alone solves are what a mixture can gain.",
     )
 
 
