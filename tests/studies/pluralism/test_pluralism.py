@@ -20,8 +20,19 @@ from workbench.engine.training import memory
 from workbench.engine.training.common import TrainConfig
 from workbench.errors import UserError
 from workbench.studies.common.arms import arm_folder
-from workbench.studies.pluralism import elicitation, experiment, method, overton, results, tuning, views
-from workbench.studies.pluralism.experiment import ARMS, BEFORE, DPO, DRAWN
+from workbench.studies.pluralism import (
+    budget_views,
+    claims,
+    elicitation,
+    experiment,
+    method,
+    overton,
+    paths,
+    results,
+    tuning,
+    views,
+)
+from workbench.studies.pluralism.experiment import ARMS, BEFORE, DPO, SFT, SPECTRUM
 from workbench.studies.pluralism.method import NOBODY, Task
 
 LUNCH_GROUPS = {
@@ -37,7 +48,8 @@ LEVEL = Question("level", "Heads?", ("heads", "tails"), AnswerDistribution((0.5,
 TASK = Task([LUNCH, OFTEN], ["hill", "sea"], "From the {group}: ", "Anybody: ", [])
 PARAMS = {"profile": "quick", "seed": 0, "model": "embedded", "questions": "embedded", "persona": "{group}: ",
           "tune": True, "beta": 0.1, "tuning_rate": None, "tuning_steps": None, "samples": None,
-          "limit": None, "seeds": None, "placebo": False, "device": "cpu"}  # fmt: skip
+          "limit": None, "populations": None, "seeds": None, "kl": None, "placebo": False,
+          "device": "cpu"}  # fmt: skip
 
 
 class Says(Sampler):
@@ -202,12 +214,11 @@ def test_a_readout_is_scored_against_guessing_on_the_questions_that_it_read():
 def test_claims_of_what_no_question_tells_are_not_made():
     unanimous = replace(OFTEN, people=AnswerDistribution((1.0, 0.0)))  # whose entropy is 0: no ratio
     frame = asked(("often", [0.5, 0.5]), ("often", [0.9, 0.1])).assign(arm=[BEFORE, DPO], seed=0)
-    measured = method.distances(frame, [unanimous]).assign(set=results.TUNED)
-    gains = method.steered(method.steering(frame, replace(TASK, groups=[])))
-    names = [
-        claim.name for claim in results.claims(measured, gains, experiment.plan(SimpleNamespace(**PARAMS)))
-    ]
-    assert names == ["majority-tuning-moves-away"]
+    plan = replace(experiment.plan(SimpleNamespace(**PARAMS)), tasks=(Task([unanimous]),), model="given")
+    measured = method.distances(frame, [unanimous]).assign(set=results.OTHER)
+    gains = results.gains(results.steering(frame, replace(plan, arms=(BEFORE,))))
+    made = claims.claims(frame, measured, gains, pd.DataFrame(), plan)
+    assert [claim.name for claim in made] == ["it-spreads"]
 
 
 def test_naming_a_group_is_worth_what_it_brings_nearer():
@@ -231,13 +242,11 @@ def test_naming_a_group_is_worth_what_it_brings_nearer():
 
 
 # ------------------------------------------------------------------------------- what is tuned on
-def test_preferences_are_for_the_majority_and_the_control_draws_as_people_do():
+def test_preferences_are_for_the_majority():
     rows = tuning.preferences([LUNCH, LEVEL], 600, 0)
     assert {row.chosen for row in rows} == {" soup"}
     assert Counter(row.rejected for row in rows)[" bread"] == pytest.approx(360, abs=60)
     assert {row.prompt for row in rows} > {format_question(LUNCH.prompt, LUNCH.options, letters=False)}
-    drawn = Counter(row.chosen for row in tuning.preferences([LUNCH], 600, 0, drawn=True))
-    assert [drawn[f" {option}"] / 600 for option in LUNCH.options] == pytest.approx((0.5, 0.3, 0.2), abs=0.06)
     assert all(row.chosen != row.rejected for row in rows)
 
 
@@ -316,90 +325,155 @@ def test_models_that_preferences_cannot_be_learnt_with_are_refused(sampler, monk
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
-    chosen = experiment.plan(SimpleNamespace(**PARAMS))
-    sizes = replace(chosen.sizes, preset="tiny:0.1M", steps=4, tuning_steps=2, seeds=1, samples=6)
-    small = replace(chosen, sizes=sizes, task=replace(chosen.task, questions=chosen.task.questions[:6]))
+    chosen = experiment.plan(SimpleNamespace(**{**PARAMS, "populations": 2}))
+    sizes = replace(chosen.sizes, steps=4, tuning_steps=2, samples=6, kl=1e-4)
+    few = tuple(replace(task, questions=task.questions[:6]) for task in chosen.tasks)
+    small = replace(chosen, sizes=sizes, tasks=few)
     return folder, small, experiment.train_all(folder, small)
 
 
+def measured(plan, answers, path):
+    """What claims are made from."""
+    gains = results.gains(results.steering(answers, plan))
+    return results.distances(answers, plan), gains, paths.measured(answers, path, plan)
+
+
 def test_every_arm_answers_everything_as_everybody(made):
-    _, plan, (answers, replies) = made
+    _, plan, (answers, replies, path) = made
     assert set(answers["arm"]) == set(ARMS)
-    counts = answers.groupby(["arm", "prompted"]).size()
+    assert set(answers["seed"]) == set(plan.all_seeds) == {0, 1}
+    counts = answers.groupby(["arm", "seed", "prompted"]).size()
     assert (counts.xs("hill", level="prompted") == 6).all()
     assert (counts.xs(NOBODY, level="prompted") == 6 + len(plan.chances.questions)).all()
     assert answers["shares"].map(sum).to_numpy() == pytest.approx(1)
-    assert replies.groupby("arm").size().to_dict() == dict.fromkeys(ARMS, 6 + len(plan.chances.questions))
+    sampled = dict.fromkeys(ARMS, 2 * (6 + len(plan.chances.questions)))
+    assert replies.groupby("arm").size().to_dict() == sampled
     before, after = (
         np.concatenate(answers[answers["arm"] == arm]["shares"].tolist()) for arm in (BEFORE, DPO)
     )
-    assert np.abs(before - after).max() > 1e-3
+    assert np.abs(before - after).max() > 1e-4
+    assert set(path["arm"]) == {DPO, SFT, SPECTRUM}
+
+
+def test_every_population_has_its_own_people_and_its_own_tuned_questions(made):
+    _, plan, (answers, _, _) = made
+    first, second = (task.questions[0].people.dist for task in plan.tasks)
+    assert first != second
+    assert plan.tuned(0) != plan.tuned(1)
+    assert [plan.population(seed) for seed in (0, 1, 10_001)] == [0, 1, 1]
+    distances = results.distances(answers, plan)
+    for number, task in enumerate(plan.tasks):
+        rows = distances[(distances["population"] == number) & (distances["arm"] == DPO)]
+        alone = method.distances(rows[["id", "shares"]], task.questions)
+        own = rows[rows["set"] != results.CHANCES]
+        assert own["jsd_nats"].to_numpy() == pytest.approx(alone["jsd_nats"].to_numpy())
+        assert set(own[own["set"] == results.TUNED]["id"]) == plan.tuned(number)
+
+
+def test_all_arms_end_at_the_budget_and_their_model_is_the_one_that_answers(made):
+    folder, plan, (answers, _, path) = made
+    last = paths.ends(paths.measured(answers, path, plan), "kl")
+    assert last.to_numpy() == pytest.approx(np.full((2, 3), plan.sizes.kl), rel=0.1)
+    end = path[(path["arm"] == SFT) & (path["seed"] == 0)].sort_values("weight").tail(6)
+    asked = answers[(answers["arm"] == SFT) & (answers["seed"] == 0) & (answers["prompted"] == NOBODY)]
+    both = end.merge(asked, on="id")
+    assert len(both) == 6
+    assert np.concatenate(both["shares_x"].tolist()) == pytest.approx(
+        np.concatenate(both["shares_y"].tolist()), abs=1e-5
+    )
+    assert not (arm_folder(folder, SFT, 0) / ".tuned").exists()
 
 
 def test_a_placebo_compares_two_models_that_nobody_tuned(made, tmp_path):
     _, plan, _ = made
-    placebo = replace(plan, placebo=True, arms=(BEFORE, DPO), seed=3)
-    answers, _ = experiment.train_all(tmp_path, placebo)
+    placebo = replace(plan, placebo=True, arms=(BEFORE, DPO, SFT, SPECTRUM), seed=3, tasks=plan.tasks[:1])
+    answers, _, path = experiment.train_all(tmp_path, placebo)
     assert set(answers["seed"]) == {3}
+    assert path.empty
     bases = sorted(path.parent.name for path in tmp_path.glob("seed-*/base"))
-    assert bases == ["seed-10003", "seed-3"]
+    assert bases == ["seed-10003", "seed-20003", "seed-3", "seed-30003"]
     assert not (arm_folder(tmp_path, DPO, 3) / "model").exists()
-    gains = method.steered(method.steering(answers, placebo.task))
-    names = {claim.name for claim in results.claims(results.distances(answers, placebo), gains, placebo)}
-    assert names >= {"it-spreads", "tuning-lowers-steering"}
+    made_claims = claims.claims(answers, *measured(placebo, answers, path), placebo)
+    names = {claim.name for claim in made_claims}
+    assert names >= {"it-spreads", "spectrum-keeps-more", "preferences-spread-more", "tuning-lowers-steering"}
     assert "naming-the-group-helps" not in names
 
 
-def test_five_trainings_are_what_is_counted(made):
-    _, plan, (answers, _) = made
-    several = pd.concat([answers.assign(seed=seed) for seed in range(5)])
-    gains = method.steered(method.steering(several, plan.task))
-    claims = results.claims(results.distances(several, plan), gains, plan)
-    assert {(claim.over, claim.n, claim.trainings) for claim in claims} == {("trainings", 5, 5)}
+def test_populations_are_what_is_counted_and_their_trainings_go_together(made):
+    _, plan, (answers, _, path) = made
+    many = replace(plan, tasks=plan.tasks[:1] * 5, sizes=replace(plan.sizes, seeds=2))
+    first = [frame[frame["seed"] == 0] for frame in (answers, path)]
+    several = [pd.concat([frame.assign(seed=seed) for seed in range(10)]) for frame in first]
+    parts = measured(many, *several)
+    made_claims = claims.claims(several[0], *parts, many)
+    assert {(claim.over, claim.n, claim.trainings) for claim in made_claims} == {("populations", 5, 10)}
+    effects = pd.DataFrame({"seed": range(10), "id": "a", "effect": np.repeat([0.1, 0.2, 0.3, 0.4, 0.5], 2)})
+    alike = claims.over_populations(effects, many).estimate
+    alone = claims.over_populations(effects[::2].assign(seed=range(0, 10, 2)), many).estimate
+    assert (alike.low, alike.high) == pytest.approx((alone.low, alone.high))  # a second training adds nothing
+    few = claims.over_populations(effects, replace(many, sizes=replace(many.sizes, seeds=10)))
+    assert (few.over, few.trainings) == ("trainings", 10)  # all of one population
 
 
 def test_what_was_made_stays_and_what_is_missing_is_made_again(made):
-    folder, plan, (answers, _) = made
+    folder, plan, (answers, _, path) = made
     weights = folder / "seed-0" / "DPO-majority" / "model" / "model.safetensors"
     made_at = weights.stat().st_mtime_ns
-    for arm, table in ((DPO, "answers"), (DRAWN, "replies")):  # as if killed before they were whole
+    for arm, table in ((DPO, "answers"), (SPECTRUM, "replies"), (SFT, "path")):  # as if killed in between
         whole = arm_folder(folder, arm, 0)
         (whole / f"{table}.parquet").unlink()
         whole.rename(whole.with_name(f".{whole.name}"))
-    again, _ = experiment.train_all(folder, plan)
+    again, _, way = experiment.train_all(folder, plan)
     pd.testing.assert_frame_equal(again, answers)
+    pd.testing.assert_frame_equal(way, path)
     assert weights.stat().st_mtime_ns == made_at
 
 
 def test_results_claims_and_pictures_of_the_arms(made):
-    folder, plan, (answers, replies) = made
+    folder, plan, (answers, replies, path) = made
     task, chances = plan.task, plan.chances.questions
-    distances = results.distances(answers, plan)
+    distances, gains, ways = measured(plan, answers, path)
     assert set(distances["set"]) == {"tuned questions", "other questions", "chances"}
-    steering = method.steering(answers, task)
-    gains = method.steered(steering)
-    claims = results.claims(distances, gains, plan)
-    assert len(claims) == 8
-    assert [claim.name for claim in claims if claim.headline] == ["it-spreads"]
-    assert {(claim.over, claim.trainings) for claim in claims} == {("questions", 1)}
-    assert all(claim.low <= claim.effect <= claim.high for claim in claims)
+    made_claims = claims.claims(answers, distances, gains, ways, plan)
+    assert len(made_claims) == 8
+    assert [claim.name for claim in made_claims if claim.headline] == ["it-spreads"]
+    assert {(claim.over, claim.trainings) for claim in made_claims} == {("questions", 2)}
+    assert all(claim.low <= claim.effect <= claim.high for claim in made_claims)
+    assert all(claim.failed_gates for claim in made_claims)  # four steps teach nobody what people answer
     before = experiment.read_before(folder, plan)
     table = results.by_readout(before, task.questions, plan.sizes.samples)
     unread = table.drop_duplicates("readout").set_index("readout")["unread"]
     assert unread[["texts", "percentages", "equal shares"]].tolist() == [0, 6, 0]
-    shares = results.shares(answers, task.questions)
-    covered = overton.coverage(replies, task.questions, overton.by_embedding(task.questions))
+    shares = results.shares(results.of_first(answers, plan), task.questions)
+    covered = results.coverage(replies, plan, overton.by_embedding(task.questions))
+    assert covered.groupby("seed").size().to_dict() == {0: 24, 1: 24}
     drawn = [views.people(task), views.readouts(table), views.measures(table), views.beside(shares),
              views.compare(shares), views.tuning(results.summary(distances, ["arm", "set"])),
-             views.topics(results.by_topic(distances, task.questions)),
+             views.topics(results.by_topic(distances, plan)),
              views.chances(results.shares(answers, chances)),
              views.drawn(results.drawn_chances(replies, chances)),
-             views.matrix(results.matrix(steering)), views.steered(gains),
+             views.matrix(results.matrix(results.steering(answers, plan))), views.steered(gains),
              views.coverage(overton.summary(covered), "embedding coverage"),
-             views.browser(replies, task.questions)]  # fmt: skip
+             budget_views.budgets(paths.budgets(ways, plan.sizes.kl), plan.sizes.kl),
+             budget_views.way(paths.summary(ways)),
+             views.browser(results.of_first(replies, plan), task.questions)]  # fmt: skip
     titles = {(view.view if hasattr(view, "view") else view).record["title"] for view in drawn}
     assert len(titles) == len(drawn)
-    assert {claim.view for claim in claims} <= titles
+    assert {claim.view for claim in made_claims} <= titles
+
+
+def test_a_training_that_has_not_learnt_what_people_answer_is_left_out(made):
+    _, plan, (answers, _, _) = made
+    assert results.trained(answers, plan) == ([0, 1], [])  # none has: nothing would be left
+    people = {question.id: list(question.people.dist) for question in plan.tasks[1].questions}
+    learnt = answers.copy()
+    second = (learnt["seed"] == 1) & (learnt["arm"] == BEFORE) & (learnt["prompted"] == NOBODY)
+    learnt.loc[second, "shares"] = pd.Series(
+        [people.get(row.id, row.shares) for row in learnt[second].itertuples()], learnt.index[second]
+    )
+    assert results.trained(learnt, plan) == ([1], [0])
+    given = replace(plan, model="given")
+    assert results.trained(answers, given) == ([0, 1], [])
 
 
 def test_drawn_chances_are_tested_like_dice(made):
@@ -421,6 +495,9 @@ def test_drawn_chances_are_tested_like_dice(made):
     ("change", "said"),
     [
         ({"questions": "own.jsonl"}, "name a model for questions of a file"),
+        ({"populations": 0}, "must be above 0"),
+        ({"kl": -0.1}, "must be above 0"),
+        ({"model": "m", "populations": 2}, "populations are drawn for the embedded model alone"),
         ({"model": "openai:http://127.0.0.1:9/v1#m"}, "set tune to False"),
         ({"tuning_steps": 0}, "must be above 0"),
         ({"limit": -1}, "must be above 0"),
@@ -445,9 +522,9 @@ def test_questions_that_do_not_fit_are_left_out_and_told(sampler, tmp_path):
     assert [question.id for question in plan.task.questions] == ["a"]
     assert "1 questions are longer" in plan.task.notes[-1]
     assert plan.arms == (BEFORE,)
-    answers, replies = experiment.train_all(tmp_path / "made", plan)
-    gains = method.steered(method.steering(answers, plan.task))
-    assert results.claims(results.distances(answers, plan), gains, plan) == []
+    answers, replies, path = experiment.train_all(tmp_path / "made", plan)
+    assert path.empty
+    assert claims.claims(answers, *measured(plan, answers, path), plan) == []
     assert set(replies["id"]) == {"a", *(question.id for question in plan.chances.questions)}
     path.write_text(pd.Series(rows[1]).to_json() + "\n")
     with pytest.raises(UserError, match="No question fits"):

@@ -1,39 +1,106 @@
-"""What came of 12_pluralism: before and after tuning, and the claims."""
+"""What came of 12_pluralism: distances of every model from the people, by population, set and topic."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.stats import chisquare
 
-from workbench.claims import Claim, Gate
+from workbench.claims import FEWEST_TRAININGS
 from workbench.corpora.loaders.opinions import Question
 from workbench.measures.distributions import rescaled
-from workbench.measures.statistics import bootstrap_mean
 from workbench.measures.summaries import summarise_measures
-from workbench.studies.common.evidence import over_seeds
-from workbench.studies.pluralism import method
+from workbench.studies.pluralism import method, overton
 from workbench.studies.pluralism.elicitation import option_counts
-from workbench.studies.pluralism.experiment import BEFORE, DPO, DRAWN, SFT, Plan
-from workbench.studies.pluralism.method import DISTANCES, NOBODY
+from workbench.studies.pluralism.experiment import BEFORE, Plan
+from workbench.studies.pluralism.method import DISTANCES, NOBODY, Task
 
-ANSWERING = 0.5  # least probability of all options together: below, a model was not answering
+LEARNT = 0.5  # most of the distance of equal shares that a model may have which has learnt what people answer
 TUNED, OTHER, CHANCES = "tuned questions", "other questions", "chances"
 
 
+def trained(answers: pd.DataFrame, plan: Plan) -> tuple[list[int], list[int]]:
+    """The seeds of the trainings that are looked at, and of those that are left out, of all arms.
+
+    Left out is a training whose model before tuning has not learnt what people answer: it is further from
+    them than `LEARNT` of what equal shares are. A model that is not trained here is looked at as it is, and
+    where none has learnt, all are (the claims' gates then fail).
+    """
+    seeds = list(plan.all_seeds)
+    shares = distances_of_base(answers, plan)
+    left_out = [seed for seed in seeds if plan.embedded and not shares.get(seed, np.nan) <= LEARNT]
+    return (seeds, []) if len(left_out) == len(seeds) else ([s for s in seeds if s not in left_out], left_out)
+
+
+def distances_of_base(answers: pd.DataFrame, plan: Plan) -> pd.Series:
+    """By seed, the mean distance from the people before tuning as a share of that of equal shares."""
+    measured = distances(answers[answers["arm"] == BEFORE], plan)
+    before = measured[measured["set"] != CHANCES].groupby("seed")["jsd_nats"].mean()
+    guessing = [method.guesses(task.questions) for task in plan.tasks]
+    equal = [table.loc[table["readout"] == "equal shares", "jsd_nats"].mean() for table in guessing]
+    return before / before.index.map(lambda seed: equal[plan.population(seed)])
+
+
 def distances(answers: pd.DataFrame, plan: Plan) -> pd.DataFrame:
-    """Distances of every model from everybody when nobody is named: `method.distances`, and column set."""
-    questions, tuned = plan.task.questions, plan.tuned
+    """Distances of every model from everybody when nobody is named: `method.distances`, and columns set and
+    population.
+    """
     asked = answers[answers["prompted"] == NOBODY]
-    measured = method.distances(asked, [*questions, *plan.chances.questions])
-    sets = {question.id: TUNED if question.id in tuned else OTHER for question in questions}
-    return measured.assign(set=measured["id"].map(sets).fillna(CHANCES))
+    frames = []
+    for number, task, rows in _by_population(asked, plan):
+        measured = method.distances(rows, [*task.questions, *plan.chances.questions])
+        tuned, ids = plan.tuned(number), {question.id for question in task.questions}
+        sets = {name: TUNED if name in tuned else OTHER for name in ids}
+        frames.append(measured.assign(set=measured["id"].map(sets).fillna(CHANCES), population=number))
+    return pd.concat(frames, ignore_index=True)
+
+
+def steering(answers: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    """Distances from each group, whoever is asked: `method.steering`, and columns set and population."""
+    frames = []
+    for number, task, rows in _by_population(answers, plan):
+        measured, tuned = method.steering(rows, task), plan.tuned(number)
+        sets = [TUNED if name in tuned else OTHER for name in measured["id"]]
+        frames.append(measured.assign(set=sets, population=number))
+    return pd.concat(frames, ignore_index=True)
+
+
+def gains(steering: pd.DataFrame) -> pd.DataFrame:
+    """What naming a group changes: `method.steered` of `steering`, and column set."""
+    table = method.steered(steering)
+    if table.empty:
+        return table.assign(set="")
+    sets = steering.drop_duplicates(["seed", "id"]).set_index(["seed", "id"])["set"]
+    return table.join(sets, on=["seed", "id"])
+
+
+def coverage(replies: pd.DataFrame, plan: Plan, holds: overton.Holds) -> pd.DataFrame:
+    """`overton.coverage` of every population's replies."""
+    frames = [
+        overton.coverage(rows, task.questions, holds) for _, task, rows in _by_population(replies, plan)
+    ]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _by_population(frame: pd.DataFrame, plan: Plan) -> Iterator[tuple[int, Task, pd.DataFrame]]:
+    numbers = frame["seed"].map(plan.population)
+    for number, task in enumerate(plan.tasks):
+        yield number, task, frame[numbers == number]
+
+
+def of_first(frame: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    """The rows of the first population's trainings."""
+    return frame[frame["seed"].map(plan.population) == 0]
 
 
 def summary(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Means with intervals over questions: `by`, and columns measure, value, low, high, n."""
+    """Means with intervals: `by`, and columns measure, value, low, high, n.
+
+    Over populations where there are enough of them to count, else over questions.
+    """
     names = [name for name in (*DISTANCES, "valid", "order") if name in frame]
-    return summarise_measures(frame, by, dict(zip(names, names, strict=True)), "id")
+    many = "population" in frame and frame["population"].nunique() >= FEWEST_TRAININGS
+    return summarise_measures(frame, by, dict(zip(names, names, strict=True)), "population" if many else "id")
 
 
 def by_readout(answers: pd.DataFrame, questions: Sequence[Question], k: int) -> pd.DataFrame:
@@ -62,9 +129,10 @@ def by_readout(answers: pd.DataFrame, questions: Sequence[Question], k: int) -> 
     return table.assign(unread=table["readout"].map(unread).fillna(0).astype(int))
 
 
-def by_topic(measured: pd.DataFrame, questions: Sequence[Question]) -> pd.DataFrame:
+def by_topic(measured: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     """Mean JSD (nats) of every model and of equal shares: columns topic, questions, and one for each."""
-    guesses = method.guesses(questions).rename(columns={"readout": "arm"})
+    tables = [method.guesses(task.questions) for task in plan.tasks]
+    guesses = pd.concat(tables).rename(columns={"readout": "arm"})
     rows = pd.concat([measured[measured["set"] != CHANCES], guesses[guesses["arm"] == "equal shares"]])
     wide = rows.pivot_table(index="topic", columns="arm", values="jsd_nats", sort=False)
     n = rows.groupby("topic", sort=False)["id"].nunique().rename("questions")
@@ -110,91 +178,3 @@ def drawn_chances(replies: pd.DataFrame, chances: Sequence[Question]) -> pd.Data
                          len(counts), float(chi_square), float(p)))  # fmt: skip
     names = ["arm", "chance", "replies", "valid", "yielded", "options", "chi_square", "p"]
     return pd.DataFrame(rows, columns=names)
-
-
-# ------------------------------------------------------------------------------- claims
-def claims(measured: pd.DataFrame, gains: pd.DataFrame, plan: Plan) -> list[Claim]:
-    """What tuning does, and what naming a group does; differences are paired by seed and question.
-
-    In a placebo run only what compares two arms.
-
-    Args:
-        measured: `distances`.
-        gains: `method.steered`; empty where the questions have no groups.
-        plan: that was followed.
-    """
-    answering = measured.loc[measured["arm"] == BEFORE, "valid"].mean()
-    gates = (Gate("probability of all options together, before tuning", float(answering), low=ANSWERING),)
-    made = [
-        over_seeds(_by_question(effect)).claim(
-            name=name,
-            says=says,
-            paper=paper,
-            unit=unit,
-            view=view,
-            gates=gates,
-            headline=name == "it-spreads",
-        )
-        for name, effect, unit, paper, view, says in _compared(measured, gains)
-        if effect.notna().any()
-    ]
-    named = _by_question(_by_arm(gains, "other_nats")[BEFORE])
-    if not plan.placebo and named["effect"].notna().any():
-        made.append(_naming(named, gates, plan))
-    return made
-
-
-def _naming(effects: pd.DataFrame, gates: tuple[Gate, ...], plan: Plan) -> Claim:
-    """About the model before tuning, which is a training only where it is trained here."""
-    about = {
-        "name": "naming-the-group-helps",
-        "says": "Asked as a member of a group, the model is nearer to it than as one of another group.",
-        "paper": "Prompting as a group brings models nearer to it",
-        "unit": "JSD, nats",
-        "view": "Steering matrix",
-        "gates": gates,
-    }
-    if plan.embedded:
-        return over_seeds(effects).claim(**about)
-    return Claim.of(bootstrap_mean(effects.groupby("id")["effect"].mean()), over="questions", **about)
-
-
-def _compared(measured: pd.DataFrame, gains: pd.DataFrame) -> list[tuple[str, pd.Series, str, str, str, str]]:
-    """Name, effect, unit, what the paper says, figure and sentence of each comparison of two arms."""
-    aligned = "Aligned models are further (JS) from people's answers than their base models"
-    steers = "Instruction tuning lowers steerability"
-    sharper = "Preference tuning sharpens a model's distribution"
-    tuning, steer = "Before and after tuning", "Steering matrix"
-    nats, ratio = "JSD, nats", "entropy, model over people"
-    tuned, other = (_by_arm(measured[measured["set"] == name], "jsd_nats") for name in (TUNED, OTHER))
-    entropy = _by_arm(measured[measured["set"] == TUNED], "entropy_ratio")
-    named, against_others = _by_arm(gains, "own_nats"), _by_arm(gains, "other_nats")
-    return [
-        ("it-spreads", other[DPO] - other[BEFORE], nats, aligned, tuning,
-         "Tuned to the majority's answer to some questions, the model moves away from the people on others, "
-         "too."),
-        ("majority-tuning-moves-away", tuned[DPO] - tuned[BEFORE], nats, aligned, tuning,
-         "Tuning to the majority's answer moves the model away from the people."),
-        ("more-than-training-on", tuned[DPO] - tuned[DRAWN], nats, aligned, tuning,
-         "Preferences move it further than equally long training on answers as people give them."),
-        ("entropy-collapses", entropy[BEFORE] - entropy[DPO], ratio, sharper, tuning,
-         "Tuning to the majority's answer lowers the entropy of the model's answers."),
-        ("imitation-moves-away-too", tuned[SFT] - tuned[BEFORE], nats, aligned, tuning,
-         "Imitating the majority's answers moves the model away as well."),
-        ("tuning-hurts-steering", named[DPO] - named[BEFORE], nats, steers, steer,
-         "Asked as a member of a group, the tuned model is further from that group than before."),
-        ("tuning-lowers-steering", against_others[BEFORE] - against_others[DPO], nats, steers, steer,
-         "Naming a group instead of another brings the tuned model less far towards it than before."),
-    ]  # fmt: skip
-
-
-def _by_arm(rows: pd.DataFrame, measure: str) -> pd.DataFrame:
-    """A column for every arm, NaN where it has nothing, and a row for each seed, question and group."""
-    keys = [name for name in ("id", "target", "seed") if name in rows]
-    wide = rows.pivot_table(index=keys, columns="arm", values=measure)
-    return wide.reindex(columns=[BEFORE, DPO, SFT, DRAWN])
-
-
-def _by_question(effect: pd.Series) -> pd.DataFrame:
-    """Columns seed, id and effect, mean over the groups of a question."""
-    return effect.rename("effect").groupby(["seed", "id"]).mean().reset_index()

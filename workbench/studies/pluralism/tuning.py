@@ -6,9 +6,8 @@ pi, which begins as pi_ref, learns to minimise
     -log sigmoid(beta log pi(y_w|x) / pi_ref(y_w|x) - beta log pi(y_l|x) / pi_ref(y_l|x))
 
 As published: the loss, by trl's `DPOTrainer`. Different: y_w is what most people answer, so nobody is asked
-which of two replies is better; and no SFT on the preferred answers goes before. Two controls imitate: the
-same majority answers, and answers drawn as people give them, which only trains on. Only some questions are
-tuned on.
+which of two replies is better; and no SFT on the preferred answers goes before. Imitation of the same answers
+stands beside it, and spectrum-style tuning (`spectrum`). Only some questions are tuned on.
 """
 
 import tempfile
@@ -32,6 +31,7 @@ from workbench.engine.training.memory import master_weights, micro_batch
 from workbench.engine.training.packing import end_token
 from workbench.engine.training.train import train
 from workbench.errors import UserError
+from workbench.studies.pluralism import spectrum
 from workbench.studies.pluralism.method import NOBODY, Task
 
 CONTEXT = 128
@@ -66,6 +66,20 @@ def tuned_on(questions: Sequence[Question], seed: int) -> set[str]:
     return set(names[::2])
 
 
+def check_opinions(questions: Sequence[Question]) -> list[str]:
+    """What is to be noticed about questions that a model is tuned on: those on which all people agree.
+
+    Raises:
+        UserError: people agree on all of them, so that there is no distribution to lose.
+    """
+    agreed = sum(max(question.people.dist) > 1 - 1e-9 for question in questions)
+    if agreed == len(questions):
+        raise UserError(
+            "The people are of one opinion in every question, so tuning can lose nothing: set tune to False."
+        )
+    return [f"{agreed:,} questions on which all people agree"] if agreed else []
+
+
 def tuning_questions(task: Task, ids: set[str], seed: int, embedded: bool) -> list[Question]:
     """The questions to tune on, as anybody is asked; the villages' in the wordings of their texts."""
     questions = _villages(seed) if embedded else task.questions
@@ -78,18 +92,17 @@ def _villages(seed: int) -> list[Question]:
     return [question for wording in wordings for question in populations.population(seed, wording)]
 
 
-def preferences(questions: Sequence[Question], n: int, seed: int, drawn: bool = False) -> list[Preference]:
+def preferences(questions: Sequence[Question], n: int, seed: int) -> list[Preference]:
     """`n` preferences: questions with options in any order, the majority's answer, and another one.
 
     Args:
         questions: as they are put; those without a majority are passed over.
         n: rows.
         seed: of the draws.
-        drawn: the answer to learn is drawn as people give it, instead of the majority's.
     """
     rng, rows = Random(seed), []
     for question in rng.choices([question for question in questions if majority(question)], k=n):
-        chosen = rng.choices(question.options, question.people.dist)[0] if drawn else majority(question)
+        chosen = majority(question)
         others = dict(zip(question.options, question.people.dist, strict=True))
         del others[chosen]
         (rejected,) = rng.choices(list(others), [share + 1e-3 for share in others.values()])
@@ -105,28 +118,33 @@ def pretrain(
     preset: str,
     steps: int,
     batch_size: int,
+    learning_rate: float,
     population: int,
     seed: int,
     device: str = "auto",
 ) -> None:
-    """Trains a model of the villages: it reads what people were asked and said.
+    """Trains a model of the villages: it reads what people were asked and said, one after another.
 
     Args:
         folder: of the model; a call that was cut off goes on.
         preset: its shape.
         steps: of the training.
-        batch_size: rows of `CONTEXT` tokens a step.
+        batch_size: rows of a step, each of up to `spectrum.IN_CONTEXT` people of any village.
+        learning_rate: the highest.
         population: seed of what the villages think.
         seed: of the model and of the people asked.
         device: where it is trained.
     """
     questions = _villages(population) + populations.truths() * populations.HELD_OUT
-    examples = populations.draw(questions, 64 * steps * batch_size // 16, seed)
-    tokenizer = models.train_tokenizer([prompt + answer for prompt, answer in examples[:4000]], 768)
+    size = spectrum.IN_CONTEXT
+    asked = populations.draw(questions, size * steps * batch_size, seed)
+    tokenizer = models.train_tokenizer([prompt + answer for prompt, answer in asked[:4000]], 768)
+    rows = [asked[first : first + size] for first in range(0, len(asked), size)]
     shape = models.config(preset, vocab_size=len(tokenizer), context=CONTEXT)
     model = models.build(shape, seed).to(loading.pick_device(device))
-    config = TrainConfig(steps=steps, batch_size=batch_size, context=CONTEXT, learning_rate=3e-3, seed=seed)
-    train(model, tokenizer, examples, config, folder=folder)
+    schedule = {"learning_rate": learning_rate, "seed": seed}
+    config = TrainConfig(steps=steps, batch_size=batch_size, context=CONTEXT, **schedule)
+    train(model, tokenizer, spectrum.in_context(tokenizer, rows, CONTEXT), config, folder=folder)
 
 
 def imitate(folder: Path, source: str, rows: Sequence[Preference], config: TrainConfig, device: str) -> None:

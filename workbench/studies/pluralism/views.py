@@ -242,7 +242,8 @@ def tuning(table: pd.DataFrame) -> Chart:
         alt.hconcat(*sides),
         "Before and after tuning",
         "Left the distance from the people, 0 being theirs; right the entropy, 1 being theirs and 0 a single "
-        f"answer. Lines are 95 % intervals over questions with all seeds.{tuned}",
+        f"answer. Lines are 95 % intervals, over populations where there are five or more, else over "
+        f"questions.{tuned}",
     )
 
 
