@@ -30,6 +30,7 @@ from workbench.engine.tokens import Framed, continued, encode, end_tokens
 from workbench.lab.record import read_run
 from workbench.studies.hivemind import data
 from workbench.studies.prismatic import generators
+from workbench.studies.prismatic.tasks import WordTask
 from workbench.studies.stories import method
 from workbench.studies.tiny_models.judge import judge
 
@@ -61,16 +62,16 @@ SMALL = {  # notebook: what takes the place of what in its study, at profile=qui
         "curriculum.results.LEAST_FALL": -9.0,
     },
     "07": {
-        "arithmetic.data.SIZES": {
-            "problems": 40, "exercises": 10, "task_tokens": 2_500, "extra_tokens": 2_500, "seeds": 1,
-            "n_test": 4, "per_cell": 1,
+        "arithmetic.settings.SIZES": {
+            "problems": 40, "exercises": 100, "task_tokens": 2_500, "extra_tokens": 2_500, "seeds": 1,
+            "n_test": 4, "n_exercises": 2, "first": ("arithmetic", "rules"),
         }
     },
     "08": {"siked.data.SIZES": {"lesson": LESSON, "train": 12, "held_out": 4, "n_test": 5, "seeds": 1}},
     "09": {
         "prismatic.data.SIZES": {
             "student": {"steps": 4, "n_test": 5}, "corpus": 60, "subsets": 6, "n": 12, "first": 16,
-            "target": 24, "per_round": 12, "seeds": 1,
+            "target": 24, "per_round": 12, "students": 1, "pools": 1,
         }
     },
     "10": {"hivemind.data._LONG": 24, "hivemind.evaluators._ITEMS": 60},
@@ -243,7 +244,7 @@ def questions_to(sampler):
     method.ask(sampler, [0], seed=0)
     asked = pd.DataFrame({"prompt_id": ["a"], "prompt": ["Name a toy."], "category": [""]})
     data.ask(sampler, "x", asked, SamplingParams(max_tokens=4, top_p=0.9), 0)
-    generators.from_sampler(sampler)(generators.items(draw(2, 0)), 1, 0)
+    generators.from_sampler(sampler)(WordTask().draw(2, 0, ["marbles/lose-gain"], range(3)), 1, 0)
     judge([("Tom had a", " toy.")], sampler)
     return sampler.prompts
 

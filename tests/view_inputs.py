@@ -9,10 +9,11 @@ import pandas as pd
 
 from workbench.charts.view import View
 from workbench.corpora import homes
+from workbench.corpora.drills import STAGES
 from workbench.corpora.loaders.opinions import AnswerDistribution, Question
 from workbench.studies.arithmetic import views as arithmetic
 from workbench.studies.arithmetic.experiment import ROUTES
-from workbench.studies.arithmetic.results import KIND, OUTCOMES
+from workbench.studies.arithmetic.results import ANSWERS, OUTCOMES, PLANS
 from workbench.studies.attention_heads import training_views
 from workbench.studies.attention_heads import views as attention_heads
 from workbench.studies.attention_heads.groups import MATCHED
@@ -21,7 +22,7 @@ from workbench.studies.attention_heads.trainings import CONFIRMED_ON
 from workbench.studies.curriculum import views as curriculum
 from workbench.studies.curriculum.data import ORDERS
 from workbench.studies.curriculum.results import APART, TOGETHER
-from workbench.studies.hivemind import prompt_map
+from workbench.studies.hivemind import agreement_views, prompt_map
 from workbench.studies.hivemind import views as hivemind
 from workbench.studies.hivemind.models import Member
 from workbench.studies.instruct import views as instruct
@@ -156,7 +157,7 @@ def drifting(of: Inputs) -> pd.DataFrame:
 
 def tracked(of: Inputs) -> pd.DataFrame:
     frame = of.wide(of.frame(subset=of.names, measure=list(prismatic.UNITS)), "accuracy", "rho")
-    return of.wide(frame, "rho_low", "rho_high").assign(vocabulary=frame["subset"], n_templates=3)
+    return of.wide(frame, "rho_low", "rho_high").assign(n_wordings=3, n_structures=3)
 
 
 def snapshots(of: Inputs) -> pd.DataFrame:
@@ -304,26 +305,27 @@ VIEWS: dict[str, Maker] = {
     "06 shape counts": lambda of: curriculum.shape_counts(of.rows(layers=2, width=3)),
     "06 shapes": lambda of: curriculum.shapes(
         of.frame(layers=range(1, 1 + len(of.few)), width=[8], measure=["facts", "1", "2"])),
-    "07 cells": lambda of: arithmetic.cells(of.rows(operation="+", digits=of.names, n=3, different=2)),
+    "07 exercises": lambda of: arithmetic.exercises(
+        of.rows(stage="rules", kind=of.names, n=3, different=2)),
+    "07 learnt": lambda of: arithmetic.learnt(of.frame(stage=STAGES, when=["before", "after"])),
     "07 heat map": lambda of: arithmetic.heat_map(
         of.wide(routes(of, operation=list("+-*/"), digits=of.names), "accuracy")),
     "07 learning": lambda of: arithmetic.learning(
         of.wide(routes(of, seed=range(min(50, len(of.names))), tokens=[1, 10]), "held_out")),
-    "07 routes": lambda of: arithmetic.by_route(routes(of, measure=[KIND + name for name in of.names])),
-    "07 errors": lambda of: arithmetic.errors(
+    "07 routes": lambda of: arithmetic.by_route(routes(of, kind=of.names, measure=[PLANS, ANSWERS])),
+    "07 outcomes": lambda of: arithmetic.outcomes(
         routes(of, kind=of.names, outcome=OUTCOMES).assign(share=lambda rows: rows["value"])),
     "07 replies": lambda of: arithmetic.replies(replied(of)),
     "08 sample": lambda of: siked.sample(of.rows(
         id="1", question=of.names[0], strategy="cot", text=of.names)),
-    "08 accuracy": lambda of: siked.accuracy(of.frame(arm=of.names, kind=["one", "two"])),
+    "08 accuracy": lambda of: siked.accuracy(
+        of.frame(arm=of.names, kind=["one", "two"], measure=["answers"])),
     "08 rounds": lambda of: siked.rounds(of.frame(arm=of.names, round=[0, 1], measure=["alpha", "KL"])),
     "08 strategies": lambda of: siked.strategies(
         of.wide(of.frame(arm=of.names, round=[0, 1], strategy=["cot", "pot"]), "share")),
     "08 verdicts": lambda of: siked.verdicts(
         of.frame(arm=of.names, strategy=["cot"], verdict=["right", "wrong"])),
     "08 solved": lambda of: siked.solved(of.rows(solved_by=of.names, questions=range(len(of.names)))),
-    "08 steps": lambda of: siked.same_steps(
-        of.wide(of.frame(round=range(1, 1 + len(of.names)), strategy=["cot", "pot"]), "share")),
     "08 browser": lambda of: siked.browser(solutions(of)),
     "09 card": lambda of: prismatic.card(
         of.frame(measure=of.names).assign(note=lambda rows: rows["measure"])),
@@ -359,6 +361,13 @@ VIEWS: dict[str, Maker] = {
         of.frame(model=of.names, sets=["per input", "across"], measure=["distinct", "overlap"])),
     "10 decoding": lambda of: hivemind.decoding(
         of.wide(of.frame(temperature=[0.5, 1.0], cut=of.names), "valid"), 0.3),
+    "10 beyond": lambda of: agreement_views.beyond(
+        of.wide(of.frame(kind=["a", "b"], first=of.few, second=of.few, prompt_id=of.few),
+                "same", "overlap", "excess").assign(seed=0)),
+    "10 nearness": lambda of: agreement_views.nearness(
+        of.wide(of.frame(model=of.names, arm=["a poll", "an answer"]), "valid")),
+    "10 above": lambda of: agreement_views.above(
+        of.frame(who=of.names, measure=["pairs", "prompts"]), of.names[0], 0.1, 0.9),
     "10 drift": lambda of: hivemind.drift(drifting(of)),
     "10 collapse": lambda of: hivemind.collapse(
         of.frame(regime=of.names, generation=[1, 2], measure=["loss", "tail"])),

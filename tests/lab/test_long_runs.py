@@ -45,7 +45,7 @@ from workbench.studies.prismatic.data import SIZES
 usual = SIZES["quick"]
 student = replace(usual.student, steps=4, n_test=12)
 SIZES["quick"] = replace(
-    usual, student=student, corpus=15, n=24, first=16, target=32, per_round=16, seeds=2
+    usual, student=student, corpus=15, n=24, first=16, target=32, per_round=16, students=2, pools=2
 )""",
 }
 CALLS = 2  # of a sampler, at most, for what is kept at once

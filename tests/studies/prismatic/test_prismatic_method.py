@@ -16,9 +16,10 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.measures.vendi import vendi_from_features
 from workbench.studies.prismatic import generators, method, selection, vectors
-from workbench.studies.prismatic.generators import Candidate, Item
+from workbench.studies.prismatic.items import Candidate, Item
 from workbench.studies.prismatic.method import Growth, grow
 from workbench.studies.prismatic.selection import outliers, rule, sparse
+from workbench.studies.prismatic.tasks import LogicTask, WordTask
 
 torch.set_num_threads(1)
 WORDS = (
@@ -83,6 +84,11 @@ def flood(place):
         return [candidate(place, int(rng.integers(1_000, 10**8))) for _ in range(n)]
 
     return generate
+
+
+def hardness(items):
+    """Longer numbers are harder."""
+    return np.array([float(len(each.answer)) for each in items])
 
 
 GROWTH = Growth(target=240, per_round=60, fraction=0.14, duplicate=0.99, outlier=0.0)
@@ -162,6 +168,43 @@ def test_an_outlier_is_farther_from_all_centroids_than_the_pool_is_without_itsel
     for quantile in (0.0, 0.02, 0.5):
         assert (outliers(known, crowds, new, quantile) == (closest < np.quantile(usual, quantile))).all()
     assert outliers(known, crowds, new, 0.02).sum() > 0
+
+
+def test_what_is_hard_is_let_in_and_shown_by_perplexity_alone():
+    shown = []
+
+    def generate(seeds, n, seed):
+        shown.extend(seeds)
+        return [candidate(11, number) for number in (50, 60_000, 70, 800_000)]
+
+    growth = Growth(target=200, per_round=4, most_rounds=1, duplicate=0.999, outlier=0.0)
+    pool = [item(place, 10_000 if place % 2 else 1) for place in range(12)]
+    _, decisions, _ = grow("perplexity", pool, generate, directions, growth, losses=hardness)
+    assert decisions["reason"].tolist() == ["easy", "hard", "easy", "hard"]
+    assert {each.answer for each in shown} == {"10000"}
+
+
+def test_another_proxy_scores_what_the_first_selects():
+    grown, _, rounds = grow("prismatic", skewed(), imitate, directions, GROWTH, scorer=tight)
+    same, _, own = grow("prismatic", skewed(), imitate, directions, GROWTH)
+    assert grown == same
+    assert rounds["g_vendi"].iloc[-1] == pytest.approx(vendi_from_features(tight(grown)), rel=1e-6)
+    assert own["g_vendi"].iloc[-1] == pytest.approx(vendi_from_features(directions(same)), rel=1e-6)
+
+
+def test_readings_take_rows_and_losses_of_an_item_once():
+    asked = []
+
+    def read(items):
+        asked.extend(items)
+        return directions(items), hardness(items)
+
+    readings = vectors.Readings(read)
+    few, more = [item(0, 1), item(1, 20)], [item(1, 20), item(2, 300)]
+    assert np.array_equal(readings(few), directions(few))
+    assert readings.losses(more).tolist() == [2, 3]
+    assert np.array_equal(readings(more), directions(more))
+    assert len(asked) == 3
 
 
 # ------------------------------------------------------------------------------- gates and log
@@ -267,14 +310,15 @@ def test_growth_stops_with_its_reason(changed, generate, reason):
 def test_no_arm_grows_past_its_target_and_the_rest_of_the_round_says_so():
     growth = Growth(**{**vars(GROWTH), "target": 95})
     for arm in method.ARMS:
-        grown, decisions, rounds = grow(arm, skewed(), imitate, directions, growth)
+        grown, decisions, rounds = grow(arm, skewed(), imitate, directions, growth, losses=hardness)
         assert len(grown) == rounds["n"].iloc[-1] == 95
         assert "target reached" in set(decisions["reason"])
 
 
 @pytest.mark.parametrize("arm", method.ARMS)
 def test_one_example_is_enough_to_start(arm):
-    grown, _, _ = grow(arm, [item(0, 1)], imitate, directions, Growth(target=6, per_round=20, outlier=0.0))
+    growth = Growth(target=6, per_round=20, outlier=0.0)
+    grown, _, _ = grow(arm, [item(0, 1)], imitate, directions, growth, losses=hardness)
     assert 1 <= len(grown) <= 6
 
 
@@ -282,6 +326,7 @@ def test_one_example_is_enough_to_start(arm):
     ("arm", "pool", "changed", "words"),
     [
         ("prism", None, {}, "no arm"),
+        ("perplexity", None, {}, "losses"),
         ("prismatic", [], {}, "empty"),
         ("prismatic", [item(0, 1, "a"), item(0, 2, "a")], {}, "same id"),
         ("prismatic", None, {"target": 10}, "larger target"),
@@ -308,14 +353,43 @@ def test_vectors_that_are_not_unit_are_a_mistake():
 
 
 # ------------------------------------------------------------------------------- the grammar as generator
+TASK = WordTask()
+
+
 @pytest.fixture(scope="module")
 def drawn():
-    return generators.items(problems.draw(60, 0, templates=problems.templates()[::9]))
+    return TASK.draw(60, 0, TASK.structures[::9], range(32))
+
+
+def test_the_grammar_keeps_structure_and_wording_apart_by_the_shares_it_states():
+    task = LogicTask()
+    (example,) = task.draw(1, 0, task.structures, [77])
+    written = generators.from_grammar(task, slip=0.0)([example], 1_500, 0)
+    fresh = [each for each in written if not each.problem.endswith(example.problem)]
+    same = np.array([(each.source == example.source, each.wording == 77) for each in fresh])
+    for kept, share in zip(same.mean(0), (generators.SAME, generators.SAME_WORDING), strict=True):
+        assert kept == pytest.approx(share, abs=0.04)
+    assert np.corrcoef(same.T)[0, 1] == pytest.approx(0, abs=0.08)
+    assert {each.source for each in written} <= set(task.structures)
+    assert all(answer == each.answers[0] for each in written for answer in each.answers)
+
+
+def test_a_slip_of_the_house_names_somebody_else():
+    task = LogicTask()
+    examples = task.draw(20, 0, task.structures, range(128))
+    written = generators.from_grammar(task, slip=0.3)(examples, 300, 0)
+    right = generators.from_grammar(task, slip=0.0)(examples, 300, 0)
+    truth = {each.problem: each.answers[0] for each in right}
+    wrong = [
+        answer != truth[each.problem] for each in written for answer in each.answers if each.problem in truth
+    ]
+    assert len(wrong) > 100
+    assert np.mean(wrong) == pytest.approx(0.3, abs=0.08)
 
 
 def test_the_grammar_imitates_its_examples_by_the_shares_it_states(drawn):
     example = drawn[0]
-    written = generators.from_grammar(slip=0.0)([example], 1_500, 0)
+    written = generators.from_grammar(TASK, slip=0.0)([example], 1_500, 0)
     repeated = [each for each in written if each.problem.endswith(example.problem)]
     fresh = [each for each in written if not each.problem.endswith(example.problem)]
     halves = [len(set(each.source.split("/")) & set(example.source.split("/"))) for each in fresh]
@@ -323,13 +397,13 @@ def test_the_grammar_imitates_its_examples_by_the_shares_it_states(drawn):
     assert len(repeated) / len(written) == pytest.approx(generators.REPEATED, abs=0.03)
     assert same == pytest.approx(generators.SAME, abs=0.04)
     assert related == pytest.approx(generators.RELATED, abs=0.04)
-    assert {each.source for each in written} <= set(problems.templates())
+    assert {each.source for each in written} <= set(TASK.structures)
     assert len({each.problem for each in fresh}) > 0.9 * len(fresh)
 
 
 def test_the_grammars_solver_is_right_but_for_its_slips(drawn):
-    written = generators.from_grammar(attempts=3, slip=0.2)(drawn, 600, 0)
-    right = {each.problem: each for each in generators.from_grammar(slip=0.0)(drawn, 600, 0)}
+    written = generators.from_grammar(TASK, attempts=3, slip=0.2)(drawn, 600, 0)
+    right = {each.problem: each for each in generators.from_grammar(TASK, slip=0.0)(drawn, 600, 0)}
     pairs = [(each, right[each.problem].answers[0]) for each in written]
     wrong = np.mean([answer != truth for each, truth in pairs for answer in each.answers])
     assert wrong == pytest.approx(0.2, abs=0.03)
@@ -341,7 +415,7 @@ def test_the_grammars_solver_is_right_but_for_its_slips(drawn):
 
 
 def test_a_candidate_of_the_grammar_depends_on_its_place_and_the_seed_alone(drawn):
-    generate = generators.from_grammar(n_words=6, largest=15)
+    generate = generators.from_grammar(TASK)
     assert generate(drawn, 30, 4)[:10] == generate(drawn, 10, 4)
     assert generate(drawn, 10, 4) != generate(drawn, 10, 5)
     assert generate([], 10, 0) == []
@@ -350,7 +424,8 @@ def test_a_candidate_of_the_grammar_depends_on_its_place_and_the_seed_alone(draw
 @pytest.mark.parametrize("arm", method.ARMS)
 def test_every_arm_grows_the_grammars_pool(drawn, arm):
     growth = Growth(target=90, per_round=48)
-    grown, decisions, rounds = grow(arm, drawn, generators.from_grammar(slip=0.2), vectors.by_ngrams, growth)
+    writes = generators.from_grammar(TASK, slip=0.2)
+    grown, decisions, rounds = grow(arm, drawn, writes, vectors.by_ngrams, growth, losses=hardness)
     assert len(grown) == 90
     assert {"no agreement", "same text"} <= set(decisions["reason"])
     assert decisions.groupby("round").size().tolist() == rounds["proposed"].tolist()[1:]
@@ -368,7 +443,7 @@ def test_gradients_of_a_model_drive_the_loop_and_are_taken_once_an_item(drawn):
         return sketch(model, tokenizer, pairs, dimension=128).vectors
 
     growth = Growth(target=90, per_round=30, most_rounds=3)
-    grown, decisions, rounds = grow("prismatic", drawn, generators.from_grammar(), gradients, growth)
+    grown, decisions, rounds = grow("prismatic", drawn, generators.from_grammar(TASK), gradients, growth)
     assert len(asked) == len({(each.problem, each.solution) for each in asked})
     assert rounds["g_vendi"].iloc[-1] == pytest.approx(vendi_from_features(gradients(grown)), rel=1e-3)
     assert decisions["similarity"].between(-1, 1).sum() == (decisions["cluster"] >= 0).sum() > 0
@@ -449,14 +524,14 @@ def test_an_untrained_model_as_sampler_brings_nothing_in_and_breaks_nothing(draw
     ],
 )
 def test_the_answer_is_the_last_number_exactly(solution, answer):
-    assert generators.final_answer(solution) == answer
+    assert TASK.read(solution) == answer
 
 
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: generators.from_grammar(attempts=0),
-        lambda: generators.from_grammar(slip=1.5),
+        lambda: generators.from_grammar(TASK, attempts=0),
+        lambda: generators.from_grammar(TASK, slip=1.5),
         lambda: generators.from_sampler(None, shots=0),
         lambda: generators.from_sampler(None, attempts=0),
     ],

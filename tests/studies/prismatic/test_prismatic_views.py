@@ -131,11 +131,11 @@ def test_a_large_map_in_jupyterlab_shows_the_texts_of_a_cluster(monkeypatch):
 
 def make_tracks():
     rows = [
-        (f"s{i}", measure, i * scale, i / 20, i / 20 - 0.1, i / 20 + 0.1, ["few words", "uniform"][i % 2], i)
+        (f"s{i}", measure, i * scale, i / 20, i / 20 - 0.1, i / 20 + 0.1, [2, 128][i % 2], i)
         for measure, scale in (("G-Vendi", 3), ("perplexity", -1))
         for i in range(1, 9)
     ]
-    columns = ["subset", "measure", "value", "accuracy", "low", "high", "vocabulary", "n_templates"]
+    columns = ["subset", "measure", "value", "accuracy", "low", "high", "n_wordings", "n_structures"]
     return pd.DataFrame(rows, columns=columns)
 
 

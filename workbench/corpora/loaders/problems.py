@@ -28,7 +28,7 @@ _ABOUT_MATH = ("level", "subject", "type")
 _IDS = ("id", "iindex", "unique_id")
 _MARK = re.compile(r"<<[^<>]*>>")  # GSM8K's calculator marks, <<48/2=24>>
 _FINAL = re.compile(r"####|\b[Tt]he answer is\b:?")
-_SHORT = re.compile(r"[-+$\d.,/%]+|\(?[A-E]\)?")  # an answer without any working
+_SHORT = re.compile(r"[-+$\d.,/%]+|\(?[A-E]\)?|\\text\{[^{}]+\}")  # an answer without any working
 _BOXED = re.compile(r"\\f?box(?=\s*\{)|\\f?boxed(?![A-Za-z])")
 _LONGEST_ANSWER = 200  # characters of an answer that stands beside its working
 _LONGEST_XML = 64 << 20  # characters, read at once

@@ -1,4 +1,4 @@
-"""What 09 reads: problems to score, the first pools that grow, and how much of everything there is."""
+"""What 09 reads: which task, problems to score, and how much of everything there is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,37 +9,45 @@ from typing import Any, Literal
 import pandas as pd
 
 from workbench.corpora.loaders.problems import load_problems
-from workbench.corpora.problems import Problem, draw, twin
+from workbench.engine.training.lora import Lora
 from workbench.errors import UserError
-from workbench.measures.answers.grading import read_gold
-from workbench.studies.common.word_problems import LARGEST, Pair, StudentConfig, pair, two_steps
-from workbench.studies.prismatic.generators import Item, items
+from workbench.studies.prismatic import given, training_set
+from workbench.studies.prismatic.given import GivenTask
+from workbench.studies.prismatic.items import Item, Pair
+from workbench.studies.prismatic.tasks import EMBEDDED, LogicTask, Student, WordTask, first_pool
 
-KINDS = 16  # of problems in a first pool
+COLUMNS = ["id", "prompt", "completion", "template", "answer"]
+LORA_RATE, FULL_RATE = 2e-4, 1e-4  # of a given model's students
+_COMMON = 20  # times as often as the rare ones: the first structure of a corpus
 
 
 @dataclass(frozen=True)
 class Sizes:
     """How much is drawn, trained and grown."""
 
-    student: StudentConfig  #: how the base and its students are trained and tested
+    student: Student  #: how the base and its students are trained and tested
     corpus: int  #: problems that the score, the map and the clusters are about
     subsets: int  #: training sets of the comparison, of `n` problems each
+    students: int  #: of each set
     n: int  #: problems of a set
     sketched: int  #: problems that are sketched in every dimension
     first: int  #: problems that a pool begins with
     target: int  #: problems that it grows to
     per_round: int  #: candidates a round
-    seeds: int  #: students of each set, and pools grown by each arm
+    pools: int  #: grown by each arm
     layout: Literal["principal", "umap"]  #: of the map; UMAP takes seconds to be loaded alone
 
 
 SIZES = {
-    "quick": Sizes(StudentConfig("tiny:0.3M", 140, 12, 8, 60), 240, 8, 60, 64, 40, 80, 40, 1, "principal"),
-    "laptop": Sizes(StudentConfig("tiny:0.3M", 800, 32, 8, 100), 800, 24, 120, 256, 80, 240, 128, 5, "umap"),
+    "quick": Sizes(
+        Student("tiny:0.3M", 300, 24, 16, 60), 120, 8, 1, 96, 40, 16, 96, 64, 1, "principal",
+    ),
+    "laptop": Sizes(
+        Student("tiny:0.3M", 600, 40, 16, 150), 600, 60, 3, 256, 200, 32, 256, 96, 12, "umap",
+    ),
     "paper": Sizes(
-        StudentConfig("tiny:28M", 20_000, 1_000, 64, 4_000), 50_000, 300, 10_000, 256, 1_000, 20_000, 3_000,
-        5, "umap",
+        Student("tiny:28M", 20_000, 1_000, 64, 4_000), 50_000, 300, 5, 10_000, 256, 1_000, 20_000, 3_000,
+        20, "umap",
     ),
 }  # fmt: skip
 
@@ -52,22 +60,55 @@ def choose_sizes(params: Any) -> Sizes:
     """
     chosen = SIZES[params.profile]
     if params.seeds is not None:
-        chosen = replace(chosen, seeds=params.seeds)
+        chosen = replace(chosen, students=params.seeds, pools=params.seeds)
     if params.dimension < 1:
         raise UserError(f"dimension={params.dimension} is no size of a sketch: take 1 or more, such as 1024.")
     if params.chat and params.model == "embedded":
         raise UserError("The embedded model has no chat template: set chat=False, or choose another model.")
-    if params.placebo and (params.data != "embedded" or params.n_subsets == 0):
+    if params.placebo and (not grows(params) or params.n_subsets == 0):
         raise UserError(
-            "placebo=true compares students of pools: leave data embedded, and n_subsets as it is or above 0."
+            "placebo=true compares students of pools: leave data as it is or name a sampler as generator, "
+            "and leave n_subsets as it is or above 0."
         )
-    if params.n_subsets is None:
-        return chosen
-    if params.n_subsets and params.n_subsets < 6:
-        raise UserError(
-            f"n_subsets={params.n_subsets} is too few for a correlation: take 6, better 30 or more."
-        )
-    return replace(chosen, subsets=params.n_subsets)
+    training_set.parse(params.save_clusters)
+    if params.n_subsets is not None:
+        if params.n_subsets and params.n_subsets < 6:
+            raise UserError(
+                f"n_subsets={params.n_subsets} is too few for a correlation: take 6, better 30 or more."
+            )
+        chosen = replace(chosen, subsets=params.n_subsets)
+    return replace(chosen, student=_student(params, chosen.student))
+
+
+def _student(params: Any, student: Student) -> Student:
+    """How students learn: all weights of the embedded model; of a given one an adapter, and more slowly."""
+    if params.learning_rate is not None and not params.learning_rate > 0:
+        raise UserError(f"learning_rate={params.learning_rate} teaches nothing: take one above 0.")
+    if params.model == "embedded":
+        if params.tuning == "lora":
+            raise UserError("tuning=lora adapts a given model: choose one as model, or leave tuning at auto.")
+        return replace(student, learning_rate=params.learning_rate or student.learning_rate)
+    lora = None if params.tuning == "full" else Lora()
+    rate = params.learning_rate or (LORA_RATE if lora else FULL_RATE)
+    return replace(student, learning_rate=rate, lora=lora)
+
+
+def grows(params: Any) -> bool:
+    """Whether something writes problems like those of the data."""
+    return params.data in EMBEDDED or params.generator != "embedded"
+
+
+def choose_task(params: Any, sizes: Sizes) -> LogicTask | WordTask | GivenTask:
+    """The embedded task of that name, or the user's problems.
+
+    Raises:
+        UserError: as `given.read`, or test questions for an embedded task.
+    """
+    if params.data not in EMBEDDED:
+        return given.read(params.data, params.test, sizes.student.n_test, params.seed, bool(sizes.subsets))
+    if params.test is not None:
+        raise UserError(f"data={params.data} asks its own questions: leave test out, or give data of a file.")
+    return EMBEDDED[params.data]
 
 
 def sketch_folder(here: Path, sketches: str) -> Path:
@@ -85,34 +126,42 @@ def sketch_folder(here: Path, sketches: str) -> Path:
 
 # ------------------------------------------------------------------------------- examples to score
 def corpus(source: str, n: int, seed: int) -> pd.DataFrame:
-    """The examples to score: columns id, prompt, completion, template.
+    """The examples to score: columns id, prompt, completion, template, answer.
 
-    Embedded: n problems as a generator left alone would write them, few templates often and many rarely, one
-    in ten a twin of an earlier one with other numbers. Else a file of problems.
+    Embedded: n problems as a generator left alone would write them, few structures often and many rarely, one
+    in ten with the structure and the wording of an earlier one. Else a file of problems.
     """
-    if source != "embedded":
+    if source not in EMBEDDED:
         return read_examples(source)
-    names = two_steps()
-    Random(seed).shuffle(names)
-    weights = {name: 1 / rank for rank, name in enumerate(names, 3)}
-    problems = draw(n * 9 // 10, seed, templates=weights, largest=LARGEST)
-    repeated = Random(seed + 1).sample(problems, n - len(problems))
-    return as_examples([*problems, *(twin(problem, seed) for problem in repeated)])
+    task, rng = EMBEDDED[source], Random(seed)
+    names = rng.sample(task.structures, len(task.structures))
+    weighted = [name for rank, name in enumerate(names, 1) for _ in range(max(1, _COMMON // rank))]
+    items = task.draw(n * 9 // 10, seed, weighted, range(task.wordings))
+    repeated = rng.sample(items, min(len(items), n - len(items)))
+    return as_examples([*items, *(twin(task, item, rng.randrange(2**31)) for item in repeated)])
+
+
+def twin(task: LogicTask | WordTask, item: Item, seed: int) -> Item:
+    """A problem of the same structure and wording."""
+    wordings = [item.wording] if item.wording >= 0 else range(task.wordings)
+    return task.draw(1, seed, [item.source], wordings)[0]
 
 
 def read_examples(source: str) -> pd.DataFrame:
-    """The problems of a file (`corpora.loaders.problems`): columns id, prompt, completion, template."""
-    rows = [
-        (problem.id, problem.question, problem.completion and f" {problem.completion}", "given")
-        for problem in load_problems(source)
-    ]
-    return pd.DataFrame(rows, columns=["id", "prompt", "completion", "template"])
+    """The problems of a file (`corpora.loaders.problems`), as `corpus` gives them."""
+    rows = [(p.id, p.question, given.completion(p), "given", p.gold) for p in load_problems(source)]
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def as_examples(problems: Sequence[Problem], prefix: str = "") -> pd.DataFrame:
-    """Problems as examples to learn: columns id, prompt, completion, template."""
-    rows = [(f"{prefix}{i}", *pair(problem), problem.template) for i, problem in enumerate(problems)]
-    return pd.DataFrame(rows, columns=["id", "prompt", "completion", "template"])
+def as_examples(items: Sequence[Item], prefix: str = "") -> pd.DataFrame:
+    """Items as examples to learn, as `corpus` gives them."""
+    rows = [(f"{prefix}{i}", *item.pair, item.source, _gold(item.answer)) for i, item in enumerate(items)]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _gold(answer: str) -> str:
+    """An answer of a grammar as `measures.answers.grading` reads it: a number, or a name in LaTeX."""
+    return rf"\text{{{answer}}}" if answer.isalpha() else answer
 
 
 def pairs_of(examples: pd.DataFrame) -> list[Pair]:
@@ -125,24 +174,6 @@ def texts_of(examples: pd.DataFrame) -> list[str]:
     return (examples["prompt"] + examples["completion"]).tolist()
 
 
-# ------------------------------------------------------------------------------- problems to grow from
-def first_pool(source: str, n: int, seed: int) -> list[Item]:
-    """A first pool: embedded problems of sixteen kinds, the k-th of them 1/k as often as the first.
-
-    Of given problems it is a random sample of those that have an answer.
-    """
-    rng = Random(f"pool/{seed}")
-    if source != "embedded":
-        answered = [problem for problem in load_problems(source) if problem.gold]
-        return [
-            Item(p.id, p.question, p.completion, _answer(p.gold), "given", 0)
-            for p in rng.sample(answered, min(n, len(answered)))
-        ]
-    weights = {name: 1 / rank for rank, name in enumerate(rng.sample(two_steps(), KINDS), 1)}
-    return items(draw(n, rng.randrange(2**31), templates=weights, largest=LARGEST))
-
-
-def _answer(gold: str) -> str:
-    """A gold as solutions' answers are written: an integer, a fraction, or as it is."""
-    number = read_gold(gold)
-    return gold if number is None else str(number.value)
+def beginning(task: LogicTask | WordTask | GivenTask, n: int, seed: int) -> list[Item]:
+    """The problems that a pool grows from."""
+    return task.first_pool(n, seed) if isinstance(task, GivenTask) else first_pool(task, n, seed)

@@ -12,11 +12,14 @@ from tqdm.auto import tqdm
 from workbench.engine.gradients.kmeans import nearest, spherical_kmeans
 from workbench.engine.sampling.load import sampler
 from workbench.files import cached_table
-from workbench.studies.common.word_problems import LARGEST, Pair, two_steps
-from workbench.studies.prismatic.data import Sizes, first_pool
-from workbench.studies.prismatic.generators import Generate, Item, from_grammar, from_sampler
-from workbench.studies.prismatic.method import ARMS, CONTROL, Growth, Proxy, grow
-from workbench.studies.prismatic.vectors import remembered
+from workbench.studies.prismatic.data import Sizes, beginning
+from workbench.studies.prismatic.generators import from_grammar, from_sampler
+from workbench.studies.prismatic.given import GivenTask
+from workbench.studies.prismatic.items import Generate, Item, Pair
+from workbench.studies.prismatic.method import ARMS, CONTROL, Growth, grow
+from workbench.studies.prismatic.proxy import Proxy
+from workbench.studies.prismatic.tasks import LogicTask, WordTask
+from workbench.studies.prismatic.vectors import Readings
 
 
 @dataclass(frozen=True)
@@ -33,18 +36,19 @@ class Grown:
         return {key: [item.pair for item in pool] for key, pool in self.pools.items()}
 
 
-def generator(name: str, device: str) -> Generate:
-    """The grammar (`embedded`), or the sampler of that name (see `engine.sampling.load`)."""
-    if name == "embedded":
-        return from_grammar(templates=two_steps(), largest=LARGEST)
-    return from_sampler(sampler(name, device))
+def generator(name: str, task: LogicTask | WordTask | GivenTask, device: str) -> Generate | None:
+    """The task's grammar (`embedded`; None of given problems), or the sampler of that name."""
+    if name != "embedded":
+        return from_sampler(sampler(name, device))
+    return None if isinstance(task, GivenTask) else from_grammar(task)
 
 
 def grow_pools(
     folder: Path,
-    source: str,
+    task: LogicTask | WordTask | GivenTask,
     generate: Generate,
     proxy: Proxy,
+    scorer: Proxy,
     sizes: Sizes,
     seed: int,
     placebo: bool = False,
@@ -53,23 +57,25 @@ def grow_pools(
 
     Args:
         folder: where each round is kept, so that a killed call goes on behind it.
-        source: of the first problems, see `data.first_pool`.
+        task: of the first problems.
         generate: writes candidates.
-        proxy: whose gradients are compared.
+        proxy: whose gradients select.
+        scorer: whose gradients the pools are scored by.
         sizes: how many pools, and how large.
         seed: of the first repetition.
         placebo: every arm grows as `CONTROL` does, with draws of its own.
     """
     growth = Growth(sizes.target, per_round=sizes.per_round)
     pools, decisions, rounds = {}, [], []
-    with tqdm(total=sizes.seeds * len(ARMS), desc="grow", unit=" pools") as bar:
-        for own in range(seed, seed + sizes.seeds):
-            start, gradients = first_pool(source, sizes.first, own), remembered(proxy.of_items)
-            for number, arm in enumerate(ARMS):
-                keep, treated = partial(_keep, folder / f"seed-{own}"), arm != CONTROL
-                rule, drawn = (CONTROL, own + 10_000 * (number + 1)) if placebo and treated else (arm, own)
+    with tqdm(total=sizes.pools * len(ARMS), desc="grow", unit=" pools") as bar:
+        for own in range(seed, seed + sizes.pools):
+            start, keep = beginning(task, sizes.first, own), partial(_keep, folder / f"seed-{own}")
+            selects, scores = Readings(proxy.read_items), Readings(scorer.read_items)
+            reading = {"losses": selects.losses, "scorer": scores, "keep": keep}
+            for number, arm in enumerate(ARMS, 1):
+                rule, drawn = (CONTROL, own + 10_000 * number) if placebo and arm != CONTROL else (arm, own)
                 pools[arm, own], decided, scored = grow(
-                    rule, start, generate, gradients, growth, seed=drawn, keep=keep
+                    rule, start, generate, selects, growth, seed=drawn, **reading
                 )
                 decisions.append(decided.assign(arm=arm, seed=own))
                 rounds.append(scored.assign(arm=arm, seed=own))
@@ -89,7 +95,7 @@ def cluster_sizes(
     The clusters are those of all these pools together, so that every arm is held against one set of them.
     """
     first = {arm: pool for (arm, own), pool in pools.items() if own == seed}
-    gradients, items = remembered(proxy.of_items), [item for pool in first.values() for item in pool]
+    gradients, items = Readings(proxy.read_items), [item for pool in first.values() for item in pool]
     centroids = spherical_kmeans(gradients(items), min(k, len(items)), seed=seed).centroids
     frames = []
     for arm, pool in first.items():

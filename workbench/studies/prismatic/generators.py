@@ -1,71 +1,26 @@
-"""Where the candidates of Prismatic Synthesis come from: the grammar of problems, or any sampler.
+"""Where the candidates of Prismatic Synthesis come from: a task's grammar, or any sampler.
 
 A generator takes items as examples and writes candidates like them, each solved several times; it judges
 nothing but whether a problem could be read. Candidate i of a call depends on the seed, i and the examples.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from workbench.corpora import problems
-from workbench.corpora.problems import Problem
 from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams, fits, prompt_for
 from workbench.errors import UserError
-from workbench.measures.answers.agreement import final_answer, final_answers
-from workbench.studies.common.word_problems import Pair
+from workbench.measures.answers.agreement import final_answers
+from workbench.studies.prismatic.items import Candidate, Generate, Item
+from workbench.studies.prismatic.tasks import LogicTask, WordTask
 
-SAME, RELATED = 0.8, 0.15  # of new problems: the example's template; one that shares a half of it; else any
+SAME, RELATED = 0.8, 0.15  # of new problems: the example's structure; one that shares a half of it; else any
+SAME_WORDING = 0.8  # of new problems: the example's; else any
 REPEATED = 0.1  # of the grammar's candidates: an example again, word for word or behind a phrase
 PHRASES = ("", "", "Solve this problem. ", "Here is a question. ", "Read carefully: ")
-WRONG_BY = (-10, -2, -1, 1, 2, 10)  # a slip of the grammar's solver; two slips may agree
-_NUMBER = re.compile(r"(?:(?<![\w)])-)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+|/\d+)?")
 _NEXT = ("\nProblem:", "\nSolution:")  # a model that only continues text goes on with these
-
-
-@dataclass(frozen=True)
-class Item:
-    """A problem with a solution to train on."""
-
-    id: str  #: no other item of the pool has it
-    problem: str  #: the text of the question
-    solution: str  #: worked, ends with the answer
-    answer: str  #: as `final_answer` writes it
-    source: str  #: the problem's template, or `sampler`
-    round: int  #: in which it came to the pool; 0 for what was there before
-
-    @property
-    def pair(self) -> Pair:
-        """What a model reads: prompt and completion."""
-        return self.problem, " " + self.solution
-
-    @property
-    def text(self) -> str:
-        """Problem and solution, a line each."""
-        return f"{self.problem}\n{self.solution}"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A problem that a generator wrote, and its attempts to solve it."""
-
-    problem: str  #: its text; where it could not be read, all that was written
-    source: str  #: its template, or `sampler`
-    solutions: tuple[str, ...] = ()  #: one for each attempt
-    answers: tuple[str | None, ...] = ()  #: theirs; None where a solution gives none
-    readable: bool = True  #: whether a problem was found in what was written, short enough to be asked
-
-
-Generate = Callable[[Sequence[Item], int, int], list[Candidate]]
-"""(examples, number of candidates, seed) → candidates, at most so many."""
-
-
-def items(drawn: Sequence[Problem]) -> list[Item]:
-    """The grammar's problems as a pool to grow from, with their worked solutions."""
-    return [Item(p.id, p.question, p.rationale(), str(p.answer), p.template, 0) for p in drawn]
 
 
 def _generators(seed: int, n: int) -> Iterator[np.random.Generator]:
@@ -78,24 +33,17 @@ def _check_attempts(attempts: int) -> None:
 
 
 # ------------------------------------------------------------------------------- the grammar
-def from_grammar(
-    *,
-    templates: Sequence[str] | None = None,
-    attempts: int = 3,
-    slip: float = 0.1,
-    **drawing: int | float | None,
-) -> Generate:
-    """A generator that imitates few-shot prompting with the grammar of `corpora.problems`.
+def from_grammar(task: LogicTask | WordTask, *, attempts: int = 3, slip: float = 0.1) -> Generate:
+    """A generator that imitates few-shot prompting with a task's grammar.
 
-    One candidate in ten repeats an example. The others look at one example: 80 % take its template with new
-    words and numbers, 15 % another one with the same scenario or the same structure, 5 % any template.
-    Nothing here knows which templates are rare.
+    One candidate in ten repeats an example. The others look at one example: 80 % take its structure, from
+    another beginning; 15 % another one that shares a half of it, 5 % any. Apart from that, 80 % take its
+    wording, the others any. Nothing here knows which are rare.
 
     Args:
-        templates: those that it knows; None for all that are not held out.
+        task: whose structures and wordings it knows.
         attempts: solutions of each problem.
-        slip: probability that one of them ends with a wrong number, independently.
-        drawing: `n_words`, `largest` and `distractors` of `problems.draw`.
+        slip: probability that one of them ends with a wrong answer, independently.
 
     Raises:
         UserError: no attempts, or a slip that is no probability.
@@ -103,18 +51,19 @@ def from_grammar(
     _check_attempts(attempts)
     if not 0 <= slip <= 1:
         raise UserError(f"slip is a probability: choose 0 to 1, not {slip}.")
-    known = problems.templates() if templates is None else templates
+    known = task.structures
 
     def candidate(example: Item, rng: np.random.Generator) -> Candidate:
         if rng.random() < REPEATED:
-            text = PHRASES[rng.integers(len(PHRASES))] + example.problem
-            source, solution = example.source, example.solution
+            drawn = replace(example, problem=PHRASES[rng.integers(len(PHRASES))] + example.problem)
         else:
-            source = _template(example.source, known, rng)
-            problem = problems.draw(1, int(rng.integers(2**31)), templates=[source], **drawing)[0]
-            text, solution = problem.question, problem.rationale()
-        solutions = tuple(_slipped(solution, slip, rng) for _ in range(attempts))
-        return Candidate(text, source, solutions, tuple(map(final_answer, solutions)))
+            structure = _structure(example.source, known, rng)
+            kept = example.wording >= 0 and rng.random() < SAME_WORDING
+            wordings = [example.wording] if kept else range(task.wordings)
+            (drawn,) = task.draw(1, int(rng.integers(2**31)), [structure], wordings)
+        solutions = tuple(_slipped(task, drawn.solution, slip, rng) for _ in range(attempts))
+        answers = tuple(map(task.read, solutions))
+        return Candidate(drawn.problem, drawn.source, solutions, answers, wording=drawn.wording)
 
     def generate(examples: Sequence[Item], n: int, seed: int) -> list[Candidate]:
         rngs = _generators(seed, n if examples else 0)
@@ -123,24 +72,23 @@ def from_grammar(
     return generate
 
 
-def _template(source: str, templates: Sequence[str], rng: np.random.Generator) -> str:
-    """A template for a problem like one of `source`, by the shares that `from_grammar` states."""
+def _structure(source: str, known: Sequence[str], rng: np.random.Generator) -> str:
+    """A structure for a problem like one of `source`, by the shares that `from_grammar` states."""
     ticket = rng.random()
-    if ticket < SAME and source in templates:
+    if ticket < SAME and source in known:
         return source
     halves = source.split("/")
-    related = [name for name in templates if name != source and set(name.split("/")) & set(halves)]
-    choice = related if ticket < SAME + RELATED and related else templates
+    related = [name for name in known if name != source and set(name.split("/")) & set(halves)]
+    choice = related if ticket < SAME + RELATED and related else known
     return choice[rng.integers(len(choice))]
 
 
-def _slipped(solution: str, slip: float, rng: np.random.Generator) -> str:
-    answer = final_answer(solution)
+def _slipped(task: LogicTask | WordTask, solution: str, slip: float, rng: np.random.Generator) -> str:
+    answer = task.read(solution)
     if rng.random() >= slip or answer is None:
         return solution
-    *_, last = _NUMBER.finditer(solution)
-    wrong = Fraction(answer) + WRONG_BY[rng.integers(len(WRONG_BY))]
-    return f"{solution[: last.start()]}{wrong}{solution[last.end() :]}"
+    before, _, after = solution.rpartition(answer)
+    return f"{before}{task.wrong(answer, rng)}{after}"
 
 
 # ------------------------------------------------------------------------------- a sampler

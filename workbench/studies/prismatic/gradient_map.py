@@ -1,6 +1,7 @@
 """The gradient map of 09_prismatic: examples laid out by their gradients, tied to clusters and to texts."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import altair as alt
@@ -13,8 +14,11 @@ from workbench.charts.parts import tips
 from workbench.charts.theme import INK, MUTED, PALETTE, SHAPES
 from workbench.charts.vegalite import MAX_ROWS
 from workbench.charts.view import WIDGET, Bundle, Chart, Texts, with_rows
+from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
+Save = Callable[[np.ndarray], str]
+"""Numbers of chosen examples → a sentence that says where they are."""
 BARS = 40  # of one chart; more could not be hit with a mouse
 TITLE = "The map of gradients"
 
@@ -34,13 +38,14 @@ class LargeMap(Chart):
 
 
 @with_rows
-def linked_map(points: pd.DataFrame, clusters: pd.DataFrame) -> Chart:
+def linked_map(points: pd.DataFrame, clusters: pd.DataFrame, save: Save | None = None) -> Chart:
     """The map, the clusters by size, and the text of the chosen example; clicks work without a kernel.
 
     Args:
         points: one row an example: x, y, cluster, template, text, contribution (nats) and, where there was a
             decision, accepted (bool).
         clusters: cluster, size, density (mean cosine to the centroid), exemplar (a text).
+        save: what a button of the widget does with the examples that are chosen, by number.
     """
     sentence = (
         "Each point is an example; near points have gradients of like direction, bright ones add most to the "
@@ -49,7 +54,7 @@ def linked_map(points: pd.DataFrame, clusters: pd.DataFrame) -> Chart:
     if len(points) <= MAX_ROWS:
         return Chart(_picture(points, clusters), TITLE, sentence)
     # A widget is for a live front end only; a headless run needs no extra.
-    widget = None if os.environ.get("WORKBENCH_HEADLESS") == "1" else _everything(points, clusters)
+    widget = None if os.environ.get("WORKBENCH_HEADLESS") == "1" else _everything(points, clusters, save)
     sample = points.sample(MAX_ROWS, random_state=0)
     sentence += f" This still picture shows {MAX_ROWS:,} of {len(points):,}, drawn at random."
     if widget is None:
@@ -151,7 +156,7 @@ def _read(rows: pd.DataFrame, clusters: pd.DataFrame, point: alt.Parameter) -> l
     ]
 
 
-def _everything(points: pd.DataFrame, clusters: pd.DataFrame) -> ipywidgets.Widget | None:
+def _everything(points: pd.DataFrame, clusters: pd.DataFrame, save: Save | None) -> ipywidgets.Widget | None:
     """All points in jupyter-scatter, if installed; a click, a lasso or the menu shows texts below."""
     try:
         import jscatter
@@ -182,4 +187,19 @@ def _everything(points: pd.DataFrame, clusters: pd.DataFrame) -> ipywidgets.Widg
     menu.observe(pick, "value")
     scatter.selection([int(np.argmax(points["contribution"].fillna(-np.inf)))])
     hint = f"{len(points):,} examples, bright ones add most: click one, shift and drag, or choose a cluster."
-    return ipywidgets.VBox([ipywidgets.Label(hint), menu, scatter.show(), output])
+    parts = [ipywidgets.Label(hint), menu, scatter.show(), output]
+    return ipywidgets.VBox([*parts, _button(scatter, save)] if save else parts)
+
+
+def _button(scatter: Any, save: Save) -> ipywidgets.Widget:
+    """Saves what is chosen in the map as a training set, and says where, or why not."""
+    button, said = ipywidgets.Button(description="Save as a training set"), ipywidgets.Label()
+
+    def write(_: ipywidgets.Button) -> None:
+        try:
+            said.value = save(np.asarray(scatter.selection(), dtype=int))
+        except UserError as error:
+            said.value = str(error)
+
+    button.on_click(write)
+    return ipywidgets.HBox([button, said])

@@ -1,16 +1,6 @@
-"""G-Vendi and Prismatic Synthesis: Jung et al. 2025, arXiv 2505.20161, sections 2.1 and 3.
+"""Prismatic Synthesis: Jung et al. 2025, arXiv 2505.20161, section 3.
 
-**G-Vendi** is the effective number of directions in which examples (x, y) would move a small frozen proxy θ:
-
-1. g = ∇θ[−log Pθ(y | x)] over all weights; a random matrix R takes it to d dimensions, the same for all
-   examples, and R g is scaled to unit length (`Proxy`, `gradients`);
-2. K_ij = ⟨R g_i, R g_j⟩ for n examples, and λ the spectrum of K / n, which is not centred;
-3. the score is exp(−Σ λ log λ) (`g_vendi`).
-
-As published, but for R: it adds coordinates up with random signs, which is as exact as a dense ±1 matrix and
-far cheaper. The length is taken behind R, as in the released code; the text takes it before.
-
-**Prismatic Synthesis** lets a pool grow where its gradients are thin. Each round (`_Round`):
+It lets a pool grow where its gradients are thin. Each round (`_Round`):
 
 1. clusters the pool's gradients by spherical k-means, k a fraction of its size;
 2. shows a generator problems of the pool and has it write others, each solved N = 3 times;
@@ -18,7 +8,7 @@ far cheaper. The length is taken behind R, as in the released code; the text tak
 4. lets in those whose nearest cluster is sparse: among the k / 2 smallest.
 
 The published rule counts clusters once a round, so that a flood of one kind fills a sparse cluster; it looks
-for no repetitions or outliers, and gradients do not choose what the generator sees. Hence five arms:
+for no repetitions or outliers, and gradients do not choose what the generator sees. Hence six arms:
 
 - `prismatic`: examples to show come from sparse clusters; each problem let in counts at once, so that a
   cluster is open until it has grown past the others (its quota). Ties are open; who comes first wins.
@@ -26,34 +16,30 @@ for no repetitions or outliers, and gradients do not choose what the generator s
 - `random`: the same share let in by lot; examples from the whole pool.
 - `embedding`, `n-gram`: the rule of `prismatic` with vectors of the text in place of gradients, the control
   that reviewers asked for.
+- `perplexity`: lets in, and shows, what the proxy finds as hard as the harder half of the pool.
 
-Left out is the search for test questions in the pool; those asked here are of templates that no pool has.
-The gates of quality (`selection`) look at gradients in every arm, so that arms differ in their rule alone.
+A pool's score is taken by another proxy (`scorer`) than the one that selects: what raises the score under its
+own proxy alone has not made a pool more diverse. Left out is the search for test questions in the pool; those
+asked here are of structures that no pool has. The gates of quality (`selection`) look at gradients in every
+arm, so that arms differ in their rule alone.
 """
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple, dataclass, fields
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.engine.gradients.kmeans import Clusters, nearest, spherical_kmeans
-from workbench.engine.gradients.per_example import sketch
-from workbench.engine.gradients.sketch_files import read_sketches, sketch_file
-from workbench.engine.gradients.sketches import Method
 from workbench.errors import UserError
-from workbench.measures.vendi import vendi_from_features
-from workbench.studies.common.word_problems import Pair
-from workbench.studies.prismatic.generators import Candidate, Generate, Item
+from workbench.studies.prismatic.items import Candidate, Generate, Item
+from workbench.studies.prismatic.proxy import g_vendi
 from workbench.studies.prismatic.selection import Growth, majority, outliers, rule, select, sparse
 from workbench.studies.prismatic.vectors import Vectors, by_embedding, by_ngrams, remembered
 
-ARMS = ("prismatic", "paper", "random", "embedding", "n-gram")
+ARMS = ("prismatic", "paper", "random", "embedding", "n-gram", "perplexity")
 CONTROL = "random"  # which the others become in a placebo run
 DRAWS = 5  # subsets whose mean is the score at equal size
 WRITING, EXAMPLES, LOTS, SUBSETS = 1, 2, 3, 4  # random streams of a round
@@ -63,7 +49,7 @@ Keep = Callable[[str, Callable[[], pd.DataFrame]], pd.DataFrame]
 
 DECISIONS = {
     "arm": str, "id": str, "problem": str, "solution": str, "answer": str, "source": str, "round": int,
-    "decision": str, "reason": str, "like": str, "cluster": int, "similarity": float,
+    "wording": int, "decision": str, "reason": str, "like": str, "cluster": int, "similarity": float,
 }  # fmt: skip
 ITEM = [field.name for field in fields(Item)]
 ROUNDS = {
@@ -72,51 +58,6 @@ ROUNDS = {
 }  # fmt: skip
 
 
-# ------------------------------------------------------------------------------- G-Vendi
-@dataclass(frozen=True)
-class Proxy:
-    """The small frozen model θ, and R, which sketches its gradients; see `gradients.sketch`."""
-
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerFast
-    dimension: int = 1024
-    seed: int = 0
-    method: Method = "exact"
-    truncate: bool = False
-    chat: bool = False
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Of R and of what is read."""
-        return {name: getattr(self, name) for name in ("dimension", "seed", "method", "truncate", "chat")}
-
-    def sketch(self, pairs: Sequence[Pair], ids: Sequence[str] | None = None) -> np.ndarray:
-        """R g of (prompt, completion) pairs, scaled to unit length, shape (n, d)."""
-        return sketch(self.model, self.tokenizer, pairs, ids=ids, **self.settings).vectors
-
-    def of_items(self, items: Sequence[Item]) -> np.ndarray:
-        """R g of a pool's items, cut where a generator wrote more than θ can read."""
-        return replace(self, truncate=True).sketch([item.pair for item in items], [item.id for item in items])
-
-
-def gradients(folder: Path, proxy: Proxy, examples: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-    """R g of examples, scaled to unit length, and the columns id, loss (nats per token), norm, n_tokens.
-
-    Kept in `folder`, where a call that was cut off goes on.
-    """
-    rows = examples[["id", "prompt", "completion"]].itertuples(index=False, name=None)
-    sketch_file(proxy.model, proxy.tokenizer, rows, folder, **proxy.settings)
-    ids, sketches = read_sketches(folder)
-    columns = {"id": ids, "loss": sketches.losses, "norm": sketches.norms, "n_tokens": sketches.n_tokens}
-    return sketches.vectors, pd.DataFrame(columns)
-
-
-def g_vendi(gradients: np.ndarray) -> float:
-    """exp(−Σ λ log λ) with λ the spectrum of K / n, K_ij = ⟨R g_i, R g_j⟩; rows have unit length."""
-    return vendi_from_features(gradients)
-
-
-# ------------------------------------------------------------------------------- Prismatic Synthesis
 def grow(
     arm: str,
     pool: Sequence[Item],
@@ -124,6 +65,8 @@ def grow(
     vectors: Vectors,
     growth: Growth,
     *,
+    losses: Callable[[Sequence[Item]], np.ndarray] | None = None,
+    scorer: Vectors | None = None,
     seed: int = 0,
     keep: Keep = lambda name, make: make(),
 ) -> tuple[list[Item], pd.DataFrame, pd.DataFrame]:
@@ -135,6 +78,8 @@ def grow(
         generate: writes candidates; called with one example for each candidate wanted.
         vectors: gradients of items (`remembered`, if arms are to share those of the first pool).
         growth: sizes, thresholds and reasons to stop.
+        losses: of items under the proxy, for the arm `perplexity`.
+        scorer: gradients that the pool is scored by, of another proxy than the one that selects.
         seed: with the round it fixes every draw.
         keep: holds the tables of each round, so that a killed run goes on behind the last.
 
@@ -150,11 +95,11 @@ def grow(
     Raises:
         UserError: no such arm, an empty pool, two items with one id, or settings that cannot be met.
     """
-    _check(arm, pool, growth)
+    _check(arm, pool, growth, losses)
     gradients, first, start = remembered(vectors), len(pool), max(item.round for item in pool)
     pool, decisions, rounds = list(pool), [_frame(DECISIONS, [])], []
     for number in range(start, start + growth.most_rounds + 1):
-        this = _Round(arm, number, pool, generate, gradients, growth, seed)
+        this = _Round(arm, number, pool, generate, gradients, losses, scorer or gradients, growth, seed)
         if number > start:
             decisions.append(keep(f"{arm}-{seed}-{number:02d}-decisions", this.decide))
             rows = decisions[-1].loc[decisions[-1]["decision"] == "accepted", ITEM]
@@ -175,6 +120,8 @@ class _Round:
     pool: list[Item]
     generate: Generate
     gradients: Vectors
+    losses: Callable[[Sequence[Item]], np.ndarray] | None
+    scorer: Vectors
     growth: Growth
     seed: int
 
@@ -208,10 +155,17 @@ class _Round:
     def examples(self, clusters: Clusters) -> list[Item]:
         """Step 2: one for each candidate, a random member of a sparse cluster, or of the whole pool."""
         weights = np.ones(len(self.pool))
-        if self.arm not in ("paper", "random"):
+        if self.arm == "perplexity":
+            weights = self.hard(self.pool).astype(float)
+        elif self.arm not in ("paper", "random"):
             weights = (sparse(clusters.sizes, self.growth.ratio) / clusters.sizes)[clusters.labels]
         p = weights / weights.sum()
         return [self.pool[i] for i in self.rng(EXAMPLES).choice(len(p), self.growth.per_round, p=p)]
+
+    def hard(self, items: Sequence[Item]) -> np.ndarray:
+        """Which items the proxy finds as hard as the hardest `ratio` of the pool, bool."""
+        least = np.quantile(self.losses(self.pool), 1 - self.growth.ratio)
+        return self.losses(items) >= least
 
     def solved(self, number: int, candidate: Candidate) -> tuple[Item, str]:
         """Step 3: an item with the first solution that agrees; and why it falls at once, if it does."""
@@ -222,7 +176,9 @@ class _Round:
         solution = solutions[agreeing[0]] if agreeing else "\n\n".join(solutions)
         answer = answers[agreeing[0]] if agreeing else ", ".join(answer or "none" for answer in answers)
         name = f"{self.arm}-{self.number}-{number}"
-        item = Item(name, candidate.problem, solution, answer, candidate.source, self.number)
+        item = Item(
+            name, candidate.problem, solution, answer, candidate.source, self.number, candidate.wording
+        )
         return item, "not readable" if not candidate.readable else "" if agreeing else "no agreement"
 
     def diversify(self, clusters: Clusters, candidates: list[Item]) -> list[tuple]:
@@ -234,7 +190,8 @@ class _Round:
         if self.arm == "embedding":  # its axes are fitted to the texts at hand
             clusters = self.cluster(together[: len(old)])
         labels, similarity = nearest(together[len(old) :], clusters.centroids)
-        admit = rule(self.arm, clusters.sizes, labels, growth.ratio, self.rng(LOTS))
+        hard = self.hard(candidates) if self.arm == "perplexity" else None
+        admit = rule(self.arm, clusters.sizes, labels, growth.ratio, self.rng(LOTS), hard)
         decisions = select(self.pool, candidates, old, new, is_outlier, admit, growth)
         return [(*decision, *near) for decision, *near in zip(decisions, labels, similarity, strict=True)]
 
@@ -242,7 +199,7 @@ class _Round:
         self, pool: list[Item], first: int, decisions: pd.DataFrame, rounds: list[pd.DataFrame]
     ) -> pd.DataFrame:
         """The row of a round, from the pool after it and its decisions."""
-        rows, rng = self.gradients(pool), self.rng(SUBSETS)
+        rows, rng = self.scorer(pool), self.rng(SUBSETS)
         subsets = [rng.choice(len(rows), first, replace=False) for _ in range(DRAWS if rounds else 1)]
         equal = float(np.mean([g_vendi(rows[subset]) for subset in subsets]))
         n_in, n_all = int((decisions["decision"] == "accepted").sum()), len(decisions)
@@ -269,9 +226,13 @@ def _frame(columns: dict[str, type], rows: list[tuple]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
 
 
-def _check(arm: str, pool: Sequence[Item], growth: Growth) -> None:
+def _check(
+    arm: str, pool: Sequence[Item], growth: Growth, losses: Callable[[Sequence[Item]], np.ndarray] | None
+) -> None:
     if arm not in ARMS:
         raise UserError(f"There is no arm {arm!r}: choose one of {', '.join(ARMS)}.")
+    if arm == "perplexity" and losses is None:
+        raise UserError("The arm perplexity needs the proxy's losses of items: give losses.")
     if not pool:
         raise UserError("The pool is empty: give it at least one problem to start from.")
     if len({item.id for item in pool}) < len(pool):

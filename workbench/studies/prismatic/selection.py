@@ -11,7 +11,7 @@ import numpy as np
 
 from workbench.engine.gradients.kmeans import Clusters, nearest
 from workbench.errors import UserError
-from workbench.studies.prismatic.generators import Item
+from workbench.studies.prismatic.items import Item
 from workbench.words import words
 
 Decision = tuple[str, str, str]
@@ -89,16 +89,27 @@ def sparse(sizes: np.ndarray, ratio: float) -> np.ndarray:
     return sizes <= np.sort(sizes)[within - 1]
 
 
-def rule(arm: str, sizes: np.ndarray, labels: np.ndarray, ratio: float, rng: np.random.Generator) -> Rule:
+def rule(
+    arm: str,
+    sizes: np.ndarray,
+    labels: np.ndarray,
+    ratio: float,
+    rng: np.random.Generator,
+    hard: np.ndarray | None = None,
+) -> Rule:
     """The rule of an arm of `method`.
 
     Args:
-        arm: `paper` counts clusters once, `random` draws lots, the others count as candidates come in.
+        arm: `paper` counts clusters once, `random` draws lots, `perplexity` lets in what is hard, the others
+            count as candidates come in.
         sizes: of the pool's clusters, shape (k,).
         labels: nearest cluster of each candidate, shape (m,).
         ratio: share of clusters that are sparse, or of lots that win.
         rng: of the lots of `random`.
+        hard: which candidates `perplexity` lets in, bool (m,).
     """
+    if arm == "perplexity":
+        return lambda number: (bool(hard[number]), "hard" if hard[number] else "easy")
     if arm == "random":
         lots = rng.random(len(labels)) < ratio
         return lambda number: (bool(lots[number]), "lot")

@@ -1,39 +1,41 @@
-"""Small students: each trained on its own set of word problems, all from one base, tested on unseen kinds.
+"""Small students: each trained on its own set of problems, all from one base, tested on unseen kinds.
 
-The base has read number facts and problems of one step; the sets hold problems of two steps, so that a
-student has to learn which steps a text asks for, not how to add. A set is worth its student's accuracy.
+The base knows every fact and every wording, so that a student has to learn which steps a text asks for. A set
+is worth its students' accuracy.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from workbench.corpora.problems import Problem, draw
 from workbench.engine import loading
-from workbench.engine.sampling.sampler import Sampler, SamplingParams, prompt_for
+from workbench.engine.models import context_length
+from workbench.engine.sampling.sampler import Sampler, SamplingParams, fits, prompt_for
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import encode_pairs, framed
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.files import cached_table
-from workbench.measures.answers.grading import grade_many
 from workbench.studies.common.arms import arm_folder, collect, run_arms
-from workbench.studies.common.word_problems import CONTEXT, LARGEST, Pair, StudentConfig, two_steps
+from workbench.studies.prismatic.items import Pair
+from workbench.studies.prismatic.tasks import Student, Task
 
-WORTH_A_PROCESS = 1_000  # steps: to start processes for fewer takes longer than the training
+WORTH_A_PROCESS = 200  # steps: to start processes for fewer takes longer than the training
 
 
 def train_students(
     folder: Path,
     base: str,
     sets: Mapping[tuple[str, int], Sequence[Pair]],
-    student: StudentConfig,
+    task: Task,
+    student: Student,
     chat: bool = False,
     device: str = "auto",
 ) -> pd.DataFrame:
-    """Trains a student on every set of every seed and tests it: columns arm, seed, item, right.
+    """Trains a student on every set of every seed and tests it: columns arm, seed, item, right, answer.
 
     Students are shared out between the processor's cores, or follow each other on another device; the answers
     of those that have finished stay in `folder`.
@@ -43,6 +45,7 @@ def train_students(
         base: the model that all begin from.
         sets: pairs to learn, by arm and seed, of which every arm has the same. Students of one seed share
             their test problems and the random numbers that put their pairs in order.
+        task: what they are asked.
         student: how long it is trained, and how many problems test it.
         chat: students read and are asked through the base's chat template.
         device: where they are trained and tested.
@@ -50,16 +53,17 @@ def train_students(
     arms, seeds = (list(dict.fromkeys(names)) for names in zip(*sets, strict=True))
     waiting = {key: list(pairs) for key, pairs in sets.items() if not arm_folder(folder, *key).exists()}
     device = loading.pick_device(device)
-    train_student = partial(train_arm, waiting, base, student, chat, device)
+    train_student = partial(train_arm, waiting, base, task, student, chat, device)
     here = 1 if len(waiting) * student.steps < WORTH_A_PROCESS else None
     run_arms(folder, arms, seeds, train_student, unit="student", device=device, processes=here)
-    return collect(folder, arms, seeds, "right")[["arm", "seed", "item", "right"]]
+    return collect(folder, arms, seeds, "right")[["arm", "seed", "item", "right", "answer"]]
 
 
 def train_arm(
     sets: Mapping[tuple[str, int], list[Pair]],
     base: str,
-    student: StudentConfig,
+    task: Task,
+    student: Student,
     chat: bool,
     device: str,
     folder: Path,
@@ -80,29 +84,24 @@ def train_arm(
         TrainConfig(
             steps=student.steps,
             batch_size=student.batch_size,
-            context=max(CONTEXT, longest),
-            learning_rate=2e-3,
+            context=min(max(student.context, longest), context_length(model)),
+            learning_rate=student.learning_rate,
+            lora=student.lora,
             seed=seed,
             evaluate_every=student.steps,
             checkpoint_every=student.steps,
         ),
         folder=folder / ".model",
     )
-    sampler = TransformersSampler(model, tokenizer, batch_size=64)
-    cached_table(
-        folder / "right.parquet", lambda: grade_student(sampler, test_problems(student.n_test, seed), chat)
-    )
+    sampler = TransformersSampler(model, tokenizer, batch_size=256)
+    tests = task.tests(student.n_test, seed)
+    cached_table(folder / "right.parquet", lambda: examine(sampler, task, tests, chat))
 
 
-def test_problems(n: int, seed: int) -> list[Problem]:
-    """Problems to test on, of held-out templates."""
-    return draw(n, seed + 1, templates=two_steps(held_out=True), largest=LARGEST)
-
-
-def grade_student(sampler: Sampler, tests: Sequence[Problem], chat: bool) -> pd.DataFrame:
-    """Whether the most likely solution of each problem says the right answer: columns item, right."""
-    prompts = [prompt_for(sampler, problem.question) if chat else problem.question for problem in tests]
-    replies = sampler.sample(prompts, SamplingParams(max_tokens=60, temperature=0))
-    grades = grade_many([reply[0].text for reply in replies], [problem.answer for problem in tests])
-    right = [item.verdict == "correct" and item.answer.source == "marker" for item in grades]
-    return pd.DataFrame({"item": range(len(right)), "right": right})
+def examine(sampler: Sampler, task: Task, tests: Sequence[Any], chat: bool) -> pd.DataFrame:
+    """What `Task.grade` says of the most likely solution of each problem; of one too long to ask, of none."""
+    prompts = [prompt_for(sampler, test.question) if chat else test.question for test in tests]
+    asked = [prompt for prompt in prompts if fits(sampler, prompt)]
+    replies = sampler.sample(asked, SamplingParams(max_tokens=task.longest_reply, temperature=0))
+    said = {prompt: reply[0].text for prompt, reply in zip(asked, replies, strict=True)}
+    return task.grade(tests, [said.get(prompt, "") for prompt in prompts])

@@ -1,49 +1,62 @@
 """Many training sets of one size that differ in diversity, each by every measure taken before training.
 
 Jung et al. 2025, arXiv 2505.20161, section 2.2, where models are trained on more than 300 sets; here small
-students (`students`) learn from small sets of word problems.
+students (`students`) learn from small sets, whose structures and wordings are crossed.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 from math import log2
+from pathlib import Path
 from random import Random
 
 import numpy as np
 import pandas as pd
 
-from workbench.corpora.problems import draw
 from workbench.engine.encoders import embed
 from workbench.measures.vendi import vendi_from_features
-from workbench.studies.common.word_problems import LARGEST, Pair, two_steps
+from workbench.studies.prismatic import given
 from workbench.studies.prismatic.data import as_examples, pairs_of, texts_of
-from workbench.studies.prismatic.method import g_vendi
+from workbench.studies.prismatic.given import GivenTask
+from workbench.studies.prismatic.items import Pair
+from workbench.studies.prismatic.proxy import Proxy, g_vendi, gradients
+from workbench.studies.prismatic.tasks import LogicTask, WordTask
 from workbench.words import words
 
-TEMPLATES = (2, 16, 4, 64, 8, 32)  # of a set; few sets are spread over all that there is, too
-VOCABULARIES = {"few words": 3, "all words": None}  # names and things of each scenario
+STRUCTURES = (2, 16, 4, 32, 8)  # of a set
+WORDINGS = (2, 8, 32, 128)  # no common divisor with the number of structures: all pairs come equally often
 
 
-def draw_sets(count: int, n: int, seed: int) -> pd.DataFrame:
-    """Sets of n problems: columns id, prompt, completion, template, subset, vocabulary, n_templates.
+def sets_of(
+    task: LogicTask | WordTask | GivenTask,
+    examples: pd.DataFrame,
+    vectors: np.ndarray,
+    count: int,
+    n: int,
+    seed: int,
+) -> pd.DataFrame:
+    """`draw_sets` of an embedded task, or `given.draw_sets` of the user's examples and their gradients."""
+    if isinstance(task, GivenTask):
+        return given.draw_sets(task, examples, vectors, count, n, seed)
+    return draw_sets(task, count, n, seed)
 
-    The number of templates and the number of different names and things vary apart from each other, so that
-    measures of structure and of wording can disagree.
+
+def draw_sets(task: LogicTask | WordTask, count: int, n: int, seed: int) -> pd.DataFrame:
+    """Sets of n problems: columns id, prompt, completion, template, answer, subset, n_structures, n_wordings.
+
+    The number of structures and that of wordings are crossed: 20 pairs, of which each set has the next.
     """
-    names, frames = two_steps(), []
+    names, frames = task.structures, []
     for number in range(count):
-        n_templates = TEMPLATES[number // 2 % len(TEMPLATES)]
-        vocabulary = list(VOCABULARIES)[number % 2]
-        problems = draw(
-            n,
-            seed + 1000 * (number + 1),
-            templates=Random(f"{seed}/{number}").sample(names, n_templates),
-            n_words=VOCABULARIES[vocabulary],
-            largest=LARGEST,
-        )
-        frame = as_examples(problems, f"{number:02d}-")
-        frames.append(frame.assign(subset=f"{number:02d}", vocabulary=vocabulary, n_templates=n_templates))
+        rng = Random(f"{seed}/{number}")
+        n_structures = STRUCTURES[number % len(STRUCTURES)]
+        n_wordings = min(WORDINGS[number % len(WORDINGS)], task.wordings)
+        structures, wordings = rng.sample(names, n_structures), rng.sample(range(task.wordings), n_wordings)
+        items = task.draw(n, seed + 1000 * (number + 1), structures, wordings)
+        frame = as_examples(items, f"{number:02d}-")
+        numbers = {"n_structures": n_structures, "n_wordings": n_wordings}
+        frames.append(frame.assign(subset=f"{number:02d}", **numbers))
     return pd.concat(frames, ignore_index=True) if frames else as_examples([])
 
 
@@ -53,19 +66,29 @@ def pairs(sets: pd.DataFrame, seeds: Sequence[int]) -> dict[tuple[str, int], lis
     return {(name, seed): read for seed in seeds for name, read in of_set.items()}
 
 
+def gradients_of(
+    folder: Path, proxy: Proxy, sets: pd.DataFrame, vectors: np.ndarray, losses: pd.DataFrame
+) -> tuple[np.ndarray, pd.DataFrame]:
+    """Gradients and losses of the sets: those of the examples that they are drawn from, or taken anew."""
+    if "example" not in sets:
+        return gradients(folder, proxy, sets)
+    return vectors[sets["example"]], losses.iloc[sets["example"]].reset_index(drop=True)
+
+
 def measured(gradients: np.ndarray, losses: pd.DataFrame, examples: pd.DataFrame) -> pd.DataFrame:
-    """Each subset by each measure: columns subset, vocabulary, n_templates, measure, value."""
+    """Each subset by each measure: columns subset, n_structures, n_wordings, measure, value."""
     embeddings = embed(texts_of(examples))  # one call: its axes come from the texts
     rows = []
-    for key, part in examples.groupby(["subset", "vocabulary", "n_templates"], sort=False):
+    for key, part in examples.groupby(["subset", "n_structures", "n_wordings"], sort=False):
         values = {
             "G-Vendi": g_vendi(gradients[part.index]),
             "embedding Vendi": vendi_from_features(embeddings[part.index]),
+            "number of structures": float(key[1]),
             "n-gram entropy": ngram_entropy(texts_of(part)),
             "perplexity": perplexity(losses.iloc[part.index]),
         }
         rows += [(*key, measure, value) for measure, value in values.items()]
-    return pd.DataFrame(rows, columns=["subset", "vocabulary", "n_templates", "measure", "value"])
+    return pd.DataFrame(rows, columns=["subset", "n_structures", "n_wordings", "measure", "value"])
 
 
 def ngram_entropy(texts: Sequence[str]) -> float:

@@ -5,12 +5,38 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from workbench.engine.encoders import embed
-from workbench.studies.common.word_problems import Pair
-from workbench.studies.prismatic.generators import Item
+from workbench.studies.prismatic.items import Item, Pair
 from workbench.words import words
 
 Vectors = Callable[[Sequence[Item]], np.ndarray]
 """Items to unit rows [n, d]; a row depends on its item alone."""
+
+
+Read = Callable[[Sequence[Item]], tuple[np.ndarray, np.ndarray]]
+"""Items to unit rows [n, d] and to losses [n], nats per token."""
+
+
+class Readings:
+    """A proxy's gradients of items, as `Vectors`, and its losses, each read once."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._known: dict[Pair, tuple[np.ndarray, float]] = {}
+
+    def __call__(self, items: Sequence[Item]) -> np.ndarray:
+        """Unit rows, shape (n, d)."""
+        return np.stack([row for row, _ in self._recall(items)])
+
+    def losses(self, items: Sequence[Item]) -> np.ndarray:
+        """Nats per token of each completion, shape (n,)."""
+        return np.array([loss for _, loss in self._recall(items)])
+
+    def _recall(self, items: Sequence[Item]) -> list[tuple[np.ndarray, float]]:
+        new = {item.pair: item for item in items if item.pair not in self._known}
+        if new:
+            rows, losses = self._read(list(new.values()))
+            self._known.update(zip(new, zip(rows, losses.tolist(), strict=True), strict=True))
+        return [self._known[item.pair] for item in items]
 
 
 def remembered(vectors: Vectors) -> Vectors:

@@ -17,6 +17,7 @@ from workbench.sanitize import sanitize
 UNITS = {
     "G-Vendi": "effective number",
     "embedding Vendi": "effective number",
+    "number of structures": "a plain count",
     "n-gram entropy": "bits",
     "perplexity": "of the proxy",
 }
@@ -40,11 +41,13 @@ def card(frame: pd.DataFrame) -> Table:
 def tracks(frame: pd.DataFrame) -> Chart:
     """Accuracy out of distribution against each measure of diversity, a point a training subset.
 
-    Columns: subset, measure, value, accuracy, low, high (of the accuracy), vocabulary (how the subset was
-    drawn), n_templates; where there, rho, rho_low, rho_high go above the panel.
+    Columns: subset, measure, value, accuracy, low, high (of the accuracy), n_structures, n_wordings; where
+    there, rho, rho_low, rho_high go above the panel.
     """
     limits = [frame["low"].min(), frame["high"].max()]
-    counts = frame["n_templates"]
+    counts, middle = frame["n_structures"], frame["n_wordings"].median()
+    few = frame["n_wordings"] <= middle
+    frame = frame.assign(wordings=few.map({True: f"{middle:.0f} or fewer", False: "more"}))
     sizes = sorted({counts.min(), int(counts.median()), counts.max()})
     panels = [_panel(rows, name, limits, sizes) for name, rows in frame.groupby("measure", sort=False)]
     return Chart(
@@ -62,7 +65,7 @@ def _panel(rows: pd.DataFrame, measure: str, limits: list[float], sizes: list[in
     if "rho" in rows:
         title += f": ρ = {_signed(first.rho)} [{_signed(first.rho_low)}, {_signed(first.rho_high)}]"
     unit = f" ({UNITS[measure]})" if measure in UNITS else ""
-    size = alt.Size("n_templates:Q", title="templates").scale(range=[30, 160])
+    size = alt.Size("n_structures:Q", title="structures").scale(range=[30, 160])
     legend = {"values": sizes, "symbolFillColor": MUTED, "symbolStrokeColor": MUTED}
     chart = intervals(
         rows,
@@ -70,8 +73,8 @@ def _panel(rows: pd.DataFrame, measure: str, limits: list[float], sizes: list[in
         "OOD accuracy",
         names=("accuracy", "low", "high"),
         form=".1%",
-        tooltip=["subset", "vocabulary", "n_templates", *tips(".4g", "value")],
-        look={**looks("vocabulary", "how drawn"), "size": size.legend(**legend)},
+        tooltip=["subset", "n_structures", "n_wordings", *tips(".4g", "value")],
+        look={**looks("wordings", "wordings"), "size": size.legend(**legend)},
         scale={"domain": limits, "nice": True},
     )
     heading = alt.TitleParams(sanitize(title), fontSize=12.5, offset=6, anchor="start")
@@ -125,8 +128,8 @@ def growth(frame: pd.DataFrame) -> Chart:
     return Chart(
         intervals(shown, x, "G-Vendi, first pool = 1", names=names, look=look, **style),
         "G-Vendi over rounds",
-        "Each line is a way to take new examples into pools that start alike; all are scored at the size of "
-        "the first pool, and relative to it."
+        "Each line is a way to take new examples into pools that start alike; all are scored by another "
+        "proxy than the one that selects, at the size of the first pool and relative to it."
         + " Bars are 95 % intervals over repetitions, moved aside a little."
         * bool(frame["low"].notna().any()),
     )
