@@ -309,6 +309,15 @@ def test_gates_stop_a_claim_that_means_nothing():
     assert "siked-beats-first-distillation" in verdicts(combined=0.1)
 
 
+def test_a_placebo_run_claims_nothing_about_rounds():
+    held_out = rounds_of({SIKED: [0.2, 0.5, 0.6]})
+    names = [
+        {claim.name for claim in ledger.claims(answers_of(ARMS), held_out, ALONE, 0.2, placebo=chance)}
+        for chance in (False, True)
+    ]
+    assert names[0] - names[1] == {"gains-wane", "favourite-is-amplified", "luck-is-amplified"}
+
+
 def test_a_student_that_spreads_its_answers_has_left_its_favourite_strategy():
     def strategies(arm, item):
         return ("cot" if item % 2 else "pot") if arm == SIKED else "cot"
@@ -330,7 +339,8 @@ def test_in_a_placebo_run_every_student_learns_as_the_control_with_a_seed_of_its
     weights = [path.read_bytes() for path in tmp_path.glob("seed-0/*/round-0/model/model.safetensors")]
     assert len(set(weights)) == len(weights) == 3
     room = results.headroom(experiment.forced(tmp_path, chance))
-    made = ledger.claims(answers, experiment.held_out(tmp_path, frame), frame, room)
+    held_out = experiment.held_out(tmp_path, frame)
+    made = ledger.claims(answers, held_out, frame, room, placebo=True)
     assert {"siked-beats-combined", "siked-beats-first-distillation"} <= {claim.name for claim in made}
     alone = replace(chance, sizes=replace(few, students=(LONGER,)))
     with pytest.raises(UserError, match="needs an arm beside the control"):

@@ -33,6 +33,8 @@ def claims(
     rounds: pd.DataFrame,
     headroom: float,
     guide_right: float = math.nan,
+    *,
+    placebo: bool = False,
 ) -> list[Claim]:
     """The paper's claims, of the students that there are.
 
@@ -42,6 +44,7 @@ def claims(
         rounds: see `experiment.rounds`.
         headroom: what a mixture of strategies can gain (NaN: not known, as in a placebo run).
         guide_right: share of held-out questions that the larger teacher solves.
+        placebo: only claims that compare students are made.
     """
     answers = answers.assign(right=answers["verdict"] == "correct")
     single, bias = best_of(held_out, list(STRATEGIES)), best_of(held_out, list(BIASED))
@@ -80,7 +83,7 @@ def claims(
             answers, "plan", SIKED, LONGER, [] if math.isnan(headroom) else [room],
             name="siked-plans-better", paper=_MORE, says=says,
         ))  # fmt: skip
-    return [*made, *_of_choices(answers), *_of_rounds(held_out, rounds)]
+    return [*made, *_of_choices(answers), *([] if placebo else _of_rounds(held_out, rounds))]
 
 
 def _compared(

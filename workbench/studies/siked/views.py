@@ -18,8 +18,8 @@ _NAMES = {
 
 @with_rows
 def sample(rows: pd.DataFrame) -> Texts:
-    """One question in all three strategies. Columns: id, question, strategy, text."""
-    shown = rows[rows["id"] == rows["id"].iloc[0]]
+    """One question in as many strategies as any has. Columns: id, question, strategy, text."""
+    shown = rows[rows["id"] == rows.groupby("id", sort=False).size().idxmax()]
     items = [{"label": "question", "text": shown["question"].iloc[0]}]
     for row in shown.itertuples():
         items.append({"label": _NAMES[row.strategy], "text": f"[{row.strategy}] {row.text}"})
