@@ -32,6 +32,7 @@ from workbench.studies.lego.settings import SIZES as LEGO_SIZES
 from workbench.studies.lego.times import ASKED as LEGO_ASKED
 from workbench.studies.neurons import search_views
 from workbench.studies.neurons import views as neurons
+from workbench.studies.pluralism import budget_views
 from workbench.studies.pluralism import views as pluralism
 from workbench.studies.pluralism.experiment import ARMS
 from workbench.studies.pluralism.method import NOBODY, Task
@@ -399,6 +400,11 @@ VIEWS: dict[str, Maker] = {
         arm=ARMS, set=of.names, measure=["jsd_nats", "entropy_ratio"])),
     "12 topics": lambda of: pluralism.topics(of.rows(topic=of.names, questions=3).assign(
         **{"before": 0.5, "equal shares": 0.5})),
+    "12 budgets": lambda of: budget_views.budgets(of.wide(
+        of.frame(arm=ARMS), "trainings", "short", "weight", "kl", "reward"), 0.2),
+    "12 way": lambda of: budget_views.way(of.wide(
+        of.frame(arm=ARMS[1:], set=["tuned questions", "other questions"], point=[1, 2]),
+        "kl", "reward", "jsd_nats")),
     "12 coverage": lambda of: pluralism.coverage(of.wide(
         of.frame(arm=ARMS, views=of.names), "expected").assign(k=3), "coverage"),
     "12 browser": lambda of: pluralism.browser(
