@@ -236,6 +236,14 @@ def test_the_population_has_one_law_for_all_wordings_and_everybody_is_the_villag
     assert sum(each.ordinal is not None for each in asked) == 6
 
 
+def test_every_topic_has_options_and_prompts_of_its_own():
+    asked = populations.all_wordings(0)
+    prompts = {each.prompt for each in asked}
+    assert len(prompts) == len(asked) == (populations.HELD_OUT + 1) * len(populations.population(0))
+    options = [option for each in populations.population(0) for option in each.options]
+    assert len(set(options)) == len(options)
+
+
 def test_answers_are_drawn_from_the_village_that_is_named():
     (question,) = populations.population(0, 0)[:1]
     told = populations.draw([question], 4000, 1)

@@ -1,7 +1,8 @@
 """People whose opinions are known exactly: four villages, what each would rather have, and fair chances.
 
-Every topic has a distribution over its options in every village; a person's answer is drawn from that of the
-village, so that what a model should have learnt from the texts is known for each village and for all people.
+Every topic has options of its own, and a distribution over them in every village; a person's answer is drawn
+from that of the village, so that what a model should have learnt from the texts is known for each village and
+for all people.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ VILLAGES = {"hill": 0.4, "river": 0.3, "forest": 0.2, "sea": 0.1}
 PEOPLE = 1000
 WHO, WHO_OF = "{name} is asked: ", "{name} from the {group} village is asked: "
 HELD_OUT = 5
-"""Which wording is held out of the texts: the last."""
+"""Which wording no model is tuned on: the last."""
 _SECTIONS = read_sections(__package__, "populations.txt")
 
 
@@ -47,6 +48,11 @@ def population(seed: int, wording: int = HELD_OUT) -> list[Question]:
         ordinal = (1.0, 2.0, 3.0, 4.0) if kind == "habits" else None
         questions.append(Question(topic, prompt, options, people, groups, ordinal, kind))
     return questions
+
+
+def all_wordings(seed: int) -> list[Question]:
+    """The questions in every wording, the one that is held out of tuning too."""
+    return [question for wording in range(HELD_OUT + 1) for question in population(seed, wording)]
 
 
 def truths() -> list[Question]:

@@ -81,15 +81,11 @@ def check_opinions(questions: Sequence[Question]) -> list[str]:
 
 
 def tuning_questions(task: Task, ids: set[str], seed: int, embedded: bool) -> list[Question]:
-    """The questions to tune on, as anybody is asked; the villages' in the wordings of their texts."""
-    questions = _villages(seed) if embedded else task.questions
-    return task.prompted(NOBODY, [question for question in questions if question.id in ids])
-
-
-def _villages(seed: int) -> list[Question]:
-    """The villages' questions in all the wordings of their texts."""
-    wordings = range(populations.HELD_OUT)
-    return [question for wording in wordings for question in populations.population(seed, wording)]
+    """The questions to tune on, as anybody is asked; the villages' in all wordings but the last."""
+    wordings = range(populations.HELD_OUT) if embedded else ()
+    villages = [question for wording in wordings for question in populations.population(seed, wording)]
+    chosen = [question for question in (villages or task.questions) if question.id in ids]
+    return task.prompted(NOBODY, chosen)
 
 
 def preferences(questions: Sequence[Question], n: int, seed: int) -> list[Preference]:
@@ -135,7 +131,7 @@ def pretrain(
         seed: of the model and of the people asked.
         device: where it is trained.
     """
-    questions = _villages(population) + populations.truths() * populations.HELD_OUT
+    questions = populations.all_wordings(population) + populations.truths() * (populations.HELD_OUT + 1)
     size = spectrum.IN_CONTEXT
     asked = populations.draw(questions, size * steps * batch_size, seed)
     tokenizer = models.train_tokenizer([prompt + answer for prompt, answer in asked[:4000]], 768)
