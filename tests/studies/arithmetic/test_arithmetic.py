@@ -1,6 +1,7 @@
 """What 07 reads, trains, measures and claims."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,29 +13,32 @@ import torch
 import transformers
 from families import OTHERS
 
-from workbench.corpora.arithmetic import Cell
+from workbench.corpora import drills
 from workbench.corpora.problems import templates
 from workbench.engine import loading, models
 from workbench.engine.tokens import encode, encode_pairs
 from workbench.errors import UserError
 from workbench.studies.arithmetic import data as arithmetic_data
-from workbench.studies.arithmetic import experiment, results, views
+from workbench.studies.arithmetic import experiment, results, stages, views
+from workbench.studies.arithmetic import settings as arithmetic_settings
+from workbench.studies.arithmetic.claims import claims
 from workbench.studies.common.arms import arm_folder
 
-SIZES = arithmetic_data.Sizes(
-    "tiny:0.1M", 60, 30, task_tokens=4_000, extra_tokens=2_000, batch_size=8, context=112, seeds=1, n_test=8,
-    per_cell=3, digits=2, largest=20,
+SIZES = arithmetic_settings.Sizes(
+    "tiny:0.1M", 60, 300, task_tokens=4_000, extra_tokens=2_000, batch_size=8, context=112, seeds=1, n_test=8,
+    n_exercises=6, first=("arithmetic", "rules"), largest=12, scenarios=3,
 )  # fmt: skip
+LONGER = "none, longer"
 
 
 def settings(**changed):
     common = {"profile": "quick", "seed": 0, "model": "embedded", "data": "embedded", "test": None}
-    ours = {"tuning": "full", "seeds": None, "placebo": False, "device": "cpu"}
+    ours = {"tuning": "full", "seeds": None, "first": None, "placebo": False, "device": "cpu"}
     return SimpleNamespace(**{**common, **ours, **changed})
 
 
 def plan(sizes=SIZES, **changed):
-    return replace(arithmetic_data.plan(settings(**changed)), sizes=sizes)
+    return replace(arithmetic_settings.plan(settings(**changed)), sizes=sizes)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,7 +53,7 @@ def one_process():
 @pytest.fixture
 def two_routes(monkeypatch):
     """Only one of one stage and one of two, where it matters little what is learnt."""
-    monkeypatch.setattr(experiment, "ROUTES", ("none", "intermediate"))
+    monkeypatch.setattr(experiment, "routes_of", lambda sizes: ["arithmetic first", "none"])
 
 
 @pytest.fixture(scope="module")
@@ -94,47 +98,85 @@ def test_templates_are_the_grammars_own_of_one_and_two_steps():
 
 
 def test_no_question_is_both_learnt_and_asked(asked):
-    many = replace(SIZES, problems=3_000)
+    many = replace(SIZES, problems=2_000)
     learnt = arithmetic_data.words(arithmetic_data.task(plan(many)), many, 0)
-    assert len(learnt) == 3_000
+    assert len(learnt) == 2_000
     assert not {question for question, _ in learnt} & set(asked["question"])
-    sums = {each.question for each in arithmetic_data.exercises(0, SIZES)}
-    assert not sums & set(asked["question"])
+    for stage in SIZES.first[1:]:  # the first is a table, which is asked whole
+        read = {each.question for each in stages.exercises(stage, 0, SIZES)}
+        own = asked[asked["test"] == stage]
+        assert len(own)
+        assert not read & set(own["question"])
 
 
-def test_exercises_are_of_the_size_of_word_problems_and_cells_without_any_are_left_out(asked):
-    cells = arithmetic_data.cells(SIZES)
-    assert Cell("+", (1, 2)) in cells
-    assert Cell("*", (2, 2)) not in cells
-    sums = arithmetic_data.exercises(0, SIZES)
-    assert max(max(*each.operands, each.answer) for each in sums) <= SIZES.largest
+def test_every_fact_of_the_table_is_asked_once_and_read(asked):
     own = asked[asked["test"] == "arithmetic"]
-    assert own["kind"].nunique() == len(cells)
-    assert not own.duplicated(["kind", "question"]).any()
+    assert len(own) == len(drills.facts(SIZES.largest))
+    assert not own.duplicated("question").any()
+    read = stages.exercises("arithmetic", 0, replace(SIZES, exercises=len(own)))
+    assert sorted(each.answer for each in read) == sorted(own["gold"])
+
+
+def test_of_large_numbers_the_operands_are_kept_apart():
+    large = replace(SIZES, largest=1_000, digits=2, exercises=200, n_exercises=40)
+    read, asked = ({each.question for each in stages.exercises("arithmetic", 0, large, split)}
+                   for split in ("train", "test"))  # fmt: skip
+    numbers = [{tuple(sorted(re.findall(r"\d+", question))) for question in one if "+" in question}
+               for one in (read, asked)]  # fmt: skip
+    assert all(numbers)
+    assert not numbers[0] & numbers[1]
+
+
+def test_word_problems_are_told_in_so_many_scenarios_and_in_one_that_no_training_knows(asked):
+    own = arithmetic_data._told(SIZES)
+    assert len({name.partition("/")[0] for name in own}) == SIZES.scenarios
+    held_out = {name.partition("/")[0] for name in arithmetic_data._told(SIZES, held_out=True)}
+    assert len(held_out - {name.partition("/")[0] for name in own}) == 1
 
 
 def test_routes_read_as_many_tokens_in_all_or_of_word_problems(tokenizer, task):
     words = arithmetic_data.words(task, SIZES, 0)
-    sums = arithmetic_data.pairs_of(arithmetic_data.exercises(0, SIZES))
-    found = experiment.routes(words, sums, SIZES, tokenizer)
-    assert tuple(found) == experiment.ROUTES
-    totals = {route: sum(tokens for _, tokens in stages) for route, stages in found.items()}
-    assert totals == {"none": 4_000, "none, longer": 6_000, "intermediate": 6_000, "mixture": 6_000}
-    first, second = (set(pairs) for pairs, _ in found["intermediate"])
-    assert first < set(sums)  # there are more than are read
+    sums = stages.pairs_of(stages.exercises("arithmetic", 0, SIZES))
+    read = {
+        route: experiment.stages_of(route, words, 0, SIZES, tokenizer)
+        for route in experiment.routes_of(SIZES)
+    }
+    totals = {route: sum(tokens for _, tokens in parts) for route, parts in read.items()}
+    routes = ["arithmetic first", "rules first", "mixture", LONGER]
+    assert totals == {**dict.fromkeys(routes, 6_000), "none": 4_000}
+    first, second = (set(pairs) for pairs, _ in read["arithmetic first"])
+    assert first <= set(sums)
     assert second == set(words)
-    lengths = [
-        len(prompt) + len(rest) + 1 for prompt, rest in encode_pairs(tokenizer, found["mixture"][0][0])
-    ]
-    of_words = sum(n for n, pair in zip(lengths, found["mixture"][0][0], strict=True) if pair in set(words))
+    ((pairs, _),) = read["mixture"]
+    lengths = [len(prompt) + len(rest) + 1 for prompt, rest in encode_pairs(tokenizer, pairs)]
+    of_words = sum(n for n, pair in zip(lengths, pairs, strict=True) if pair in set(words))
     assert of_words == pytest.approx(4_000, abs=100)
     assert sum(lengths) - of_words == pytest.approx(2_000, abs=100)
 
 
-def test_every_digit_is_a_token(tokenizer):
-    first, second = encode(tokenizer, ["Sara has 17 plums.", "Sara has 7 plums."])
-    assert len(first) == len(second) + 1
-    assert all(sum(letter.isdigit() for letter in token) <= 1 for token in tokenizer.get_vocab())
+def test_small_numbers_are_one_token_and_digits_of_larger_ones_are_apart(tokenizer, tmp_path):
+    for number in range(100):
+        assert len(encode(tokenizer, [f"Sara has {number} plums."])[0]) == len(
+            encode(tokenizer, ["Sara has 7 plums."])[0]
+        )
+    given = plan(replace(SIZES, largest=1_000), data=written(tmp_path / "some.jsonl", range(40)))
+    begin = experiment.start(tmp_path / "start", given, arithmetic_data.task(given))
+    names = loading.load(begin, "cpu")[1].get_vocab()
+    assert all(sum(letter.isdigit() for letter in token) <= 1 for token in names)
+
+
+@pytest.mark.parametrize(
+    ("first", "message"), [("arithmetics", "did you mean 'arithmetic'"), (" , ", "names no stage")]
+)
+def test_a_first_stage_that_no_one_knows_is_refused_before_anything_is_drawn(first, message):
+    with pytest.raises(UserError, match=message):
+        arithmetic_settings.plan(settings(first=first))
+
+
+def test_first_stages_are_read_in_the_order_they_are_named():
+    sizes = arithmetic_settings.plan(settings(first="programs, algebra,programs")).sizes
+    assert sizes.first == ("programs", "algebra")
+    assert experiment.routes_of(sizes)[:2] == ["programs first", "algebra first"]
 
 
 def written(path, numbers):
@@ -161,11 +203,11 @@ def test_a_given_file_is_split_by_question(tmp_path):
 
 
 def test_what_is_given_gets_longer_rows_and_larger_numbers_at_as_many_tokens_a_step():
-    own, given = (arithmetic_data.plan(settings(data=data)).sizes for data in ("embedded", "x.jsonl"))
+    own, given = (arithmetic_settings.plan(settings(data=data)).sizes for data in ("embedded", "x.jsonl"))
     assert given.context > own.context
     assert given.largest > own.largest
     tokens = [sizes.batch_size * sizes.context for sizes in (own, given)]
-    assert 0 <= tokens[0] - tokens[1] < given.context  # of a step: as many, in whole rows
+    assert abs(tokens[0] - tokens[1]) < given.context  # of a step: as many, in whole rows
 
 
 def test_each_given_test_file_is_a_kind_and_shares_no_question_with_training(tmp_path):
@@ -193,15 +235,20 @@ def test_each_given_test_file_is_a_kind_and_shares_no_question_with_training(tmp
 # ------------------------------------------------------------------------------- training
 def test_every_route_is_asked_everything_and_a_second_call_trains_nothing(fitted, task):
     folder, (replies, curves) = fitted
-    between = replies["test"] == experiment.DRILL
-    assert replies[~between].groupby("route").size().eq(len(task.asked)).all()
-    assert set(replies.loc[between, "route"]) == {"intermediate"}
-    assert between.sum() == (task.asked["test"] == "arithmetic").sum()
-    assert set(replies["route"]) == set(experiment.ROUTES) == set(curves["route"])
-    names = {arm_folder(folder, route, 0).name for route in experiment.ROUTES}
-    assert {path.name for path in (folder / "seed-0").iterdir()} == names
+    between = {stage: experiment.before(stage) for stage in SIZES.first}
+    own = replies["test"].isin(between.values())
+    assert replies[~own].groupby("route").size().eq(len(task.asked)).all()
+    for stage, test in between.items():
+        asked = replies[replies["test"] == test]
+        assert set(asked["route"]) == {experiment.first(stage)}
+        assert asked["question"].tolist() == task.asked.query("test == @stage")["question"].tolist()
+    routes = experiment.routes_of(SIZES)
+    assert set(replies["route"]) == set(routes) == set(curves["route"])
+    assert {path.name for path in (folder / "seed-0").iterdir()} == {
+        arm_folder(folder, route, 0).name for route in routes
+    }
     for path in (folder / "seed-0").iterdir():
-        two_stages = ["drill.parquet"] if path.name == "intermediate" else []
+        two_stages = ["drill.parquet"] if path.name.endswith("-first") else []
         kept = sorted(file.name for file in path.iterdir())
         assert kept == ["curve.parquet", *two_stages, "replies.parquet"]
     again, _ = experiment.train_all(folder, "no model is needed", plan(), task, lambda **_: None)
@@ -210,7 +257,7 @@ def test_every_route_is_asked_everything_and_a_second_call_trains_nothing(fitted
 
 def test_a_route_cut_off_in_its_second_stage_goes_on_to_the_same_replies(fitted, begin, task, tmp_path):
     folder, (replies, curves) = fitted
-    for route in set(experiment.ROUTES) - {"intermediate"}:
+    for route in set(experiment.routes_of(SIZES)) - {"arithmetic first"}:
         shutil.copytree(arm_folder(folder, route, 0), arm_folder(tmp_path, route, 0))
 
     def cut(tokens, **_):
@@ -220,7 +267,7 @@ def test_a_route_cut_off_in_its_second_stage_goes_on_to_the_same_replies(fitted,
     given = (tmp_path, begin, plan(), task)
     with pytest.raises(KeyboardInterrupt):
         experiment.train_all(*given, cut)
-    assert not arm_folder(tmp_path, "intermediate", 0).exists()
+    assert not arm_folder(tmp_path, "arithmetic first", 0).exists()
     again = experiment.train_all(*given, lambda **_: None)
     assert again[0].equals(replies)
     pd.testing.assert_frame_equal(again[1], curves)
@@ -242,11 +289,11 @@ def test_weights_of_half_precision_are_learnt_in_full(begin, task, tmp_path, mon
 
 def test_curves_go_on_through_both_stages(fitted):
     curves = fitted[1][1]
-    own = curves[curves["route"] == "intermediate"]
+    own = curves[curves["route"] == "arithmetic first"]
     assert own["tokens"].is_monotonic_increasing
     last = curves.groupby("route")["tokens"].last()
     step = SIZES.batch_size * SIZES.context
-    assert last["intermediate"] == pytest.approx(SIZES.task_tokens + SIZES.extra_tokens, abs=2 * step)
+    assert last["arithmetic first"] == pytest.approx(SIZES.task_tokens + SIZES.extra_tokens, abs=2 * step)
     assert last["none"] == pytest.approx(SIZES.task_tokens, abs=step)
     assert own["held_out"].iloc[-1] < own["held_out"].iloc[0]
 
@@ -280,8 +327,8 @@ def test_routes_begin_from_folders_of_every_family_and_leave_them_as_they_were(
     task = replace(task, asked=task.asked.groupby("test").head(2))
     begin = experiment.start(None, few, task)
     replies, curves = experiment.train_all(tmp_path / "r", begin, few, task, lambda **_: None)
-    asked = replies[replies["test"] != experiment.DRILL]
-    assert len(asked) == len(experiment.ROUTES) * len(task.asked)
+    asked = replies[~replies["test"].str.endswith("before word problems")]
+    assert len(asked) == 2 * len(task.asked)
     ends = curves.groupby("route")["held_out"].agg(["first", "last"])
     assert (ends["last"] < ends["first"]).all()
     assert (source / "model.safetensors").read_bytes() == weights
@@ -300,104 +347,119 @@ def test_a_model_whose_context_is_too_short_is_refused(task, tokenizer, tmp_path
 
 
 # ------------------------------------------------------------------------------- results
-def answers(**wrong):
-    """Two seeds of 10 items of each test; `wrong` says how many a route gets wrong."""
+ARMS = ("none", LONGER, "mixture", "arithmetic first", "rules first")
+
+
+def answers(luck=0, **wrong):
+    """Two seeds of 10 items of each test; `wrong` says how many plans of a route are, `luck` which are lucky."""
     rows = []
-    for route in experiment.ROUTES:
+    for route in ARMS:
         for seed in (0, 1):
-            for test, kind in (("words", "unseen"), ("twins", "unseen"), ("arithmetic", "+ 1, 1")):
-                for item in range(10):
-                    false = item < wrong.get(route.replace(", ", "_"), 0) + seed
-                    reply = f"2 + {item} = {item + 2 + false}. The answer is {item + 2 + false}."
-                    rows.append((route, seed, test, kind, item, "How many?", str(item + 2), reply))
-    columns = ["route", "seed", "test", "kind", "item", "question", "gold", "reply"]
+            for item in range(10):
+                fails = item < wrong.get(route.replace(", ", "_").replace(" ", "_"), 0)
+                plan = f"{item + 5} - 3 = {item + 2}." if fails else f"2 + {item} = {item + 2}."
+                reply = f"{plan} The answer is {item + 2 if item < luck or not fails else 99}."
+                about = (f"He has 2 and {item}.", f"2 + {item} = {item + 2}.", str(item + 2))
+                rows += [(route, seed, test, "unseen", item, 1, *about, reply) for test in ("words", "twins")]
+                stage = ("1.", "The answer is 1.", "1", "The answer is 1.")
+                rows += [(route, seed, test, "1 step", item, 1, *stage) for test in ("arithmetic", "rules")]
+                own = route.removesuffix(" first")
+                if own != route:
+                    rows += [(route, seed, experiment.before(own), "1 step", item, 1, *stage)]
+    columns = ["route", "seed", "test", "kind", "item", "steps", "question", "solution", "gold", "reply"]
     return results.graded(pd.DataFrame(rows, columns=columns))
 
 
+def claimed(frame, **about):
+    return {claim.name: claim for claim in claims(frame, ("arithmetic", "rules"), **about)}
+
+
 @pytest.mark.parametrize(
-    ("reply", "outcome", "true", "written"),
+    ("reply", "steps", "outcome", "plan", "true"),
     [
-        ("3 + 4 = 7. The answer is 7.", "right", 1, 1),
-        ("3 + 4 = 8. The answer is 8.", "arithmetic error", 0, 1),
-        ("3 * 4 = 12. The answer is 12.", "other error", 1, 1),
-        ("3 + 4 = 8. 8 - 1 = 7. The answer is 7.", "right", 1, 2),
-        ("", "no answer", 0, 0),
+        ("3 + 4 = 7. The answer is 7.", 1, "right", 1, 1),
+        ("3 + 4 = 8. The answer is 8.", 1, "miscalculated", 1, 0),
+        ("9 - 2 = 7. The answer is 7.", 1, "right by luck", 0, None),
+        ("3 * 4 = 12. The answer is 12.", 1, "wrong plan", 0, None),
+        ("", 1, "no answer", 0, None),
+        ("9 - 2 = 7. The answer is 7.", 0, "right", None, None),
+        ("3 + 4 = 8. The answer is 8.", 0, "miscalculated", None, None),
+        ("3 * 4 = 12. The answer is 12.", 0, "wrong plan", None, None),
     ],
 )
-def test_a_wrong_answer_is_one_of_arithmetic_where_an_equation_is_false(reply, outcome, true, written):
-    row = results.graded(pd.DataFrame({"reply": [reply], "gold": ["7"]})).iloc[0]
-    assert (row["outcome"], row["true"], row["equations"]) == (outcome, true, written)
-    assert row["right"] == (outcome == "right")
+def test_what_became_of_a_problem_follows_from_plan_and_answer(reply, steps, outcome, plan, true):
+    row = {"test": "words", "steps": steps, "question": "He has 3 and 4.", "solution": "3 + 4 = 7."}
+    graded = results.graded(pd.DataFrame([{**row, "reply": reply, "gold": "7"}])).iloc[0]
+    assert graded["outcome"] == outcome
+    assert graded["right"] == outcome.startswith("right")
+    for name, value in (("plan", plan), ("equations_true", true)):
+        assert np.isnan(graded[name]) if value is None else graded[name] == value, name
 
 
-def test_measures_of_each_seed_are_counted_by_hand():
-    repeated = results.by_seed(results.measured(answers(none=3))).set_index(["route", "seed", "measure"])[
+def test_measures_are_counted_by_hand():
+    table = results.summary(results.measured(answers(none=3, luck=1))).set_index(["route", "measure"])[
         "value"
     ]
-    for name in (
-        "word problems",
-        "word problems: unseen",
-        "arithmetic",
-        "right on both twins",
-        "equations in rationales",
-    ):
-        assert repeated["none", 0, name] == pytest.approx(0.7)
-        assert repeated["none", 1, name] == pytest.approx(0.6)
-    assert repeated["none", 0, "arithmetic errors"] == pytest.approx(0.3)
-    assert repeated["none", 0, "other errors"] == 0
-    shares = results.outcomes(answers(none=3)).groupby("route")["share"].sum()
-    assert np.allclose(shares, 1)
+    assert table["none", "plan"] == pytest.approx(0.7)
+    assert table["none", "answer"] == table["none", "right on both twins"] == pytest.approx(0.8)
+    assert table["none", "equations, given the plan"] == table["mixture", "plan"] == 1
+    shares = results.outcomes(answers(none=3, luck=1)).set_index(["route", "outcome"])["share"]
+    assert shares["none", "right by luck"] == pytest.approx(0.1)
+    assert shares["none"].sum() == pytest.approx(1)
 
 
 def test_right_on_both_twins_needs_both():
     frame = answers()
     frame.loc[(frame["test"] == "twins") & (frame["item"] == 5), "right"] = False
     frame.loc[(frame["test"] == "words") & (frame["item"] == 6), "right"] = False
-    repeated = results.by_seed(results.measured(frame)).set_index(["route", "seed", "measure"])["value"]
-    assert repeated["none", 0, "right on both twins"] == pytest.approx(0.8)
+    table = results.summary(results.measured(frame)).set_index(["route", "measure"])["value"]
+    assert table["none", "right on both twins"] == pytest.approx(0.8)
 
 
-def test_claims_are_positive_where_arithmetic_helps_and_negative_where_it_hurts():
-    helps = {c.name: c for c in results.claims(answers(none=4, none_longer=2))}
-    assert helps["intermediate-word-problems-over-none"].effect == pytest.approx(0.4)
-    assert helps["mixture-word-problems-over-none-longer"].effect == pytest.approx(0.2)
-    assert helps["intermediate-right-on-both-twins-over-none"].effect == pytest.approx(0.4)
-    assert helps["mixture-shrinks-arithmetic-errors"].effect == pytest.approx(0.4)
-    assert all(claim.trainings == 2 and claim.n == 10 for claim in helps.values())
-    assert all(claim.over in ("word problems", "exercises") for claim in helps.values())
+def test_claims_are_positive_where_a_stage_helps_and_negative_where_it_hurts():
+    helps = claimed(answers(none=6, none_longer=3, rules_first=5, luck=2))
+    assert helps["arithmetic-first-plans-over-none-longer"].effect == pytest.approx(0.3)
+    assert helps["arithmetic-first-answers-over-none-longer"].effect == pytest.approx(0.1)
+    assert helps["arithmetic-first-plans-over-none"].effect == pytest.approx(0.6)
+    assert helps["rules-first-plans-over-none-longer"].effect == pytest.approx(-0.2)
+    assert helps["arithmetic-first-equations-over-none-longer"].effect == 0
+    assert helps["arithmetic-first-twins-over-none-longer"].effect == pytest.approx(0.1)
+    assert all(claim.trainings == 2 for claim in helps.values())
     assert [claim.name for claim in helps.values() if claim.headline] == [
-        "intermediate-word-problems-over-none"
+        "arithmetic-first-plans-over-none-longer"
     ]
-    hurts = {c.name: c for c in results.claims(answers(mixture=4))}
-    assert hurts["mixture-word-problems-over-none"].effect == pytest.approx(-0.4)
-    assert hurts["intermediate-word-problems-over-none"].effect == 0
 
 
-def test_where_arithmetic_was_not_learnt_nothing_can_be_said_of_what_it_is_good_for():
-    frame = answers(none=6, none_longer=2, intermediate=1)
-    before = frame[(frame["route"] == "intermediate") & (frame["test"] == "arithmetic")]
-    asked = {
-        share: before.assign(test=experiment.DRILL, right=before["item"] < 10 * share) for share in (0.9, 1)
-    }
-    verdicts = {}
-    for share, drill in asked.items():
-        made = {claim.name: claim for claim in results.claims(pd.concat([frame, drill]))}
-        claim = made["intermediate-word-problems-over-none"]
-        verdicts[share] = claim.verdict_text
-        assert {gate.name for gate in claim.gates} == {
-            "arithmetic right before word problems (intermediate)", "word problems, none"
-        }  # fmt: skip
-        assert made["intermediate-arithmetic-over-none"].gates == ()  # whether it was learnt is what it asks
-    assert verdicts == {0.9: "not testable here", 1: "seen in 2 trainings"}
+def test_a_stage_that_was_not_learnt_and_a_base_at_its_ceiling_test_nothing():
+    frame = answers(none=6, none_longer=6)
+    name = "arithmetic-first-plans-over-none-longer"
+    assert claimed(frame)[name].verdict_text == "seen in 2 trainings"
+    forgot = frame.copy()
+    forgot.loc[(forgot["test"] == experiment.before("arithmetic")) & (forgot["item"] == 0), "right"] = False
+    assert [gate.name for gate in claimed(forgot)[name].failed_gates] == [
+        "arithmetic right before word problems (arithmetic first)"
+    ]
+    assert not claimed(forgot, placebo=True)[name].failed_gates  # no route has read it there
+    ceiling = claimed(answers(none_longer=1))[name]
+    assert [gate.name for gate in ceiling.failed_gates] == ["plans right, none, longer"]
 
 
 def test_with_five_seeds_intervals_are_over_trainings():
-    few = answers(none=3)
+    few = answers(none_longer=3)
     many = pd.concat([few[few["seed"] == 0].assign(seed=seed) for seed in range(5)])
-    claim = next(claim for claim in results.claims(many) if claim.headline)
+    claim = next(claim for claim in claimed(many).values() if claim.headline)
     assert (claim.n, claim.over, claim.trainings) == (5, "trainings", 5)
     assert set(results.summary(results.measured(many))["n"]) == {5}
-    assert results.summary(results.measured(few)).query("measure == 'arithmetic'")["n"].eq(10).all()
+    assert results.summary(results.measured(few)).query("measure == 'plan'")["n"].eq(10).all()
+
+
+def test_seeds_in_which_a_route_learns_nothing_are_named():
+    curves = pd.DataFrame(
+        [(seed, route, tokens, loss) for seed in (3, 4) for route in ("none", "mixture")
+         for tokens, loss in ((1, 2.0), (2, 2.0 if (seed, route) == (4, "mixture") else 1.0))],
+        columns=["seed", "route", "tokens", "held_out"],
+    )  # fmt: skip
+    assert results.unlearnt(curves) == [4]
 
 
 def test_in_a_placebo_run_every_route_is_trained_as_the_control_on_problems_of_its_own(
@@ -414,41 +476,55 @@ def test_in_a_placebo_run_every_route_is_trained_as_the_control_on_problems_of_i
 
     monkeypatch.setattr(experiment, "train_arm", trained)
     replies, _ = experiment.train_all(tmp_path, begin, plan(placebo=True), task, lambda **_: None)
+    routes = experiment.routes_of(SIZES)
     assert {route for route, _, _ in seen} == {experiment.CONTROL}
-    assert len({seed for _, seed, _ in seen}) == len({pair for _, _, pair in seen}) == 4
-    assert set(replies["route"]) == set(experiment.ROUTES)
-    names = {claim.name for claim in results.claims(results.graded(replies))}
-    assert "mixture-word-problems-over-none" in names
+    assert len({seed for _, seed, _ in seen}) == len({pair for _, _, pair in seen}) == len(routes)
+    assert set(replies["route"]) == set(routes)
+    made = claimed(results.graded(replies), placebo=True)
+    assert "mixture-plans-over-none-longer" in made
+    assert not any("arithmetic-over" in name for name in made)
+    assert not any(gate.name.startswith("arithmetic") for claim in made.values() for gate in claim.gates)
 
 
-def test_without_twins_nothing_is_claimed_of_them():
-    frame = answers()
-    names = {c.name for c in results.claims(frame[frame["test"] != "twins"])}
-    assert not any("twins" in name for name in names)
-    assert "mixture-word-problems-over-none" in names
+def test_of_given_problems_answers_are_claimed_and_neither_plans_nor_twins():
+    frame = answers(none_longer=4)
+    given = frame[frame["test"] != "twins"].assign(plan=np.nan, equations_true=np.nan)
+    made = claimed(given)
+    assert not any("twins" in name or "plans" in name or "equations" in name for name in made)
+    assert [claim.name for claim in made.values() if claim.headline] == [
+        "arithmetic-first-answers-over-none-longer"
+    ]
 
 
 def test_pictures_hold_every_route_and_mark_false_equations(fitted):
-    frame = answers(none=3)
-    titles = [
-        views.heat_map(results.by_cell(frame)).record["title"],
+    frame = answers(none=3, none_longer=2)
+    titles = {
+        views.heat_map(results.by_cell(frame.assign(kind="+ 1, 1"))).record["title"],
         views.by_route(results.summary(results.measured(frame))).record["title"],
-        views.errors(results.outcomes(frame)).record["title"],
-    ]
-    claimed = {claim.view for claim in results.claims(frame)}
-    assert set(titles) == claimed
+        views.outcomes(results.outcomes(frame)).record["title"],
+        views.learnt(results.learnt(frame)).record["title"],
+    }
+    assert {claim.view for claim in claimed(frame).values()} < titles
     assert views.learning(fitted[1][1]).spec
-    explorer = views.replies(frame)
-    assert explorer is not None
-    card = views._card(next(frame[frame["outcome"] == "arithmetic error"].itertuples()))
-    (start, end, kind), = card["marks"]  # fmt: skip
+    assert views.replies(frame) is not None
+    row = SimpleNamespace(kind="one", gold="7", question="How many?", reply="3 + 4 = 8. The answer is 8.")
+    (start, end, kind), = views._card(row)["marks"]  # fmt: skip
     assert kind == "false"
-    assert card["text"][start:end] == "2 + 0 = 3"
+    assert views._card(row)["text"][start:end] == "3 + 4 = 8"
+
+
+def test_without_what_was_asked_before_word_problems_nothing_is_said_of_it(fitted):
+    replies = fitted[1][0]
+    graded = results.graded(replies)
+    table = results.learnt(graded)
+    assert set(table["stage"]) == set(SIZES.first)
+    assert set(table["when"]) == {"before word problems", "after them"}
 
 
 def test_a_formula_is_judged_as_a_formula():
+    about = {"test": "words", "steps": 0, "question": "What is it?", "solution": ""}
     replies = {
         "reply": [r"The answer is $\frac{1}{\sqrt{2}}$.", r"\boxed{2}"],
         "gold": [r"\frac{\sqrt{2}}{2}"] * 2,
     }
-    assert list(results.graded(pd.DataFrame(replies))["outcome"]) == ["right", "other error"]
+    assert list(results.graded(pd.DataFrame(replies).assign(**about))["outcome"]) == ["right", "wrong plan"]

@@ -2,8 +2,9 @@
 
 Gangwar, Bhat and Kani 2025, arXiv 2502.12855: intermediate fine-tuning (arithmetic, then the task), and a
 mixture. Here small models learn from scratch, or from one that is given. Word problems are few and read many
-times, as real ones are; arithmetic can be written without end. Each route is held against word problems alone
-twice: for as many tokens of them (the paper's comparison), and for as many tokens in all.
+times, as real ones are; exercises can be written without end. Each route is held against word problems alone
+twice: for as many tokens of them (the paper's comparison), and for as many tokens in all. Beside arithmetic
+other first stages are read for as many tokens, such as rules and programs.
 """
 
 import re
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from workbench.corpora import drills
 from workbench.engine import loading, models
 from workbench.engine.models import context_length
 from workbench.engine.sampling.sampler import SamplingParams
@@ -28,38 +30,57 @@ from workbench.engine.training.memory import master_weights
 from workbench.engine.training.train import train
 from workbench.errors import UserError
 from workbench.files import cached_table
-from workbench.studies.arithmetic.data import Pair, Plan, Sizes, Task, exercises, pairs_of, words
+from workbench.studies.arithmetic.data import Task, words
+from workbench.studies.arithmetic.settings import TABLE, Plan, Sizes
+from workbench.studies.arithmetic.stages import Pair, exercises, pairs_of
 from workbench.studies.common.arms import collect, run_arms
 
 Stage = tuple[list[Pair], int]
 """What is read, and for how many tokens."""
 
-ROUTES = ("none", "none, longer", "intermediate", "mixture")
-"""Word problems alone; the same for as many tokens as the routes read in all; and the two routes."""
-CONTROL = "none"
-DRILL = "arithmetic, before word problems"
-"""A test: the exercises as they are asked between the stages of a route."""
+CONTROL, EQUAL_COST, MIXTURE = "none", "none, longer", "mixture"
+"""Word problems alone; the same for as many tokens as the routes read in all; exercises among them."""
+ROUTES = (CONTROL, EQUAL_COST, MIXTURE, *(f"{stage} first" for stage in drills.STAGES))
+"""Every route that there may be; see `routes_of`."""
 _TOKENIZER_TEXTS = 2000
+_VOCABULARY = {True: 640, False: 4096}  # by whether the word problems are our own
 _AT_ONCE = 10_000  # pairs whose tokens are counted at a time
 _LEAST_FITTING = 0.5  # share of the word problems that a model must be able to read whole
-_HELD_OUT = 50  # word problems of each kind behind a learning curve
+_HELD_OUT = 20  # word problems of each kind behind a learning curve
+_CURVE = 4  # times that they are asked in each stage
 _SMALL = 30_000_000  # parameters
 _LONGEST_REPLY = 72  # tokens; four times that where the context is long
 
 
 # ------------------------------------------------------------------------------- what is read
-def routes(
-    words: Sequence[Pair], sums: Sequence[Pair], sizes: Sizes, tokenizer: PreTrainedTokenizerFast
-) -> dict[str, list[Stage]]:
-    """What each route reads, stage by stage."""
+def first(stage: str) -> str:
+    """The route that reads a stage before word problems."""
+    return f"{stage} first"
+
+
+def before(stage: str) -> str:
+    """The test of a stage as it is asked between it and word problems."""
+    return f"{stage}, before word problems"
+
+
+def routes_of(sizes: Sizes) -> list[str]:
+    """The routes that are trained, the longest before the control; the mixture is with the first stage."""
+    return [*map(first, sizes.first), MIXTURE, EQUAL_COST, CONTROL]
+
+
+def stages_of(
+    route: str, words: Sequence[Pair], seed: int, sizes: Sizes, tokenizer: PreTrainedTokenizerFast
+) -> list[Stage]:
+    """What a route reads, stage by stage; `words` are framed as the model behind the tokenizer reads them."""
     task, extra = sizes.task_tokens, sizes.extra_tokens
-    drill = _fill(sums, extra, tokenizer)
-    return {
-        "none": [(list(words), task)],
-        "none, longer": [(list(words), task + extra)],
-        "intermediate": [(list(sums[: len(drill)]), extra), (list(words), task)],
-        "mixture": [(_fill(words, task, tokenizer) + drill, task + extra)],
-    }
+    if route in (CONTROL, EQUAL_COST):
+        return [(list(words), task + extra * (route == EQUAL_COST))]
+    stage = sizes.first[0] if route == MIXTURE else route.removesuffix(" first")
+    read = _framed(tokenizer, pairs_of(exercises(stage, seed, sizes)))
+    drill = _fill(read, extra, tokenizer)
+    if route == MIXTURE:
+        return [(_fill(words, task, tokenizer) + drill, task + extra)]
+    return [(drill, extra), (list(words), task)]
 
 
 def _fill(pairs: Sequence[Pair], tokens: int, tokenizer: PreTrainedTokenizerFast) -> list[Pair]:
@@ -79,7 +100,7 @@ def _fill(pairs: Sequence[Pair], tokens: int, tokenizer: PreTrainedTokenizerFast
 def start(folder: Path, plan: Plan, task: Task) -> str:
     """Where all routes begin: the model that `model` names, or the shape and tokenizer of new ones.
 
-    The tokenizer of new models keeps digits apart.
+    To the tokenizer of new models small numbers are one token each, and the digits of larger ones are apart.
 
     Raises:
         UserError: the given model's context is too short for most of the word problems, or there is none to
@@ -92,14 +113,26 @@ def start(folder: Path, plan: Plan, task: Task) -> str:
         _check_context(plan.model, words(task, sizes, seed))
         return plan.model
     if not (folder / "config.json").exists():
-        problems = words(task, sizes, seed)[:_TOKENIZER_TEXTS]
-        sums = pairs_of(exercises(seed, sizes)[:_TOKENIZER_TEXTS])
-        # Where no digit follows another, no two of them become one token.
-        texts = [re.sub(r"(?<=\d)(?=\d)", " ", "".join(pair)) for pair in [*problems, *sums]]
-        tokenizer = models.train_tokenizer(texts, 768 if plan.data == "embedded" else 4096)
-        config = models.config(sizes.preset, vocab_size=len(tokenizer), context=sizes.context)
-        loading.save(models.build(config, seed), tokenizer, folder)
+        pairs = words(task, sizes, seed)[:_TOKENIZER_TEXTS]
+        for stage in sizes.first:
+            pairs = [*pairs, *pairs_of(exercises(stage, seed, sizes)[:_TOKENIZER_TEXTS])]
+        texts = _numbers_whole if sizes.has_table else _digits_apart
+        vocabulary = _VOCABULARY[plan.data == "embedded"]
+        tokenizer = models.train_tokenizer(texts(["".join(pair) for pair in pairs]), vocabulary)
+        shape = {"vocab_size": len(tokenizer), "context": sizes.context, "n_layers": sizes.layers}
+        loading.save(models.build(models.config(sizes.preset, **shape), seed), tokenizer, folder)
     return str(folder)
+
+
+def _numbers_whole(texts: list[str]) -> list[str]:
+    """The texts, with all numbers up to `TABLE` so often that each becomes one token behind its space."""
+    numbers = "".join(f" {number}" for number in range(TABLE + 1))
+    return [*texts, *[numbers] * len(texts)]
+
+
+def _digits_apart(texts: list[str]) -> list[str]:
+    """The texts without a digit that follows another, so that no two of them become one token."""
+    return [re.sub(r"(?<=\d)(?=\d)", " ", text) for text in texts]
 
 
 def _check_context(source: str, problems: Sequence[Pair]) -> None:
@@ -129,17 +162,17 @@ def train_all(
     answers of each are kept in `folder` as it ends, so that a killed call goes on.
 
     Returns:
-        Replies, columns route, seed, reply and those of `Task.asked` (what was asked between two stages is of
-        the test `DRILL`); and learning curves, columns route, seed, tokens, loss, held_out (nats per token of
-        word problems).
+        Replies, columns route, seed, reply and those of `Task.asked` (what was asked of a stage before word
+        problems is of the test `before`); and learning curves, columns route, seed, tokens, loss, held_out
+        (nats per token of word problems).
 
     Raises:
         UserError: see `run_arms`.
     """
-    device, seeds = loading.pick_device(plan.device), plan.seeds
+    device, seeds, routes = loading.pick_device(plan.device), plan.seeds, routes_of(plan.sizes)
     run_arms(
         folder,
-        ROUTES,
+        routes,
         seeds,
         partial(train_arm, begin, replace(plan, device=device), task),
         unit="token",
@@ -148,12 +181,10 @@ def train_all(
         placebo_of=CONTROL if plan.placebo else None,
         log=lambda route, seed, row: log(model=f"{route}-{seed}", **row),
     )
-    asked, between = task.asked, _exercises(task).assign(test=DRILL)
-    replies = [
-        _joined(asked, collect(folder, ROUTES, seeds, "replies")),
-        _joined(between, collect(folder, ROUTES, seeds, "drill")),
-    ]
-    curves = collect(folder, ROUTES, seeds, "curve").rename(columns={"arm": "route"})
+    tests = [(task.asked, "replies", routes)]
+    tests += [(_between(task, stage), "drill", [first(stage)]) for stage in plan.sizes.first]
+    replies = [_joined(asked, collect(folder, arms, seeds, table)) for asked, table, arms in tests]
+    curves = collect(folder, routes, seeds, "curve").rename(columns={"arm": "route"})
     return pd.concat(replies, ignore_index=True), curves[["tokens", "loss", "held_out", "route", "seed"]]
 
 
@@ -166,8 +197,9 @@ def _joined(asked: pd.DataFrame, replies: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([asked] * times, ignore_index=True).join(replies)
 
 
-def _exercises(task: Task) -> pd.DataFrame:
-    return task.asked[task.asked["test"] == "arithmetic"]
+def _between(task: Task, stage: str) -> pd.DataFrame:
+    """What is asked of a stage before word problems."""
+    return task.asked[task.asked["test"] == stage].assign(test=before(stage))
 
 
 def train_arm(
@@ -182,41 +214,48 @@ def train_arm(
 ) -> None:
     """One route: reads its stages, and is asked everything; the weights of new models are drawn anew."""
     sizes, new = plan.sizes, plan.model == "embedded"
-    lora = Lora() if plan.tuning == "lora" else None
     model, tokenizer = loading.load(begin, plan.device)
     model = models.build(model.config, seed).to(plan.device) if new else model
-    master_weights(model, adapter=lora is not None)
+    master_weights(model, adapter=plan.tuning == "lora")
     asked = task.asked[task.asked["test"] == "words"].groupby("kind").head(_HELD_OUT)
     held_out = _framed(tokenizer, list(zip(asked["question"], " " + asked["solution"], strict=True)))
-    drawn = (words(task, sizes, seed), pairs_of(exercises(seed, sizes)))
-    learnt = [_framed(tokenizer, pairs) for pairs in drawn]
+    learnt = _framed(tokenizer, words(task, sizes, seed))
     reply = partial(_replies, model, tokenizer)
-    rows, before = [], 0
-    for number, (pairs, tokens) in enumerate(routes(*learnt, sizes, tokenizer)[route]):
+    rows, tokens_before = [], 0
+    for number, (pairs, tokens) in enumerate(stages_of(route, learnt, seed, sizes, tokenizer)):
         if number:
-            cached_table(folder / "drill.parquet", lambda: reply(_exercises(task)["question"]))
-        config = TrainConfig(
-            tokens=tokens,
-            learning_rate=_learning_rate(model, new, lora),
-            lora=lora,
-            seed=zlib.crc32(f"{seed}/{number}".encode()),
-            context=sizes.context,
-            batch_size=sizes.batch_size,
-        )
+            between = _between(task, route.removesuffix(" first"))
+            cached_table(folder / "drill.parquet", lambda asked=between: reply(asked["question"]))
         history = train(
             model,
             tokenizer,
             pairs,
-            config,
+            _config(plan, model, tokens, zlib.crc32(f"{seed}/{number}".encode())),
             folder=folder / f".{number}",
             held_out=held_out,
-            log=lambda row, before=before: log(_moved(row, before)),
+            log=lambda row, moved=tokens_before: log(_moved(row, moved)),
         )
-        rows += [_moved(row, before) for row in history.rows]
-        before = int(rows[-1]["tokens"])
+        rows += [_moved(row, tokens_before) for row in history.rows]
+        tokens_before = int(rows[-1]["tokens"])
     curve = pd.DataFrame(rows).rename(columns={"held_out_nats": "held_out"})
     cached_table(folder / "curve.parquet", lambda: curve[["tokens", "loss", "held_out"]])
     cached_table(folder / "replies.parquet", lambda: reply(task.asked["question"]))
+
+
+def _config(plan: Plan, model: PreTrainedModel, tokens: int, seed: int) -> TrainConfig:
+    """How a stage is read."""
+    sizes, lora = plan.sizes, Lora() if plan.tuning == "lora" else None
+    every = max(1, tokens // (sizes.batch_size * sizes.context * _CURVE))
+    return TrainConfig(
+        tokens=tokens,
+        learning_rate=_learning_rate(model, plan.model == "embedded", lora),
+        lora=lora,
+        seed=seed,
+        context=sizes.context,
+        batch_size=sizes.batch_size,
+        evaluate_every=every,
+        checkpoint_every=2 * every,
+    )
 
 
 def _moved(row: dict[str, float], before: int) -> dict[str, float]:

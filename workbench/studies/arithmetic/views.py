@@ -1,4 +1,4 @@
-"""Pictures of 07_arithmetic: exercises by cell, learning, accuracies by route, errors, and replies."""
+"""Pictures of 07_arithmetic: exercises, learning, what is right by route, what became of it, and replies."""
 
 import altair as alt
 import pandas as pd
@@ -9,19 +9,37 @@ from workbench.charts.theme import ON_BRIGHT, series
 from workbench.charts.view import Chart, Explorer, Table, Texts, menu, with_rows
 from workbench.measures.answers.equations import equations
 from workbench.studies.arithmetic.experiment import ROUTES
-from workbench.studies.arithmetic.results import KIND, OUTCOMES
+from workbench.studies.arithmetic.results import KNOWN, OUTCOMES, PLANS
 
 SIGNS = {"+": "+", "-": "−", "*": "×", "/": "÷"}
 
 
-def cells(frame: pd.DataFrame) -> Table:
-    """What the exercises hold. Columns: operation, digits, n, different."""
-    shown = frame.assign(operation=frame["operation"].map(SIGNS))
+def exercises(frame: pd.DataFrame) -> Table:
+    """What the first stages hold. Columns: stage, kind, n, different."""
+    sums = frame["stage"] == "arithmetic"
+    signs = frame["kind"].str[:1].map(SIGNS) + " of " + frame["kind"].str[2:] + " digits"
+    shown = frame.assign(kind=signs.where(sums, frame["kind"]))
     return Table(
-        shown.rename(columns={"digits": "digits of the operands", "n": "exercises"}),
-        "Exercises by cell",
-        "So many exercises were drawn to learn from in each cell, and so many of them have operands of their "
-        "own; small cells are soon used up. A fifth of all operands is kept apart for the test.",
+        shown.rename(columns={"n": "exercises", "different": "different questions"}),
+        "Exercises of the first stages",
+        "So many exercises were drawn to learn from, and so many different questions are among them: all "
+        "stages are read for as many tokens.",
+    )
+
+
+def learnt(frame: pd.DataFrame) -> Chart:
+    """How much of each stage was learnt, and kept. Columns: stage, when, value, low, high, n."""
+    order = list(dict.fromkeys(frame["when"]))
+    chart = intervals(
+        frame, "stage", "right answers", form=".1%", labels=".0%", step=34, axis={"tickCount": 5},
+        scale={"domain": [0, 1]}, tooltip=["stage", "when"], references=[KNOWN],
+    )  # fmt: skip
+    return Chart(
+        panels(chart.properties(width=240), "when", order, columns=2),
+        "Stages, learnt and kept",
+        "Exercises that no one has read, asked of the models that read the stage: before they read word "
+        f"problems, and after. Left of the dashed line, at {KNOWN:.0%}, a stage has not been learnt well "
+        "enough to ask what it is good for.",
     )
 
 
@@ -46,10 +64,10 @@ def heat_map(frame: pd.DataFrame) -> Chart:
         size=11,
     )
     return Chart(
-        panels(blocks, "route", ROUTES, columns=2),
+        panels(blocks, "route", _present(frame), columns=2),
         "Arithmetic by operation and digits",
-        "A panel a route; each cell is the share of right answers to exercises whose operands were never "
-        "learnt. Cells of small numbers hold few exercises, empty ones none.",
+        "A panel a route; each cell is the share of right answers, in the end, to exercises that were never "
+        "read. Cells of small numbers hold few exercises, empty ones none.",
     )
 
 
@@ -64,41 +82,45 @@ def learning(curves: pd.DataFrame) -> Chart:
         intervals(rows, x, title, names=("mean", "min", "max"), scale=scale, **style),
         "Learning word problems",
         "Loss on word problems that are never learnt, lower is better; of several trainings the mean, and "
-        "a band from the lowest to the highest. Where “intermediate” reads arithmetic alone, it stays high.",
+        "a band from the lowest to the highest. While a first stage is read, it stays high.",
     )
 
 
 def by_route(frame: pd.DataFrame) -> Chart:
-    """Accuracies by route. Columns: route, measure, value, low, high, n."""
-    meanings = {
-        "right on both twins": "; a problem and its twin with other numbers both right",
-        "equations in rationales": "; share of true equations in all that was written",
+    """What is right of word problems. Columns: route, kind, measure, value, low, high, n."""
+    rows = frame.assign(panel=frame["measure"] + ": " + frame["kind"])
+    order = list(dict.fromkeys(rows["panel"]))
+    style = {
+        "form": ".1%",
+        "tooltip": ["route", "kind", "measure"],
+        "axis": {"tickCount": 5},
+        "labels": ".0%",
     }
-    measures = list(dict.fromkeys(frame["measure"]))
-    order = [measure for measure in measures if measure.startswith(KIND)]
-    order += [measure for measure in meanings if measure in measures]
-    rows = frame[frame["measure"].isin(order)]
-    style = {"form": ".1%", "tooltip": ["route", "measure"], "axis": {"tickCount": 5}, "labels": ".0%"}
-    chart = intervals(rows, "route", "share", order=ROUTES, step=34, **style)
+    chart = intervals(rows, "route", "share right", order=_present(frame), step=34, **style)
     chart += alt.Chart(rows).mark_point(opacity=0).encode(x=alt.datum(0.05))  # zeros alone have an axis too
-    what = "".join(text for measure, text in meanings.items() if measure in order)
-    twins = "right on both twins" in order
-    last = "" if twins else " Given problems have no twins with other numbers: robustness is not measured."
+    known = "Plan: the operations and operands of the solution; then the equations of right plans, the " if (
+        PLANS in set(frame["measure"])
+    ) else "Of given problems no plan and no twin is known, only the "  # fmt: skip
     return Chart(
-        panels(chart.properties(width=240), "measure", order, columns=2, independent=["x"]),
+        panels(chart.properties(width=240), "panel", order, columns=2, independent=["x"]),
         "Word problems by route",
-        f"Right answers to each kind of word problem{what}. Lines are 95 % intervals over "
-        f"trainings, or over questions where there are fewer than five trainings.{last}",
+        f"{known}answers, and where problems have twins those right on both. Lines are 95 % intervals over "
+        "trainings, or over questions where there are fewer than five trainings.",
     )
 
 
-def errors(frame: pd.DataFrame) -> Chart:
+def _present(frame: pd.DataFrame) -> list[str]:
+    """The routes of a table, in their order."""
+    return [route for route in ROUTES if (frame["route"] == route).any()]
+
+
+def outcomes(frame: pd.DataFrame) -> Chart:
     """What became of the word problems. Columns: route, kind, outcome, share, n."""
     rows = frame.assign(
         order=frame["outcome"].map(OUTCOMES.index),
         shown=frame["share"].map("{:.0%}".format).where(frame["share"] > 0.06, ""),
     )
-    y = alt.Y("route:N", title=None, sort=list(ROUTES))
+    y = alt.Y("route:N", title=None, sort=_present(frame))
     base = alt.Chart(rows, width=250, height=alt.Step(34)).encode(y=y, order="order:Q")
     x = alt.X("share:Q", title="share of problems").stack("zero").axis(format="%", tickCount=5)
     bars = base.mark_bar().encode(
@@ -111,9 +133,9 @@ def errors(frame: pd.DataFrame) -> Chart:
     )
     return Chart(
         panels(bars + numbers, "kind", frame["kind"], columns=2, independent=["x"]),
-        "What goes wrong",
-        "From the left: right answers; wrong ones with a false equation; wrong ones in which every equation "
-        "is true, so that the plan was wrong; and replies without an answer.",
+        "What became of word problems",
+        "From the left: right by the right plan; right answers of a wrong plan, which is luck; right plans "
+        "with a wrong answer; wrong plans; and replies without an answer.",
     )
 
 
@@ -131,7 +153,7 @@ def replies(answers: pd.DataFrame) -> Explorer:
             "equations; above each text the right answer.",
         )
 
-    asked = [route for route in ROUTES if (words["route"] == route).any()]
+    asked = _present(words)
     known = set(words.loc[words["route"] == asked[0], "outcome"])
     first = next(outcome for outcome in (*OUTCOMES[1:], OUTCOMES[0]) if outcome in known)
     return Explorer(draw, route=asked, outcome=menu(OUTCOMES, first))
