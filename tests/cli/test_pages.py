@@ -107,7 +107,7 @@ def test_a_page_over_its_limit_is_warned_of_with_its_largest_figures(root, say, 
     folder = finished(root, "01_rows")
     (folder / "notebook.ipynb").write_text(json.dumps(example_notebook()))
     assert say("run", "01")[2] == ""
-    monkeypatch.setattr(size.warning, "__defaults__", (300_000,))
+    monkeypatch.setattr(size, "LIMIT", 300_000)
     code, _, err = say("report")
     assert code == 0
     assert re.search(r"The page 01_rows.html has 0\.\d\d MB, its limit is 0\.30 MB", err)

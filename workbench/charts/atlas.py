@@ -6,7 +6,6 @@ cards of all cells go into the record, and the report draws them with the same J
 """
 
 import json
-import os
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from tqdm.auto import tqdm
 
 from workbench.charts import theme
 from workbench.charts.card import Attention, Card, Strip, card_record
-from workbench.charts.view import WIDGET, Bundle, Table, View
+from workbench.charts.view import WIDGET, Bundle, Table, View, headless
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
@@ -101,11 +100,11 @@ class Atlas(View):
         self.record["cells"] = self._cells()
         self.record["chosen"] = _largest(self.record["cells"])
         wanted = [self.record["chosen"]]
-        if _headless():
+        if headless():
             wanted = _most_important(self.record["cells"])
         self.record["cards"] = self._cards(wanted)
         left_out = len(self.record["cells"]) - len(self.record["cards"])
-        if _headless() and left_out:
+        if headless() and left_out:
             self.record["sentence"] += (
                 f" A page carries the cards of the {len(self.record['cards']):,} most important cells; "
                 f"those of the {left_out:,} others are drawn in JupyterLab."
@@ -186,7 +185,7 @@ class Atlas(View):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         data, metadata = self.bundle()
-        if not _headless():
+        if not headless():
             data[WIDGET] = self.widget._repr_mimebundle_()[WIDGET]
         return data, metadata
 
@@ -236,7 +235,3 @@ def _has(cells: list[dict[str, Any]], name: str) -> bool:
 def _sentence(error: Exception) -> str:
     text = " ".join(str(error).split())
     return sanitize(text if isinstance(error, UserError) else f"{type(error).__name__}: {text}", 300)
-
-
-def _headless() -> bool:
-    return os.environ.get("WORKBENCH_HEADLESS") == "1"

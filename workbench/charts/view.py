@@ -256,9 +256,14 @@ class Explorer:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         data, metadata = self.twin.bundle()
-        if os.environ.get("WORKBENCH_HEADLESS") != "1":
+        if not headless():
             data[WIDGET] = self.widget._repr_mimebundle_()[WIDGET]
         return data, metadata
+
+
+def headless() -> bool:
+    """Whether no front end is there to draw widgets."""
+    return os.environ.get("WORKBENCH_HEADLESS") == "1"
 
 
 def _pieces(item: Mapping[str, Any], limit: int) -> list[tuple[str, str | None]]:

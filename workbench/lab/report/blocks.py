@@ -22,7 +22,9 @@ from workbench.sanitize import sanitize
 VIEW = "application/vnd.workbench.view+json"
 VEGALITE = "application/vnd.vegalite.v5+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-FIGURES = ("chart", "table", "texts", "atlas")
+FIGURES = ("chart", "table", "texts", "atlas", "playground")
+WHOLE = ("atlas", "playground")  # figures whose texts are not cut
+PLAYGROUND = ("models", "text", "parts", "ask", "tokens", "state")  # of a record, that the page needs
 MAX_LINE = 1000  # characters of one line of output
 MAX_OUTPUT = 20_000  # characters of one output
 MAX_ROWS = 100  # rows shown under a chart; the download holds all
@@ -150,7 +152,7 @@ def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:
         "code": None,
         "title": "",
         "sentence": "",
-        **map_texts(record, partial(sanitize, limit=None if record["kind"] == "atlas" else MAX_OUTPUT)),
+        **map_texts(record, partial(sanitize, limit=None if record["kind"] in WHOLE else MAX_OUTPUT)),
         "type": record["kind"],
     }
     if block["type"] == "table":
@@ -166,6 +168,8 @@ def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:
         block["png"] = _base64(data.get("image/png", ""))
     if block["type"] == "atlas":
         block |= _atlas(block)
+    if block["type"] == "playground":
+        block["json"] = json_script({name: record[name] for name in PLAYGROUND})
     return block
 
 

@@ -34,6 +34,8 @@ from workbench.sanitize import sanitize
 
 _HERE = Path(__file__).parent
 _CHARTS = _HERE.parents[1] / "charts"
+_STEMS = {"atlas": ["atlas"], "playground": ["live", "live_view"]}
+"""Figures with scripts of their own: the files of the script, the last with a style beside it."""
 
 
 def write_report(run_folder: Path, out_path: Path) -> Path:
@@ -223,7 +225,8 @@ def _write(out_path: Path, template: str, content: list[Block], values: dict[str
     """Write a page with the scripts and styles that the blocks of its content need."""
     types = {block["type"] for block in content}
     scripts, bundle = _scripts(types), _bundle() if "chart" in types else ("", "")
-    styles = [_HERE / "report.css", *([_CHARTS / "atlas.css"] if "atlas" in types else [])]
+    stems = [_STEMS[kind][-1] for kind in _STEMS if kind in types]
+    styles = [_HERE / "report.css", *(_CHARTS / f"{stem}.css" for stem in stems)]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
@@ -260,7 +263,11 @@ def _bundle() -> tuple[str, Markup]:
 
 def _scripts(types: set[str]) -> list[str]:
     ours = (_HERE / "report.js").read_text(encoding="utf-8")
-    scripts = [(_CHARTS / "atlas.js").read_text(encoding="utf-8")] if "atlas" in types else []
+    scripts = [
+        "\n".join((_CHARTS / f"{stem}.js").read_text(encoding="utf-8") for stem in stems)
+        for kind, stems in _STEMS.items()
+        if kind in types
+    ]
     return [*scripts, ours] if types & {"chart", "table"} else scripts
 
 

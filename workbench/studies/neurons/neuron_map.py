@@ -9,10 +9,12 @@ import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.charts.atlas import Atlas, Card, Cell, Strip
-from workbench.charts.view import menu
+from workbench.charts.live_view import live_or_why_not
+from workbench.charts.view import View, menu
 from workbench.corpora.labelled_tokens import LabelledTokens
 from workbench.corpora.stories.labels import GROUPS
 from workbench.engine.interpretability.reference import Reference
+from workbench.engine.live import block
 from workbench.studies.neurons.method import along, is_gated
 from workbench.studies.neurons.search import INTERPRETABLE, ranked
 from workbench.studies.neurons.value_vectors import changed, continuations, losses
@@ -143,6 +145,22 @@ def neuron_map(neurons: Neurons, question: str, n: int, number: int, beginning: 
         number=ipywidgets.BoundedIntText(number, min=0, max=n_neurons - 1),
         strength=ipywidgets.FloatSlider(1, min=-2, max=3, step=0.5, continuous_update=False),
         beginning=ipywidgets.Textarea(beginning, continuous_update=False),
+    )
+
+
+def live_neuron(neurons: Neurons, question: str, beginning: str) -> View:
+    """The best neuron for a label, or any other, switched off or pushed in the page itself."""
+    best = ranked(neurons.surveyed, question, by="hits_select").iloc[0]
+    state = {"layer": int(best["layer"]), "neuron": int(best["unit"])}
+    return live_or_why_not(
+        lambda: {"the model": block(*neurons.pair)},
+        "Any neuron, your own text",
+        f"It begins with the best neuron for “{question}”. Switch it off, or push its activation up or down, "
+        "and read what the text becomes; the last line shows where it fires in your text, orange above zero "
+        "and purple below. The model is part of this page: nothing is sent anywhere, and no kernel runs.",
+        text=beginning,
+        parts=["neurons"],
+        state=state,
     )
 
 

@@ -1,14 +1,20 @@
 """Pictures of 02_tiny_models: losses, grades by size, samples, questions, and what is copied."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import altair as alt
 import ipywidgets
 import pandas as pd
+from transformers import PreTrainedModel
 
 from workbench.charts.intervals import intervals
+from workbench.charts.live_view import live_or_why_not
 from workbench.charts.parts import axis_order, panels, same_color
 from workbench.charts.theme import series
 from workbench.charts.view import Chart, Explorer, Table, Texts, View, menu, with_rows
 from workbench.corpora.stories import grade
+from workbench.engine.live import block
 from workbench.engine.models import count_parameters
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
@@ -183,6 +189,25 @@ def longest_copies(copies: pd.DataFrame) -> Table:
         "The longest verbatim copies",
         "Runs of words that a completion has in common with one training story, longest first.",
     )
+
+
+def live_stories(fitted: Fitted, names: Sequence[str], beginning: str) -> View:
+    """Models that go on with the reader's beginning, side by side, in the page itself."""
+
+    def blocks() -> dict[str, dict[str, Any]]:
+        return {name: block(*fitted[name], about={"size": _parameters(fitted[name][0])}) for name in names}
+
+    return live_or_why_not(
+        blocks,
+        "Your beginning, every model",
+        "Type, and all models go on; below each stand the words that it finds likeliest at the cursor. The "
+        "models are part of this page: nothing is sent anywhere, and no kernel runs.",
+        text=beginning,
+    )
+
+
+def _parameters(model: PreTrainedModel) -> str:
+    return f"{count_parameters(model).total:,} parameters"
 
 
 def story_teller(fitted: Fitted, beginning: str, *, exact: bool) -> Explorer:

@@ -1,0 +1,358 @@
+"""The model in the page computes what PyTorch computes: tokens, logits, texts, losses without heads."""
+
+import base64
+import json
+import random
+
+import numpy as np
+import pytest
+import torch
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from workbench.charts.live_view import SCRIPTS, Live
+from workbench.corpora.stories import write_stories
+from workbench.engine import live, loading, models
+from workbench.engine.interpretability.interventions import ablate_heads, ablate_neurons
+from workbench.engine.interpretability.reference import reference
+from workbench.lab.report.page import write_report
+
+pytestmark = pytest.mark.browser
+
+STORIES = [story.text for story in write_stories(60, seed=7)]
+TEXT = "One day, Tom and Lily went to the park. Tom had a red ball. He gave the ball to"
+SMALL = {"initializer_range": 0.15, "bos_token_id": 0, "eos_token_id": 0}
+
+
+@pytest.fixture(scope="module")
+def starter():
+    model, tokenizer = loading.load("starter", "cpu")
+    return model.float(), tokenizer
+
+
+@pytest.fixture(scope="module")
+def worker(browser):
+    """A page that has the runtime, and `run(script, argument)` in it."""
+    page = browser.new_page()
+    page.goto("about:blank")
+    source = SCRIPTS[0].read_text(encoding="utf-8") + "\nglobalThis.live = live;"
+    page.add_script_tag(type="module", content=source)
+    page.wait_for_function("globalThis.live !== undefined")
+    yield page
+    page.close()
+
+
+def open_model(page, block, name="model"):
+    page.evaluate(f"(block) => {{ globalThis.{name} = new live.Model(block); }}", block)
+
+
+def family(name, tokenizer):
+    """A model of random weights, larger than they begin, so that mistakes show."""
+    size = len(tokenizer)
+    torch.manual_seed(1)
+    if name == "gpt2":
+        config = GPT2Config(n_layer=2, n_embd=48, n_head=4, vocab_size=size, n_positions=320, **SMALL)
+        return GPT2LMHeadModel(config).eval()
+    if name == "grouped":
+        config = LlamaConfig(
+            hidden_size=48, intermediate_size=100, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=2, head_dim=24, vocab_size=size, max_position_embeddings=320,
+            tie_word_embeddings=False, **SMALL,
+        )  # fmt: skip
+        return LlamaForCausalLM(config).eval()
+    config = models.config("tiny:0.3M", size, name, context=320)
+    config.initializer_range = 0.15
+    model = models.build(config, 1)
+    with torch.no_grad():  # biases and norms begin at 0 and 1, where swapping them would not show
+        for parameter in model.parameters():
+            if parameter.dim() == 1:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    return model
+
+
+LOGITS = """async ([texts]) => Promise.all(texts.map(async (text) =>
+  Array.from(await model.read(model.start(), model.tokenizer.encode(text)))))"""
+
+
+def torch_logits(model, tokenizer, texts):
+    with torch.no_grad():
+        return np.array(
+            [model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0, -1].numpy() for text in texts]
+        )
+
+
+@pytest.mark.parametrize("name", ["llama", "gpt-neo", "bloom", "gpt2", "grouped"])
+def test_logits_of_every_family_are_those_of_pytorch(worker, starter, name):
+    tokenizer = starter[1]
+    model = family(name, tokenizer)
+    open_model(worker, live.block(model, tokenizer, dtype="fp32"))
+    texts = [tokenizer.decode(tokenizer(" ".join(STORIES))["input_ids"][1:300]), *STORIES[:5]]
+    assert len(tokenizer(texts[0])["input_ids"]) > 257  # beyond which GPT-Neo's second layer does not look
+    given = np.array(worker.evaluate(LOGITS, [texts]))
+    assert np.abs(given - torch_logits(model, tokenizer, texts)).max() < 2e-3
+
+
+def worst(page, model, tokenizer, texts, dtype):
+    open_model(page, live.block(model, tokenizer, dtype=dtype))
+    given = np.array(page.evaluate(LOGITS, [texts]))
+    return np.abs(given - torch_logits(model, tokenizer, texts)).max()
+
+
+def test_logits_of_the_starter_are_those_of_pytorch(worker, starter):
+    texts = [STORIES[at % 60][: 30 + at] for at in range(200)]
+    assert worst(worker, *starter, texts, "fp32") < 2e-3
+    assert worst(worker, *starter, texts, "int16") < 2e-2
+    assert worst(worker, *starter, texts, "int8") > 2e-2  # so that int16 is what pages carry
+
+
+def test_a_row_of_int8_is_its_weights_to_half_a_step(starter):
+    model, tokenizer = starter
+    block = live.block(model, tokenizer, dtype="int8")
+    assert block == live.block(model, tokenizer, dtype="int8")
+    name, rows, columns, kind = block["tensors"][0]
+    assert (name, kind) == ("embedding", "int8")
+    data = base64.b64decode(block["weights"])
+    scales = np.frombuffer(data, "<f4", rows)
+    codes = np.frombuffer(data, np.int8, rows * columns, 4 * rows).reshape(rows, columns)
+    error = codes * scales[:, None] - model.get_input_embeddings().weight.detach().numpy()
+    assert (np.abs(error) <= scales[:, None] * 0.5001).all()
+
+
+def test_int8_costs_less_than_a_hundredth_of_a_nat(worker, starter):
+    model, tokenizer = starter
+    open_model(worker, live.block(model, tokenizer, dtype="int8"))
+    given = losses_in_page(worker, tokenizer, STORIES[:12], {})
+    wanted = [text_loss(model, tokenizer, story) for story in STORIES[:12]]
+    assert abs(np.mean(given) - np.mean(wanted)) < 0.01
+
+
+GREEDY = """async ([texts]) => {
+  const all = [];
+  for (const text of texts) all.push(await model.goOn(model.tokenizer.encode(text), { tokens: 16 }));
+  return all;
+}"""
+
+
+def test_greedy_texts_are_those_of_generate(worker, starter):
+    model, tokenizer = starter
+    texts = [story[: 40 + 2 * at] for at, story in enumerate([*STORIES, *STORIES[:40]])]
+    wanted = []
+    for text in texts:
+        ids = torch.tensor([tokenizer(text)["input_ids"]])
+        written = model.generate(ids, max_new_tokens=16, do_sample=False)[0, ids.shape[1] :].tolist()
+        wanted.append([token for token in written if token != tokenizer.eos_token_id])
+    open_model(worker, live.block(model, tokenizer, dtype="fp32"))
+    assert worker.evaluate(GREEDY, [texts]) == wanted
+    open_model(worker, live.block(model, tokenizer))
+    same = [given == want for given, want in zip(worker.evaluate(GREEDY, [texts]), wanted, strict=True)]
+    assert np.mean(same) >= 0.98
+
+
+LOSSES = """async ([rows, changes]) => {
+  const all = [];
+  for (const ids of rows) {
+    const losses = (await model.losses(ids, changes)).slice(1);
+    all.push(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
+  }
+  return all;
+}"""
+
+
+def losses_in_page(page, tokenizer, texts, changes):
+    return page.evaluate(LOSSES, [[tokenizer(text)["input_ids"] for text in texts], changes])
+
+
+def text_loss(model, tokenizer, text):
+    ids = torch.tensor([tokenizer(text)["input_ids"]])
+    with torch.no_grad():
+        return float(model(ids, labels=ids).loss)
+
+
+@pytest.mark.parametrize("ablation", ["zero", "mean"])
+def test_loss_without_a_head_is_that_of_the_workbench(worker, starter, ablation):
+    model, tokenizer = starter
+    rows = [tokenizer(story)["input_ids"] for story in STORIES[30:50]]
+    means = reference(model, rows, ["head.*"], keep=0)
+    open_model(worker, live.block(model, tokenizer, dtype="fp32", reference=means))
+    shape = model.config
+    text = STORIES[0]
+    for layer in range(shape.num_hidden_layers):
+        for head in range(shape.num_attention_heads):
+            with ablate_heads(model, [(layer, head)], ablation, means):
+                wanted = text_loss(model, tokenizer, text)
+            changes = {"heads": [[layer, head]], "ablation": ablation}
+            (given,) = losses_in_page(worker, tokenizer, [text], changes)
+            assert abs(given - wanted) < 1e-3
+
+
+def test_a_neuron_off_and_several_heads_off(worker, starter):
+    model, tokenizer = starter
+    open_model(worker, live.block(model, tokenizer, dtype="fp32"))
+    with ablate_neurons(model, [(1, 17)], "zero"):
+        wanted = text_loss(model, tokenizer, STORIES[0])
+    (given,) = losses_in_page(worker, tokenizer, STORIES[:1], {"neurons": [[1, 17]]})
+    assert abs(given - wanted) < 1e-3
+    with ablate_heads(model, [(0, 0), (0, 2), (3, 1)], "zero"):
+        wanted = text_loss(model, tokenizer, STORIES[0])
+    (given,) = losses_in_page(
+        worker, tokenizer, STORIES[:1], {"heads": [[0, 0], [0, 2], [3, 1]], "ablation": "zero"}
+    )
+    assert abs(given - wanted) < 1e-3
+
+
+def hostile(count, seed):
+    """Strings that tokenizers trip over."""
+    rng = random.Random(seed)
+    ranges = [(32, 127), (32, 127), (0, 32), (127, 592), (768, 880), (0x2000, 0x2070), (0x4E00, 0x4E80)]
+    ranges += [(0x1F300, 0x1F700), (0xAC00, 0xAD00), (0x600, 0x700), (0xE000, 0xE010), (0x1D400, 0x1D500)]
+    parts = [
+        "<|endoftext|>",
+        "<|endoftext",
+        "'s",
+        "'LL",
+        " don't",
+        "  ",
+        "\n\n",
+        "\t ",
+        "\u200b",
+        "\ufeff",
+        "\x85",
+    ]
+    parts += ["e\u0301", "\u1100\u1161", "١٢", "½", "ß", "ﬁ", "\u00a0", "\u3000", "the", " cat", "1234567"]
+    for _ in range(count):
+        pieces = []
+        for _ in range(rng.randint(0, 12)):
+            low, high = rng.choice(ranges)
+            pieces.append(rng.choice(parts) if rng.random() < 0.5 else chr(rng.randrange(low, high)))
+        yield "".join(pieces)
+
+
+def test_tokens_of_hostile_strings_are_those_of_tokenizers(worker, starter):
+    model, tokenizer = starter
+    open_model(worker, live.block(model, tokenizer))
+    texts = [text for text in hostile(5000, 3) if text.encode("utf-8", "ignore").decode() == text]
+    given = worker.evaluate("([texts]) => texts.map((text) => model.tokenizer.encode(text))", [texts])
+    wanted = tokenizer(texts)["input_ids"]
+    wrong = [text for text, one, other in zip(texts, given, wanted, strict=True) if one != other]
+    assert wrong == []
+    back = worker.evaluate(
+        "([rows]) => rows.map((ids) => model.tokenizer.decode(ids.slice(1)))", [wanted[:500]]
+    )
+    assert back == texts[:500]
+
+
+def test_draws_depend_on_the_seed_and_follow_the_probabilities(worker, starter):
+    model, tokenizer = starter
+    open_model(worker, live.block(model, tokenizer, dtype="fp32"))
+    script = """async ([text, seed, temperature]) => model.goOn(model.tokenizer.encode(text),
+      { tokens: 12, seed, temperature, topP: 0.95 })"""
+    first, again, other = (worker.evaluate(script, [TEXT, seed, 1.0]) for seed in (3, 3, 4))
+    assert first == again != other
+    counts = worker.evaluate(
+        """async ([text]) => {
+          const counts = {};
+          for (let seed = 0; seed < 400; seed += 1) {
+            const [id] = await model.goOn(model.tokenizer.encode(text), { tokens: 1, seed, temperature: 1 });
+            counts[id] = (counts[id] ?? 0) + 1;
+          }
+          return counts;
+        }""",
+        ["Tom was"],
+    )
+    shares = torch.tensor(torch_logits(model, tokenizer, ["Tom was"])[0]).softmax(0)
+    best = int(shares.argmax())
+    assert counts[str(best)] / 400 == pytest.approx(float(shares[best]), abs=0.09)
+
+
+# ------------------------------------------------------------------------------- the figure
+@pytest.fixture(scope="module")
+def blocks(starter):
+    model, tokenizer = starter
+    means = reference(model, [tokenizer(story)["input_ids"] for story in STORIES[:10]], ["head.*"], keep=0)
+    return {"0.5M": live.block(model, tokenizer, reference=means, about={"size": "0.5M parameters"})}
+
+
+@pytest.fixture
+def report(tmp_path, blocks, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_HEADLESS", "1")
+
+    def write(**options):
+        figure = Live(options.pop("blocks", blocks), "Try it", "Type.", **{"text": TEXT, **options})
+        run = tmp_path / "run"
+        run.mkdir(exist_ok=True)
+        outputs = [new_output("display_data", data=figure._repr_mimebundle_()[0])]
+        (run / "run.json").write_text(json.dumps({"schema": 1, "notebook": "heads", "title": "Heads"}))
+        (run / "notebook.ipynb").write_text(
+            json.dumps(new_notebook(cells=[new_code_cell("x", outputs=outputs)]))
+        )
+        return write_report(run, tmp_path / "r.html").as_uri()
+
+    return write
+
+
+def written(page, at=0):
+    box = page.locator(".wb-live .written").nth(at)
+    page.wait_for_function("(box) => box.lastChild?.textContent.length > 20", arg=box.element_handle())
+    return box.inner_text()
+
+
+def test_a_report_goes_on_with_what_is_typed_and_the_link_keeps_it(page, report):
+    address = report(parts=["heads"])
+    page.goto(address)
+    first = written(page)
+    assert first.startswith(TEXT)
+    page.locator(".wb-live textarea").fill("Sam was sad. He wanted to play with")
+    page.wait_for_function("() => document.querySelector('.wb-live .begun')?.textContent.startsWith('Sam')")
+    assert written(page).startswith("Sam was sad.")
+    assert page.locator(".next li").count() == 6
+    page.locator('[aria-label="Layer 0, head 1"]').click()
+    page.wait_for_function("() => document.querySelectorAll('.wb-live .columns section').length === 2")
+    page.wait_for_function("() => document.querySelector('.strip h5')?.textContent.includes('→')")
+    link = page.url
+    other = page.context.new_page()
+    other.goto(link)
+    assert other.locator(".wb-live textarea").input_value() == "Sam was sad. He wanted to play with"
+    assert other.locator('[aria-label="Layer 0, head 1"]').get_attribute("aria-pressed") == "true"
+    assert page.complaints == []
+
+
+def test_what_is_typed_or_said_by_an_address_stays_text(page, report):
+    address = report(parts=["heads", "neurons"])
+    hostile_state = (
+        '{"text":"<img src=x onerror=alert(1)>\\u202e","heads":[["<b>",9]],"layer":99,"push":"1e9"}'
+    )
+    state = base64.b64encode(hostile_state.encode()).decode()
+    page.goto(f"{address}#figure-try-it={state}")
+    page.wait_for_selector(".wb-live .begun")
+    assert page.locator(".wb-live img").count() == 0
+    assert "\u202e" not in page.locator(".wb-live .begun").first.inner_text()
+    assert page.locator('.heads [aria-pressed="true"]').count() == 0
+    assert page.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda block: block.update(checksum=1), "checksum does not fit"),
+        (lambda block: block.update(weights="not base64 *"), "not base64"),
+        (lambda block: block["shape"].update(hidden=10**9), "its width is 1000000000"),
+        (lambda block: block["tensors"].append(["more", 10, 10, "int8"]), "lies outside its weights"),
+        (lambda block: block["tokenizer"]["merges"].append([1, 1]), "a merge has no token"),
+        (lambda block: block.update(format=9), "another version"),
+    ],
+)
+def test_a_damaged_block_is_one_sentence_in_the_figure(page, report, blocks, change, said):
+    damaged = json.loads(json.dumps(blocks["0.5M"]))
+    change(damaged)
+    page.goto(report(blocks={"0.5M": damaged}))
+    page.wait_for_selector(".wb-live.status")
+    assert said in page.locator(".wb-live.status").inner_text()
+
+
+def test_a_text_beyond_the_context_is_said(page, report):
+    page.goto(report())
+    written(page)
+    page.locator(".wb-live textarea").fill("Tom had a ball. " * 200)
+    page.wait_for_function(
+        "() => document.querySelector('.wb-live .status')?.textContent.includes('tokens at most')"
+    )

@@ -1,0 +1,429 @@
+// The live models of a figure: type a beginning, switch heads off, steer a neuron, and see text, loss and
+// attention follow. It stands behind `live.js` in one module, in JupyterLab and in reports alike.
+
+const PAUSE = 120; // milliseconds after a key before the models read
+const BARS = 6;
+
+function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
+// Models and strangers wrote it: what cannot be seen, or turns the line around, becomes a sign.
+function visible(text) {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, (sign) => (sign === "\n" || sign === "\t" ? sign : "\ufffd"));
+}
+
+function quoted(text) {
+  const plain = visible(text).replaceAll("\n", "↵").replaceAll("\t", "⇥");
+  return `“${plain.trim() || plain.replaceAll(" ", "·") || "∅"}”`;
+}
+
+function signed(value, digits = 2) {
+  return (value < 0 ? "−" : value > 0 ? "+" : "") + Math.abs(value).toFixed(digits);
+}
+
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+const same = ([a, b], [c, d]) => a === c && b === d;
+
+// ---- Controls ----
+
+function slider(name, value, low, high, step, change) {
+  const input = make("input", { type: "range", min: low, max: high, step, value });
+  const shown = make("output", {}, String(value));
+  input.addEventListener("input", () => {
+    shown.textContent = input.value;
+    change(Number(input.value));
+  });
+  const node = make("label", { class: "slider" }, name, input, shown);
+  return { node, set: (next) => { input.value = next; shown.textContent = input.value; } };
+}
+
+function button(text, act) {
+  const node = make("button", { type: "button" }, text);
+  node.addEventListener("click", act);
+  return node;
+}
+
+// A key for every head; a pressed one is off. The one touched last is looked at.
+function headKeys(shape, state, change) {
+  const grid = make("div", { class: "heads", role: "group", "aria-label": "Heads; press one to switch it off" });
+  grid.style.setProperty("--n", shape.heads);
+  const keys = [];
+  for (let layer = 0; layer < shape.layers; layer += 1) {
+    grid.append(make("span", { class: "side", "aria-hidden": "true" }, `layer ${layer}`));
+    for (let head = 0; head < shape.heads; head += 1) {
+      const key = button(String(head), () => {
+        const off = state.heads.some((one) => same(one, [layer, head]));
+        state.heads = off ? state.heads.filter((one) => !same(one, [layer, head])) : [...state.heads, [layer, head]];
+        state.head = [layer, head];
+        change();
+      });
+      key.setAttribute("aria-label", `Layer ${layer}, head ${head}`);
+      key.addEventListener("pointerenter", () => look([layer, head]));
+      key.addEventListener("focus", () => look([layer, head]));
+      keys.push([[layer, head], grid.appendChild(key)]);
+    }
+  }
+  function look(head) {
+    if (same(state.head, head)) return;
+    state.head = head;
+    change(true);
+  }
+  function draw() {
+    for (const [head, key] of keys) {
+      key.setAttribute("aria-pressed", String(state.heads.some((one) => same(one, head))));
+      key.classList.toggle("looked", same(state.head, head));
+    }
+  }
+  const kind = make("select", { "aria-label": "What a head that is off puts out" });
+  for (const name of ["mean", "zero"]) kind.append(make("option", { value: name }, name === "mean" ? "its mean" : "nothing"));
+  kind.addEventListener("change", () => {
+    state.ablation = kind.value;
+    change();
+  });
+  const all = button("all on", () => {
+    state.heads = [];
+    change();
+  });
+  const line = make("p", { class: "row" }, "A head that is off puts out ", kind, all);
+  return { node: make("div", { class: "switches" }, grid, line), draw: () => { kind.value = state.ablation; draw(); } };
+}
+
+function neuronKeys(shape, state, change) {
+  const field = (name, most) => {
+    const input = make("input", { type: "number", min: 0, max: most - 1, value: state[name] });
+    input.addEventListener("input", () => {
+      const value = Math.trunc(Number(input.value));
+      if (input.value === "" || !(value >= 0 && value < most)) return;
+      state[name] = value;
+      change();
+    });
+    return [make("label", {}, `${name} `, input), input];
+  };
+  const [layer, layerInput] = field("layer", shape.layers);
+  const [neuron, neuronInput] = field("neuron", shape.neurons);
+  const off = make("input", { type: "checkbox" });
+  off.addEventListener("change", () => {
+    state.off = off.checked;
+    change();
+  });
+  const push = slider("push", state.push, -8, 8, 0.5, (value) => {
+    state.push = value;
+    change();
+  });
+  const node = make("p", { class: "row switches" }, layer, neuron, make("label", {}, off, " off"), push.node);
+  const draw = () => {
+    [layerInput.value, neuronInput.value, off.checked] = [state.layer, state.neuron, state.off];
+    push.set(state.push);
+  };
+  return { node, draw };
+}
+
+// ---- Texts ----
+
+// Running text whose tokens are coloured by numbers; `tell(index)` hears of hover and focus.
+function tokensOf(pieces, values, label, tell) {
+  const known = values.filter((value) => Number.isFinite(value)).map(Math.abs);
+  const most = Math.max(1e-9, ...known);
+  const box = make("div", { class: "tokens", role: "group", dir: "auto", "aria-label": `${label}; arrow keys move` });
+  const spans = pieces.map((piece, index) => {
+    const span = make("span", { class: "token", tabindex: index ? "-1" : "0" }, visible(piece));
+    const value = Number.isFinite(values[index]) ? values[index] : 0;
+    span.style.setProperty("--shade", Math.abs(value) / most);
+    if (value < 0) span.classList.add("down");
+    box.append(span);
+    return span;
+  });
+  const at = (event) => spans.indexOf(event.target.closest(".token"));
+  for (const kind of ["pointerover", "focusin"]) box.addEventListener(kind, (event) => at(event) >= 0 && tell(at(event), spans));
+  box.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    spans[at(event) + step]?.focus();
+  });
+  return box;
+}
+
+function bars(model, logits) {
+  const shares = live.logSoftmax(logits).map(Math.exp);
+  const best = Array.from(shares.keys()).sort((a, b) => shares[b] - shares[a]).slice(0, BARS);
+  return best.map((id) => {
+    const bar = make("span", { class: "bar" });
+    bar.style.width = `${100 * shares[id]}%`;
+    const name = id === model.end ? "(the end)" : quoted(model.tokenizer.decode([id]));
+    return make("li", {}, make("bdi", {}, name), make("span", {}, bar), make("span", {}, `${(100 * shares[id]).toFixed(0)} %`));
+  });
+}
+
+// ---- One figure ----
+
+const START = { temperature: 0, seed: 0, heads: [], head: [0, 0], ablation: "mean", layer: 0, neuron: 0, off: false, push: 0 };
+
+class Playground {
+  // `keep(state)` writes the state into the address, where there is one; `given` is what such an address held.
+  constructor(record, keep, given) {
+    this.record = record;
+    this.keep = keep;
+    this.models = record.models.map(({ name, block }) => [name, new live.Model(block)]);
+    this.state = { ...this.first(), ...(given && sound(given, this.models[0][1].shape)) };
+    this.turn = 0;
+    this.build();
+  }
+
+  first() {
+    return { ...START, ...this.record.state, text: this.record.text };
+  }
+
+  build() {
+    const { record, state } = this;
+    const shape = this.models[0][1].shape;
+    this.field = make("textarea", { rows: 3, spellcheck: "false", maxlength: 4000, "aria-label": "Your beginning" });
+    this.field.addEventListener("input", () => {
+      state.text = this.field.value;
+      this.later();
+    });
+    for (const kind of ["keyup", "click"]) this.field.addEventListener(kind, () => this.nextWords());
+    this.heat = slider("temperature", 0, 0, 1.5, 0.1, (value) => {
+      state.temperature = value;
+      this.later();
+    });
+    const again = button("another draw", () => {
+      state.seed += 1;
+      if (!state.temperature) state.temperature = 0.8;
+      this.refresh();
+    });
+    const reset = button("start again", () => {
+      Object.assign(state, this.first());
+      this.refresh();
+    });
+    const tools = make("p", { class: "row" }, this.heat.node, again, reset);
+    if (this.keep) tools.append(this.copier());
+    this.parts = [];
+    const change = (looking) => (looking === true ? this.look() : this.refresh());
+    if (record.parts.includes("heads")) this.parts.push(headKeys(shape, state, change));
+    if (record.parts.includes("neurons")) this.parts.push(neuronKeys(shape, state, change));
+    this.status = make("p", { class: "status", role: "status" });
+    this.columns = make("div", { class: "columns" });
+    this.strip = make("div", { class: "strip" });
+    const label = make("label", { class: "yours" }, make("b", {}, record.ask), this.field);
+    this.node = make("div", { class: "wb-live mathjax_ignore tex2jax_ignore", "data-lm-suppress-shortcuts": "true" },
+      label, tools, ...this.parts.map((part) => part.node), this.status, this.columns, this.strip);
+    this.refresh(false);
+  }
+
+  copier() {
+    const copy = button("copy link", async () => {
+      this.keep(this.state);
+      try {
+        await navigator.clipboard.writeText(location.href);
+        copy.textContent = "copied";
+      } catch {
+        copy.textContent = "the address holds it";
+      }
+      setTimeout(() => { copy.textContent = "copy link"; }, 1500);
+    });
+    return copy;
+  }
+
+  later() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.refresh(), PAUSE);
+  }
+
+  // Everything anew; what a running answer still says is no longer heard.
+  refresh(touched = true) {
+    const { state } = this;
+    if (this.field.value !== state.text) this.field.value = state.text;
+    this.heat.set(state.temperature);
+    this.parts.forEach((part) => part.draw());
+    if (touched) this.keep?.(state);
+    this.turn += 1;
+    this.answer(this.turn).catch((error) => this.complain(error));
+  }
+
+  complain(error) {
+    this.status.textContent = error instanceof live.Refused ? error.message : `This went wrong: ${error.message}`;
+  }
+
+  // What is changed in the models by heads and neurons; null where nothing is.
+  changes() {
+    const { record, state } = this;
+    const change = {};
+    if (record.parts.includes("heads") && state.heads.length) {
+      Object.assign(change, { heads: state.heads, ablation: state.ablation });
+    }
+    if (record.parts.includes("neurons")) {
+      if (state.off) change.neurons = [[state.layer, state.neuron]];
+      if (state.push) change.steer = [[state.layer, state.neuron, state.push]];
+    }
+    return Object.keys(change).length ? change : null;
+  }
+
+  async answer(turn) {
+    const change = this.changes();
+    const runs = this.models.flatMap(([name, model]) => [
+      { name, model, changes: {} },
+      ...(change ? [{ name: `${name}, changed`, model, changes: change }] : []),
+    ]);
+    this.runs = runs;
+    this.columns.replaceChildren(...runs.map((run) => {
+      const about = Object.values(run.model.about).join(", ");
+      run.box = make("p", { class: "written", dir: "auto" });
+      run.next = make("ol", { class: "next" });
+      run.after = make("p", { class: "after" });
+      return make("section", {}, make("h5", {}, run.name, make("span", {}, about)), run.box, run.after, run.next);
+    }));
+    this.status.textContent = "";
+    await this.nextWords();
+    if (turn !== this.turn) return;
+    if (this.record.parts.length) await this.look();
+    const { text, temperature, seed } = this.state;
+    for (const run of runs) {
+      const begun = make("span", { class: "begun" }, visible(text));
+      const rest = make("span");
+      run.box.replaceChildren(begun, rest);
+      const say = (written) => {
+        rest.textContent = visible(written);
+        return turn === this.turn;
+      };
+      const room = run.model.shape.context - run.model.tokenizer.encode(text).length;
+      const options = { tokens: Math.min(this.record.tokens, room), temperature, topP: 0.95, seed, changes: run.changes, say };
+      await run.model.goOn(run.model.tokenizer.encode(text), options);
+      if (turn !== this.turn) return;
+    }
+  }
+
+  // What may follow at the cursor, or behind the text.
+  async nextWords() {
+    const { turn } = this;
+    const at = document.activeElement === this.field ? this.field.selectionStart : this.state.text.length;
+    const before = this.state.text.slice(0, at || undefined);
+    for (const run of this.runs ?? []) {
+      const logits = await run.model.read(run.model.start(), run.model.tokenizer.encode(before), { changes: run.changes });
+      if (turn !== this.turn) return;
+      run.after.replaceChildren("after ", make("bdi", {}, quoted(before.slice(-24))));
+      run.next.replaceChildren(...bars(run.model, logits));
+    }
+  }
+
+  // The text token by token: how surprising each is, what changes it, what the head looks at, where the neuron fires.
+  async look() {
+    const { turn, state, record } = this;
+    this.parts.forEach((part) => part.draw());
+    const [, model] = this.models[0];
+    const ids = model.tokenizer.encode(state.text);
+    const pieces = ids.map((id, index) => (index < model.tokenizer.first.length ? "" : model.tokenizer.decode([id])));
+    const change = this.changes();
+    const patterns = ids.map(() => []);
+    const fired = [];
+    const { heads, neurons } = model.shape;
+    const watch = (layer, name, values, from) => {
+      if (name === "pattern" && layer === state.head[0]) this.rows(values, from, heads, state.head[1], patterns);
+      if (name === "neuron" && layer === state.layer) {
+        for (let t = 0; t < values.length / neurons; t += 1) fired[from + t] = values[t * neurons + state.neuron];
+      }
+    };
+    const whole = await model.losses(ids, {}, watch);
+    const off = change ? await model.losses(ids, change) : null;
+    if (turn !== this.turn) return;
+    const known = (values) => values.slice(1);
+    const now = off ? off.map((value, index) => value - whole[index]) : whole;
+    const reads = make("span", { class: "readout", "aria-live": "polite" });
+    const told = (unit, values) => (index, spans) => {
+      reads.replaceChildren(make("bdi", {}, quoted(pieces[index])), ` ${Number.isFinite(values[index]) ? signed(values[index]) : "–"} ${unit}`);
+      if (!record.parts.includes("heads")) return;
+      const most = Math.max(...patterns[index], 1e-9);
+      spans.forEach((span, k) => {
+        span.style.setProperty("--seen", k <= index ? (patterns[index][k] ?? 0) / most : 0);
+        span.classList.toggle("reader", k === index);
+      });
+    };
+    const title = off
+      ? `Your text: ${mean(known(whole)).toFixed(3)} → ${mean(known(off)).toFixed(3)} nats a token (${signed(mean(known(now)), 3)})`
+      : `Your text: ${ids.length > 1 ? mean(known(whole)).toFixed(3) : "–"} nats a token`;
+    const unit = off ? "nats more" : "nats";
+    const shown = [make("h5", {}, title, reads), tokensOf(pieces, now, "Surprise at each token", told(unit, now))];
+    if (record.parts.includes("heads")) {
+      shown.push(make("p", { class: "hint" }, `Point at a word: underlined is what layer ${state.head[0]}, head ${state.head[1]} looks at from there.`));
+    }
+    if (record.parts.includes("neurons")) {
+      shown.push(make("h5", {}, `Where neuron ${state.neuron} of layer ${state.layer} fires`));
+      shown.push(tokensOf(pieces, fired, "Activation at each token", told("", fired)));
+    }
+    this.strip.replaceChildren(...shown);
+  }
+
+  rows(values, from, heads, head, patterns) {
+    // A slice of t tokens behind `from` holds t rows of heads x (from + t) weights.
+    const count = (Math.sqrt(from * from + (4 * values.length) / heads) - from) / 2;
+    const width = from + count;
+    for (let t = 0; t < count; t += 1) {
+      const at = (t * heads + head) * width;
+      patterns[from + t] = Array.from(values.subarray(at, at + from + t + 1));
+    }
+  }
+}
+
+// ---- Where it stands ----
+
+function stateOf(text) {
+  try {
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))));
+  } catch {
+    return {};
+  }
+}
+
+// Only what is of the right kind is taken over from an address that anyone may have written.
+function sound(given, shape) {
+  const state = {};
+  const whole = (value, most) => Number.isInteger(value) && value >= 0 && value < most;
+  const head = (one) => Array.isArray(one) && whole(one[0], shape.layers) && whole(one[1], shape.heads);
+  if (typeof given.text === "string") state.text = given.text.slice(0, 4000);
+  if (given.temperature >= 0 && given.temperature <= 1.5) state.temperature = given.temperature;
+  if (whole(given.seed, 1e9)) state.seed = given.seed;
+  if (Array.isArray(given.heads) && given.heads.every(head)) state.heads = given.heads.map(([layer, one]) => [layer, one]);
+  if (head(given.head)) state.head = [given.head[0], given.head[1]];
+  if (["mean", "zero"].includes(given.ablation)) state.ablation = given.ablation;
+  if (whole(given.layer, shape.layers)) state.layer = given.layer;
+  if (whole(given.neuron, shape.neurons)) state.neuron = given.neuron;
+  if (typeof given.off === "boolean") state.off = given.off;
+  if (given.push >= -8 && given.push <= 8) state.push = given.push;
+  return state;
+}
+
+function still(figure) {
+  const record = JSON.parse(figure.querySelector("script.record").textContent);
+  const name = `${figure.id}=`;
+  const keep = (state) => {
+    const text = btoa(String.fromCharCode(...new TextEncoder().encode(JSON.stringify(state))));
+    history.replaceState(null, "", `#${name}${text}`);
+  };
+  const address = decodeURIComponent(location.hash.slice(1));
+  const given = address.startsWith(name) ? stateOf(address.slice(name.length)) : null;
+  figure.querySelector(".place").replaceChildren(new Playground(record, keep, given).node);
+  if (given) figure.scrollIntoView();
+}
+
+function render({ model, el }) {
+  const show = (node) => el.replaceChildren(node);
+  try {
+    show(new Playground(model.get("record"), null, null).node);
+  } catch (error) {
+    show(make("p", { class: "wb-live status" }, error.message));
+  }
+}
+
+for (const figure of document.querySelectorAll("figure.playground")) {
+  try {
+    still(figure);
+  } catch (error) {
+    figure.querySelector(".place").replaceChildren(make("p", { class: "wb-live status" }, error.message));
+  }
+}
+
+export default { render };
