@@ -84,7 +84,7 @@ def test_the_test_is_drawn_before_anybody_looks_what_the_teacher_solved(tmp_path
     assert {question.text for question in [*task.train, *task.held_out]} <= solved - asked
     assert "none is right in l2m and pot, so students learn the rest" in task.notes
     tasks = dict.fromkeys(range(2), task)
-    assert [name for name in experiment.arms(plan(**given), tasks) if len(name) == 3] == ["cot", "all"]
+    assert [name for name in experiment.arms(plan(**given), tasks) if len(name) == 3] == ["all", "cot"]
     assert ON_POLICY not in experiment.arms(plan(**given), tasks)
 
 
