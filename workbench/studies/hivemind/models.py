@@ -113,7 +113,7 @@ NAMELESS = ("dweller", "likeness", "story")  # kinds that name nobody, so that f
 EVERY_KIND = tuple(open_ended.KINDS)
 SIZES = {
     "quick": Sizes(
-        _few(), 1, 1, ("dweller", "story"), 3_000, 300, 95, 20, 8, 12, 4, (1.0, 2.0), 6, 3, 20, 144, 150
+        _few(), 1, 1, ("dweller",), 1_500, 250, 95, 20, 8, 16, 6, (1.0, 2.0), 6, 3, 20, 72, 150
     ),
     "laptop": Sizes(_few(), 8, 6, NAMELESS, 6_000, 1_200, 340, 40, 8, 24, 6, HEATS, 6, 5, 35, 216, 750),
     "paper": Sizes(
