@@ -20,7 +20,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 from transformers import PreTrainedTokenizerFast
 
@@ -228,6 +227,7 @@ def _describe(
     chosen = answers["strategy"].value_counts().to_dict()
     shares = teacher_share(training_set)
     own = training_set[training_set["origin"] == "student"]
+    valid = pd.Series(plans([asked[name] for name in own["id"]], own["strategy"], own["text"]), dtype=float)
     right = answers[answers["verdict"] == "correct"]
     return {
         "held_out": float((answers["verdict"] == "correct").mean()),
@@ -235,8 +235,7 @@ def _describe(
         "lucky": float(1 - right["plan"].mean()),
         "entropy": entropy(chosen),
         "divergence": divergence(training_set, chosen),
-        "lucky_own": 1
-        - float(np.mean(plans([asked[name] for name in own["id"]], own["strategy"], own["text"]))),
+        "lucky_own": float(1 - valid.mean()),
         **{f"chose_{name}": chosen.get(name, 0) for name in (*STRATEGIES, "none")},
         **{f"alpha_{row.strategy}": row.alpha for row in shares.itertuples()},
         **{f"n_{row.strategy}": row.n for row in shares.itertuples()},
