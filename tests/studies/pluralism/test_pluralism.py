@@ -435,7 +435,7 @@ def test_results_claims_and_pictures_of_the_arms(made):
     distances, gains, ways = measured(plan, answers, path)
     assert set(distances["set"]) == {"tuned questions", "other questions", "chances"}
     made_claims = claims.claims(answers, distances, gains, ways, plan)
-    assert len(made_claims) == 8
+    assert len(made_claims) == 9
     assert [claim.name for claim in made_claims if claim.headline] == ["it-spreads"]
     assert {(claim.over, claim.trainings) for claim in made_claims} == {("questions", 2)}
     assert all(claim.low <= claim.effect <= claim.high for claim in made_claims)

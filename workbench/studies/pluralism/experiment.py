@@ -47,8 +47,8 @@ class Sizes:
 
 
 SIZES = {
-    "quick": Sizes("tiny:0.1M", 250, 16, 1e-2, 40, 16, 1e-3, 0.2, 1, 1, 12, 60),
-    "laptop": Sizes("tiny:0.1M", 500, 16, 1e-2, 40, 16, 1e-3, 0.2, 8, 2, 24, 300),
+    "quick": Sizes("tiny:0.1M", 250, 16, 8e-3, 40, 16, 1e-3, 0.2, 1, 1, 12, 60),
+    "laptop": Sizes("tiny:0.1M", 400, 16, 8e-3, 40, 16, 1e-3, 0.2, 8, 2, 24, 300),
     "paper": Sizes("tiny:8M", 10_000, 64, 1e-3, 1_000, 64, 1e-5, 0.2, 8, 5, 120, 2_000),
 }
 
@@ -251,7 +251,7 @@ def _tune(folder: Path, before: str, plan: Plan, arm: str, seed: int) -> None:
     config = TrainConfig(epochs=1, batch_size=sizes.pairs, seed=seed, **schedule)
     if arm == SPECTRUM:
         people = spectrum.IN_CONTEXT
-        rows = spectrum.rows_of_people(questions, n // people, seed)
+        rows = spectrum.rows_of_people(questions, max(1, n // people), seed)
         config = replace(config, batch_size=max(1, sizes.pairs // people))
         spectrum.tune(folder, before, rows, config, plan.device)
     elif arm == DPO:
