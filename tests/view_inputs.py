@@ -1,4 +1,4 @@
-"""Made-up tables for every view of the thirteen studies that takes some: any names, number and values."""
+"""Made-up tables for every view of the fourteen studies that takes some: any names, number and values."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -30,6 +30,9 @@ from workbench.studies.instruct.requests import KINDS, Request
 from workbench.studies.lego import views as lego
 from workbench.studies.lego.settings import SIZES as LEGO_SIZES
 from workbench.studies.lego.times import ASKED as LEGO_ASKED
+from workbench.studies.loop import views as loop
+from workbench.studies.loop.experiment import STEPS as LOOP_STEPS
+from workbench.studies.loop.results import MEASURES as LOOP_MEASURES
 from workbench.studies.neurons import search_views
 from workbench.studies.neurons import views as neurons
 from workbench.studies.pluralism import budget_views
@@ -422,4 +425,14 @@ VIEWS: dict[str, Maker] = {
     "13 stories": lambda of: instruct.stories(
         of.wide(of.frame(arm=of.names, kind=KINDS, item=[0, 1]), "met").assign(
             seed=0, prompt=of.names[0], story=of.names[-1])),
+    "14 pools": lambda of: loop.pools(of.rows(pool=of.names, problems=9.0, kinds=2.0, evenness=1.5)),
+    "14 chain": lambda of: loop.chain(of.frame(
+        arm=of.names, step=LOOP_STEPS, measure=LOOP_MEASURES.values()).assign(at=1)),
+    "14 passes": lambda of: loop.passes(of.frame(arm=of.names, k=[1, 2, 4])),
+    "14 rewards": lambda of: loop.rewards(of.bare(
+        "reward", "degenerate_groups", "entropy", arm=of.names, seed=[0, 1], step=range(1, 5))),
+    "14 costs": lambda of: loop.costs(of.wide(of.frame(arm=of.names, step=LOOP_STEPS), "millions")),
+    "14 replies": lambda of: loop.replies(of.frame(
+        arm=of.names, question=of.names[:3], reply=of.names[:2]).assign(
+            at=3, seed=0, right=True, path="right above")),
 }  # fmt: skip

@@ -274,7 +274,7 @@ def test_claims_follow_what_was_planted():
     assert (headline.verdict, headline.over, headline.trainings) == (REPRODUCED, "trainings", 5)
     assert headline.effect == pytest.approx((3 + 2 / 5) / 8)
     assert claims["reinforcement-raises-pass-1"].effect == pytest.approx((2 + 2 / 5) / 8)
-    assert claims["reinforcement-narrows-paths"].verdict == REPRODUCED
+    assert claims["reinforcement-narrows-paths"].effect == pytest.approx(3)
     assert claims["prismatic-pools-end-ahead"].effect == 0
     worse = {
         claim.name: claim for claim in results.claims(results.by_item(planted(loop=2, alone=5)), REWARDS)
