@@ -4,13 +4,17 @@
 there is none), "=", and the answer, with a thought between "<t>" and "</t>" before it or without. A useful
 thought holds the value after each operation, an idle one the operations in another order.
 
-A second kind of question has many right answers: "make 9 3 = +4 7 *7 ." goes from 3 to 9 by two operations,
-with the value between them.
+A second kind asks for what the text has said before: "ann hats = <t> red </t> 4 ." says that there are four
+hats in Ann's house, and the thought that it is the red one. Whoever has read it often knows it at once.
+
+A third kind has many right answers: "who hats 4 = ann ." names somebody in whose house there are four hats.
 """
 
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate
 
 import numpy as np
@@ -19,7 +23,17 @@ MODULUS = 10
 # All of them can be undone, so that no value says less than the one before it.
 OPERATIONS = (*(f"+{operand}" for operand in range(1, MODULUS)), "*3", "*7", "*9")
 OPENING, CLOSING, EMPTY, END = " <t>", " </t>", "_", " ."
-VOCABULARY = (*map(str, range(MODULUS)), *OPERATIONS, EMPTY, "make", "=", "<t>", "</t>", ".")
+DIGITS = tuple(map(str, range(MODULUS)))
+NAMES = (
+    "ann", "ben", "cat", "dan", "eve", "fay", "gus", "hal", "ida", "jim", "kay", "leo", "mia", "ned",
+    "ora", "pam", "quin", "ray", "sue", "tom", "una", "val", "wes", "zoe", "abe", "bea", "cy", "dot",
+    "eli", "flo", "gil", "hope",
+)  # fmt: skip
+HOUSES = ("red", "blue", "green", "white")
+THINGS = ("hats", "cups", "keys", "pens", "toys", "maps", "pots", "rugs")
+MARKS = (EMPTY, "who", "=", "<t>", "</t>", ".")
+VOCABULARY = (*DIGITS, *OPERATIONS, *NAMES, *HOUSES, *THINGS, *MARKS)
+_HELD_OUT = 10  # one chain in so many is only asked
 
 
 def apply(value: int, operation: str) -> int:
@@ -42,6 +56,21 @@ class Chain:
         return tuple(accumulate(self.operations, apply, initial=self.start))[1:]
 
     @property
+    def steps(self) -> tuple[str, ...]:
+        """The words of the useful thought: the value after each operation."""
+        return tuple(map(str, self.values))
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """The words of an idle thought, in any order."""
+        return self.operations
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the chain is only asked, never learnt from: one in ten of every length."""
+        return zlib.crc32(self.question.replace(f" {EMPTY}", "").encode()) % _HELD_OUT == 0
+
+    @property
     def question(self) -> str:
         """The text up to and with "="."""
         padded = (*self.operations, *[EMPTY] * (self.slots - len(self.operations)))
@@ -52,40 +81,93 @@ class Chain:
         """The text after "=" that gives the answer at once."""
         return f" {self.values[-1]}{END}"
 
-    @property
-    def thought(self) -> str:
-        """The useful thought, as it stands between "<t>" and "</t>"."""
-        return "".join(f" {value}" for value in self.values)
-
     def right(self, reply: str) -> bool:
         """Whether a reply to the question, thought or not, ends with the answer."""
-        words = reply.removesuffix(END).split()
-        return bool(words) and words[-1] == str(self.values[-1])
+        return _last_word(reply) == self.steps[-1]
 
 
 @dataclass(frozen=True)
-class Aim:
-    """A start and a goal that two operations shall lead to."""
+class Count:
+    """How many of a thing there are in somebody's house; the text says it again and again."""
 
-    start: int
-    goal: int
+    name: str
+    thing: str
+
+    @property
+    def house(self) -> str:
+        """Where the name lives."""
+        return _home(self.name)
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The word of the useful thought: the house."""
+        return (self.house,)
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """The words of an idle thought, in any order."""
+        return (self.thing, self.name)
 
     @property
     def question(self) -> str:
         """The text up to and with "="."""
-        return f"make {self.goal} {self.start} ="
+        return f"{self.name} {self.thing} ="
+
+    @property
+    def answer(self) -> str:
+        """The text after "=" that gives the answer at once."""
+        return f" {_number(self.house, self.thing)}{END}"
 
     def right(self, reply: str) -> bool:
-        """Whether a reply names two operations that lead to the goal, and the value between them."""
-        words = reply.removesuffix(END).split()
-        if len(words) != 3 or not {words[0], words[2]} <= set(OPERATIONS):
-            return False
-        between = apply(self.start, words[0])
-        return words[1] == str(between) and apply(between, words[2]) == self.goal
+        """Whether a reply to the question, thought or not, ends with the answer."""
+        return _last_word(reply) == _number(self.house, self.thing)
 
 
-def parse_question(question: str) -> Chain | None:
-    """The chain that a question is about; None if it is about something else."""
+def _last_word(reply: str) -> str:
+    return (reply.removesuffix(END).split() or [""])[-1]
+
+
+@cache
+def _home(name: str) -> str:
+    """The house of a name, always the same; as many names live in each."""
+    shuffled = np.random.default_rng(4).permutation(len(NAMES))
+    return HOUSES[int(shuffled[NAMES.index(name)]) % len(HOUSES)]
+
+
+@cache
+def _number(house: str, thing: str) -> str:
+    """How many of a thing a house holds, always the same."""
+    table = np.random.default_rng(5).integers(MODULUS, size=(len(HOUSES), len(THINGS)))
+    return str(table[HOUSES.index(house), THINGS.index(thing)])
+
+
+@dataclass(frozen=True)
+class Who:
+    """Who lives where there are so many of a thing: all names of a house, or of several."""
+
+    thing: str
+    number: str
+
+    @property
+    def question(self) -> str:
+        """The text up to and with "="."""
+        return f"who {self.thing} {self.number} ="
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All right answers."""
+        return tuple(name for name in NAMES if _number(_home(name), self.thing) == self.number)
+
+    def right(self, reply: str) -> bool:
+        """Whether a reply is one of the names, and no more."""
+        return reply.removesuffix(END).strip() in self.names
+
+
+def parse_question(question: str) -> Chain | Count | None:
+    """The chain or the count that a question is about; None if it is about something else."""
+    match question.split():
+        case [name, thing, "="] if name in NAMES and thing in THINGS:
+            return Count(name, thing)
     match = re.fullmatch(r"(\d)((?: [+*]\d)+)((?: _)*) =", question)
     if not match:
         return None
@@ -93,46 +175,58 @@ def parse_question(question: str) -> Chain | None:
     return Chain(int(match[1]), operations, len(operations) + len(match[3]) // 2)
 
 
-def draw(n: int, lengths: Sequence[int], slots: int, rng: np.random.Generator) -> list[Chain]:
-    """`n` random chains, each of one of the lengths."""
-    return [
-        Chain(int(rng.integers(MODULUS)), tuple(rng.choice(OPERATIONS, rng.choice(lengths)).tolist()), slots)
-        for _ in range(n)
-    ]
+def draw(
+    n: int, lengths: Sequence[int], slots: int, rng: np.random.Generator, held_out: bool = False
+) -> list[Chain]:
+    """`n` random chains, each of one of the lengths: of those to learn from, or of those only asked."""
+    chains: list[Chain] = []
+    while len(chains) < n:
+        operations = tuple(rng.choice(OPERATIONS, rng.choice(lengths)).tolist())
+        chain = Chain(int(rng.integers(MODULUS)), operations, slots)
+        if chain.held_out == held_out:
+            chains.append(chain)
+    return chains
 
 
-def all_aims() -> list[Aim]:
-    """Every start with every goal."""
-    return [Aim(start, goal) for start in range(MODULUS) for goal in range(MODULUS)]
+def all_counts() -> list[Count]:
+    """Every name with every thing."""
+    return [Count(name, thing) for name in NAMES for thing in THINGS]
 
 
-def worked_document(chain: Chain) -> str:
+@cache
+def all_who() -> list[Who]:
+    """Every thing with every number of it that a house holds."""
+    numbers = {thing: {_number(house, thing) for house in HOUSES} for thing in THINGS}
+    return [Who(thing, number) for thing in THINGS for number in sorted(numbers[thing])]
+
+
+def worked_document(item: Chain | Count) -> str:
     """The document that thinks usefully and answers."""
-    return _document(chain, chain.values)
+    return _document(item, item.steps)
 
 
-def raw_document(chain: Chain, useful: float, noise: float, rng: np.random.Generator) -> str:
+def raw_document(item: Chain | Count, useful: float, noise: float, rng: np.random.Generator) -> str:
     """A document as it comes, unfiltered: half answer at once, the others after a thought.
 
     Args:
-        useful: share of the thoughts that hold the values; the others are idle.
-        noise: share of those values that are replaced by random ones, the last step being the answer.
+        useful: share of the thoughts that hold the steps; the others are idle.
+        noise: share of those steps that are replaced by random ones, the last of a chain being the answer.
     """
     if rng.random() < 0.5:
-        return chain.question + chain.answer
+        return item.question + item.answer
     if rng.random() >= useful:
-        return _document(chain, rng.permutation(chain.operations))
-    values = [int(rng.integers(MODULUS)) if rng.random() < noise else value for value in chain.values]
-    return _document(chain, values)
+        return _document(item, rng.permutation(item.idle))
+    words = DIGITS if isinstance(item, Chain) else HOUSES
+    steps = [words[int(rng.integers(len(words)))] if rng.random() < noise else step for step in item.steps]
+    return _document(item, steps)
 
 
-def _document(chain: Chain, thought: Iterable[object]) -> str:
+def _document(item: Chain | Count, thought: Iterable[str]) -> str:
     words = "".join(f" {word}" for word in thought)
-    return f"{chain.question}{OPENING}{words}{CLOSING}{chain.answer}"
+    return f"{item.question}{OPENING}{words}{CLOSING}{item.answer}"
 
 
-def aim_document(rng: np.random.Generator) -> str:
-    """A document of the second kind: two random operations."""
-    start, (first, second) = int(rng.integers(MODULUS)), rng.choice(OPERATIONS, 2)
-    between = apply(start, first)
-    return f"{Aim(start, apply(between, second)).question} {first} {between} {second}{END}"
+def who_document(rng: np.random.Generator) -> str:
+    """A document of the third kind: one of the right names."""
+    item = all_who()[int(rng.integers(len(all_who())))]
+    return f"{item.question} {rng.choice(item.names)}{END}"

@@ -18,6 +18,7 @@ from workbench.corpora.stories import write_stories
 from workbench.engine import loading, models
 from workbench.studies.arithmetic import data as arithmetic_data
 from workbench.studies.arithmetic import experiment as arithmetic
+from workbench.studies.arithmetic import settings as arithmetic_settings
 from workbench.studies.attention_heads import data as heads_data
 from workbench.studies.attention_heads import induction
 from workbench.studies.common import word_problems
@@ -29,12 +30,13 @@ from workbench.studies.lego import method as lego
 from workbench.studies.lego import settings as lego_settings
 from workbench.studies.lego import story_models
 from workbench.studies.pluralism import experiment as pluralism
-from workbench.studies.pluralism import tuning
-from workbench.studies.prismatic import students
+from workbench.studies.pluralism import spectrum, tuning
+from workbench.studies.prismatic import students, tasks
 from workbench.studies.rlp import experiment as rlp
 from workbench.studies.rlp import language
 from workbench.studies.rlp.plan import make_plan
 from workbench.studies.siked import data as siked_data
+from workbench.studies.siked import embedded as siked_embedded
 from workbench.studies.siked import experiment as siked
 from workbench.studies.siked import method as siked_method
 from workbench.studies.tiny_models import ladder
@@ -58,16 +60,18 @@ def devices(monkeypatch):
     places = [
         induction,
         word_problems,
+        tasks,
         students,
         hivemind,
         collapse,
         language,
+        spectrum,
         tuning,
         curriculum,
         arithmetic,
         story_models,
     ]
-    for module in [*places, siked_method, ladder, rlp]:
+    for module in [*places, siked_method, siked_embedded, ladder, rlp]:
         monkeypatch.setattr(module, "train", begin)
     for module, name in ((lego, "learn_chains"), (lego, "mimic"), (rlp, "reinforce"), (rlp, "rlp")):
         monkeypatch.setattr(module, name, begin)
@@ -139,13 +143,13 @@ def siked_student(folder, source):
 
 
 def prismatic_student(folder, source):
-    student = word_problems.StudentConfig("tiny:0.1M", 2, 2, 2, 2)
-    students.train_students(folder, str(source), {("a", 0): [("A?", " B.")]}, student, device=DEVICE)
+    task, student = tasks.LogicTask(), tasks.Student("tiny:0.1M", 2, 2, 2, 2)
+    students.train_students(folder, str(source), {("a", 0): [("A?", " B.")]}, task, student, device=DEVICE)
 
 
 def prismatic_base(folder, source):
-    student = word_problems.StudentConfig("tiny:0.1M", 2, 2, 2, 2)
-    word_problems.base(folder, student, "embedded", 0, quiet, device=DEVICE)
+    student = tasks.Student("tiny:0.1M", 2, 2, 2, 2)
+    tasks.train_base(folder, tasks.LogicTask(), student, "embedded", 0, quiet, DEVICE)
 
 
 def members(folder, source):
@@ -172,8 +176,8 @@ def rlp_plan(**given):
         "temperature": 1.0,
         "tag": "t",
     }
-    asked |= {"loss": "grpo", "tuning": "full", "next_token_weight": 0.0, "baseline": "group"}
-    asked |= {"batch_size": None, "text": "embedded", "thought_tokens": 8, "horizon": 1}
+    asked |= {"loss": "grpo", "tuning": "full", "next_token_weight": 0.0, "data": None, "test": None}
+    asked |= {"text": "embedded", "thought_tokens": 8, "horizon": 1}
     return make_plan(params(**asked | given))
 
 
@@ -183,6 +187,7 @@ def imitator(folder, source):
 
 def population(folder, source):
     asked = {"tuning_rate": None, "tuning_steps": None, "samples": None, "limit": None, "beta": 0.1}
+    asked |= {"populations": 1, "kl": None}
     plan = pluralism.plan(params(questions="embedded", persona="", tune=True, **asked))
     pluralism.train_all(folder, plan)
 
@@ -198,6 +203,11 @@ def preferred(imitates):
     return train
 
 
+def people(folder, source):
+    config = tuning.TrainConfig(epochs=1, batch_size=1)
+    spectrum.tune(folder / "m", str(source), [[("A?", " b")]], config, DEVICE)
+
+
 def pages(folder, source):
     asked = {"facts": "embedded", "n_facts": 8, "n_updates": 16, "seeds": 1, "placebo": False}
     settings = replace(curriculum_data.settings(params(**asked)), n_test=4)
@@ -207,8 +217,8 @@ def pages(folder, source):
 
 
 def routes(folder, source):
-    plan = arithmetic_data.plan(params(test=None, tuning="full"))
-    sizes = replace(plan.sizes, problems=20, exercises=4, seeds=1, n_test=2, per_cell=1, task_tokens=200)
+    plan = arithmetic_settings.plan(params(test=None, tuning="full", first="arithmetic"))
+    sizes = replace(plan.sizes, problems=20, exercises=40, seeds=1, n_test=2, task_tokens=200)
     plan = replace(plan, sizes=replace(sizes, extra_tokens=100))
     task = arithmetic_data.task(plan)
     begin = arithmetic.start(folder / "start", plan, task)
@@ -221,7 +231,7 @@ def routes(folder, source):
         rungs, head_control, lego_arm("scratch"), lego_arm("stories"), lego_arm("stories", "given"),
         lego_arm("mimicking"), lego_arm("causal"),
         pages, routes, siked_base, siked_student, prismatic_base, prismatic_student, members, taught_member,
-        chains, imitator, population, preferred(imitates=True), preferred(imitates=False),
+        chains, imitator, population, preferred(imitates=True), preferred(imitates=False), people,
     ],
 )  # fmt: skip
 def test_trainings_happen_on_the_device_asked_for(devices, source, tmp_path, monkeypatch, train):

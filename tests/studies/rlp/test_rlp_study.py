@@ -1,6 +1,8 @@
 """Notebook 11's language, what it reads, its measures, and its path for a given model and text."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,23 +11,24 @@ import pytest
 
 import workbench.engine  # noqa: F401
 from workbench.corpora import thoughts
-from workbench.corpora.thoughts import Aim, Chain
+from workbench.corpora.thoughts import Chain, Count, Who
 from workbench.engine import models
 from workbench.engine.tokens import encode, word_tokenizer
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.errors import UserError
-from workbench.studies.rlp import checks, experiment, language, results
-from workbench.studies.rlp.data import HELD_OUT, Embedded, FileTexts
+from workbench.studies.rlp import asking, checks, claims, experiment, language, problems, results
+from workbench.studies.rlp.data import HELD_OUT, Embedded, FileTexts, Problem
 from workbench.studies.rlp.language import Language
 from workbench.studies.rlp.method import Thinking
 from workbench.studies.rlp.plan import make_plan
 
 PARAMS = {
     "profile": "quick", "seed": 0, "model": "embedded", "text": "embedded", "tuning": "full", "group": 4,
-    "next_token_weight": 0.5, "baseline": "group", "loss": "grpo", "temperature": 1.0, "learning_rate": None,
+    "next_token_weight": 0.5, "data": None, "test": None, "loss": "grpo", "temperature": 1.0,
+    "learning_rate": None,
     "steps": None, "seeds": None, "placebo": False, "tag": "think",
-    "thought_tokens": 8, "horizon": 1, "batch_size": None, "device": "cpu",
+    "thought_tokens": 8, "horizon": 1, "device": "cpu",
 }  # fmt: skip
 
 
@@ -46,20 +49,42 @@ def test_a_chain_is_worked_out_and_judged_by_its_last_word():
     assert not chain.right(" .")
 
 
-def test_an_aim_has_many_right_answers_and_each_step_counts():
-    aim = Aim(3, 9)
-    right = [
-        f" {first} {thoughts.apply(3, first)} {second}"
-        for first in thoughts.OPERATIONS
-        for second in thoughts.OPERATIONS
-        if thoughts.apply(thoughts.apply(3, first), second) == 9
-    ]
-    assert len(right) > 10
-    assert all(map(aim.right, right))
-    assert not aim.right(" +4 8 *7")  # leads there, but 3 + 4 is not 8
-    assert not aim.right(" +4 7")
-    assert not aim.right(" +4 7 *3")
-    assert thoughts.parse_question(aim.question) is None
+def test_many_names_are_right_where_there_are_so_many():
+    for who in thoughts.all_who():
+        right = [name for name in thoughts.NAMES if Count(name, who.thing).right(f" {who.number}")]
+        assert len(right) >= 8
+        assert [name for name in thoughts.NAMES if who.right(f" {name} .")] == right
+    assert not who.right(f" {right[0]} {right[0]}")
+    assert not who.right("")
+    assert thoughts.parse_question(who.question) is None
+
+
+def test_a_count_is_the_same_for_all_names_of_a_house():
+    counts = thoughts.all_counts()
+    assert len({count.question for count in counts}) == len(counts) == 256
+    by_house = {}
+    for count in counts:
+        by_house.setdefault((count.house, count.thing), set()).add(count.answer)
+        assert thoughts.parse_question(count.question) == count
+    assert len(by_house) == 32
+    assert all(len(answers) == 1 for answers in by_house.values())
+    one = Count("ann", "hats")
+    assert thoughts.worked_document(one) == f"ann hats = <t> {one.house} </t>{one.answer}"
+    assert one.right(f" <t> {one.house} </t>{one.answer}")
+    assert not one.right(f" <t> {one.house} </t>")
+
+
+def test_chains_that_are_asked_are_never_read():
+    source = Embedded(3)
+    asked = {chain.question for chain in source.chains(100, HELD_OUT)}
+    learnt = {chain.question for seed in range(3) for chain in source.chains(500, seed)}
+    assert not asked & learnt
+    assert 0.05 < np.mean([chain.held_out for chain in _all_short(3)]) < 0.15
+    assert Chain(3, ("+4",), 2).held_out == Chain(3, ("+4",), 5).held_out
+
+
+def _all_short(slots):
+    return [Chain(start, (one,), slots) for start in range(10) for one in thoughts.OPERATIONS]
 
 
 def test_documents_as_found_think_half_of_the_time_and_seldom_to_a_purpose():
@@ -84,18 +109,24 @@ def test_the_words_of_the_language_are_tokens():
 # --------------------------------------------------------------------------------- what is read
 def test_rlp_thinks_about_the_documents_that_the_others_read():
     source = Embedded(5)
-    documents = source.documents(50, 7)
-    assert ["".join(position) for position in source.positions(50, 7)] == documents
-    assert ["".join(position) for position in source.positions(50, 7, at_random=True)] == documents
-    assert len({before for before, _ in source.positions(50, 7, at_random=True)}) > 40
+    documents, positions = source.documents(50, 7), source.positions(50, 7)
+    for text, (before, after) in zip(documents, positions, strict=True):
+        assert text.startswith(before)
+        assert text.endswith(after)
+    assert 0.3 < np.mean(["<t>" in text for text in documents]) < 0.7  # the base's share
+    at_random = source.positions(50, 7, at_random=True)
+    assert list(map("".join, at_random)) == list(map("".join, positions))
+    assert len({before for before, _ in at_random}) > 40
     assert source.documents(50, 8) != documents
+    assert source.kinds(4) == ["chain", "count"] * 2
 
 
-def test_the_aims_that_are_asked_are_never_rewarded():
+def test_the_names_that_are_asked_are_never_rewarded():
     source = Embedded(5)
-    _, asked = source.test_items(10)
-    learnt = [item for item in source.training_items(500, 0) if isinstance(item, Aim)]
-    assert len(asked) == 50
+    asked = [item for item in source.test_items(10) if isinstance(item, Who)]
+    learnt = [item for item in source.training_items(500, 0) if isinstance(item, Who)]
+    assert len(asked) == 13
+    assert len(learnt) == 125
     assert not set(asked) & set(learnt)
 
 
@@ -123,7 +154,7 @@ def test_different_answers_do_not_depend_on_how_many_are_right():
     def replies(item, answers, wrong):
         rows = [(answer, True) for answer in answers] + [("no", False)] * wrong
         return pd.DataFrame(rows, columns=["answer", "right"]).assign(
-            item=item, seed=0, arm="base", kind="aim"
+            item=item, seed=0, arm="base", kind="who"
         )
 
     frame = pd.concat([
@@ -138,24 +169,31 @@ def test_different_answers_do_not_depend_on_how_many_are_right():
 
 def test_no_arm_is_held_to_thinking_when_it_is_better_without():
     frame = pd.DataFrame({
-        "arm": ["text"] * 2 + ["RLP"] * 2, "nats": [1.0, 2, 3, 3], "nats_with": [4.0, 1, 0.5, 1]
+        "arm": ["text"] * 4 + ["RLP"] * 4, "kind": "chain", "item": [0, 1, 2, 3] * 2,
+        "nats": [1.0, 2, 1, 2, 3, 3, 0, 0], "nats_with": [4.0, 1, 4, 1, 0.5, 1, 2, 2],
     })  # fmt: skip
-    assert results._better(frame).tolist() == [1, 2, 0.5, 1]
+    # Of RLP each half of the places says otherwise, and chooses for the other.
+    assert claims.better(frame).tolist() == [1, 2, 1, 2, 3, 3, 2, 2]
+
+
+KINDS = ("chain", "count")
+RIGHT = {
+    "base": 0.25, "GRPO": 0.5, "GRPO, equal compute": 0.5, "text, then GRPO": 0.625, "RLP, then GRPO": 0.75
+}  # fmt: skip
+NATS = {"RLP": [0.7, 0.8, 1.3, 0.7, 0.8], "text, equal compute": [1.4] * 5, "text, equal tokens": [2.2] * 5}
 
 
 def asked(arm, seed, right, nats):
-    """An arm's answers to 40 chains and 8 aims, and its nats at 40 places, with one seed."""
-    rows = [("chain", item, draw < 8 * right, "x") for item in range(40) for draw in range(8)]
+    """An arm's answers to 20 chains, 20 counts and 8 questions for names, and its nats at 40 places."""
+    rows = [(kind, item, draw < 8 * right, draw % 2 == 0, "x")
+            for kind in KINDS for item in range(20) for draw in range(8)]  # fmt: skip
     rows += [
-        ("aim", item, True, str(draw % (2 if arm == "GRPO" else 4))) for item in range(8) for draw in range(8)
-    ]
-    replies = pd.DataFrame(rows, columns=["kind", "item", "right", "answer"])
-    places = pd.DataFrame({"item": range(40), "nats": nats, "nats_with": nats + 1})
+        ("who", item, True, False, str(draw % (2 if arm == "GRPO" else 4)))
+        for item in range(8) for draw in range(8)
+    ]  # fmt: skip
+    replies = pd.DataFrame(rows, columns=["kind", "item", "right", "thinks", "answer"])
+    places = pd.DataFrame({"item": range(40), "kind": KINDS * 20, "nats": nats, "nats_with": nats + 1})
     return replies.assign(arm=arm, seed=seed), places.assign(arm=arm, seed=seed)
-
-
-RIGHT = {"base": 0.25, "GRPO": 0.5, "RLP, then GRPO": 0.75}
-NATS = {"RLP": [0.7, 0.8, 1.3, 0.7, 0.8], "text, equal compute": [1.4] * 5, "text, equal tokens": [2.2] * 5}
 
 
 def tables(n_seeds):
@@ -170,33 +208,76 @@ def tables(n_seeds):
     }
 
 
+def named(tables):
+    return {claim.name: claim for claim in claims.claims(tables)}
+
+
 def test_claims_are_over_seeds_where_there_are_five_and_over_what_was_asked_with_fewer():
-    few, many = ({claim.name: claim for claim in results.claims(tables(n))} for n in (2, 5))
-    headline = "rlp-beats-text-at-equal-compute"
-    assert few[headline].effect == pytest.approx(0.65)
-    assert (few[headline].n, few[headline].over, few[headline].trainings) == (40, "places in the text", 2)
-    assert few[headline].verdict_text == "seen in 2 trainings"
-    assert (many[headline].n, many[headline].over, many[headline].trainings) == (5, "trainings", 5)
-    assert many[headline].effect == pytest.approx(1.4 - 0.86)
-    assert many[headline].low < 0.5 < many[headline].high  # one seed has much less of it
+    few, many = named(tables(2)), named(tables(5))
+    text, headline = "rlp-beats-text-at-equal-compute", "rlp-helps-grpo"
+    assert few[text].effect == pytest.approx(0.65)
+    assert (few[text].n, few[text].over, few[text].trainings) == (20, "places in the text", 2)
+    assert few[text].verdict_text == "seen in 2 trainings"
+    assert (many[text].n, many[text].over, many[text].trainings) == (5, "trainings", 5)
+    assert many[text].effect == pytest.approx(1.4 - 0.86)
+    assert many[text].low < 0.5 < many[text].high  # one seed has much less of it
     assert [claim.name for claim in many.values() if claim.headline] == [headline]
     assert "random-positions-do" not in many  # that arm was not trained
-    assert many["grpo-sharpens"].effect == many["rlp-helps-grpo"].effect == 0.25
+    assert many[headline].effect == many["grpo-sharpens-counts"].effect == 0.25
+    assert many["rlp-prepares-better-than-text"].effect == many["text-helps-grpo"].effect == 0.125
+    assert many["grpo-loses-range"].effect == 0  # both find all of them in eight replies
     assert many["grpo-narrows"].effect > 1
 
 
 def test_what_has_no_room_or_taught_nothing_cannot_be_tested():
-    made = {claim.name: claim for claim in results.claims(tables(2))}
-    assert made["rlp-beats-the-same-text"].verdict == "not testable here"  # text is at chance, ln 10
+    made = named(tables(2))
+    assert made["rlp-beats-the-same-text-counts"].is_tested  # text at equal compute saves .6 nats
     full = tables(2)
-    full["replies"].loc[full["replies"]["arm"] == "GRPO", "right"] = True
-    made = {claim.name: claim for claim in results.claims(full)}
+    replies = full["replies"]
+    replies.loc[replies["arm"] == "GRPO, equal compute", "right"] = True
+    replies.loc[replies["arm"] == "text, equal compute", "thinks"] = False
+    made = named(full)
     assert made["rlp-helps-grpo"].verdict == "not testable here"
-    none = tables(2)
-    none["replies"].loc[none["replies"]["arm"] == "RLP", "right"] = False
-    made = {claim.name: claim for claim in results.claims(none)}
+    assert made["rlp-prepares-better-than-text"].verdict == "not testable here"  # it no longer thinks
+    nats = full["predictions"]
+    nats.loc[nats["arm"] == "text, equal compute", "nats"] = 1.9
+    gate = named(full)["rlp-beats-text-at-equal-compute-counts"].failed_gates[-1]
+    assert gate.value == pytest.approx(0.1)  # text could not have won
+    replies.loc[replies["arm"] == "RLP", "right"] = False
+    made = named(full)
     assert made["rlp-narrows"].verdict == "not testable here"
     assert np.isnan(made["rlp-narrows"].effect)
+
+
+def test_seeds_that_have_not_learnt_are_left_out_and_said():
+    frames = tables(2)
+    replies = frames["replies"]
+    assert results.learnt(frames) == (frames, [])
+    poor = (replies["arm"] == "base") & (replies["kind"] == "chain") & (replies["seed"] == 1)
+    replies.loc[poor, "right"] = False
+    kept, said = results.learnt(frames)
+    assert set(kept["replies"]["seed"]) == set(kept["predictions"]["seed"]) == {0}
+    assert said[0].startswith("1 of 2 seeds")
+    replies.loc[replies["arm"] == "base", "right"] = False
+    with pytest.raises(UserError, match="No base"):
+        results.learnt(frames)
+
+
+def test_what_could_not_learn_is_said():
+    history = pd.DataFrame([
+        (arm, 0, step, reward, degenerate)
+        for arm, reward, degenerate in
+        [("GRPO", 0.0, 1.0), ("RLP, then GRPO", 1.0, 1.0), ("RLP", 0.4, 1.0), ("text, then GRPO", 0.4, 0.9)]
+        for step in (1, 2)
+    ], columns=["arm", "seed", "step", "reward", "degenerate_groups"])  # fmt: skip
+    frames = tables(1)
+    said = results.notes(history, frames)
+    assert len(said) == 3
+    assert "every reply was wrong" in said[0]
+    assert "every reply was right" in said[1]
+    assert "rewards of every group were equal" in said[2]
+    frames["replies"]["thinks"] = False
+    assert "never begins" in results.notes(history[:0], frames)[0]
 
 
 def test_the_examples_come_out_as_they_do_by_hand():
@@ -215,6 +296,8 @@ def test_the_examples_come_out_as_they_do_by_hand():
         ({"learning_rate": -1.0}, "above 0"),
         ({"group": 1}, "group=2"),
         ({"model": "nowhere/at-all/here", "text": "stories.txt"}, "no folder"),
+        ({"data": "gsm8k:here"}, "need a model"),
+        ({"model": "some/model", "text": "stories.txt", "test": "gsm8k:here"}, "name in data"),
     ],
 )
 def test_what_cannot_be_done_is_said_at_once(given, says):
@@ -222,34 +305,80 @@ def test_what_cannot_be_done_is_said_at_once(given, says):
         planned(**given)
 
 
-def test_a_given_model_and_text_go_through_every_arm(tmp_path):
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """A model, texts and problems of a user."""
+    folder = tmp_path_factory.mktemp("given")
     texts = [f"Tom has {n} red balls and {n + 1} blue balls in the box ." for n in range(40)]
     texts[0] = texts[0] * 20  # longer than the model's context
-    (tmp_path / "texts.txt").write_text("\n<|endoftext|>\n".join(texts))
+    (folder / "texts.txt").write_text("\n<|endoftext|>\n".join(texts))
+    rows = [
+        {"question": f"How many balls has Tom, {n} and {n}?", "answer": f"#### {2 * n}"} for n in range(60)
+    ]
+    (folder / "problems.jsonl").write_text("\n".join(map(json.dumps, rows)))
     tokenizer = models.train_tokenizer(texts, 300)
     shape = models.config(vocab_size=len(tokenizer), n_layers=1, hidden_size=16, context=96)
-    model = models.build(shape, 0)
-    train(
-        model,
-        tokenizer,
-        texts,
-        TrainConfig(steps=40, batch_size=8, context=32, learning_rate=1e-2),
-        folder=tmp_path / "model",
-    )
-    plan = planned(
-        model=str(tmp_path / "model"), text=str(tmp_path / "texts.txt"), tuning="lora", steps=2,
-        seeds=1, batch_size=16,
-    )  # fmt: skip
+    config = TrainConfig(steps=40, batch_size=8, context=32, learning_rate=1e-2)
+    train(models.build(shape, 0), tokenizer, texts, config, folder=folder / "model")
+    return {"model": str(folder / "model"), "text": str(folder / "texts.txt"), "seeds": 1, "steps": 2}
+
+
+def test_a_given_model_and_text_go_through_every_arm(given, tmp_path):
+    plan = planned(**given, tuning="lora")
     plan = replace(plan, sizes=replace(plan.sizes, n_test=3, variants=True))
     tables = experiment.train_all(tmp_path / "out", plan, lambda **row: None)
     assert tables["predictions"].groupby("arm").size().to_dict() == dict.fromkeys(plan.arms, 3)
     assert len(tables["replies"]) == 0
     assert {"step", "thought"} <= set(tables["snapshots"])
-    assert {claim.name for claim in results.claims(tables)} == {
+    made = named(tables)
+    assert set(made) == {
         "rlp-beats-text-at-equal-compute", "rlp-beats-the-same-text", "random-positions-do"
     }  # fmt: skip
+    assert [name for name, claim in made.items() if claim.headline] == ["rlp-beats-text-at-equal-compute"]
     history = experiment.history(tmp_path / "out", plan)
     assert history.groupby("arm").size().eq(2).all()
+
+
+def test_problems_of_a_file_are_asked_before_and_after_grpo(given, tmp_path):
+    data = str(Path(given["text"]).parent / "problems.jsonl")
+    plan = planned(**given, data=data, thought_tokens=4)
+    plan = replace(plan, sizes=replace(plan.sizes, n_test=3, prompts_per_step=2, draws=2))
+    tables = experiment.train_all(tmp_path, plan, lambda **row: None)
+    replies = tables["replies"]
+    assert replies.groupby("arm").size().to_dict() == dict.fromkeys(plan.arms, 6)
+    assert set(replies["kind"]) == {"problem"}
+    found = named(tables)
+    assert [name for name, claim in found.items() if claim.headline] == ["rlp-helps-grpo"]
+    assert "grpo-narrows" not in found
+    history = experiment.history(tmp_path, plan)
+    assert set(history["arm"]) == {"RLP", "GRPO", "GRPO, equal compute", "text, then GRPO", "RLP, then GRPO"}
+    costs = experiment.costs(tmp_path, plan).set_index("arm")["passes"]
+    assert costs["GRPO, equal compute"] > costs["GRPO"]
+    assert costs["RLP, then GRPO"] > costs["RLP"]
+    longest = replace(plan.source, thinking=replace(plan.source.thinking, max_tokens=40))
+    with pytest.raises(UserError, match="lower thought_tokens"):
+        experiment.train_all(tmp_path / "long", replace(plan, source=longest), lambda **row: None)
+
+
+def test_problems_are_read_once_and_judged_by_their_answer(given, tmp_path):
+    data = str(Path(given["text"]).parent / "problems.jsonl")
+    rewarded, asked = problems.load(data, None, 0)
+    assert (len(rewarded), len(asked)) == (48, 12)
+    assert not {one.question for one in rewarded} & {one.question for one in asked}
+    one = Problem("How many?", "14")
+    assert one.right("7 and 7 are 14. The answer is 14.")
+    assert not one.right("The answer is 13.")
+    graded = asking.grade(
+        one, "\n<think> 7 </think> The answer is 14.", FileTexts((), (), _TAGS), ended=False
+    )
+    assert (graded["kind"], graded["thinks"], graded["right"]) == ("problem", True, True)
+    few = tmp_path / "few.jsonl"
+    few.write_text(Path(data).read_text().splitlines()[0])
+    with pytest.raises(UserError, match="holds 1 problem"):
+        problems.load(data, str(few), 0)
+
+
+_TAGS = Thinking("\n<think>", "</think>\n")
 
 
 TINY = Language((1, 16), 2, 2, 2, rows=8)
@@ -261,10 +390,11 @@ def test_in_a_placebo_run_every_arm_reads_as_much_text_of_its_own(tmp_path):
     plan = replace(plan, sizes=sizes, source=Embedded(TINY.slots))
     found = experiment.train_all(tmp_path, plan, lambda **row: None)
     assert set(found["replies"]["arm"]) == set(plan.arms)
+    assert len(list(tmp_path.glob("seed-*/start"))) == 1  # all begin with one base
     assert len(found["snapshots"]) == 0
     models = {path.read_bytes() for path in tmp_path.glob("seed-0/*/model/model.safetensors")}
     assert len(models) == len(plan.arms)
-    assert {claim.over for claim in results.claims(found)} >= {"places in the text", "chains"}
+    assert {claim.over for claim in claims.claims(found)} >= {"places in the text", "chains"}
 
 
 def test_a_beginning_that_is_there_is_not_made_again(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """What can be known of RLP without training: identities, published numbers, and whether thinking pays."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def averages(folder: Path, plan: Plan) -> pd.DataFrame:
         model, tokenizer = loading.load(plan.base(folder), plan.device)
         positions = plan.source.positions(PROMPTS * STEPS, plan.seed, model, tokenizer)
         begin = parameters_to_vector(model.parameters()).detach().clone()
-        objective = InformationGain(model, tokenizer, plan.thinking, decay=decay, baseline=baseline)
+        objective = InformationGain(model, tokenizer, plan.source.thinking, decay=decay, baseline=baseline)
         rlp(objective, positions, config, steps=STEPS, seed=plan.seed,
             folder=folder / "averages" / f"{baseline}-{decay}")  # fmt: skip
         weights = parameters_to_vector(model.parameters()).detach()
@@ -82,10 +83,10 @@ def worth(folder: Path, plan: Plan) -> pd.DataFrame:
     """
     model, tokenizer = loading.load(folder / "base", "cpu")
     rng, chains = np.random.default_rng(plan.seed), plan.source.chains(CHAINS, plan.seed)
-    shuffled = ["".join(f" {word}" for word in rng.permutation(chain.operations)) for chain in chains]
+    shuffled = [_written(rng.permutation(chain.operations)) for chain in chains]
     kinds = {
         "none": ["" for _ in chains],
-        "useful: the value after each operation": [_marked(chain.thought) for chain in chains],
+        "useful: the value after each operation": [_marked(_written(chain.steps)) for chain in chains],
         "idle: the operations in another order": [_marked(operations) for operations in shuffled],
     }
     answers = [ids[1:2] for ids in encode(tokenizer, [chain.answer for chain in chains])]
@@ -95,6 +96,10 @@ def worth(folder: Path, plan: Plan) -> pd.DataFrame:
         nats, right = score(model, list(zip(before, answers, strict=True)))
         rows.append({"thought": kind, "nats": nats.mean(), "right": right.mean(), "n": CHAINS})
     return pd.DataFrame(rows)
+
+
+def _written(words: Iterable[str]) -> str:
+    return "".join(f" {word}" for word in words)
 
 
 def _marked(thought: str) -> str:

@@ -7,47 +7,83 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
 
 from workbench.corpora import thoughts
-from workbench.corpora.thoughts import Aim, Chain
+from workbench.corpora.thoughts import Chain, Count, Who
 from workbench.engine.models import context_length
 from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.tokens import begin, encode
 from workbench.errors import UserError
+from workbench.studies.rlp.language import as_found
 from workbench.studies.rlp.method import Position, Thinking
+from workbench.studies.rlp.problems import Problem
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 HELD_OUT = 1_000_000  # the seed of what is only asked
+CHAIN, COUNT, WHO, PROBLEM, TEXT = "chain", "count", "who", "problem", "text"  # kinds of what is asked
+T = TypeVar("T")
 Criterion = Literal["random", "entropy", "surprise"]
+
+
+Item = Chain | Count | Who | Problem
+
+
+def kind_of(item: Item) -> str:
+    """What an item is called in tables: chain, count, who or problem."""
+    return type(item).__name__.lower()
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Chains, answered at once: the text that every arm learns from."""
+    """Chains and counts, one after the other: what every arm thinks about, reads, or answers."""
 
     slots: int
+    stop: ClassVar[tuple[str, ...]] = (thoughts.END,)  # before which a reply ends
+    asks: ClassVar[bool] = True  # questions whose answers can be checked
+
+    @property
+    def thinking(self) -> Thinking:
+        """Thoughts that may be a little longer than they need to be."""
+        return Thinking(thoughts.OPENING, thoughts.CLOSING, max_tokens=self.slots + 3, horizon=1)
+
+    @property
+    def longest_reply(self) -> int:
+        """Tokens of a reply that thinks twice as long as it need."""
+        return 2 * self.slots + 4
 
     def chains(self, n: int, seed: int) -> list[Chain]:
-        """`n` chains of all lengths."""
-        return thoughts.draw(n, range(1, self.slots + 1), self.slots, np.random.default_rng([seed, 1]))
+        """`n` chains of all lengths; those of the seed `HELD_OUT` are never learnt from."""
+        lengths, rng = range(1, self.slots + 1), np.random.default_rng([seed, 1])
+        return thoughts.draw(n, lengths, self.slots, rng, held_out=seed == HELD_OUT)
+
+    def counts(self, n: int, seed: int) -> list[Count]:
+        """`n` counts in random order, each once before any comes again."""
+        return _in_passes(thoughts.all_counts(), n, np.random.default_rng([seed, 4]))
+
+    def items(self, n: int, seed: int) -> list[Chain | Count]:
+        """A chain, a count, a chain …"""
+        pairs = zip(self.chains(-(-n // 2), seed), self.counts(-(-n // 2), seed), strict=True)
+        return [item for pair in pairs for item in pair][:n]
 
     def documents(self, n: int, seed: int) -> list[str]:
-        """Questions with their answers, without thoughts."""
-        return [chain.question + chain.answer for chain in self.chains(n, seed)]
+        """What `items` say, with the base's share of thoughts: so that text does not unlearn thinking."""
+        rng = np.random.default_rng([seed, 5])
+        return [as_found(item, rng) for item in self.items(n, seed)]
 
     def positions(self, n: int, seed: int, *_: object, at_random: bool = False) -> list[Position]:
-        """Before the answers of `documents`, or before a random word of each but the first."""
+        """Before the answers of `items`, or before a random word of each but the first."""
+        items = self.items(n, seed)
         if not at_random:
-            return [(chain.question, chain.answer) for chain in self.chains(n, seed)]
+            return [(item.question, item.answer) for item in items]
         rng, cut_texts = np.random.default_rng([seed, 2]), []
-        for text in self.documents(n, seed):
-            words = text.split()
+        for item in items:
+            words = (item.question + item.answer).split()
             cut = int(rng.integers(1, len(words)))
             cut_texts.append((" ".join(words[:cut]), "".join(f" {word}" for word in words[cut:])))
         return cut_texts
@@ -55,23 +91,28 @@ class Embedded:
     def examples(self) -> list[Position]:
         """A few documents as the base reads them."""
         rng = np.random.default_rng(3)
-        texts = [thoughts.raw_document(chain, 1.0, 0.0, rng) for chain in self.chains(4, 0)]
-        texts.append(thoughts.aim_document(rng))
+        texts = [*self.documents(6, 0), thoughts.who_document(rng)]
         return [(before + " =", after) for before, _, after in (text.partition(" =") for text in texts)]
 
-    def training_items(self, n: int, seed: int) -> list[Chain | Aim]:
-        """`n` chains and as many aims to learn from."""
-        aims = _aims(parity=1)
-        drawn = np.random.default_rng([seed, 3]).integers(0, len(aims), n)
-        return [*self.chains(n, seed), *(aims[index] for index in drawn)]
+    def kinds(self, n: int) -> list[str]:
+        """Which of `n` `positions` stand before a chain's answer, and which before a count's."""
+        return [kind_of(item) for item in self.items(n, HELD_OUT)]
 
-    def test_items(self, n: int) -> tuple[list[Chain], list[Aim]]:
-        """`n` chains, and the fifty aims that nothing is rewarded for."""
-        return self.chains(n, HELD_OUT), _aims(parity=0)
+    def training_items(self, n: int, seed: int) -> list[Item]:
+        """`n` questions to be rewarded for: of four, two chains, a count and a name."""
+        quarter = -(-n // 4)
+        names = _in_passes(thoughts.all_who()[1::2], quarter, np.random.default_rng([seed, 3]))
+        return [*self.chains(2 * quarter, seed), *self.counts(quarter, seed), *names]
+
+    def test_items(self, n: int) -> list[Item]:
+        """`n` chains that nothing was learnt from, as many counts, and the names that bring no reward."""
+        return [*self.chains(n, HELD_OUT), *self.counts(n, HELD_OUT), *thoughts.all_who()[::2]]
 
 
-def _aims(parity: int) -> list[Aim]:
-    return [aim for aim in thoughts.all_aims() if (aim.start + aim.goal) % 2 == parity]
+def _in_passes(things: Sequence[T], n: int, rng: np.random.Generator) -> list[T]:
+    """`n` of them in random order, each once before any comes again."""
+    orders = [rng.permutation(len(things)) for _ in range(-(-n // len(things)))]
+    return [things[index] for index in np.concatenate([[], *orders]).astype(int)[:n]]
 
 
 @dataclass(frozen=True)
@@ -81,26 +122,55 @@ class FileTexts:
     train: Sequence[str]
     held_out: Sequence[str]
     thinking: Thinking
+    rewarded: Sequence[Problem] = ()  #: problems that a reply is rewarded for
+    asked: Sequence[Problem] = ()  #: and others, before and after
+    stop: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
-    def of(cls, texts: Sequence[str], thinking: Thinking, seed: int) -> FileTexts:
-        """The texts in random order, cut into the two parts.
+    def of(
+        cls,
+        texts: Sequence[str],
+        thinking: Thinking,
+        seed: int,
+        problems: tuple[Sequence[Problem], Sequence[Problem]] = ((), ()),
+    ) -> FileTexts:
+        """The texts in random order, cut into the two parts; problems to learn from, and others to ask.
 
         Raises:
-            UserError: there are fewer than twenty.
+            UserError: there are fewer than twenty texts.
         """
         if len(texts) < 20:
             raise UserError(f"The text has {len(texts)} documents: give 20 or more, some are for the test.")
         shuffled = [texts[index] for index in np.random.default_rng([seed, 0]).permutation(len(texts))]
         cut = max(len(texts) // 10, 2)
-        return cls(shuffled[cut:], shuffled[:cut], thinking)
+        return cls(shuffled[cut:], shuffled[:cut], thinking, *problems)
+
+    @property
+    def asks(self) -> bool:
+        """Whether there are questions whose answers can be checked."""
+        return len(self.rewarded) > 0
+
+    @property
+    def longest_reply(self) -> int:
+        """Tokens of a reply: a worked solution is longer than a thought about one token."""
+        return 4 * self.thinking.max_tokens
 
     def documents(self, n: int, seed: int) -> list[str]:
         """`n` texts in random order, again from the start where there are fewer."""
-        rng = np.random.default_rng([seed, 1])
         texts = self.held_out if seed == HELD_OUT else self.train
-        passes = [rng.permutation(len(texts)) for _ in range(-(-n // len(texts)))]
-        return [texts[index] for index in np.concatenate(passes)[:n]]
+        return _in_passes(texts, n, np.random.default_rng([seed, 1]))
+
+    def kinds(self, n: int) -> list[str]:
+        """Of what `n` `positions` are part: texts."""
+        return [TEXT] * n
+
+    def training_items(self, n: int, seed: int) -> list[Problem]:
+        """`n` problems in random order, again from the start where there are fewer."""
+        return _in_passes(self.rewarded, n, np.random.default_rng([seed, 3]))
+
+    def test_items(self, n: int) -> list[Problem]:
+        """The first `n` that are only asked."""
+        return list(self.asked[:n])
 
     def examples(self) -> list[Position]:
         """How a few of the texts begin."""

@@ -21,26 +21,33 @@ from workbench.engine.tokens import encode
 from workbench.engine.training.checkpoints import SETTINGS
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
+from workbench.errors import UserError
 from workbench.files import cached_table
 from workbench.studies.common.arms import arm_folder, collect, run_arms
-from workbench.studies.rlp import language
-from workbench.studies.rlp.data import HELD_OUT, Embedded
-from workbench.studies.rlp.method import InformationGain, Position, Thinking, rlp, rows_of, score
+from workbench.studies.rlp import asking, language
+from workbench.studies.rlp.data import HELD_OUT, WHO, Embedded, kind_of
+from workbench.studies.rlp.method import InformationGain, Position, rlp
 from workbench.studies.rlp.plan import (
+    AFTER_RLP,
+    AFTER_TEXT,
     ANYWHERE,
     BASE,
-    BOTH,
+    BEGINS,
     COMPUTE,
     CONTROL,
     GRPO,
+    LONGER,
     RLP,
     RPT,
     TOKENS,
     Plan,
 )
 
-LEARNT = 3  # passes that reading a token to learn from it costs: forward once, backward twice that
-DRAWN = 5  # a drawn one: as it is drawn, as it is scored, and as it is learnt from
+# Passes through the model that a token costs: one that is read goes forward once and backward at twice the
+# price; GRPO draws its tokens before, and RLP also scores what follows them.
+READ, VERIFIED, THOUGHT = 3, 4, 5
+PASSES = {TOKENS: READ, COMPUTE: READ} | dict.fromkeys((GRPO, LONGER, AFTER_TEXT, AFTER_RLP), VERIFIED)
+ANOTHER = 10_000  # between the seeds of a placebo arm and of its control
 SNAPSHOTS, LOOKED_AT = 8, 6  # how often thoughts are looked at in a training, and at how many positions
 START, READY = "start", "ready"  # folder of what the arms of a seed begin with, and the mark that it is there
 
@@ -53,8 +60,9 @@ def train_all(folder: Path, plan: Plan, log: Callable[..., None]) -> dict[str, p
         log: called with arm, seed and the columns of each row that a training logs.
 
     Returns:
-        Tables with the columns arm and seed: `predictions` (see `predictions`), `replies` and `thought` (see
-        `language.ask`; free, and with a thought asked for), `snapshots` (step, before, thought, after).
+        Tables with the columns arm and seed: `predictions` (see `asking.predictions`; kind), `replies` and
+        `thought` (see `asking.ask`; free, and with a thought asked for), `snapshots` (step, before, thought,
+        after).
     """
     run_arms(
         folder,
@@ -99,24 +107,45 @@ def _logged(folder: Path, arm: str, seed: int) -> list[dict[str, float]]:
     return json.loads((arm_folder(folder, arm, seed) / "model" / SETTINGS).read_text())["rows"]
 
 
+def costs(folder: Path, plan: Plan) -> pd.DataFrame:
+    """Passes of a token through the model that each arm's learning took: columns arm, seed, passes.
+
+    With those of the arm that it begins with; the base's are not counted.
+    """
+    rows = [(arm, seed, _cost(folder, arm, seed)) for seed in plan.seeds for arm in plan.arms if arm != BASE]
+    return pd.DataFrame(rows, columns=["arm", "seed", "passes"])
+
+
+def _cost(folder: Path, arm: str, seed: int) -> float:
+    own = _logged(folder, arm, seed)[-1]["tokens"] * PASSES.get(arm, THOUGHT)
+    return own + (_cost(folder, BEGINS[arm], seed) if arm in BEGINS else 0)
+
+
 def train_arm(
     plan: Plan, root: Path, folder: Path, name: str, seed: int, *, log: Callable[[Row], None]
 ) -> None:
     """One arm: learns from its beginning, which is in `root`, and is asked."""
-    start = prepare(root, plan, seed)
+    # A placebo arm begins where its control does: only what it reads is another's.
+    start = prepare(root, plan, plan.seed + (seed - plan.seed) % ANOTHER)
     table = cached_table(start / "positions.parquet", partial(_test_positions, start, plan))
     positions = list(table.itertuples(index=False, name=None))
-    begin = arm_folder(root, RLP, seed) / "model" if name == BOTH else plan.base(start)
+    begin = arm_folder(root, BEGINS[name], seed) / "model" if name in BEGINS else plan.base(start)
     model, tokenizer = loading.load(begin, plan.device)
     arm = Arm(plan, name, seed, folder, model, tokenizer, positions)
-    if name in (GRPO, BOTH):
-        arm.grpo(log)
+    steps = plan.sizes.steps
+    if name == LONGER:  # instead of what RLP or text takes before GRPO, more of it
+        a_step = _cost(root, GRPO, seed) / steps
+        arm.grpo(log, max(1, round(_cost(root, RLP, seed) / a_step)), seed + ANOTHER // 2)
+    elif name in (GRPO, AFTER_TEXT, AFTER_RLP):
+        arm.grpo(log, steps, seed)
     elif name == TOKENS:
         arm.read(plan.source.documents(arm.n_documents, seed), log, epochs=1)
     elif name == COMPUTE:
-        tokens = int(_logged(root, RLP, seed)[-1]["tokens"]) * DRAWN // LEARNT
         texts = plan.source.documents(arm.n_documents, seed)
         mean = np.mean([len(ids) + 1 for ids in encode(tokenizer, texts)])
+        drawn = arm.n_documents * plan.config.group_size * mean  # about: in a placebo run there is no RLP
+        cost = drawn * THOUGHT if plan.placebo else _cost(root, RLP, seed)
+        tokens = int(cost / READ)
         arm.read(plan.source.documents(int(tokens / mean) + 1, seed), log, tokens=tokens)
     elif name != BASE:
         arm.rlp(log)
@@ -153,25 +182,28 @@ class Arm:
         objective = InformationGain(
             self.model,
             self.tokenizer,
-            plan.thinking,
-            baseline=plan.baseline,
+            plan.source.thinking,
             reward="prefix" if self.name == RPT else "gain",
             next_token_weight=plan.next_token_weight if self.name in (RLP, RPT) else 0.0,
-            batch_size=plan.batch_size,
         )
         positions = plan.source.positions(
             self.n_documents, self.seed, self.model, self.tokenizer, at_random=self.name == ANYWHERE
         )
-        rlp(objective, positions, plan.config, **self._options(log))
+        rlp(objective, positions, plan.config, **self._options(log, plan.sizes.steps))
 
-    def grpo(self, log: Callable[[Row], None]) -> None:
-        """Is rewarded for right replies to both kinds of questions."""
-        plan = self.plan
-        items = plan.source.training_items(self.n_documents // 2, self.seed)
-        rows = [{"prompt": item.question, "item": item} for item in items]
-        longest = language.longest_reply(plan.source.slots)
-        config = replace(plan.config, max_new_tokens=longest, stop=(thoughts.END,))
-        reinforce(self.model, self.tokenizer, rows, verified, config, **self._options(log))
+    def grpo(self, log: Callable[[Row], None], steps: int, seed: int) -> None:
+        """Is rewarded for right replies to questions, which the seed chooses."""
+        source, per_step = self.plan.source, self.plan.sizes.prompts_per_step
+        items = source.training_items(steps * per_step, seed)
+        items = asking.fitting(self.model, self.tokenizer, items, source.longest_reply)
+        if not items:
+            raise UserError(
+                f"No problem leaves room in the model's context for a reply of {source.longest_reply} tokens"
+                ": lower thought_tokens."
+            )
+        rows = [{"prompt": asking.prompt_for(self.tokenizer, item), "item": item} for item in items]
+        config = replace(self.plan.config, max_new_tokens=source.longest_reply, stop=source.stop)
+        reinforce(self.model, self.tokenizer, rows, verified, config, **self._options(log, steps))
 
     def read(self, texts: Sequence[str], log: Callable[[Row], None], **length: int) -> None:
         """Reads texts, for so many `epochs` or `tokens`."""
@@ -186,9 +218,8 @@ class Arm:
         )
         train(self.model, self.tokenizer, texts, config, folder=self.folder / "model", log=log)
 
-    def _options(self, log: Callable[[Row], None]) -> dict[str, Any]:
+    def _options(self, log: Callable[[Row], None], steps: int) -> dict[str, Any]:
         """Of both reinforcements, which keep a few thoughts now and then."""
-        steps = self.plan.sizes.steps
         looked_at = set(np.linspace(1, steps, SNAPSHOTS).round())
 
         def note(row: Row) -> None:
@@ -202,7 +233,7 @@ class Arm:
 
     def _thoughts(self, step: int) -> pd.DataFrame:
         """Thoughts after a step, always at the same positions and with the same draws."""
-        thinking, positions = self.plan.thinking, self.test_positions[:LOOKED_AT]
+        thinking, positions = self.plan.source.thinking, self.test_positions[:LOOKED_AT]
         completions = TransformersSampler(self.model, self.tokenizer).sample(
             [before + thinking.opening for before, _ in positions],
             SamplingParams(max_tokens=thinking.max_tokens, stop=(thinking.closing,)),
@@ -213,59 +244,25 @@ class Arm:
 
     def ask(self) -> None:
         """Leaves the tables `replies`, `thought` and `predictions` in the folder."""
-        plan, draws = self.plan, self.plan.sizes.draws
-        if isinstance(plan.source, Embedded):
-            chains, aims = plan.source.test_items(plan.sizes.n_test)
-            ask = partial(language.ask, self.model, self.tokenizer, seed=plan.seed)
-            replies = pd.concat([ask(chains, draws=draws), ask(aims, draws=2 * draws)], ignore_index=True)
+        plan, draws, source = self.plan, self.plan.sizes.draws, self.plan.source
+        if source.asks:
+            items = source.test_items(plan.sizes.n_test)
+            items = asking.fitting(self.model, self.tokenizer, items, source.longest_reply)
+            names = [item for item in items if kind_of(item) == WHO]
+            others = [item for item in items if kind_of(item) != WHO]
+            ask = partial(asking.ask, self.model, self.tokenizer, source, seed=plan.seed)
+            parts = [ask(others, draws=draws), *([ask(names, draws=2 * draws)] if names else [])]
+            replies = pd.concat(parts, ignore_index=True)
             cached_table(self.folder / "replies.parquet", lambda: replies)
-            thought = ask(chains, draws=draws, opening=thoughts.OPENING)
-            cached_table(self.folder / "thought.parquet", lambda: thought)
-        table = predictions(self.model, self.tokenizer, self.test_positions, plan.thinking, draws=draws,
-                            seed=plan.seed)  # fmt: skip
+            if isinstance(source, Embedded):
+                thought = ask(others, draws=draws, opening=thoughts.OPENING)
+                cached_table(self.folder / "thought.parquet", lambda: thought)
+        table = asking.predictions(self.model, self.tokenizer, self.test_positions, source.thinking,
+                                   draws=draws, seed=plan.seed)  # fmt: skip
+        table["kind"] = source.kinds(len(table))
         cached_table(self.folder / "predictions.parquet", lambda: table)
 
 
 def verified(completions: Sequence[Completion], rows: Sequence[Row]) -> list[float]:
     """1 for a right reply, 0 for another."""
     return [float(row["item"].right(reply.text)) for reply, row in zip(completions, rows, strict=True)]
-
-
-def predictions(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    positions: Sequence[Position],
-    thinking: Thinking,
-    *,
-    draws: int,
-    seed: int,
-) -> pd.DataFrame:
-    """How well a text's next tokens are predicted, with thoughts and without.
-
-    Args:
-        draws: thoughts at each position, at temperature 1.
-
-    Returns:
-        A row a position: item, nats (without a thought), nats_with (the mean over thoughts), right,
-        right_with (share of thoughts after which the most likely tokens are the true ones), length (mean
-        tokens of a thought).
-    """
-    rows = rows_of(tokenizer, positions, thinking)
-    groups = TransformersSampler(model, tokenizer, 256).sample(
-        [row["prompt"] for row in rows],
-        SamplingParams(n=draws, max_tokens=thinking.max_tokens, stop=(thinking.closing,), seed=seed),
-    )
-    objective = InformationGain(model, tokenizer, thinking)
-    thought_through = [
-        objective.after(thought, row) for row, group in zip(rows, groups, strict=True) for thought in group
-    ]
-    nats, right = score(model, [(row["context"], row["target"]) for row in rows])
-    with_nats, with_right = score(model, thought_through)
-    return pd.DataFrame({
-        "item": range(len(rows)),
-        "nats": nats,
-        "nats_with": with_nats.reshape(-1, draws).mean(1),
-        "right": right,
-        "right_with": with_right.reshape(-1, draws).mean(1),
-        "length": [np.mean([len(thought.tokens) for thought in group]) for group in groups],
-    })  # fmt: skip

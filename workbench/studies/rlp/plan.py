@@ -4,20 +4,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from workbench.corpora import thoughts
 from workbench.corpora.loaders.texts import load_corpus
 from workbench.engine import loading
 from workbench.engine.rl.objective import RLConfig
 from workbench.engine.training.lora import Lora
 from workbench.errors import UserError
+from workbench.studies.rlp import problems
 from workbench.studies.rlp.data import Embedded, FileTexts
 from workbench.studies.rlp.language import Language
 from workbench.studies.rlp.method import Thinking
 
 BASE, TOKENS, COMPUTE = "base", "text, equal tokens", "text, equal compute"
-CONTROL = TOKENS
-RLP, PURE, RPT = "RLP", "RLP, no next-token loss", "RPT"
-ANYWHERE, GRPO, BOTH = "RLP, random positions", "GRPO", "RLP, then GRPO"
+CONTROL = COMPUTE
+RLP, PURE, RPT, ANYWHERE = "RLP", "RLP, no next-token loss", "RPT", "RLP, random positions"
+GRPO, LONGER = "GRPO", "GRPO, equal compute"
+AFTER_TEXT, AFTER_RLP = "text, then GRPO", "RLP, then GRPO"
+BEGINS = {LONGER: GRPO, AFTER_TEXT: COMPUTE, AFTER_RLP: RLP}  # the arm that another goes on from
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,20 @@ class Sizes:
     prompts_per_step: int  #: of both
     learning_rate: float  #: of both
     text_rate: float  #: learning rate of more text
-    n_test: int  #: positions, and chains, that are asked
-    draws: int  #: replies to each chain and thoughts at each position; aims get twice as many
+    n_test: int  #: chains, counts and problems that are asked, each; positions, half before chains
+    draws: int  #: replies to each and thoughts at each position; questions for names get twice as many
     seeds: int  #: trainings of every arm
     variants: bool = True  #: whether other kinds of RLP are trained beside it
 
 
 SIZES = {
     "quick": Sizes(
-        Language((2, 64), 2, 300, 100, 96, 5e-3, most=12_000), 20, 16, 5e-4, 1e-3, 80, 8, 1, variants=False
+        Language((2, 64), 2, 300, 100, 96, 5e-3, most=12_000), 20, 16, 5e-4, 1e-3, 60, 8, 1, variants=False
     ),
-    "laptop": Sizes(Language((3, 64), 4, 450, 200, most=30_000), 30, 16, 5e-4, 1e-3, 120, 8, 5),
-    "paper": Sizes(Language((4, 128), 8, 1_000, 1_500), 200, 512, 1e-6, 1e-6, 2_000, 16, 5),
+    "laptop": Sizes(
+        Language((2, 64), 3, 350, 120, most=30_000), 30, 16, 5e-4, 1e-3, 80, 8, 12, variants=False
+    ),
+    "paper": Sizes(Language((4, 128), 8, 1_000, 1_500), 200, 512, 1e-6, 1e-6, 2_000, 16, 12),
 }
 
 
@@ -50,21 +54,18 @@ class Plan:
 
     sizes: Sizes
     source: Embedded | FileTexts
-    thinking: Thinking
     config: RLConfig
     next_token_weight: float
-    baseline: str
     model: str
     lora: Lora | None
-    batch_size: int | None
     device: str
     seed: int
     placebo: bool
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """GRPO needs questions whose answers can be checked, which only the embedded language has."""
-        checked = (GRPO, BOTH) if isinstance(self.source, Embedded) else ()
+        """GRPO needs questions whose answers can be checked."""
+        checked = (GRPO, LONGER, AFTER_TEXT, AFTER_RLP) if self.source.asks else ()
         variants = (PURE, RPT, ANYWHERE) if self.sizes.variants else ()
         return (BASE, TOKENS, RLP, COMPUTE, *variants, *checked)
 
@@ -80,9 +81,9 @@ class Plan:
     @property
     def text_rows(self) -> tuple[int, int]:
         """Rows of a step on more text, and tokens of a row."""
-        language = self.sizes.language
+        language, prompts = self.sizes.language, self.config.prompts_per_step
         if self.model == "embedded":
-            return language.rows, language.context
+            return min(language.rows, 2 * prompts), language.context
         return self.config.prompts_per_step, 256
 
 
@@ -101,17 +102,7 @@ def make_plan(params: Any) -> Plan:
             "Thoughts are judged against others: give group=2 or more, and a temperature above 0."
         )
     chosen = replace(SIZES[params.profile], **changed)
-    embedded = params.model == "embedded"
-    if embedded != (params.text == "embedded"):
-        raise UserError("The embedded model knows the embedded text only: give both model and text.")
-    if embedded:
-        slots = chosen.language.slots
-        source: Embedded | FileTexts = Embedded(slots)
-        thinking = Thinking(thoughts.OPENING, thoughts.CLOSING, max_tokens=slots + 3, horizon=1)
-    else:
-        loading.read_config(params.model)
-        thinking = Thinking(f"\n<{params.tag}>", f"</{params.tag}>\n", params.thought_tokens, params.horizon)
-        source = FileTexts.of(load_corpus(params.text).texts, thinking, params.seed)
+    source = _source(params, chosen.language.slots)
     config = RLConfig(
         group_size=params.group,
         prompts_per_step=chosen.prompts_per_step,
@@ -120,5 +111,23 @@ def make_plan(params: Any) -> Plan:
         loss=params.loss,
     )
     lora = Lora() if params.tuning == "lora" else None
-    return Plan(chosen, source, thinking, config, params.next_token_weight, params.baseline, params.model,
-                lora, params.batch_size, params.device, params.seed, params.placebo)  # fmt: skip
+    return Plan(chosen, source, config, params.next_token_weight, params.model, lora, params.device,
+                params.seed, params.placebo)  # fmt: skip
+
+
+def _source(params: Any, slots: int) -> Embedded | FileTexts:
+    """What is read and asked: the embedded language, or the texts and problems of files."""
+    given = [params.data, params.test]
+    if params.model == "embedded" and params.text == "embedded":
+        if any(given):
+            raise UserError("The embedded model answers embedded questions only: data and test need a model.")
+        return Embedded(slots)
+    if "embedded" in (params.model, params.text):
+        raise UserError("The embedded model knows the embedded text only: give both model and text.")
+    if params.test and not params.data:
+        raise UserError("test names problems to ask: name in data others, which GRPO may be rewarded for.")
+    loading.read_config(params.model)
+    thinking = Thinking(f"\n<{params.tag}>", f"</{params.tag}>\n", params.thought_tokens, params.horizon)
+    texts = load_corpus(params.text).texts
+    found = problems.load(*given, params.seed) if params.data else ((), ())
+    return FileTexts.of(texts, thinking, params.seed, found)

@@ -8,6 +8,7 @@ from workbench.charts.parts import axis_order, looks, panels, tips
 from workbench.charts.theme import series
 from workbench.charts.view import Chart, Explorer, Table, Texts, menu, with_rows
 from workbench.corpora.thoughts import parse_question
+from workbench.studies.rlp.data import CHAIN, COUNT, PROBLEM, TEXT, WHO
 from workbench.studies.rlp.results import NARROWED, PASSES, PREDICTED
 
 CURVES = {
@@ -17,6 +18,14 @@ CURVES = {
     "entropy": "entropy (nats per token)",
     "nats_with_thought": "nats after a thought",
     "length": "tokens drawn",
+}
+# What is asked, as panels and tables call it.
+KINDS = {
+    CHAIN: "chains (one right answer)",
+    COUNT: "counts (one right answer)",
+    PROBLEM: "problems of the file",
+    WHO: "who (many right answers)",
+    TEXT: "held-out texts",
 }
 
 
@@ -89,9 +98,9 @@ def thoughts(snapshots: pd.DataFrame) -> Explorer:
             index=["before", "after"], columns="step", values="thought", aggfunc="first", sort=False
         )
         wide = wide.reset_index().rename(columns={"before": "text before", "after": "what follows"})
-        chains = [parse_question(text) for text in wide["text before"]]
-        if all(chains):
-            wide["useful thought"] = [chain.thought.strip() for chain in chains]
+        items = [parse_question(text) for text in wide["text before"]]
+        if all(items):
+            wide["useful thought"] = [" ".join(item.steps) for item in items]
         return Table(
             wide,
             "What a thought looks like as training goes on",
@@ -104,10 +113,12 @@ def thoughts(snapshots: pd.DataFrame) -> Explorer:
 
 @with_rows
 def predicted(frame: pd.DataFrame) -> Chart:
-    """Nats with and without thoughts, by arm. Columns: arm, thought, value, low, high, n."""
+    """Nats with and without thoughts, by arm. Columns: kind, arm, thought, value, low, high, n."""
     title, scale = "nats of the true next tokens (log scale)", {"type": "log", "nice": False}
+    shown = frame.assign(kind=frame["kind"].map(KINDS))
+    chart = intervals(shown, "arm", title, look=looks("thought"), scale=scale).properties(width=220)
     return Chart(
-        intervals(frame, "arm", title, look=looks("thought"), scale=scale).properties(width=420),
+        panels(chart, "kind", KINDS.values(), independent=["x"]),
         PREDICTED,
         "What the true continuation costs at places that nothing was learnt from, lower is better; lines are "
         "95 % intervals over places with all seeds. Thoughts are the model's own.",
@@ -116,16 +127,16 @@ def predicted(frame: pd.DataFrame) -> Chart:
 
 def passes(frame: pd.DataFrame) -> Chart:
     """pass@k by arm. Columns: kind, arm, k, value, low, high, n."""
-    kinds = {"chain": "chains (one right answer)", "aim": "aims (many right answers)"}
-    shown = frame.assign(kind=frame["kind"].map(kinds))
+    shown = frame.assign(kind=frame["kind"].map(KINDS))
     x = alt.X("k:Q", title="replies (k)").scale(type="log", base=2)
     style = {"form": ".1%", "tooltip": ["arm", "k"], "drawn": "nothing", "mark": "line"}
     lines = intervals(shown, x, "pass@k", look=series("arm", "training"), **style)
     return Chart(
-        panels(lines.properties(width=260, height=230), "kind", kinds.values()),
+        panels(lines.properties(width=190, height=220), "kind", KINDS.values(), columns=3),
         PASSES,
         "The chance that one of k replies is right, estimated without bias. A curve that begins higher and "
-        "ends lower than another has traded range for certainty.",
+        "ends lower than another has traded range for certainty. Of ten digits one is right by luck, which "
+        "at k = 8 alone finds 57 % of chains and counts.",
     )
 
 
@@ -135,15 +146,15 @@ def narrowed(frame: pd.DataFrame) -> Chart:
     return Chart(
         panels(chart.properties(width=250), "measure", frame["measure"], independent=["x"]),
         NARROWED,
-        "Aims that no training was rewarded for. Left: how many of four right replies to one question "
+        "Names that no training was rewarded for. Left: how many of four right replies to one question "
         "differ. Right: the share of right replies, which training on other things can lower too. Lines are "
-        "95 % intervals over aims.",
+        "95 % intervals over questions.",
     )
 
 
 def answers(replies: pd.DataFrame) -> Explorer:
-    """Right answers to one aim by training. Columns: arm, kind, item, question, answer, right."""
-    right = replies[(replies["kind"] == "aim") & replies["right"]]
+    """Names in reply to one question, by training. Columns: arm, kind, item, question, answer, right."""
+    right = replies[(replies["kind"] == WHO) & replies["right"]]
 
     def draw(question: str) -> Chart:
         shown = right[right["question"] == question]
@@ -158,8 +169,8 @@ def answers(replies: pd.DataFrame) -> Explorer:
         return Chart(
             blocks,
             "Which right answers are given",
-            f"{question}: every column is a right way, every row a training, all seeds together. Rows "
-            "with fewer and brighter cells have settled on some of the ways.",
+            f"{question}: every column is a right name, every row a training, all seeds together. Rows "
+            "with fewer and brighter cells have settled on some of the names.",
         )
 
     return Explorer(draw, question=right["question"])
@@ -179,14 +190,16 @@ def browser(replies: pd.DataFrame) -> Explorer:
         )
 
     arms = menu(replies["arm"], "GRPO")
-    return Explorer(draw, training=arms, kind=["chain", "aim"], verdict=["right", "wrong"])
+    return Explorer(draw, training=arms, kind=replies["kind"], verdict=["right", "wrong"])
 
 
 def summary(frame: pd.DataFrame) -> Table:
-    """Chains by arm. Columns: arm and those of `results.table`."""
+    """Replies by kind of question and arm. Columns: kind, arm and those of `results.table`."""
     return Table(
-        frame.rename(columns={"arm": "training"}).round(3),
-        "Chains, by training",
-        "Shares of replies to chains that nothing was learnt from, and how many different answers the "
-        "replies to one chain hold. Free replies may think or not; RLP never trains the choice to think.",
+        frame.rename(columns={"arm": "training", "kind": "question"}).round(3),
+        "Replies, by training",
+        "Shares of replies, and how many different answers the replies to one question hold. Free replies "
+        "may think or not; RLP never trains the choice to think. A pass is one token through the model, "
+        "forward; learning from it takes three. Those of an earlier stage are counted with it.",
+        limit=len(frame),
     )
