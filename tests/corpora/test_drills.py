@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from workbench.corpora.drills import STAGES, draw, facts
+from workbench.corpora.drills import STAGES, draw, facts, rule_book
 from workbench.errors import UserError
 from workbench.measures.answers.equations import equations
 from workbench.measures.answers.grading import grade
@@ -46,15 +46,21 @@ def test_programs_print_what_they_say():
         assert str(values[last[6:-1]]) == one.answer
 
 
-def test_rules_follow_from_what_is_told():
+def test_rules_follow_from_the_book():
+    book = rule_book()
     for one in draw("rules", 200, 0):
-        rules = dict(re.findall(r"If (\w) then (\w)\.", one.question))
-        at = one.question[-2]
-        for then in re.findall(r"so (\w)\.", one.solution):
-            assert rules[at] == then
-            at = then
+        at, *rules = re.findall(r"\b(?:[a-t]|red|blue|green|white)\b", one.question)
+        for rule in rules:
+            at = book[rule, at]
         assert one.answer == rf"\text{{{at}}}"
-        assert at not in rules
+        assert len(re.findall(r"\.", one.solution)) == len(rules) + 1
+
+
+def test_every_rule_can_be_known_from_what_is_read():
+    read = {
+        step for one in draw("rules", 2_000, 0) for step in re.findall(r"(\w) (\w{3,}) (\w)\.", one.solution)
+    }
+    assert {(letter, rule, other) for (rule, letter), other in rule_book().items()} <= read
 
 
 def test_algebra_is_solved_by_the_number_that_fits():

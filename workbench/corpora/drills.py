@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise, product
+from itertools import product
 from operator import add, floordiv, mul, sub
 from string import ascii_lowercase
 from typing import Literal
@@ -29,7 +29,10 @@ _LEAST = 2  # number of an exercise: word problems speak of several of everythin
 _TEST_SHARE = 5  # one question in so many is kept for the test
 _TRIES = 30  # for a question that is new
 _FEWEST = 9  # the largest number may not be below: programs of two steps would run out of numbers
-_BARE = 0.5  # share of the sums that are read as bare equations
+_LETTERS, _RULES = ascii_lowercase[:20], ("red", "blue", "green", "white")
+_NAMES = "xyz"  # of a program's variables
+_SMALL_STEP = 3  # the largest number that a line of a program adds, takes away, or multiplies or divides by
+_BARE = 0.65  # share of the sums that are read as bare equations
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,8 @@ def draw(stage: str, n: int, seed: int, *, largest: int = 12, split: Split = "tr
     Args:
         stage: "arithmetic", sums, differences, products and exact quotients, each fact as often as any
             other ("So 3 + 4 =", "Add 4 to 3." …), and in the test in one form that is always the same;
-            "rules", which letter follows from which, told out of order; "programs", a few assignments and a
-            print; "algebra", one equation.
+            "rules", which letter a fixed book of rules makes of another, one rule or two in a row;
+            "programs", assignments that go on from each other, and a print; "algebra", one equation.
         largest: number, in an exercise and as its answer.
 
     Raises:
@@ -108,13 +111,14 @@ def _sum(fact: Fact, rng: random.Random, split: Split) -> Drill:
 
 # ------------------------------------------------------------------------------- rules, programs, algebra
 def _others(stage: str, n: int, rng: random.Random, largest: int, split: Split) -> list[Drill]:
-    drawn, seen = [], set[str]()
+    drawn, seen, tries = [], set[str](), _TRIES
     for _ in range(n):
-        drill = _new(stage, rng, largest, split)
-        for _ in range(_TRIES):
+        for _ in range(tries):
+            drill = _new(stage, rng, largest, split)
             if drill.question not in seen:
                 break
-            drill = _new(stage, rng, largest, split)
+        else:
+            tries = 1  # there are hardly any others
         seen.add(drill.question)
         drawn.append(drill)
     return drawn
@@ -127,48 +131,63 @@ def _new(stage: str, rng: random.Random, largest: int, split: Split) -> Drill:
             return drill
 
 
+@cache
+def rule_book() -> dict[tuple[str, str], str]:
+    """What each rule makes of each letter: the one fixed world that "rules" speak of."""
+    rng, letters = random.Random("rules"), list(_LETTERS)
+    book = {}
+    for rule in _RULES:
+        made = rng.sample(letters, len(letters))
+        book |= {(rule, letter): other for letter, other in zip(letters, made, strict=True)}
+    return book
+
+
 def _rules(rng: random.Random, largest: int) -> Drill:
-    """ "If c then d. If a then b. If b then c. What follows from a?", and one more rule that leads away."""
-    steps = rng.choice((2, 3))
-    letters = rng.sample(ascii_lowercase, steps + 3)
-    chain = list(pairwise(letters[: steps + 1]))
-    rules = rng.sample([*chain, tuple(letters[-2:])], steps + 1)
-    told = " ".join(f"If {first} then {then}." for first, then in rules)
-    followed = " ".join(f"{first} so {then}." for first, then in chain)
-    end = letters[steps]
+    """ "From c: red, then blue?": one rule of the book or two, one after the other."""
+    rules = [rng.choice(_RULES) for _ in range(rng.choice((1, 2)))]
+    begin = at = rng.choice(_LETTERS)
+    worked = []
+    for rule in rules:
+        worked.append(f"{at} {rule} {rule_book()[rule, at]}.")
+        at = rule_book()[rule, at]
     return Drill(
-        f"{steps} steps",
-        f"{told} What follows from {letters[0]}?",
-        f"{followed} The answer is {end}.",
-        rf"\text{{{end}}}",
+        f"{len(rules)} step{'s' * (len(rules) > 1)}",
+        f"From {begin}: {', then '.join(rules)}?",
+        f"{' '.join(worked)} The answer is {at}.",
+        rf"\text{{{at}}}",
     )
 
 
 def _programs(rng: random.Random, largest: int) -> Drill:
-    """ "x = 3; y = 4; z = x * y; print(z)": its lines in order, a number that is not needed among them."""
+    """ "x = 3; z = x + 2; y = z * 2; print(y)": one operation or two, by small numbers, line by line."""
     steps = rng.choice((1, 2))
-    names = rng.sample(ascii_lowercase, steps + 3)
-    first = rng.choice(facts(largest) if steps == 1 else _continued(largest))
-    left, sign, right, result = first
-    lines = [f"{names[0]} = {left}", f"{names[1]} = {rng.randint(_LEAST, largest)}"]
-    rng.shuffle(lines)
-    lines.append(f"{names[2]} = {names[0]} {_code(sign)} {right}")
-    worked = [f"{left} {sign} {right} = {result}."]
-    if steps == 2:
-        _, sign, right, last = rng.choice([fact for fact in facts(largest) if fact[0] == result])
-        lines.append(f"{names[3]} = {names[2]} {_code(sign)} {right}")
-        worked.append(f"{result} {sign} {right} = {last}.")
-        result = last
-    asked = f"{'; '.join(lines)}; print({names[steps + 1]})"
-    solution = f"{' '.join(worked)} The answer is {result}."
-    return Drill(f"{steps} step{'s' * (steps > 1)}", asked, solution, str(result))
+    names = rng.sample(_NAMES, steps + 1)
+    value = rng.choice(_chained(largest, steps))
+    lines, worked = [f"{names[0]} = {value}"], []
+    for number in range(1, steps + 1):
+        open_to = set(_chained(largest, steps - number))
+        steps_on = [fact for fact in _small_steps(largest) if fact[0] == value and fact[3] in open_to]
+        left, sign, right, value = rng.choice(steps_on)
+        lines.append(f"{names[number]} = {names[number - 1]} {_code(sign)} {right}")
+        worked.append(f"{left} {sign} {right} = {value}.")
+    asked = f"{'; '.join(lines)}; print({names[-1]})"
+    solution = f"{' '.join(worked)} The answer is {value}."
+    return Drill(f"{steps} step{'s' * (steps > 1)}", asked, solution, str(value))
 
 
 @cache
-def _continued(largest: int) -> tuple[Fact, ...]:
-    """Facts whose result another one begins with."""
-    begun = {fact[0] for fact in facts(largest)}
-    return tuple(fact for fact in facts(largest) if fact[3] in begun)
+def _small_steps(largest: int) -> tuple[Fact, ...]:
+    """Facts that a program's lines are made of: what is learnt is to follow them, not the whole table."""
+    return tuple(fact for fact in facts(largest) if fact[2] <= _SMALL_STEP)
+
+
+@cache
+def _chained(largest: int, steps: int) -> tuple[int, ...]:
+    """Numbers from which so many small steps can be taken."""
+    if steps == 0:
+        return tuple(range(1, largest + 1))
+    ends = set(_chained(largest, steps - 1))
+    return tuple(dict.fromkeys(fact[0] for fact in _small_steps(largest) if fact[3] in ends))
 
 
 def _code(sign: str) -> str:

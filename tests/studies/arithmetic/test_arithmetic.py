@@ -351,7 +351,7 @@ ARMS = ("none", LONGER, "mixture", "arithmetic first", "rules first")
 
 
 def answers(luck=0, **wrong):
-    """Two seeds of 10 items of each test; `wrong` says how many plans of a route are, `luck` which are lucky."""
+    """Two seeds of 10 items a test; `wrong` says how many plans of a route are, `luck` how many are lucky."""
     rows = []
     for route in ARMS:
         for seed in (0, 1):
@@ -401,8 +401,8 @@ def test_measures_are_counted_by_hand():
         "value"
     ]
     assert table["none", "plan"] == pytest.approx(0.7)
-    assert table["none", "answer"] == table["none", "right on both twins"] == pytest.approx(0.8)
-    assert table["none", "equations, given the plan"] == table["mixture", "plan"] == 1
+    assert table["none", "answer"] == table["none", "both twins"] == pytest.approx(0.8)
+    assert table["none", "equations"] == table["mixture", "plan"] == 1
     shares = results.outcomes(answers(none=3, luck=1)).set_index(["route", "outcome"])["share"]
     assert shares["none", "right by luck"] == pytest.approx(0.1)
     assert shares["none"].sum() == pytest.approx(1)
@@ -413,7 +413,7 @@ def test_right_on_both_twins_needs_both():
     frame.loc[(frame["test"] == "twins") & (frame["item"] == 5), "right"] = False
     frame.loc[(frame["test"] == "words") & (frame["item"] == 6), "right"] = False
     table = results.summary(results.measured(frame)).set_index(["route", "measure"])["value"]
-    assert table["none", "right on both twins"] == pytest.approx(0.8)
+    assert table["none", "both twins"] == pytest.approx(0.8)
 
 
 def test_claims_are_positive_where_a_stage_helps_and_negative_where_it_hurts():
@@ -422,6 +422,9 @@ def test_claims_are_positive_where_a_stage_helps_and_negative_where_it_hurts():
     assert helps["arithmetic-first-answers-over-none-longer"].effect == pytest.approx(0.1)
     assert helps["arithmetic-first-plans-over-none"].effect == pytest.approx(0.6)
     assert helps["rules-first-plans-over-none-longer"].effect == pytest.approx(-0.2)
+    between = helps["arithmetic-first-plans-over-rules-first"]
+    assert between.effect == pytest.approx(0.5)
+    assert {gate.name.partition(" ")[0] for gate in between.gates} == {"arithmetic", "rules", "plans"}
     assert helps["arithmetic-first-equations-over-none-longer"].effect == 0
     assert helps["arithmetic-first-twins-over-none-longer"].effect == pytest.approx(0.1)
     assert all(claim.trainings == 2 for claim in helps.values())

@@ -44,13 +44,15 @@ def claims(answers: pd.DataFrame, stages: Sequence[str], placebo: bool = False) 
     ]
     parts += [(MIXTURE, PLANS, EQUAL_COST), (MIXTURE, ANSWERS, EQUAL_COST), (MIXTURE, ANSWERS, CONTROL)]
     parts += [(first(stage), measure, EQUAL_COST) for stage in others for measure in (PLANS, ANSWERS)]
+    parts += [(first(leading), PLANS, first(stage)) for stage in others]
     parts += [(route, EQUATIONS, EQUAL_COST) for route in (first(leading), MIXTURE)]
     parts += [(first(leading), BOTH, EQUAL_COST)]
     made = []
     for route, measure, control in parts:
         rows = _rows(answers, measure)
         if _comparable(rows, route, control):
-            gates = () if placebo else (_known(answers, route, leading),)
+            arms = [route, control] if control not in _COSTS else [route]
+            gates = () if placebo else tuple(_known(answers, arm, leading) for arm in arms)
             head = (route, measure, control) == (first(leading), main, EQUAL_COST)
             made.append(_over_control(rows, measure, route, control, gates, head, leading))
     return made + [_sums(answers, route, leading) for route in (first(leading), MIXTURE) if not placebo]
@@ -88,17 +90,19 @@ def _over_control(
     leading: str,
 ) -> Claim:
     short = {EQUATIONS: "equations", BOTH: "twins"}.get(measure, f"{measure}s")
-    base = float(rows.loc[rows["route"] == control, "value"].mean())
+    bare = control if control in _COSTS else EQUAL_COST
+    base = float(rows.loc[rows["route"] == bare, "value"].mean())
     # Of equations no bounds: where plans are right, sums may well be known to all.
-    bounded = () if measure == EQUATIONS else (Gate(f"{short} right, {control}", base, **_BOUNDS),)
+    bounded = () if measure == EQUATIONS else (Gate(f"{short} right, {bare}", base, **_BOUNDS),)
     evidence = compare(
         rows, route, control, value="value", item=["kind", "item"], items="word problems", arm="route"
     )
-    own = route == MIXTURE or route == first(leading)
+    own = route in (MIXTURE, first(leading)) and control in _COSTS
     cost = "" if control == CONTROL else " (here at equal cost)"
+    alone = "word problems alone" if control in _COSTS else control
     return evidence.claim(
         name=f"{route}-{short}-over-{control}".replace(",", "").replace(" ", "-"),
-        says=f"{_says(measure)}: {route} does better than word problems alone, for {_COSTS[control]}.",
+        says=f"{_says(measure)}: {route} does better than {alone}, for {_COSTS[bare]}.",
         paper=f"{_PAPERS[measure]}{cost}" if own else _OTHERS,
         unit="share right",
         view=_VIEW,

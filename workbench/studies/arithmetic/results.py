@@ -14,7 +14,7 @@ OUTCOMES = ("right", "right by luck", "miscalculated", "wrong plan", "no answer"
 """A right answer of another plan is luck; a wrong one of the right plan is miscalculated. Where plans cannot
 be told, a right answer is right, and a wrong one is miscalculated where an equation above it is false."""
 
-PLANS, ANSWERS, EQUATIONS, BOTH = "plan", "answer", "equations, given the plan", "right on both twins"
+PLANS, ANSWERS, EQUATIONS, BOTH = "plan", "answer", "equations", "both twins"
 KNOWN = 0.95  # of a stage's exercises right: below that it has not been learnt, and cannot help
 _TESTS = ("words", "twins")
 
