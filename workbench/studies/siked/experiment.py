@@ -94,10 +94,10 @@ def guide(folder: Path, base: str, tasks: Mapping[int, Task], plan: Plan, log: C
 
 
 def guide_right(folder: Path, guide: str, tasks: Mapping[int, Task], plan: Plan) -> float:
-    """Share of the first seed's held-out questions that the larger teacher solves; NaN without one."""
+    """Share of all seeds' held-out questions that the larger teacher solves; NaN without one."""
     if not guide:
         return float("nan")
-    questions, config = tasks[plan.seed].held_out, plan.sizes.lesson
+    questions, config = [one for task in tasks.values() for one in task.held_out], plan.sizes.lesson
     answers = cached_table(
         folder / "guide.parquet", lambda: method.answer(Path(guide), questions, config, plan.device)
     )

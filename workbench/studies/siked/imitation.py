@@ -28,6 +28,7 @@ from workbench.studies.siked.solving import Question
 
 ROWS = 256  # solutions that a small student writes side by side: a third faster than the sampler's 64
 _WARMUP = 20  # steps, as in all trainings
+_TAG = 6  # tokens
 _TOKENS = 60  # of a solution in a row of a batch, about: a step teaches as many tokens as another training's
 Written = tuple[list[int], list[int]]
 """Tokens of a prompt, and of the solution that follows it."""
@@ -41,8 +42,8 @@ def reverse_kl(student: Tensor, teacher: Tensor, learnt: Tensor) -> Tensor:
         teacher: likewise.
         learnt: bool `[rows, tokens]`.
     """
-    own, wanted = F.log_softmax(student, -1), F.log_softmax(teacher, -1)
-    return (own.exp() * (own - wanted)).sum(-1)[learnt].mean()
+    own, wanted = F.log_softmax(student[learnt], -1), F.log_softmax(teacher[learnt], -1)
+    return (own.exp() * (own - wanted)).sum(-1).mean()
 
 
 def imitate(
@@ -56,9 +57,9 @@ def imitate(
 ) -> None:
     """Trains the student that `start` holds on its own solutions by the guide's probabilities, into `folder`.
 
-    It writes one solution of each question in each strategy, `config.round_epochs` times over, learns from
-    them in the order of the seed, at half of `config.learning_rate`, and is saved in the end; a student
-    that is there is kept.
+    It writes three solutions of each question, in strategies of its choice, `config.round_epochs` times
+    over, learns from them in the order of the seed, at half of `config.learning_rate`, and is saved in the
+    end; a student that is there is kept.
 
     Args:
         folder: of the model.
@@ -103,18 +104,19 @@ def imitate(
 def _write(
     sampler: TransformersSampler, questions: Sequence[Question], longest: int, seed: int
 ) -> list[Written]:
-    """One solution of each question in each strategy, drawn from the student as it is."""
-    prompts = [prompt_for(sampler, one.text, f" [{name}]") for one in questions for name in STRATEGIES]
-    replies = sampler.sample(prompts, SamplingParams(max_tokens=longest, seed=seed))
-    return [
-        (prompt, reply[0].tokens)
-        for prompt, reply in zip(prompt_tokens(sampler.tokenizer, prompts), replies, strict=True)
-    ]
+    """A solution of each question for each strategy there is, drawn from the student as it is, tags too."""
+    prompts = [prompt_for(sampler, question.text) for question in questions]
+    params = SamplingParams(n=len(STRATEGIES), max_tokens=longest + _TAG, seed=seed)
+    replies = sampler.sample(prompts, params)
+    ids = prompt_tokens(sampler.tokenizer, prompts)
+    return [(prompt, one.tokens) for prompt, group in zip(ids, replies, strict=True) for one in group]
 
 
 def _batches(written: Sequence[Written], size: int, rng: np.random.Generator) -> Iterator[list[Written]]:
-    order = rng.permutation(len(written))
-    for at in range(0, len(order), size):
+    """Rows of like length together, so that there is little padding; the batches in any order."""
+    order = np.argsort([len(prompt) + len(reply) for prompt, reply in written], kind="stable")
+    starts = np.arange(0, len(order), size)
+    for at in rng.permutation(starts):
         yield [written[index] for index in order[at : at + size]]
 
 
