@@ -6,7 +6,7 @@ students (`students`) learn from small sets, whose structures and wordings are c
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from math import log2
 from pathlib import Path
 from random import Random
@@ -24,8 +24,17 @@ from workbench.studies.prismatic.proxy import Proxy, g_vendi, gradients
 from workbench.studies.prismatic.tasks import LogicTask, WordTask
 from workbench.words import words
 
-STRUCTURES = (2, 16, 4, 32, 8)  # of a set
-WORDINGS = (2, 8, 32, 128)  # no common divisor with the number of structures: all pairs come equally often
+STRUCTURES = (2, 4, 8, 16, 32)  # of a set
+WORDINGS = (2, 8, 32, 128)
+# Both measures see a little of both factors, and over evenly crossed ones they agree. So beside every pair
+# once come those that part them: few structures in many wordings, and many in few.
+PARTING = [
+    *product(STRUCTURES[:2], WORDINGS[2:]),
+    *product(STRUCTURES[3:], WORDINGS[:2]),
+]
+_EVEN = [(STRUCTURES[2 * at % 5], WORDINGS[at % 4]) for at in range(20)]  # every pair once
+_LEAN = [PARTING[3 * at % 8] for at in range(40)]  # five times each, its two kinds in turn
+DESIGN = [pair for at in range(20) for pair in (_EVEN[at], _LEAN[2 * at], _LEAN[2 * at + 1])]
 
 
 def sets_of(
@@ -45,13 +54,13 @@ def sets_of(
 def draw_sets(task: LogicTask | WordTask, count: int, n: int, seed: int) -> pd.DataFrame:
     """Sets of n problems: columns id, prompt, completion, template, answer, subset, n_structures, n_wordings.
 
-    The number of structures and that of wordings are crossed: 20 pairs, of which each set has the next.
+    The numbers of structures and of wordings are those of `DESIGN`, whose 60 pairs come in their order.
     """
     names, frames = task.structures, []
     for number in range(count):
         rng = Random(f"{seed}/{number}")
-        n_structures = STRUCTURES[number % len(STRUCTURES)]
-        n_wordings = min(WORDINGS[number % len(WORDINGS)], task.wordings)
+        n_structures, n_wordings = DESIGN[number % len(DESIGN)]
+        n_wordings = min(n_wordings, task.wordings)
         structures, wordings = rng.sample(names, n_structures), rng.sample(range(task.wordings), n_wordings)
         items = task.draw(n, seed + 1000 * (number + 1), structures, wordings)
         frame = as_examples(items, f"{number:02d}-")
