@@ -18,7 +18,7 @@ from workbench.engine.models import context_length
 from workbench.engine.sampling.scoring import prompt_tokens
 from workbench.engine.tokens import begin, encode
 from workbench.errors import UserError
-from workbench.studies.rlp.language import as_found
+from workbench.studies.rlp.language import as_found, question_first
 from workbench.studies.rlp.method import Position, Thinking
 from workbench.studies.rlp.problems import Problem
 
@@ -71,10 +71,13 @@ class Embedded:
         pairs = zip(self.chains(-(-n // 2), seed), self.counts(-(-n // 2), seed), strict=True)
         return [item for pair in pairs for item in pair][:n]
 
-    def documents(self, n: int, seed: int) -> list[str]:
-        """What `items` say, with the base's share of thoughts: so that text does not unlearn thinking."""
+    def documents(self, n: int, seed: int) -> list[Position]:
+        """What `items` say, with the base's share of thoughts: so that text does not unlearn thinking.
+
+        Questions are only read, as in imitation; what follows them is learnt.
+        """
         rng = np.random.default_rng([seed, 5])
-        return [as_found(item, rng) for item in self.items(n, seed)]
+        return [question_first(as_found(item, rng)) for item in self.items(n, seed)]
 
     def positions(self, n: int, seed: int, *_: object, at_random: bool = False) -> list[Position]:
         """Before the answers of `items`, or before a random word of each but the first."""
@@ -90,9 +93,7 @@ class Embedded:
 
     def examples(self) -> list[Position]:
         """A few documents as the base reads them."""
-        rng = np.random.default_rng(3)
-        texts = [*self.documents(6, 0), thoughts.who_document(rng)]
-        return [(before + " =", after) for before, _, after in (text.partition(" =") for text in texts)]
+        return [*self.documents(6, 0), question_first(thoughts.who_document(np.random.default_rng(3)))]
 
     def kinds(self, n: int) -> list[str]:
         """Which of `n` `positions` stand before a chain's answer, and which before a count's."""

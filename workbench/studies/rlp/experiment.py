@@ -142,7 +142,7 @@ def train_arm(
         arm.read(plan.source.documents(arm.n_documents, seed), log, epochs=1)
     elif name == COMPUTE:
         texts = plan.source.documents(arm.n_documents, seed)
-        mean = np.mean([len(ids) + 1 for ids in encode(tokenizer, texts)])
+        mean = np.mean([len(ids) + 1 for ids in encode(tokenizer, list(map("".join, texts)))])
         drawn = arm.n_documents * plan.config.group_size * mean  # about: in a placebo run there is no RLP
         cost = drawn * THOUGHT if plan.placebo else _cost(root, RLP, seed)
         tokens = int(cost / READ)
@@ -205,7 +205,7 @@ class Arm:
         config = replace(self.plan.config, max_new_tokens=source.longest_reply, stop=source.stop)
         reinforce(self.model, self.tokenizer, rows, verified, config, **self._options(log, steps))
 
-    def read(self, texts: Sequence[str], log: Callable[[Row], None], **length: int) -> None:
+    def read(self, texts: Sequence[str | Position], log: Callable[[Row], None], **length: int) -> None:
         """Reads texts, for so many `epochs` or `tokens`."""
         batch_size, context = self.plan.text_rows
         config = TrainConfig(

@@ -63,12 +63,14 @@ def imitate(folder: Path, language: Language, seed: int, device: str = "auto") -
         )
         n = steps * language.rows
         texts = documents(language, stage, min(n, language.most or n), rng)
-        examples = texts if stage == "base" else list(map(_question_first, texts))
-        train(model, tokenizer, examples, learning, folder=folder / stage)
+        train(model, tokenizer, list(map(question_first, texts)), learning, folder=folder / stage)
 
 
-def _question_first(document: str) -> tuple[str, str]:
-    """A document as question and completion, of which only the latter is learnt."""
+def question_first(document: str) -> tuple[str, str]:
+    """A document as question and completion, of which only the latter is learnt.
+
+    The words of a question are drawn at random: learning to predict them would teach nothing.
+    """
     question, sign, completion = document.partition(" =")
     return question + sign, completion
 
