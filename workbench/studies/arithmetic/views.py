@@ -37,15 +37,15 @@ def learnt(frame: pd.DataFrame) -> Chart:
     return Chart(
         panels(chart.properties(width=240), "when", order, columns=2),
         "Stages, learnt and kept",
-        "Exercises that no one has read, asked of the models that read the stage: before they read word "
-        f"problems, and after. Left of the dashed line, at {KNOWN:.0%}, a stage has not been learnt well "
+        "Exercises, asked of the models that read the stage: before they read word problems, and after. "
+        f"Left of the dashed line, at {KNOWN:.0%}, a stage has not been learnt well "
         "enough to ask what it is good for.",
     )
 
 
 @with_rows
 def heat_map(frame: pd.DataFrame) -> Chart:
-    """Arithmetic on unseen operands. Columns: route, operation, digits, accuracy, low, high, n."""
+    """Arithmetic in the end. Columns: route, operation, digits, accuracy, low, high, n."""
     rows, columns = frame.assign(sign=frame["operation"].map(SIGNS)), frame["digits"].nunique()
     base = alt.Chart(
         rows, width=alt.Step(max(14, 260 // columns)), height=alt.Step(max(30, 120 // len(SIGNS)))
@@ -66,8 +66,8 @@ def heat_map(frame: pd.DataFrame) -> Chart:
     return Chart(
         panels(blocks, "route", _present(frame), columns=2),
         "Arithmetic by operation and digits",
-        "A panel a route; each cell is the share of right answers, in the end, to exercises that were never "
-        "read. Cells of small numbers hold few exercises, empty ones none.",
+        "A panel a route; each cell is the share of right answers in the end, when all has been read. "
+        "Cells of small numbers hold few exercises, empty ones none.",
     )
 
 
