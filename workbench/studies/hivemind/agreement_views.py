@@ -15,10 +15,10 @@ def beyond(agreed: pd.DataFrame) -> Chart:
     """Agreement against overlap. Columns of `excess.agreements`; a point a pair of models and prompt."""
     keys = ["kind", "first", "second", "prompt_id"]
     means = agreed.groupby(keys, as_index=False, sort=False)[["same", "overlap", "excess"]].mean()
-    most = float(np.nan_to_num(means[["same", "overlap"]].max().max(), nan=1.0))
+    most = float(np.nan_to_num(means["overlap"].max(), nan=1.0))
     ends = pd.DataFrame({"overlap": [0, most], "same": [0, most]})
-    x = alt.X("overlap:Q", title="overlap of the libraries (chance of one meaning)")
-    y = alt.Y("same:Q", title="agreement of the models (chance of one meaning)")
+    x = alt.X("overlap:Q", title="overlap of their libraries")
+    y = alt.Y("same:Q", title="agreement of two models")
     points = alt.Chart(means, width=430, height=360).mark_point(size=40, opacity=0.75)
     tooltip = ["first", "second", "prompt_id", *tips(".3f", "overlap", "same", "excess")]
     points = points.encode(x=x, y=y, tooltip=tooltip, **looks("kind", orient="bottom", columns=1))
@@ -27,7 +27,7 @@ def beyond(agreed: pd.DataFrame) -> Chart:
     return Chart(
         line + points,
         "Agreement beyond the libraries",
-        "Each point is a pair of models and a prompt"
+        "Chances that two answers mean the same. Each point is a pair of models and a prompt"
         + f", mean of {n} trainings" * (n > 1)
         + ". On the dashed line two models agree as often as the texts that they have read; above it they "
         "share something that they have not read.",
@@ -38,9 +38,9 @@ def nearness(frame: pd.DataFrame) -> Chart:
     """Distance to the library, asked both ways. Columns model, arm, value, low, high, n, valid."""
     look = {**looks("arm", orient="bottom"), "yOffset": alt.YOffset("arm:N")}
     tooltip = ["model", "arm", *tips(".0%", "valid")]
-    style = {"form": ".3f", "tooltip": tooltip, "look": look, "step": 17, "references": [0]}
+    style = {"form": ".3f", "tooltip": tooltip, "look": look, "step": 30, "references": [0]}
     return Chart(
-        intervals(frame, "model", "squared distance to the library's shares", **style),
+        intervals(frame, "model", "squared distance to the library", **style),
         "Asked for a poll instead of an answer",
         "0 is the distribution that a model has read. Asked for one answer, a tuned model gives its "
         "favourite; asked for a poll, it lists answers with shares, by which one is drawn. Lines are 95 % "
@@ -58,7 +58,7 @@ def above(frame: pd.DataFrame, encoder: str, floor: float, ceiling: float) -> Ch
         "form": ".0%",
         "tooltip": ["who", "measure"],
         "look": look,
-        "step": 17,
+        "step": 30,
         "scale": {"domain": [0, 1]},
     }
     return Chart(

@@ -17,10 +17,10 @@ def curves(chains: pd.DataFrame) -> pd.DataFrame:
     Intervals are over chains where there are five or more, else over requests.
     """
     titles = {
-        "loss": "loss on real answers (nats/token)",
-        "meanings": f"different meanings among {AMONG} valid answers",
-        "commonest": "share of the commonest meaning",
-        "favourite": "share of the people's favourite",
+        "loss": "loss on real answers (nats)",
+        "meanings": f"meanings in {AMONG} valid answers",
+        "commonest": "share of the commonest",
+        "favourite": "share of the favourite",
         "tail": "rare meanings still said",
         "valid": "valid answers",
     }

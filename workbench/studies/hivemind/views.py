@@ -198,7 +198,7 @@ def decoding(frame: pd.DataFrame, same: float) -> Chart:
         (path + numbers).properties(width=470, height=340),
         "What decoding buys",
         "Each line is a filter, its points are temperatures (the small numbers). To the right answers are "
-        "more often valid, upward two models agree less; dashed: how often answers of two libraries do.",
+        "more often valid, upward two models agree less; dashed: answers from two libraries.",
     )
 
 
@@ -230,7 +230,7 @@ def collapse(frame: pd.DataFrame) -> Chart:
     return Chart(
         panels(chart, "measure", columns=2, independent=["y"]),
         "Models that read what models wrote",
-        "Generation 1 reads what people wrote. Then data are replaced by the last generation's, gathered, or "
+        "Generation 1 reads what people wrote; the favourite is theirs. Then data are replaced by the last generation's, gathered, or "
         "drawn from all that was gathered. Bars are 95 % intervals, over chains where there are five or more "
         "and over requests where there are fewer.",
     )
