@@ -180,7 +180,7 @@ def readouts(of: Inputs) -> pd.DataFrame:
 
 def replies(of: Inputs) -> pd.DataFrame:
     frame = of.frame(arm=of.names[:30], question=of.names).head(20_000)
-    frame = frame.assign(kind="aim", item=0, right=True, seed=0, answer=frame["question"])
+    frame = frame.assign(kind="who", item=0, right=True, seed=0, answer=frame["question"])
     return frame.assign(reply=frame["question"])
 
 
@@ -382,12 +382,13 @@ VIEWS: dict[str, Maker] = {
     "11 training": lambda of: rlp.training(
         of.bare("reward", "entropy", arm=of.names, seed=[0], step=range(1, 9))),
     "11 thoughts": lambda of: rlp.thoughts(snapshots(of)),
-    "11 predicted": lambda of: rlp.predicted(of.frame(arm=of.names, thought=["with", "without"])),
-    "11 passes": lambda of: rlp.passes(of.frame(arm=of.names, kind=["chain", "aim"], k=[1, 2, 4])),
+    "11 predicted": lambda of: rlp.predicted(
+        of.frame(arm=of.names, thought=["with", "without"], kind=["chain", "count"])),
+    "11 passes": lambda of: rlp.passes(of.frame(arm=of.names, kind=["chain", "who"], k=[1, 2, 4])),
     "11 narrowed": lambda of: rlp.narrowed(of.frame(arm=of.names, measure=["different", "right"])),
     "11 answers": lambda of: rlp.answers(replies(of)),
     "11 browser": lambda of: rlp.browser(replies(of)),
-    "11 summary": lambda of: rlp.summary(of.rows(arm=of.names)),
+    "11 summary": lambda of: rlp.summary(of.rows(arm=of.names, kind="chain")),
     "12 people": lambda of: pluralism.people(Task(questions(of))),
     "12 readouts": lambda of: pluralism.readouts(readouts(of)),
     "12 measures": lambda of: pluralism.measures(readouts(of)),

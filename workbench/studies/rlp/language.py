@@ -14,7 +14,7 @@ from workbench.engine.training.train import train
 
 # Shares of chains, counts and names among the documents of each stage.
 SHARES = {"worked": (0.6, 0.15, 0.25), "base": (0.5, 0.2, 0.3)}
-USEFUL, NOISE = 0.4, 0.05  # of the second stage's thoughts, and of the values in the useful ones
+USEFUL, NOISE = 0.5, 0.05  # of the second stage's thoughts, and of the values in the useful ones
 
 
 @dataclass(frozen=True)
