@@ -241,6 +241,15 @@ def test_tokens_of_hostile_strings_are_those_of_tokenizers(worker, starter):
     assert back == texts[:500]
 
 
+def test_a_model_with_more_rows_than_tokens_writes_on(worker, starter):
+    tokenizer = starter[1]
+    model = models.build(models.config("tiny:0.1M", len(tokenizer) + 500), 0)
+    open_model(worker, live.block(model, tokenizer))
+    ids = worker.evaluate("() => model.goOn([0, 5, 6], { tokens: 30, temperature: 1.5, topP: 1, seed: 2 })")
+    assert max(ids) >= len(tokenizer)
+    assert worker.evaluate("([ids]) => model.tokenizer.decode(ids)", [ids])
+
+
 def test_draws_depend_on_the_seed_and_follow_the_probabilities(worker, starter):
     model, tokenizer = starter
     open_model(worker, live.block(model, tokenizer, dtype="fp32"))

@@ -160,53 +160,72 @@ class Tokenizer {
     }
   }
 
-  // Text of tokens; of a character whose bytes are not all there, its replacement sign.
+  // Text of tokens; of a character whose bytes are not all there, its replacement sign. A model may have more
+  // rows than there are tokens: those say nothing.
   decode(ids) {
-    const all = ids.flatMap((id) => Array.from(this.bytes[id]));
+    const all = ids.flatMap((id) => Array.from(this.bytes[id] ?? []));
     return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(all));
   }
 }
 
 // ---- Arithmetic ----
 
-// y[t, r] = x[t] · w[r] + b[r], four tokens at a time, so that a weight is read once for them.
+// y[t, r] = x[t] · w[r] + b[r]. Two rows and four tokens at a time, or four rows and one token: what is read
+// from memory serves several sums. An odd row is computed twice.
 function linear(x, count, w, bias, width, height) {
   const y = new Float32Array(count * height);
   let t = 0;
   for (; t + 4 <= count; t += 4) {
-    const [x0, x1, x2, x3] = [0, 1, 2, 3].map((k) => x.subarray((t + k) * width, (t + k + 1) * width));
-    for (let r = 0; r < height; r += 1) {
-      let [a, b, c, d] = [0, 0, 0, 0];
-      for (let i = 0, at = r * width; i < width; i += 1, at += 1) {
-        const weight = w[at];
-        a += weight * x0[i];
-        b += weight * x1[i];
-        c += weight * x2[i];
-        d += weight * x3[i];
+    const [p0, p1, p2, p3] = [t * width, (t + 1) * width, (t + 2) * width, (t + 3) * width];
+    for (let r = 0; r < height; r += 2) {
+      const u = r * width;
+      const v = r + 1 < height ? u + width : u;
+      let [a0, a1, a2, a3, b0, b1, b2, b3] = [0, 0, 0, 0, 0, 0, 0, 0];
+      for (let i = 0; i < width; i += 1) {
+        const [wa, wb] = [w[u + i], w[v + i]];
+        const [x0, x1, x2, x3] = [x[p0 + i], x[p1 + i], x[p2 + i], x[p3 + i]];
+        a0 += wa * x0;
+        a1 += wa * x1;
+        a2 += wa * x2;
+        a3 += wa * x3;
+        b0 += wb * x0;
+        b1 += wb * x1;
+        b2 += wb * x2;
+        b3 += wb * x3;
       }
-      const base = bias ? bias[r] : 0;
-      y[t * height + r] = a + base;
-      y[(t + 1) * height + r] = b + base;
-      y[(t + 2) * height + r] = c + base;
-      y[(t + 3) * height + r] = d + base;
+      const at = t * height + r;
+      y[at] = a0;
+      y[at + height] = a1;
+      y[at + 2 * height] = a2;
+      y[at + 3 * height] = a3;
+      if (v === u) continue;
+      y[at + 1] = b0;
+      y[at + height + 1] = b1;
+      y[at + 2 * height + 1] = b2;
+      y[at + 3 * height + 1] = b3;
     }
   }
   for (; t < count; t += 1) {
-    const from = t * width;
-    const whole = width - (width % 4);
-    for (let r = 0; r < height; r += 1) {
-      let [a, b, c, d] = [bias ? bias[r] : 0, 0, 0, 0];
-      const at = r * width;
-      for (let i = 0; i < whole; i += 4) {
-        a += w[at + i] * x[from + i];
-        b += w[at + i + 1] * x[from + i + 1];
-        c += w[at + i + 2] * x[from + i + 2];
-        d += w[at + i + 3] * x[from + i + 3];
+    const p = t * width;
+    for (let r = 0; r < height; r += 4) {
+      const u = r * width;
+      const [v, q, s] = [Math.min(r + 1, height - 1) * width, Math.min(r + 2, height - 1) * width, Math.min(r + 3, height - 1) * width];
+      let [a, b, c, d] = [0, 0, 0, 0];
+      for (let i = 0; i < width; i += 1) {
+        const value = x[p + i];
+        a += w[u + i] * value;
+        b += w[v + i] * value;
+        c += w[q + i] * value;
+        d += w[s + i] * value;
       }
-      for (let i = whole; i < width; i += 1) a += w[at + i] * x[from + i];
-      y[t * height + r] = a + b + c + d;
+      const at = t * height + r;
+      y[at] = a;
+      if (v > u) y[at + 1] = b;
+      if (q > v) y[at + 2] = c;
+      if (s > q) y[at + 3] = d;
     }
   }
+  if (bias) for (let at = 0; at < y.length; at += 1) y[at] += bias[at % height];
   return y;
 }
 
@@ -233,14 +252,17 @@ function plus(x, y) {
   for (let i = 0; i < x.length; i += 1) x[i] += y[i];
 }
 
-// Natural logarithms of the softmax of one row.
-function logSoftmax(row) {
-  let most = -Infinity;
-  for (const value of row) if (value > most) most = value;
-  let sum = 0;
-  for (const value of row) sum += Math.exp(value - most);
-  const total = most + Math.log(sum);
-  return row.map((value) => value - total);
+// The logarithm of the sum of the exponentials of `n` logits from `at` on.
+function logSum(logits, at = 0, n = logits.length) {
+  let [most, sum] = [-Infinity, 0];
+  for (let i = at; i < at + n; i += 1) if (logits[i] > most) most = logits[i];
+  for (let i = at; i < at + n; i += 1) sum += Math.exp(logits[i] - most);
+  return most + Math.log(sum);
+}
+
+function softmax(logits) {
+  const total = logSum(logits);
+  return logits.map((value) => Math.exp(value - total));
 }
 
 // Random numbers from 0 to 1 that depend on the seed alone (mulberry32).
@@ -257,7 +279,7 @@ function random(seed) {
 // A token drawn from logits: temperature 0 takes the likeliest, else from the likeliest that hold `topP`.
 function draw(logits, { temperature = 1, topP = 1 }, chance) {
   if (!temperature) return logits.reduce((best, value, id) => (value > logits[best] ? id : best), 0);
-  const shares = logSoftmax(logits.map((value) => value / temperature)).map(Math.exp);
+  const shares = softmax(logits.map((value) => value / temperature));
   const order = Array.from(shares.keys()).sort((a, b) => shares[b] - shares[a]);
   let [mass, kept] = [0, 0];
   while (kept < order.length && (mass < topP || !kept)) mass += shares[order[kept++]];
@@ -465,7 +487,10 @@ class Model {
   async losses(ids, changes = {}, watch = null) {
     const { vocabulary } = this.shape;
     const logits = await this.read(this.start(), ids, { changes, all: true, watch });
-    return ids.map((id, t) => (t ? -logSoftmax(logits.subarray((t - 1) * vocabulary, t * vocabulary))[id] : NaN));
+    return ids.map((id, t) => {
+      const at = (t - 1) * vocabulary;
+      return t ? logSum(logits, at, vocabulary) - logits[at + id] : NaN;
+    });
   }
 
   // How the model goes on: calls `say(text so far, ids)` after every token and stops when it returns false.
@@ -490,4 +515,4 @@ class Model {
   }
 }
 
-const live = { Model, Refused, logSoftmax };
+const live = { Model, Refused, softmax };

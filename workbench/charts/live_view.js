@@ -149,7 +149,7 @@ function tokensOf(pieces, values, label, tell) {
 }
 
 function bars(model, logits) {
-  const shares = live.logSoftmax(logits).map(Math.exp);
+  const shares = live.softmax(logits);
   const best = Array.from(shares.keys()).sort((a, b) => shares[b] - shares[a]).slice(0, BARS);
   return best.map((id) => {
     const bar = make("span", { class: "bar" });
