@@ -107,8 +107,10 @@ def test_a_half_precision_model_is_moved_in_full_precision(folder, tmp_path, mon
     between = budget.Between(folder, tmp_path / "tuned", "cpu")
     read = lambda _: pd.DataFrame({"id": ["a"]})  # noqa: E731
     way = budget.bring_to(tmp_path / "model", between, [LUNCH, PET], 0.01, read)
-    assert way["kl"].iloc[[0, -1]].tolist() == [0, pytest.approx(0.01, rel=0.05)]
-    assert way["kl"].is_monotonic_increasing
+    assert way["beyond"].tolist() == [True] + 5 * [False]  # where tuning ended, then the way to the budget
+    assert way["kl"].iloc[[1, -1]].tolist() == [0, pytest.approx(0.01, rel=0.05)]
+    assert way["kl"][1:].is_monotonic_increasing
+    assert (way["weight"][0], way["kl"][0] > 0.01) == (1, True)
     weight = way["weight"].iloc[-1]
     moved = load(tmp_path / "model", "cpu")[0].state_dict()
     for name, value in moved.items():
@@ -125,7 +127,7 @@ def ways(**arms):
         for number, point in enumerate(points)
     ]
     names = ["arm", "seed", "weight", "id", "set", "kl", "reward", "jsd_nats"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=names).assign(beyond=False)
 
 
 def test_two_arms_are_compared_where_the_one_that_went_less_far_ends():
@@ -138,6 +140,10 @@ def test_two_arms_are_compared_where_the_one_that_went_less_far_ends():
     effect, level = paths.matched(frame, "other", "one", "reward")
     assert level[0] == 0.7
     assert effect.tolist() == pytest.approx([0.05 - 0.2])
+    frame.loc[2, "beyond"] = True  # its tuning ended there: of the way to the budget it is no part
+    assert paths.matched(frame, "one", "other", "kl")[1][0] == 0.04
+    assert paths.unbounded(frame, "one").tolist() == [0.3]
+    frame["beyond"] = False
     table = paths.budgets(frame, 0.16).set_index("arm")
     assert table["short"].to_dict() == {"one": 0, "other": 1}
 

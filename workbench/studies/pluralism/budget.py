@@ -113,7 +113,8 @@ def bring_to(
         read: asks a model.
 
     Returns:
-        What `read` returns at each of `FRACTIONS` of the way, and columns weight and kl.
+        What `read` returns at each of `FRACTIONS` of the way, and where the tuning itself ended, if that is
+        further; and columns weight, kl and beyond (whether it is that end).
     """
     before = log_shares(between.move(0), prompts, 0)
 
@@ -121,7 +122,10 @@ def bring_to(
         return kl(log_shares(between.move(weight), prompts, 0), before)
 
     last = weight_for(budget, kl_at)
-    weights = [last * fraction for fraction in FRACTIONS]
-    frames = [read(between.move(weight)).assign(weight=weight, kl=kl_at(weight)) for weight in weights]
+    points = [(1.0, True)] * (last < 1) + [(last * fraction, False) for fraction in FRACTIONS]
+    frames = [
+        read(between.move(weight)).assign(weight=weight, kl=kl_at(weight), beyond=beyond)
+        for weight, beyond in points
+    ]
     loading.save(between.model, between.tokenizer, folder)
     return pd.concat(frames, ignore_index=True)

@@ -43,8 +43,9 @@ def way(frame: pd.DataFrame) -> Chart:
     return Chart(
         panels(lines, "panel", order, columns=2, independent=["x", "y"]),
         "On the way to the budget",
-        "Each line begins at the model before tuning; points are quarters of the way to where the arm ends, "
-        f"means over trainings. By kl: {NAMES['kl']}. By reward: {NAMES['reward'].removeprefix('reward: ')}, "
-        "on the questions that were tuned on. There, more reward than the people's own share of the majority "
-        "is bought with distance by construction; on other questions it need not be.",
+        "Each line begins at the model before tuning; points are quarters of the way to the budget, and "
+        f"where tuning ended without one; means over trainings. By kl: {NAMES['kl']}. By reward: "
+        f"{NAMES['reward'].removeprefix('reward: ')}, on the questions that were tuned on. There, more reward "
+        "than the people's own share of the majority is bought with distance by construction; on other "
+        "questions it need not be.",
     )

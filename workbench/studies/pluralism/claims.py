@@ -118,6 +118,7 @@ def _after(measured: pd.DataFrame, ways: pd.DataFrame, plan: Plan) -> list[Compa
         Comparison("it-spreads", nats[DPO] - nats[BEFORE], unit, ALIGNED, TUNING,
                    "Tuned to prefer the majority's answer to some questions, the model moves away from the "
                    "people on others, too.", preferred),
+        *_unbounded(ways, nats[BEFORE]),
         Comparison("imitation-spreads", nats[SFT] - nats[BEFORE], unit, ALIGNED, TUNING,
                    "Imitating the majority's answers to some questions moves it away on others as well.",
                    imitated),
@@ -127,6 +128,18 @@ def _after(measured: pd.DataFrame, ways: pd.DataFrame, plan: Plan) -> list[Compa
         Comparison("entropy-falls-elsewhere", entropy[BEFORE] - entropy[DPO], ratio, SHARPER, TUNING,
                    "Tuned to prefer the majority's answer to some questions, the model answers others with "
                    "less entropy.", preferred),
+    ]  # fmt: skip
+
+
+def _unbounded(ways: pd.DataFrame, before: pd.Series) -> list[Comparison]:
+    """The headline without a budget."""
+    if ways.empty:
+        return []
+    effect = paths.unbounded(ways, DPO) - before
+    return [
+        Comparison("it-spreads-unbounded", effect, next(iter(DELTA)), ALIGNED, PATH,
+                   "Where preference tuning ends without a budget, the model has moved away from the people "
+                   "on other questions.")
     ]  # fmt: skip
 
 

@@ -22,7 +22,7 @@ def measured(answers: pd.DataFrame, path: pd.DataFrame, plan: Plan) -> pd.DataFr
     if path.empty and not plan.placebo:
         return pd.DataFrame()
     if plan.placebo:
-        path = answers[answers["arm"] != BEFORE].assign(weight=0.0, kl=0.0)
+        path = answers[answers["arm"] != BEFORE].assign(weight=0.0, kl=0.0, beyond=False)
     table = results.distances(path, plan)
     table = table[table["set"] != results.CHANCES]
     majority = [{q.id: int(np.argmax(q.people.dist)) for q in task.questions} for task in plan.tasks]
@@ -34,8 +34,8 @@ def measured(answers: pd.DataFrame, path: pd.DataFrame, plan: Plan) -> pd.DataFr
 
 
 def ends(ways: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The last point of each training's way: a row each, a column for each arm."""
-    last = ways.sort_values("weight", kind="stable").groupby(["seed", "arm"])[column].last()
+    """The last point of each training's way to the budget: a row each, a column for each arm."""
+    last = ways[~ways["beyond"]].sort_values("weight", kind="stable").groupby(["seed", "arm"])[column].last()
     return last.unstack("arm")
 
 
@@ -56,7 +56,7 @@ def matched(ways: pd.DataFrame, first: str, second: str, by: str) -> tuple[pd.Se
     """
     end = ends(ways, by)
     level = end[[first, second]].min(axis=1)
-    other = ways[ways["set"] == OTHER].sort_values("weight", kind="stable")
+    other = ways[(ways["set"] == OTHER) & ~ways["beyond"]]
     at_level = {
         arm: {
             key: _at(way, by, level[key[0]])
@@ -67,6 +67,12 @@ def matched(ways: pd.DataFrame, first: str, second: str, by: str) -> tuple[pd.Se
     sides = [pd.Series(at_level[arm], dtype=float) for arm in (first, second)]
     effect = (sides[0] - sides[1]).rename_axis(["seed", "id"])
     return effect.reorder_levels(["id", "seed"]), level
+
+
+def unbounded(ways: pd.DataFrame, arm: str) -> pd.Series:
+    """An arm's distance on other questions, by id and seed, where its tuning ended, whatever the budget."""
+    rows = ways[(ways["arm"] == arm) & (ways["set"] == OTHER)].sort_values("weight", kind="stable")
+    return rows.groupby(["id", "seed"])["jsd_nats"].last()
 
 
 def _at(way: pd.DataFrame, by: str, level: float) -> float:
