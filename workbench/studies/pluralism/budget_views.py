@@ -45,7 +45,7 @@ def way(frame: pd.DataFrame) -> Chart:
         "On the way to the budget",
         "Each line begins at the model before tuning; points are quarters of the way to the budget, and "
         f"where tuning ended without one; means over trainings. By kl: {NAMES['kl']}. By reward: "
-        f"{NAMES['reward'].removeprefix('reward: ')}, on the questions that were tuned on. There, more reward "
-        "than the people's own share of the majority is bought with distance by construction; on other "
-        "questions it need not be.",
+        f"{NAMES['reward'].removeprefix('reward: ')}, on the questions that were tuned on. There, more "
+        "reward than the people's own share of the majority is bought with distance by construction; on "
+        "other questions it need not be.",
     )
