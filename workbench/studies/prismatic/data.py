@@ -40,7 +40,7 @@ class Sizes:
 
 SIZES = {
     "quick": Sizes(
-        Student("tiny:0.3M", 240, 20, 16, 50), 100, 8, 1, 96, 40, 8, 64, 40, 1, "principal",
+        Student("tiny:0.3M", 200, 14, 16, 40), 80, 6, 1, 64, 32, 6, 48, 40, 1, "principal",
     ),
     "laptop": Sizes(
         Student("tiny:0.3M", 500, 26, 16, 100), 600, 60, 3, 192, 200, 16, 128, 64, 12, "umap",

@@ -26,15 +26,14 @@ from workbench.words import words
 
 STRUCTURES = (2, 4, 8, 16, 32)  # of a set
 WORDINGS = (2, 8, 32, 128)
-# Both measures see a little of both factors, and over evenly crossed ones they agree. So beside every pair
-# once come those that part them: few structures in many wordings, and many in few.
-PARTING = [
+# Both measures see a little of both factors: over all pairs they agree, and no accuracy could part them. So
+# few structures come in many wordings, many in few, and a middle number in every one.
+PAIRS = [
     *product(STRUCTURES[:2], WORDINGS[2:]),
+    *product(STRUCTURES[2:3], WORDINGS),
     *product(STRUCTURES[3:], WORDINGS[:2]),
 ]
-_EVEN = [(STRUCTURES[2 * at % 5], WORDINGS[at % 4]) for at in range(20)]  # every pair once
-_LEAN = [PARTING[3 * at % 8] for at in range(40)]  # five times each, its two kinds in turn
-DESIGN = [pair for at in range(20) for pair in (_EVEN[at], _LEAN[2 * at], _LEAN[2 * at + 1])]
+DESIGN = [PAIRS[7 * at % len(PAIRS)] for at in range(len(PAIRS))]  # neighbours are unlike
 
 
 def sets_of(
@@ -54,7 +53,7 @@ def sets_of(
 def draw_sets(task: LogicTask | WordTask, count: int, n: int, seed: int) -> pd.DataFrame:
     """Sets of n problems: columns id, prompt, completion, template, answer, subset, n_structures, n_wordings.
 
-    The numbers of structures and of wordings are those of `DESIGN`, whose 60 pairs come in their order.
+    The numbers of structures and of wordings are those of `DESIGN`, over and over.
     """
     names, frames = task.structures, []
     for number in range(count):
