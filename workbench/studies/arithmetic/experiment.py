@@ -44,7 +44,7 @@ ROUTES = (CONTROL, EQUAL_COST, MIXTURE, *(f"{stage} first" for stage in drills.S
 """Every route that there may be; see `routes_of`."""
 _TOKENIZER_TEXTS = 2000
 _VOCABULARY = {True: 640, False: 4096}  # by whether the word problems are our own
-_AT_ONCE = 10_000  # pairs whose tokens are counted at a time
+_AT_ONCE = 2_000  # pairs whose tokens are counted at a time
 _LEAST_FITTING = 0.5  # share of the word problems that a model must be able to read whole
 _HELD_OUT = 20  # word problems of each kind behind a learning curve
 _CURVE = 4  # times that they are asked in each stage
