@@ -27,7 +27,7 @@ class Language:
     raw_steps: int  #: on chains as one finds them, after that
     rows: int = 128  #: documents a step
     learning_rate: float = 3e-3  #: the highest, on worked documents
-    raw_rate: float = 1e-3  #: and after that, so that what was worked out is not unlearnt
+    raw_rate: float = 7e-4  #: and after that, so that what was worked out is not unlearnt
     most: int | None = None  #: documents of a stage, read again when they run out (None: never run out)
 
     @property
