@@ -42,7 +42,9 @@ REGIMES = ("replace", "accumulate", "accumulate-subsample")
 CONTROL = "accumulate"  # which the others become in a placebo run
 NORMAL = "replace, normal distributions"
 REAL = "real"  # what the first generation of every chain reads
-BASE, LIBRARY = "south", "west"  # the model that every generation begins from, and the real data of the first
+# The model that every generation begins from, and who writes the real data of the first. Were they of two
+# libraries, every return to the base would pull a chain towards the other library's favourites.
+BASE = LIBRARY = "south"
 RARE = 0.03  # real share of a meaning below which it is in the tail
 MEASURED = 30  # answers to each request that a generation is measured on
 AMONG = 10  # valid ones among which meanings are counted: models that answer nonsense give fewer

@@ -230,9 +230,9 @@ def collapse(frame: pd.DataFrame) -> Chart:
     return Chart(
         panels(chart, "measure", columns=2, independent=["y"]),
         "Models that read what models wrote",
-        "Generation 1 reads what people wrote; the favourite is theirs. Then data are replaced by the last generation's, gathered, or "
-        "drawn from all that was gathered. Bars are 95 % intervals, over chains where there are five or more "
-        "and over requests where there are fewer.",
+        "Generation 1 reads what people wrote; the favourite is theirs. Then data are replaced by the last "
+        "generation's, gathered, or drawn from all that was gathered. Bars are 95 % intervals, over chains "
+        "where there are five or more and over requests where there are fewer.",
     )
 
 
