@@ -35,7 +35,9 @@ def accuracy(frame: pd.DataFrame) -> Chart:
     shown = frame.assign(panel=frame["kind"] + " questions: " + frame["measure"])
     style = {"form": ".1%", "tooltip": ["arm", "kind", "measure"], "step": 34, "labels": ".0%"}
     return Chart(
-        panels(intervals(shown, "arm", "share of questions", **style).properties(width=220), "panel"),
+        panels(
+            intervals(shown, "arm", "share of questions", **style).properties(width=220), "panel", columns=2
+        ),
         "Who solves what",
         "Dots are shares of right answers, and of solutions that take a valid path, to test questions; lines "
         "are 95 % intervals over questions with all seeds. Compare students within a panel: all began from "
