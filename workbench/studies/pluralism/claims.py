@@ -18,6 +18,9 @@ from workbench.studies.pluralism.results import LEARNT, OTHER, distances_of_base
 ANSWERING = 0.5  # least probability of all options together: below, a model was not answering
 NEARLY = 0.9  # least share of the budget that an arm must have used
 MOVED = 0.01  # least KL, in nats, at which two arms are worth comparing
+STEERED = (
+    0.05  # least that naming a group must bring, in nats, to be lost: ten times the smallest of interest
+)
 DELTA = {"JSD, nats": 0.005, "entropy, model over people": 0.05}
 REASON = {
     "JSD, nats": "about what it takes that seven people in a hundred change their answer",
@@ -174,13 +177,15 @@ def _steering(gains: pd.DataFrame) -> list[Comparison]:
     other = gains[gains["set"] == OTHER] if "set" in gains else gains
     named, against_others = _by_arm(other, "own_nats"), _by_arm(other, "other_nats")
     unit = next(iter(DELTA))
+    brings = float(against_others[BEFORE].mean())
+    steered = (Gate("nearer to a group when it is named than when another is, nats", brings, low=STEERED),)
     return [
         Comparison("tuning-hurts-steering", named[DPO] - named[BEFORE], unit, STEERS, STEER,
                    "Asked as a member of a group, the tuned model is further from that group than before on "
-                   "other questions."),
+                   "other questions.", steered),
         Comparison("tuning-lowers-steering", against_others[BEFORE] - against_others[DPO], unit, STEERS,
                    STEER, "Naming a group instead of another brings the tuned model less far towards it than "
-                   "before on other questions."),
+                   "before on other questions.", steered),
     ]  # fmt: skip
 
 
