@@ -48,7 +48,7 @@ class Task:
 
 
 def load_task(source: str, persona: str, limit: int, seed: int) -> Task:
-    """The questions of a file, or the villages' in a wording that no text had.
+    """The questions of a file, or the villages' in the wording that no tuning uses.
 
     Args:
         source: "embedded", or see `load_opinions`.
