@@ -54,7 +54,7 @@ def draw(stage: str, n: int, seed: int, *, largest: int = 12, split: Split = "tr
 
     Args:
         stage: "arithmetic", sums, differences, products and exact quotients, each fact as often as any
-            other ("So 3 + 4 =", "Add 4 to 3." …), and in the test in one form that is always the same;
+            other, as "So 3 + 4 =" or "What is 3 plus 4?", in the test always in the same of these forms;
             "rules", which letter a fixed book of rules makes of another, one rule or two in a row;
             "programs", assignments that go on from each other, and a print; "algebra", one equation.
         largest: number, in an exercise and as its answer.
@@ -100,12 +100,10 @@ def _sum(fact: Fact, rng: random.Random, split: Split) -> Drill:
     left, sign, right, result = fact
     equation = f"{left} {sign} {right} = {result}."
     bare = f"So {left} {sign} {right} ="  # no number begins a text, where tokens have no space in front
-    worded = [wording.format(a=left, b=right) for wording in OPERATIONS[sign][1]]
-    if split == "test":
-        question = [bare, *worded][_digest(bare) % (1 + len(worded))]
-    else:
-        question = bare if rng.random() < _BARE else rng.choice(worded)
-    solution = f"{result}." if question == bare else f"{equation} The answer is {result}."
+    worded = OPERATIONS[sign][1][-1].format(a=left, b=right)
+    in_words = _digest(bare) % 2 == 0 if split == "test" else rng.random() >= _BARE
+    question = worded if in_words else bare
+    solution = f"{equation} The answer is {result}." if in_words else f"{result}."
     return Drill(f"{sign} {len(str(left))}, {len(str(right))}", question, solution, str(result))
 
 

@@ -42,9 +42,9 @@ _STAGES = ("arithmetic", "rules", "programs")
 _SMALL = {"largest": 12, "layers": 2, "n_words": 3, "scenarios": 4}
 SIZES = {
     "quick": Sizes(
-        "tiny:0.3M", 1_000, 12_000, 60_000, 100_000, 3, 112, 1, 60, 40, _STAGES[:1], **_SMALL, steps=1
+        "tiny:0.3M", 1_000, 12_000, 60_000, 90_000, 3, 112, 1, 60, 40, _STAGES[:1], **_SMALL, steps=1
     ),
-    "laptop": Sizes("tiny:0.3M", 1_000, 14_000, 105_000, 115_000, 3, 112, 12, 120, 40, _STAGES, **_SMALL),
+    "laptop": Sizes("tiny:0.3M", 1_000, 14_000, 110_000, 110_000, 3, 112, 12, 120, 40, _STAGES, **_SMALL),
     "paper": Sizes(
         "tiny:28M", 7_000, 600_000, 60_000_000, 60_000_000, 64, 512, 5, 1_000, 1_000, _STAGES, 1_000, digits=3
     ),
