@@ -240,9 +240,10 @@ def test_what_has_no_room_or_taught_nothing_cannot_be_tested():
     assert made["rlp-helps-grpo"].verdict == "not testable here"
     assert made["rlp-prepares-better-than-text"].verdict == "not testable here"  # it no longer thinks
     nats = full["predictions"]
-    nats.loc[nats["arm"] == "text, equal compute", "nats"] = 1.9
-    gate = named(full)["rlp-beats-text-at-equal-compute-counts"].failed_gates[-1]
-    assert gate.value == pytest.approx(0.1)  # text could not have won
+    nats.loc[nats["arm"] == "text, equal compute", ["nats", "nats_with"]] += 1.0
+    made = named(full)
+    gates = [made[f"rlp-beats-text-at-equal-compute{task}"].failed_gates[-1] for task in ("", "-counts")]
+    assert [gate.value for gate in gates] == pytest.approx([0.4, -0.4])  # it has unlearnt, and not learnt
     replies.loc[replies["arm"] == "RLP", "right"] = False
     made = named(full)
     assert made["rlp-narrows"].verdict == "not testable here"

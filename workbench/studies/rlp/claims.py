@@ -33,9 +33,8 @@ from workbench.studies.rlp.results import (
 )
 
 HEADLINE, WITHOUT_QUESTIONS = "rlp-helps-grpo", "rlp-beats-text-at-equal-compute"
-_CHANCE = float(np.log(10))  # nats of a digit, when all are as likely
 _BOUNDS = {"low": 0.2, "high": 0.8}  # of right replies: there is something to gain, and to lose
-_SAVED = 0.2  # nats of a count that reading must save, or text could not win
+_SAVED = 0.2  # nats of a count that reading must save, or text could not win; of a chain it may cost as many
 _POINTS = {
     "delta": 0.05,
     "delta_reason": "less than five points would not be worth a second training",
@@ -130,8 +129,9 @@ def _text_gates(
     )
     if kind == CHAIN:
         of_kind = predictions[predictions["kind"] == kind]
-        cost = float(better(of_kind)[of_kind["arm"] == COMPUTE].mean())
-        return kept, Gate(f"nats after {COMPUTE} (chance: {_CHANCE:.2f})", cost, high=0.9 * _CHANCE)
+        cost = better(of_kind).groupby(of_kind["arm"]).mean()
+        added = float(cost[COMPUTE] - cost[BASE])
+        return kept, Gate("nats of a chain that text adds to the base's", added, high=_SAVED)
     saved = float(nats[BASE] - nats[COMPUTE])
     return kept, Gate("nats of a count answered at once that text saves", saved, low=_SAVED)
 
