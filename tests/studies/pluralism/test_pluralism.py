@@ -522,9 +522,9 @@ def test_questions_that_do_not_fit_are_left_out_and_told(sampler, tmp_path):
     assert [question.id for question in plan.task.questions] == ["a"]
     assert "1 questions are longer" in plan.task.notes[-1]
     assert plan.arms == (BEFORE,)
-    answers, replies, path = experiment.train_all(tmp_path / "made", plan)
-    assert path.empty
-    assert claims.claims(answers, *measured(plan, answers, path), plan) == []
+    answers, replies, way = experiment.train_all(tmp_path / "made", plan)
+    assert way.empty
+    assert claims.claims(answers, *measured(plan, answers, way), plan) == []
     assert set(replies["id"]) == {"a", *(question.id for question in plan.chances.questions)}
     path.write_text(pd.Series(rows[1]).to_json() + "\n")
     with pytest.raises(UserError, match="No question fits"):

@@ -11,6 +11,8 @@ from workbench.studies.pluralism.results import OTHER, TUNED
 
 NAMES = {"kl": "KL from the model before, nats", "reward": "reward: share of the majority's answer"}
 
+_SHORT = {"kl": "KL", "reward": "reward"}
+
 
 def budgets(frame: pd.DataFrame, kl: float) -> Table:
     """Where each arm ends. Columns: `paths.budgets`."""
@@ -30,8 +32,8 @@ def budgets(frame: pd.DataFrame, kl: float) -> Table:
 def way(frame: pd.DataFrame) -> Chart:
     """Distance from the people by KL and by reward. Columns: `paths.summary`."""
     long = frame.melt(["arm", "set", "point", "jsd_nats"], list(NAMES), "measure", "at")
-    long["panel"] = [f"{row.set}, by {row.measure}" for row in long.itertuples()]
-    order = [f"{name}, by {measure}" for name in (TUNED, OTHER) for measure in NAMES]
+    long["panel"] = [f"{row.set}, by {_SHORT[row.measure]}" for row in long.itertuples()]
+    order = [f"{name}, by {short}" for name in (TUNED, OTHER) for short in _SHORT.values()]
     lines = alt.Chart(long, width=230, height=170).mark_line(point=True)
     lines = lines.encode(
         x=alt.X("at:Q", title=None).scale(zero=False),
@@ -44,7 +46,7 @@ def way(frame: pd.DataFrame) -> Chart:
         panels(lines, "panel", order, columns=2, independent=["x", "y"]),
         "On the way to the budget",
         "Each line begins at the model before tuning; points are quarters of the way to the budget, and "
-        f"where tuning ended without one; means over trainings. By kl: {NAMES['kl']}. By reward: "
+        f"where tuning ended without one; means over trainings. By KL: {NAMES['kl']}. By reward: "
         f"{NAMES['reward'].removeprefix('reward: ')}, on the questions that were tuned on. There, more "
         "reward than the people's own share of the majority is bought with distance by construction; on "
         "other questions it need not be.",
