@@ -6,7 +6,7 @@ students (`students`) learn from small sets, whose structures and wordings are c
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise, product
+from itertools import pairwise
 from math import log2
 from pathlib import Path
 from random import Random
@@ -25,15 +25,13 @@ from workbench.studies.prismatic.tasks import LogicTask, WordTask
 from workbench.words import words
 
 STRUCTURES = (2, 4, 8, 16, 32)  # of a set
-WORDINGS = (2, 8, 32, 128)
-# Both measures see a little of both factors: over all pairs they agree, and no accuracy could part them. So
-# few structures come in many wordings, many in few, and a middle number in every one.
-PAIRS = [
-    *product(STRUCTURES[:2], WORDINGS[2:]),
-    *product(STRUCTURES[2:3], WORDINGS),
-    *product(STRUCTURES[3:], WORDINGS[:2]),
-]
-DESIGN = [PAIRS[7 * at % len(PAIRS)] for at in range(len(PAIRS))]  # neighbours are unlike
+WORDINGS = (8, 32, 128)  # with fewer, both measures fall together
+# Both measures see a little of both factors: over evenly crossed sets they agree, and no accuracy could part
+# them. So beside every pair once come, as often again, those that part them: few structures in many wordings,
+# and many in few.
+PARTING = [(4, 128), (16, 8), (2, 128), (32, 8)]
+_EVEN = [(STRUCTURES[2 * at % 5], WORDINGS[at % 3]) for at in range(15)]
+DESIGN = [pair for at in range(15) for pair in (_EVEN[at], PARTING[at % 4])]
 
 
 def sets_of(
