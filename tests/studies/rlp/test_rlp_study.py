@@ -333,7 +333,8 @@ def test_a_given_model_and_text_go_through_every_arm(given, tmp_path):
     assert {"step", "thought"} <= set(tables["snapshots"])
     made = named(tables)
     assert set(made) == {
-        "rlp-beats-text-at-equal-compute", "rlp-beats-the-same-text", "random-positions-do"
+        "rlp-beats-text-at-equal-compute", "rlp-beats-the-same-text", "rlp-as-published-beats-text",
+        "random-positions-do",
     }  # fmt: skip
     assert [name for name, claim in made.items() if claim.headline] == ["rlp-beats-text-at-equal-compute"]
     history = experiment.history(tmp_path / "out", plan)

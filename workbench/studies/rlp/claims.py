@@ -17,6 +17,7 @@ from workbench.studies.rlp.plan import (
     COMPUTE,
     GRPO,
     LONGER,
+    PURE,
     RLP,
     TOKENS,
 )
@@ -56,6 +57,8 @@ _NATS = [
      "After RLP the answers to {} cost fewer nats than after more text at equal compute."),
     ("rlp-beats-the-same-text", "RLP beats continued pre-training", RLP, TOKENS,
      "After RLP the answers to {} cost fewer nats than after reading the same text."),
+    ("rlp-as-published-beats-text", "RLP beats continued pre-training", PURE, COMPUTE,
+     "After RLP without our next-token loss the answers to {} cost fewer nats than after more text."),
     ("random-positions-do", "One random position of each document is enough", ANYWHERE, BASE,
      "After RLP at random positions the answers to {} cost fewer nats than before."),
 ]  # fmt: skip
