@@ -433,6 +433,13 @@ def test_claims_are_positive_where_a_stage_helps_and_negative_where_it_hurts():
     ]
 
 
+def test_of_another_stage_than_arithmetic_no_paper_is_quoted():
+    frame = answers(none_longer=3)
+    made = {claim.name: claim.paper for claim in claims(frame, ("rules",))}
+    assert all("our question" in paper for paper in made.values())
+    assert "raises reasoning scores" in claimed(frame)["mixture-answers-over-none"].paper
+
+
 def test_a_stage_that_was_not_learnt_and_a_base_at_its_ceiling_test_nothing():
     frame = answers(none=6, none_longer=6)
     name = "arithmetic-first-plans-over-none-longer"

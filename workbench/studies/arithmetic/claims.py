@@ -21,6 +21,7 @@ _PAPERS = {
     EQUATIONS: "better arithmetic is why reasoning improves",
     BOTH: "intermediate fine-tuning makes robust to changed numbers",
 }
+_OF_THE_PAPER = "arithmetic"
 _OTHERS = "the paper reads arithmetic first; whether logic or code would do is our question"
 _BOUNDS = {"low": 0.2, "high": 0.8}  # of a control: there is something to gain, and to lose
 _DELTA = 0.05
@@ -97,7 +98,7 @@ def _over_control(
     evidence = compare(
         rows, route, control, value="value", item=["kind", "item"], items="word problems", arm="route"
     )
-    own = route in (MIXTURE, first(leading)) and control in _COSTS
+    own = leading == _OF_THE_PAPER and route in (MIXTURE, first(leading)) and control in _COSTS
     cost = "" if control == CONTROL else " (here at equal cost)"
     alone = "word problems alone" if control in _COSTS else control
     return evidence.claim(
@@ -128,7 +129,7 @@ def _sums(answers: pd.DataFrame, route: str, stage: str) -> Claim:
     return evidence.claim(
         name=f"{route}-{stage}-over-none".replace(" ", "-"),
         says=f"Exercises of {stage}: {route} does better than word problems alone.",
-        paper="both routes raise arithmetic scores",
+        paper="both routes raise arithmetic scores" if stage == _OF_THE_PAPER else _OTHERS,
         unit="share right",
         view="Stages, learnt and kept",
     )
