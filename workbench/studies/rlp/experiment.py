@@ -20,6 +20,7 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import encode
 from workbench.engine.training.checkpoints import SETTINGS
 from workbench.engine.training.common import TrainConfig
+from workbench.engine.training.memory import master_weights
 from workbench.engine.training.train import train
 from workbench.errors import UserError
 from workbench.files import cached_table
@@ -131,6 +132,7 @@ def train_arm(
     positions = list(table.itertuples(index=False, name=None))
     begin = arm_folder(root, BEGINS[name], seed) / "model" if name in BEGINS else plan.base(start)
     model, tokenizer = loading.load(begin, plan.device)
+    master_weights(model, adapter=plan.lora is not None)  # the base, too, is asked as the others are
     arm = Arm(plan, name, seed, folder, model, tokenizer, positions)
     steps = plan.sizes.steps
     if name == LONGER:  # instead of what RLP or text takes before GRPO, more of it
