@@ -23,6 +23,7 @@ from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.prismatic.items import Pair
 from workbench.studies.prismatic.tasks import Student, Task
 
+WARM_UP = 8  # in so many parts of a short training the rate rises in the first
 WORTH_A_PROCESS = 200  # steps: to start processes for fewer takes longer than the training
 
 
@@ -86,6 +87,7 @@ def train_arm(
             batch_size=student.batch_size,
             context=min(max(student.context, longest), context_length(model)),
             learning_rate=student.learning_rate,
+            warmup=min(20, student.steps // WARM_UP),
             lora=student.lora,
             seed=seed,
             evaluate_every=student.steps,
