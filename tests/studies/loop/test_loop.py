@@ -235,7 +235,7 @@ def planted(loop=6, alone=3, own=4, **options):
     rights = {}
     for arm, (_, route) in ARMS.items():
         if route == ALONE:
-            rights[arm, "imitation"], rights[arm, MORE] = (2, 3), (alone, alone)
+            rights[arm, "imitation"], rights[arm, MORE] = (2, 3) if alone else (0,), (alone, alone)
         else:
             rights[arm, OWN], rights[arm, REWARDED] = (own, own), (loop, loop)
     return replies(rights, **options)
@@ -276,6 +276,8 @@ def test_claims_follow_what_was_planted():
     assert claims["reinforcement-raises-pass-1"].effect == pytest.approx((2 + 2 / 5) / 8)
     assert claims["reinforcement-narrows-paths"].effect == pytest.approx(3)
     assert claims["prismatic-pools-end-ahead"].effect == 0
+    before = (2 + 3 + 2) / 3 / 8
+    assert claims["the-loop-beats-stopping"].effect == pytest.approx((6 + 2 / 5) / 8 - before)
     worse = {
         claim.name: claim for claim in results.claims(results.by_item(planted(loop=2, alone=5)), REWARDS)
     }

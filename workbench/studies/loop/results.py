@@ -13,7 +13,7 @@ from workbench.measures.statistics import Interval
 from workbench.measures.summaries import summarise, summarise_measures
 from workbench.studies.common.evidence import Evidence, compare
 from workbench.studies.loop.data import PLAIN, PRISMATIC
-from workbench.studies.loop.experiment import ALONE, ARMS, CONTROL, LOOP, OWN, REWARDED, STEPS
+from workbench.studies.loop.experiment import ALONE, ARMS, CONTROL, IMITATION, LOOP, OWN, REWARDED, STEPS
 
 # Titles of the pictures that show what is claimed.
 CHAIN, PASSES = "Along the chain", "Right in k replies"
@@ -125,7 +125,7 @@ def claims(items: pd.DataFrame, rewards: pd.DataFrame, *, placebo: bool = False)
     """
     ends = items[items["at"] == END]
     made = [_of_loop(ends), _of_synthesis(ends)]
-    return made if placebo else [*made, *_of_reinforcement(items, rewards)]
+    return made if placebo else [*made, _of_stopping(items), *_of_reinforcement(items, rewards)]
 
 
 _POINTS = {"delta": 0.05, "delta_reason": "five points would not be worth a step of their own"}
@@ -142,6 +142,19 @@ def _of_loop(ends: pd.DataFrame) -> Claim:
         paper="reinforcement after imitation raises pass@1 (Shao et al. 2024; not at equal cost)",
         unit="share of replies", view=CHAIN, gates=(Gate("right after imitation alone", right, **_BOUNDS),),
         **_POINTS,
+    )  # fmt: skip
+
+
+def _of_stopping(items: pd.DataFrame) -> Claim:
+    """The loop against its own beginning, in case more imitation only learns its solutions by heart."""
+    shown = items[(items["route"] == LOOP) & (items["at"] == END) | (items["step"] == IMITATION)]
+    right = float(shown.loc[shown["route"] == ALONE, "once"].mean())
+    evidence = compare(shown, LOOP, ALONE, value="once", item=["pool", "item"], items="problems", arm="route")
+    return evidence.claim(
+        name="the-loop-beats-stopping",
+        says="It also leads to more right replies than imitation that stops where the loop begins.",
+        paper="reinforcement after imitation raises pass@1 (Shao et al. 2024)", unit="share of replies",
+        view=CHAIN, gates=(Gate("right after imitation", right, **_BOUNDS),), **_POINTS,
     )  # fmt: skip
 
 
