@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from workbench.corpora.arithmetic import OPERATIONS, Cell, counts, draw, format_number, grid
+from workbench.corpora.arithmetic import OPERATIONS, Cell, draw, format_number, grid
 from workbench.corpora.long_arithmetic import steps
 from workbench.errors import UserError
 
@@ -59,12 +59,13 @@ def test_the_splits_share_no_operands_in_any_order():
     assert not train & test
 
 
-def test_counts_tell_when_a_cell_is_used_up():
-    frame = counts(draw(grid("-", 2), 60, 0)).set_index("digits")
-    assert (frame["n"] == 60).all()
-    assert frame.loc["2, 1", "different"] == 60
-    assert frame.loc["1, 1", "different"] < 55  # 55 differences of one digit are not negative
-    assert frame["different"].sum() < frame["n"].sum()
+def test_exercises_come_twice_only_where_their_cell_is_used_up():
+    drawn = draw(grid("-", 2), 60, 0)
+    operands = {digits: [one.operands for one in drawn if one.cell == Cell("-", digits)]
+                for digits in ((2, 1), (1, 1))}  # fmt: skip
+    assert [len(rows) for rows in operands.values()] == [60, 60]
+    assert len(set(operands[2, 1])) == 60
+    assert len(set(operands[1, 1])) < 55  # 55 differences of one digit are not negative
 
 
 def test_a_draw_is_its_seed_alone_and_other_seeds_differ():

@@ -7,13 +7,11 @@ sum never stands on both sides, in no wording and no order.
 
 import hashlib
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from operator import add, mul, sub, truediv
 from typing import Literal
-
-import pandas as pd
 
 from workbench.corpora import long_arithmetic
 from workbench.errors import UserError
@@ -84,7 +82,7 @@ def draw(
     negative: bool = False,
     largest: int | None = None,
 ) -> list[Exercise]:
-    """n exercises of every cell, in random order; few come twice before their cell is used up (see `counts`).
+    """n exercises of every cell, in random order; few come twice before their cell is used up.
 
     Args:
         split: no operands of one split come in the other.
@@ -118,15 +116,6 @@ def draw(
             drawn.append(_worded(cell, unworded, rng, kind, steps, worded))
     random.Random(seed).shuffle(drawn)
     return drawn
-
-
-def counts(exercises: Iterable[Exercise]) -> pd.DataFrame:
-    """Exercises by cell: columns operation, digits ("2, 1"), n, different (operands)."""
-    cells = ((exercise.cell, exercise.operands) for exercise in exercises)
-    rows = [(cell.operation, ", ".join(map(str, cell.digits)), operands) for cell, operands in cells]
-    frame = pd.DataFrame(rows, columns=["operation", "digits", "operands"])
-    operands = frame.groupby(["operation", "digits"], sort=True)["operands"]
-    return operands.agg(n="size", different="nunique").reset_index()
 
 
 def format_number(number: Fraction, kind: Kind = "whole") -> str:
