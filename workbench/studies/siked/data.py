@@ -51,8 +51,8 @@ LONG = 512  # tokens, at least, that a question and its solution may fill where 
 FEWEST = 4  # questions to learn from: one of them is held out
 
 SIZES = {
-    "quick": Sizes(Course("tiny:0.3M", 430, 0, 8, 0, 192, 10, 5, 3000, hidden_size=56, moves=(3,)),
-                   DistillConfig(8, 2, 1, 4, 4, 192, max_new_tokens=64), 60, 30, 50, 1,
+    "quick": Sizes(Course("tiny:0.3M", 580, 0, 8, 0, 192, 10, 5, 3000, hidden_size=56, moves=(3,)),
+                   DistillConfig(8, 2, 1, 3, 4, 192, max_new_tokens=64), 60, 30, 40, 1,
                    students=(CONTROL, LONGER, SIKED), side=()),
     "laptop": Sizes(Course("tiny:0.3M", 1000, 0, 8, 0, 192, 10, 5, hidden_size=56, moves=(3,)),
                     DistillConfig(5, 2, 3, 5, 4, 192, max_new_tokens=64), 100, 40, 120, 12, 5,
