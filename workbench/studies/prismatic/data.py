@@ -26,6 +26,7 @@ class Sizes:
     """How much is drawn, trained and grown."""
 
     student: Student  #: how the base and its students are trained and tested
+    other_steps: int  #: training steps of the proxy that scores pools
     corpus: int  #: problems that the score, the map and the clusters are about
     subsets: int  #: training sets of the comparison, of `n` problems each
     students: int  #: of each set
@@ -40,13 +41,13 @@ class Sizes:
 
 SIZES = {
     "quick": Sizes(
-        Student("tiny:0.3M", 300, 24, 8, 30), 60, 6, 1, 48, 30, 5, 40, 40, 1, "principal",
+        Student("tiny:0.3M", 350, 24, 8, 20, base_rate=7e-3), 100, 60, 6, 1, 48, 20, 3, 24, 24, 1, "principal",
     ),
     "laptop": Sizes(
-        Student("tiny:0.3M", 900, 56, 8, 100), 600, 60, 3, 96, 200, 20, 160, 80, 12, "umap",
+        Student("tiny:0.3M", 900, 56, 8, 100), 450, 600, 60, 3, 96, 200, 20, 160, 80, 12, "umap",
     ),
     "paper": Sizes(
-        Student("tiny:28M", 20_000, 1_000, 64, 4_000), 50_000, 300, 5, 10_000, 256, 1_000, 20_000, 3_000,
+        Student("tiny:28M", 20_000, 1_000, 64, 4_000), 10_000, 50_000, 300, 5, 10_000, 256, 1_000, 20_000, 3_000,
         20, "umap",
     ),
 }  # fmt: skip

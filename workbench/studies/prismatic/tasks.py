@@ -46,6 +46,7 @@ class Student:
     n_test: int  #: test problems
     context: int = 128  #: tokens of a row; more where an example is longer
     learning_rate: float = 2e-3  #: of a student, the highest
+    base_rate: float = 5e-3  #: of the base
     lora: Lora | None = None  #: trains adapters instead of all weights
 
 
@@ -205,7 +206,7 @@ def train_base(
             steps=student.base_steps,
             batch_size=student.batch_size,
             context=student.context,
-            learning_rate=5e-3,
+            learning_rate=student.base_rate,
             seed=seed,
         ),
         folder=folder,
