@@ -38,7 +38,8 @@ from workbench.studies.prismatic.proxy import Proxy, gradients
 WORDS, LOGIC = tasks.WordTask(), tasks.LogicTask()
 STUDENT = tasks.Student("tiny:0.1M", base_steps=60, steps=2, batch_size=8, n_test=6)
 GROWTH = {"first": 12, "target": 20, "per_round": 12, "pools": 2}
-SIZES = data.Sizes(STUDENT, other_steps=2, corpus=60, subsets=6, students=2, n=20, sketched=60, layout="principal", **GROWTH)
+SETS = {"subsets": 6, "students": 2, "n": 20}
+SIZES = data.Sizes(STUDENT, 2, corpus=60, sketched=60, layout="principal", **SETS, **GROWTH)
 
 
 def settings(**changed):
