@@ -38,7 +38,7 @@ class Sizes:
 
 
 SIZES = {
-    "quick": Sizes(Language((2, 64), 2, 260, 50, most=40_000), 12, 16, 1e-4, 4e-4, 40, 8, 1, variants=False),
+    "quick": Sizes(Language((2, 64), 2, 260, 50, most=40_000), 12, 16, 7e-5, 6e-4, 40, 8, 1, variants=False),
     "laptop": Sizes(Language((2, 64), 3, 350, 60, most=60_000), 15, 16, 4e-5, 4e-4, 100, 8, 12),
     "paper": Sizes(Language((4, 128), 8, 1_000, 500), 200, 512, 1e-6, 1e-6, 2_000, 16, 12),
 }
