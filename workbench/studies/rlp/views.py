@@ -9,6 +9,19 @@ from workbench.charts.theme import series
 from workbench.charts.view import Chart, Explorer, Table, Texts, menu, with_rows
 from workbench.corpora.thoughts import parse_question
 from workbench.studies.rlp.data import CHAIN, COUNT, PROBLEM, TEXT, WHO
+from workbench.studies.rlp.plan import (
+    AFTER_RLP,
+    AFTER_TEXT,
+    ANYWHERE,
+    BASE,
+    COMPUTE,
+    GRPO,
+    LONGER,
+    PURE,
+    RLP,
+    RPT,
+    TOKENS,
+)
 from workbench.studies.rlp.results import NARROWED, PASSES, PREDICTED
 
 CURVES = {
@@ -27,6 +40,9 @@ KINDS = {
     WHO: "who (many right answers)",
     TEXT: "held-out texts",
 }
+
+# Trainings, in the order of a table.
+ARMS = (BASE, TOKENS, COMPUTE, RLP, PURE, RPT, ANYWHERE, GRPO, LONGER, AFTER_TEXT, AFTER_RLP)
 
 
 def identities(frame: pd.DataFrame) -> Table:
@@ -114,14 +130,15 @@ def thoughts(snapshots: pd.DataFrame) -> Explorer:
 @with_rows
 def predicted(frame: pd.DataFrame) -> Chart:
     """Nats with and without thoughts, by arm. Columns: kind, arm, thought, value, low, high, n."""
-    title, scale = "nats of the true next tokens (log scale)", {"type": "log", "nice": False}
+    title, scale = "nats (log scale)", {"type": "log", "nice": False}
     shown = frame.assign(kind=frame["kind"].map(KINDS))
     chart = intervals(shown, "arm", title, look=looks("thought"), scale=scale).properties(width=220)
     return Chart(
         panels(chart, "kind", KINDS.values(), independent=["x"]),
         PREDICTED,
-        "What the true continuation costs at places that nothing was learnt from, lower is better; lines are "
-        "95 % intervals over places with all seeds. Thoughts are the model's own.",
+        "What the true next tokens cost, lower is better: of chains and texts that nothing was learnt from, "
+        "and of counts, which are facts that were read. Lines are 95 % intervals over places with all "
+        "seeds. Thoughts are the model's own.",
     )
 
 
@@ -195,8 +212,10 @@ def browser(replies: pd.DataFrame) -> Explorer:
 
 def summary(frame: pd.DataFrame) -> Table:
     """Replies by kind of question and arm. Columns: kind, arm and those of `results.table`."""
+    known = {name: rank for rank, name in enumerate([*KINDS, *ARMS])}
+    ordered = frame.sort_values(["kind", "arm"], key=lambda names: names.map(known), kind="stable")
     return Table(
-        frame.rename(columns={"arm": "training", "kind": "question"}).round(3),
+        ordered.rename(columns={"arm": "training", "kind": "question"}).round(3),
         "Replies, by training",
         "Shares of replies, and how many different answers the replies to one question hold. Free replies "
         "may think or not; RLP never trains the choice to think. A pass is one token through the model, "
