@@ -34,6 +34,7 @@ from workbench.studies.prismatic import (
 from workbench.studies.prismatic.items import Item
 from workbench.studies.prismatic.method import ARMS
 from workbench.studies.prismatic.proxy import Proxy, gradients
+from workbench.studies.siked import given as siked
 
 WORDS, LOGIC = tasks.WordTask(), tasks.LogicTask()
 STUDENT = tasks.Student("tiny:0.1M", base_steps=60, steps=2, batch_size=8, n_test=6)
@@ -660,6 +661,11 @@ def test_what_is_chosen_in_the_map_is_read_again_as_problems_and_solutions(task,
     solved = load_rationales([f"rationales:{path}"], problems).rationales
     assert [one.text for one in solved] == [items[i].solution for i in chosen]
     assert {one.verdict for one in solved} == {"correct"}
+    questions, tests, solutions, _ = siked.from_files(
+        str(path), None, f"rationales:{path}", seed=0, n=10, n_test=1
+    )
+    assert len(questions) + sum(map(len, tests.values())) == len(chosen)
+    assert {one.verdict for one in solutions} == {"correct"}
     again = data.read_examples(str(path))
     assert again[["prompt", "completion", "answer"]].equals(
         examples.iloc[chosen][["prompt", "completion", "answer"]].reset_index(drop=True)

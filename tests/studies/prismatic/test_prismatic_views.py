@@ -9,6 +9,7 @@ import torch
 from example_run import IMAGE, IN_FRAMES, SCRIPT
 from scipy import stats
 
+from workbench.errors import UserError
 from workbench.sanitize import sanitize
 from workbench.studies.prismatic import gradient_map, views
 from workbench.studies.prismatic.clusters import layout
@@ -127,6 +128,27 @@ def test_a_large_map_in_jupyterlab_shows_the_texts_of_a_cluster(monkeypatch):
     assert all(f">Problem {i}.<" in html for i in (2, 5, 8, 11, 14, 17))
     assert html.count("cluster 2, market/sum") == 6
     assert "application/vnd.jupyter.widget-view+json" in chart._repr_mimebundle_()[0]
+
+
+def test_what_is_chosen_in_the_large_map_is_saved_by_a_button_that_says_where_or_why_not(monkeypatch):
+    monkeypatch.delenv("WORKBENCH_HEADLESS", raising=False)
+    points, clusters = make_points(6000)
+    saved = []
+
+    def save(chosen):
+        saved.append(chosen)
+        if len(saved) > 1:
+            raise UserError("Nothing is chosen.")
+        return f"{len(chosen)} problems are saved."
+
+    _, menu, _, _, row = gradient_map.linked_map(points, clusters, save).widget.children
+    button, said = row.children
+    menu.value = 2
+    button.click()
+    assert saved[0].tolist() == np.flatnonzero(points["cluster"] == 2).tolist()
+    assert said.value == "2000 problems are saved."
+    button.click()
+    assert said.value == "Nothing is chosen."
 
 
 def make_tracks():
