@@ -33,7 +33,7 @@ def pools(frame: pd.DataFrame) -> Table:
 def chain(frame: pd.DataFrame) -> Chart:
     """Every measure after every step. Columns: arm, step, at, measure, value, low, high, n."""
     steps = frame.sort_values("at", kind="stable")["step"]
-    x = alt.X("step:N", title=None, sort=axis_order(steps)).axis(labelAngle=-35)
+    x = alt.X("step:N", title=None, sort=axis_order(steps)).axis(labelAngle=-35, labelOverlap=False)
     look = looks("arm", None, axis_order(frame["arm"]), orient="bottom", columns=2)
     look["xOffset"] = alt.XOffset("arm:N", sort=axis_order(frame["arm"]))
     points = intervals(frame, x, None, look=look, tooltip=["arm", "step"], scale={"zero": False})
