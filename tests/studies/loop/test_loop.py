@@ -289,6 +289,14 @@ def test_without_right_replies_nothing_can_be_tested():
     assert {claim.verdict for claim in results.claims(items, REWARDS)} == {UNTESTABLE}
 
 
+def test_problems_that_have_enough_right_paths_at_one_step_only_decide_nothing():
+    items = results.by_item(planted(seeds=[0]))
+    before = items["step"] == OWN
+    items.loc[before == (items["item"] == 0), "paths"] = np.nan  # never both of one problem
+    claim = {one.name: one for one in results.claims(items, REWARDS)}["reinforcement-narrows-paths"]
+    assert (claim.verdict, claim.n) == (UNTESTABLE, 0)
+
+
 def test_a_placebo_compares_arms_only():
     names = {claim.name for claim in results.claims(results.by_item(planted()), REWARDS, placebo=True)}
     assert names == {"the-loop-beats-imitation", "prismatic-pools-end-ahead"}

@@ -211,11 +211,9 @@ def _of_reinforcement(items: pd.DataFrame, rewards: pd.DataFrame) -> list[Claim]
 
 def _change(loop: pd.DataFrame, value: str, more: str, less: str, **about: Any) -> Claim:
     """mean(more − less) of a value between two steps; unknown where no problem has it at both."""
-    known = loop.dropna(subset=[value])
-    if set(known["step"]) == {more, less}:
-        evidence = compare(
-            known, more, less, value=value, item=["pool", "item"], items="problems", arm="step"
-        )
+    steps = loop.dropna(subset=[value]).groupby(["seed", "pool", "item"])["step"].nunique()
+    if (steps == 2).any():
+        evidence = compare(loop, more, less, value=value, item=["pool", "item"], items="problems", arm="step")
     else:
         evidence = Evidence(Interval(np.nan, np.nan, np.nan, 0), "problems", loop["seed"].nunique())
     return evidence.claim(**about)
