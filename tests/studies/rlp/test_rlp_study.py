@@ -250,6 +250,18 @@ def test_what_has_no_room_or_taught_nothing_cannot_be_tested():
     assert np.isnan(made["rlp-narrows"].effect)
 
 
+def test_text_must_still_think_on_either_side_of_a_claim():
+    full = tables(2)
+    replies = full["replies"]
+    replies.loc[replies["arm"] == "text, equal compute", "thinks"] = False
+    made = named(full)
+    for name in ("text-helps-grpo", "rlp-prepares-better-than-text"):
+        failed = made[name].failed_gates
+        assert [gate.name for gate in failed] == ["thoughts left after text, of the base's"]
+    assert made["rlp-helps-grpo"].is_tested  # it has no text on either side
+    assert made["grpo-sharpens"].is_tested
+
+
 def test_seeds_that_have_not_learnt_are_left_out_and_said():
     frames = tables(2)
     replies = frames["replies"]

@@ -88,7 +88,7 @@ def _of_text(predictions: pd.DataFrame, replies: pd.DataFrame) -> list[Claim]:
             made.append(evidence.claim(
                 **_names(name, kind) | about, says=says.format(ASKED.get(kind, "what a text asks")),
                 paper=paper, unit="nats",
-                gates=_text_gates(kind, control, predictions, replies)))  # fmt: skip
+                gates=_text_gates(kind, (treated, control), predictions, replies)))  # fmt: skip
     return made
 
 
@@ -97,7 +97,8 @@ def _of_replies(replies: pd.DataFrame, predictions: pd.DataFrame) -> list[Claim]
     made = []
     for name, paper, treated, control, says in _SAME_COMPUTE:
         for kind, part in replies[replies["kind"].isin(ASKED)].groupby("kind", sort=False):
-            gates = (*_room(part, control), *_text_gates(kind, control, predictions, replies))
+            text = _text_gates(kind, (treated, control), predictions, replies)
+            gates = (*_room(part, control), *text)
             evidence = compare(part, treated, control, items=ASKED[kind])
             made.append(evidence.claim(
                 **_names(name, kind), headline=name == HEADLINE and kind != COUNT, paper=paper,
@@ -120,10 +121,10 @@ def _room(part: pd.DataFrame, control: str) -> list[Gate]:
 
 
 def _text_gates(
-    kind: str, control: str, predictions: pd.DataFrame, replies: pd.DataFrame
+    kind: str, compared: tuple[str, str], predictions: pd.DataFrame, replies: pd.DataFrame
 ) -> tuple[Gate, ...]:
-    """What must hold before an embedded text arm is a fair control: it still thinks, and has learnt."""
-    if control not in (TOKENS, COMPUTE, AFTER_TEXT) or kind not in (CHAIN, COUNT):
+    """What must hold of an embedded text arm, on either side: it still thinks, and has learnt."""
+    if kind not in (CHAIN, COUNT) or not {TOKENS, COMPUTE, AFTER_TEXT}.intersection(compared):
         return ()
     thinks = replies[replies["kind"] == kind].groupby("arm")["thinks"].mean()
     nats = predictions[predictions["kind"] == kind].groupby("arm")["nats"].mean()
