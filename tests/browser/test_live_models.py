@@ -344,10 +344,13 @@ def test_what_is_typed_or_said_by_an_address_stays_text(page, report):
     [
         (lambda block: block.update(checksum=1), "checksum does not fit"),
         (lambda block: block.update(weights="not base64 *"), "not base64"),
-        (lambda block: block["shape"].update(hidden=10**9), "its width is 1000000000"),
+        (lambda block: block["shape"].update(hidden=10**9), "its hidden is 1000000000"),
         (lambda block: block["tensors"].append(["more", 10, 10, "int8"]), "lies outside its weights"),
         (lambda block: block["tokenizer"]["merges"].append([1, 1]), "a merge has no token"),
         (lambda block: block.update(format=9), "another version"),
+        (lambda block: block["shape"].update(heads=10**9), "its heads is 1000000000"),
+        (lambda block: block["shape"].update(neurons=300), "up.weight is missing or of another size"),
+        (lambda block: block["tokenizer"]["tokens"].__setitem__(0, ""), "a special token is empty"),
     ],
 )
 def test_a_damaged_block_is_one_sentence_in_the_figure(page, report, blocks, change, said):
@@ -356,6 +359,36 @@ def test_a_damaged_block_is_one_sentence_in_the_figure(page, report, blocks, cha
     page.goto(report(blocks={"0.5M": damaged}))
     page.wait_for_selector(".wb-live.status")
     assert said in page.locator(".wb-live.status").inner_text()
+
+
+@pytest.mark.parametrize("address", ["#50%", "#figure-try-it=null", "#figure-try-it=%%%", "#elsewhere"])
+def test_another_address_leaves_the_figure_as_it_is(page, report, address):
+    page.goto(report() + address)
+    assert written(page).startswith(TEXT)
+    assert page.complaints == []
+
+
+def test_no_text_at_all_is_no_number(page, report):
+    page.goto(report(parts=["heads"]))
+    written(page)
+    page.locator('[aria-label="Layer 1, head 1"]').click()
+    page.locator(".wb-live textarea").fill("")
+    page.wait_for_function("() => document.querySelector('.strip h5')?.textContent.includes('–')")
+    assert "NaN" not in page.locator(".wb-live").inner_text()
+
+
+def test_words_at_the_cursor_are_those_of_the_last_place(page, report):
+    page.goto(report())
+    written(page)
+    field = page.locator(".wb-live textarea")
+    field.focus()
+    field.press("End")
+    for _ in range(4):
+        field.press("Control+ArrowLeft")
+    place = field.evaluate("(field) => field.value.slice(0, field.selectionStart).trim().slice(-5)")
+    page.wait_for_function(
+        "(place) => document.querySelector('.wb-live .after bdi').textContent.includes(place)", arg=place
+    )
 
 
 def test_a_text_beyond_the_context_is_said(page, report):

@@ -2,7 +2,10 @@
 // neurons. `engine/live.py` writes the block that it reads; nothing is loaded from anywhere. Long texts are
 // read a few tokens at a time, with a rest for the page in between.
 
-const LIMITS = { parameters: 6e6, layers: 64, hidden: 4096, vocabulary: 65536, context: 4096 };
+const LIMITS = {
+  layers: 64, hidden: 4096, heads: 64, kv_heads: 64, head_dim: 1024, neurons: 16384, vocabulary: 65536, context: 4096,
+};
+const NUMBERS = 1e7; // of all weights together
 const REST = 24; // milliseconds of work before the page gets its turn
 
 // What a reader can do nothing about but know: shown as it is, one sentence.
@@ -26,7 +29,7 @@ function crc32(bytes) {
 
 function within(value, most, name) {
   if (!Number.isInteger(value) || value < 1 || value > most) {
-    refuse(`This page cannot run the model: its ${name} is ${value}, and 1 to ${most} is what fits.`);
+    refuse(`This page cannot run the model: its ${name} is ${value}, and 1 to ${most} fit.`);
   }
   return value;
 }
@@ -85,6 +88,7 @@ function byteLetters() {
 class Tokenizer {
   constructor({ tokens, merges, special, nfc, prefix_space: prefixSpace, first }) {
     Object.assign(this, { tokens, nfc, prefixSpace, first });
+    if (special.some((id) => !tokens[id])) refuse("The tokenizer in this page is damaged: a special token is empty.");
     this.ids = new Map(tokens.map((token, id) => [token, id]));
     this.special = new Map(special.map((id) => [tokens[id], id]));
     this.ranks = new Map(merges.map(([left, right], rank) => {
@@ -305,16 +309,36 @@ class Model {
   constructor(block) {
     if (block.format !== 1) refuse("The model in this page is of another version: make the page again.");
     const shape = block.shape;
-    within(shape.layers, LIMITS.layers, "number of layers");
-    within(shape.hidden, LIMITS.hidden, "width");
-    within(shape.vocabulary, LIMITS.vocabulary, "vocabulary");
-    within(shape.context, LIMITS.context, "context");
-    within(block.tensors.reduce((sum, [, r, c]) => sum + r * c, 0), LIMITS.parameters, "number of parameters");
+    for (const [name, most] of Object.entries(LIMITS)) within(shape[name], most, name);
+    const numbers = within(block.tensors.reduce((sum, [, rows, columns]) => sum + rows * columns, 0), NUMBERS, "number of weights");
     if (!ACTIVATIONS[shape.activation]) refuse(`This page knows no activation ${shape.activation}.`);
-    Object.assign(this, { shape, about: block.about ?? {}, weights: tensorsOf(block) });
+    Object.assign(this, { shape, about: block.about ?? {}, ends: new Set(block.ends), weights: tensorsOf(block) });
+    this.check();
     this.tokenizer = new Tokenizer(block.tokenizer);
-    this.end = block.end;
-    this.slice = Math.max(1, Math.min(64, Math.floor(2e7 / block.tensors.reduce((n, [, r, c]) => n + r * c, 0))));
+    this.slice = Math.max(1, Math.min(64, Math.floor(2e7 / numbers)));
+  }
+
+  // Every tensor that a pass reads must be there, and be as large as the shape says.
+  check() {
+    const { layers, hidden, heads, kv_heads: shared, head_dim: size, neurons, vocabulary, context } = this.shape;
+    const sizes = { embedding: vocabulary * hidden, "norm.weight": hidden };
+    const optional = { output: vocabulary * hidden, positions: context * hidden, "norm.bias": hidden };
+    optional["embedding_norm.weight"] = optional["embedding_norm.bias"] = hidden;
+    for (let layer = 0; layer < layers; layer += 1) {
+      const rows = { q: heads * size, k: shared * size, v: shared * size, o: hidden, up: neurons, gate: neurons, down: hidden };
+      const columns = { o: heads * size, down: neurons };
+      for (const [name, n] of Object.entries(rows)) {
+        (name === "gate" ? optional : sizes)[`${layer}.${name}.weight`] = n * (columns[name] ?? hidden);
+        optional[`${layer}.${name}.bias`] = n;
+      }
+      for (const name of ["norm1", "norm2"]) {
+        sizes[`${layer}.${name}.weight`] = optional[`${layer}.${name}.bias`] = hidden;
+      }
+    }
+    const wrong = (name, n) => this.weights.get(name)?.length !== n;
+    const name = Object.keys(sizes).find((one) => wrong(one, sizes[one]))
+      ?? Object.keys(optional).find((one) => this.weights.has(one) && wrong(one, optional[one]));
+    if (name) refuse(`The model in this page is damaged: ${name} is missing or of another size. Make the page again.`);
   }
 
   // Keys and values of what was read; nothing yet.
@@ -502,7 +526,7 @@ class Model {
     let since = performance.now();
     while (written.length < tokens && cache.length < this.shape.context) {
       const id = draw(logits, { temperature, topP }, chance);
-      if (id === this.end) break;
+      if (this.ends.has(id)) break;
       written.push(id);
       if (say(this.tokenizer.decode(written), written) === false) break;
       if (performance.now() - since > REST) {

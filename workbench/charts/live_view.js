@@ -25,7 +25,13 @@ function signed(value, digits = 2) {
   return (value < 0 ? "−" : value > 0 ? "+" : "") + Math.abs(value).toFixed(digits);
 }
 
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+// The mean of losses as text; of one token there is none.
+function written(values, sign = false) {
+  if (!values.length) return "–";
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return sign ? signed(mean, 3) : mean.toFixed(3);
+}
+
 const same = ([a, b], [c, d]) => a === c && b === d;
 
 // ---- Controls ----
@@ -139,6 +145,10 @@ function tokensOf(pieces, values, label, tell) {
   });
   const at = (event) => spans.indexOf(event.target.closest(".token"));
   for (const kind of ["pointerover", "focusin"]) box.addEventListener(kind, (event) => at(event) >= 0 && tell(at(event), spans));
+  box.addEventListener("focusin", (event) => {
+    box.querySelector('[tabindex="0"]')?.setAttribute("tabindex", "-1");
+    event.target.setAttribute("tabindex", "0");
+  });
   box.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     if (!step) return;
@@ -154,7 +164,7 @@ function bars(model, logits) {
   return best.map((id) => {
     const bar = make("span", { class: "bar" });
     bar.style.width = `${100 * shares[id]}%`;
-    const name = id === model.end ? "(the end)" : quoted(model.tokenizer.decode([id]));
+    const name = model.ends.has(id) ? "(the end)" : quoted(model.tokenizer.decode([id]));
     return make("li", {}, make("bdi", {}, name), make("span", {}, bar), make("span", {}, `${(100 * shares[id]).toFixed(0)} %`));
   });
 }
@@ -169,9 +179,19 @@ class Playground {
     this.record = record;
     this.keep = keep;
     this.models = record.models.map(({ name, block }) => [name, new live.Model(block)]);
-    this.state = { ...this.first(), ...(given && sound(given, this.models[0][1].shape)) };
-    this.turn = 0;
+    this.state = { ...this.first(), ...(given && this.sound(given)) };
+    this.turns = { answer: 0, next: 0, look: 0 };
     this.build();
+  }
+
+  sound(given) {
+    return typeof given === "object" ? sound(given, this.models[0][1].shape) : {};
+  }
+
+  // Shows a state that came by an address.
+  take(given) {
+    Object.assign(this.state, this.first(), this.sound(given));
+    this.refresh(false);
   }
 
   first() {
@@ -181,7 +201,7 @@ class Playground {
   build() {
     const { record, state } = this;
     const shape = this.models[0][1].shape;
-    this.field = make("textarea", { rows: 3, spellcheck: "false", maxlength: 4000, "aria-label": "Your beginning" });
+    this.field = make("textarea", { rows: 3, spellcheck: "false", maxlength: 4000 });
     this.field.addEventListener("input", () => {
       state.text = this.field.value;
       this.later();
@@ -234,15 +254,27 @@ class Playground {
     this.timer = setTimeout(() => this.refresh(), PAUSE);
   }
 
-  // Everything anew; what a running answer still says is no longer heard.
+  // Works unless work of the same kind has begun since, which makes it stale: nobody hears of it then.
+  async only(kind, work) {
+    this.turns[kind] += 1;
+    const turn = this.turns[kind];
+    const stale = () => turn !== this.turns[kind];
+    try {
+      await work(stale);
+    } catch (error) {
+      if (!stale()) this.complain(error);
+    }
+  }
+
+  // Everything anew; what is still being worked out is stale.
   refresh(touched = true) {
     const { state } = this;
     if (this.field.value !== state.text) this.field.value = state.text;
     this.heat.set(state.temperature);
     this.parts.forEach((part) => part.draw());
     if (touched) this.keep?.(state);
-    this.turn += 1;
-    this.answer(this.turn).catch((error) => this.complain(error));
+    this.turns.look += 1;
+    this.only("answer", (stale) => this.answer(stale));
   }
 
   complain(error) {
@@ -263,7 +295,7 @@ class Playground {
     return Object.keys(change).length ? change : null;
   }
 
-  async answer(turn) {
+  async answer(stale) {
     const change = this.changes();
     const runs = this.models.flatMap(([name, model]) => [
       { name, model, changes: {} },
@@ -271,49 +303,56 @@ class Playground {
     ]);
     this.runs = runs;
     this.columns.replaceChildren(...runs.map((run) => {
-      const about = Object.values(run.model.about).join(", ");
-      run.box = make("p", { class: "written", dir: "auto" });
+      const about = visible(Object.values(run.model.about).join(", "));
+      run.box = make("p", { class: "written", dir: "auto", "aria-live": "polite", "aria-busy": "true" });
       run.next = make("ol", { class: "next" });
       run.after = make("p", { class: "after" });
       return make("section", {}, make("h5", {}, run.name, make("span", {}, about)), run.box, run.after, run.next);
     }));
     this.status.textContent = "";
     await this.nextWords();
-    if (turn !== this.turn) return;
-    if (this.record.parts.length) await this.look();
+    if (this.record.parts.length && !stale()) await this.look();
     const { text, temperature, seed } = this.state;
     for (const run of runs) {
+      if (stale()) return;
       const begun = make("span", { class: "begun" }, visible(text));
       const rest = make("span");
       run.box.replaceChildren(begun, rest);
       const say = (written) => {
         rest.textContent = visible(written);
-        return turn === this.turn;
+        return !stale();
       };
-      const room = run.model.shape.context - run.model.tokenizer.encode(text).length;
-      const options = { tokens: Math.min(this.record.tokens, room), temperature, topP: 0.95, seed, changes: run.changes, say };
-      await run.model.goOn(run.model.tokenizer.encode(text), options);
-      if (turn !== this.turn) return;
+      const ids = run.model.tokenizer.encode(text);
+      const options = { tokens: this.record.tokens, temperature, topP: 0.95, seed, changes: run.changes, say };
+      if (ids.length) await run.model.goOn(ids, options);
+      run.box.setAttribute("aria-busy", "false");
     }
   }
 
   // What may follow at the cursor, or behind the text.
-  async nextWords() {
-    const { turn } = this;
+  nextWords() {
     const at = document.activeElement === this.field ? this.field.selectionStart : this.state.text.length;
-    const before = this.state.text.slice(0, at || undefined);
-    for (const run of this.runs ?? []) {
-      const logits = await run.model.read(run.model.start(), run.model.tokenizer.encode(before), { changes: run.changes });
-      if (turn !== this.turn) return;
-      run.after.replaceChildren("after ", make("bdi", {}, quoted(before.slice(-24))));
-      run.next.replaceChildren(...bars(run.model, logits));
-    }
+    const before = this.state.text.slice(0, at);
+    return this.only("next", async (stale) => {
+      for (const run of this.runs) {
+        const ids = run.model.tokenizer.encode(before);
+        if (!ids.length) return; // a model without a token to begin with says nothing about nothing
+        const logits = await run.model.read(run.model.start(), ids, { changes: run.changes });
+        if (stale()) return;
+        run.after.replaceChildren("after ", make("bdi", {}, quoted(before.slice(-24))));
+        run.next.replaceChildren(...bars(run.model, logits));
+      }
+    });
   }
 
   // The text token by token: how surprising each is, what changes it, what the head looks at, where the neuron fires.
-  async look() {
-    const { turn, state, record } = this;
+  look() {
     this.parts.forEach((part) => part.draw());
+    return this.only("look", (stale) => this.readThrough({ ...this.state }, stale));
+  }
+
+  async readThrough(state, stale) {
+    const { record } = this;
     const [, model] = this.models[0];
     const ids = model.tokenizer.encode(state.text);
     const pieces = ids.map((id, index) => (index < model.tokenizer.first.length ? "" : model.tokenizer.decode([id])));
@@ -322,6 +361,7 @@ class Playground {
     const fired = [];
     const { heads, neurons } = model.shape;
     const watch = (layer, name, values, from) => {
+      if (stale()) throw new Error("another head or text is looked at by now");
       if (name === "pattern" && layer === state.head[0]) this.rows(values, from, heads, state.head[1], patterns);
       if (name === "neuron" && layer === state.layer) {
         for (let t = 0; t < values.length / neurons; t += 1) fired[from + t] = values[t * neurons + state.neuron];
@@ -329,7 +369,7 @@ class Playground {
     };
     const whole = await model.losses(ids, {}, watch);
     const off = change ? await model.losses(ids, change) : null;
-    if (turn !== this.turn) return;
+    if (stale()) return;
     const known = (values) => values.slice(1);
     const now = off ? off.map((value, index) => value - whole[index]) : whole;
     const reads = make("span", { class: "readout", "aria-live": "polite" });
@@ -343,8 +383,8 @@ class Playground {
       });
     };
     const title = off
-      ? `Your text: ${mean(known(whole)).toFixed(3)} → ${mean(known(off)).toFixed(3)} nats a token (${signed(mean(known(now)), 3)})`
-      : `Your text: ${ids.length > 1 ? mean(known(whole)).toFixed(3) : "–"} nats a token`;
+      ? `Your text: ${written(known(whole))} → ${written(known(off))} nats a token (${written(known(now), true)})`
+      : `Your text: ${written(known(whole))} nats a token`;
     const unit = off ? "nats more" : "nats";
     const shown = [make("h5", {}, title, reads), tokensOf(pieces, now, "Surprise at each token", told(unit, now))];
     if (record.parts.includes("heads")) {
@@ -370,11 +410,15 @@ class Playground {
 
 // ---- Where it stands ----
 
-function stateOf(text) {
+// The state in an address that begins with this name; null where there is none.
+function stateOf(name) {
   try {
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))));
+    const address = decodeURIComponent(location.hash.slice(1));
+    if (!address.startsWith(name)) return null;
+    const bytes = Uint8Array.from(atob(address.slice(name.length)), (letter) => letter.charCodeAt(0));
+    return JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    return {};
+    return null;
   }
 }
 
@@ -382,17 +426,19 @@ function stateOf(text) {
 function sound(given, shape) {
   const state = {};
   const whole = (value, most) => Number.isInteger(value) && value >= 0 && value < most;
+  const between = (value, low, high) => typeof value === "number" && value >= low && value <= high;
   const head = (one) => Array.isArray(one) && whole(one[0], shape.layers) && whole(one[1], shape.heads);
+  const heads = Array.isArray(given.heads) ? given.heads.slice(0, shape.layers * shape.heads).filter(head) : [];
   if (typeof given.text === "string") state.text = given.text.slice(0, 4000);
-  if (given.temperature >= 0 && given.temperature <= 1.5) state.temperature = given.temperature;
+  if (between(given.temperature, 0, 1.5)) state.temperature = given.temperature;
   if (whole(given.seed, 1e9)) state.seed = given.seed;
-  if (Array.isArray(given.heads) && given.heads.every(head)) state.heads = given.heads.map(([layer, one]) => [layer, one]);
+  state.heads = heads.map(([layer, one]) => [layer, one]).filter((one, at, all) => all.findIndex((other) => same(one, other)) === at);
   if (head(given.head)) state.head = [given.head[0], given.head[1]];
   if (["mean", "zero"].includes(given.ablation)) state.ablation = given.ablation;
   if (whole(given.layer, shape.layers)) state.layer = given.layer;
   if (whole(given.neuron, shape.neurons)) state.neuron = given.neuron;
   if (typeof given.off === "boolean") state.off = given.off;
-  if (given.push >= -8 && given.push <= 8) state.push = given.push;
+  if (between(given.push, -8, 8)) state.push = given.push;
   return state;
 }
 
@@ -401,12 +447,20 @@ function still(figure) {
   const name = `${figure.id}=`;
   const keep = (state) => {
     const text = btoa(String.fromCharCode(...new TextEncoder().encode(JSON.stringify(state))));
-    history.replaceState(null, "", `#${name}${text}`);
+    try {
+      history.replaceState(null, "", `#${name}${text}`);
+    } catch {
+      // A frame without an address of its own, or too many changes a second: the figure goes on without it.
+    }
   };
-  const address = decodeURIComponent(location.hash.slice(1));
-  const given = address.startsWith(name) ? stateOf(address.slice(name.length)) : null;
-  figure.querySelector(".place").replaceChildren(new Playground(record, keep, given).node);
+  const given = stateOf(name);
+  const playground = new Playground(record, keep, given);
+  figure.querySelector(".place").replaceChildren(playground.node);
   if (given) figure.scrollIntoView();
+  window.addEventListener("hashchange", () => {
+    const pasted = stateOf(name);
+    if (pasted) playground.take(pasted);
+  });
 }
 
 function render({ model, el }) {

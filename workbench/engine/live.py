@@ -49,7 +49,7 @@ def block(
 
     Returns:
         JSON: `format`, `shape`, `tensors` ([name, rows, columns, dtype] in the order of the bytes), `weights`
-        (base64), `checksum` (CRC-32 of the bytes), `tokenizer`, `end` (the token that ends a text), `about`.
+        (base64), `checksum` (CRC-32 of the bytes), `tokenizer`, `ends` (tokens that end a text), `about`.
 
     Raises:
         UserError: another architecture or setting than these four have, more than `MAX_PARAMETERS`, or a
@@ -74,6 +74,7 @@ def block(
         mean = reference.table(f"head.{layer}", "mean", 0).numpy()
         arrays[f"{layer}.mean"] = mean.reshape(len(mean), -1)
     tensors, data = _packed(arrays, dtype)
+    ends = model.config.eos_token_id
     return {
         "format": 1,
         "shape": shape,
@@ -81,7 +82,7 @@ def block(
         "weights": base64.b64encode(data).decode("ascii"),
         "checksum": zlib.crc32(data),
         "tokenizer": written,
-        "end": model.config.eos_token_id,
+        "ends": [ends] if isinstance(ends, int) else ends or [],
         "about": dict(about or {}),
     }
 
@@ -283,6 +284,8 @@ def _strange(saved: dict[str, Any]) -> str | None:
         return f"it normalizes by {saved['normalizer']['type']}"
     if any(added[name] for added in saved["added_tokens"] for name in ("lstrip", "rstrip", "single_word")):
         return "an added token takes the blanks around it"
+    if not all(added["content"] for added in saved["added_tokens"]):
+        return "an added token is empty"
     after = saved["post_processor"] or {"type": "ByteLevel"}
     ends = after["type"] == "TemplateProcessing" and "Sequence" not in after["single"][-1]
     if after["type"] not in ("TemplateProcessing", "ByteLevel") or ends:
