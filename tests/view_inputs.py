@@ -39,7 +39,7 @@ from workbench.studies.pluralism import budget_views
 from workbench.studies.pluralism import views as pluralism
 from workbench.studies.pluralism.experiment import ARMS
 from workbench.studies.pluralism.method import NOBODY, Task
-from workbench.studies.prismatic import gradient_map
+from workbench.studies.prismatic import gradient_map, subset_views
 from workbench.studies.prismatic import views as prismatic
 from workbench.studies.rlp import views as rlp
 from workbench.studies.siked import views as siked
@@ -160,7 +160,7 @@ def drifting(of: Inputs) -> pd.DataFrame:
 
 
 def tracked(of: Inputs) -> pd.DataFrame:
-    frame = of.wide(of.frame(subset=of.names, measure=list(prismatic.UNITS)), "accuracy", "rho")
+    frame = of.wide(of.frame(subset=of.names, measure=list(subset_views.UNITS)), "accuracy", "rho")
     return of.wide(frame, "rho_low", "rho_high").assign(n_wordings=3, n_structures=3)
 
 
@@ -333,8 +333,8 @@ VIEWS: dict[str, Maker] = {
     "08 browser": lambda of: siked.browser(solutions(of)),
     "09 card": lambda of: prismatic.card(
         of.frame(measure=of.names).assign(note=lambda rows: rows["measure"])),
-    "09 tracks": lambda of: prismatic.tracks(tracked(of)),
-    "09 correlations": lambda of: prismatic.correlations(of.wide(of.frame(measure=of.names), "rho")),
+    "09 tracks": lambda of: subset_views.tracks(tracked(of)),
+    "09 correlations": lambda of: subset_views.correlations(of.wide(of.frame(measure=of.names), "rho")),
     "09 dimensions": lambda of: prismatic.dimensions(
         of.bare("score", "expected", "cap", dimension=[8, 16, 32], method=of.names)),
     "09 growth": lambda of: prismatic.growth(of.wide(of.frame(arm=of.names, round=[0, 1]), "g_vendi")),

@@ -11,7 +11,7 @@ from scipy import stats
 
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
-from workbench.studies.prismatic import gradient_map, views
+from workbench.studies.prismatic import gradient_map, subset_views, views
 from workbench.studies.prismatic.clusters import layout
 
 HOSTILE = f"{SCRIPT}{IMAGE}right\u202eto left"
@@ -163,10 +163,10 @@ def make_tracks():
 
 def test_tracks_write_the_correlation_over_each_panel():
     frame = make_tracks()
-    plain = [panel["title"]["text"] for panel in views.tracks(frame).spec["concat"]]
+    plain = [panel["title"]["text"] for panel in subset_views.tracks(frame).spec["concat"]]
     assert plain == ["G-Vendi", "perplexity"]
     rho = frame["measure"].map({"G-Vendi": 0.5, "perplexity": -0.25})
-    chart = views.tracks(frame.assign(rho=rho, rho_low=rho - 0.5, rho_high=rho + 0.25))
+    chart = subset_views.tracks(frame.assign(rho=rho, rho_low=rho - 0.5, rho_high=rho + 0.25))
     titles = [panel["title"]["text"] for panel in chart.spec["concat"]]
     assert titles == ["G-Vendi: ρ = +0.50 [+0.00, +0.75]", "perplexity: ρ = −0.25 [−0.75, +0.00]"]
     assert chart.bundle()[0]["image/png"]
@@ -174,10 +174,34 @@ def test_tracks_write_the_correlation_over_each_panel():
 
 def test_correlations_are_sorted():
     frame = pd.DataFrame({"measure": ["a", "b"], "rho": [-0.2, 0.7], "low": [-0.5, 0.4], "high": [0.1, 0.9]})
-    chart = views.correlations(frame.assign(n=30))
+    chart = subset_views.correlations(frame.assign(n=30))
     assert chart.spec["layer"][1]["encoding"]["y"]["sort"] == ["b", "a"]
     assert "30 subsets" in chart.record["sentence"]
     assert chart.bundle()[0]["image/png"]
+
+
+def test_the_evenly_crossed_half_is_ranked_beside_all_sets():
+    frame = pd.DataFrame({"measure": ["a", "b"], "rho": [0.5, 0.0], "low": [0.2, -0.3], "high": [0.7, 0.3]})
+    subset = np.arange(24)
+    even, accuracy = subset % 2 == 0, subset / 24
+    values = {"a": np.where(even, accuracy, 1 - accuracy), "b": np.where(even, -accuracy, accuracy)}
+    tracked = pd.concat(
+        pd.DataFrame({"subset": [f"{i:02d}" for i in subset], "value": value, "accuracy": accuracy}).assign(
+            measure=measure
+        )
+        for measure, value in values.items()
+    )
+    chart = subset_views.correlations(frame.assign(n=24), tracked)
+    half = {row["measure"]: row for row in rows_of(chart, "measure") if row["sets"] == subset_views.EVEN}
+    assert {name: (round(row["rho"], 6), row["n"]) for name, row in half.items()} == {
+        "a": (1, 12),
+        "b": (-1, 12),
+    }
+    assert "evenly crossed half" in chart.record["sentence"]
+    assert chart.bundle()[0]["image/png"]
+    few = subset_views.correlations(frame.assign(n=6), tracked[tracked["subset"] < "06"])
+    assert len(rows_of(few, "measure")) == 2
+    assert "evenly crossed" not in few.record["sentence"]
 
 
 def test_dimensions_draw_expectation_and_cap_where_they_are_known():

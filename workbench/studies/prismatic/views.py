@@ -1,4 +1,4 @@
-"""Pictures of 09_prismatic: diversity against accuracy, what sketching costs, and how the pool grows."""
+"""Pictures of 09_prismatic: what scores, what sketching costs, and how the pool grows and teaches."""
 
 import re
 from difflib import SequenceMatcher
@@ -9,18 +9,10 @@ import pandas as pd
 from scipy import stats
 
 from workbench.charts.intervals import intervals
-from workbench.charts.parts import axis_order, looks, panels, tips
-from workbench.charts.theme import MUTED, ON_BRIGHT, series
+from workbench.charts.parts import axis_order, panels, tips
+from workbench.charts.theme import ON_BRIGHT, series
 from workbench.charts.view import Chart, Explorer, Table, Texts, with_rows
-from workbench.sanitize import sanitize
 
-UNITS = {
-    "G-Vendi": "effective number",
-    "embedding Vendi": "effective number",
-    "number of structures": "a plain count",
-    "n-gram entropy": "bits",
-    "perplexity": "of the proxy",
-}
 _ROWS = 40  # of a heat map; more clusters are averaged in neighbouring ranks
 
 
@@ -34,62 +26,6 @@ def card(frame: pd.DataFrame) -> Table:
         "How diverse the examples are",
         "The first line is the score with its 95 % interval (split halves); the next two are what it could "
         "be at most, the others are measures of the same texts for comparison.",
-    )
-
-
-@with_rows
-def tracks(frame: pd.DataFrame) -> Chart:
-    """Accuracy out of distribution against each measure of diversity, a point a training subset.
-
-    Columns: subset, measure, value, accuracy, low, high (of the accuracy), n_structures, n_wordings; where
-    there, rho, rho_low, rho_high go above the panel.
-    """
-    limits = [frame["low"].min(), frame["high"].max()]
-    counts, middle = frame["n_structures"], frame["n_wordings"].median()
-    few = frame["n_wordings"] <= middle
-    frame = frame.assign(wordings=few.map({True: f"{middle:.0f} or fewer", False: "more"}))
-    sizes = sorted({counts.min(), int(counts.median()), counts.max()})
-    panels = [_panel(rows, name, limits, sizes) for name, rows in frame.groupby("measure", sort=False)]
-    return Chart(
-        alt.concat(*panels, columns=2, spacing={"row": 26, "column": 34}),
-        "Diversity against accuracy out of distribution",
-        "Each point is a training set, all of one size, with what its students solve; bars are 95 % "
-        "intervals over questions."
-        + " ρ is the rank correlation, with its 95 % interval."
-        * ("rho" in frame),
-    )
-
-
-def _panel(rows: pd.DataFrame, measure: str, limits: list[float], sizes: list[int]) -> alt.LayerChart:
-    title, first = measure, rows.iloc[0]
-    if "rho" in rows:
-        title += f": ρ = {_signed(first.rho)} [{_signed(first.rho_low)}, {_signed(first.rho_high)}]"
-    unit = f" ({UNITS[measure]})" if measure in UNITS else ""
-    size = alt.Size("n_structures:Q", title="structures").scale(range=[30, 160])
-    legend = {"values": sizes, "symbolFillColor": MUTED, "symbolStrokeColor": MUTED}
-    chart = intervals(
-        rows,
-        alt.X("value:Q", title=f"{measure}{unit}").scale(zero=False, padding=12).axis(tickCount=5),
-        "OOD accuracy",
-        names=("accuracy", "low", "high"),
-        form=".1%",
-        tooltip=["subset", "n_structures", "n_wordings", *tips(".4g", "value")],
-        look={**looks("wordings", "wordings"), "size": size.legend(**legend)},
-        scale={"domain": limits, "nice": True},
-    )
-    heading = alt.TitleParams(sanitize(title), fontSize=12.5, offset=6, anchor="start")
-    return chart.properties(width=300, height=200, title=heading)
-
-
-def correlations(frame: pd.DataFrame) -> Chart:
-    """Rank correlation of each measure with accuracy. Columns: measure, rho, low, high, n."""
-    ranked, rho = frame.sort_values("rho", ascending=False), ("rho", "low", "high")
-    style = {"step": 46, "scale": {"domain": [-1, 1]}, "references": [0], "labels": "+.2f"}
-    return Chart(
-        intervals(ranked, "measure", "Spearman's ρ with OOD accuracy", names=rho, **style),
-        "How well each measure ranks the subsets",
-        f"Dots are rank correlations over {frame['n'].max()} subsets, lines their 95 % intervals; "
-        "where one crosses the dashed line at zero, the measure is not told apart from chance.",
     )
 
 
@@ -279,7 +215,3 @@ def _across(chart: alt.Chart | alt.LayerChart, frame: pd.DataFrame) -> alt.Facet
     """A panel an arm, all in one row as wide as a page."""
     step = max(8, 520 // (frame["arm"].nunique() * frame["round"].nunique()))
     return panels(chart.properties(width=alt.Step(step)), "arm").properties(spacing=10)
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
