@@ -248,10 +248,16 @@ def test_a_seed_that_has_not_learnt_is_left_out_unless_all_are():
         ]
         return pd.concat(made, ignore_index=True)
 
-    kept, out = results.learnt(of(good, bad, good), small)
+    kept, out, said = results.learnt(of(good, bad, good), small)
     assert (sorted(kept["seed"].unique()), out) == ([0, 2], [1])
-    kept, out = results.learnt(of(bad, bad), small)
+    assert said.endswith("has not learnt: 1")
+    assert results.learnt(of(good, good), small)[1:] == (
+        [], "seeds left out because a model has not learnt: none",
+    )  # fmt: skip
+    kept, out, said = results.learnt(of(bad, bad), small)
     assert (sorted(kept["seed"].unique()), out) == ([0, 1], [])
+    assert said.startswith("In no seed have all models learnt")
+    assert results.learnt(of(bad), plan(generations="a.jsonl"))[1:] == ([], "")
 
 
 @pytest.mark.parametrize("given", [{"seeds": 2}, {"placebo": True}])

@@ -41,6 +41,14 @@ def test_what_is_no_list_gives_no_answer():
     assert verbalized.draw([(0.0, "never")], rng) == ""
 
 
+def test_a_probability_too_long_for_a_number_is_left_out():
+    rng = np.random.default_rng(0)
+    endless = f"1. An apple ({'9' * 400})\n2. A pear (0.5)"
+    assert verbalized.read_list(endless) == [(0.5, "A pear")]
+    assert verbalized.draw(verbalized.read_list(endless), rng) == "A pear"
+    assert verbalized.draw([(1e308, "a"), (1e308, "b")], rng) == ""  # each is a number, their sum is none
+
+
 def test_answers_are_drawn_by_the_shares():
     rng = np.random.default_rng(0)
     drawn = [verbalized.draw([(6, "a"), (3, "b"), (0, "c")], rng) for _ in range(3_000)]

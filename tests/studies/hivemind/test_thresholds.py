@@ -60,6 +60,12 @@ def test_answers_from_lists_are_held_against_their_own_model_only(tmp_path):
     assert claim.effect > 0
 
 
+def test_lists_of_a_model_that_is_not_there_are_held_against_nothing(tmp_path):
+    texts = {"m": ["a ripe apple"] * 2, "n": ["a fig"] * 2, "lost" + SUFFIX: ["red plums"] * 2}
+    read = file_of(tmp_path / "a.jsonl", texts)
+    assert [claim.name for claim in results.claims(*of_seeds(read))] == ["models-agree-more-than-chance"]
+
+
 def test_one_model_alone_is_shown_and_claims_nothing(tmp_path):
     read = file_of(tmp_path / "a.jsonl", {"only": ["a fig", "the fig"]})
     assert results.claims(*of_seeds(read)) == []

@@ -369,6 +369,8 @@ def test_problems_of_a_file_are_asked_before_and_after_grpo(given, tmp_path):
     costs = experiment.costs(tmp_path, plan).set_index("arm")["passes"]
     assert costs["GRPO, equal compute"] > costs["GRPO"]
     assert costs["RLP, then GRPO"] > costs["RLP"]
+    summary = results.table(replies, tables["thought"], costs.reset_index())
+    assert set(summary["thousands of passes"]) > {0}  # the base's are not counted
     longest = replace(plan.source, thinking=replace(plan.source.thinking, max_tokens=40))
     with pytest.raises(UserError, match="lower thought_tokens"):
         experiment.train_all(tmp_path / "long", replace(plan, source=longest), lambda **row: None)
@@ -409,6 +411,9 @@ def test_in_a_placebo_run_every_arm_reads_as_much_text_of_its_own(tmp_path):
     models = {path.read_bytes() for path in tmp_path.glob("seed-0/*/model/model.safetensors")}
     assert len(models) == len(plan.arms)
     assert {claim.over for claim in claims.claims(found)} >= {"places in the text", "chains"}
+    costs = experiment.costs(tmp_path, plan)  # what an arm is called does not tell what it took
+    assert costs.empty
+    assert "thousands of passes" not in results.table(found["replies"], found["thought"], costs)
 
 
 def test_a_beginning_that_is_there_is_not_made_again(tmp_path, monkeypatch):

@@ -31,20 +31,27 @@ SMALL = {
 }
 
 
-def learnt(generations: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, list[int]]:
-    """Answers of the seeds that trained, and the seeds that did not: the rule was fixed beforehand.
+def learnt(generations: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, list[int], str]:
+    """Answers of the seeds that trained, the seeds that are left out, and what to say of them.
 
-    A seed is left out where a model from nothing gives fewer valid answers than `LEAST_LEARNT`. Where that
-    leaves none, all are kept, and the gates say why nothing can be tested.
+    The rule was fixed beforehand: a seed is left out where a model from nothing gives fewer valid answers
+    than `LEAST_LEARNT`. Where that leaves none, all are kept, which is said.
     """
     if not plan.embedded:
-        return generations, []
+        return generations, [], ""
     apart = [member.name for member in MEMBERS if not member.parent]
     known = {request.id: request for request in asked(plan)}
     valid = graded(generations[generations["model"].isin(apart)], known).groupby(["seed", "model"])["valid"]
     least = valid.mean().groupby("seed").min()
     out = [int(seed) for seed in least.index[least < LEAST_LEARNT]]
-    return (generations, []) if len(out) == len(least) else (generations[~generations["seed"].isin(out)], out)
+    if len(out) == len(least):
+        said = (
+            f"In no seed have all models learnt (one gives less than {LEAST_LEARNT:.0%} valid answers): "
+            "all are kept, and nothing below is about models that have."
+        )
+        return generations, [], said
+    said = f"seeds left out because a model has not learnt: {' '.join(map(str, out)) or 'none'}"
+    return generations[~generations["seed"].isin(out)], out, said
 
 
 def repetitions(cells: pd.DataFrame) -> pd.DataFrame:
@@ -87,7 +94,7 @@ def _foreign_claims(cells: pd.DataFrame, pairs: pd.DataFrame) -> list[Claim]:
     drawn = pairs[["first", "second"]].apply(lambda names: names.str.endswith(SUFFIX)).any(axis=1)
     apart = pairs[(pairs["first"] != pairs["second"]) & ~drawn]
     table = cells.pivot(index="prompt_id", columns="model", values="rescaled")
-    lists = [name for name in table if name.endswith(SUFFIX)]
+    lists = [name for name in table if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) in table]
     less = pd.DataFrame({name: table[name.removesuffix(SUFFIX)] - table[name] for name in lists})
     compared = [
         ("models-agree-more-than-chance", "Answers of different models are more alike than answers to "

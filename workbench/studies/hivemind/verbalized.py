@@ -9,6 +9,7 @@ The published measure of diversity is a mean distance of vectors. Where the dist
 known we ask for more, nearness to it, by a distance that does not depend on the number of answers.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -36,18 +37,21 @@ def chat_prompt(prompt: str) -> str:
 
 
 def read_list(text: str) -> list[Entry]:
-    """The entries of a list in tags, in JSON, or in lines that end with a number; empty if it is none."""
+    """The entries of a list in tags, in JSON, or in lines that end with a number; empty if it is none.
+
+    Entries whose number is too long for a float are left out.
+    """
     for pattern in (_TAGGED, _JSON, _LINE):
         if read := [(float(share), answer.strip()) for answer, share in pattern.findall(text)]:
-            return [(share, answer) for share, answer in read if answer]
+            return [(share, answer) for share, answer in read if answer and math.isfinite(share)]
     return []
 
 
 def draw(entries: Sequence[Entry], rng: np.random.Generator) -> str:
-    """One answer by the shares; "" where there is none, or where all shares are 0."""
-    shares = np.array([share for share, _ in entries])
-    if not len(shares) or not shares.sum() > 0:
+    """One answer by the shares; "" where there is none, or where their sum is 0 or beyond any float."""
+    if not 0 < sum(share for share, _ in entries) < math.inf:
         return ""
+    shares = np.array([share for share, _ in entries])
     return entries[rng.choice(len(entries), p=shares / shares.sum())][1]
 
 

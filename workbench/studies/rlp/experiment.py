@@ -111,9 +111,11 @@ def _logged(folder: Path, arm: str, seed: int) -> list[dict[str, float]]:
 def costs(folder: Path, plan: Plan) -> pd.DataFrame:
     """Passes of a token through the model that each arm's learning took: columns arm, seed, passes.
 
-    With those of the arm that it begins with; the base's are not counted.
+    With those of the arm that it begins with; the base's are not counted. No rows of a placebo run, whose
+    arms have all read text, whatever they are called.
     """
-    rows = [(arm, seed, _cost(folder, arm, seed)) for seed in plan.seeds for arm in plan.arms if arm != BASE]
+    arms = [] if plan.placebo else [arm for arm in plan.arms if arm != BASE]
+    rows = [(arm, seed, _cost(folder, arm, seed)) for seed in plan.seeds for arm in arms]
     return pd.DataFrame(rows, columns=["arm", "seed", "passes"])
 
 

@@ -139,7 +139,7 @@ def table(replies: pd.DataFrame, thought: pd.DataFrame, costs: pd.DataFrame) -> 
     Args:
         replies: free to think or not.
         thought: made to think.
-        costs: see `experiment.costs`.
+        costs: see `experiment.costs`; without rows the column of passes is left out.
 
     Returns:
         Columns kind, arm, right, begin with a thought, right steps in a thought, different answers, right,
@@ -157,5 +157,7 @@ def table(replies: pd.DataFrame, thought: pd.DataFrame, costs: pd.DataFrame) -> 
     if len(thought):
         frame["right, made to think"] = thought.groupby(by, sort=False)["right"].mean()
     frame = frame.reset_index()
+    if costs.empty:
+        return frame
     thousands = costs.groupby("arm")["passes"].mean() / 1_000
     return frame.assign(**{"thousands of passes": frame["arm"].map(thousands).fillna(0).round()})
