@@ -463,13 +463,18 @@ def test_with_five_seeds_intervals_are_over_trainings():
     assert results.summary(results.measured(few)).query("measure == 'plan'")["n"].eq(10).all()
 
 
+def falling(*losses, seed, route="none"):
+    """The curve of a route on word problems."""
+    return pd.DataFrame({"seed": seed, "route": route, "tokens": range(len(losses)), "held_out": losses})
+
+
 def test_seeds_in_which_a_route_learns_nothing_are_named():
-    curves = pd.DataFrame(
-        [(seed, route, tokens, loss) for seed in (3, 4) for route in ("none", "mixture")
-         for tokens, loss in ((1, 2.0), (2, 2.0 if (seed, route) == (4, "mixture") else 1.0))],
-        columns=["seed", "route", "tokens", "held_out"],
-    )  # fmt: skip
-    assert results.unlearnt(curves) == [4]
+    learnt = [falling(2.0, 1.0, seed=seed) for seed in (3, 4, 5)]
+    never, by_heart = falling(2.0, 2.1, 2.0, seed=4), falling(2.0, 0.5, 2.5, seed=5)
+    others = [part.assign(route="mixture") for part in (never, by_heart)]
+    assert results.unlearnt(pd.concat([*learnt, *others])) == [4]
+    with pytest.raises(UserError, match="nothing to compare"):
+        results.unlearnt(pd.concat([learnt[1], others[0]]))
 
 
 def test_in_a_placebo_run_every_route_is_trained_as_the_control_on_problems_of_its_own(

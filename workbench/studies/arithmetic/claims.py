@@ -128,7 +128,7 @@ def _sums(answers: pd.DataFrame, route: str, stage: str) -> Claim:
     evidence = compare(rows, route, CONTROL, item=["kind", "item"], items="exercises", arm="route")
     return evidence.claim(
         name=f"{route}-{stage}-over-none".replace(" ", "-"),
-        says=f"Exercises of {stage}: {route} does better than word problems alone.",
+        says=f"A check: exercises of {stage} go better after {route} than after word problems alone.",
         paper="both routes raise arithmetic scores" if stage == _OF_THE_PAPER else _OTHERS,
         unit="share right",
         view="Stages, learnt and kept",

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.claims import FEWEST_TRAININGS
+from workbench.errors import UserError
 from workbench.measures.answers.equations import equations
 from workbench.measures.answers.grading import grade_many
 from workbench.measures.summaries import summarise
@@ -20,9 +21,21 @@ _TESTS = ("words", "twins")
 
 
 def unlearnt(curves: pd.DataFrame) -> list[int]:
-    """Seeds with a route whose loss on word problems is no lower in the end than at first: left out."""
-    ends = curves.dropna(subset=["held_out"]).groupby(["seed", "route"])["held_out"].agg(["first", "last"])
-    return sorted(ends.index[ends["last"] >= ends["first"]].get_level_values("seed").unique())
+    """Seeds with a route whose loss on word problems is never lower than at first: left out.
+
+    A loss that falls and rises again has learnt something, and then too much by heart.
+
+    Raises:
+        UserError: no seed would be left.
+    """
+    losses = curves.dropna(subset=["held_out"]).groupby(["seed", "route"])["held_out"].agg(["first", "min"])
+    seeds = sorted(losses.index[losses["min"] >= losses["first"]].get_level_values("seed").unique())
+    if len(seeds) == curves["seed"].nunique():
+        raise UserError(
+            "In every seed some route learnt nothing of word problems, so there is nothing to compare: "
+            "take another seed, a larger profile, or another model."
+        )
+    return seeds
 
 
 def graded(replies: pd.DataFrame) -> pd.DataFrame:
