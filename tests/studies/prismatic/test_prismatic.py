@@ -608,6 +608,24 @@ def test_a_test_file_is_asked_instead(tmp_path):
         given.read(a_file(tmp_path), a_file(tmp_path, 30, "same.jsonl"), 30, 0, trains=True)
 
 
+def test_a_test_file_is_asked_in_random_order_and_what_is_left_out_of_it_is_said(tmp_path):
+    test = a_file(tmp_path, 30, "test.jsonl", first=500)
+    with (tmp_path / "test.jsonl").open("a") as file:
+        file.write('\n{"question": "Why is that?", "answer": "#### nobody can ever know"}')
+    tasks = [given.read(a_file(tmp_path), test, 10, seed, trains=True) for seed in (0, 0, 1)]
+    asked = [[problem.question for problem in task.asked] for task in tasks]
+    assert asked[0] == asked[1] != asked[2]
+    assert set(asked[0]) != {f"How much is {i} and {i % 7}?" for i in range(500, 510)}
+    assert f"of {test}, questions left out because their answer cannot be graded: 1" in tasks[0].note
+
+
+def test_a_test_file_without_an_answer_to_grade_is_named(tmp_path):
+    path = tmp_path / "why.jsonl"
+    path.write_text('{"question": "Why is that?", "answer": "#### nobody can ever know"}')
+    with pytest.raises(UserError, match=r"why.jsonl holds no question .* as test"):
+        given.read(a_file(tmp_path), f"gsm8k:{path}", 10, 0, trains=True)
+
+
 def test_too_few_problems_and_one_problem_over_and_over_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"holds 20 different problems .* need 80"):
         given.read(a_file(tmp_path, 20), None, 1000, 0, trains=True)
@@ -655,6 +673,7 @@ def test_what_is_chosen_in_the_map_is_read_again_as_problems_and_solutions(task,
     chosen = training_set.in_clusters(points, "0, 1")
     said = training_set.save(tmp_path / "selection", examples, chosen)
     assert said.startswith("6 problems")
+    assert ("-p model=RUN/artifacts/base" in said) == (task is LOGIC)
     path = tmp_path / "selection" / training_set.NAME
     problems = load_problems(str(path))
     assert [problem.question for problem in problems] == [items[i].problem for i in chosen]

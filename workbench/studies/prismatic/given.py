@@ -74,22 +74,21 @@ def read(data: str, test: str | None, n_test: int, seed: int, trains: bool) -> G
         data: files of problems, as `load_problems` takes them.
         test: files of questions that are asked; None to hold out a fifth of the data.
         n_test: questions that are asked at most.
-        seed: of the order.
+        seed: of the order of both.
         trains: whether anything is trained; if not, all problems are as they stand.
 
     Raises:
-        UserError: nothing there, too few different problems, or a question in both.
+        UserError: nothing there, too few different problems, none to ask, or a question in both.
     """
     problems = load_problems(data)
     if not trains:
         return GivenTask(tuple(problems), (), "")
-    kept, notes = _usable(problems)
-    Random(seed).shuffle(kept)
+    kept, notes = _usable(problems, seed)
     if test is None:
         n_asked = min(n_test, len(kept) // 5)
         asked, learnt = kept[:n_asked], kept[n_asked:]
     else:
-        asked, learnt = _usable(load_problems(test, default="test"))[0][:n_test], kept
+        asked, learnt = _asked(test, n_test, seed, notes), kept
     if len(learnt) < SPREAD * FEWEST or not asked:
         enough = SPREAD * FEWEST if test else SPREAD * FEWEST * 5 // 4
         raise UserError(
@@ -100,12 +99,27 @@ def read(data: str, test: str | None, n_test: int, seed: int, trains: bool) -> G
     return GivenTask(tuple(learnt), tuple(asked), "; ".join([*notes, report]))
 
 
-def _usable(problems: Sequence[FileProblem]) -> tuple[list[FileProblem], list[str]]:
+def _asked(test: str, n: int, seed: int, notes: list[str]) -> list[FileProblem]:
+    """n questions of files at most; what was left out of them is added to the notes.
+
+    Raises:
+        UserError: none that can be graded.
+    """
+    kept, left_out = _usable(load_problems(test, default="test"), seed)
+    if not kept:
+        raise UserError(f"{test} holds no question whose answer can be graded: name another file as test.")
+    notes += [f"of {test}, {note}" for note in left_out]
+    return kept[:n]
+
+
+def _usable(problems: Sequence[FileProblem], seed: int) -> tuple[list[FileProblem], list[str]]:
+    """Those that can be graded, each once, in random order; and what was left out, as sentences."""
     golds = scorable([problem.gold for problem in problems])
     judged = [problem for problem, can in zip(problems, golds, strict=True) if can]
     kept, notes = distinct_problems(judged)
     if lacking := len(problems) - len(judged):
         notes.append(f"questions left out because their answer cannot be graded: {lacking:,}")
+    Random(seed).shuffle(kept)
     return kept, notes
 
 

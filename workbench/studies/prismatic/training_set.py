@@ -11,11 +11,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workbench.corpora import logic
 from workbench.errors import UserError
 from workbench.files import atomic_write, encoded
 
 NAME = "selection.jsonl"
 SPARSE = "sparse"  # in place of numbers: the smaller half of the clusters
+
+_HOUSE = (
+    " To either add -p model=RUN/artifacts/base, the folder of this run's base: it has read the facts of the "
+    "house, and one that is trained for files has not."
+)
 
 
 def parse(clusters: str) -> list[int] | str:
@@ -76,7 +82,13 @@ def save(folder: Path, examples: pd.DataFrame, chosen: Sequence[int] | np.ndarra
     folder.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
     atomic_write(folder / NAME, encoded(text))
-    return (
+    said = (
         f"{len(lines):,} problems are in {folder.name}/{NAME} of this run: "
         f"workbench run 08 -p data=FILE -p teacher=rationales:FILE, or workbench run 09 -p data=FILE."
     )
+    return said + _HOUSE * _of_the_house(rows["answer"])
+
+
+def _of_the_house(answers: pd.Series) -> bool:
+    """Whether all answers are people of `corpora.logic`, of whom no base for files has read."""
+    return bool(answers.isin([rf"\text{{{name}}}" for name in logic.PEOPLE]).all())
