@@ -139,7 +139,7 @@ def siked_base(folder, source):
 def siked_student(folder, source):
     rows = pd.DataFrame([("A?", "cot", "B.")], columns=["question", "strategy", "text"])
     config = siked_data.SIZES["quick"].lesson
-    siked_method._train(folder, str(source), rows, config, 0, 0, DEVICE)
+    siked_method._train(folder, str(source), rows, config, 0, 1, 0, DEVICE)
 
 
 def prismatic_student(folder, source):

@@ -119,7 +119,7 @@ def test_a_program_between_fences_is_taken_out_and_what_was_cut_off_is_not_right
 
 
 def test_embedded_word_problems_are_taught_by_a_sampler_and_a_strategy_that_fails_is_said(tmp_path, named):
-    questions = {each.question: each for each in draw(16, 0, templates=kinds(of_base=False), largest=20)}
+    questions = {each.question: each for each in draw(60, 0, templates=kinds(of_base=False), largest=20)}
     ANSWERS.update(questions)
     named(Solver(wrong=("pot",)))
     given = task_of(tmp_path)

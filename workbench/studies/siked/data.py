@@ -189,7 +189,7 @@ def task(folder: Path, plan: Plan, seed: int) -> Task:
             f"asked: give data with {FEWEST} or more of the first and one of the second."
         )
     report = contamination_report(test_questions, [question.text for question in questions])
-    n_train = len(questions) - min(sizes.held_out, len(questions) // FEWEST)
+    n_train = len(questions) - _n_held_out(sizes, len(questions))
     train, held_out = questions[:n_train], questions[n_train:]
     if solutions is None:
         solutions = sampled_solutions(
@@ -200,6 +200,11 @@ def task(folder: Path, plan: Plan, seed: int) -> Task:
     notes = [*notes, *_notes(solutions), report]
     taught = first_correct(solutions, "teacher")
     return Task(taught, train, held_out, tests, [*notes, *_of_plans(taught, train)])
+
+
+def _n_held_out(sizes: Sizes, n: int) -> int:
+    """How many of n questions, the last ones, nothing is learnt from."""
+    return min(sizes.held_out, n // FEWEST)
 
 
 def _notes(solutions: Sequence[Rationale]) -> list[str]:
@@ -241,7 +246,11 @@ def _in_files(teacher: str) -> bool:
 
 
 def _embedded(plan: Plan, seed: int, in_files: bool) -> given.Source:
-    """Drawn questions: those to learn from, and tests of kinds that are taught and that are not."""
+    """Drawn questions: to learn from, held out, and tests of kinds that are taught and that are not.
+
+    No two of these groups share the start and the moves of a question, or a template and its numbers
+    (`embedded.part_of`); the kinds that are not taught have templates of their own.
+    """
     sizes = plan.sizes
     if in_files:
         raise UserError(
@@ -253,14 +262,17 @@ def _embedded(plan: Plan, seed: int, in_files: bool) -> given.Source:
         raise UserError(
             "A sampler does not know the house of data=logic: leave the teacher out, or the data."
         )
-    draw = embedded.TASKS[plan.data].draw
-    problems = draw(sizes.train + sizes.held_out, seed, False, sizes.course)
-    known = {problem.question for problem in problems}
-    tests = {}
-    for kind in ("familiar", "unseen"):
-        drawn = draw(2 * sizes.n_test, test_seed(seed), kind == "unseen", sizes.course)
-        fresh = [embedded.question(problem) for problem in drawn if problem.question not in known]
-        tests[kind] = fresh[: sizes.n_test]
+    embedded_task, course, n = embedded.TASKS[plan.data], sizes.course, sizes.train + sizes.held_out
+    n_held_out = _n_held_out(sizes, n)
+    problems = [
+        *embedded.drawn(embedded_task, n - n_held_out, seed, "train", course),
+        *embedded.drawn(embedded_task, n_held_out, seed, "held out", course),
+    ]
+    asked = {
+        "familiar": embedded.drawn(embedded_task, sizes.n_test, test_seed(seed), "test", course),
+        "unseen": embedded_task.draw(sizes.n_test, test_seed(seed), True, course),
+    }
+    tests = {kind: [embedded.question(problem) for problem in group] for kind, group in asked.items()}
     solutions = None
     if plan.teacher == "embedded":
         solutions = solver_solutions(problems, sizes.coverage, seed)

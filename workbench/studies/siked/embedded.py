@@ -6,12 +6,13 @@ strategy; students are taught problems of three and four, and asked them for set
 step, and of two steps those of every third scenario.
 """
 
+import hashlib
 import zlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from transformers import PreTrainedTokenizerFast
 
@@ -27,6 +28,8 @@ from workbench.studies.common.word_problems import StudentConfig, two_steps
 from workbench.studies.siked.solving import Question
 
 WORDINGS = range(32)  # of the house's questions: four frames in every dialect, which keeps rows short
+Part = Literal["train", "held out", "test"]
+_PARTS: dict[Part, int] = {"train": 60, "held out": 15, "test": 25}  # per cent of starts and moves
 _FACTS = 8  # in a row of those that the base reads
 _ROWS_OF_FACTS = 600
 _TAUGHT = 300  # problems of the kind that students learn, of which the tokenizer takes the words
@@ -66,6 +69,35 @@ def worked(problem: Problem | LogicProblem, strategy: Strategy, rng: Random) -> 
 
 def _read(problem: Problem | LogicProblem, strategy: Strategy, rng: Random) -> str:
     return f"{problem.question} [{strategy}] {worked(problem, strategy, rng)}"
+
+
+# ------------------------------------------------------------------------------- parts
+def essence(problem: Problem | LogicProblem) -> str:
+    """What two wordings of a problem share: its template, and the start and moves, or the numbers."""
+    if isinstance(problem, LogicProblem):
+        return f"{problem.start} {sorted(problem.moves)}"
+    return f"{problem.template} {[(str(step.left), str(step.right)) for step in problem.steps]}"
+
+
+def part_of(problem: Problem | LogicProblem) -> Part:
+    """The part that a problem belongs to in every draw, by its essence: no essence is in two parts."""
+    at = int(hashlib.sha256(essence(problem).encode()).hexdigest(), 16) % 100
+    train, held_out, _ = _PARTS.values()
+    return "train" if at < train else "held out" if at < train + held_out else "test"
+
+
+def drawn(task: Embedded, n: int, seed: int, part: Part, course: Course) -> list[Problem | LogicProblem]:
+    """n problems of a part, of the kinds that students learn.
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    for times in (1.5, 6, 24):
+        problems = task.draw(round(times * n * 100 / _PARTS[part]) + 10, seed, False, course)
+        kept = [problem for problem in problems if part_of(problem) == part]
+        if len(kept) >= n:
+            return kept[:n]
+    raise ValueError(f"there are no {n} problems of the part {part!r}")
 
 
 # ------------------------------------------------------------------------------- the house
@@ -131,28 +163,26 @@ def train_guide(
     task: Embedded,
     base: str,
     course: Course,
-    asked: Collection[str],
     *,
     seed: int,
     device: str,
     log: Callable[..., None],
 ) -> str:
-    """A larger model that has read what the base has, and the solver's complete solutions.
+    """A larger model that has read what the base has, and complete solutions of the part `train`.
 
     Args:
         folder: of the model.
         task: whose problems.
         base: folder of the students' base, whose tokenizer it shares.
         course: shape and length, and how many problems it reads.
-        asked: questions that it must not read.
         seed: of problems, weights and order.
         device: where it is trained.
         log: called with each row of the history.
     """
     _, tokenizer = loading.load(base, "cpu")
     rng = Random(f"{seed}/guide")
-    drawn = task.draw(course.problems, zlib.crc32(f"{seed}/guide".encode()), False, course)
-    solved = [_read(one, name, rng) for one in drawn if one.question not in asked for name in STRATEGIES]
+    problems = drawn(task, course.problems, zlib.crc32(f"{seed}/guide".encode()), "train", course)
+    solved = [_read(one, name, rng) for one in problems for name in STRATEGIES]
     texts = [*task.texts(course, seed), *solved]
     return _train(folder, tokenizer, texts, course, seed, device, "guide", log)
 

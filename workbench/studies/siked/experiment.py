@@ -23,6 +23,7 @@ from workbench.files import atomic_folder, cached_table
 from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.siked import embedded, method
 from workbench.studies.siked.data import (
+    APART,
     BIASED,
     CONTROL,
     LONGER,
@@ -83,14 +84,13 @@ def base(folder: Path, plan: Plan, log: Callable[..., None]) -> str:
 def guide(folder: Path, base: str, tasks: Mapping[int, Task], plan: Plan, log: Callable[..., None]) -> str:
     """The larger model that is the teacher of on-policy distillation; "" where no student learns from one.
 
-    It has read what the base has, and the solver's solutions, in every strategy, of problems that no
-    student is asked.
+    It has read what the base has, and the solver's solutions, in every strategy, of problems of the part that
+    students learn from.
     """
     if ON_POLICY not in arms(plan, tasks) or plan.placebo:
         return ""
-    asked = {one.text for task in tasks.values() for group in task.tests.values() for one in group}
     about = {"seed": plan.seed, "device": plan.device, "log": log}
-    return embedded.train_guide(folder, embedded.TASKS[plan.data], base, plan.sizes.guide, asked, **about)
+    return embedded.train_guide(folder, embedded.TASKS[plan.data], base, plan.sizes.guide, **about)
 
 
 def guide_right(folder: Path, guide: str, tasks: Mapping[int, Task], plan: Plan) -> float:
@@ -120,8 +120,16 @@ def train_all(folder: Path, base: str, guide: str, tasks: Mapping[int, Task], pl
     main = [name for name in students if name in plan.sizes.students]
     run_arms(folder, main, plan.seeds, train, together=main, **options)
     if side := [name for name in students if name not in main]:
-        run_arms(folder, side, plan.side_seeds, train, **options)
+        others = partial(_numbered_on, train, len(main)) if plan.placebo else train
+        run_arms(folder, side, plan.side_seeds, others, **options)
     return collect(folder, students, plan.seeds, "test")
+
+
+def _numbered_on(
+    train: Callable[..., None], n: int, folder: Path, arm: str, seed: int, *, log: Callable[..., None]
+) -> None:
+    """Trains a side student of a placebo run with a seed that none of the n main ones has."""
+    train(folder, arm, seed + n * APART, log=log)
 
 
 def rounds(folder: Path, tasks: Mapping[int, Task], plan: Plan) -> pd.DataFrame:
@@ -161,7 +169,7 @@ def train_arm(
     arguments, task, config = arms(plan, tasks)[arm], task_of(tasks, seed), plan.sizes.lesson
     teacher, bias = task.teacher, arguments.pop("bias", plan.bias)
     if only := arguments.pop("only", None):
-        teacher = teacher[teacher["strategy"] == only]
+        arguments["whole"], teacher = teacher, teacher[teacher["strategy"] == only]
     elif bias != "none":
         arguments["priority"] = [bias, *(name for name in STRATEGIES if name != bias)]
     if arguments.pop("guide", False):

@@ -4,8 +4,7 @@ Agarwal et al. 2024 (GKD, arXiv 2306.13649, equation 3, all data the student's a
 reverse one) and Gu et al. 2024 (MiniLLM, arXiv 2306.08543). Every token of a student's solution is taught
 by the whole distribution of the teacher at that place, right or wrong as the solution may be; nothing is
 verified. As trl's `GKDTrainer` computes it (`generalized_jsd_loss` with beta=1), which a test holds against
-this, without its trainer. Different: what is learnt from is written anew once a pass over the questions,
-not at every step.
+this, without its trainer. Different: what is learnt from is written anew once a pass, not at every step.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,11 +26,16 @@ from workbench.errors import UserError
 from workbench.studies.siked.solving import Question
 
 ROWS = 256  # solutions that a small student writes side by side: a third faster than the sampler's 64
-_WARMUP = 20  # steps, as in all trainings
+_WARMUP = 20  # steps, at most
 _TAG = 6  # tokens
 _TOKENS = 60  # of a solution in a row of a batch, about: a step teaches as many tokens as another training's
 Written = tuple[list[int], list[int]]
 """Tokens of a prompt, and of the solution that follows it."""
+
+
+def warmup(steps: int) -> int:
+    """Steps of so many over which the learning rate rises, in every training of a student."""
+    return min(_WARMUP, steps // 8)
 
 
 def reverse_kl(student: Tensor, teacher: Tensor, learnt: Tensor) -> Tensor:
@@ -52,14 +56,16 @@ def imitate(
     guide: str,
     questions: Sequence[Question],
     config: object,
+    steps: int,
     seed: int,
     device: str,
 ) -> None:
     """Trains the student that `start` holds on its own solutions by the guide's probabilities, into `folder`.
 
-    It writes three solutions of each question, in strategies of its choice, `config.round_epochs` times
-    over, learns from them in the order of the seed, at half of `config.learning_rate`, and is saved in the
-    end; a student that is there is kept.
+    `config.round_epochs` times over it writes as many solutions, in strategies of its choice, as the steps of
+    a pass hold: three of each of the questions that it takes, or more where that is too few. It learns from
+    them in the order of the seed, at half of `config.learning_rate`, and is saved in the end; a student that
+    is there is kept.
 
     Args:
         folder: of the model.
@@ -67,6 +73,7 @@ def imitate(
         guide: folder of the larger model, of the same tokenizer.
         questions: what is solved.
         config: a `method.DistillConfig`.
+        steps: how many it makes.
         seed: of solutions and order.
         device: of both models.
 
@@ -82,17 +89,18 @@ def imitate(
             f"{guide} has another vocabulary than the student: its probabilities cannot be learnt."
         )
     rows = max(1, config.batch_size * config.context // _TOKENS)
-    passes = max(1, round(config.round_epochs))
-    steps = passes * -(-len(questions) * len(STRATEGIES) // rows)
+    passes = min(steps, max(1, round(config.round_epochs)))
     optimizer = torch.optim.AdamW(
         student.parameters(), config.learning_rate / 2, (0.9, 0.95), weight_decay=0.1
     )
-    schedule = get_cosine_schedule_with_warmup(optimizer, min(_WARMUP, steps // 2), steps)
+    schedule = get_cosine_schedule_with_warmup(optimizer, warmup(steps), steps)
     for number in range(passes):
         sampler = TransformersSampler(student.eval(), tokenizer, batch_size=ROWS)
-        written = _write(sampler, questions, config.max_new_tokens, 100 * seed + number)
+        rng = np.random.default_rng([seed, number])
+        n = rows * (steps * (number + 1) // passes - steps * number // passes)
+        written = _write(sampler, questions, n, config.max_new_tokens, 100 * seed + number, rng)
         student.train()
-        for batch in _batches(written, rows, np.random.default_rng([seed, number])):
+        for batch in _batches(written, rows, rng):
             optimizer.zero_grad()
             _loss(student, teacher, batch).backward()
             torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
@@ -102,14 +110,21 @@ def imitate(
 
 
 def _write(
-    sampler: TransformersSampler, questions: Sequence[Question], longest: int, seed: int
+    sampler: TransformersSampler,
+    questions: Sequence[Question],
+    n: int,
+    longest: int,
+    seed: int,
+    rng: np.random.Generator,
 ) -> list[Written]:
-    """A solution of each question for each strategy there is, drawn from the student as it is, tags too."""
-    prompts = [prompt_for(sampler, question.text) for question in questions]
-    params = SamplingParams(n=len(STRATEGIES), max_tokens=longest + _TAG, seed=seed)
-    replies = sampler.sample(prompts, params)
+    """n solutions of questions in any order, drawn from the student as it is, tags too."""
+    of_each = max(len(STRATEGIES), -(-n // len(questions)))
+    taken = rng.permutation(len(questions))[: -(-n // of_each)]
+    prompts = [prompt_for(sampler, questions[index].text) for index in taken]
+    replies = sampler.sample(prompts, SamplingParams(n=of_each, max_tokens=longest + _TAG, seed=seed))
     ids = prompt_tokens(sampler.tokenizer, prompts)
-    return [(prompt, one.tokens) for prompt, group in zip(ids, replies, strict=True) for one in group]
+    written = [(prompt, one.tokens) for prompt, group in zip(ids, replies, strict=True) for one in group]
+    return written[:n]
 
 
 def _batches(written: Sequence[Written], size: int, rng: np.random.Generator) -> Iterator[list[Written]]:

@@ -11,7 +11,9 @@ it. M_0 is trained on the teacher's correct solutions in every strategy. Then, i
 As published: K = 10 at temperature 0.7 and top-p 0.95, the tag first, the mixtures, the bias towards a
 strategy, and half the learning rate after the first distillation. Different: a round goes on from the last
 weights of the one before, not from one of its checkpoints; the number of rounds is fixed beforehand and the
-last one counts, so that nothing is chosen by what it scores.
+last one counts, so that nothing is chosen by what it scores; and a round makes as many steps as
+`round_epochs` of the teacher's whole training set, however many rows its own has, so that no student is
+trained for longer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,14 +27,17 @@ from transformers import PreTrainedTokenizerFast
 
 from workbench.corpora.loaders.solutions import STRATEGIES, Rationale, Strategy
 from workbench.engine import loading
+from workbench.engine.models import context_length
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import framed
-from workbench.engine.training.common import TrainConfig
+from workbench.engine.training.common import TrainConfig, quick_attention
 from workbench.engine.training.lora import Lora
+from workbench.engine.training.packing import pack
 from workbench.engine.training.train import train
+from workbench.engine.traits import traits
 from workbench.files import cached_table
-from workbench.studies.siked.imitation import ROWS, imitate
+from workbench.studies.siked.imitation import ROWS, imitate, warmup
 from workbench.studies.siked.mixing import (
     Mixture,
     biased,
@@ -52,8 +57,10 @@ _AT_ONCE = 2  # solutions of a question and strategy, before those that nobody h
 class DistillConfig:
     """How a student learns and is sampled."""
 
-    epochs: float  #: of the first distillation
-    round_epochs: float  #: of each round after it
+    epochs: (
+        float  #: of the first distillation, over the teacher's whole training set, which says how many steps
+    )
+    round_epochs: float  #: of each round after it, likewise
     rounds: int  #: after the first distillation
     samples: int  #: solutions of each question and strategy (the paper's K = 10)
     batch_size: int = 16  #: rows of `context` tokens a step
@@ -72,11 +79,11 @@ class DistillResult:
     """What came of one student."""
 
     folder: Path  #: the model of the last round in which it learnt something
-    #: columns round, held_out (accuracy), plan (right plans), lucky (right answers by a wrong plan, of all
-    #: right ones), entropy (bits, of the strategies that it chose), divergence (nats), lucky_own (wrong
-    #: plans among its own solutions that it learns), and for each strategy and all the mixture's alpha_…
-    #: and n_…, and what the student chose by itself, chose_…, also chose_none, without a tag. NaN where it
-    #: is not known.
+    #: columns round, steps (of its training), held_out (accuracy), plan (right plans), lucky (right answers
+    #: by a wrong plan, of all right ones), entropy (bits, of the strategies that it chose), divergence
+    #: (nats), lucky_own (wrong plans among its own solutions that it learns), and for each strategy and all
+    #: the mixture's alpha_… and n_…, and what the student chose by itself, chose_…, also chose_none, without
+    #: a tag. NaN where it is not known.
     rounds: pd.DataFrame
 
 
@@ -91,6 +98,7 @@ def distill(
     *,
     rounds: int | None = None,
     alpha: float | None = None,
+    whole: pd.DataFrame | None = None,
     on_policy: bool = True,
     priority: Sequence[str] = (),
     guide: str = "",
@@ -108,11 +116,13 @@ def distill(
         mixture: `teacher-only` is the usual distillation, trained for as long.
         rounds: instead of the configuration's.
         alpha: for `fixed-alpha`.
+        whole: the teacher's solutions in every strategy, where `teacher` has some of them: what a training's
+            number of steps is counted by.
         on_policy: each round's own solutions are the newest student's; else those that it wrote first.
         priority: biased towards the first of these strategies: of each question's solutions one is learnt, of
             the first strategy that has one (paper, "Biasing SIKeD towards a specific strategy").
         guide: a larger model whose probabilities are learnt in the rounds, instead of a mixture
-        (`imitation`).
+            (`imitation`).
 
     Raises:
         UserError: the teacher has no solution, or alpha does not suit the mixture.
@@ -120,31 +130,48 @@ def distill(
     rows: list[dict[str, Any]] = []
     answers, learnt = pd.DataFrame(columns=["strategy", "verdict", "plan"]), folder
     asked = {question.id: question for question in questions}
+    first, later = lengths(base, teacher if whole is None else whole, config, device)
     for t in range((config.rounds if rounds is None else rounds) + 1):
-        round_folder, round_seed = folder / f"round-{t}", 1000 * seed + t
+        round_folder, round_seed, steps = folder / f"round-{t}", 1000 * seed + t, later if t else first
         previous = str(folder / f"round-{t - 1}" / "model") if t else base
         training_set, start = teacher, base if config.restart == "base" else previous
         if t and guide:
             training_set = teacher.iloc[:0]
-            imitate(round_folder / "model", start, guide, questions, config, round_seed, device)
+            imitate(round_folder / "model", start, guide, questions, config, steps, round_seed, device)
         elif t and mixture != "teacher-only":
             place = round_folder if on_policy else folder / "round-1"
             sampled = sample(place / "wrote", previous, questions, config, round_seed, device)
             student = first_correct(sampled, "student")
             training_set = mix(teacher, student, mixture, alpha=alpha, seed=seed)
             if training_set.empty:  # nothing that the student wrote is right: it stays what it was
-                rows.append({"round": t, **_describe(training_set, answers, asked)})
+                rows.append({"round": t, "steps": 0, **_describe(training_set, answers, asked)})
                 break
         if priority:
             training_set = biased(training_set, priority)
         if not (t and guide):
-            _train(round_folder / "model", start, training_set, config, t, round_seed, device)
+            _train(round_folder / "model", start, training_set, config, t, steps, round_seed, device)
         learnt = round_folder / "model"
         answers = cached_table(
             round_folder / "held_out.parquet", lambda learnt=learnt: answer(learnt, held_out, config, device)
         )
-        rows.append({"round": t, **_describe(training_set, answers, asked)})
+        rows.append({"round": t, "steps": steps, **_describe(training_set, answers, asked)})
     return DistillResult(learnt, pd.DataFrame(rows))
+
+
+def lengths(base: str, whole: pd.DataFrame, config: DistillConfig, device: str) -> tuple[int, int]:
+    """Steps of the first distillation, and of each round: of every student, whatever it learns from.
+
+    They are `epochs` and `round_epochs` of the teacher's whole training set, laid out as `train` does it.
+    """
+    model, tokenizer = loading.load(base, device)
+    context = min(config.context, context_length(model))
+    with quick_attention(model, context):
+        together = traits(model).parts_documents and traits(model).ignores_batch_mates
+    blocks = pack(tokenizer, training_pairs(whole, tokenizer), context, one_per_row=not together)
+    epochs = (config.epochs, config.round_epochs)
+    counted = [TrainConfig(epochs=passes, batch_size=config.batch_size, context=context) for passes in epochs]
+    first, later = (one.resolved(len(blocks.ids)).steps for one in counted)
+    return first, later
 
 
 def sample(
@@ -199,6 +226,7 @@ def _train(
     training_set: pd.DataFrame,
     config: DistillConfig,
     t: int,
+    steps: int,
     seed: int,
     device: str,
 ) -> None:
@@ -209,10 +237,11 @@ def _train(
         tokenizer,
         training_pairs(training_set, tokenizer),
         TrainConfig(
-            epochs=config.round_epochs if t else config.epochs,
+            steps=steps,
             batch_size=config.batch_size,
             context=config.context,
             learning_rate=config.learning_rate / (2 if t else 1),
+            warmup=warmup(steps),
             lora=Lora() if config.tuning == "lora" else None,
             seed=seed,
         ),

@@ -130,7 +130,10 @@ def divergence(mixed: pd.DataFrame, chosen: Mapping[str, int]) -> float:
 
 
 def entropy(chosen: Mapping[str, int]) -> float:
-    """Of the strategies that were chosen, in bits: 0 of one, 1.58 of three alike; NaN of none."""
-    counts = np.array([count for count in chosen.values() if count], dtype=float)
+    """Of the strategies that were chosen, in bits: 0 of one, 1.58 of three alike; NaN of none.
+
+    An answer without a tag is of no strategy and does not count.
+    """
+    counts = np.array([chosen[name] for name in STRATEGIES if chosen.get(name)], dtype=float)
     shares = counts / counts.sum() if len(counts) else np.array([np.nan])
     return float(-(shares * np.log2(shares)).sum()) + 0.0

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from workbench.corpora.loaders.solutions import STRATEGIES
+from workbench.errors import UserError
 from workbench.measures.summaries import summarise
 
 FEWEST_RIGHT = 0.05  # of held-out questions, in the best strategy: below it a seed has learnt nothing
@@ -78,8 +79,21 @@ def unlearnt(forced: pd.DataFrame) -> list[int]:
 
 
 def without(frame: pd.DataFrame, seeds: Sequence[int]) -> pd.DataFrame:
-    """The rows of other seeds."""
-    return frame[~frame["seed"].isin(seeds)] if len(seeds) and len(frame) else frame
+    """The rows of other seeds.
+
+    Raises:
+        UserError: there are none.
+    """
+    if not len(seeds) or frame.empty:
+        return frame
+    left = frame[~frame["seed"].isin(seeds)]
+    if left.empty:
+        raise UserError(
+            f"Every seed was left out, because its student of the teacher alone solves less than "
+            f"{FEWEST_RIGHT:.0%} of the held-out questions in its best strategy: train for longer, with a "
+            "larger profile, or give another model or teacher."
+        )
+    return left
 
 
 def progress(frame: pd.DataFrame) -> pd.DataFrame:
