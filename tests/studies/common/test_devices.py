@@ -132,7 +132,7 @@ def lego_arm(arm, *given):
 
 def siked_base(folder, source):
     given = {"mixture": "adaptive", "alpha": None, "iterations": None, "samples": None, "bias": "none"}
-    given |= {"teacher": "embedded", "tuning": "full", "restart": "merged"}
+    given |= {"teacher": "embedded", "test": None, "tuning": "full", "restart": "merged"}
     siked.base(folder, siked_data.plan(params(**given)), quiet)
 
 
