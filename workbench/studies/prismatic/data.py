@@ -41,8 +41,8 @@ class Sizes:
 
 SIZES = {
     "quick": Sizes(
-        Student("tiny:0.3M", 350, 24, 8, 20, base_rate=7e-3), 100, 60, 6, 1, 48, 20, 3, 24, 24, 1,
-        "principal",
+        Student("tiny:0.3M", 400, 48, 8, 40, learning_rate=4e-3, base_rate=7e-3), 60, 60, 6, 1, 96, 12, 3, 24,
+        24, 1, "principal",
     ),
     "laptop": Sizes(
         Student("tiny:0.3M", 900, 56, 8, 100), 450, 600, 60, 3, 96, 200, 20, 160, 80, 12, "umap",
