@@ -405,7 +405,7 @@ def test_a_given_model_is_the_students_base():
 
 def test_a_given_model_learns_by_an_adapter_at_its_own_rate():
     usual = data.choose_sizes(settings()).student
-    assert (usual.lora, usual.learning_rate) == (None, 2e-3)
+    assert (usual.lora, usual.learning_rate) == (None, data.SIZES["quick"].student.learning_rate)
     adapted = data.choose_sizes(settings(model="some/folder")).student
     assert adapted.lora is not None
     assert adapted.learning_rate == data.LORA_RATE
