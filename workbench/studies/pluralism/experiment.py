@@ -244,7 +244,10 @@ def _before(folder: Path, plan: Plan, seed: int) -> str:
 
 
 def _tune(folder: Path, before: str, plan: Plan, arm: str, seed: int) -> None:
-    """All go once through as many answers, at one learning rate."""
+    """All are meant to go once through as many answers, at one learning rate.
+
+    A row of spectrum tuning holds three people where a fourth does not fit, and so fewer answers.
+    """
     sizes, questions = plan.sizes, plan.tuning_questions(plan.population(seed))
     n = sizes.pairs * sizes.tuning_steps
     schedule = {"learning_rate": sizes.learning_rate, "schedule": "linear", "warmup": 0}
