@@ -22,7 +22,6 @@ from model_folders import FAMILIES, SYSTEM, folder_of, texts
 from repository import ROOT
 
 from workbench.corpora import lego, walks
-from workbench.corpora.problems import draw
 from workbench.engine import loading
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
