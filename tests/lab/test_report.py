@@ -116,7 +116,7 @@ def test_figures_are_numbered_and_each_chart_has_alt_text_data_and_specification
     specs = [json.loads(unpacked(text)) for attrs, text in page.scripts if attrs.get("class") == "spec"]
     assert len(specs) == 6
     assert all("title" not in spec and spec["description"] for spec in specs)
-    assert "The first 100 of 180 rows." in page.text
+    assert "The first 50 of 180 rows." in page.text
 
 
 def test_claims_link_to_figures_that_are_there(page):

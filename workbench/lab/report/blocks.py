@@ -27,7 +27,7 @@ WHOLE = ("atlas", "playground")  # figures whose texts are not cut
 PLAYGROUND = ("models", "text", "parts", "ask", "tokens", "state")  # of a record, that the page needs
 MAX_LINE = 1000  # characters of one line of output
 MAX_OUTPUT = 20_000  # characters of one output
-MAX_ROWS = 100  # rows shown under a chart; the download holds all
+MAX_ROWS = 50  # rows shown under a chart; the download holds all
 
 _LARGEST = 2**53  # beyond it floats skip integers
 
