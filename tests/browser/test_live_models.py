@@ -4,6 +4,7 @@ import base64
 import json
 import random
 
+import nbformat
 import numpy as np
 import pytest
 import torch
@@ -200,6 +201,33 @@ def test_a_neuron_off_and_several_heads_off(worker, starter):
     assert abs(given - wanted) < 1e-3
 
 
+def test_the_residual_stream_is_read_and_steered(worker, starter):
+    model, tokenizer = starter
+    open_model(worker, live.block(model, tokenizer, dtype="fp32"))
+    ids = tokenizer(TEXT)["input_ids"]
+    vector = torch.randn(model.config.hidden_size, generator=torch.Generator().manual_seed(0))
+    hook = model.model.layers[1].register_forward_hook(lambda _module, _inputs, output: output + vector)
+    with torch.no_grad():
+        steered = model(torch.tensor([ids])).logits[0, -1].numpy()
+        hook.remove()
+        kept = model(torch.tensor([ids]), output_hidden_states=True).hidden_states[2][0]
+        lens = model.lm_head(model.model.norm(kept)).numpy()[-1]
+    script = """async ([ids, vector]) => {
+      const parts = [];
+      const watch = (layer, name, values) => {
+        if (name === "residual" && layer === 2) parts.push(values.slice());
+      };
+      await model.read(model.start(), ids, { watch });
+      const width = model.shape.hidden;
+      const last = parts.at(-1).slice(-width);
+      const steered = await model.read(model.start(), ids, { changes: { add: [[1, vector]] } });
+      return [Array.from(model.unembed(last, 1)), Array.from(steered)];
+    }"""
+    given_lens, given_steered = worker.evaluate(script, [ids, vector.tolist()])
+    assert np.abs(np.array(given_lens) - lens).max() < 2e-3
+    assert np.abs(np.array(given_steered) - steered).max() < 2e-3
+
+
 def hostile(count, seed):
     """Strings that tokenizers trip over."""
     rng = random.Random(seed)
@@ -336,6 +364,33 @@ def test_what_is_typed_or_said_by_an_address_stays_text(page, report):
     assert page.locator(".wb-live img").count() == 0
     assert "\u202e" not in page.locator(".wb-live .begun").first.inner_text()
     assert page.locator('.heads [aria-pressed="true"]').count() == 0
+    assert page.complaints == []
+
+
+LIVE = """
+from workbench.charts.live_view import Live
+from workbench.engine import live, loading
+Live({"starter": live.block(*loading.load("starter", "cpu"))}, "Try it", "Type.",
+     text="Tom had a red ball. He gave the ball to", parts=["heads", "neurons"])
+"""
+
+
+def test_in_jupyterlab_the_same_figure_runs_without_python(lab, tmp_path):
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    book = new_notebook(cells=[new_code_cell(LIVE)], metadata={"kernelspec": kernel})
+    nbformat.write(book, tmp_path / "live.ipynb")
+    opened = lab.open(tmp_path / "live.ipynb")
+    opened.run_all(60)
+    page = opened.page
+    assert opened.errors() == []
+    assert written(page).startswith("Tom had a red ball.")
+    page.locator('[aria-label="Layer 2, head 1"]').click()
+    page.wait_for_function("() => document.querySelectorAll('.wb-live .columns section').length === 2")
+    page.locator(".wb-live textarea").fill("Sam was sad. He")
+    page.wait_for_function(
+        "() => document.querySelector('.wb-live .begun')?.textContent === 'Sam was sad. He'"
+    )
+    assert "#figure" not in page.url  # JupyterLab's address is its own
     assert page.complaints == []
 
 

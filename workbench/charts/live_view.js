@@ -3,6 +3,7 @@
 
 const PAUSE = 120; // milliseconds after a key before the models read
 const BARS = 6;
+const TOKENS = 80; // that a model writes
 
 function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -229,7 +230,7 @@ class Playground {
     this.status = make("p", { class: "status", role: "status" });
     this.columns = make("div", { class: "columns" });
     this.strip = make("div", { class: "strip" });
-    const label = make("label", { class: "yours" }, make("b", {}, record.ask), this.field);
+    const label = make("label", { class: "yours" }, make("b", {}, "Your beginning"), this.field);
     this.node = make("div", { class: "wb-live mathjax_ignore tex2jax_ignore", "data-lm-suppress-shortcuts": "true" },
       label, tools, ...this.parts.map((part) => part.node), this.status, this.columns, this.strip);
     this.refresh(false);
@@ -323,7 +324,7 @@ class Playground {
         return !stale();
       };
       const ids = run.model.tokenizer.encode(text);
-      const options = { tokens: this.record.tokens, temperature, topP: 0.95, seed, changes: run.changes, say };
+      const options = { tokens: TOKENS, temperature, topP: 0.95, seed, changes: run.changes, say };
       if (ids.length) await run.model.goOn(ids, options);
       run.box.setAttribute("aria-busy", "false");
     }

@@ -23,7 +23,6 @@ SCRIPTS = (_HERE / "live.js", _HERE / "live_view.js")
 """The runtime and the figure; one module together."""
 
 Part = Literal["heads", "neurons"]
-MAX_TOKENS = 200
 
 
 class _Widget(anywidget.AnyWidget):
@@ -44,8 +43,6 @@ class Live(View):
         sentence: how to use it and what is seen.
         text: the beginning that stands there first.
         parts: what can be changed: "heads" switched off, a neuron of "neurons" switched off or pushed.
-        ask: what is said above the text field.
-        tokens: that a model writes.
         state: of the controls at first, by name, such as {"layer": 2, "neuron": 17}.
 
     Raises:
@@ -60,8 +57,6 @@ class Live(View):
         *,
         text: str,
         parts: Sequence[Part] = (),
-        ask: str = "Your beginning",
-        tokens: int = 80,
         state: Mapping[str, Any] | None = None,
     ) -> None:
         if not models:
@@ -73,8 +68,6 @@ class Live(View):
             models=[{"name": sanitize(name, 60), "block": block} for name, block in models.items()],
             text=text,
             parts=list(parts),
-            ask=sanitize(ask, 100),
-            tokens=min(tokens, MAX_TOKENS),
             state=dict(state or {}),
         )
 
@@ -86,7 +79,7 @@ class Live(View):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         data, metadata = self.bundle()
         if not headless():
-            data[WIDGET] = self.widget._repr_mimebundle_()[WIDGET]
+            data[WIDGET] = self.widget._repr_mimebundle_()[0][WIDGET]  # anywidget's bundle has metadata
         return data, metadata
 
 

@@ -472,9 +472,12 @@ def test_seeds_in_which_a_route_learns_nothing_are_named():
     learnt = [falling(2.0, 1.0, seed=seed) for seed in (3, 4, 5)]
     never, by_heart = falling(2.0, 2.1, 2.0, seed=4), falling(2.0, 0.5, 2.5, seed=5)
     others = [part.assign(route="mixture") for part in (never, by_heart)]
-    assert results.unlearnt(pd.concat([*learnt, *others])) == [4]
-    with pytest.raises(UserError, match="nothing to compare"):
-        results.unlearnt(pd.concat([learnt[1], others[0]]))
+    left_out, said = results.unlearnt(pd.concat([*learnt, *others]))
+    assert left_out == [4]
+    assert said.endswith(": 4.")
+    left_out, said = results.unlearnt(pd.concat([learnt[1], others[0]]))
+    assert left_out == []
+    assert "all are kept" in said
 
 
 def test_in_a_placebo_run_every_route_is_trained_as_the_control_on_problems_of_its_own(

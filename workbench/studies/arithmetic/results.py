@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from workbench.claims import FEWEST_TRAININGS
-from workbench.errors import UserError
 from workbench.measures.answers.equations import equations
 from workbench.measures.answers.grading import grade_many
 from workbench.measures.summaries import summarise
@@ -20,22 +19,21 @@ KNOWN = 0.95  # of a stage's exercises right: below that it has not been learnt,
 _TESTS = ("words", "twins")
 
 
-def unlearnt(curves: pd.DataFrame) -> list[int]:
-    """Seeds with a route whose loss on word problems is never lower than at first: left out.
+def unlearnt(curves: pd.DataFrame) -> tuple[list[int], str]:
+    """Seeds with a route whose loss on word problems is never lower than at first, and what to say of them.
 
-    A loss that falls and rises again has learnt something, and then too much by heart.
-
-    Raises:
-        UserError: no seed would be left.
+    They are left out; where that leaves none, all are kept, which is said. A loss that falls and rises again
+    has learnt something, and then too much by heart.
     """
     losses = curves.dropna(subset=["held_out"]).groupby(["seed", "route"])["held_out"].agg(["first", "min"])
     seeds = sorted(losses.index[losses["min"] >= losses["first"]].get_level_values("seed").unique())
     if len(seeds) == curves["seed"].nunique():
-        raise UserError(
-            "In every seed some route learnt nothing of word problems, so there is nothing to compare: "
-            "take another seed, a larger profile, or another model."
+        return [], (
+            "In every seed some route learnt nothing of word problems: all are kept, and nothing below is "
+            "about models that have learnt."
         )
-    return seeds
+    said = ", ".join(map(str, seeds)) or "none"
+    return seeds, f"Seeds left out, as a route of theirs learnt nothing of word problems: {said}."
 
 
 def graded(replies: pd.DataFrame) -> pd.DataFrame:

@@ -63,7 +63,7 @@ def draw_sets(task: LogicTask | WordTask, count: int, n: int, seed: int) -> pd.D
         frame = as_examples(items, f"{number:02d}-")
         numbers = {"n_structures": n_structures, "n_wordings": n_wordings}
         frames.append(frame.assign(subset=f"{number:02d}", **numbers))
-    return pd.concat(frames, ignore_index=True) if frames else as_examples([])
+    return pd.concat(frames, ignore_index=True)
 
 
 def pairs(sets: pd.DataFrame, seeds: Sequence[int]) -> dict[tuple[str, int], list[Pair]]:
