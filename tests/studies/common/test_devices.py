@@ -21,7 +21,6 @@ from workbench.studies.arithmetic import experiment as arithmetic
 from workbench.studies.arithmetic import settings as arithmetic_settings
 from workbench.studies.attention_heads import data as heads_data
 from workbench.studies.attention_heads import induction
-from workbench.studies.common import word_problems
 from workbench.studies.curriculum import data as curriculum_data
 from workbench.studies.curriculum import experiment as curriculum
 from workbench.studies.hivemind import collapse
@@ -59,7 +58,6 @@ def devices(monkeypatch):
 
     places = [
         induction,
-        word_problems,
         tasks,
         students,
         hivemind,

@@ -225,10 +225,6 @@ def test_word_problems_have_as_many_names_and_things_as_wordings():
     assert WORDS.draw(5, 0, WORDS.structures, range(2)) == WORDS.draw(5, 0, WORDS.structures, range(3))
 
 
-def test_no_sets_are_no_error():
-    assert subsets.draw_sets(LOGIC, 0, 40, seed=0).empty
-
-
 def tracked(n=30, noise=0.0):
     rng = np.random.default_rng(0)
     accuracy = rng.permutation(n) / n

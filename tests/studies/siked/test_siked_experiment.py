@@ -26,7 +26,7 @@ from workbench.studies.siked.embedded import Course
 from workbench.studies.siked.method import DistillConfig
 
 LESSON = DistillConfig(0.5, 0.3, 1, 2, 2, context=160, max_new_tokens=24)
-COURSE = Course("tiny:0.1M", 4, 0, 2, 0, context=160, problems=60)
+COURSE = Course("tiny:0.1M", 4, 2, problems=60)
 MAIN = ("combined", LONGER, SIKED, "off-policy", "self only", ON_POLICY)
 SIDE = ("all", "cot", "pot", "biased to pot")
 SIZES = data.Sizes(COURSE, LESSON, 12, 6, 8, 2, 1, MAIN, SIDE, guide=COURSE)
@@ -268,7 +268,9 @@ def test_what_a_reader_should_know_of_the_rounds_is_remarked():
     ]
     same = results.remarks(rows, forced(cot="ab", l2m="ab", pot="ab"))
     assert same[0] == "every strategy solves the same questions: there is nothing to mix"
-    assert "seeds left out" in results.remarks(rows, forced(cot="", l2m="", pot=""))[0]
+    assert "all are kept" in results.remarks(rows, forced(cot="", l2m="", pot=""))[0]
+    some = pd.concat([forced(cot="", l2m="", pot=""), forced(cot="ab", l2m="ab", pot="ab").assign(seed=1)])
+    assert results.remarks(rows, some)[0].startswith("seeds left out")
 
 
 def test_headroom_is_what_some_strategy_solves_beyond_the_best_one():
@@ -277,12 +279,11 @@ def test_headroom_is_what_some_strategy_solves_beyond_the_best_one():
     assert results.unlearnt(forced(cot="a", l2m="", pot="")) == []
 
 
-def test_where_every_seed_has_learnt_nothing_one_sentence_says_so():
+def test_where_every_seed_has_learnt_nothing_all_are_kept():
     frame = pd.DataFrame({"seed": [0, 1, 1]})
     assert results.without(frame, [1])["seed"].tolist() == [0]
     assert results.without(frame.iloc[:0], [0]).empty
-    with pytest.raises(UserError, match=r"^Every seed was left out[^.]*\.$"):
-        results.without(frame, [0, 1])
+    assert results.without(frame, [0, 1])["seed"].tolist() == [0, 1, 1]
 
 
 def test_every_picture_draws(fitted):

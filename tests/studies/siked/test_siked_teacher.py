@@ -20,7 +20,7 @@ from workbench.studies.siked.embedded import Course, kinds
 from workbench.studies.siked.solving import Question
 
 REAL = DATA / "math"
-SIZES = data.Sizes(Course("tiny:0.1M", 4, 0, 2, 0), method.DistillConfig(1, 1, 1, 2), 12, 4, 5, 1)
+SIZES = data.Sizes(Course("tiny:0.1M", 4, 2), method.DistillConfig(1, 1, 1, 2), 12, 4, 5, 1)
 ANSWERS = {each.question: each for each in draw(300, 7)}
 QUESTIONS = [Question(each.id, text, str(each.answer)) for text, each in ANSWERS.items()]
 

@@ -1,6 +1,5 @@
 """The gradient map of 09_prismatic: examples laid out by their gradients, tied to clusters and to texts."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ from workbench.charts.labels import shorten, wrap
 from workbench.charts.parts import tips
 from workbench.charts.theme import INK, MUTED, PALETTE, SHAPES
 from workbench.charts.vegalite import MAX_ROWS
-from workbench.charts.view import WIDGET, Bundle, Chart, Texts, with_rows
+from workbench.charts.view import WIDGET, Bundle, Chart, Texts, headless, with_rows
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
@@ -54,7 +53,7 @@ def linked_map(points: pd.DataFrame, clusters: pd.DataFrame, save: Save | None =
     if len(points) <= MAX_ROWS:
         return Chart(_picture(points, clusters), TITLE, sentence)
     # A widget is for a live front end only; a headless run needs no extra.
-    widget = None if os.environ.get("WORKBENCH_HEADLESS") == "1" else _everything(points, clusters, save)
+    widget = None if headless() else _everything(points, clusters, save)
     sample = points.sample(MAX_ROWS, random_state=0)
     sentence += f" This still picture shows {MAX_ROWS:,} of {len(points):,}, drawn at random."
     if widget is None:

@@ -22,7 +22,7 @@ from workbench.engine.training.lora import Lora
 from workbench.engine.training.train import train
 from workbench.measures.answers.agreement import final_answer
 from workbench.measures.answers.grading import grade_many
-from workbench.studies.common.word_problems import LARGEST, facts, two_steps
+from workbench.studies.common.word_problems import LARGEST, facts, one_step, two_steps
 from workbench.studies.prismatic.items import Item
 
 MOVES = (4,)  # of the logic problems that students learn and are asked; the base reads one and two
@@ -161,15 +161,10 @@ class WordTask:
         """What the base reads: number facts and problems of one step; and others that have its words."""
         rng, known = Random(seed), facts(LARGEST)
         read = [" ".join(rng.choices(known, k=_FACTS)) for _ in range(1500)]
-        one_step = [name for name in problems.templates() if len(_first(name).steps) == 1]
-        drawn = problems.draw(_PROBLEMS, seed, templates=one_step, largest=LARGEST)
+        drawn = problems.draw(_PROBLEMS, seed, templates=one_step(), largest=LARGEST)
         read += [f"{problem.question} {problem.rationale()}" for problem in drawn]
         to_learn = problems.draw(2000, seed, templates=two_steps(), largest=LARGEST)
         return read, [f"{problem.question} {problem.rationale()}" for problem in to_learn]
-
-
-def _first(template: str) -> Problem:
-    return problems.draw(1, 0, templates=[template])[0]
 
 
 EMBEDDED: dict[str, LogicTask | WordTask] = {"logic": LogicTask(), "embedded": WordTask()}

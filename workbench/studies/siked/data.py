@@ -51,16 +51,16 @@ LONG = 512  # tokens, at least, that a question and its solution may fill where 
 FEWEST = 4  # questions to learn from: one of them is held out
 
 SIZES = {
-    "quick": Sizes(Course("tiny:0.3M", 580, 0, 8, 0, 192, 10, 5, 3000, hidden_size=56, moves=(3,)),
+    "quick": Sizes(Course("tiny:0.3M", 580, 8, 192, 10, 5, 3000, hidden_size=56, moves=(3,)),
                    DistillConfig(8, 2, 1, 3, 4, 192, max_new_tokens=64), 60, 30, 40, 1,
                    students=(CONTROL, LONGER, SIKED), side=()),
-    "laptop": Sizes(Course("tiny:0.3M", 1000, 0, 8, 0, 192, 10, 5, hidden_size=56, moves=(3,)),
+    "laptop": Sizes(Course("tiny:0.3M", 1000, 8, 192, 10, 5, hidden_size=56, moves=(3,)),
                     DistillConfig(5, 2, 3, 5, 4, 192, max_new_tokens=64), 100, 40, 120, 12, 5,
                     side=(*STRATEGIES, *BIASED),
-                    guide=Course("tiny:0.3M", 850, 0, 8, 0, 192, 10, 5, 1500, hidden_size=96, moves=(3,))),
-    "paper": Sizes(Course("tiny:28M", 20_000, 0, 64, 0, 1024),
+                    guide=Course("tiny:0.3M", 850, 8, 192, 10, 5, 1500, hidden_size=96, moves=(3,))),
+    "paper": Sizes(Course("tiny:28M", 20_000, 64, 1024),
                    DistillConfig(3, 3, 3, 10, 8, 1024, 2e-4, max_new_tokens=160), 6_700, 700, 1_319, 12, 5,
-                   guide=Course("tiny:33M", 20_000, 0, 64, 0, 1024)),
+                   guide=Course("tiny:33M", 20_000, 64, 1024)),
 }  # fmt: skip
 
 

@@ -23,22 +23,28 @@ from workbench.corpora.problems import Problem
 from workbench.engine import loading, models
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
-from workbench.studies.common import word_problems
-from workbench.studies.common.word_problems import StudentConfig, two_steps
+from workbench.studies.common.word_problems import LARGEST, facts, one_step, two_steps
 from workbench.studies.siked.solving import Question
 
 WORDINGS = range(32)  # of the house's questions: four frames in every dialect, which keeps rows short
 Part = Literal["train", "held out", "test"]
 _PARTS: dict[Part, int] = {"train": 60, "held out": 15, "test": 25}  # per cent of starts and moves
 _FACTS = 8  # in a row of those that the base reads
-_ROWS_OF_FACTS = 600
+_ROWS_OF_FACTS, _ROWS_OF_NUMBERS = 600, 1500
 _TAUGHT = 300  # problems of the kind that students learn, of which the tokenizer takes the words
 
 
 @dataclass(frozen=True)
-class Course(StudentConfig):
+class Course:
     """How a base or a larger teacher is trained, and how rich the problems are."""
 
+    preset: str  #: shape
+    steps: int  #: of its training
+    batch_size: int  #: rows of `context` tokens a step
+    context: int = 160  #: tokens that it and all students can read
+    largest: int = LARGEST  #: number in word problems
+    n_words: int | None = None  #: names and things in word problems (None: all); see `problems.draw`
+    problems: int = 6000  #: of each kind that it reads
     n_layers: int | None = None  #: depth, if not the preset's
     hidden_size: int | None = None  #: width likewise
     moves: tuple[int, ...] = (3, 4)  #: of what students are taught about the house
@@ -136,7 +142,12 @@ def _word_texts(course: Course, seed: int) -> list[str]:
         strategy = STRATEGIES[zlib.crc32(problem.id.encode()) % len(STRATEGIES)]
         return f"{problem.question} [{strategy}] {problem.rationale(strategy)}"
 
-    return word_problems.texts(course, seed, text, kinds(of_base=True))
+    rng, known = Random(seed), facts(course.largest)
+    read = [" ".join(rng.choices(known, k=_FACTS)) for _ in range(_ROWS_OF_NUMBERS)]
+    language = {"largest": course.largest, "n_words": course.n_words}
+    for names in (one_step(), kinds(of_base=True)):
+        read += map(text, problems.draw(course.problems, seed, templates=names, **language))
+    return read
 
 
 TASKS = {
@@ -200,7 +211,7 @@ def _train(
     shape: dict[str, Any] = {"n_layers": course.n_layers, "hidden_size": course.hidden_size}
     config = models.config(course.preset, vocab_size=len(tokenizer), context=course.context, **shape)
     learning = TrainConfig(
-        steps=course.base_steps,
+        steps=course.steps,
         batch_size=course.batch_size,
         context=course.context,
         learning_rate=3e-3,

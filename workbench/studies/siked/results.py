@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pandas as pd
 
 from workbench.corpora.loaders.solutions import STRATEGIES
-from workbench.errors import UserError
 from workbench.measures.summaries import summarise
 
 FEWEST_RIGHT = 0.05  # of held-out questions, in the best strategy: below it a seed has learnt nothing
@@ -79,21 +78,9 @@ def unlearnt(forced: pd.DataFrame) -> list[int]:
 
 
 def without(frame: pd.DataFrame, seeds: Sequence[int]) -> pd.DataFrame:
-    """The rows of other seeds.
-
-    Raises:
-        UserError: there are none.
-    """
-    if not len(seeds) or frame.empty:
-        return frame
-    left = frame[~frame["seed"].isin(seeds)]
-    if left.empty:
-        raise UserError(
-            f"Every seed was left out, because its student of the teacher alone solves less than "
-            f"{FEWEST_RIGHT:.0%} of the held-out questions in its best strategy: train for longer, with a "
-            "larger profile, or give another model or teacher."
-        )
-    return left
+    """The rows of other seeds; all where there are none, which `remarks` says."""
+    left = frame[~frame["seed"].isin(seeds)] if len(seeds) and len(frame) else frame
+    return left if len(left) else frame
 
 
 def progress(frame: pd.DataFrame) -> pd.DataFrame:
@@ -119,11 +106,13 @@ def remarks(frame: pd.DataFrame, forced: pd.DataFrame) -> list[str]:
     """
     sentences = []
     if nothing := unlearnt(forced):
-        seeds = ", ".join(map(str, nothing))
-        sentences.append(
-            f"seeds left out, because the student of the teacher alone solves less than {FEWEST_RIGHT:.0%} "
-            f"in its best strategy: {len(nothing)} ({seeds})"
-        )
+        why = f"the student of the teacher alone solves less than {FEWEST_RIGHT:.0%} in its best strategy"
+        if len(nothing) == forced["seed"].nunique():
+            sentences.append(f"in every seed {why}: all are kept, and nothing here is about what has learnt")
+        else:
+            sentences.append(
+                f"seeds left out, because {why}: {len(nothing)} ({', '.join(map(str, nothing))})"
+            )
     if headroom(forced) < _NOTHING:
         sentences.append("every strategy solves the same questions: there is nothing to mix")
     several = frame[~frame["arm"].isin(STRATEGIES)]
