@@ -65,6 +65,10 @@ class Task(Protocol):
     def longest_reply(self) -> int:
         """Tokens of a student's answer."""
 
+    @property
+    def note(self) -> str:
+        """What was noticed of the problems; nothing where they are our own."""
+
     def draw(self, n: int, seed: int, structures: Sequence[str], wordings: Sequence[int]) -> list[Item]:
         """n problems with solutions, structures and wordings drawn apart and evenly; repeated ones count."""
 
@@ -87,6 +91,7 @@ class LogicTask:
     """Four moves through a house (`corpora.logic`): structures are rule sets, right is a valid plan."""
 
     longest_reply: int = 48
+    note: str = ""
 
     @property
     def structures(self) -> list[str]:
@@ -133,6 +138,7 @@ class WordTask:
 
     wordings: int = 32
     longest_reply: int = _LONGEST_REPLY
+    note: str = ""
 
     @property
     def structures(self) -> list[str]:
