@@ -1,0 +1,71 @@
+"""What a model costs on this machine, measured before a notebook begins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from workbench.engine.models import context_length, evaluating
+from workbench.engine.tokens import encode
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+_TEXT = "Once upon a time there was a girl who lived by the sea and had a boat. One day she saw a fish. "
+_ROWS, _LENGTH = 4, 256  # texts read at once, and their tokens
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a model does in a second on this machine, as busy as it is."""
+
+    read: float  #: tokens of texts read, with their logits
+
+    def minutes(self, *, read: float = 0) -> float:
+        """How long so much takes.
+
+        Args:
+            read: tokens of texts; a pass that begins halfway up the layers counts half its tokens.
+        """
+        return read / self.read / 60
+
+    def sentence(self, minutes: float) -> str:
+        """What to print before it begins."""
+        return (
+            f"Measured on this machine: the model reads {self.read:,.0f} tokens a second. "
+            f"This notebook will take about {max(1, round(minutes))} min."
+        )
+
+
+@torch.inference_mode()
+def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, seconds: float = 2) -> Cost:
+    """Times the model on a short story over and over, for about so many seconds.
+
+    Args:
+        model: any transformers causal language model, in the mode and dtype that it will be used in.
+        tokenizer: its tokenizer.
+        seconds: to spend on each kind of work; at least two passes are timed, behind one that is not.
+    """
+    (story,) = encode(tokenizer, [_TEXT * 20])
+    ids = torch.tensor([story[: min(_LENGTH, context_length(model))]] * _ROWS, device=model.device)
+
+    def read() -> int:
+        model(ids, use_cache=False).logits[0, -1, 0].item()  # waits for the device
+        return ids.numel()
+
+    with evaluating(model):
+        return Cost(read=_rate(read, seconds))
+
+
+def _rate(work: Callable[[], int], seconds: float) -> float:
+    """How much is done in a second: the mean over the passes that fit into some seconds."""
+    work()
+    begun, amount, passes = time.perf_counter(), 0, 0
+    while passes < 2 or time.perf_counter() - begun < seconds:
+        amount += work()
+        passes += 1
+    return amount / (time.perf_counter() - begun)
