@@ -65,13 +65,28 @@ def ablate_heads(
     Raises:
         UserError: a head or setting that does not exist, or no reference with the head's values.
     """
+    layers, tables = head_tables(model, heads, ablation, reference, value_bias=value_bias, seed=seed)
+    return hooked(model, _replacements(model, "head", layers, tables))
+
+
+def head_tables(
+    model: PreTrainedModel,
+    heads: Sequence[tuple[int, int]],
+    ablation: Ablation,
+    reference: Reference | None,
+    *,
+    value_bias: ValueBias,
+    seed: int,
+) -> tuple[dict[int, list[int]], dict[int, Tensor]]:
+    """The heads by layer, and what replaces the outputs of a layer's heads `[positions, heads, head dim]`.
+
+    Arguments and errors are those of `ablate_heads`.
+    """
     parts = anatomy(model)
     layers = _by_layer(heads, [parts.n_heads] * parts.n_layers, "head")
     if ablation == "zero":
-        tables = {layer: value[None] for layer, value in constants(model, value_bias).items()}
-    else:
-        tables = _tables(reference, "head", layers, ablation, seed)
-    return hooked(model, _replacements(model, "head", layers, tables))
+        return layers, {layer: value[None] for layer, value in constants(model, value_bias).items()}
+    return layers, _tables(reference, "head", layers, ablation, seed)
 
 
 def ablate_neurons(
