@@ -11,12 +11,15 @@ import torch
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
-from workbench.charts.live_view import SCRIPTS, Live
+from workbench.charts.live_view import SCRIPTS, Example, Live, Task
+from workbench.corpora import lego
 from workbench.corpora.stories import write_stories
 from workbench.engine import live, loading, models
 from workbench.engine.interpretability.interventions import ablate_heads, ablate_neurons
 from workbench.engine.interpretability.reference import reference
+from workbench.engine.tokens import word_tokenizer
 from workbench.lab.report.page import write_report
+from workbench.studies.lego.story_models import seen
 
 pytestmark = pytest.mark.browser
 
@@ -29,6 +32,22 @@ SMALL = {"initializer_range": 0.15, "bos_token_id": 0, "eos_token_id": 0}
 def starter():
     model, tokenizer = loading.load("starter", "cpu")
     return model.float(), tokenizer
+
+
+WORDS = [*lego.OPERATIONS, *lego.VALUES, "Tom", "Lily", "Ben", "Mia", "Sam", "Anna", "Max", "Sue", "Tim"]
+NAMES = WORDS[10:]
+MOVES = {
+    value: {word: lego.VALUES[(at + step) % 5] for step, word in enumerate(lego.OPERATIONS)}
+    for at, value in enumerate(lego.VALUES)
+}
+CHAINS = Task([lego.OPERATIONS, lego.VALUES, NAMES], NAMES, lego.VALUES, MOVES, clauses=True)
+
+
+@pytest.fixture(scope="module")
+def words():
+    """A model of whole words that reads both ways, and its tokenizer."""
+    tokenizer = word_tokenizer(WORDS)
+    return family("llama", tokenizer), tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -269,6 +288,31 @@ def test_tokens_of_hostile_strings_are_those_of_tokenizers(worker, starter):
     assert back == texts[:500]
 
 
+def test_tokens_of_whole_words_are_those_of_tokenizers(worker, words):
+    model, tokenizer = words
+    open_model(worker, live.block(model, tokenizer))
+    rng = random.Random(4)
+    gaps = [" ", "  ", "\n", "\t", "\u00a0", "\u3000", "\u200b", "", "<|endoftext|>"]
+    texts = [
+        "".join(rng.choice([*WORDS, "cat", "tom", "é"]) + rng.choice(gaps) for _ in range(9))
+        for _ in range(500)
+    ]
+    given = worker.evaluate("([texts]) => texts.map((text) => model.tokenizer.encode(text))", [texts])
+    assert given == tokenizer(texts)["input_ids"]
+    assert worker.evaluate("() => model.tokenizer.decode([11, 12])") == " Tom Lily"
+
+
+def test_a_model_that_reads_both_ways_sees_all(worker, words):
+    model, tokenizer = words
+    open_model(worker, live.block(model, tokenizer, dtype="fp32", causal=False))
+    ids = torch.tensor([tokenizer(" ".join(random.Random(5).choices(WORDS, k=90)))["input_ids"]])
+    with torch.no_grad():
+        wanted = model(ids, **seen(ids, True)).logits[0].numpy()
+    script = "async ([ids]) => Array.from(await model.read(model.start(), ids, { all: true }))"
+    given = np.array(worker.evaluate(script, ids.tolist())).reshape(wanted.shape)
+    assert np.abs(given - wanted).max() < 2e-3
+
+
 def test_a_model_with_more_rows_than_tokens_writes_on(worker, starter):
     tokenizer = starter[1]
     model = models.build(models.config("tiny:0.1M", len(tokenizer) + 500), 0)
@@ -453,3 +497,126 @@ def test_a_text_beyond_the_context_is_said(page, report):
     page.wait_for_function(
         "() => document.querySelector('.wb-live .status')?.textContent.includes('tokens at most')"
     )
+
+
+# ------------------------------------------------------------------------------- tasks and examples
+def drawn(number, broken=None):
+    """Chains as text, and the value of the names in each clause, as the corpus has them."""
+    every = {word: at for at, word in enumerate(WORDS)}
+    tokens = [np.array([every[word] for word in kind]) for kind in (NAMES, lego.OPERATIONS, lego.VALUES)]
+    chains = lego.draw(
+        lego.Words(*tokens, begin=0), 1, 4, np.random.default_rng(number), both_ways=True, broken=broken
+    )
+    said = [WORDS[token] for token in chains.ids[0, 1:]]
+    return " ".join(said), chains
+
+
+def answers(page):
+    """Of every word in the figure: the word, what the model says, and what is said to be true."""
+    rows = []
+    for word in page.locator(".task .word").all():
+        lines = [span.inner_text() for span in word.locator(".said").all()]
+        said = lines[0].split() if lines else [None]
+        truth = said[0] if said[-1] == "✓" else lines[1].removeprefix("is ") if len(lines) > 1 else None
+        rows.append((word.locator(":first-child").first.inner_text(), said[0], truth))
+    return rows
+
+
+@pytest.fixture
+def chains_page(page, report, words):
+    model, tokenizer = words
+    block = live.block(model, tokenizer, causal=False)
+    examples = [Example("one", drawn(1)[0]), Example("two", drawn(2)[0], "A hint.")]
+    address = report(blocks={"random": block}, text=None, examples=examples, writes=False, task=CHAINS)
+    page.goto(address)
+    page.wait_for_selector(".task .said")
+    return page
+
+
+def test_what_is_true_of_chains_is_what_the_corpus_says(chains_page):
+    for number, broken in ((1, None), (2, None), (3, None), (4, 1)):
+        text, chains = drawn(number, broken)
+        chains_page.locator("textarea").fill(text)
+        chains_page.wait_for_function(
+            "(text) => [...document.querySelectorAll('.task .word > :first-child')]"
+            ".map((word) => word.textContent).join(' ') === text",
+            arg=text,
+        )
+        shown = answers(chains_page)
+        for clause in range(8):
+            truths = [shown[3 * clause + at][2] for at in (1, 2)]
+            values = [lego.VALUES[which[0, clause]] for which in (chains.referred, chains.values)]
+            unknown = (
+                broken is not None and chains.chains[0, clause] == 0 and chains.positions[0, clause] >= broken
+            )
+            if unknown:
+                assert truths == [None, None]
+            else:
+                assert truths[1] == values[1]
+                assert truths[0] in (values[0], None)  # a root refers to a value
+
+
+def test_a_press_puts_another_word_and_an_example_its_own(chains_page):
+    first = chains_page.locator(".task .word button").first
+    word = first.inner_text()
+    first.click()
+    after = lego.OPERATIONS[(lego.OPERATIONS.index(word) + 1) % 5]
+    chains_page.wait_for_function(f"() => document.querySelector('textarea').value.startsWith('{after} ')")
+    chains_page.get_by_role("button", name="two", exact=True).click()
+    assert chains_page.locator("textarea").input_value() == drawn(2)[0]
+    assert chains_page.locator(".hint").first.inner_text() == "A hint."
+    chains_page.locator("textarea").fill("near Tom elephant")
+    chains_page.wait_for_function(
+        "() => document.querySelector('.status').textContent.includes('“elephant”')"
+    )
+    assert chains_page.locator(".task .said").count() == 0
+    for text in ("constructor", "", "near", "near constructor Tom"):
+        chains_page.locator("textarea").fill(text)
+    assert chains_page.complaints == []
+
+
+def test_a_walk_is_followed_from_its_place(page, report, words):
+    model, tokenizer = words
+    walk = Task([lego.VALUES, lego.OPERATIONS], lego.OPERATIONS, lego.VALUES, MOVES)
+    examples = [Example("a walk", "sad near by under")]
+    page.goto(
+        report(
+            blocks={"a": live.block(model, tokenizer)}, text=None, examples=examples, writes=False, task=walk
+        )
+    )
+    page.wait_for_selector(".task .said")
+    assert [truth for _, _, truth in answers(page)] == [None, "small", "good", "small"]
+
+
+def test_many_examples_are_a_menu_and_shares_are_strokes(page, report, starter):
+    ids = [starter[1](f" {word}")["input_ids"][-1] for word in ("Lily", "Tom")]
+    names = [starter[1].decode([token]).strip() for token in ids]
+    examples = [Example(f"number {at}", f"{TEXT} {at}") for at in range(9)]
+    examples.append(Example("people", TEXT, "Strokes: people.", dict.fromkeys(names, 0.5)))
+    page.goto(report(text=None, examples=examples, writes=False, parts=["layers"]))
+    page.wait_for_selector(".next li")
+    assert page.locator(".stroke").count() == 0
+    page.locator(".wb-live select").select_option(label="people")
+    page.wait_for_selector(".stroke")
+    assert page.locator(".hint").first.inner_text() == "Strokes: people."
+    top = page.locator(".next li bdi").first.inner_text()
+    assert page.locator(".layers li").last.locator("bdi").inner_text() == top
+    page.locator("textarea").fill("mine")
+    page.wait_for_function("() => document.querySelector('.wb-live select').value === ''")
+
+
+def test_a_saved_page_begins_as_it_was_left(page, report, tmp_path):
+    page.goto(report(parts=["heads"]))
+    written(page)
+    page.locator(".wb-live textarea").fill("</script><b>Sam was sad.")
+    page.locator('[aria-label="Layer 0, head 1"]').click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="save this page").click()
+    saved = tmp_path / "saved.html"
+    download.value.save_as(saved)
+    page.goto(saved.as_uri())
+    page.wait_for_selector(".wb-live .begun")
+    assert page.locator(".wb-live").count() == 1
+    assert page.locator("textarea").input_value() == "</script><b>Sam was sad."
+    assert page.locator('[aria-label="Layer 0, head 1"]').get_attribute("aria-pressed") == "true"
+    assert page.complaints == []

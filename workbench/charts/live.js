@@ -73,7 +73,7 @@ function tensorsOf(block) {
   return tensors;
 }
 
-// ---- Tokens: byte-level BPE ----
+// ---- Tokens: byte-level BPE, or whole words ----
 
 const WORDS = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 const BYTES = byteLetters();
@@ -86,11 +86,12 @@ function byteLetters() {
 }
 
 class Tokenizer {
-  constructor({ tokens, merges, special, nfc, prefix_space: prefixSpace, first }) {
-    Object.assign(this, { tokens, nfc, prefixSpace, first });
+  constructor({ tokens, merges = [], special, nfc, prefix_space: prefixSpace, first, unknown }) {
+    Object.assign(this, { tokens, nfc, prefixSpace, first, unknown });
     if (special.some((id) => !tokens[id])) refuse("The tokenizer in this page is damaged: a special token is empty.");
     this.ids = new Map(tokens.map((token, id) => [token, id]));
     this.special = new Map(special.map((id) => [tokens[id], id]));
+    this.known = new Map();
     this.ranks = new Map(merges.map(([left, right], rank) => {
       const whole = this.ids.get(tokens[left] + tokens[right]);
       if (whole === undefined) refuse("The tokenizer in this page is damaged: a merge has no token.");
@@ -99,7 +100,6 @@ class Tokenizer {
     const bytes = new Map(BYTES.map((letter, byte) => [letter, byte]));
     this.bytes = tokens.map((token) => Uint8Array.from(token, (letter) => bytes.get(letter) ?? 63));
     for (const [text, id] of this.special) this.bytes[id] = new TextEncoder().encode(text);
-    this.known = new Map();
   }
 
   // Tokens of a text, with what begins every text in front.
@@ -169,6 +169,23 @@ class Tokenizer {
   decode(ids) {
     const all = ids.flatMap((id) => Array.from(this.bytes[id] ?? []));
     return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(all));
+  }
+}
+
+// A token for each word of a closed language; every other word is read as `unknown`.
+class WordTokenizer extends Tokenizer {
+  constructor(block) {
+    super(block);
+    if (!this.tokens[this.unknown]) refuse("The tokenizer in this page is damaged: it has no token for unknown words.");
+  }
+
+  plain(text) {
+    return (text.match(/\P{White_Space}+/gu) ?? []).map((word) => this.ids.get(word) ?? this.unknown);
+  }
+
+  // A text that follows another one: each word behind a space.
+  decode(ids) {
+    return ids.map((id) => ` ${this.tokens[id] ?? ""}`).join("");
   }
 }
 
@@ -308,14 +325,16 @@ const rest = () => new Promise((resume) => {
 class Model {
   constructor(block) {
     if (block.format !== 1) refuse("The model in this page is of another version: make the page again.");
-    const shape = block.shape;
+    const shape = { causal: true, ...block.shape }; // which older blocks do not say
     for (const [name, most] of Object.entries(LIMITS)) within(shape[name], most, name);
     const numbers = within(block.tensors.reduce((sum, [, rows, columns]) => sum + rows * columns, 0), NUMBERS, "number of weights");
     if (!ACTIVATIONS[shape.activation]) refuse(`This page knows no activation ${shape.activation}.`);
     Object.assign(this, { shape, about: block.about ?? {}, ends: new Set(block.ends), weights: tensorsOf(block) });
     this.check();
-    this.tokenizer = new Tokenizer(block.tokenizer);
-    this.slice = Math.max(1, Math.min(64, Math.floor(2e7 / numbers)));
+    const kind = block.tokenizer.unknown === undefined ? Tokenizer : WordTokenizer;
+    this.tokenizer = new kind(block.tokenizer);
+    // Who reads both ways reads all at once.
+    this.slice = shape.causal ? Math.max(1, Math.min(64, Math.floor(2e7 / numbers))) : shape.context;
   }
 
   // Every tensor that a pass reads must be there, and be as large as the shape says.
@@ -416,7 +435,7 @@ class Model {
   }
 
   attend(layer, h, cache, count, changes, watch) {
-    const { hidden: width, heads, kv_heads: shared, head_dim: size, scale, slopes, windows } = this.shape;
+    const { hidden: width, heads, kv_heads: shared, head_dim: size, scale, slopes, windows, causal } = this.shape;
     const project = (name, n) => linear(h, count, this.weight(layer, `${name}.weight`), this.weight(layer, `${name}.bias`), width, n * size);
     const [q, k, v] = [project("q", heads), project("k", shared), project("v", shared)];
     const from = cache.length;
@@ -428,7 +447,7 @@ class Model {
     const pattern = watch ? new Float32Array(count * heads * (from + count)) : null;
     const scores = new Float32Array(from + count);
     for (let t = 0; t < count; t += 1) {
-      const to = from + t;
+      const to = causal ? from + t : from + count - 1;
       const begin = windows[layer] ? Math.max(0, to - windows[layer] + 1) : 0;
       for (let head = 0; head < heads; head += 1) {
         const query = (t * heads + head) * size;
@@ -539,4 +558,4 @@ class Model {
   }
 }
 
-const live = { Model, Refused, softmax };
+const live = { Model, Refused, refuse, softmax };

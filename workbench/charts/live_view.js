@@ -4,6 +4,9 @@
 const PAUSE = 120; // milliseconds after a key before the models read
 const BARS = 6;
 const TOKENS = 80; // that a model writes
+const CHIPS = 7; // examples that stand side by side; more are a menu
+// The page before any script has drawn in it, to save it with another state.
+const pristine = document.querySelector("figure.playground") && document.documentElement.cloneNode(true);
 
 function make(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -20,6 +23,11 @@ function visible(text) {
 function quoted(text) {
   const plain = visible(text).replaceAll("\n", "↵").replaceAll("\t", "⇥");
   return `“${plain.trim() || plain.replaceAll(" ", "·") || "∅"}”`;
+}
+
+// The last words of a text.
+function ending(text) {
+  return text.length > 28 ? `…${text.slice(-27).replace(/^\S*\s/, "")}` : text;
 }
 
 function signed(value, digits = 2) {
@@ -159,15 +167,61 @@ function tokensOf(pieces, values, label, tell) {
   return box;
 }
 
-function bars(model, logits) {
+const percent = (share) => `${(100 * share).toFixed(0)} %`;
+
+function ranked(logits) {
   const shares = live.softmax(logits);
-  const best = Array.from(shares.keys()).sort((a, b) => shares[b] - shares[a]).slice(0, BARS);
-  return best.map((id) => {
+  return [shares, Array.from(shares.keys()).sort((a, b) => shares[b] - shares[a])];
+}
+
+const nameOf = (model, id) => (model.ends.has(id) ? "(the end)" : quoted(model.tokenizer.decode([id])));
+
+// The likeliest next words; `marks` holds shares by word, drawn as strokes across the bars.
+function bars(model, logits, marks) {
+  const [shares, order] = ranked(logits);
+  return order.slice(0, BARS).map((id) => {
     const bar = make("span", { class: "bar" });
     bar.style.width = `${100 * shares[id]}%`;
-    const name = model.ends.has(id) ? "(the end)" : quoted(model.tokenizer.decode([id]));
-    return make("li", {}, make("bdi", {}, name), make("span", {}, bar), make("span", {}, `${(100 * shares[id]).toFixed(0)} %`));
+    const line = make("span", { class: "line" }, bar);
+    const mark = marks.get(model.tokenizer.decode([id]).trim());
+    if (mark !== undefined) {
+      const stroke = make("span", { class: "stroke", role: "img", "aria-label": `people: ${percent(mark)}` });
+      stroke.style.left = `${100 * mark}%`;
+      line.append(stroke);
+    }
+    return make("li", {}, make("bdi", {}, nameOf(model, id)), line, make("span", {}, percent(shares[id])));
   });
+}
+
+// What the model would say behind the last token if it stopped after each layer (the logit lens).
+function layers(model, streams) {
+  return streams.map((stream, layer) => {
+    const [shares, [id]] = ranked(model.unembed(stream, 1));
+    const name = layer === model.shape.layers ? "the end" : layer ? `layer ${layer - 1}` : "the word itself";
+    return make("li", {}, make("span", {}, layer && layer < model.shape.layers ? `after ${name}` : name),
+      make("bdi", {}, nameOf(model, id)), make("span", {}, percent(shares[id])));
+  });
+}
+
+// ---- Tasks: words behind which an answer is read ----
+
+// What is true behind each word; undefined where nothing is known. Clauses are three words: a move, a value or
+// the name of one, and the name that gets what the move leads to. Without clauses the moves follow a value.
+function truths(words, { moves, clauses }) {
+  const leads = new Map(Object.entries(moves).map(([value, to]) => [value, new Map(Object.entries(to))]));
+  if (!clauses) {
+    let at;
+    return words.map((word) => (at = leads.has(word) ? word : leads.get(at)?.get(word)));
+  }
+  const known = new Map(Array.from(leads.keys(), (value) => [value, value]));
+  for (let before = 0; before < known.size;) {
+    before = known.size;
+    for (let at = 0; at + 2 < words.length; at += 3) {
+      const value = leads.get(known.get(words[at + 1]))?.get(words[at]);
+      if (value !== undefined && !known.has(words[at + 2])) known.set(words[at + 2], value);
+    }
+  }
+  return words.map((word) => known.get(word));
 }
 
 // ---- One figure ----
@@ -176,12 +230,12 @@ const START = { temperature: 0, seed: 0, heads: [], head: [0, 0], ablation: "mea
 
 class Playground {
   // `keep(state)` writes the state into the address, where there is one; `given` is what such an address held.
-  constructor(record, keep, given) {
-    this.record = record;
-    this.keep = keep;
+  constructor(record, keep = null, given = null, id = "") {
+    // What the records of older runs do not say stands first.
+    Object.assign(this, { record: { writes: true, examples: [], task: null, ...record }, keep, id });
     this.models = record.models.map(({ name, block }) => [name, new live.Model(block)]);
     this.state = { ...this.first(), ...(given && this.sound(given)) };
-    this.turns = { answer: 0, next: 0, look: 0 };
+    this.turns = { answer: 0, next: 0, look: 0, task: 0 };
     this.build();
   }
 
@@ -221,8 +275,8 @@ class Playground {
       Object.assign(state, this.first());
       this.refresh();
     });
-    const tools = make("p", { class: "row" }, this.heat.node, again, reset);
-    if (this.keep) tools.append(this.copier());
+    const tools = make("p", { class: "row" }, ...(record.writes ? [this.heat.node, again] : []), reset);
+    if (this.keep) tools.append(this.copier(), button("save this page", () => this.save()));
     this.parts = [];
     const change = (looking) => (looking === true ? this.look() : this.refresh());
     if (record.parts.includes("heads")) this.parts.push(headKeys(shape, state, change));
@@ -230,10 +284,45 @@ class Playground {
     this.status = make("p", { class: "status", role: "status" });
     this.columns = make("div", { class: "columns" });
     this.strip = make("div", { class: "strip" });
-    const label = make("label", { class: "yours" }, make("b", {}, "Your beginning"), this.field);
+    const label = make("label", { class: "yours" }, make("b", {}, record.task ? "Your words" : "Your beginning"), this.field);
+    this.hint = make("p", { class: "hint" });
     this.node = make("div", { class: "wb-live mathjax_ignore tex2jax_ignore", "data-lm-suppress-shortcuts": "true" },
-      label, tools, ...this.parts.map((part) => part.node), this.status, this.columns, this.strip);
+      label, ...this.examples(), this.hint, tools, ...this.parts.map((part) => part.node), this.status, this.columns, this.strip);
     this.refresh(false);
+  }
+
+  // Texts to try at a touch; `example` is the one that stands there unchanged.
+  examples() {
+    const { examples } = this.record;
+    const take = (text) => {
+      this.state.text = text;
+      this.refresh();
+    };
+    if (!examples.length) return [];
+    if (examples.length <= CHIPS) {
+      return [make("p", { class: "row", role: "group", "aria-label": "Texts to try" }, "Try ",
+        ...examples.map(({ label, text }) => button(label, () => take(text))))];
+    }
+    this.menu = make("select", {}, make("option", { value: "" }, "your own"));
+    examples.forEach(({ label }, at) => this.menu.append(make("option", { value: String(at) }, label)));
+    this.menu.addEventListener("change", () => this.menu.value && take(examples[Number(this.menu.value)].text));
+    return [make("p", { class: "row" }, make("label", {}, "Try ", this.menu))];
+  }
+
+  get example() {
+    return this.record.examples.findIndex(({ text }) => text === this.state.text);
+  }
+
+  // The page as it was sent, but for the state in which this figure begins.
+  save() {
+    const page = pristine.cloneNode(true);
+    const script = page.querySelector(`#${CSS.escape(this.id)} script.record`);
+    const record = { ...this.record, state: this.state, text: this.state.text };
+    script.textContent = JSON.stringify(record).replaceAll("<", "\\u003c");
+    const link = make("a", { download: `${this.id}.html` });
+    link.href = URL.createObjectURL(new Blob([`<!doctype html>\n${page.outerHTML}`], { type: "text/html" }));
+    link.click();
+    URL.revokeObjectURL(link.href);
   }
 
   copier() {
@@ -272,6 +361,8 @@ class Playground {
     const { state } = this;
     if (this.field.value !== state.text) this.field.value = state.text;
     this.heat.set(state.temperature);
+    if (this.menu) this.menu.value = this.example < 0 ? "" : String(this.example);
+    this.hint.textContent = this.record.examples[this.example]?.hint ?? "";
     this.parts.forEach((part) => part.draw());
     if (touched) this.keep?.(state);
     this.turns.look += 1;
@@ -308,11 +399,16 @@ class Playground {
       run.box = make("p", { class: "written", dir: "auto", "aria-live": "polite", "aria-busy": "true" });
       run.next = make("ol", { class: "next" });
       run.after = make("p", { class: "after" });
-      return make("section", {}, make("h5", {}, run.name, make("span", {}, about)), run.box, run.after, run.next);
+      run.layers = make("ol", { class: "layers", "aria-label": "What it would say after each layer" });
+      run.task = make("div", { class: "task" });
+      const shown = [this.record.task && run.task, this.record.writes && run.box, run.after, run.next, run.layers];
+      return make("section", {}, make("h5", {}, run.name, make("span", {}, about)), ...shown.filter(Boolean));
     }));
     this.status.textContent = "";
+    if (this.record.task) await this.answerTask();
     await this.nextWords();
     if (this.record.parts.length && !stale()) await this.look();
+    if (!this.record.writes) return;
     const { text, temperature, seed } = this.state;
     for (const run of runs) {
       if (stale()) return;
@@ -334,16 +430,82 @@ class Playground {
   nextWords() {
     const at = document.activeElement === this.field ? this.field.selectionStart : this.state.text.length;
     const before = this.state.text.slice(0, at);
+    const marks = new Map(Object.entries(this.record.examples[this.example]?.shares ?? {}));
     return this.only("next", async (stale) => {
       for (const run of this.runs) {
         const ids = run.model.tokenizer.encode(before);
-        if (!ids.length) return; // a model without a token to begin with says nothing about nothing
-        const logits = await run.model.read(run.model.start(), ids, { changes: run.changes });
+        // A model without a token to begin with says nothing about nothing, and who reads both ways goes on with nothing.
+        if (!ids.length || !run.model.shape.causal) return;
+        const streams = [];
+        const watch = (layer, name, values) => {
+          if (name === "residual") streams[layer] = values.slice(-run.model.shape.hidden);
+        };
+        const options = { changes: run.changes, watch: this.record.parts.includes("layers") ? watch : null };
+        const logits = await run.model.read(run.model.start(), ids, options);
         if (stale()) return;
-        run.after.replaceChildren("after ", make("bdi", {}, quoted(before.slice(-24))));
-        run.next.replaceChildren(...bars(run.model, logits));
+        run.after.replaceChildren("after ", make("bdi", {}, quoted(ending(before))));
+        run.next.replaceChildren(...bars(run.model, logits, marks));
+        if (streams.length) run.layers.replaceChildren(...layers(run.model, streams));
       }
     });
+  }
+
+  // The answers behind the words of a task, each beside what is true; a touch puts another word in a word's place.
+  answerTask() {
+    const { task } = this.record;
+    const words = this.state.text.match(/\S+/g) ?? [];
+    const right = truths(words, task);
+    return this.only("task", async (stale) => {
+      for (const run of this.runs) {
+        const { tokenizer, shape } = run.model;
+        const ids = words.map((word) => tokenizer.encode(` ${word}`).slice(tokenizer.first.length));
+        const strange = words.filter((_, at) => ids[at].length !== 1 || ids[at][0] === tokenizer.unknown);
+        if (strange.length) {
+          live.refuse(`No word of this task: ${strange.slice(0, 3).map(quoted).join(", ")}. It knows ${task.classes.flat().join(", ")}.`);
+        }
+        const options = { all: true, changes: run.changes };
+        const logits = await run.model.read(run.model.start(), [...tokenizer.first, ...ids.flat()], options);
+        if (stale()) return;
+        const choices = task.answers.map((answer) => tokenizer.encode(` ${answer}`).at(-1));
+        let [answered, hits] = [0, 0];
+        const items = words.map((word, at) => {
+          const item = make("span", { class: "word" }, this.wordKey(words, at));
+          if (!task.asked.includes(word)) return item;
+          const row = (at + tokenizer.first.length) * shape.vocabulary;
+          const scores = choices.map((id) => logits[row + id]);
+          const shares = live.softmax(scores);
+          const best = scores.indexOf(Math.max(...scores));
+          const answer = make("span", { class: "said" }, task.answers[best]);
+          answer.title = `${percent(shares[best])} of the answers' probability`;
+          item.append(answer);
+          if (right[at] !== undefined) {
+            const hit = task.answers[best] === right[at];
+            [answered, hits] = [answered + 1, hits + hit];
+            answer.classList.add(hit ? "right" : "wrong");
+            answer.append(hit ? " ✓" : " ✗");
+            if (!hit) item.append(make("span", { class: "said" }, `is ${right[at]}`));
+          }
+          return item;
+        });
+        const size = task.clauses ? 3 : words.length;
+        const groups = Array.from({ length: Math.ceil(words.length / size) }, (_, at) => items.slice(size * at, size * (at + 1)));
+        run.task.replaceChildren(...groups.map((group) => make("p", { class: "clause" }, ...group)),
+          make("p", { class: "after" }, answered ? `${hits} of ${answered} right` : ""));
+      }
+    });
+  }
+
+  // A word of a task; pressed, the next word of its kind stands there.
+  wordKey(words, at) {
+    const kind = this.record.task.classes.find((one) => one.includes(words[at]));
+    if (!kind) return make("span", {}, visible(words[at]));
+    const key = button(visible(words[at]), () => {
+      const next = kind[(kind.indexOf(words[at]) + 1) % kind.length];
+      this.state.text = words.with(at, next).join(" ");
+      this.refresh();
+    });
+    key.setAttribute("aria-label", `${words[at]}; press for another word`);
+    return key;
   }
 
   // The text token by token: how surprising each is, what changes it, what the head looks at, where the neuron fires.
@@ -455,7 +617,7 @@ function still(figure) {
     }
   };
   const given = stateOf(name);
-  const playground = new Playground(record, keep, given);
+  const playground = new Playground(record, keep, given, figure.id);
   figure.querySelector(".place").replaceChildren(playground.node);
   if (given) figure.scrollIntoView();
   window.addEventListener("hashchange", () => {
@@ -467,7 +629,7 @@ function still(figure) {
 function render({ model, el }) {
   const show = (node) => el.replaceChildren(node);
   try {
-    show(new Playground(model.get("record"), null, null).node);
+    show(new Playground(model.get("record")).node);
   } catch (error) {
     show(make("p", { class: "wb-live status" }, error.message));
   }

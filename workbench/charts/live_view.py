@@ -5,6 +5,7 @@ same JavaScript, so that no answer waits for Python.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -16,13 +17,40 @@ from workbench.charts.view import WIDGET, Bundle, Texts, View, headless
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
-__all__ = ["SCRIPTS", "Live", "live_or_why_not"]
+__all__ = ["SCRIPTS", "Example", "Live", "Task", "live_or_why_not"]
 
 _HERE = Path(__file__).parent
 SCRIPTS = (_HERE / "live.js", _HERE / "live_view.js")
 """The runtime and the figure; one module together."""
 
-Part = Literal["heads", "neurons"]
+Part = Literal["heads", "neurons", "layers"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A text to try at a touch."""
+
+    label: str  #: on its button
+    text: str
+    hint: str = ""  #: what is to be said of it, such as the right answer
+    shares: Mapping[str, float] = field(
+        default_factory=dict
+    )  #: of next words, drawn as strokes beside the models'
+
+
+@dataclass(frozen=True)
+class Task:
+    """A closed language in which answers are read behind words, and what is true of them.
+
+    Without clauses a text is a value and moves from there. A clause is three words: a move, a value or the
+    name of one, and the name of what the move leads to; clauses stand in any order.
+    """
+
+    classes: Sequence[Sequence[str]]  #: words that can stand for each other
+    asked: Sequence[str]  #: words behind which an answer is read
+    answers: Sequence[str]  #: that can be given
+    moves: Mapping[str, Mapping[str, str]]  #: from a value, by each move, to a value
+    clauses: bool = False
 
 
 class _Widget(anywidget.AnyWidget):
@@ -41,9 +69,13 @@ class Live(View):
             parts are about.
         title: names what is shown.
         sentence: how to use it and what is seen.
-        text: the beginning that stands there first.
-        parts: what can be changed: "heads" switched off, a neuron of "neurons" switched off or pushed.
+        text: the beginning that stands there first; None for the first example.
+        parts: what can be changed: "heads" switched off, a neuron of "neurons" switched off or pushed;
+            "layers" shows what the model would say after each of its layers.
         state: of the controls at first, by name, such as {"layer": 2, "neuron": 17}.
+        writes: whether the models go on with the text; else they are asked for the next word alone.
+        examples: texts to try; the first stands there first.
+        task: of which each text is a string of words.
 
     Raises:
         UserError: there is no model.
@@ -55,9 +87,12 @@ class Live(View):
         title: str,
         sentence: str,
         *,
-        text: str,
+        text: str | None = None,
         parts: Sequence[Part] = (),
         state: Mapping[str, Any] | None = None,
+        writes: bool = True,
+        examples: Sequence[Example] = (),
+        task: Task | None = None,
     ) -> None:
         if not models:
             raise UserError(f"'{title}' has no model to show: train one, or leave the figure out.")
@@ -66,9 +101,12 @@ class Live(View):
             title,
             sentence,
             models=[{"name": sanitize(name, 60), "block": block} for name, block in models.items()],
-            text=text,
+            text=examples[0].text if text is None else text,
             parts=list(parts),
             state=dict(state or {}),
+            writes=writes,
+            examples=[asdict(example) for example in examples],
+            task=task and asdict(task),
         )
 
     @cached_property

@@ -35,6 +35,7 @@ def block(
     tokenizer: PreTrainedTokenizerFast,
     *,
     dtype: Dtype = "int16",
+    causal: bool = True,
     reference: Reference | None = None,
     about: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def block(
         dtype: of the matrices: int8 or int16 with a float32 scale a row (1 or 2 bytes a weight), or fp32 (4
             bytes). Logits of small models differ by some tenths with int8, which changes words at a toss-up,
             and by thousandths with int16. Norms and biases are fp32 in any case.
+        causal: whether a token sees those before it alone, or all of its text.
         reference: holds `head.L` of every layer, so that heads can be switched off to their means.
         about: names and values that the page says of the model.
 
@@ -53,7 +55,7 @@ def block(
 
     Raises:
         UserError: another architecture or setting than these four have, more than `MAX_PARAMETERS`, or a
-            tokenizer that is not byte-level BPE.
+            tokenizer that is neither byte-level BPE nor one token a word.
     """
     total = sum(weight.numel() for weight in model.parameters())
     if total > MAX_PARAMETERS:
@@ -68,6 +70,7 @@ def block(
     state = {name: value.detach().float().cpu().numpy() for name, value in model.state_dict().items()}
     shape, arrays = _WRITERS[kind](model.config, state)
     shape |= {"vocabulary": len(arrays["embedding"]), "context": min(context_length(model), MAX_CONTEXT)}
+    shape["causal"] = causal
     if len(written["tokens"]) > shape["vocabulary"]:
         raise UserError("The tokenizer has more tokens than the model's embedding has rows.")
     for layer in range(shape["layers"] if reference else 0):
@@ -241,7 +244,7 @@ _WRITERS: dict[str, Callable[[Any, _Arrays], tuple[dict[str, Any], _Arrays]]] = 
 
 # ------------------------------------------------------------------------------- tokenizers
 def tokenizer_block(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
-    """A byte-level BPE tokenizer as `live.js` reads it.
+    """A byte-level BPE tokenizer, or one of whole words, as `live.js` reads it.
 
     Raises:
         UserError: another kind of tokenizer, or a setting that the page does not know; it is named.
@@ -257,31 +260,38 @@ def tokenizer_block(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     tokens |= {added["id"]: added["content"] for added in saved["added_tokens"]}
     if sorted(tokens) != list(range(len(tokens))):
         raise UserError("A page cannot run this tokenizer: its tokens are not numbered without gaps.")
-    listed = [tokens[index] for index in range(len(tokens))]
-    merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
-    return {
-        "tokens": listed,
-        "merges": [[model["vocab"][left], model["vocab"][right]] for left, right in merges],
+    written = {
+        "tokens": [tokens[index] for index in range(len(tokens))],
         "special": [added["id"] for added in saved["added_tokens"]],
+        "first": tokenizer("")["input_ids"],
+    }
+    if model["type"] == "WordLevel":
+        return written | {"unknown": model["vocab"][model["unk_token"]]}
+    merges = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
+    return written | {
+        "merges": [[model["vocab"][left], model["vocab"][right]] for left, right in merges],
         "nfc": saved["normalizer"] is not None,
         "prefix_space": before["add_prefix_space"],
-        "first": tokenizer("")["input_ids"],
     }
 
 
 def _strange(saved: dict[str, Any]) -> str | None:
     """What about a tokenizer the page does not know; None where it knows all."""
     model, before = saved["model"], saved["pre_tokenizer"] or {}
-    if model["type"] != "BPE":
+    normalizer = (saved["normalizer"] or {"type": None})["type"]
+    words = model["type"] == "WordLevel"
+    if words and (before.get("type") != "WhitespaceSplit" or model["unk_token"] not in model["vocab"]):
+        return "its words are not what stands between blanks"
+    if not words and model["type"] != "BPE":
         return f"it is no BPE but {model['type']}"
-    if before.get("type") != "ByteLevel" or not before.get("use_regex", True):
+    if not words and (before.get("type") != "ByteLevel" or not before.get("use_regex", True)):
         return "it does not split texts into bytes as GPT-2 does"
     settings = ("dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix")
     settings += ("byte_fallback", "ignore_merges")
-    if known := next((name for name in settings if model.get(name)), None):
-        return f"it sets {known}"
-    if (saved["normalizer"] or {"type": "NFC"})["type"] != "NFC":
-        return f"it normalizes by {saved['normalizer']['type']}"
+    if not words and (name := next((name for name in settings if model.get(name)), None)):
+        return f"it sets {name}"
+    if normalizer not in ((None,) if words else (None, "NFC")):
+        return f"it normalizes by {normalizer}"
     if any(added[name] for added in saved["added_tokens"] for name in ("lstrip", "rstrip", "single_word")):
         return "an added token takes the blanks around it"
     if not all(added["content"] for added in saved["added_tokens"]):

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from workbench.errors import UserError
 from workbench.lab.digests import canonical, digest, digest_path, map_texts
 from workbench.sanitize import redact, sanitize
-from workbench.sources import located, map_paths
+from workbench.sources import located, map_paths, parts_of
 
 _TYPES: dict[str, Any] = {kind.__name__: kind for kind in (int, float, str, bool, list)}
 _BOUNDED = ("PositiveInt", "NonNegativeInt", "PositiveFloat", "NonNegativeFloat")
@@ -178,7 +178,8 @@ def _content(params: BaseModel, name: str, value: Any) -> Any:
     value = map_texts(value, redact)
     if not paths:
         return value
-    digests = [digest_path(Path(located(path)).expanduser()) for path in paths]
+    files = [part for path in paths for part in parts_of(Path(located(path)).expanduser())]
+    digests = [digest_path(file) for file in files if file.exists()]
     one = digests[0] if len(digests) == 1 else digest(canonical(digests))
     return ({"kind": value} if value else {}) | {"sha256": one}
 

@@ -24,7 +24,8 @@ VEGALITE = "application/vnd.vegalite.v5+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 FIGURES = ("chart", "table", "texts", "atlas", "playground")
 WHOLE = ("atlas", "playground")  # figures whose texts are not cut
-PLAYGROUND = ("models", "text", "parts", "state")  # of a record, that the page needs
+# Of a record, what the page needs.
+PLAYGROUND = ("models", "text", "parts", "state", "writes", "examples", "task")
 MAX_LINE = 1000  # characters of one line of output
 MAX_OUTPUT = 20_000  # characters of one output
 MAX_ROWS = 50  # rows shown under a chart; the download holds all
@@ -169,7 +170,7 @@ def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:
     if block["type"] == "atlas":
         block |= _atlas(block)
     if block["type"] == "playground":
-        block["json"] = json_script({name: record[name] for name in PLAYGROUND})
+        block["json"] = json_script({name: record[name] for name in PLAYGROUND if name in record})
     return block
 
 

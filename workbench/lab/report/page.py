@@ -34,8 +34,11 @@ from workbench.sanitize import sanitize
 
 _HERE = Path(__file__).parent
 _CHARTS = _HERE.parents[1] / "charts"
-_STEMS = {"atlas": ["atlas"], "playground": ["live", "live_view"]}
-"""Figures with scripts of their own: the files of the script, the last with a style beside it."""
+_STEMS = {"playground": ["live", "live_view"], "atlas": ["atlas"]}
+"""Figures with scripts of their own: the files of the script, the last with a style beside it.
+
+The first keeps a copy of the page as it was, to save it.
+"""
 
 
 def write_report(run_folder: Path, out_path: Path) -> Path:

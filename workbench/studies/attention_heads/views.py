@@ -249,5 +249,5 @@ def live_heads(
         "word is coloured by how much harder (orange) or easier (purple) it became. The model is part of "
         "this page: nothing is sent anywhere, and no kernel runs.",
         text=opening(texts),
-        parts=["heads"],
+        parts=["heads", "layers"],
     )

@@ -9,16 +9,21 @@ import pandas as pd
 from transformers import PreTrainedModel
 
 from workbench.charts.intervals import intervals
+from workbench.charts.live_view import Example, live_or_why_not
+from workbench.charts.live_view import Task as Words
 from workbench.charts.parts import dashed, looks, numbered_cells, panels, tips
 from workbench.charts.theme import series
-from workbench.charts.view import Chart, Explorer, MarkedText, Table, Texts, menu, with_rows
+from workbench.charts.view import Chart, Explorer, MarkedText, Table, Texts, View, menu, with_rows
 from workbench.corpora.homes import NEW_PERSON, NEW_STEP, READ
 from workbench.corpora.walks import BEGINNING, PLACES, WAYS
+from workbench.engine.live import block
 from workbench.studies.curriculum.asking import completed, places_named
 from workbench.studies.curriculum.data import ORDERS, Task
 from workbench.studies.curriculum.experiment import shape_name
 from workbench.studies.curriculum.results import APART, TOGETHER
 
+LIVE = ("50% facts, shuffled", "50% facts, shuffled, combined questions", "50% facts, walks first")
+"""The models that a page carries."""
 _ASKED = {READ: "read", NEW_STEP: "another step", NEW_PERSON: "another person"}
 
 
@@ -185,6 +190,41 @@ def shapes(scores: pd.DataFrame) -> Chart:
         "Wide or deep?",
         "From top to bottom models become shallower and wider, at equally many parameters outside the "
         "embedding. If the prediction holds, facts get brighter downwards and walks upwards.",
+    )
+
+
+def live_questions(models: Mapping[str, PreTrainedModel], task: Task) -> View:
+    """Some models answer the reader's own walks and questions, in the page itself."""
+    shown = {name: models[name] for name in LIVE if name in models} or dict(list(models.items())[:1])
+    places, ways = PLACES[: task.settings.n_places], WAYS[: task.settings.n_ways]
+    moves = {
+        place: {way: PLACES[task.town.leads[number, at]] for number, way in enumerate(ways)}
+        for at, place in enumerate(places)
+    }
+    walks = task.test_walks()
+    first = [
+        Example(label, " ".join([PLACES[walks.starts[at]], *(WAYS[way] for way in walks.ways[at]), *more]))
+        for at, (label, more) in enumerate({"a walk": [], "two steps too many": ways[:2]}.items())
+    ]
+    asked = [("a fact", task.facts[0].pair())]
+    for kind, label in ((READ, "a home and a way"), (NEW_PERSON, "another person's home and a way")):
+        question = next((question for question in task.questions if question.kind == kind), None)
+        if question:
+            asked += [
+                (f"where {question.home.person} live", question.home.fact().pair()),
+                (label, question.pair()),
+            ]
+    pairs = [Example(label, prompt, f"Right:{value}.") for label, (prompt, value) in asked]
+    return live_or_why_not(
+        lambda: {name: block(model, task.tokenizer) for name, model in shown.items()},
+        "Your own walks and questions",
+        "A walk is a place and ways to go. Under each way stands where the model thinks one is, and ✗ "
+        f"where one is in truth; it has read walks of up to {task.settings.n_steps} steps. Press a word to "
+        "put another in its place. The bars are the words that may come next, so that a fact or a home can"
+        " be asked too. The models are part of this page: nothing is sent anywhere, and no kernel runs.",
+        examples=[*first, *pairs],
+        writes=False,
+        task=Words([places, ways], ways, places, moves),
     )
 
 

@@ -10,10 +10,13 @@ import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.charts.intervals import intervals
+from workbench.charts.live_view import Example, Task, live_or_why_not
 from workbench.charts.parts import axis_order, looks, numbered_cells, panels, tips
 from workbench.charts.theme import series
-from workbench.charts.view import Chart, Explorer, MarkedText, Texts, menu, with_rows
-from workbench.corpora.lego import CLAUSE, VALUES, words
+from workbench.charts.view import Chart, Explorer, MarkedText, Texts, View, menu, with_rows
+from workbench.corpora.lego import CLAUSE, OPERATIONS, VALUES, draw, words
+from workbench.engine.live import block
+from workbench.studies.lego.method import sees_all
 from workbench.studies.lego.results import example
 from workbench.studies.lego.settings import Sizes
 from workbench.studies.lego.times import ANSWER, CRITERION, GUESSING, LOOK_UP
@@ -135,6 +138,40 @@ def broken(answered: pd.DataFrame) -> Chart:
         "The clause at this position refers to a name that nobody says anything of. At one fifth the model "
         "has lost the thread, as it should; above, it answers from what else the string holds: choosing one "
         "of the two roots is right in three fifths at position 2.",
+    )
+
+
+def live_chains(
+    fitted: Mapping[str, PreTrainedModel], tokenizer: PreTrainedTokenizerFast, sizes: Sizes
+) -> View:
+    """The models that read both ways answer the reader's own chains, in the page itself."""
+    vocabulary = words(tokenizer, sizes.n)
+    names = [tokenizer.decode([token]).strip() for token in vocabulary.names]
+    moves = {
+        value: {word: VALUES[(at + step) % len(VALUES)] for step, word in enumerate(OPERATIONS)}
+        for at, value in enumerate(VALUES)
+    }
+
+    def chain(number: int, broken: int | None = None) -> str:
+        rng = np.random.default_rng([number, 10])
+        ids = draw(vocabulary, 1, sizes.n, rng, both_ways=True, broken=broken).ids[0]
+        return " ".join(tokenizer.decode([token]).strip() for token in ids[1:])
+
+    examples = [Example(f"chains {number + 1}", chain(number)) for number in range(3)]
+    nobody = "One clause refers to somebody of whom nothing is said: what follows from it cannot be known."
+    examples.append(Example("a broken link", chain(3, broken=1), nobody))
+    shown = {name: model for name, model in fitted.items() if sees_all(name, model)}
+    return live_or_why_not(
+        lambda: {name: block(model, tokenizer, causal=False) for name, model in shown.items()},
+        "Your own chains",
+        "Three words are a clause: “near Tom Lily” says that Lily is two further than Tom on the ring "
+        f"{', '.join(VALUES)}. Under each name stands what the model says of it, and ✗ what is true. Press "
+        f"a word to put another in its place. The models have learnt two chains of {sizes.n}, up to "
+        f"position {sizes.n_train} of each; any other string is new to them. They are part of this page: "
+        "nothing is sent anywhere, and no kernel runs.",
+        examples=examples,
+        writes=False,
+        task=Task([OPERATIONS, VALUES, names], names, VALUES, moves, clauses=True),
     )
 
 

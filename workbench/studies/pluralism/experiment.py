@@ -18,7 +18,7 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.common import TrainConfig
 from workbench.errors import UserError
 from workbench.files import cached_table
-from workbench.studies.common.arms import collect, run_arms
+from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.pluralism import budget, spectrum, tuning
 from workbench.studies.pluralism.elicitation import best_readout, readable, readouts, sample_replies
 from workbench.studies.pluralism.method import NOBODY, Task, ask, load_task
@@ -168,6 +168,12 @@ def _fitting(task: Task, sampler: Sampler) -> Task:
     left_out = len(task.questions) - len(kept)
     notes = [f"{left_out:,} questions are longer than the model's context and left out"] if left_out else []
     return replace(task, questions=kept, notes=[*task.notes, *notes])
+
+
+def model_folders(folder: Path, plan: Plan, seed: int) -> dict[str, str]:
+    """Where the model of each arm is, by the arm's name."""
+    tuned = {arm: str(arm_folder(folder, arm, seed) / "model") for arm in plan.arms if arm != BEFORE}
+    return {BEFORE: _before(folder, plan, seed), **tuned}
 
 
 def read_before(folder: Path, plan: Plan) -> pd.DataFrame:

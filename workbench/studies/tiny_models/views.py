@@ -9,7 +9,7 @@ import pandas as pd
 from transformers import PreTrainedModel
 
 from workbench.charts.intervals import intervals
-from workbench.charts.live_view import live_or_why_not
+from workbench.charts.live_view import Example, live_or_why_not
 from workbench.charts.parts import axis_order, panels, same_color
 from workbench.charts.theme import series
 from workbench.charts.view import Chart, Explorer, Table, Texts, View, menu, with_rows
@@ -191,8 +191,8 @@ def longest_copies(copies: pd.DataFrame) -> Table:
     )
 
 
-def live_stories(fitted: Fitted, names: Sequence[str], beginning: str) -> View:
-    """Models that go on with the reader's beginning, side by side, in the page itself."""
+def live_stories(fitted: Fitted, names: Sequence[str], beginnings: Sequence[str]) -> View:
+    """Models that go on with the reader's beginning, or one of these, side by side, in the page itself."""
 
     def blocks() -> dict[str, dict[str, Any]]:
         return {name: block(*fitted[name], about={"size": _parameters(fitted[name][0])}) for name in names}
@@ -202,7 +202,7 @@ def live_stories(fitted: Fitted, names: Sequence[str], beginning: str) -> View:
         "Your beginning, every model",
         "Type, and all models go on; below each stand the words that it finds likeliest at the cursor. The "
         "models are part of this page: nothing is sent anywhere, and no kernel runs.",
-        text=beginning,
+        examples=[Example(f"… {' '.join(text.split()[-4:])}", text) for text in beginnings],
     )
 
 
