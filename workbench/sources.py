@@ -7,6 +7,7 @@ grammar, so that a path may hold a comma, a colon or an equals sign.
 """
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ MODELS = (*SAMPLERS, "hidden", "tiny")
 KINDS = (*PROBLEMS, *OPINIONS, *SOLUTIONS, *TEXTS, *MODELS)
 SHIPPED = {"starter": Path(__file__).resolve().parent / "assets" / "starter"}
 """Models that come with the package, each by the name that names it; a file of that name here wins."""
+_PART = re.compile(r"(?P<name>.+)-\d{5}-of-(?P<count>\d{5})\.gguf")
 _COMMAS = 8  # in one path, at most
 _LONGEST_LIST = 256  # entries; in a longer list every comma divides
 
@@ -74,6 +76,15 @@ def map_paths(text: str, change: Callable[[str], str]) -> str:
         written += rest[:begin] + (change(source.name) if _exists(source.name) else source.name)
         rest = rest[end:]
     return written + rest
+
+
+def parts_of(path: Path) -> list[Path]:
+    """The parts of a GGUF file that llama.cpp has divided (NAME-00001-of-00003.gguf); else the path alone."""
+    match = _PART.fullmatch(path.name)
+    if not match:
+        return [path]
+    count = int(match["count"])
+    return [path.with_name(f"{match['name']}-{n:05}-of-{count:05}.gguf") for n in range(1, count + 1)]
 
 
 def located(name: str) -> str:

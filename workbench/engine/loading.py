@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.engine import gguf
 from workbench.engine.checks import check, check_tokenizer, check_vocabulary
 from workbench.engine.model_files import (
     check_folder,
     check_memory,
     check_names,
     check_shapes,
+    facts,
+    hub_answers,
+    is_hub_id,
     other_shapes,
     renaming,
 )
 from workbench.engine.models import SHAPES, near, text_config
-from workbench.engine.tokens import with_beginning
+from workbench.engine.tokens import begin, converses, with_beginning
 from workbench.errors import UserError, reason
 from workbench.files import atomic_folder
 from workbench.sources import located
@@ -41,7 +44,7 @@ def load(source: str | Path, device: str = "auto") -> tuple[PreTrainedModel, Pre
         UserError: nothing loadable is there, the hub cannot be reached, or the model is not what its folder
             says: weights are missing, left over or not numbers, or `check` refuses it.
     """
-    device, source = pick_device(device), _resolve(str(source))
+    device, source = pick_device(device), resolve(str(source))
     with _explained(source):
         options = _options(source)
         if Path(source).exists():
@@ -61,7 +64,7 @@ def read_config(source: str | Path) -> tuple[PretrainedConfig, PreTrainedTokeniz
     """
     from transformers import AutoConfig
 
-    source = _resolve(str(source))
+    source = resolve(str(source))
     with _explained(source):
         options = _options(source)
         tokenizer = _tokenizer(source, options)
@@ -69,6 +72,41 @@ def read_config(source: str | Path) -> tuple[PretrainedConfig, PreTrainedTokeniz
     check_tokenizer(tokenizer)
     check_vocabulary(tokenizer, config.get_text_config().vocab_size)
     return config, tokenizer
+
+
+def describe(source: str, device: str = "auto", tokenizer: PreTrainedTokenizerFast | None = None) -> str:
+    """What a model is, in one line for a report: size, family, type, licence, chat or not, beginning of text.
+
+    Args:
+        source, device: as `load` takes them.
+        tokenizer: its own; read where it is not given.
+
+    Raises:
+        UserError: as `read_config`.
+    """
+    tokenizer = tokenizer or read_config(source)[1]
+    folder = _folder_here(resolve(source))
+    parts = []
+    if folder:
+        known = facts(folder)
+        parts = [f"{known.n_parameters / 1e6:,.1f}M parameters", known.family, f"stored as {known.stored}"]
+        parts += ["computed in float32"] if pick_device(device) == "cpu" else []
+        parts += [f"licence {known.licence or 'not stated'}"]
+    first = tokenizer.convert_ids_to_tokens(begin(tokenizer))
+    parts += ["instruct (it has a chat template)" if converses(tokenizer) else "base (no chat template)"]
+    parts += [f"{' '.join(first)} is put before every text" if first else "nothing is put before a text"]
+    return f"{source}: {', '.join(parts)}."
+
+
+def _folder_here(source: str) -> Path | None:
+    """The folder of a model, or where the hub's cache holds it whole."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(source).exists():
+        return Path(source)
+    config = try_to_load_from_cache(source, "config.json")
+    folder = Path(config).parent if isinstance(config, str) else None
+    return folder if folder and list(folder.glob("*.safetensors")) else None
 
 
 def pick_device(device: str) -> str:
@@ -161,25 +199,12 @@ def is_offline(source: str) -> bool:
     return Path(source).exists() or not hub_answers()
 
 
-def hub_answers() -> bool:
-    """Whether the Hugging Face hub can be reached.
+def resolve(source: str) -> str:
+    """The folder of a model, of a GGUF file the one it is dequantized into, or a hub id.
 
-    One quick question: the hub's own client repeats each of its requests for half a minute.
+    Raises:
+        UserError: the name means nothing, or what is there is no whole model.
     """
-    import httpx
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        httpx.head(constants.ENDPOINT, timeout=5)
-    except httpx.HTTPError:
-        return False
-    return True
-
-
-def _resolve(source: str) -> str:
-    """A folder's path or a hub id."""
     if source.startswith("tiny:"):
         kind = "a shape without weights: train it first" if source in SHAPES else "not a preset"
         raise UserError(f"{source!r} is {kind}{near(source, SHAPES) if source not in SHAPES else ''}.")
@@ -188,9 +213,11 @@ def _resolve(source: str) -> str:
     source = located(source)
     folder = Path(source).expanduser()
     if os.path.exists(folder):  # pathlib raises for a name that is too long
+        if file := gguf.file_in(folder):
+            folder = gguf.folder_of(file)
         check_folder(folder)
         return str(folder)
-    if not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", source) or len(source) > 96:
+    if not is_hub_id(source):
         raise UserError(f"There is no folder {source[:300]!r}.")
     return source
 

@@ -6,11 +6,17 @@ import json
 import math
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
+from workbench.engine import gguf
+from workbench.engine.models import CHAT_TEMPLATE
 from workbench.errors import UserError
 
 _ONE, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -27,6 +33,71 @@ _WRAPPERS = (
 )
 _BUFFER = re.compile(r"inv_freq$|(cos|sin)_cached$|position_ids$|masked_bias$|(attn|attention)\.bias$")
 _GROWTH = 100  # characters that a tokenizer may make of one
+_CARD = re.compile(r"---\n(.*?)\n---", re.DOTALL)  # the settings before the text of a model's README.md
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a model's folder says of it before any of it is loaded."""
+
+    n_parameters: int  #: weights in its files; one that two modules share is there once
+    family: str  #: transformers' name of its architecture
+    stored: str  #: the type of most of its weights, such as BF16, or Q4_1 of a GGUF file
+    licence: str  #: as its card says; "" where that says nothing
+    is_chat: bool  #: whether it brings a chat template that does more than put texts in a row
+
+
+def facts(folder: Path) -> Facts:
+    """What a folder says of its model; no weights are read.
+
+    Raises:
+        UserError: there are no whole weights in it, or no configuration.
+    """
+    from safetensors import safe_open
+
+    config, card, sizes = _read_json(folder / "config.json"), _card(folder), Counter[str]()
+    for file in weight_files(folder):
+        with safe_open(file, "np") as weights:
+            for part in map(weights.get_slice, weights.keys()):
+                sizes[part.get_dtype()] += math.prod(part.get_shape())
+    template = folder / "chat_template.jinja"
+    settings = folder / "tokenizer_config.json"
+    chat = _read_json(settings).get("chat_template") if settings.is_file() else None
+    chat = template.read_text(encoding="utf-8") if template.is_file() else chat
+    return Facts(
+        sum(sizes.values()),
+        str(config.get("model_type", "")),
+        str(card.get("quantization") or max(sizes, key=sizes.get, default="")),
+        str(card.get("license") or ""),
+        chat not in (None, CHAT_TEMPLATE),
+    )
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    """The settings at the head of a model's README.md, as the hub has them."""
+    path = folder / "README.md"
+    with suppress(OSError, ValueError, yaml.YAMLError):
+        if match := _CARD.match(path.read_text(encoding="utf-8")[:10_000]):
+            settings = yaml.safe_load(match[1])
+            return settings if isinstance(settings, dict) else {}
+    return {}
+
+
+def check_here(path: Path, on_cpu: bool = True) -> None:
+    """Whether a path holds a whole model that fits into the memory; quickly, and without torch for folders.
+
+    Args:
+        on_cpu: where it is to be loaded; of a GPU the memory is not asked for here.
+
+    Raises:
+        UserError: as `check_folder`, `check_memory` and `gguf.check_file`.
+    """
+    if file := gguf.file_in(path):
+        gguf.check_file(file)
+        return
+    check_folder(path)
+    if on_cpu:
+        check_memory(path, "cpu")
 
 
 def check_folder(folder: Path) -> None:
@@ -69,7 +140,7 @@ def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     shapes = {}
     for file in weight_files(folder):
         try:
-            with safe_open(file, "pt") as weights:
+            with safe_open(file, "np") as weights:  # no data are read, so torch is not wanted
                 names = weights.keys()
                 shapes |= {name: tuple(weights.get_slice(name).get_shape()) for name in names}
         except (SafetensorError, OSError) as error:
@@ -119,16 +190,16 @@ def check_memory(folder: Path, device: str) -> None:
     Raises:
         UserError: they do not.
     """
-    import torch
-
     n_weights = sum(math.prod(shape) for shape in weight_shapes(folder).values())
     config = _read_json(folder / "config.json")
     widths = {"float32": 4, "float16": 2, "bfloat16": 2}
-    on_cpu = torch.device(device).type == "cpu"  # where weights become float32
-    width = 4 if on_cpu else widths.get(str(config.get("dtype") or config.get("torch_dtype")))
+    # On the CPU weights become float32.
+    width = 4 if device == "cpu" else widths.get(str(config.get("dtype") or config.get("torch_dtype")))
     needed = n_weights * width if width else sum(file.stat().st_size for file in weight_files(folder))
     free = free_memory()
-    if torch.device(device).type == "cuda":
+    if device.startswith("cuda"):
+        import torch
+
         free = torch.cuda.mem_get_info(device)[0]
         free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     if needed > free:
@@ -217,6 +288,45 @@ def _described_shapes(folder: str) -> dict[str, tuple[int, ...]]:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
+def check_known(name: str) -> None:
+    """Whether a hub id can be loaded: it is in the cache, or the hub answers.
+
+    Raises:
+        UserError: neither, or the name cannot be an id.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    if not is_hub_id(name):
+        raise UserError(f"There is no folder {name[:300]!r}.")
+    if not isinstance(try_to_load_from_cache(name, "config.json"), str) and not hub_answers():
+        raise UserError(
+            f"{name!r} is no folder here, not in the cache of the Hugging Face hub, and the hub cannot be "
+            "reached: check the name (`workbench models` lists what is here) and the network."
+        )
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name can be a model's on the Hugging Face hub."""
+    return bool(re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name)) and len(name) <= 96
+
+
+def hub_answers() -> bool:
+    """Whether the Hugging Face hub can be reached.
+
+    One quick question: the hub's own client repeats each of its requests for half a minute.
+    """
+    import httpx
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        httpx.head(constants.ENDPOINT, timeout=5)
+    except httpx.HTTPError:
+        return False
+    return True
 
 
 def free_memory() -> int:

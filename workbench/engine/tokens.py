@@ -82,6 +82,25 @@ def begin(tokenizer: PreTrainedTokenizerFast) -> list[int]:
     return ids[: next(start for start in starts if ids[start : start + len(plain)] == plain)]
 
 
+def set_beginning(tokenizer: PreTrainedTokenizerFast, begins: bool) -> None:
+    """Let a tokenizer put its beginning-of-text token before every text, or nothing; saved, it stays so.
+
+    Raises:
+        UserError: it has no such token, or none of the fast backend.
+    """
+    from tokenizers.processors import TemplateProcessing
+
+    if begins and tokenizer.bos_token_id is None:
+        raise UserError("The tokenizer has no beginning-of-text token (bos_token), so none can be put first.")
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise UserError("Where the texts of a slow tokenizer begin cannot be changed: convert it first.")
+    token = tokenizer.bos_token
+    own = begins_with(token, tokenizer.bos_token_id) if begins else TemplateProcessing("$A", "$A $B", [])
+    backend.post_processor = own
+    tokenizer.init_kwargs |= {"add_bos_token": begins, "add_eos_token": False}
+
+
 def first_token(tokenizer: PreTrainedTokenizerFast) -> int:
     """The token that a row begins with which has to begin with one, and has no text.
 

@@ -3,7 +3,7 @@
 import importlib.util
 import os
 
-from workbench.engine.loading import load
+from workbench.engine.loading import load, resolve
 from workbench.engine.models import near
 from workbench.engine.sampling.openai_sampler import ChatSampler, ServerSampler
 from workbench.engine.sampling.sampler import Sampler
@@ -12,7 +12,6 @@ from workbench.engine.sampling.vllm_sampler import VllmSampler
 from workbench.engine.sampling.vllm_server import VllmServerSampler
 from workbench.errors import UserError
 from workbench.sanitize import redact, sanitize
-from workbench.sources import located
 
 SCHEMES = ("transformers", "vllm", "openai", "openai-chat")
 
@@ -53,7 +52,7 @@ def sampler(spec: str, device: str = "auto") -> Sampler:
     elif scheme == "transformers":
         return TransformersSampler(*load(rest, device))
     else:
-        source = (VllmSampler if _vllm_is_here() else VllmServerSampler)(located(rest))
+        source = (VllmSampler if _vllm_is_here() else VllmServerSampler)(resolve(rest))
     print(f"{sanitize(redact(spec))}: {source.determinism}")
     return source
 
