@@ -385,7 +385,7 @@ def test_a_report_goes_on_with_what_is_typed_and_the_link_keeps_it(page, report)
     page.locator(".wb-live textarea").fill("Sam was sad. He wanted to play with")
     page.wait_for_function("() => document.querySelector('.wb-live .begun')?.textContent.startsWith('Sam')")
     assert written(page).startswith("Sam was sad.")
-    assert page.locator(".next li").count() == 6
+    assert 1 <= page.locator(".next li").count() <= 6
     page.locator('[aria-label="Layer 0, head 1"]').click()
     page.wait_for_function("() => document.querySelectorAll('.wb-live .columns section').length === 2")
     page.wait_for_function("() => document.querySelector('.strip h5')?.textContent.includes('→')")

@@ -69,6 +69,7 @@ class Atlas(View):
         columns: labels of the columns, left to right.
         classes: names of the classes, at most seven.
         size_name: what the size of a glyph stands for.
+        most_cards: that a page carries, of the largest cells; None for as many as it can.
         **controls: ipywidgets with a `value`.
 
     Raises:
@@ -89,6 +90,7 @@ class Atlas(View):
         columns: Sequence[str],
         classes: Sequence[str],
         size_name: str = "importance",
+        most_cards: int | None = None,
         **controls: ipywidgets.ValueWidget,
     ) -> None:
         names = {"rows": rows, "columns": columns, "classes": classes}
@@ -101,7 +103,7 @@ class Atlas(View):
         self.record["chosen"] = _largest(self.record["cells"])
         wanted = [self.record["chosen"]]
         if headless():
-            wanted = _most_important(self.record["cells"])
+            wanted = _most_important(self.record["cells"], most_cards or MAX_CARDS)
         self.record["cards"] = self._cards(wanted)
         left_out = len(self.record["cells"]) - len(self.record["cards"])
         if headless() and left_out:
@@ -222,10 +224,10 @@ def _largest(cells: list[dict[str, Any]]) -> str:
     return max(cells, key=lambda cell: cell["size"])["id"]
 
 
-def _most_important(cells: list[dict[str, Any]]) -> list[str]:
+def _most_important(cells: list[dict[str, Any]], most: int) -> list[str]:
     """The cells whose cards a page carries, the one that is chosen first."""
     largest = sorted(cells, key=lambda cell: cell["size"], reverse=True)
-    return [cell["id"] for cell in largest[:MAX_CARDS]]
+    return [cell["id"] for cell in largest[:most]]
 
 
 def _has(cells: list[dict[str, Any]], name: str) -> bool:

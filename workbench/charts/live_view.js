@@ -26,8 +26,8 @@ function quoted(text) {
 }
 
 // The last words of a text.
-function ending(text) {
-  return text.length > 28 ? `…${text.slice(-27).replace(/^\S*\s/, "")}` : text;
+function ending(text, most = 28) {
+  return text.length > most ? `… ${text.slice(-most).replace(/^\S*\s+/, "")}` : text;
 }
 
 function signed(value, digits = 2) {
@@ -179,7 +179,7 @@ const nameOf = (model, id) => (model.ends.has(id) ? "(the end)" : quoted(model.t
 // The likeliest next words; `marks` holds shares by word, drawn as strokes across the bars.
 function bars(model, logits, marks) {
   const [shares, order] = ranked(logits);
-  return order.slice(0, BARS).map((id) => {
+  return order.slice(0, BARS).filter((id, at) => !at || shares[id] >= 0.005).map((id) => {
     const bar = make("span", { class: "bar" });
     bar.style.width = `${100 * shares[id]}%`;
     const line = make("span", { class: "line" }, bar);
@@ -412,7 +412,7 @@ class Playground {
     const { text, temperature, seed } = this.state;
     for (const run of runs) {
       if (stale()) return;
-      const begun = make("span", { class: "begun" }, visible(text));
+      const begun = make("span", { class: "begun" }, visible(ending(text, 200)));
       const rest = make("span");
       run.box.replaceChildren(begun, rest);
       const say = (written) => {

@@ -21,8 +21,10 @@ from workbench.studies.attention_heads import method
 from workbench.studies.attention_heads.ablation import ENTITIES, OTHERS, READ_ONLY
 from workbench.studies.attention_heads.data import opening
 from workbench.studies.attention_heads.groups import MATCHED
+from workbench.studies.attention_heads.importance import DRAWN
 from workbench.studies.attention_heads.method import CLASSES, INDEX, classify, wide
 
+_MOST_INDUCTION = 24  # heads of a model
 PARTS = ["grammar", "consistency", READ_ONLY, "facts", "reasoning", "keeping track"]
 LOSSES = ["loss", ENTITIES, OTHERS]
 
@@ -189,9 +191,12 @@ def ranges(changed: pd.DataFrame, over: str = "stories, texts and questions") ->
 
 def induction(heads: pd.DataFrame, losses: pd.DataFrame) -> Chart:
     """Attention to what followed, head by head, and loss over two copies, of the first seed's models."""
-    heads, losses = (frame[frame["seed"] == frame["seed"].min()] for frame in (heads, losses))
-    frame = summarise(heads, ["model", *INDEX], "value")
-    frame = frame.assign(cell=_cells(frame)).sort_values("cell")
+    first = heads["seed"].min()
+    heads, losses = (frame[frame["seed"] == first] for frame in (heads, losses))
+    frame = summarise(heads, ["model", *INDEX], "value").sort_values("value", ascending=False)
+    n_heads, frame = len(frame), frame.groupby("model").head(_MOST_INDUCTION)
+    frame = frame.assign(cell=_cells(frame))
+    frame = frame.sort_values("cell") if len(frame) == n_heads else frame
     look = {"color": alt.Color("model:N", legend=None), "shape": alt.Shape("model:N", legend=None)}
     style = {"tooltip": ["model", "cell"], "scale": {"domain": [0, 1]}, "drawn": "nothing"}
     points = intervals(frame, "cell", "attention to what followed", form=".1%", look=look, **style)
@@ -205,15 +210,50 @@ def induction(heads: pd.DataFrame, losses: pd.DataFrame) -> Chart:
         alt.hconcat(points.properties(width=230), lines, spacing=30).resolve_scale(**apart),
         "Induction heads",
         "Random tokens come twice. An induction head looks from a token to what followed the same token "
-        "before; with it, the second copy costs little. The model trained on repeats shows how that looks "
-        f"(the training of seed {heads['seed'].min()}).",
+        "before; with it, the second copy costs little."
+        + (f" Shown are the {len(frame)} strongest of {n_heads} heads." if len(frame) < n_heads else "")
+        + (
+            f" The model trained on repeats shows how that looks (the training of seed {first})."
+            if heads["model"].nunique() > 1
+            else ""
+        ),
+    )
+
+
+@with_rows
+def estimates(both: pd.DataFrame, sentence: str) -> Chart:
+    """What gradients expect each head to cost, against what it costs when it is switched off.
+
+    Args:
+        both: of `importance.against_ablation`.
+        sentence: what was switched off.
+    """
+    shown = both.assign(cell=_cells(both), heads=np.where(both[DRAWN], "drawn at random", "largest estimate"))
+    x = alt.X("estimate:Q", title="estimated from gradients (nats a token)")
+    chart = intervals(
+        shown,
+        x,
+        "measured: loss when off (nats a token)",
+        form=".4f",
+        tooltip=["cell", "heads", *tips(".4f", "estimate")],
+        look=looks("heads", "heads", ["largest estimate", "drawn at random"]),
+        scale={"zero": False},
+        references=[0],
+    )
+    return Chart(
+        chart,
+        "Expected and measured",
+        f"{sentence} Each point is a head. Estimates are first-order: of a head that others stand in for, or "
+        "whose effect saturates, they say too little or too much.",
     )
 
 
 @with_rows
 def patches(patched: pd.DataFrame) -> Chart:
     """How far each head's output from one prompt carries its answer into another."""
-    base = alt.Chart(patched, width=alt.Step(64), height=alt.Step(36)).encode(
+    n_layers, step = patched["layer"].nunique(), (64, 36)
+    step = step if n_layers <= 12 else (44, 20)
+    base = alt.Chart(patched, width=alt.Step(step[0]), height=alt.Step(step[1])).encode(
         x=alt.X("head:O", title="head").axis(labelAngle=0), y=alt.Y("layer:O", title="layer")
     )
     known = patched[["value", "first_order"]].dropna()
@@ -231,7 +271,8 @@ def patches(patched: pd.DataFrame) -> Chart:
         f"prompt with the things exchanged: 1 brings the first prompt's answer back, 0 changes nothing. Over "
         f"{n:.0f} pairs the logits of the two answers differ by {clean:+.2f} before and {corrupt:+.2f} after "
         f"the exchange; {asked:.0f} were asked, and those count that the model answers rightly both "
-        f"ways. First-order attribution patching ranks the heads alike to {alike} (Spearman).",
+        f"ways. First-order attribution patching ranks the heads alike to {alike} (Spearman)."
+        + ("" if len(known) == len(patched) else f" {len(known)} of {len(patched)} heads were patched."),
     )
 
 
