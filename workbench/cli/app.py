@@ -10,6 +10,7 @@ from rich.text import Text
 from workbench.cli import runs
 from workbench.cli.console import complain, err, out, reports_folder, short_path
 from workbench.cli.ledger import ledger
+from workbench.cli.models import check_models, fetch, models
 from workbench.cli.pages import Pages
 from workbench.cli.publish import publish
 from workbench.cli.shards import generate, sketch
@@ -72,6 +73,7 @@ def run(
         names = ", ".join(path.stem for path in project.notebook_paths(root))
         raise UserError(f"Name a notebook ({names or 'notebooks/ is empty'}) or give --all.")
     planned = execute.jobs_for(chosen, params.pairs(parameter or []), force)
+    check_models(planned)
     _run(order.in_order(planned), root, order.side_by_side(jobs, planned))
 
 
@@ -165,5 +167,5 @@ def _name_outdated(jobs: "list[Job]", runs_folder: Path) -> None:
 
 
 _KEPT = (runs.show, ledger, compare, runs.report, publish, runs.doctor, runs.clean)
-for _command in (run, sweep, sketch, generate, runs.list_, *_KEPT):
+for _command in (run, sweep, sketch, generate, models, fetch, runs.list_, *_KEPT):
     app.command(_command.__name__.strip("_"))(_command)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli.console import complain, err, out
+from workbench.cli.models import check_models
 from workbench.cli.options import Address, Cpus, Engine, Gpus, Jobs, check_address
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def sweep(
     check_address(address, engine)
     study = project.find_notebook(project.find_root(), notebook)
     planned = sweeps.plan_sweep(study, params.pairs(parameter or []), yes)
+    check_models(planned.jobs)
 
     def finished(job: "Job") -> None:
         out.print(terminal.summary(job), soft_wrap=True)
