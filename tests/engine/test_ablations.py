@@ -6,8 +6,14 @@ import torch
 from families import FAMILIES, HEADS, LAYERS, fresh, hooks_of, texts, tiny
 
 from workbench.engine.interpretability import ablations
-from workbench.engine.interpretability.ablations import can_begin, estimate_without, nats_without
+from workbench.engine.interpretability.ablations import (
+    can_begin,
+    estimate_without,
+    nats_without,
+    patched_heads,
+)
 from workbench.engine.interpretability.interventions import ablate_heads
+from workbench.engine.interpretability.patching import activation_patching, logit_difference
 from workbench.engine.interpretability.reference import reference
 from workbench.errors import UserError
 
@@ -132,3 +138,14 @@ def test_a_head_that_does_not_exist_is_refused(head):
         nats_without(tiny("Llama"), ROWS, [[head]], "zero")
     with pytest.raises(UserError, match="needs a reference"):
         nats_without(tiny("Llama"), ROWS, [[(0, 0)]], "mean")
+
+
+@every_family
+def test_patched_heads_are_those_of_activation_patching(family):
+    model, (clean, corrupt), metric = tiny(family), texts([9, 9], seed=5), logit_difference(3, 7)
+    heads = [(1, 2), (0, 1), (1, 0), (0, 3)]
+    right = activation_patching(model, clean, corrupt, metric, "head", "unit").raw
+    values = patched_heads(model, clean, corrupt, metric, heads)
+    np.testing.assert_allclose(values, [right[head] for head in heads], atol=1e-4)
+    with pytest.raises(UserError, match="two of one length"):
+        patched_heads(model, clean, corrupt[1:], metric, heads)

@@ -21,12 +21,20 @@ from workbench.engine.batches import batches, padded
 from workbench.engine.checks import difference, probing, random_tokens, tolerance
 from workbench.engine.gradients.reader import frozen
 from workbench.engine.interpretability.anatomy import anatomy
-from workbench.engine.interpretability.capture import check_finite, check_rows, hooked
+from workbench.engine.interpretability.capture import capture, check_finite, check_rows, hooked
 from workbench.engine.interpretability.hooks import Hook, HookPoint
-from workbench.engine.interpretability.interventions import Ablation, ValueBias, head_tables
+from workbench.engine.interpretability.interventions import (
+    Ablation,
+    ValueBias,
+    head_tables,
+    units_by_layer,
+)
+from workbench.engine.interpretability.patching import Metric
 from workbench.engine.interpretability.reference import Reference
 from workbench.engine.models import context_length, evaluating, n_rows
+from workbench.engine.sampling.scoring import last_logits
 from workbench.engine.traits import traits
+from workbench.errors import UserError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -235,6 +243,53 @@ def _begins_rightly(model: PreTrainedModel) -> bool:
             if not difference(short, whole) <= tolerance(model) * float(whole.float().std()):
                 return False
     return True
+
+
+@torch.inference_mode()
+def patched_heads(
+    model: PreTrainedModel,
+    clean: Sequence[int],
+    corrupt: Sequence[int],
+    metric: Metric,
+    heads: Sequence[tuple[int, int]],
+) -> np.ndarray:
+    """The metric on the corrupt text with one head's output from the clean one in it, for some heads.
+
+    What `activation_patching` gives as `raw` of heads by unit; a pass begins at the head's layer where the
+    model `can_begin` there.
+
+    Args:
+        heads: as (layer, head).
+        metric: of a text's last logits alone, such as `logit_difference`.
+
+    Returns:
+        M_patched `[heads]`.
+
+    Raises:
+        UserError: texts of different lengths, a head that does not exist, or as `check_rows`.
+    """
+    check_rows(model, [clean, corrupt])
+    if len(clean) != len(corrupt):
+        raise UserError(
+            f"The clean text has {len(clean)} tokens and the other {len(corrupt)}: give two of one length."
+        )
+    ids, parts, begins = torch.tensor([clean, corrupt], device=model.device), anatomy(model), can_begin(model)
+    layers = units_by_layer(heads, [parts.n_heads] * parts.n_layers, "head")
+    values, _ = capture(model, ids, [f"{kind}.{layer}" for layer in layers for kind in ("head", "residual")])
+    results: dict[tuple[int, int], float] = {}
+    for layer, some in layers.items():
+        here = torch.eye(values[f"head.{layer}"].shape[2], dtype=torch.bool, device=ids.device)[some]
+
+        def put(value: Tensor, point: HookPoint, here: Tensor = here) -> Tensor:
+            return torch.where(here[:, None, :, None], values[point.name][:1], value)
+
+        with evaluating(model), ExitStack() as stack:
+            stack.enter_context(hooked(model, {f"head.{layer}": put}))
+            if begins and layer:
+                stack.enter_context(beginning_at(model, layer, values[f"residual.{layer}"][1:]))
+            metrics = metric(last_logits(model, ids[1:].repeat(len(some), 1), 1))
+        results |= {(layer, head): float(value) for head, value in zip(some, metrics, strict=True)}
+    return np.array([results[head] for head in heads])
 
 
 # ------------------------------------------------------------------------------- all heads, estimated

@@ -83,7 +83,7 @@ def head_tables(
     Arguments and errors are those of `ablate_heads`.
     """
     parts = anatomy(model)
-    layers = _by_layer(heads, [parts.n_heads] * parts.n_layers, "head")
+    layers = units_by_layer(heads, [parts.n_heads] * parts.n_layers, "head")
     if ablation == "zero":
         return layers, {layer: value[None] for layer, value in constants(model, value_bias).items()}
     return layers, _tables(reference, "head", layers, ablation, seed)
@@ -100,7 +100,7 @@ def ablate_neurons(
     The bias behind the neurons (of the down projection) stays in any case.
     """
     parts = anatomy(model)
-    layers = _by_layer(neurons, parts.widths, "neuron")
+    layers = units_by_layer(neurons, parts.widths, "neuron")
     if ablation == "zero":
         tables = {layer: torch.zeros(1, parts.widths[layer]) for layer in layers}
     else:
@@ -108,7 +108,18 @@ def ablate_neurons(
     return hooked(model, _replacements(model, "neuron", layers, tables))
 
 
-def _by_layer(units: Sequence[tuple[int, int]], counts: Sequence[int], what: str) -> dict[int, list[int]]:
+def units_by_layer(
+    units: Iterable[tuple[int, int]], counts: Sequence[int], what: str
+) -> dict[int, list[int]]:
+    """The numbers of units, as (layer, number), by layer.
+
+    Args:
+        counts: how many units each layer has.
+        what: heads or neurons, in the singular.
+
+    Raises:
+        UserError: one of them does not exist.
+    """
     layers: dict[int, list[int]] = {}
     for layer, index in units:
         if not (0 <= layer < len(counts) and 0 <= index < counts[layer]):
@@ -212,7 +223,7 @@ def freeze_pattern(
         UserError: a head that does not exist, or a pattern that is not square.
     """
     parts = anatomy(model)
-    layers = _by_layer(list(patterns), [parts.n_heads] * parts.n_layers, "head")
+    layers = units_by_layer(list(patterns), [parts.n_heads] * parts.n_layers, "head")
     for key, pattern in patterns.items():
         if pattern.dim() != 2 or pattern.shape[0] != pattern.shape[1]:
             raise UserError(f"The pattern of head {key} must be [tokens, tokens], not {list(pattern.shape)}.")
@@ -241,7 +252,7 @@ def steer_neuron(
         UserError: a neuron that does not exist.
     """
     parts = anatomy(model)
-    _by_layer([(layer, neuron)], parts.widths, "neuron")
+    units_by_layer([(layer, neuron)], parts.widths, "neuron")
 
     def steer(current: Tensor, _point: HookPoint) -> Tensor:
         changed = current.clone()
