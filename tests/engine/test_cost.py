@@ -23,3 +23,12 @@ def test_a_model_is_timed_within_its_context_and_left_as_it_was():
     cost = measure(model, tokenizer, seconds=0)
     assert cost.read > 0
     assert model.training
+
+
+def test_writing_is_timed_where_it_is_asked_for():
+    tokenizer = models.train_tokenizer(TEXTS, 260)
+    cost = measure(fresh("Llama"), tokenizer, seconds=0, writes=True)
+    assert cost.minutes(write=60 * cost.write) == pytest.approx(1)
+    assert "tokens a second and writes" in cost.sentence(1)
+    with pytest.raises(ZeroDivisionError):  # nobody is told nothing for a rate that is not known
+        Cost(read=1.0).minutes(write=1)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from workbench.engine.models import context_length, evaluating
+from workbench.engine.sampling.sampler import SamplingParams
+from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import encode
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _TEXT = "Once upon a time there was a girl who lived by the sea and had a boat. One day she saw a fish. "
 _ROWS, _LENGTH = 4, 256  # texts read at once, and their tokens
+_WRITTEN, _WRITES = 32, 16  # texts written at once, and the new tokens of each
 
 
 @dataclass(frozen=True)
@@ -24,31 +27,37 @@ class Cost:
     """What a model does in a second on this machine, as busy as it is."""
 
     read: float  #: tokens of texts read, with their logits
+    write: float = 0  #: tokens of many texts written side by side; 0 where it was not measured
 
-    def minutes(self, *, read: float = 0) -> float:
+    def minutes(self, *, read: float = 0, write: float = 0) -> float:
         """How long so much takes.
 
         Args:
             read: tokens of texts; a pass that begins halfway up the layers counts half its tokens.
+            write: tokens sampled.
         """
-        return read / self.read / 60
+        return (read / self.read + (write / self.write if write else 0)) / 60
 
     def sentence(self, minutes: float) -> str:
         """What to print before it begins."""
+        writes = f" and writes {self.write:,.0f}" if self.write else ""
         return (
-            f"Measured on this machine: the model reads {self.read:,.0f} tokens a second. "
+            f"Measured on this machine: the model reads {self.read:,.0f} tokens a second{writes}. "
             f"This notebook will take about {max(1, round(minutes))} min."
         )
 
 
 @torch.inference_mode()
-def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, seconds: float = 2) -> Cost:
+def measure(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, seconds: float = 2, *, writes: bool = False
+) -> Cost:
     """Times the model on a short story over and over, for about so many seconds.
 
     Args:
         model: any transformers causal language model, in the mode and dtype that it will be used in.
         tokenizer: its tokenizer.
         seconds: to spend on each kind of work; at least two passes are timed, behind one that is not.
+        writes: whether to time writing as well.
     """
     (story,) = encode(tokenizer, [_TEXT * 20])
     ids = torch.tensor([story[: min(_LENGTH, context_length(model))]] * _ROWS, device=model.device)
@@ -57,8 +66,13 @@ def measure(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, seconds:
         model(ids, use_cache=False).logits[0, -1, 0].item()  # waits for the device
         return ids.numel()
 
+    def write() -> int:
+        replies = sampler.sample(["Once upon a time"] * _WRITTEN, SamplingParams(max_tokens=_WRITES))
+        return sum(len(reply.tokens) for (reply,) in replies)
+
+    sampler = TransformersSampler(model, tokenizer)
     with evaluating(model):
-        return Cost(read=_rate(read, seconds))
+        return Cost(read=_rate(read, seconds), write=_rate(write, seconds) if writes else 0)
 
 
 def _rate(work: Callable[[], int], seconds: float) -> float:
