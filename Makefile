@@ -1,6 +1,7 @@
 # make demo: every notebook in minutes; its first line names runs/reports/index.html, which grows as they finish.
 # make reproduce: every notebook with the seeds that decide its claims, an evening on two cores; then reports/.
 # Both may be stopped at any moment, killed too: given again they go on with what is there.
+# make real: SmolLM2-135M, installed as a package, through 01 to 12, about two hours; then reports/real/.
 # make test: lint, tests, notebooks, browser tests.   make vllm: the environment behind generator=vllm:FOLDER.
 # Another interpreter: make demo PYTHON=python3.12
 
@@ -10,7 +11,7 @@ BIN := .venv/bin
 # Spinning threads on a busy machine make torch ten times slower; read before torch is imported.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo reproduce test lint lab vllm clean chromium
+.PHONY: demo reproduce real test lint lab vllm clean chromium
 
 demo: .venv/.ok
 	$(BIN)/workbench run --all
@@ -18,6 +19,15 @@ demo: .venv/.ok
 reproduce: .venv/.ok
 	$(BIN)/workbench run --all -p profile=laptop
 	$(BIN)/workbench publish -p profile=laptop
+
+# A real model has runs of its own, so that the newest of each notebook is its.
+real: export WORKBENCH_RUNS := runs/real
+real: .venv/.ok
+	test -d models/smollm2 || $(BIN)/workbench fetch smollm2
+	$(BIN)/workbench run 02 03 04 05 06 07 08 09 11 12 --jobs 1 -p profile=real-laptop -p model=models/smollm2
+	$(BIN)/workbench run 01 -p profile=real-laptop -p generator=transformers:models/smollm2
+	$(BIN)/workbench run 10 -p profile=real-laptop -p models=transformers:models/smollm2
+	$(BIN)/workbench publish --out reports/real
 
 test: .venv/.ok chromium lint
 	$(BIN)/python -m pytest

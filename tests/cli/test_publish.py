@@ -91,6 +91,18 @@ def test_the_readme_says_what_when_from_which_commit_and_how(root, say):
     assert str(root) not in text
 
 
+def test_another_folder_is_published_to_and_leaves_the_first_alone(root, say):
+    finished("01_rows")
+    say("publish")
+    before = read_all(root / "reports")
+    finished("02_read")
+    code, out, err = say("publish", "02_read", "--out", "reports/real")
+    assert (code, err) == (0, "")
+    assert "Published: reports/real/index.html (1 page" in out
+    assert set(read_all(root / "reports" / "real")) == {"02_read.html", "index.html"}
+    assert read_all(root / "reports") == before
+
+
 def test_the_newest_runs_are_published_or_those_named_or_those_of_parameters(root, say):
     old, new = finished("01_rows"), finished("01_rows", n=4)
     finished("02_read")

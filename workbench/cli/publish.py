@@ -19,8 +19,9 @@ def publish(
         list[str] | None,
         typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Those that `run --all -p` makes."),
     ] = None,
+    folder: Annotated[Path | None, typer.Option("--out", help="Default: the project's reports/.")] = None,
 ) -> None:
-    """Write the project's reports/, to be committed: pages, index, and what they are drawn from, no models.
+    """Write the project's reports/, or another folder, to be committed: pages, index, and what they are drawn from, no models.
 
     `workbench report reports/runs/*` draws the pages from it on any machine.
     """
@@ -35,7 +36,7 @@ def publish(
     folders = _made_with(root, parameter) if parameter else _chosen(project.runs_folder(root), runs or ())
     if not folders:
         raise UserError("There is no finished run to publish: `workbench run --all` makes them.")
-    reports = root / "reports"
+    reports = folder or root / "reports"
     left_out = publication.write(folders, reports)
     for folder in folders:
         page = pages.page_of(folder, reports)
@@ -44,7 +45,7 @@ def publish(
     for name, size in left_out.items():
         out.print(f"Left out, {megabytes(size)}: {name}")
     kept = sum(path.stat().st_size for path in (reports / "runs").rglob("*") if path.is_file())
-    size = f" ({len(folders)} pages, drawn from {megabytes(kept)}; commit reports/ to share them)"
+    size = f" ({len(folders)} {'page' if len(folders) == 1 else 'pages'}, drawn from {megabytes(kept)}; commit the folder to share them)"
     out.print(
         Text.assemble("\nPublished: ", (short_path(reports / "index.html"), "bold"), size), soft_wrap=True
     )

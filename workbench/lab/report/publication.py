@@ -100,6 +100,8 @@ def _copy(path: Path, target: Path) -> int:
 
 
 def _readme(records: list[dict[str, Any]], left_out: dict[str, int]) -> str:
+    real = all(record["params"].get("profile") == "real-laptop" for record in records)
+    command, length = ("real", "two hours") if real else ("reproduce", "an evening")
     lines = [
         "# Reports",
         "",
@@ -110,10 +112,9 @@ def _readme(records: list[dict[str, Any]], left_out: dict[str, int]) -> str:
         "|---|---|---|---|---|---|",
         *map(_row, records),
         "",
-        "`make reproduce` computes all of it again and publishes it: an evening on two cores, which may be"
+        f"`make {command}` computes all of it again and publishes it: {length} on two cores, which may be"
         " stopped and given again. `runs/` keeps what the pages are drawn from (records, claims, tables,"
-        " metrics, executed notebooks; no models), and `workbench report reports/runs/* --out reports`"
-        " draws them anew.",
+        " metrics, executed notebooks; no models), and `workbench report runs/* --out .` here draws them anew.",
     ]
     if left_out:
         named = ", ".join(f"`{name}` ({megabytes(size)})" for name, size in sorted(left_out.items()))
