@@ -14,6 +14,9 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 
 ARCHITECTURES = ["llama", "gpt-neo", "bloom"]
+needs_bfloat16 = pytest.mark.skipif(
+    not torch.cpu._is_avx512_bf16_supported(), reason="this CPU does not multiply in bfloat16"
+)
 PROMPTS = [
     "The cat",
     "A dog ran to the park and",
@@ -106,21 +109,63 @@ def test_samples_depend_on_the_seed(model, tokenizer):
     assert a != c
 
 
-def test_the_lean_llama_step_equals_the_plain_one(tokenizer, monkeypatch):
+def llama(tokenizer, width):
+    """Grouped heads, untied, a head dimension of its own."""
     from transformers import LlamaConfig
 
-    # Grouped heads, untied, a head dimension of its own.
     heads = {"num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 16}
-    shape = {"hidden_size": 48, "intermediate_size": 64, "num_hidden_layers": 2, "vocab_size": len(tokenizer)}
-    config = LlamaConfig(
-        **heads, **shape, initializer_range=0.2, max_position_embeddings=64, eos_token_id=None
-    )
-    sampler = TransformersSampler(models.build(config, 0), tokenizer, batch_size=4)
+    shape = {"intermediate_size": 64, "num_hidden_layers": 2, "vocab_size": len(tokenizer)}
+    spread = {"initializer_range": 0.2 * (48 / width) ** 0.5}
+    limits = {"max_position_embeddings": 64, "eos_token_id": None}
+    return models.build(LlamaConfig(hidden_size=width, **heads, **shape, **spread, **limits), 0)
+
+
+@pytest.mark.parametrize("width", [48, 264])
+def test_the_lean_llama_step_equals_the_plain_one(tokenizer, monkeypatch, width):
+    sampler = TransformersSampler(llama(tokenizer, width), tokenizer, batch_size=4)
     assert decoding.LlamaStep.fits(sampler.model)
+    assert decoding.LlamaStep.packs(sampler.model) == (width > 48)
     lean = sampler.sample(PROMPTS, SamplingParams(n=2, max_tokens=40, seed=3))
     slow = plain(sampler, monkeypatch).sample(PROMPTS, SamplingParams(n=2, max_tokens=40, seed=3))
     assert [[c.tokens for c in row] for row in lean] == [[c.tokens for c in row] for row in slow]
     np.testing.assert_allclose(lean[0][0].logprobs, slow[0][0].logprobs, atol=1e-4)
+
+
+@needs_bfloat16
+def test_bfloat16_keeps_the_distribution_and_says_so(tokenizer):
+    from scipy.stats import chisquare
+
+    model, params = llama(tokenizer, 264), SamplingParams(n=20_000, max_tokens=2)
+    sampler = TransformersSampler(model, tokenizer, 2048, dtype="bfloat16")
+    assert "bfloat16" in sampler.determinism
+    (replies,) = sampler.sample(["The cat"], params)  # first tokens follow the prompt, read in float32
+    before = tokenizer("The cat").input_ids
+    likeliest = np.bincount([reply.tokens[0] for reply in replies]).argmax()
+    with torch.no_grad():
+        exact = model(torch.tensor([[*before, likeliest]])).logits[0, -1].double().log_softmax(-1).numpy()
+    seconds = [reply for reply in replies if reply.tokens[0] == likeliest]
+    off = np.array([reply.logprobs[1] - exact[reply.tokens[1]] for reply in seconds])
+    assert 1e-5 < np.abs(off).max() < 0.05
+    counts = np.bincount([reply.tokens[1] for reply in seconds], minlength=len(exact))
+    expected, rare = len(seconds) * np.exp(exact), len(seconds) * np.exp(exact) < 5
+    counts, expected = (np.append(each[~rare], each[rare].sum()) for each in (counts, expected))
+    assert len(counts) > 20
+    assert chisquare(counts, expected).pvalue > 1e-3
+
+
+@needs_bfloat16
+def test_auto_is_bfloat16_where_it_is_faster(tokenizer):
+    wide, narrow = llama(tokenizer, 264), llama(tokenizer, 48)
+    assert TransformersSampler(wide, tokenizer, dtype="auto").dtype == torch.bfloat16
+    assert TransformersSampler(narrow, tokenizer, dtype="auto").dtype == torch.float32
+    assert TransformersSampler(wide, tokenizer).dtype == torch.float32
+
+
+def test_bfloat16_is_refused_where_nothing_is_gained(tokenizer):
+    with pytest.raises(UserError, match="take dtype=float32"):
+        TransformersSampler(llama(tokenizer, 48), tokenizer, dtype="bfloat16")
+    with pytest.raises(UserError, match="not 'float16'"):
+        TransformersSampler(llama(tokenizer, 48), tokenizer, dtype="float16")
 
 
 def test_a_module_patched_by_hand_is_sampled_as_it_is(tokenizer):
@@ -226,7 +271,8 @@ def test_a_row_ends_where_the_context_does(model, tokenizer):
 
 def test_scores_of_candidates_are_sums_of_token_log_probabilities(model, tokenizer):
     prompts = ["The cat", "A dog ran"]
-    completions = [[" sat on the mat.", " ran", " saw a big red ball."], [" to the park"]]
+    alike = [" r", " s", " sat on the mat?"]  # one token, or a last token that differs
+    completions = [[" sat on the mat.", " ran", " saw a big red ball.", *alike], [" to the park"]]
     found = TransformersSampler(model, tokenizer, batch_size=2).score(prompts, completions)
     for prompt, texts, scores in zip(prompts, completions, found, strict=True):
         before = tokenizer(prompt).input_ids
@@ -236,6 +282,16 @@ def test_scores_of_candidates_are_sums_of_token_log_probabilities(model, tokeniz
                 table = model(torch.tensor([ids])).logits[0].log_softmax(-1)
             wanted = sum(float(table[at - 1, ids[at]]) for at in range(len(before), len(ids)))
             assert score == pytest.approx(wanted, abs=1e-3)
+
+
+def test_candidates_of_one_token_are_scored_in_one_pass_over_their_prompt(tokenizer):
+    llama, rows = model_of("llama", tokenizer), []
+    letters = ["A", "B", "C"]  # bytes, so that each is one token behind a newline
+    with llama.register_forward_pre_hook(
+        lambda _, args, options: rows.append(len(args[0] if args else options["input_ids"])), with_kwargs=True
+    ):
+        TransformersSampler(llama, tokenizer).score(["The cat\n", "A dog\n"], [letters, letters])
+    assert sum(rows) == 2
 
 
 @pytest.mark.parametrize(

@@ -37,26 +37,37 @@ def token_logprobs(
     """
     if not rows:
         return
-    texts = [before + scored for before, scored in rows]
-    most_tokens = (1 << 27) // n_rows(model)
-    mixed = traits(model).ignores_batch_mates
+    mixed, most_tokens = traits(model).ignores_batch_mates, (1 << 27) // n_rows(model)
+    # Rows that differ in their last token alone, such as one-word answers to a question, are read once.
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for index, (before, scored) in enumerate(rows):
+        key = (len(before), len(scored), *before, *scored[:-1]) if mixed else (index,)
+        alike.setdefault(key, []).append(index)
+    groups = list(alike.values())
+    texts = [before + scored for before, scored in (rows[first] for first, *_ in groups)]
     for part in batches(list(map(len, texts)), most_tokens, batch_size if mixed else 1):
         # Padding on the right cannot reach back to what is scored.
-        ids = padded([texts[index] for index in part]).to(model.device)
-        first = min(len(rows[index][0]) for index in part) - 1  # of small models, logits are the dearest part
-        kept = ids.shape[1] - 1 - first
+        ids = padded([texts[number] for number in part]).to(model.device)
+        first = min(len(rows[groups[number][0]][0]) for number in part) - 1
+        kept = ids.shape[1] - 1 - first  # of small models, logits are the dearest part
         # The last token is read only where its being there changes what is before it.
         logits = last_logits(model, ids[:, :-1], kept) if mixed else last_logits(model, ids, kept + 1)[:, :-1]
         logits = logits.float()
-        picked = logits.gather(2, ids[:, first + 1 :, None])[..., 0] - logits.logsumexp(-1)
-        picked = picked.double().cpu().numpy()
-        values = []
-        for number, index in enumerate(part):
-            before, scored = map(len, rows[index])
-            values.append(picked[number, before - 1 - first : before - 1 - first + scored])
+        total = logits.logsumexp(-1)
+        picked = (logits.gather(2, ids[:, first + 1 :, None])[..., 0] - total).double().cpu().numpy()
+        indices, values = list[int](), list[np.ndarray]()
+        for row, number in enumerate(part):
+            for index in groups[number]:
+                before, scored = rows[index]
+                end = len(before) + len(scored) - 1 - first
+                of_row = picked[row, end - len(scored) : end].copy()
+                if index != groups[number][0]:
+                    of_row[-1] = (logits[row, end - 1, scored[-1]] - total[row, end - 1]).item()
+                indices.append(index)
+                values.append(of_row)
         if np.isnan(np.concatenate(values)).any():
             raise not_a_number(model)
-        yield part, values
+        yield indices, values
 
 
 def last_logits(model: PreTrainedModel, ids: Tensor, kept: int) -> Tensor:
