@@ -86,9 +86,11 @@ def main(rounds: int = 3, shapes: Sequence[str] = tuple(SHAPES)) -> None:
         )
         print(f"largest difference {gap:.1e} nats; at once {grown:,.0f} MiB more than the model")
         candidates = {"one by one": plain, "at once, from the layer on": at_once}
-        tokens = n_ablated * sum(map(len, rows))
-        timed = {name: lambda work=work: len(work()) and tokens for name, work in candidates.items()}
-        compare(timed, rounds, "tokens")
+        compare(
+            {name: lambda work=work: 60 * len(work()) for name, work in candidates.items()},
+            rounds,
+            "heads/60",
+        )
 
 
 if __name__ == "__main__":

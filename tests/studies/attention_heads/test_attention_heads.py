@@ -309,7 +309,7 @@ def test_an_evaluation_has_every_part_and_ends_with_the_whole_model(evaluation, 
     assert set(trials["part"]) == parts | {ablation.ENTITIES, ablation.OTHERS, ablation.READ_ONLY}
     changed = ablation.changes(trials).set_index(["condition", "part"])
     assert changed.loc[("1.0", "loss"), "value"] == pytest.approx(
-        evaluation.loss([(1, 0)]) - evaluation.loss([]), rel=1e-6
+        -np.subtract(*evaluation.losses([[], [(1, 0)]])), rel=1e-6
     )
     pd.testing.assert_frame_equal(evaluation.run(*whole), before)
 

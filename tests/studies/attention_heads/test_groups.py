@@ -18,6 +18,11 @@ def costing(costs, together=1.0):
     return lambda off: 2 + sum(costs[head] for head in off) ** together
 
 
+def of_each(loss):
+    """The same of several groups, as `AblationEval.losses`."""
+    return lambda groups: [loss(off) for off in groups]
+
+
 def test_quarters_are_those_of_shortest_and_longest_range():
     quarters = groups.quarters(heads_of(2, 4))
     assert quarters == {groups.SHORTEST: [(1, 3), (1, 2)], groups.LONGEST: [(0, 1), (0, 0)]}
@@ -33,7 +38,7 @@ def test_matched_groups_cost_as_much_and_share_no_head_with_the_quarter(seed, to
     places = map(tuple, heads[["layer", "head"]].to_numpy())
     costs = dict(zip(places, rng.uniform(0.01, 0.1, 16), strict=True))
     loss = costing(costs, together)
-    made = groups.range_groups(heads, loss, 3, seed)
+    made = groups.range_groups(heads, of_each(loss), 3, seed)
     quarters = {condition: off for condition, _, off in made if condition in groups.MATCHED}
     assert set(quarters) == {groups.SHORTEST, groups.LONGEST}
     names = {matched: quarter for quarter, matched in groups.MATCHED.items()}
@@ -49,7 +54,11 @@ def test_nothing_matches_a_quarter_that_costs_nothing_or_more_than_all_others():
     others = [(0, head) for head in range(6)]
     for cost in (0, 100):
         loss = costing({(1, 0): cost, **dict.fromkeys(others, 1)})
-        assert groups.matched_groups(loss, [(1, 0)], others, 2, seed=0) == []
+        assert groups.matched_groups(of_each(loss), [(1, 0)], others, 2, seed=0) == []
+
+
+def test_without_groups_there_are_no_quarters():
+    assert groups.range_groups(heads_of(4, 4), of_each(costing({})), 0, seed=0) == []
 
 
 def test_single_heads_are_named_by_layer_and_head():

@@ -81,7 +81,8 @@ def test_a_training_that_learnt_nothing_is_left_out_and_named(each, fitted):
     assert each.which(table, UNSCALED) == []
     assert trainings.left_out(table).startswith("1 of 5 trainings are left out")
     assert "seed 0" in trainings.left_out(table)
-    assert trainings.left_out(table[1:]) is None
+    assert trainings.left_out(table[1:]).startswith("All 4 trainings have learnt")
+    assert trainings.left_out(table[:0]).startswith("Nothing is trained")
 
 
 def test_each_training_is_measured_and_loses_heads_by_itself(each, measured, fitted):
@@ -211,6 +212,28 @@ def test_claims_about_a_given_model_are_over_texts_and_positive_where_the_paper_
     turned = claimed(other, range_trials(short=0.6, matched=0.3).drop(columns="seed"))
     for name in ("semantic-head", "distance-head", "two-kinds", "range-divides-labour"):
         assert turned[name].effect < 0, name
+
+
+def test_a_given_model_without_a_control_is_told_by_its_own_induction_heads():
+    rng = np.random.default_rng(0)
+    rows = [
+        (layer, head, item, (0.8 if (layer, head) == (1, 2) else 0.1) + rng.normal(0, 0.02))
+        for layer, head in np.ndindex(2, 4)
+        for item in range(40)
+    ]
+    heads = pd.DataFrame(rows, columns=["layer", "head", "item", "value"])
+    heads = heads.assign(model=induction.THIS_MODEL, seed=0)
+    arguments = (heads_table(induction.THIS_MODEL, 0), range_trials().drop(columns="seed"), None, heads)
+    claims = {claim.name: claim for claim in results.claims(*arguments, guessed=True)}
+    claim = claims["has-an-induction-head"]
+    assert "induction-where-trained" not in claims
+    assert "(layer 1, head 2)" in claim.says
+    assert claim.effect == pytest.approx(0.3, abs=0.02)
+    assert claim.verdict == "reproduced"
+    assert claims["semantic-head"].says.endswith(results.GUESSED)
+    assert results.GUESSED not in claims["distance-head"].says
+    placebo = {claim.name for claim in results.claims(*arguments, placebo=True)}
+    assert "has-an-induction-head" not in placebo, "a placebo does not make it equal"
 
 
 def test_claims_about_five_trainings_are_over_trainings():

@@ -533,6 +533,9 @@ def test_claims_are_negative_when_the_paper_is_wrong():
 def test_one_model_makes_no_claim_about_size():
     one = ladder_of(60, 20).query("model == 'small'")
     names = {claim.name for claim in results.claims(one, agreeing(10, 60), QUESTION, 20)}
+    guessed = results.claims(one, agreeing(10, 60), QUESTION, 20, guessed=True)
+    assert [claim.says.endswith(results.GUESSED) for claim in guessed][:2] == [True, True]
+    assert not guessed[-1].says.endswith(results.GUESSED), "what follows a trigger needs no label"
     assert "smaller-models-are-clearer" not in names
 
 
@@ -751,13 +754,43 @@ def test_what_the_user_can_mend_is_one_sentence(pair, texts):
         "too few tokens": lambda: units.check_label(
             labelled_tokens.label_tokens(*pair, LABELLED[:8]), QUESTION
         ),
-        "too few: half": lambda: method.sizes(SimpleNamespace(profile="quick", n_texts=3)),
+        "too few: half": lambda: method.sizes(SimpleNamespace(profile="quick", model="starter", n_texts=3)),
         "write some words": lambda: value_vectors.continuations(pair, " ", 0, 0, 1.0, None),
     }
     for message, call in cases.items():
         with pytest.raises(UserError, match=message) as caught:
             call()
         assert str(caught.value).count("\n") == 0, message
+
+
+# ------------------------------------------------------------------------------- models with many layers
+def test_some_layers_are_searched_the_first_to_look_at_among_them():
+    config = models.config("tiny:0.1M", 64, n_layers=30, hidden_size=8)
+    model = models.build(config, seed=0)
+    layers = method.searched_layers(model, 8, 28)
+    assert len(layers) == 8
+    assert layers == sorted(set(layers))
+    assert {0, 28} <= set(layers) <= set(range(30))
+    assert method.searched_layers(model, None, 28) == method.searched_layers(model, 40, 28) == list(range(30))
+
+
+def test_the_layers_that_are_searched_are_as_if_all_were(pair, texts):
+    every = dict(units.activations(pair[0], texts))
+    ((layer, values),) = units.activations(pair[0], texts, [1])
+    assert layer == 1
+    np.testing.assert_array_equal(values, every[1])
+    whole = value_vectors.writes(pair[0])
+    some = value_vectors.writes(pair[0], layers=[1])
+    expected = whole[whole["layer"] == 1].reset_index(drop=True)
+    pd.testing.assert_frame_equal(some, expected)
+
+
+def test_the_profile_for_real_models_wants_a_given_one():
+    params = SimpleNamespace(profile="real-laptop", model="starter", n_texts=None)
+    with pytest.raises(UserError, match="model=FOLDER"):
+        method.sizes(params)
+    params.model = "some/folder"
+    assert method.sizes(params).layers
 
 
 # ------------------------------------------------------------------------------- views

@@ -10,14 +10,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.labelled_tokens import LabelledTokens
 from workbench.corpora.stories import grade, make_probes
+from workbench.engine.interpretability.ablations import estimate_without, nats_without
 from workbench.engine.interpretability.interventions import ablate_heads
 from workbench.engine.interpretability.reference import reference
 from workbench.engine.sampling.sampler import SamplingParams
-from workbench.engine.sampling.scoring import token_logprobs
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.measures.summaries import summarise
 from workbench.studies.attention_heads.data import Sizes, flags
 from workbench.studies.attention_heads.groups import Condition, Head
+from workbench.studies.attention_heads.method import product_frame
 from workbench.studies.attention_heads.threads import suited_threads
 from workbench.studies.tiny_models.grading import beginnings
 
@@ -59,6 +60,7 @@ class AblationEval:
         probes = make_probes(sizes.probes, seed=seed) if exact else []
         self.probes = [probe for probe in probes if probe.kind in ANSWERS]
         self.reference = reference(model, rest, ["head.*"], seed=seed)
+        self.known: dict[frozenset[Head], list[np.ndarray]] = {}  # surprise without a group, text by text
 
     def run(self, condition: str, group: int, heads: Sequence[Head]) -> pd.DataFrame:
         """What the model does with these heads at their mean.
@@ -67,8 +69,8 @@ class AblationEval:
         """
         whole = self.alone or "." not in condition  # a single head's name is layer.head
         begun, probes = (self.begun, self.probes) if whole else (self.begun.head(0), [])
+        (nats,) = self._nats([heads])
         with self._off(heads):
-            nats = self._nats()
             sampler = TransformersSampler(self.model, self.tokenizer)
             drawn = SamplingParams(max_tokens=self.reply, temperature=0.5, seed=self.seed)
             replies = sampler.sample(begun["beginning"].tolist(), drawn)
@@ -83,13 +85,13 @@ class AblationEval:
         return table.assign(condition=condition, group=group)
 
     def run_all(self, conditions: Sequence[Condition]) -> pd.DataFrame:
-        """`run` for several conditions."""
+        """`run` for several conditions, whose losses are computed together."""
+        self._nats([heads for *_, heads in conditions])
         return pd.concat([self.run(*condition) for condition in conditions], ignore_index=True)
 
-    def loss(self, heads: Sequence[Head]) -> float:
-        """Loss in nats per token with these heads at their mean."""
-        with self._off(heads):
-            return float(np.concatenate(self._nats()).mean())
+    def losses(self, groups: Sequence[Sequence[Head]]) -> list[float]:
+        """Loss in nats per token with each group of heads at their mean."""
+        return [float(np.concatenate(nats).mean()) for nats in self._nats(groups)]
 
     @contextmanager
     def _off(self, heads: Sequence[Head]) -> Iterator[None]:
@@ -97,14 +99,30 @@ class AblationEval:
         with threads, ablate_heads(self.model, heads, "mean", self.reference):
             yield
 
-    def _nats(self) -> list[np.ndarray]:
-        """Surprise of every token of the scored texts but the first, in nats."""
-        nats = [np.zeros(0)] * len(self.scored)
-        with torch.inference_mode():
-            for part, logprobs in token_logprobs(self.model, self.scored, batch_size=32):
-                for index, values in zip(part, logprobs, strict=True):
-                    nats[index] = -values
-        return nats
+    def _nats(self, groups: Sequence[Sequence[Head]]) -> list[list[np.ndarray]]:
+        """Without each group, the surprise of every token of the scored texts but the first, in nats; no
+        group is read twice.
+        """
+        new = list({frozenset(group) for group in groups} - set(self.known))
+        if new:
+            rows = [before + scored for before, scored in self.scored]
+            with suited_threads(self.model.num_parameters()):
+                nats = nats_without(
+                    self.model, rows, [sorted(group) for group in new], "mean", self.reference
+                )
+            self.known.update(zip(new, nats, strict=True))
+        return [self.known[frozenset(group)] for group in groups]
+
+    def estimates(self, n: int) -> pd.DataFrame:
+        """What each head is expected to cost, from the gradients of the first n texts: columns layer, head,
+        estimate (nats a token at its mean), size (mean over texts of its absolute value).
+        """
+        rows = [before + scored for before, scored in self.scored[:n]]
+        with suited_threads(self.model.num_parameters()):
+            values = estimate_without(self.model, rows, self.reference)
+        _, layers, heads = values.shape
+        columns = {"estimate": values.mean(0).ravel(), "size": np.abs(values).mean(0).ravel()}
+        return product_frame(columns, layer=range(layers), head=range(heads))
 
     def _losses(self, nats: Sequence[np.ndarray]) -> list[tuple[str, int, float, str]]:
         """Rows of all tokens, of names and nouns, and of the others: each text's total over the mean number

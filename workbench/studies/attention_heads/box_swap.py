@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.stories import make_probes
 from workbench.engine.interpretability import patching
+from workbench.engine.interpretability.ablations import patched_heads
 from workbench.engine.tokens import encode, encode_pairs
 from workbench.measures.statistics import bootstrap_ratios
 from workbench.studies.attention_heads.method import product_frame
@@ -61,34 +62,58 @@ def too_few(pairs: Sequence[PromptPair], asked: Sequence[PromptPair]) -> str:
     )
 
 
-def patch_heads(model: PreTrainedModel, pairs: Sequence[PromptPair], asked: int) -> pd.DataFrame:
+def patch_heads(
+    model: PreTrainedModel,
+    pairs: Sequence[PromptPair],
+    asked: int,
+    n: int | None = None,
+    drawn: int = 0,
+    seed: int = 0,
+) -> pd.DataFrame:
     """How far each head's output from the clean prompt brings the clean answer back in the corrupt one.
 
     Args:
         model: any transformers causal language model.
         pairs: those that it has `answered`.
         asked: of how many.
+        n: heads of largest first-order estimate that are patched; None for every head.
+        drawn: heads drawn at random beside them.
+        seed: of the draw.
 
     Returns:
         Columns layer, head, value, low, high, n, asked: the logit difference's change as a share of that
         between the two prompts, both summed over pairs; `first_order`, what attribution patching predicts for
-        it; and the mean logit difference `clean` and `corrupt`. Empty where there are fewer than `FEWEST`.
+        it; and the mean logit difference `clean` and `corrupt`. Of a head that was not patched value, low and
+        high are NaN. Empty where there are fewer than `FEWEST` pairs.
     """
     if len(pairs) < FEWEST:
         names = ["layer", "head", "value", "low", "high", "first_order", "n", "asked", "clean", "corrupt"]
         return pd.DataFrame(columns=names)
-    changes, estimates, ends = [], [], []
-    for clean, corrupt, a, b in pairs:
-        arguments = (model, clean, corrupt, patching.logit_difference(a, b), "head", "unit")
-        sweep, linear = patching.activation_patching(*arguments), patching.attribution_patching(*arguments)
-        changes.append((sweep.raw - sweep.corrupt).ravel())
-        estimates.append((linear.raw - linear.corrupt).ravel())
-        ends.append((sweep.clean, sweep.corrupt))
-    n_layers, n_heads = sweep.raw.shape
-    spans = np.repeat([[clean - corrupt] for clean, corrupt in ends], n_layers * n_heads, axis=1)
-    value, low, high = bootstrap_ratios(changes, spans)
-    first_order = np.sum(estimates, axis=0) / spans.sum(0)
+    metrics = [patching.logit_difference(a, b) for *_, a, b in pairs]
+    linear = [
+        patching.attribution_patching(model, clean, corrupt, metric, "head", "unit")
+        for (clean, corrupt, *_), metric in zip(pairs, metrics, strict=True)
+    ]
+    estimates = np.stack([sweep.raw - sweep.corrupt for sweep in linear])  # [pairs, layers, heads]
+    _, n_layers, n_heads = estimates.shape
+    order = np.argsort(-np.abs(estimates.sum(0)), axis=None, kind="stable")
+    n = len(order) if n is None else n
+    others = np.random.default_rng(seed).permutation(order[n:])[:drawn]
+    heads = sorted((int(index) // n_heads, int(index) % n_heads) for index in (*order[:n], *others))
+    changes = np.full(estimates.shape, np.nan)
+    for pair, (sweep, metric) in enumerate(zip(linear, metrics, strict=True)):
+        clean, corrupt, *_ = pairs[pair]
+        changes[pair][tuple(zip(*heads, strict=True))] = (
+            patched_heads(model, clean, corrupt, metric, heads) - sweep.corrupt
+        )
+    ends = np.array([(sweep.clean, sweep.corrupt) for sweep in linear])
+    spans = np.repeat(ends[:, :1] - ends[:, 1:], n_layers * n_heads, axis=1)
+    patched = ~np.isnan(changes[0]).ravel()
+    value, low, high = np.full((3, n_layers * n_heads), np.nan)
+    flat = changes.reshape(len(pairs), -1)[:, patched]
+    value[patched], low[patched], high[patched] = bootstrap_ratios(list(flat), spans[:, patched])
+    first_order = estimates.reshape(len(pairs), -1).sum(0) / spans.sum(0)
     columns = {"value": value, "low": low, "high": high, "first_order": first_order, "n": len(pairs)}
     columns |= {"asked": asked}
-    columns["clean"], columns["corrupt"] = np.mean(ends, axis=0)
+    columns["clean"], columns["corrupt"] = ends.mean(0)
     return product_frame(columns, layer=range(n_layers), head=range(n_heads))

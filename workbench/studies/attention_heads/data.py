@@ -12,15 +12,20 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from workbench.corpora.labelled_tokens import LabelledTokens, guess_labels, label_tokens, simulated_stories
 from workbench.corpora.stories.labels import GROUPS, Spans
 from workbench.engine import loading
+from workbench.engine.cost import measure
 from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.models import SHAPES
 from workbench.errors import UserError
 from workbench.studies.attention_heads.experiment import OneLayer, Pair
 from workbench.studies.attention_heads.groups import FEWEST
 from workbench.studies.attention_heads.induction import Shape
+from workbench.studies.common.profiles import REAL, check_given
 from workbench.studies.tiny_models import ladder
 
 STARTER = "starter"
+# What work takes, in passes over a text: attention patterns and their measures, a backward pass beside a
+# forward one, a pass from a head's layer on, a card of the map.
+PATTERNS, BACKWARD, FROM_LAYER, CARD = 3, 3, 0.6, 6
 LABELLED = 0.5  # of the texts must hold a name or a noun that the labels know
 NAMES = GROUPS["characters"][:-1]  # the labels of names: all but that of pronouns
 
@@ -39,10 +44,14 @@ class Sizes:
     asked: int  #: pairs of prompts asked, of which those are patched that are answered rightly
     groups: int  #: random groups of heads that are to cost as much as a quarter by range
     each: int  #: texts on which each of several trained models is measured, as `texts`
-    induction: Shape  #: the models of the positive control
-    one_layer: OneLayer  #: the models of one layer
+    induction: Shape | None  #: the models of the positive control; None: none are trained
+    one_layer: OneLayer | None  #: the models of one layer; None: none are trained
     seeds: int  #: trainings of each arm
     ladder: bool  #: whether the claims about heads are on trainings of 02's largest model
+    ablated: int | None = None  #: heads of largest estimate that are switched off alone; None: every head
+    drawn: int = 0  #: heads drawn at random beside them
+    estimated: int = 0  #: texts whose gradients estimate what each head costs
+    cards: int | None = None  #: heads on the map whose cards a page carries; None: as many as it can
 
 
 SIZES = {
@@ -56,6 +65,11 @@ SIZES = {
         each=120, induction=Shape(2, 2, 32, 450_000, 32), one_layer=OneLayer(128, 320_000, 12), seeds=5,
         ladder=True,
     ),
+    REAL: Sizes(
+        texts=40, scored=10, beginnings=4, reply=30, alone=False, probes=0, pairs=10, asked=30, groups=0,
+        each=0, induction=None, one_layer=None, seeds=1, ladder=False, ablated=40, drawn=20, estimated=10,
+        cards=24,
+    ),
     "paper": Sizes(
         texts=2_000, scored=500, beginnings=300, reply=100, alone=True, probes=100, pairs=200, asked=1_000,
         groups=5, each=1_000, induction=Shape(2, 8, 256, 10_000_000, 64),
@@ -68,11 +82,13 @@ def choose_sizes(params: Any) -> Sizes:
     """The profile's sizes; `n_texts` replaces the number of texts measured, `seeds` that of trainings.
 
     Raises:
-        UserError: there are too few texts.
+        UserError: there are too few texts, or no model is given for `real-laptop`.
     """
+    own = ladder.is_ladder(params.model) or params.model == STARTER
+    check_given(params, given=not own)
     sizes = SIZES[params.profile]
     sizes = replace(sizes, seeds=params.seeds or sizes.seeds)
-    if not ladder.is_ladder(params.model) and params.model != STARTER:
+    if not own:
         sizes = replace(sizes, ladder=False)  # a model that is given is all that the claims are about
     if params.n_texts is None:
         return sizes
@@ -131,6 +147,22 @@ def notes(model: PreTrainedModel, texts: LabelledTokens) -> list[str]:
             "longest range: the claims about range are left out."
         )
     return sentences
+
+
+def expected(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: LabelledTokens, sizes: Sizes
+) -> list[str]:
+    """What a look into a given model will take, where only some of its heads are switched off."""
+    if sizes.ablated is None:
+        return []
+    cost, parts = measure(model, tokenizer), anatomy(model)
+    length = float(np.mean([len(row) for row in texts.rows]))
+    ablations = min(parts.n_layers * parts.n_heads, sizes.ablated + sizes.drawn)
+    ablation = FROM_LAYER * sizes.scored * length
+    read = length * (PATTERNS * (sizes.texts + 2 * sizes.pairs) + sizes.texts + BACKWARD * sizes.estimated)
+    minutes = cost.minutes(read=read + ablations * ablation) + cost.minutes(read=CARD * sizes.cards * length)
+    seconds = 60 * cost.minutes(read=ablation)
+    return [f"{cost.sentence(minutes)} A head switched off on {sizes.scored} texts takes {seconds:.1f} s."]
 
 
 Labelled = list[tuple[str, Spans]]

@@ -43,7 +43,7 @@ class OneLayer:
 
 def fit_one_layer(
     folder: Path,
-    size: OneLayer,
+    size: OneLayer | None,
     seeds: Sequence[int],
     log: Callable[..., None],
     device: str = "auto",
@@ -54,12 +54,14 @@ def fit_one_layer(
 
     Args:
         folder: of the models.
-        size: of each of them.
+        size: of each of them; None: nothing is trained.
         seeds: of the weights and of the order of stories, which both arms of a seed share.
         log: takes what is logged of a training, with model and seed.
         device: see `loading.pick_device`.
         placebo: whether to train `UNSCALED` as a second control.
     """
+    if size is None:
+        return {}
     device = loading.pick_device(device)
     return fit_arms(
         folder,

@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 Head = tuple[int, int]
+Losses = Callable[[Sequence[Sequence[Head]]], Sequence[float]]
+"""Of a model without some groups of heads: its loss without each."""
 Condition = tuple[str, int, list[Head]]
 """The name of what is off, the number among the groups of that name, and the heads."""
 SHORTEST, LONGEST = "shortest range", "longest range"
@@ -40,7 +42,7 @@ def quarters(measured: pd.DataFrame, placebo: int | None = None) -> dict[str, li
 
 
 def matched_groups(
-    loss: Callable[[Sequence[Head]], float],
+    losses: Losses,
     quarter: Sequence[Head],
     others: Sequence[Head],
     n: int,
@@ -53,15 +55,14 @@ def matched_groups(
     heads cost alone, times what the groups tried so far have cost beyond their sums.
 
     Args:
-        loss: of the model without some heads.
+        losses: of the model without groups of heads.
         quarter: the heads to be matched.
         others: those that groups are drawn from.
         n: groups wanted; fewer are returned where `TRIES` of them do not give so many.
         seed: of the orders.
     """
-    whole = loss([])
-    wanted = loss(quarter) - whole
-    alone = np.array([loss([head]) - whole for head in others])
+    whole, without, *each = losses([[], quarter, *([head] for head in others)])
+    wanted, alone = without - whole, np.array(each) - whole
     groups: list[list[Head]] = []
     tried: dict[tuple[int, ...], float] = {}  # cost over the sum of what its heads cost alone
     rng = np.random.default_rng(seed)
@@ -75,7 +76,7 @@ def matched_groups(
         if abs(promised[size - 1] - 1) > TOLERANCE or members in tried:
             continue
         group = [others[index] for index in members]
-        cost = loss(group) - whole
+        cost = losses([group])[0] - whole
         tried[members] = cost / alone[list(members)].sum()
         groups += [group] if abs(cost / wanted - 1) <= TOLERANCE else []
     return groups
@@ -83,7 +84,7 @@ def matched_groups(
 
 def range_groups(
     measured: pd.DataFrame,
-    loss: Callable[[Sequence[Head]], float],
+    losses: Losses,
     n: int,
     seed: int,
     placebo: int | None = None,
@@ -92,19 +93,13 @@ def range_groups(
 
     Args:
         measured: of each head (`method.wide`).
-        loss, n, seed: see `matched_groups`; no group's loss is taken twice.
+        losses, n, seed: see `matched_groups`; with n = 0 there are no quarters either.
         placebo: see `quarters`.
     """
-    groups, known = [], {}
-
-    def remembered(off: Sequence[Head]) -> float:
-        key = frozenset(off)
-        known[key] = known[key] if key in known else loss(off)
-        return known[key]
-
-    for condition, quarter in quarters(measured, placebo).items():
+    groups: list[Condition] = []
+    for condition, quarter in (quarters(measured, placebo) if n else {}).items():
         others = [head for head in sorted(_heads(measured)) if head not in quarter]
-        matched = matched_groups(remembered, quarter, others, n, seed)
+        matched = matched_groups(losses, quarter, others, n, seed)
         groups += [(condition, 0, quarter)]
         groups += [(MATCHED[condition], number, group) for number, group in enumerate(matched)]
     return groups

@@ -46,13 +46,18 @@ class LiveAblation:
         model: copied, so that its hooks meet no other cell's.
         tokenizer: its tokenizer.
         reference: per-position means of `head.*`, and texts to resample from.
+        reply: tokens of a continuation.
     """
 
     def __init__(
-        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, reference: Reference
+        self,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerFast,
+        reference: Reference,
+        reply: int = 60,
     ) -> None:
         self.model, self.tokenizer, self.reference = copy.deepcopy(model), tokenizer, reference
-        self.sampler = TransformersSampler(self.model, tokenizer)
+        self.sampler, self.reply = TransformersSampler(self.model, tokenizer), reply
         self.whole, self.asked = lru_cache(8)(self._whole), lru_cache(8)(self._asked)
 
     def _whole(self, text: str) -> tuple[list[int], list[str], np.ndarray, str]:
@@ -64,7 +69,7 @@ class LiveAblation:
         return texts.rows[0], pieces, token_losses(self.model, texts.rows[0]), self._go_on(text)
 
     def _go_on(self, text: str) -> str:
-        return self.sampler.sample([text], SamplingParams(max_tokens=60, temperature=0))[0][0].text
+        return self.sampler.sample([text], SamplingParams(max_tokens=self.reply, temperature=0))[0][0].text
 
     def _asked(self, probes: tuple[Probe, ...]) -> list[np.ndarray]:
         """How likely the model finds both answers to each question, as it is or as it is changed here."""
@@ -108,6 +113,7 @@ def head_map(
     text: str,
     *,
     exact: bool,
+    cards: int | None = None,
 ) -> Atlas:
     """Click a head: its class and scores, what it looks at, and the model without it.
 
@@ -118,6 +124,7 @@ def head_map(
         swapped: `name_swap.swap_test`.
         text: to begin with.
         exact: whether the exact grader reads continuations.
+        cards: that a page carries, of the heads that cost most; None for as many as it can.
     """
     measured, measures = wide(table), table.set_index([*INDEX, "measure"])
     measured.index = [f"{layer}.{head}" for layer, head in measured[INDEX].to_numpy()]
@@ -164,6 +171,7 @@ def head_map(
         columns=[f"head {head}" for head in range(measured["head"].max() + 1)],
         classes=list(CLASSES),
         size_name="loss when off",
+        most_cards=cards,
         positional=ipywidgets.FloatSlider(POSITIONAL, min=0.05, max=0.95, step=0.05, **slider),
         lift=ipywidgets.FloatSlider(LIFT, min=1.0, max=4.0, step=0.1, **slider),
         sink=ipywidgets.FloatSlider(SINK, min=0.05, max=0.95, step=0.05, **slider),
@@ -175,7 +183,8 @@ def head_map(
 def _cell(row: Any, kind: str, lost: pd.Series) -> Cell:
     size = max(0.0, lost.get(row.Index, 0.0)) / max(lost.max(), 1e-9)
     tip = f"layer {row.layer}, head {row.head}: {kind}; {row.distance:.1f} tokens back, offset explains "
-    tip += f"{row.positional:.0%}, costs {lost.get(row.Index, np.nan):.3f} nats"
+    cost = lost.get(row.Index)
+    tip += f"{row.positional:.0%}, " + ("not switched off" if cost is None else f"costs {cost:.3f} nats")
     label = f"L{row.layer} H{row.head}"
     return Cell(row.Index, row.layer, row.head, label, CLASSES.index(kind), min(size, 1), tip)
 

@@ -28,6 +28,7 @@ ARMS = (REPEATS, CONTROL)
 THIS_MODEL = "this model"
 N_WORDS = 32
 LENGTH = 48  # tokens of a training example
+HALF = 0.5  # of its attention: from there on a head of a given model is said to be an induction head
 COPY = 16  # tokens of a copy when heads are tested: as long as the longest that was trained
 
 
@@ -63,7 +64,7 @@ def examples(n: int, seed: int, *, repeats: bool = True) -> list[tuple[str, str]
 
 def fit(
     folder: Path,
-    shape: Shape,
+    shape: Shape | None,
     seeds: Sequence[int],
     log: Callable[..., None],
     device: str = "auto",
@@ -74,12 +75,14 @@ def fit(
 
     Args:
         folder: of the models.
-        shape: of each of them.
+        shape: of each of them; None: nothing is trained.
         seeds: of the weights and of the words, which both arms of a seed share as far as they go.
         log: takes what is logged of a training, with model and seed.
         device: see `loading.pick_device`.
         placebo: whether to train `REPEATS` as a second control.
     """
+    if shape is None:
+        return {}
     device = loading.pick_device(device)
     return fit_arms(
         folder,

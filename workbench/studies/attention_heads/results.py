@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.claims import Claim, Gate
-from workbench.measures.statistics import Interval, spearman
+from workbench.measures.statistics import Interval, bootstrap_mean, spearman
 from workbench.studies.attention_heads import induction
 from workbench.studies.attention_heads.data import LABELLED
 from workbench.studies.attention_heads.experiment import SCALED, UNSCALED
@@ -18,6 +18,7 @@ from workbench.studies.attention_heads.trainings import CHOSEN_ON, CONFIRMED_ON,
 from workbench.studies.common.evidence import compare, over_seeds
 
 SEMANTIC, DISTANCE, KINDS = "semantic-head", "distance-head", "two-kinds"
+GUESSED = "Names and nouns are told by word lists and capitals: nobody has labelled these texts."
 THIS_MODEL = induction.THIS_MODEL
 BY_TRAINING = "What each training says"  # the view
 _VIEW = "Two kinds of heads?"
@@ -30,6 +31,7 @@ def claims(
     lost: pd.DataFrame | None,
     induction_heads: pd.DataFrame,
     *,
+    guessed: bool = False,
     placebo: bool = False,
 ) -> list[Claim]:
     """The claims that can be tested; in a placebo run those alone that compare what a placebo makes equal.
@@ -40,16 +42,23 @@ def claims(
         trials: what `ablation.AblationEval` gave of `THIS_MODEL`.
         lost: what it gave of 02's trainings (`Trainings.ablate`); None where there are none.
         induction_heads: of `induction.score_all`, both arms of the control.
+        guessed: whether names and nouns are guesses at texts that were given, which claims then say.
         placebo: whether the arms, and the quarters of heads, differ by chance only.
     """
     effects = head_effects(measured)
     given = lost is None
     told_by = THIS_MODEL if given else LADDER
     compared = [*range_claims(trials.assign(seed=0) if given else lost, given=given), *_unscaled(effects)]
-    compared.append(_induction(induction_heads))
+    trained = induction.REPEATS in set(induction_heads["model"])
+    compared += [_induction(induction_heads)] if trained else []
     if placebo:
         return compared
-    return [*_heads(effects, told_by), *_one_layer(effects), *compared]
+    given_only = [] if trained else [_has_induction(induction_heads)]
+    heads = _heads(effects, told_by)
+    if guessed:
+        names = (SEMANTIC, KINDS)
+        heads = [replace(c, says=f"{c.says} {GUESSED}") if c.name in names else c for c in heads]
+    return [*heads, *_one_layer(effects), *compared, *given_only]
 
 
 # ------------------------------------------------------------------------------- by model
@@ -222,4 +231,23 @@ def _induction(heads: pd.DataFrame) -> Claim:
         view="Induction heads",
         delta=0.05,
         delta_reason="a head that gives a twentieth more of its attention copies nothing",
+    )
+
+
+def _has_induction(heads: pd.DataFrame) -> Claim:
+    """Of the model that is given, where no control was trained."""
+    strongest = induction.strongest(heads)
+    head = _name(strongest[INDEX].iloc[0].tolist())
+    share = bootstrap_mean(strongest["value"].to_numpy())
+    return Claim.of(
+        Interval(*(bound - induction.HALF for bound in (share.value, share.low, share.high)), share.n),
+        over="rows of tokens",
+        name="has-an-induction-head",
+        says=f"Where random tokens come twice, a head ({head}) gives more than half of its attention to what "
+        "followed the same token before, on other rows than it was chosen on.",
+        paper="Language models of two layers and more grow induction heads (Olsson et al. 2022)",
+        unit=f"attention, beyond {induction.HALF:g}",
+        view="Induction heads",
+        delta=0.05,
+        delta_reason="a twentieth of its attention more or less leaves a head as much of one as it was",
     )

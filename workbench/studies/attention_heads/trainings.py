@@ -21,11 +21,13 @@ Trained = tuple[str, int]
 """The name of a model, and the seed of its training."""
 
 
-def left_out(table: pd.DataFrame) -> str | None:
-    """A sentence about the trainings that failed; None where there are none."""
+def left_out(table: pd.DataFrame) -> str:
+    """A sentence about the trainings that failed."""
+    if table.empty:
+        return "Nothing is trained at this profile: what follows is about the model that is given."
     failed = table[~table["learnt"].astype(bool)]
     if failed.empty:
-        return None
+        return f"All {len(table)} trainings have learnt something."
     names = ", ".join(f"{row.model} (seed {row.seed}, {row.nats:.2f} nats)" for row in failed.itertuples())
     return (
         f"{len(failed)} of {len(table)} trainings are left out, since their loss is not below "
@@ -59,7 +61,7 @@ class Trainings:
         self.fitted, self.sizes, self.exact, self.seed = dict(fitted), sizes, exact, seed
         self.placebo = placebo
         self.given = labelled[: 2 * sizes.each]
-        self.simulated = self.given if exact else simulated_stories(2 * sizes.each, seed)
+        self.simulated = self.given if exact or not fitted else simulated_stories(2 * sizes.each, seed)
 
     def losses(self, n: int = 20) -> pd.DataFrame:
         """Which trainings have learnt something: columns model, seed, nats, learnt.
@@ -114,7 +116,7 @@ class Trainings:
             evaluation = AblationEval(model, tokenizer, texts, rest, sizes, exact=self.exact, seed=self.seed)
             off = groups.range_groups(
                 method.wide(rows[rows["half"] == CHOSEN_ON]),
-                evaluation.loss,
+                evaluation.losses,
                 self.sizes.groups,
                 self.seed + seed,
                 self.seed + seed if self.placebo else None,

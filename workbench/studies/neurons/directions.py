@@ -20,7 +20,13 @@ _APART = 1_000  # between the seeds of two sets
 
 
 def best_directions(
-    model: PreTrainedModel, texts: LabelledTokens, labels: Sequence[str], *, seed: int, sets: int = SETS
+    model: PreTrainedModel,
+    texts: LabelledTokens,
+    labels: Sequence[str],
+    *,
+    seed: int,
+    sets: int = SETS,
+    layers: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """The hits of the best direction of every set, chosen on half of the stories and judged on the others.
 
@@ -30,6 +36,7 @@ def best_directions(
         labels: those that are searched for; what too few tokens have is left out.
         seed: of the directions and of the bootstrap, whose stories are those of `search.survey`.
         sets: how many, each of as many directions as there are neurons.
+        layers: that are searched; None for all.
 
     Returns:
         Columns label, set, hits, hits_draws (bootstrap samples over stories).
@@ -38,7 +45,7 @@ def best_directions(
     weights = resampled_stories(halves[1], seed)
     known = {label: columns[label] for label in dict.fromkeys(labels) if label in columns}
     best: dict[tuple[str, int], tuple[float, np.ndarray]] = {}
-    for layer, values in activations(model, texts):
+    for layer, values in activations(model, texts, layers):
         for number in range(sets):
             mixed = random_directions(values, seed + _APART * (number + 1) + layer)
             for label, column in known.items():

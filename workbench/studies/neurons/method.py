@@ -19,15 +19,17 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.labelled_tokens import LabelledTokens
 from workbench.engine import loading
+from workbench.engine.cost import measure
 from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import HookPoint
 from workbench.engine.interpretability.stream import Batch, stream
 from workbench.errors import UserError
-from workbench.studies.tiny_models.ladder import ASIDE, Fitted, Rung, trained
+from workbench.studies.common.profiles import REAL, check_given
+from workbench.studies.tiny_models.ladder import ASIDE, Fitted, Rung, is_ladder, trained
 
 
 @dataclass(frozen=True)
@@ -41,17 +43,33 @@ class Sizes:
     reply: int  #: tokens of a continuation there
     sets: int  #: of random directions, for their hits
     per_training: int  #: texts for the search in each training of the ladder; 0: none is searched
+    layers: int | None = None  #: that are searched, from the first to the last; None: every one
+    lost: int | None = None  #: texts read with neurons off; None: half of those searched
+    cards: int | None = None  #: of the map that a page carries; None: as many as it can
+    card_texts: int = 8  #: texts read with a card's neuron off
 
 
 SIZES = {
     "quick": Sizes(read=100, searched=80, shuffles=30, shown=1, reply=20, sets=3, per_training=0),
     "laptop": Sizes(read=800, searched=300, shuffles=100, shown=3, reply=40, sets=8, per_training=200),
+    REAL: Sizes(
+        read=80, searched=60, shuffles=30, shown=1, reply=20, sets=3, per_training=0, layers=8, lost=10,
+        cards=24, card_texts=2,
+    ),
     "paper": Sizes(read=20_000, searched=600, shuffles=500, shown=5, reply=40, sets=8, per_training=600),
-}
+}  # fmt: skip
+# What work takes, in passes over a text: all searches of neurons, the losses without some of them, a
+# card of the map; and minutes of ranking and resampling a layer, whatever the model.
+SEARCHES, WITHOUT, CARD, PER_LAYER = 5, 7, 8, 0.25
 
 
 def sizes(params: Any) -> Sizes:
-    """The profile's sizes; `n_texts` replaces the number read, and bounds the number searched."""
+    """The profile's sizes; `n_texts` replaces the number read, and bounds the number searched.
+
+    Raises:
+        UserError: there are too few texts, or no model is given for `real-laptop`.
+    """
+    check_given(params, given=not is_ladder(params.model) and params.model != "starter")
     chosen = SIZES[params.profile]
     if params.n_texts:
         if params.n_texts < 20:
@@ -101,6 +119,30 @@ def pick(model: PreTrainedModel, layer: int | None, neuron: int | None) -> tuple
             f"neurons 0 to {parts.n_neurons - 1}."
         )
     return layer, neuron
+
+
+def searched_layers(model: PreTrainedModel, n: int | None, first: int) -> list[int]:
+    """At most n layers (None: all) at equal distances, the first and the last among them, and the one to look
+    at first in the place of the one nearest to it.
+    """
+    n_layers = anatomy(model).n_layers
+    if n is None or n >= n_layers:
+        return list(range(n_layers))
+    chosen = [round(layer) for layer in np.linspace(0, n_layers - 1, max(2, n))]
+    nearest = min(range(len(chosen)), key=lambda number: abs(chosen[number] - first))
+    chosen[nearest] = first
+    return sorted(set(chosen))
+
+
+def expected(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: LabelledTokens, chosen: Sizes
+) -> str:
+    """What a look into a given model will take, and which of its layers are searched."""
+    cost = measure(model, tokenizer)
+    length = float(np.mean([len(row) for row in texts.rows]))
+    passes = chosen.read + SEARCHES * chosen.searched + WITHOUT * (chosen.lost or 0)
+    passes += (chosen.cards or 0) * (CARD + 2 * chosen.card_texts)
+    return cost.sentence(cost.minutes(read=length * passes) + PER_LAYER * (chosen.layers or 0))
 
 
 # ------------------------------------------------------------------------------- what makes it fire
@@ -222,6 +264,7 @@ def along(
         for index, row in zip(batch.index, token_values(value[..., neuron], batch, texts.first), strict=True):
             activations[index] = row.cpu().numpy()
 
-    for _ in stream(model, [texts.rows[index] for index in which], {f"neuron.{layer}": keep}, batch_size=16):
+    rows, hooks = [texts.rows[index] for index in which], {f"neuron.{layer}": keep}
+    for _ in stream(model, rows, hooks, batch_size=16, to_the_end=False):
         pass
     return activations

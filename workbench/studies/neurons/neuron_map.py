@@ -24,7 +24,6 @@ UNCLEAR = "no clear label"
 CLASSES = (*GROUPS, UNCLEAR)
 SHORT = dict(zip(GROUPS, ("who", "word", "what", "said", "ends", "mood"), strict=True))
 BEFORE, AFTER = 60, 24  # characters shown around the strongest token
-LOSS_TEXTS = 8
 ACTIVATION = (
     "mean {mean:.2f}, standard deviation {sd:.2f}, from {smallest:.1f} to {largest:.1f}; above zero at "
     "{above_zero:.0%} of tokens"
@@ -44,6 +43,7 @@ class Neurons:
     chance: pd.DataFrame  #: of `search.chance_of_best`
     means: Reference  #: of all neurons over other texts
     reply: int = 40  #: tokens of a continuation
+    loss_texts: int = 8  #: texts read with a neuron off
     usual: dict[str, str] = field(default_factory=dict)  #: how the model goes on as it is, by beginning
 
     def card(self, name: str, question: str, strength: float, beginning: str, **_: object) -> Card:
@@ -70,7 +70,7 @@ class Neurons:
 
     def _losses(self) -> np.ndarray:
         """Of the model as it now is, over the first texts."""
-        which = range(min(LOSS_TEXTS, len(self.texts)))
+        which = range(min(self.loss_texts, len(self.texts)))
         return np.concatenate(losses(self.pair[0], self.texts, which))
 
     @cached_property
@@ -119,7 +119,9 @@ def _label_facts(question: str, answer: pd.Series, best: pd.Series) -> list[tupl
     return [(question, f"{auc(answer)}, p = {answer['p']:.2g} corrected{way}"), ("best label", said)]
 
 
-def neuron_map(neurons: Neurons, question: str, n: int, number: int, beginning: str) -> Atlas:
+def neuron_map(
+    neurons: Neurons, question: str, n: int, number: int, beginning: str, cards: int | None = None
+) -> Atlas:
     """In every layer the best n neurons for a label, the best for every kind of label, and any other one.
 
     Args:
@@ -128,8 +130,10 @@ def neuron_map(neurons: Neurons, question: str, n: int, number: int, beginning: 
         n: neurons a layer.
         number: of the neuron that stands in the last column, unless it is among the others.
         beginning: a text that the model goes on with: as it is, with the neuron switched off, and turned up.
+        cards: that a page carries, of the neurons with the highest AUC; None for as many as it can.
     """
-    n_layers, n_neurons = (int(neurons.statistics[name].max()) + 1 for name in ("layer", "neuron"))
+    layers = sorted(neurons.surveyed["layer"].unique())
+    n_neurons = int(neurons.statistics["neuron"].max()) + 1
     return Atlas(
         lambda question, number, **_: _cells(neurons.surveyed, question, n, number),
         neurons.card,
@@ -137,10 +141,11 @@ def neuron_map(neurons: Neurons, question: str, n: int, number: int, beginning: 
         "Each row is a layer: first its best neurons for the question, then the best for every kind of "
         "label, last one of any number. Colour and shape: the kind of a neuron's best label, if its AUC is "
         f"{INTERPRETABLE:g} or more. Click one to see what makes it fire, what it writes, and what it does.",
-        rows=[f"layer {layer}" for layer in range(n_layers)],
+        rows=[f"layer {layer}" for layer in layers],
         columns=[*(str(rank + 1) for rank in range(n)), *SHORT.values(), "№"],
         classes=CLASSES,
         size_name="AUC for the question",
+        most_cards=cards,
         question=menu(neurons.surveyed["label"], question),
         number=ipywidgets.BoundedIntText(number, min=0, max=n_neurons - 1),
         strength=ipywidgets.FloatSlider(1, min=-2, max=3, step=0.5, continuous_update=False),
@@ -169,7 +174,7 @@ def _cells(surveyed: pd.DataFrame, question: str, n: int, number: int) -> list[C
     units = surveyed.assign(group=surveyed["label"].map(groups))
     units = units.sort_values("select", ascending=False, kind="stable")
     cells = []
-    for _, layer in units.groupby("layer"):
+    for place, (_, layer) in enumerate(units.groupby("layer")):
         scores = layer[layer["label"] == question].set_index("unit")["confirm"]
         columns = dict(zip(scores.index[:n], range(n), strict=False))
         for column, group in enumerate(GROUPS, start=n):
@@ -183,7 +188,7 @@ def _cells(surveyed: pd.DataFrame, question: str, n: int, number: int) -> list[C
             cells.append(
                 Cell(
                     f"{row.layer}.{row.unit}",
-                    int(row.layer),
+                    place,
                     columns[row.unit],
                     f"L{row.layer} N{row.unit}",
                     CLASSES.index(group),

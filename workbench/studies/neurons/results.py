@@ -1,6 +1,6 @@
 """What neurons say about TinyStories' claims: shares by size, and claims over trainings or stories."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from workbench.studies.neurons.search import (
 from workbench.studies.neurons.trainings import INTERPRETABLE_SHARE, measure_of
 from workbench.studies.neurons.value_vectors import above_chance, by_chance
 
+GUESSED = "Labels are the workbench's guesses, by rules and word lists: nobody has labelled these texts."
 HEADLINE = "the-neuron-fires-there-only"
 _MIXES = 5  # resamples of units for every resample of stories
 
@@ -133,6 +134,7 @@ def claims(
     measured: pd.DataFrame | None = None,
     *,
     directions: pd.DataFrame | None = None,
+    guessed: bool = False,
     placebo: bool = False,
 ) -> list[Claim]:
     """The claims that the models at hand can test: over trainings if there are enough of them.
@@ -146,6 +148,7 @@ def claims(
             `FEWEST_TRAININGS` of the largest model the claims are about the model that is looked at.
         directions: of `directions.best_directions`, for the last of the models that are looked at: several
             sets of random directions in the place of the one that was surveyed.
+        guessed: whether labels are the workbench's guesses at texts that were given, which claims then say.
         placebo: leaves out what compares sizes, since untrained models differ in size too.
     """
     names = surveyed["model"].unique()
@@ -156,6 +159,7 @@ def claims(
         made = [_over_stories(largest, label, lead, n_stories, directions) for label, lead in searched]
     else:
         made = [_over_trainings(decides, label, lead) for label, lead in searched]
+    made = [replace(claim, says=f"{claim.says} {GUESSED}") for claim in made] if guessed else made
     if not placebo:
         made += _sizes(surveyed, None if decides is None else measured)
     if agreed["layer"].nunique() > 1:

@@ -43,6 +43,7 @@ def survey(
     question: str,
     kinds: Sequence[str] = ("neuron", "random direction", "shuffled labels"),
     resampled: bool = True,
+    layers: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """AUC and hits of every unit of every layer for every label that can be searched for.
 
@@ -53,6 +54,7 @@ def survey(
         question: the label that gets `hits`, beside `VERB`.
         kinds: "neuron", or controls by which the neurons' place is taken.
         resampled: whether bootstrap samples and intervals over stories are made.
+        layers: that are searched; None for all.
 
     Returns:
         Columns kind, layer, unit, label, fires ("present", or "absent": low where the label is), select,
@@ -68,7 +70,7 @@ def survey(
     columns, frames = check_label(texts, question), []
     true, mixed = split_halves(texts), split_halves(texts, np.random.default_rng(seed))
     asked = [label for label in columns if label in (question, VERB)]
-    for layer, values in activations(model, texts):
+    for layer, values in activations(model, texts, layers):
         neurons = _ranks(values, true)
         for kind in kinds:
             is_mix = kind == "random direction"
@@ -89,13 +91,14 @@ def survey_all(
     seed: int,
     *,
     resampled: bool = True,
+    layers: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """`survey` of the named models and of untrained ones of the same shapes, with a column model."""
     frames = []
     for name in names:
         model, tokenizer = fitted[name]
         texts = label_tokens(model, tokenizer, labelled)
-        options = {"seed": seed, "question": question, "resampled": resampled}
+        options = {"seed": seed, "question": question, "resampled": resampled, "layers": layers}
         trained = survey(model, texts, **options)
         random = survey(untrained(model, seed), texts, kinds=("neuron",), **options)
         frames += [trained.assign(model=name), random.assign(model=name, kind="untrained neuron")]
@@ -199,11 +202,16 @@ def _bounds(draws: np.ndarray) -> np.ndarray:
 
 
 def chance_of_best(
-    model: PreTrainedModel, texts: LabelledTokens, *, seed: int, shuffles: int
+    model: PreTrainedModel,
+    texts: LabelledTokens,
+    *,
+    seed: int,
+    shuffles: int,
+    layers: Sequence[int] | None = None,
 ) -> pd.DataFrame:
     """How good the best of all neurons is by chance: columns label, shuffle, best.
 
-    The highest AUC (in either direction) on the first half over all neurons of all layers, with every story's
+    The highest AUC (in either direction) on the first half over all neurons of the layers, with every story's
     labels replaced by another story's, `shuffles` times. A neuron that beats the 95th percentile of this is
     significant after correction for all neurons (Westfall & Young 1993).
     """
@@ -212,7 +220,7 @@ def chance_of_best(
     masks = [np.concatenate(shuffled(texts.labels[0::2], rng))[:, columns] for _ in range(shuffles)]
     stacked = np.stack(masks, 1).reshape(int(selects.sum()), -1)  # [tokens, shuffles x labels]
     best = np.zeros(stacked.shape[1])
-    for _, values in activations(model, texts):
+    for _, values in activations(model, texts, layers):
         scores = np.abs(aucs(midranks(values[:, selects]), stacked) - 0.5) + 0.5
         best = np.fmax(best, np.nan_to_num(scores, nan=0.5).max(0))
     shuffle = np.repeat(np.arange(shuffles), len(labels))

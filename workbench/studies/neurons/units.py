@@ -13,34 +13,42 @@ from transformers import PreTrainedModel
 from workbench.corpora.labelled_tokens import LabelledTokens
 from workbench.engine import models
 from workbench.engine.interpretability.anatomy import anatomy
-from workbench.engine.interpretability.capture import HookPoint
+from workbench.engine.interpretability.capture import HookPoint, check_finite
 from workbench.engine.interpretability.stream import Batch, stream
 from workbench.errors import UserError
 from workbench.studies.neurons.method import token_values
 
 LEAST = 10  # tokens with a label that each half must have
-_MEMORY = 1 << 28  # bytes of activations held at once, if one layer needs no more
+_MEMORY = 1 << 29  # bytes of activations held at once, if one layer needs no more
 
 
-def activations(model: PreTrainedModel, texts: LabelledTokens) -> Iterator[tuple[int, np.ndarray]]:
+def activations(
+    model: PreTrainedModel, texts: LabelledTokens, layers: Sequence[int] | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
     """Layer by layer the neurons' activations over all tokens of all texts: float32 `[neurons, tokens]`.
 
     One pass over the texts serves as many layers as `_MEMORY` allows.
+
+    Args:
+        layers: in ascending order; None for all.
     """
     parts = anatomy(model)
+    wanted = range(parts.n_layers) if layers is None else layers
     starts = np.cumsum([0, *(len(row) - texts.first for row in texts.rows)])
     step = max(1, _MEMORY // (4 * parts.n_neurons * sum(map(len, texts.rows))))
-    for first in range(0, parts.n_layers, step):
-        layers = range(first, min(first + step, parts.n_layers))
-        values = {layer: np.empty((parts.n_neurons, starts[-1]), dtype=np.float32) for layer in layers}
+    for first in range(0, len(wanted), step):
+        some = wanted[first : first + step]
+        values = {layer: np.empty((parts.n_neurons, starts[-1]), dtype=np.float32) for layer in some}
 
         def keep(value: Tensor, point: HookPoint, batch: Batch, values: dict = values) -> None:
+            check_finite(value[:, 0])  # what is broken shows at every token
             for index, row in zip(batch.index, token_values(value, batch, texts.first), strict=True):
                 values[point.layer][:, starts[index] : starts[index + 1]] = row.T.cpu().numpy()
 
-        for _ in stream(model, texts.rows, {f"neuron.{layer}": keep for layer in layers}):
+        hooks = {f"neuron.{layer}": keep for layer in some}
+        for _ in stream(model, texts.rows, hooks, to_the_end=False):
             pass
-        for layer in layers:
+        for layer in some:
             yield layer, values.pop(layer)
 
 

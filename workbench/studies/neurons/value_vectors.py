@@ -33,7 +33,7 @@ Change = Literal["as it is", "off", "steered"]
 
 
 @torch.inference_mode()
-def writes(model: PreTrainedModel, k: int = 6) -> pd.DataFrame:
+def writes(model: PreTrainedModel, k: int = 6, layers: Sequence[int] | None = None) -> pd.DataFrame:
     """The tokens whose logits every neuron raises and lowers most when it fires.
 
     Value vector, as the layer adds it to the residual stream (`additions`: through a norm behind the MLP
@@ -54,7 +54,8 @@ def writes(model: PreTrainedModel, k: int = 6) -> pd.DataFrame:
     gain, _, centres = read_norm(parts.norm, like)
     unembedding = parts.unembedding.weight.float() * factor
     frames = []
-    for layer, (down, addition) in enumerate(zip(parts.down, additions, strict=True)):
+    for layer in range(parts.n_layers) if layers is None else layers:
+        down, addition = parts.down[layer], additions[layer]
         values = linear_weight(model, down).float()  # [neurons, width]
         values = values - values.mean(1, keepdim=True) if addition.centres else values
         values = values * addition.gain.to(values)

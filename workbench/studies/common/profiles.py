@@ -1,0 +1,22 @@
+"""What a profile is for."""
+
+from typing import Any
+
+from workbench.errors import UserError
+
+REAL = "real-laptop"
+
+
+def check_given(params: Any, *, given: bool, give: str = "model=FOLDER or a hub id") -> None:
+    """Whether `profile=real-laptop` has a model to look at.
+
+    Args:
+        params: a notebook's.
+        given: whether the model is one that the user brings, none that the workbench trains or brings along.
+        give: how that is done.
+
+    Raises:
+        UserError: it is not.
+    """
+    if params.profile == REAL and not given:
+        raise UserError(f"profile={REAL} looks into a model of yours: give {give}, or take profile=laptop.")
