@@ -35,6 +35,7 @@ class ContinuousBatch:
         end_tokens: Sequence[int],
         may_end: Tensor | None,
         ends: Callable[[list[int], list[int]], bool],
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         """Args:
         ids: tokens of each prompt.
@@ -44,6 +45,7 @@ class ContinuousBatch:
         end_tokens: those that end a text.
         may_end: bool per token: whether `ends` has to be asked after it.
         ends: whether the text of (prompt tokens, completion tokens) holds a stop string.
+        dtype: of `LlamaStep`.
         """
         self.model, self.ids, self.n, self.may_end, self.ends = model, ids, n, may_end, ends
         device, count, longest = model.device, len(ids) * n, max(limits)
@@ -58,7 +60,8 @@ class ContinuousBatch:
         # Longest prompts first: who comes later then always finds enough columns on its left.
         self.waiting = sorted(range(count), key=lambda row: (-len(ids[row // n]), row))[::-1]
         self.widest = max(len(row) + limit for row, limit in zip(ids, limits, strict=True))
-        self.step = LlamaStep(model, self.widest) if LlamaStep.fits(model) else PlainStep(model)
+        lean = LlamaStep.fits(model)
+        self.step = LlamaStep(model, self.widest, dtype) if lean else PlainStep(model)
         self.column = len(ids[self.waiting[-1] // n])
         self.store: Tensor | None = None
         # Per slot: its row, the column of its first token, its newest token.

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
     from transformers.cache_utils import Cache
 
+PACKED_FROM = 256  # the smallest hidden size at which packed weights are faster
+
 
 @dataclass(frozen=True)
 class Window:
@@ -124,6 +126,46 @@ class EqualRows:
         return out.logits[:, -1]
 
 
+class Product:
+    """A product with a weight `[out, in]`, `x @ weight.T`."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self.weight = weight.T
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """`[rows, in]` to `[rows, out]`."""
+        return x @ self.weight
+
+    def onto(self, rest: Tensor, x: Tensor) -> Tensor:
+        """The product added to `rest`."""
+        return torch.addmm(rest, x, self.weight)
+
+
+class PackedProduct:
+    """`Product` with the weight in the order in which oneDNN reads it, which it otherwise makes at each call.
+
+    For few rows and large weights that is two to four times as fast (AMD EPYC, MKL 2024), and as exact.
+    """
+
+    def __init__(self, weight: Tensor, dtype: torch.dtype = torch.float32) -> None:
+        """Args:
+        weight: `[out, in]`.
+        dtype: float32 or bfloat16, to which factors and products are rounded; sums are float32 inside.
+        """
+        self.dtype = dtype
+        # The order chosen for 16 rows is good for any number of them, that for one row is not.
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(weight.to(dtype).contiguous(), 16)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """`[rows, in]` in float32 to `[rows, out]` in float32."""
+        x = x.to(self.dtype)
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, None, "none", [], "").float()
+
+    def onto(self, rest: Tensor, x: Tensor) -> Tensor:
+        """The product added to `rest`."""
+        return self(x).add_(rest)
+
+
 class LlamaStep:
     """`PlainStep` for a small Llama in float32, in as few and as large operations as it can be written.
 
@@ -132,28 +174,38 @@ class LlamaStep:
     pairs, so that the rotary embedding (Su et al. 2021, arXiv:2104.09864) is one complex product in place.
     """
 
-    def __init__(self, model: PreTrainedModel, longest: int) -> None:
+    def __init__(self, model: PreTrainedModel, longest: int, dtype: torch.dtype = torch.float32) -> None:
+        """Args:
+        model: one that `fits`.
+        longest: tokens of the longest text.
+        dtype: bfloat16 rounds the layers' weights, where they are packed, and what is multiplied with
+            them; the output layer, norms, attention and sums stay in float32.
+        """
         config, attention = model.config, model.model.layers[0].self_attn
         self.heads, self.groups = config.num_attention_heads, config.num_key_value_heads
         self.head_dim, self.eps = attention.head_dim, config.rms_norm_eps
-        self.embedding, self.unembedding = model.model.embed_tokens.weight, model.lm_head.weight
-        self.final = model.model.norm.weight
+        self.embedding, self.final = model.model.embed_tokens.weight, model.model.norm.weight
+        packs = self.packs(model)
+        self.product = (lambda weight: PackedProduct(weight, dtype)) if packs else Product
+        # Logits rounded to bfloat16 would be off by up to 1/16.
+        self.unembed = (PackedProduct if packs else Product)(model.lm_head.weight)
         cos, sin = model.model.rotary_emb(self.embedding, torch.arange(longest, device=model.device)[None])
         half = self.head_dim // 2
         self.turns = torch.complex(cos[0, :, None, :half], sin[0, :, None, :half])
         self.pairs = torch.arange(self.head_dim, device=model.device).view(2, half).T.flatten()
         self.layers = [self._fuse(layer) for layer in model.model.layers]
 
-    def _fuse(self, layer: nn.Module) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _fuse(self, layer: nn.Module) -> tuple[Product | PackedProduct, ...]:
         q, k, v = (getattr(layer.self_attn, f"{part}_proj").weight for part in "qkv")
         q, k = (part.unflatten(0, (-1, self.head_dim))[:, self.pairs].flatten(0, 1) for part in (q, k))
         gate_up = torch.cat((layer.mlp.gate_proj.weight, layer.mlp.up_proj.weight))
-        return (
+        weights = (
             torch.cat((q * layer.self_attn.scaling, k, v)) * layer.input_layernorm.weight,
-            layer.self_attn.o_proj.weight.T,
+            layer.self_attn.o_proj.weight,
             gate_up * layer.post_attention_layernorm.weight,
-            layer.mlp.down_proj.weight.T,
+            layer.mlp.down_proj.weight,
         )
+        return tuple(map(self.product, weights))
 
     @staticmethod
     def fits(model: PreTrainedModel) -> bool:
@@ -169,13 +221,19 @@ class LlamaStep:
             type(model) is LlamaForCausalLM
             # Hooks want to see, or change, what the modules compute; transformers' own lie idle here.
             and all(getattr(hook, "__module__", "").startswith("transformers.") for hook in hooks)
-            and model.num_parameters() < 200_000_000  # where copies are cheap and overheads matter
+            and model.num_parameters() < 500_000_000  # where copies are cheap and overheads matter
             and all("forward" not in vars(part) for part in modules)  # as patches by hand leave it
             and all(weight.dtype == torch.float32 for weight in model.parameters())
             and all(type(part) is nn.Linear and part.bias is None for part in linear)
             and config.hidden_act == "silu"
             and config.rope_parameters["rope_type"] in ("default", "linear", "llama3")
         )
+
+    @staticmethod
+    def packs(model: PreTrainedModel) -> bool:
+        """Whether its products are `PackedProduct`s."""
+        here = model.device.type == "cpu" and torch.backends.mkldnn.is_available()
+        return here and model.config.hidden_size >= PACKED_FROM
 
     def room(self, memory: Tensor, *shape: int) -> Tensor:
         """An empty store in the given memory; columns lie side by side, which products of few rows like."""
@@ -190,7 +248,7 @@ class LlamaStep:
         x, turns, rows = self.embedding[tokens], self.turns[positions], len(tokens)
         turned = self.heads + self.groups
         for (qkv, out, gate_up, down), pair in zip(self.layers, store, strict=True):
-            h = F.linear(self._norm(x), qkv).view(rows, -1, self.head_dim)
+            h = qkv(self._norm(x)).view(rows, -1, self.head_dim)
             torch.view_as_complex(h[:, :turned].unflatten(2, (-1, 2))).mul_(turns)
             pair[:, :, :, window.column] = h[:, self.heads :].unflatten(1, (2, -1)).transpose(0, 1)
             keys, values = pair[:, :, :, window.first : window.column + 1]
@@ -200,10 +258,10 @@ class LlamaStep:
             if window.hidden is not None:
                 scores.masked_fill_(window.hidden[:, None, None], -torch.inf)
             seen = torch.softmax(scores, -1) @ values
-            x = torch.addmm(x, seen.reshape(rows, -1), out)
-            gate, up = F.linear(self._norm(x), gate_up).chunk(2, -1)
-            x = torch.addmm(x, F.silu(gate).mul_(up), down)
-        return F.linear(self._norm(x) * self.final, self.unembedding)
+            x = out.onto(x, seen.reshape(rows, -1))
+            gate, up = gate_up(self._norm(x)).chunk(2, -1)
+            x = down.onto(x, F.silu(gate).mul_(up))
+        return self.unembed(self._norm(x) * self.final)
 
     def _norm(self, x: Tensor) -> Tensor:
         return F.rms_norm(x, x.shape[-1:], None, self.eps)

@@ -3,11 +3,13 @@
 import importlib.util
 import os
 
+import torch
+
 from workbench.engine.loading import load, resolve
 from workbench.engine.models import near
 from workbench.engine.sampling.openai_sampler import ChatSampler, ServerSampler
 from workbench.engine.sampling.sampler import Sampler
-from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.engine.sampling.transformers_sampler import Precision, TransformersSampler
 from workbench.engine.sampling.vllm_sampler import VllmSampler
 from workbench.engine.sampling.vllm_server import VllmServerSampler
 from workbench.errors import UserError
@@ -16,7 +18,7 @@ from workbench.sanitize import redact, sanitize
 SCHEMES = ("transformers", "vllm", "openai", "openai-chat")
 
 
-def sampler(spec: str, device: str = "auto") -> Sampler:
+def sampler(spec: str, device: str = "auto", dtype: Precision = "float32") -> Sampler:
     """The sampler that a name says; what its draws depend on is printed, and so kept with the run's notebook.
 
     Args:
@@ -25,6 +27,7 @@ def sampler(spec: str, device: str = "auto") -> Sampler:
             OpenAI-compatible server continues the prompt) or `openai-chat:URL#MODEL` (the prompt is a user's
             message, the completion the reply).
         device: of the transformers sampler; see `models.load`.
+        dtype: of the transformers sampler; see there.
 
     Raises:
         UserError: there is no such kind of sampler, no model in it, or what it needs is not installed.
@@ -50,7 +53,9 @@ def sampler(spec: str, device: str = "auto") -> Sampler:
     elif not rest:
         raise UserError(f"{spec!r} names no model: write {scheme}:FOLDER or {scheme}:HUB_ID.")
     elif scheme == "transformers":
-        return TransformersSampler(*load(rest, device))
+        source = TransformersSampler(*load(rest, device), dtype=dtype)
+        if source.dtype == torch.float32:  # it draws as `Sampler` promises, and there is nothing to say
+            return source
     else:
         source = (VllmSampler if _vllm_is_here() else VllmServerSampler)(resolve(rest))
     print(f"{sanitize(redact(spec))}: {source.determinism}")
