@@ -31,6 +31,7 @@ def test_extras():
         "openai",
         "ray",
         "embeddings",
+        "gguf",
         "maps",
         "dev",
     }

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PROBLEMS = ("asdiv", "svamp", "multiarith", "aqua", "math", "gsm8k", "plain")
 """Kinds of word problems."""
@@ -27,6 +28,15 @@ MODELS = (*SAMPLERS, "hidden", "tiny")
 KINDS = (*PROBLEMS, *OPINIONS, *SOLUTIONS, *TEXTS, *MODELS)
 SHIPPED = {"starter": Path(__file__).resolve().parent / "assets" / "starter"}
 """Models that come with the package, each by the name that names it; a file of that name here wins."""
+_LOADED = ("transformers", "vllm", "hidden")  # kinds of sources that are models to be loaded
+_MODEL_NAMES = (
+    "model",
+    "models",
+    "generator",
+    "second",
+    "judge",
+)  # parameters in which a bare name is a model's
+_NO_MODELS = ("embedded", "ladder", "train", "simulator", "none")  # words in them that name something else
 _PART = re.compile(r"(?P<name>.+)-\d{5}-of-(?P<count>\d{5})\.gguf")
 _COMMAS = 8  # in one path, at most
 _LONGEST_LIST = 256  # entries; in a longer list every comma divides
@@ -60,6 +70,21 @@ def paths_in(text: str) -> list[Path]:
     """Every file and folder here that a text names, each once, as it is written (`~` expanded)."""
     names = (source.name for source in parse(text))
     return list(dict.fromkeys(Path(name).expanduser() for name in names if _exists(name)))
+
+
+def models_in(params: Any) -> list[tuple[str, str]]:
+    """The models to be loaded that parameters name where they are not left as they are: (parameter, name).
+
+    Args:
+        params: of a notebook, a pydantic model of which every field has a default.
+    """
+    defaults, named = type(params)().model_dump(), []
+    for parameter, text in params.model_dump().items():
+        if isinstance(text, str) and text != defaults[parameter]:
+            for source in parse(text):
+                bare = source.kind is None and parameter in _MODEL_NAMES and source.name not in _NO_MODELS
+                named += [(parameter, source.name)] if source.kind in _LOADED or bare else []
+    return named
 
 
 def map_paths(text: str, change: Callable[[str], str]) -> str:

@@ -9,7 +9,7 @@ import torch
 from decoders import TEXTS, TOKENIZER, build
 from safetensors.torch import load_file, save_file
 
-from workbench.engine import checks, loading, model_files, models
+from workbench.engine import checks, loading, memory, models
 from workbench.engine.models import context_length, n_rows
 from workbench.engine.tokens import (
     Framed,
@@ -380,14 +380,14 @@ def test_a_giant_configuration_is_refused_at_once(folder, settings):
 
 
 def test_a_model_beyond_the_free_memory_is_refused_before_it_is_read(folder, monkeypatch):
-    monkeypatch.setattr(model_files, "free_memory", lambda: 1000)
+    monkeypatch.setattr(memory, "free_memory", lambda: 1000)
     assert "GB are free" in refusal(folder)
 
 
 def test_free_memory_is_part_of_the_machine():
     import os
 
-    assert 0 < model_files.free_memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < memory.free_memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def replaced(pattern, content):

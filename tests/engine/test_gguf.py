@@ -12,7 +12,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from workbench.engine import gguf, loading, model_files
+from workbench.engine import facts, gguf, gguf_header, loading
 from workbench.engine.sampling.load import sampler
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
@@ -163,21 +163,21 @@ def test_a_model_that_would_be_another_one_is_refused(options, says, tmp_path, r
 
 def test_an_unknown_quantization_is_named(file, tmp_path):
     data = file.read_bytes()
-    head = gguf.read_header(file)
+    head = gguf_header.read_header(file)
     name = b"output.weight"
     at = data.index(name) + len(name) + 4 + 16  # behind the number of dimensions and two of them
     assert int.from_bytes(data[at : at + 4], "little") == head.tensors["output.weight"].kind
     for kind, says in ((99, "99"), (24, "I8")):
         (tmp_path / "x.gguf").write_bytes(data[:at] + kind.to_bytes(4, "little") + data[at + 4 :])
         with pytest.raises(UserError, match=rf"quantized in a way that cannot be read here \({says}\)"):
-            model_files.check_here(tmp_path / "x.gguf")
+            facts.check_here(tmp_path / "x.gguf")
 
 
 @pytest.mark.parametrize("share", [0.001, 0.05, 0.2, 0.5, 0.99])
 def test_a_part_of_a_file_is_refused(share, file, tmp_path):
     data = file.read_bytes()
     (tmp_path / "half.gguf").write_bytes(data[: int(share * len(data))])
-    for use in (model_files.check_here, lambda path: loading.load(path, "cpu")):
+    for use in (facts.check_here, lambda path: loading.load(path, "cpu")):
         with pytest.raises(UserError, match="cut short"):
             use(tmp_path / "half.gguf")
 
@@ -200,19 +200,19 @@ def test_damaged_bytes_never_raise_anything_else(file, tmp_path):
             broken[at] = int(torch.randint(256, (), generator=generator))
         (tmp_path / "broken.gguf").write_bytes(broken)
         with suppress(UserError):
-            gguf.check(gguf.read_header(tmp_path / "broken.gguf"))
+            gguf.check(gguf_header.read_header(tmp_path / "broken.gguf"))
 
 
 def test_without_the_extra_it_is_named(file, monkeypatch):
-    monkeypatch.setattr(gguf.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(gguf_header.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r'pip install "small-model-workbench\[gguf\]"'):
         loading.load(file, "cpu")
 
 
 def test_too_large_a_model_is_refused_with_the_estimate(file, monkeypatch):
-    monkeypatch.setattr(model_files, "free_memory", lambda: 100_000)
+    monkeypatch.setattr(gguf, "free_memory", lambda: 100_000)
     with pytest.raises(UserError, match=r"needs 0.0 GB of memory \(its \d+M weights in float32\)"):
-        model_files.check_here(file)
+        facts.check_here(file)
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(file, tmp_path, monkeypatch):

@@ -9,8 +9,10 @@ from rich.text import Text
 
 from workbench.cli import runs
 from workbench.cli.console import complain, err, out, reports_folder, short_path
+from workbench.cli.fetch import fetch
+from workbench.cli.given import check_models
 from workbench.cli.ledger import ledger
-from workbench.cli.models import check_models, fetch, models
+from workbench.cli.models import models
 from workbench.cli.pages import Pages
 from workbench.cli.publish import publish
 from workbench.cli.shards import generate, sketch

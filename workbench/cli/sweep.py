@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from workbench.cli.console import complain, err, out
-from workbench.cli.models import check_models
+from workbench.cli.given import check_models
 from workbench.cli.options import Address, Cpus, Engine, Gpus, Jobs, check_address
 
 if TYPE_CHECKING:

@@ -10,22 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.engine import gguf
 from workbench.engine.checks import check, check_tokenizer, check_vocabulary
-from workbench.engine.model_files import (
-    check_folder,
-    check_memory,
-    check_names,
-    check_shapes,
-    facts,
-    hub_answers,
-    is_hub_id,
-    other_shapes,
-    renaming,
-)
+from workbench.engine.facts import facts
+from workbench.engine.hub import hub_answers, is_hub_id
+from workbench.engine.memory import check_memory
+from workbench.engine.model_files import check_folder, check_names, check_shapes, other_shapes, renaming
 from workbench.engine.models import SHAPES, near, text_config
+from workbench.engine.quiet import without_bars
 from workbench.engine.tokens import begin, converses, with_beginning
 from workbench.errors import UserError, reason
 from workbench.files import atomic_folder
-from workbench.sources import located
+from workbench.sources import located, models_in
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
@@ -93,9 +87,24 @@ def describe(source: str, device: str = "auto", tokenizer: PreTrainedTokenizerFa
         parts += ["computed in float32"] if pick_device(device) == "cpu" else []
         parts += [f"licence {known.licence or 'not stated'}"]
     first = tokenizer.convert_ids_to_tokens(begin(tokenizer))
+    end = "no end-of-text token, so that its texts end at the longest length and it cannot be trained"
     parts += ["instruct (it has a chat template)" if converses(tokenizer) else "base (no chat template)"]
     parts += [f"{' '.join(first)} is put before every text" if first else "nothing is put before a text"]
+    parts += [] if tokenizer.eos_token else [end]
     return f"{source}: {', '.join(parts)}."
+
+
+def introduce(params: Any) -> None:
+    """Print what the models are that a notebook's parameters name, and so keep it with the run.
+
+    Args:
+        params: of the notebook; what is left as it is, the models trained here and servers are left out.
+
+    Raises:
+        UserError: as `read_config`.
+    """
+    for name in dict.fromkeys(name for _, name in models_in(params)):
+        print(describe(name, getattr(params, "device", "auto")))
 
 
 def _folder_here(source: str) -> Path | None:
@@ -261,19 +270,3 @@ def _head_as_it_is(model: PreTrainedModel) -> Iterator[None]:
     finally:
         for part, value in zip(settings, before, strict=True):
             part.tie_word_embeddings = value
-
-
-@contextmanager
-def without_bars() -> Iterator[None]:
-    """Silence transformers' bars and reports, which take longer to draw than a small model to load."""
-    from transformers.utils import logging
-
-    shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity(max(level, logging.ERROR))
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if shown:
-            logging.enable_progress_bar()

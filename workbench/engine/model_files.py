@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import re
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from workbench.engine import gguf
-from workbench.engine.models import CHAT_TEMPLATE
 from workbench.errors import UserError
 
 _ONE, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -33,71 +26,6 @@ _WRAPPERS = (
 )
 _BUFFER = re.compile(r"inv_freq$|(cos|sin)_cached$|position_ids$|masked_bias$|(attn|attention)\.bias$")
 _GROWTH = 100  # characters that a tokenizer may make of one
-_CARD = re.compile(r"---\n(.*?)\n---", re.DOTALL)  # the settings before the text of a model's README.md
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a model's folder says of it before any of it is loaded."""
-
-    n_parameters: int  #: weights in its files; one that two modules share is there once
-    family: str  #: transformers' name of its architecture
-    stored: str  #: the type of most of its weights, such as BF16, or Q4_1 of a GGUF file
-    licence: str  #: as its card says; "" where that says nothing
-    is_chat: bool  #: whether it brings a chat template that does more than put texts in a row
-
-
-def facts(folder: Path) -> Facts:
-    """What a folder says of its model; no weights are read.
-
-    Raises:
-        UserError: there are no whole weights in it, or no configuration.
-    """
-    from safetensors import safe_open
-
-    config, card, sizes = _read_json(folder / "config.json"), _card(folder), Counter[str]()
-    for file in weight_files(folder):
-        with safe_open(file, "np") as weights:
-            for part in map(weights.get_slice, weights.keys()):
-                sizes[part.get_dtype()] += math.prod(part.get_shape())
-    template = folder / "chat_template.jinja"
-    settings = folder / "tokenizer_config.json"
-    chat = _read_json(settings).get("chat_template") if settings.is_file() else None
-    chat = template.read_text(encoding="utf-8") if template.is_file() else chat
-    return Facts(
-        sum(sizes.values()),
-        str(config.get("model_type", "")),
-        str(card.get("quantization") or max(sizes, key=sizes.get, default="")),
-        str(card.get("license") or ""),
-        chat not in (None, CHAT_TEMPLATE),
-    )
-
-
-def _card(folder: Path) -> dict[str, Any]:
-    """The settings at the head of a model's README.md, as the hub has them."""
-    path = folder / "README.md"
-    with suppress(OSError, ValueError, yaml.YAMLError):
-        if match := _CARD.match(path.read_text(encoding="utf-8")[:10_000]):
-            settings = yaml.safe_load(match[1])
-            return settings if isinstance(settings, dict) else {}
-    return {}
-
-
-def check_here(path: Path, on_cpu: bool = True) -> None:
-    """Whether a path holds a whole model that fits into the memory; quickly, and without torch for folders.
-
-    Args:
-        on_cpu: where it is to be loaded; of a GPU the memory is not asked for here.
-
-    Raises:
-        UserError: as `check_folder`, `check_memory` and `gguf.check_file`.
-    """
-    if file := gguf.file_in(path):
-        gguf.check_file(file)
-        return
-    check_folder(path)
-    if on_cpu:
-        check_memory(path, "cpu")
 
 
 def check_folder(folder: Path) -> None:
@@ -113,15 +41,17 @@ def check_folder(folder: Path) -> None:
         inner = inner or sorted(str(path.parent) for path in folder.glob("*/*/config.json"))
         hint = f": did you mean {inner[0]}?" if inner else "."
         raise UserError(f"{folder} holds no model (no config.json){hint}")
+    if (folder / "modules.json").is_file():
+        raise UserError(f"{folder} holds a sentence encoder, which writes no text: give a decoder here.")
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
         raise UserError(f"{folder} holds no tokenizer (no tokenizer.json): save one beside the model.")
     for path in (folder / f"{name}.json" for name in _SETTINGS):
         if path.is_file():
-            _read_json(path)
+            read_settings(path)
     _check_growth(folder / "tokenizer.json")
     shapes = weight_shapes(folder)
     most = max(1000, 4 * len(shapes))
-    for name, number in _numbers(_read_json(folder / "config.json")):
+    for name, number in _numbers(read_settings(folder / "config.json")):
         if number > most and _REPEATED.search(name.lower()):
             raise UserError(
                 f"{folder}/config.json says {name}={number:,}, and there are {len(shapes):,} weights "
@@ -167,7 +97,7 @@ def weight_files(folder: Path) -> list[Path]:
         raise UserError(f"{folder} holds no safetensors weights: convert them, pickles are not loaded.")
     if not index.is_file():
         return [one]
-    parts = _read_json(index).get("weight_map")
+    parts = read_settings(index).get("weight_map")
     if not isinstance(parts, dict) or not all(isinstance(part, str) for part in parts.values()):
         raise UserError(f"{index} names no files of weights (weight_map): copy it again.")
     names = sorted(set(parts.values()))
@@ -182,31 +112,6 @@ def weight_files(folder: Path) -> list[Path]:
             f"{f' ({missing[0]})' if missing else ''}: copy them too."
         )
     return [folder / name for name in names]
-
-
-def check_memory(folder: Path, device: str) -> None:
-    """Whether the weights fit into the memory that is free.
-
-    Raises:
-        UserError: they do not.
-    """
-    n_weights = sum(math.prod(shape) for shape in weight_shapes(folder).values())
-    config = _read_json(folder / "config.json")
-    widths = {"float32": 4, "float16": 2, "bfloat16": 2}
-    # On the CPU weights become float32.
-    width = 4 if device == "cpu" else widths.get(str(config.get("dtype") or config.get("torch_dtype")))
-    needed = n_weights * width if width else sum(file.stat().st_size for file in weight_files(folder))
-    free = free_memory()
-    if device.startswith("cuda"):
-        import torch
-
-        free = torch.cuda.mem_get_info(device)[0]
-        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    if needed > free:
-        raise UserError(
-            f"The model in {folder} needs {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free: "
-            "take a smaller model, or a machine with more memory."
-        )
 
 
 def check_names(source: str, report: dict[str, Any]) -> None:
@@ -290,62 +195,10 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
 
-def check_known(name: str) -> None:
-    """Whether a hub id can be loaded: it is in the cache, or the hub answers.
-
-    Raises:
-        UserError: neither, or the name cannot be an id.
-    """
-    from huggingface_hub import try_to_load_from_cache
-
-    if not is_hub_id(name):
-        raise UserError(f"There is no folder {name[:300]!r}.")
-    if not isinstance(try_to_load_from_cache(name, "config.json"), str) and not hub_answers():
-        raise UserError(
-            f"{name!r} is no folder here, not in the cache of the Hugging Face hub, and the hub cannot be "
-            "reached: check the name (`workbench models` lists what is here) and the network."
-        )
-
-
-def is_hub_id(name: str) -> bool:
-    """Whether a name can be a model's on the Hugging Face hub."""
-    return bool(re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name)) and len(name) <= 96
-
-
-def hub_answers() -> bool:
-    """Whether the Hugging Face hub can be reached.
-
-    One quick question: the hub's own client repeats each of its requests for half a minute.
-    """
-    import httpx
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        httpx.head(constants.ENDPOINT, timeout=5)
-    except httpx.HTTPError:
-        return False
-    return True
-
-
-def free_memory() -> int:
-    """Bytes that programs can still use: of this machine, or of the container around this process."""
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        table = Path("/proc/meminfo").read_text(encoding="ascii")
-        pages = 1024 * int(re.search(r"MemAvailable:\s+(\d+)", table)[1])
-        group = Path("/sys/fs/cgroup")
-        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
-    except (OSError, ValueError, TypeError):  # no such files, or no limit
-        return pages
-    return min(pages, limit - used)
-
-
 def _adapter(folder: Path) -> str:
     base = None
     with suppress(UserError):
-        base = _read_json(folder / "adapter_config.json").get("base_model_name_or_path")
+        base = read_settings(folder / "adapter_config.json").get("base_model_name_or_path")
     beside = " beside a model" if (folder / "config.json").is_file() else " alone"
     return (
         f"{folder} holds an adapter{beside} (adapter_config.json): merge it into {base or 'its base model'} "
@@ -353,7 +206,8 @@ def _adapter(folder: Path) -> str:
     )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
+    """A file of settings in JSON; raises a UserError where it is damaged."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -376,7 +230,7 @@ def _check_growth(path: Path) -> None:
     """Whether a tokenizer's replacements leave texts at about their length."""
     if not path.is_file():
         return
-    tokenizer = _read_json(path)
+    tokenizer = read_settings(path)
     for part in ("normalizer", "decoder"):
         if _growth(tokenizer.get(part)) > _GROWTH:
             raise UserError(

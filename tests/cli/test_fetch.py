@@ -1,5 +1,6 @@
 """What `workbench models` lists, what `workbench fetch` makes, and which models are refused before a run."""
 
+import shutil
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import pytest
 from gguf_files import write
 from lab_project import write_notebook
 
-from workbench.cli import models as command
+from workbench.cli import fetch as command
 from workbench.engine import loading, tokens
 from workbench.sources import SHIPPED
 
@@ -115,9 +116,11 @@ def test_a_name_that_is_no_model_is_one_sentence(root, say):
 
 
 # ------------------------------------------------------------------------------- before a run
-PARAMETERS = (
-    'model: str = "embedded"\ngenerator: str = "simulator:broad"\nencoder: str = "embedded"\ndata: str = ""'
-)
+PARAMETERS = """model: str = "embedded"
+generator: str = "simulator:broad"
+encoder: str = "embedded"
+data: str = ""
+chat: bool = False"""
 
 
 @pytest.mark.parametrize(
@@ -130,6 +133,8 @@ PARAMETERS = (
         ("model=text.gguf", "does not begin with GGUF"),
         ("model=klingon.gguf", "architecture 'klingon'"),
         ("model=notebooks", "notebooks holds no model"),
+        ("model=encoder", "encoder holds a sentence encoder"),
+        ("model=base", "base has no chat template"),
         ("generator=transformers:half.gguf", "half.gguf is cut short"),
         ("generator=half.gguf", "half.gguf is cut short"),
         ("generator=vllm:notebooks", "notebooks holds no model"),
@@ -144,10 +149,13 @@ def test_a_model_that_cannot_be_used_is_refused_before_anything_runs(root, say, 
     write(root / "klingon.gguf", arch="klingon")
     (root / "half.gguf").write_bytes((root / "klingon.gguf").read_bytes()[:9000])
     (root / "text.gguf").write_text("no model")
+    (root / "base").symlink_to(STARTER)
+    shutil.copytree(STARTER, root / "encoder")
+    (root / "encoder/modules.json").write_text("[]")
     write_notebook(root, "02_first", "1 + 1")
     write_notebook(root, "03_study", "1 / 0", parameters=PARAMETERS, needs=["02_first"])
     for words in (["run"], ["sweep"]):
-        code, out, errors = say(*words, "03", "-p", given)
+        code, out, errors = say(*words, "03", "-p", given, "-p", "chat=true")
         assert (code, out) == (2, "")
         assert says in errors
         assert len(errors.strip().splitlines()) == 1

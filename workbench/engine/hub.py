@@ -1,0 +1,44 @@
+"""The Hugging Face hub: whether a name can be a model's there, and whether it answers."""
+
+import re
+
+from workbench.errors import UserError
+
+
+def check_known(name: str) -> None:
+    """Whether a hub id can be loaded: it is in the cache, or the hub answers.
+
+    Raises:
+        UserError: neither, or the name cannot be an id.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    if not is_hub_id(name):
+        raise UserError(f"There is no folder {name[:300]!r}.")
+    if not isinstance(try_to_load_from_cache(name, "config.json"), str) and not hub_answers():
+        raise UserError(
+            f"{name!r} is no folder here, not in the cache of the Hugging Face hub, and the hub cannot be "
+            "reached: check the name (`workbench models` lists what is here) and the network."
+        )
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name can be a model's on the Hugging Face hub."""
+    return bool(re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name)) and len(name) <= 96
+
+
+def hub_answers() -> bool:
+    """Whether the Hugging Face hub can be reached.
+
+    One quick question: the hub's own client repeats each of its requests for half a minute.
+    """
+    import httpx
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        httpx.head(constants.ENDPOINT, timeout=5)
+    except httpx.HTTPError:
+        return False
+    return True
