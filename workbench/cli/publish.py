@@ -21,7 +21,7 @@ def publish(
     ] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Default: the project's reports/.")] = None,
 ) -> None:
-    """Write the project's reports/, or another folder, to be committed: pages, index, and what they are drawn from, no models.
+    """Write the project's reports/, to be committed: pages, index, and what they are drawn from, no models.
 
     `workbench report reports/runs/*` draws the pages from it on any machine.
     """
@@ -45,7 +45,8 @@ def publish(
     for name, size in left_out.items():
         out.print(f"Left out, {megabytes(size)}: {name}")
     kept = sum(path.stat().st_size for path in (reports / "runs").rglob("*") if path.is_file())
-    size = f" ({len(folders)} {'page' if len(folders) == 1 else 'pages'}, drawn from {megabytes(kept)}; commit the folder to share them)"
+    n_pages = f"{len(folders)} {'page' if len(folders) == 1 else 'pages'}"
+    size = f" ({n_pages}, drawn from {megabytes(kept)}; commit the folder to share them)"
     out.print(
         Text.assemble("\nPublished: ", (short_path(reports / "index.html"), "bold"), size), soft_wrap=True
     )
