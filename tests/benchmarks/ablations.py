@@ -22,7 +22,7 @@ from workbench.engine.sampling.scoring import token_logprobs
 
 SHAPES = {  # name: (layers, heads, key-value heads, width, neurons, vocabulary, texts, heads ablated)
     "starter-like": (4, 4, 4, 128, 344, 2_048, 40, 16),
-    "135M": (30, 9, 3, 576, 1_536, 49_152, 8, 12),
+    "135M": (30, 9, 3, 576, 1_536, 49_152, 2, 7),
 }
 
 
@@ -58,7 +58,7 @@ def main(rounds: int = 3, shapes: Sequence[str] = tuple(SHAPES)) -> None:
         rows = [rng.integers(3, vocabulary, length).tolist() for length in rng.integers(100, 200, n_texts)]
         means = reference(model, rows[:4], ["head.*"])
         every = [(layer, head) for layer in range(layers) for head in range(n_heads)]
-        heads = [every[index] for index in sorted(rng.permutation(len(every))[:n_ablated])]
+        heads = [every[int(index)] for index in np.linspace(0, len(every) - 1, n_ablated)]  # of all layers
 
         def at_once(
             model: PreTrainedModel = model,

@@ -82,7 +82,7 @@ def read(
     vectors = np.zeros((len(rows), reader.into.dimension), dtype=np.float32)
     norms, losses = np.zeros(len(rows)), np.zeros(len(rows))
     with frozen(model):
-        most = min(batch_tokens, (1 << 27) // text_config(model).vocab_size)  # a gigabyte of logits
+        most = min(batch_tokens, _most_tokens(model))
         most_rows = 1 << 30 if traits(model).ignores_batch_mates else 1
         for part in batches([len(tokens) for tokens, _ in rows], most, most_rows):
             sketched, loss = reader.read([rows[index] for index in part])
@@ -100,6 +100,17 @@ def read(
             norms[part], losses[part] = lengths.cpu().numpy(), loss.cpu().numpy()
     n_tokens = np.array([len(tokens) - prompt for tokens, prompt in rows])
     return Sketches(vectors, norms, losses, n_tokens, n_truncated)
+
+
+def _most_tokens(model: PreTrainedModel) -> int:
+    """Tokens of a batch whose logits (on the CPU: all that a backward pass needs) take about a gigabyte."""
+    config = text_config(model)
+    logits = (1 << 27) // config.vocab_size
+    if model.device.type != "cpu":
+        return logits
+    # Numbers a token: logits, their logarithms and gradients, and what a layer of usual shape keeps.
+    kept = 3 * config.vocab_size + 24 * config.num_hidden_layers * config.hidden_size
+    return max(1, min(logits, (1 << 28) // kept))
 
 
 def fold(vectors: np.ndarray, dimension: int) -> np.ndarray:
