@@ -25,6 +25,7 @@ from workbench.studies.attention_heads.importance import DRAWN
 from workbench.studies.attention_heads.method import CLASSES, INDEX, classify, wide
 
 _MOST_INDUCTION = 24  # heads of a model
+_MOST_PANELS = 11  # layers
 PARTS = ["grammar", "consistency", READ_ONLY, "facts", "reasoning", "keeping track"]
 LOSSES = ["loss", ENTITIES, OTHERS]
 
@@ -110,7 +111,9 @@ def _cells(frame: pd.DataFrame) -> list[str]:
 @with_rows
 def offsets(profiles: pd.DataFrame) -> Chart:
     """Mean attention by offset, a panel a layer, and ALiBi's fixed slopes beside it."""
-    n_heads = int(profiles["head"].max()) + 1
+    n_heads, n_layers = (int(profiles[name].max()) + 1 for name in ("head", "layer"))
+    layers = sorted({round(layer) for layer in np.linspace(0, n_layers - 1, min(n_layers, _MOST_PANELS))})
+    profiles = profiles[profiles["layer"].isin(layers)]
     longest = min(40, 4500 // len(profiles[INDEX].drop_duplicates()))  # a chart's limit
     shown = profiles[profiles["offset"] <= longest]
     shown = shown.assign(panel="layer " + shown["layer"].astype(str))
@@ -135,7 +138,8 @@ def offsets(profiles: pd.DataFrame) -> Chart:
         panels(chart, "panel", [*shown["panel"], design], columns=3),
         "Attention by distance",
         "A line is a head: how much it gives to the token so many places back, on average. The last panel is "
-        "what ALiBi prescribes for as many heads, were content to play no part: straight lines here.",
+        "what ALiBi prescribes for as many heads, were content to play no part: straight lines here."
+        + ("" if len(layers) == n_layers else f" Shown are {len(layers)} of {n_layers} layers."),
     )
 
 
