@@ -51,7 +51,7 @@ class TransformersSampler(Sampler):
             tokenizer: its tokenizer.
             batch_size: rows.
             dtype: `bfloat16` has a Llama that is kept in float32 write with its layers' weights rounded to
-                bfloat16, 1.4 times as fast on a CPU that multiplies so; prompts and candidates are still read
+                bfloat16, 1.3 times as fast on a CPU that multiplies so; prompts and candidates are still read
                 in float32. `auto` is bfloat16 where that is faster. Any other model is sampled in its own
                 type.
 
