@@ -66,7 +66,7 @@ SIZES = {
         ladder=True,
     ),
     REAL: Sizes(
-        texts=40, scored=8, beginnings=4, reply=30, alone=False, probes=0, pairs=10, asked=30, groups=0,
+        texts=40, scored=8, beginnings=4, reply=30, alone=False, probes=0, pairs=10, asked=60, groups=0,
         each=0, induction=None, one_layer=None, seeds=1, ladder=False, ablated=40, drawn=20, estimated=8,
         cards=24,
     ),

@@ -44,7 +44,9 @@ def kinds(table: pd.DataFrame, changed: pd.DataFrame) -> Chart:
     shown[["positional", "positional_low", "positional_high"]] = bounds.to_numpy()
     shown["seeks"] = best.map({"name_lift": "names", "noun_lift": "nouns"})
     shown["lost"] = names.map(lost).fillna(0.0)
-    x = alt.X("positional:Q", title="share explained by offset (held out)").axis(format="%")
+    # Where offset misleads on other texts the share is below zero, without a limit: clamped to the edge.
+    scale = alt.Scale(domain=[max(-0.5, float(min(0, shown["positional"].min()))), 1], clamp=True)
+    x = alt.X("positional:Q", title="share explained by offset (held out)", scale=scale).axis(format="%")
     # All classes, for the colours and shapes that they have on the map of heads.
     look = looks("kind", "class", CLASSES)
     look["size"] = alt.Size("lost:Q", title="loss when off (nats)").scale(range=[40, 500])
