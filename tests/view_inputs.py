@@ -333,6 +333,8 @@ VIEWS: dict[str, Maker] = {
     "08 browser": lambda of: siked.browser(solutions(of)),
     "09 card": lambda of: prismatic.card(
         of.frame(measure=of.names).assign(note=lambda rows: rows["measure"])),
+    "09 sources": lambda of: prismatic.by_source(
+        of.frame(source=of.names, measure=["gradients", "texts"]).assign(n=40)),
     "09 tracks": lambda of: subset_views.tracks(tracked(of)),
     "09 correlations": lambda of: subset_views.correlations(of.wide(of.frame(measure=of.names), "rho")),
     "09 dimensions": lambda of: prismatic.dimensions(

@@ -5,7 +5,7 @@ from families import fresh
 from test_models import TEXTS
 
 from workbench.engine import models
-from workbench.engine.cost import Cost, measure
+from workbench.engine.cost import Cost, measure, reads_per_learnt
 
 
 def test_minutes_follow_from_the_rate_and_are_said():
@@ -32,3 +32,12 @@ def test_writing_is_timed_where_it_is_asked_for():
     assert "tokens a second and writes" in cost.sentence(1)
     with pytest.raises(ZeroDivisionError):  # nobody is told nothing for a rate that is not known
         Cost(read=1.0).minutes(write=1)
+
+
+def test_what_is_learnt_costs_more_in_full_and_less_in_bf16(monkeypatch):
+    model, rates = fresh("Llama"), {}
+    for bf16 in (False, True):
+        monkeypatch.setattr("workbench.engine.cost.uses_bf16", lambda *_, bf16=bf16: bf16)
+        rates[bf16] = [reads_per_learnt(model, tuning) for tuning in ("lora", "full")]
+        assert 1 < rates[bf16][0] < rates[bf16][1]
+    assert rates[True][1] < rates[False][1]

@@ -12,6 +12,7 @@ import pytest
 import torch
 import transformers
 from families import OTHERS
+from model_folders import folder_of
 
 from workbench.corpora import drills
 from workbench.corpora.problems import templates
@@ -19,7 +20,7 @@ from workbench.engine import loading, models
 from workbench.engine.tokens import encode, encode_pairs
 from workbench.errors import UserError
 from workbench.studies.arithmetic import data as arithmetic_data
-from workbench.studies.arithmetic import experiment, results, stages, views
+from workbench.studies.arithmetic import expected, experiment, results, stages, views
 from workbench.studies.arithmetic import settings as arithmetic_settings
 from workbench.studies.arithmetic.claims import claims
 from workbench.studies.common.arms import arm_folder
@@ -546,3 +547,39 @@ def test_a_formula_is_judged_as_a_formula():
         "gold": [r"\frac{\sqrt{2}}{2}"] * 2,
     }
     assert list(results.graded(pd.DataFrame(replies).assign(**about))["outcome"]) == ["right", "wrong plan"]
+
+
+def test_real_laptop_asks_for_a_model_and_takes_two_routes_beside_it():
+    with pytest.raises(UserError, match="give model=FOLDER"):
+        arithmetic_settings.plan(settings(profile="real-laptop"))
+    asked = arithmetic_settings.plan(settings(profile="real-laptop", model="m"))
+    assert experiment.routes_of(asked.sizes) == ["as given", "arithmetic first", "none"]
+    assert asked.sizes.context == 256  # its own, though the model is given
+    named = arithmetic_settings.plan(settings(profile="real-laptop", model="m", first="rules"))
+    assert experiment.routes_of(named.sizes) == ["as given", "rules first", "none"]
+
+
+def test_a_given_model_is_asked_before_it_learns(tmp_path):
+    folder = folder_of("Qwen2", tmp_path / "m")
+    asked = arithmetic_settings.plan(settings(profile="real-laptop", model=folder))
+    sizes = replace(
+        asked.sizes, problems=20, exercises=40, task_tokens=600, extra_tokens=600, n_test=3, n_exercises=16
+    )
+    asked = replace(asked, sizes=sizes)
+    task = arithmetic_data.task(asked)
+    assert set(task.asked["test"]) == {"words", "arithmetic"}
+    assert "This notebook will take about" in expected.expected(asked, task)[0]
+    replies, curves = experiment.train_all(tmp_path / "routes", folder, asked, task, lambda **_: None)
+    assert set(replies["route"]) == {"as given", "none", "arithmetic first"}
+    assert set(curves["route"]) == {"none", "arithmetic first"}  # nothing is learnt by the other
+    answers = results.graded(replies)
+    made = claims(answers, sizes.first)
+    assert [claim.name for claim in made if claim.headline] == ["arithmetic-first-plans-over-none"]
+    assert {claim.trainings for claim in made} == {1}
+    pictures = [
+        views.by_route(results.summary(results.measured(answers))),
+        views.outcomes(results.outcomes(answers)),
+        views.heat_map(results.by_cell(answers)),
+    ]
+    for picture in pictures:
+        assert "as given" in json.dumps(picture.bundle()[0])

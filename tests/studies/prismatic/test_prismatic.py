@@ -30,6 +30,7 @@ from workbench.studies.prismatic import (
     subsets,
     tasks,
     training_set,
+    views,
 )
 from workbench.studies.prismatic.items import Item
 from workbench.studies.prismatic.method import ARMS
@@ -694,3 +695,43 @@ def test_sparse_clusters_are_the_smaller_half_and_others_must_be_there(tmp_path)
         training_set.in_clusters(points, "1,7")
     with pytest.raises(UserError, match="Nothing is chosen"):
         training_set.save(tmp_path, data.as_examples(WORDS.draw(2, 0, WORDS.structures, [0])), [])
+
+
+def write_problems(path, n, word):
+    rows = [{"question": f"How many {word} are {i}?", "answer": f"{i}. The answer is {i}."} for i in range(n)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_of_several_files_as_many_problems_each_are_drawn_and_named(tmp_path):
+    one = write_problems(tmp_path / "apples.jsonl", 30, "apples")
+    two = write_problems(tmp_path / "pears.jsonl", 10, "pears")
+    frame = data.corpus(f"{one},{two}", 16, 0, sampled=True)
+    assert frame["template"].value_counts().to_dict() == {"apples": 8, "pears": 8}
+    assert frame["id"].is_unique
+    assert list(frame.index) == list(range(16))
+    assert frame.equals(data.corpus(f"{one},{two}", 16, 0, sampled=True))
+    assert set(data.corpus(str(one), 16, 0, sampled=True)["template"]) == {"given"}
+    assert len(data.corpus(f"{one},{two}", 16, 0)) == 40
+
+
+def test_a_file_of_like_gradients_is_less_diverse_than_one_of_different_ones():
+    examples = pd.DataFrame({"template": ["like"] * 8 + ["different"] * 8})
+    examples = examples.assign(prompt=[f"What is {i}?" for i in range(16)], completion=" 1")
+    gradients = np.eye(16, dtype=np.float32)
+    gradients[:8] = gradients[0]
+    table = results.by_source(gradients, examples, 0)
+    scores = table[table["measure"].str.startswith("gradients")].set_index("source")
+    assert scores.loc["like", "value"] == pytest.approx(1)
+    assert scores.loc["different", "value"] == pytest.approx(4)
+    assert 1 <= scores.loc["together", "low"] < scores.loc["together", "high"] <= 4
+    assert set(table["n"]) == {4}
+    assert "4 problems of each file" in views.by_source(table).record["sentence"]
+
+
+def test_real_laptop_asks_for_a_model_and_grows_nothing():
+    with pytest.raises(UserError, match="give model=FOLDER"):
+        data.choose_sizes(settings(profile="real-laptop"))
+    given_model = settings(profile="real-laptop", model="m", data="embedded")
+    assert data.choose_sizes(given_model).subsets == 0
+    assert not data.grows(given_model)

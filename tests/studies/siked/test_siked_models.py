@@ -6,14 +6,18 @@ import pytest
 import torch
 import transformers
 from families import OTHERS, with_chat
+from test_siked_experiment import settings
 
 from workbench.corpora.problems import draw
 from workbench.engine import loading, models
-from workbench.engine.sampling.sampler import SamplingParams
+from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.loss import loss
-from workbench.studies.siked import method
+from workbench.errors import UserError
+from workbench.studies.common.arms import arm_folder
+from workbench.studies.siked import data, experiment, method, solving
 from workbench.studies.siked.mixing import first_correct
+from workbench.studies.siked.solving import Question
 from workbench.studies.siked.teacher import solver_solutions
 
 PROBLEMS = draw(7, 0)
@@ -96,3 +100,66 @@ def test_an_instruct_model_is_asked_as_it_is_taught(tmp_path):
     ):
         assert prompt == asked
         assert reply == f"[{row.strategy}] {row.text}"
+
+
+class Fixed(Sampler):
+    """Says the same to everything."""
+
+    tokenizer = context = None
+
+    def __init__(self, reply):
+        self.reply = reply
+
+    def sample(self, prompts, params):
+        return [[Completion(self.reply, [], [], "stop")] for _ in prompts]
+
+
+def test_a_model_without_tags_is_right_in_its_own_words():
+    question = Question("a", "How many?", "12")
+    for reply, verdict in (("3 + 9 = 12, so the answer is 12.", "correct"), ("It is 13.", "wrong")):
+        (solution,) = solving.solve_freely(Fixed(reply), [question], "x", SamplingParams(max_tokens=9))
+        assert (solution.strategy, solution.verdict, solution.text) == ("none", verdict, reply)
+
+
+def test_a_given_model_stands_as_it_is_beside_its_students(tmp_path):
+    folder = folder_of("Qwen2", tmp_path / "m")
+    params = settings(profile="real-laptop", model=folder, data="embedded", tuning="lora")
+    asked = data.plan(params)
+    small = replace(
+        asked.sizes, train=6, held_out=2, n_test=3, lesson=replace(asked.sizes.lesson, max_new_tokens=8)
+    )
+    asked = replace(asked, sizes=small)
+    tasks = data.tasks(tmp_path / "teacher", asked)
+    assert "This notebook will take about" in experiment.expected(asked, tasks)[0]
+    answers = experiment.train_all(tmp_path / "students", folder, "", tasks, asked)
+    assert list(dict.fromkeys(answers["arm"])) == ["as given", "combined", "combined, longer", "SIKeD"]
+    assert set(answers.loc[answers["arm"] == "as given", "strategy"]) == {"none"}
+    first, again = (
+        arm_folder(tmp_path / "students", arm, 0) / "round-0" / "model" / "model.safetensors"
+        for arm in ("combined", "combined, longer")
+    )
+    assert first.samefile(again)  # half a gigabyte of a model of 135M
+    assert not experiment.expected(data.plan(settings()), tasks)
+
+
+def test_real_laptop_asks_for_a_model_and_for_questions_that_one_can_know():
+    with pytest.raises(UserError, match="give model=FOLDER"):
+        data.plan(settings(profile="real-laptop"))
+    with pytest.raises(UserError, match="house of data=logic: take data=embedded"):
+        data.plan(settings(profile="real-laptop", model="m"))
+    rates = {
+        tuning: data.plan(
+            settings(profile="real-laptop", model="m", data="embedded", tuning=tuning)
+        ).sizes.lesson.learning_rate
+        for tuning in ("lora", "full")
+    }
+    assert rates["full"] < rates["lora"]
+
+
+def test_a_student_says_how_far_it_is(tmp_path):
+    base, shares = folder_of("Llama", tmp_path / "base"), []
+    arguments = TEACHER, [], QUESTIONS[5:], replace(LESSON, rounds=1), "teacher-only"
+    method.distill(tmp_path / "s", base, *arguments, device="cpu", progress=shares.append)
+    assert shares == sorted(shares)
+    assert 0 < shares[0] < 0.5 in shares
+    assert shares[-1] == 1

@@ -37,6 +37,8 @@ def claims(answers: pd.DataFrame, stages: Sequence[str], placebo: bool = False) 
         placebo: no route has read a stage, so none is asked whether it was learnt.
     """
     leading, *others = stages
+    known = set(answers["route"])
+    bare = EQUAL_COST if EQUAL_COST in known else CONTROL
     main = PLANS if knows_plans(answers) else ANSWERS
     parts = [
         (first(leading), measure, control)
@@ -54,9 +56,11 @@ def claims(answers: pd.DataFrame, stages: Sequence[str], placebo: bool = False) 
         if _comparable(rows, route, control):
             arms = [route, control] if control not in _COSTS else [route]
             gates = () if placebo else tuple(_known(answers, arm, leading) for arm in arms)
-            head = (route, measure, control) == (first(leading), main, EQUAL_COST)
+            head = (route, measure, control) == (first(leading), main, bare)
             made.append(_over_control(rows, measure, route, control, gates, head, leading))
-    return made + [_sums(answers, route, leading) for route in (first(leading), MIXTURE) if not placebo]
+    if placebo:
+        return made
+    return made + [_sums(answers, route, leading) for route in (first(leading), MIXTURE) if route in known]
 
 
 def _rows(answers: pd.DataFrame, measure: str) -> pd.DataFrame:

@@ -78,7 +78,8 @@ def _from_grammar(plan: Plan) -> list[_Row]:
         names = _told(sizes, held_out=kind == "unseen")
         problems = draw(sizes.n_test, seed + number, templates=names, **_language(sizes))
         rows += [("words", kind, *_columns(problem)) for problem in problems]
-        rows += [("twins", kind, *_columns(twin(problem, seed))) for problem in problems]
+        if sizes.twins:
+            rows += [("twins", kind, *_columns(twin(problem, seed))) for problem in problems]
     return rows
 
 

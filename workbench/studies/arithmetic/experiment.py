@@ -40,14 +40,13 @@ Stage = tuple[list[Pair], int]
 
 CONTROL, EQUAL_COST, MIXTURE = "none", "none, longer", "mixture"
 """Word problems alone; the same for as many tokens as the routes read in all; exercises among them."""
-ROUTES = (CONTROL, EQUAL_COST, MIXTURE, *(f"{stage} first" for stage in drills.STAGES))
+GIVEN = "as given"  # a given model before it learns
+ROUTES = (GIVEN, CONTROL, EQUAL_COST, MIXTURE, *(f"{stage} first" for stage in drills.STAGES))
 """Every route that there may be; see `routes_of`."""
 _TOKENIZER_TEXTS = 2000
 _VOCABULARY = {True: 640, False: 4096}  # by whether the word problems are our own
 _AT_ONCE = 2_000  # pairs whose tokens are counted at a time
 _LEAST_FITTING = 0.5  # share of the word problems that a model must be able to read whole
-_HELD_OUT = 20  # word problems of each kind behind a learning curve
-_CURVE = 4  # times that they are asked in each stage
 _SMALL = 30_000_000  # parameters
 _LONGEST_REPLY = 72  # tokens; four times that where the context is long
 
@@ -65,7 +64,11 @@ def before(stage: str) -> str:
 
 def routes_of(sizes: Sizes) -> list[str]:
     """The routes that are trained, the longest before the control; the mixture is with the first stage."""
-    return [*map(first, sizes.first), MIXTURE, EQUAL_COST, CONTROL]
+    routes = [*map(first, sizes.first), MIXTURE, EQUAL_COST, CONTROL]
+    if sizes.routes is None:
+        return routes
+    stages = [first(stage) for stage in sizes.first]
+    return [route for route in (GIVEN, *routes) if route in (*sizes.routes, *stages)]
 
 
 def stages_of(
@@ -76,7 +79,7 @@ def stages_of(
     if route in (CONTROL, EQUAL_COST):
         return [(list(words), task + extra * (route == EQUAL_COST))]
     stage = sizes.first[0] if route == MIXTURE else route.removesuffix(" first")
-    read = _framed(tokenizer, pairs_of(exercises(stage, seed, sizes)))
+    read = framed_pairs(tokenizer, pairs_of(exercises(stage, seed, sizes)))
     drill = _fill(read, extra, tokenizer)
     if route == MIXTURE:
         return [(_fill(words, task, tokenizer) + drill, task + extra)]
@@ -139,7 +142,7 @@ def _check_context(source: str, problems: Sequence[Pair]) -> None:
     """Most of the word problems must fit into the context, with their solutions."""
     model, tokenizer = loading.load(source, "cpu")
     context = context_length(model)
-    pairs = encode_pairs(tokenizer, _framed(tokenizer, problems))
+    pairs = encode_pairs(tokenizer, framed_pairs(tokenizer, problems))
     fit = np.mean([len(prompt) + len(rest) < context for prompt, rest in pairs])
     if fit < _LEAST_FITTING:
         raise UserError(
@@ -148,7 +151,7 @@ def _check_context(source: str, problems: Sequence[Pair]) -> None:
         )
 
 
-def _framed(tokenizer: PreTrainedTokenizerFast, pairs: Sequence[Pair]) -> list[Pair]:
+def framed_pairs(tokenizer: PreTrainedTokenizerFast, pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs as the model behind a tokenizer is asked and replies."""
     return [framed(tokenizer, question, reply) for question, reply in pairs]
 
@@ -170,6 +173,8 @@ def train_all(
         UserError: see `run_arms`.
     """
     device, seeds, routes = loading.pick_device(plan.device), plan.seeds, routes_of(plan.sizes)
+    if plan.placebo and GIVEN in routes:
+        routes.remove(GIVEN)
     run_arms(
         folder,
         routes,
@@ -178,6 +183,7 @@ def train_all(
         unit="token",
         total=plan.sizes.task_tokens + plan.sizes.extra_tokens,
         device=device,
+        processes=plan.sizes.processes,
         placebo_of=CONTROL if plan.placebo else None,
         log=lambda route, seed, row: log(model=f"{route}-{seed}", **row),
     )
@@ -217,10 +223,13 @@ def train_arm(
     model, tokenizer = loading.load(begin, plan.device)
     model = models.build(model.config, seed).to(plan.device) if new else model
     master_weights(model, adapter=plan.tuning == "lora")
-    asked = task.asked[task.asked["test"] == "words"].groupby("kind").head(_HELD_OUT)
-    held_out = _framed(tokenizer, list(zip(asked["question"], " " + asked["solution"], strict=True)))
-    learnt = _framed(tokenizer, words(task, sizes, seed))
+    asked = task.asked[task.asked["test"] == "words"].groupby("kind").head(sizes.n_held_out)
+    held_out = framed_pairs(tokenizer, list(zip(asked["question"], " " + asked["solution"], strict=True)))
+    learnt = framed_pairs(tokenizer, words(task, sizes, seed))
     reply = partial(_replies, model, tokenizer)
+    if route == GIVEN:
+        cached_table(folder / "replies.parquet", lambda: reply(task.asked["question"]))
+        return
     rows, tokens_before = [], 0
     for number, (pairs, tokens) in enumerate(stages_of(route, learnt, seed, sizes, tokenizer)):
         if number:
@@ -245,7 +254,7 @@ def train_arm(
 def _config(plan: Plan, model: PreTrainedModel, tokens: int, seed: int) -> TrainConfig:
     """How a stage is read."""
     sizes, lora = plan.sizes, Lora() if plan.tuning == "lora" else None
-    every = max(1, tokens // (sizes.batch_size * sizes.context * _CURVE))
+    every = max(1, tokens // (sizes.batch_size * sizes.context * sizes.curve))
     return TrainConfig(
         tokens=tokens,
         learning_rate=_learning_rate(model, plan.model == "embedded", lora),

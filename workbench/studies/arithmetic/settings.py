@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from workbench.corpora import drills
 from workbench.errors import UserError
+from workbench.studies.common.profiles import REAL, check_given
 
 _GIVEN_CONTEXT = 512  # tokens
 TABLE = 99  # the largest number that is one token
@@ -31,6 +32,11 @@ class Sizes:
     scenarios: int | None = None  #: that word problems are told in, of those not held out (None: all)
     steps: int = 2  #: of the longest word problem
     digits: int = 2  #: of the longest operand, where numbers are too many for a table
+    routes: tuple[str, ...] | None = None  #: that are trained, of those that there are (None: all)
+    twins: bool = True  #: whether every problem is asked with other numbers, too
+    n_held_out: int = 20  #: word problems of each kind behind a learning curve
+    curve: int = 4  #: times that they are asked in each stage
+    processes: int | None = None  #: trainings at a time (None: one for each thread)
 
     @property
     def has_table(self) -> bool:
@@ -40,6 +46,7 @@ class Sizes:
 
 _STAGES = ("arithmetic", "rules", "programs")
 _SMALL = {"largest": 12, "layers": 2, "n_words": 3, "scenarios": 4}
+# fmt: off
 SIZES = {
     "quick": Sizes(
         "tiny:0.3M", 1_000, 12_000, 60_000, 90_000, 3, 112, 1, 60, 40, _STAGES[:1], **_SMALL, steps=1
@@ -48,7 +55,12 @@ SIZES = {
     "paper": Sizes(
         "tiny:28M", 7_000, 600_000, 60_000_000, 60_000_000, 64, 512, 5, 1_000, 1_000, _STAGES, 1_000, digits=3
     ),
+    REAL: Sizes(
+        "tiny:0.3M", 80, 2_000, 10_000, 10_000, 2, 256, 1, 30, 48, _STAGES[:1], 100,
+        routes=("as given", "none", "arithmetic first"), twins=False, n_held_out=6, curve=2, processes=1,
+    ),
 }
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -74,11 +86,12 @@ def plan(params: Any) -> Plan:
     """The profile's sizes; what is given has longer texts and larger numbers than the embedded problems.
 
     Raises:
-        UserError: no first stage is named, or one that there is not.
+        UserError: no first stage is named, or one that there is not, or `real-laptop` has no model.
     """
+    check_given(params, given=params.model != "embedded")
     sizes = SIZES[params.profile]
     sizes = replace(sizes, seeds=params.seeds or sizes.seeds, first=_first(params.first) or sizes.first)
-    if not params.data == params.model == "embedded":
+    if params.profile != REAL and not params.data == params.model == "embedded":
         context = max(sizes.context, _GIVEN_CONTEXT)
         batch_size = max(1, sizes.batch_size * sizes.context // context)
         sizes = replace(sizes, context=context, batch_size=batch_size)

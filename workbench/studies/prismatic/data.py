@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from workbench.corpora.loaders.problems import load_problems
+from workbench import sources
+from workbench.corpora.loaders.problems import KINDS, load_problems
 from workbench.engine.training.lora import Lora
 from workbench.errors import UserError
+from workbench.studies.common.profiles import REAL, check_given
 from workbench.studies.prismatic import given, training_set
 from workbench.studies.prismatic.given import GivenTask
 from workbench.studies.prismatic.items import Item, Pair
@@ -37,6 +39,7 @@ class Sizes:
     per_round: int  #: candidates a round
     pools: int  #: grown by each arm
     layout: Literal["principal", "umap"]  #: of the map; UMAP takes seconds to be loaded alone
+    clusters: float = 0.02  #: of the map, a share of its examples
 
 
 SIZES = {
@@ -51,6 +54,7 @@ SIZES = {
         Student("tiny:28M", 20_000, 1_000, 64, 4_000), 10_000, 50_000, 300, 5, 10_000, 256, 1_000, 20_000,
         3_000, 20, "umap",
     ),
+    REAL: Sizes(Student("tiny:0.3M", 0, 48, 8, 40), 0, 160, 0, 1, 96, 24, 0, 0, 0, 0, "principal", 0.05),
 }  # fmt: skip
 
 
@@ -58,10 +62,12 @@ def choose_sizes(params: Any) -> Sizes:
     """The profile's sizes; `n_subsets` and `seeds` replace what they name.
 
     Raises:
-        UserError: parameters that would fail later, when the base has been trained.
+        UserError: parameters that would fail later, when the base has been trained, or no model is given for
+            `real-laptop`.
     """
+    check_given(params, given=params.model != "embedded")
     chosen = SIZES[params.profile]
-    if params.seeds is not None:
+    if params.seeds is not None and params.profile != REAL:
         chosen = replace(chosen, students=params.seeds, pools=params.seeds)
     if params.dimension < 1:
         raise UserError(f"dimension={params.dimension} is no size of a sketch: take 1 or more, such as 1024.")
@@ -96,7 +102,9 @@ def _student(params: Any, student: Student) -> Student:
 
 
 def grows(params: Any) -> bool:
-    """Whether something writes problems like those of the data."""
+    """Whether something writes problems like those of the data, and there is time for pools of them."""
+    if SIZES[params.profile].pools == 0:
+        return False
     return params.data in EMBEDDED or params.generator != "embedded"
 
 
@@ -127,14 +135,15 @@ def sketch_folder(here: Path, sketches: str) -> Path:
 
 
 # ------------------------------------------------------------------------------- examples to score
-def corpus(source: str, n: int, seed: int) -> pd.DataFrame:
+def corpus(source: str, n: int, seed: int, *, sampled: bool = False) -> pd.DataFrame:
     """The examples to score: columns id, prompt, completion, template, answer.
 
     Embedded: n problems as a generator left alone would write them, few structures often and many rarely, one
-    in ten with the structure and the wording of an earlier one. Else a file of problems.
+    in ten with the structure and the wording of an earlier one. Else files of problems, all of them, or n of
+    them where they are `sampled`: of several files as many each, by whose names templates then go.
     """
     if source not in EMBEDDED:
-        return read_examples(source)
+        return _drawn(source, n, seed) if sampled else read_examples(source)
     task, rng = EMBEDDED[source], Random(seed)
     names = rng.sample(task.structures, len(task.structures))
     weighted = [name for rank, name in enumerate(names, 1) for _ in range(max(1, _COMMON // rank))]
@@ -147,6 +156,18 @@ def twin(task: LogicTask | WordTask, item: Item, seed: int) -> Item:
     """A problem of the same structure and wording."""
     wordings = [item.wording] if item.wording >= 0 else range(task.wordings)
     return task.draw(1, seed, [item.source], wordings)[0]
+
+
+def _drawn(source: str, n: int, seed: int) -> pd.DataFrame:
+    """n problems of files at most, in random order."""
+    named = sources.parse(source, KINDS)
+    frames = []
+    for number, one in enumerate(named):
+        examples = read_examples(str(one))
+        examples = examples.sample(min(len(examples), n // len(named)), random_state=seed)
+        names = {"template": one.kind or Path(one.name).stem, "id": f"{number}:" + examples["id"]}
+        frames.append(examples.assign(**names) if len(named) > 1 else examples)
+    return pd.concat(frames).sample(frac=1, random_state=seed).reset_index(drop=True)
 
 
 def read_examples(source: str) -> pd.DataFrame:

@@ -20,11 +20,15 @@ import numpy as np
 import pandas as pd
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from workbench.engine.cost import measure
 from workbench.engine.gradients.per_example import sketch
 from workbench.engine.gradients.sketch_files import read_sketches, sketch_file
 from workbench.engine.gradients.sketches import Method
+from workbench.engine.tokens import encode_pairs
 from workbench.measures.vendi import vendi_from_features
 from workbench.studies.prismatic.items import Item, Pair
+
+_READS = 4  # tokens that are read in the time in which one's gradient is sketched, about
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,20 @@ def gradients(folder: Path, proxy: Proxy, examples: pd.DataFrame) -> tuple[np.nd
     ids, sketches = read_sketches(folder)
     columns = {"id": ids, "loss": sketches.losses, "norm": sketches.norms, "n_tokens": sketches.n_tokens}
     return sketches.vectors, pd.DataFrame(columns)
+
+
+def expected(proxy: Proxy, examples: pd.DataFrame, again: int) -> str:
+    """How long the gradients of examples take, and twice those of the first, for several dimensions.
+
+    Args:
+        again: how many these are.
+    """
+    pairs = examples[["prompt", "completion"]].itertuples(index=False, name=None)
+    n_tokens = np.array(
+        [len(prompt) + len(rest) for prompt, rest in encode_pairs(proxy.tokenizer, list(pairs))]
+    )
+    cost, read = measure(proxy.model, proxy.tokenizer), n_tokens.sum() + 2 * n_tokens[:again].sum()
+    return cost.sentence(cost.minutes(read=_READS * read))
 
 
 def g_vendi(gradients: np.ndarray) -> float:

@@ -20,6 +20,7 @@ from workbench.studies.prismatic.subsets import ngram_entropy, perplexity
 
 DELTA_RHO = 0.1
 RHO_REASON = "a tenth of rank correlation is the least for which anybody would take gradients"
+_DRAWS = 100  # of problems of a file
 DIMENSIONS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 
@@ -41,6 +42,25 @@ def card(gradients: np.ndarray, losses: pd.DataFrame, examples: pd.DataFrame) ->
     table = pd.DataFrame(rows, columns=["measure", "value", "note"])
     table.loc[0, ["low", "high"]] = score.low, score.high
     return table[["measure", "value", "low", "high", "note"]]
+
+
+def by_source(gradients: np.ndarray, examples: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Which file's problems differ most, at equal size: columns source, measure, value, low, high, n.
+
+    Half as many as the smallest file has are drawn from each, `_DRAWS` times over: means, and where the
+    middle 95 % of the draws lie. Also from all files together.
+    """
+    rng, embeddings = np.random.default_rng(seed), embed(texts_of(examples))
+    rows = {
+        name: np.flatnonzero(examples["template"] == name) for name in dict.fromkeys(examples["template"])
+    }
+    n, table = min(map(len, rows.values())) // 2, []
+    for name, own in {**rows, "together": np.arange(len(examples))}.items():
+        draws = [rng.choice(own, n, replace=False) for _ in range(_DRAWS)]
+        for measure, vectors in (("gradients (G-Vendi)", gradients), ("texts (embedding Vendi)", embeddings)):
+            scores = [vendi_from_features(vectors[draw]) for draw in draws]
+            table.append((name, measure, np.mean(scores), *np.quantile(scores, [0.025, 0.975]), n))
+    return pd.DataFrame(table, columns=["source", "measure", "value", "low", "high", "n"])
 
 
 def by_dimension(proxy: Proxy, examples: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from workbench.engine import loading
 from workbench.errors import UserError
 from workbench.sources import SOLUTIONS
 from workbench.studies.common.contamination import contamination_report
+from workbench.studies.common.profiles import REAL, check_given
 from workbench.studies.siked import embedded, given
 from workbench.studies.siked.embedded import Course
 from workbench.studies.siked.method import DistillConfig
@@ -24,6 +25,7 @@ from workbench.studies.siked.solving import Question
 from workbench.studies.siked.teacher import sampled_solutions, solver_solutions
 
 CONTROL, LONGER, SIKED, ON_POLICY = "combined", "combined, longer", "SIKeD", "on-policy distillation"
+GIVEN = "as given"  # the model before it learns, asked without a tag
 BIASED = {f"biased to {name}": name for name in STRATEGIES}
 STUDENTS = (CONTROL, LONGER, SIKED, "off-policy", "self only", ON_POLICY)
 SIDE_STUDENTS = ("all", *STRATEGIES, *BIASED)
@@ -49,6 +51,7 @@ class Sizes:
 
 LONG = 512  # tokens, at least, that a question and its solution may fill where they come from files
 FEWEST = 4  # questions to learn from: one of them is held out
+REAL_RATES = {"lora": 1e-3, "full": 1e-4}  # of a given model that makes few steps
 
 SIZES = {
     "quick": Sizes(Course("tiny:0.3M", 580, 8, 192, 10, 5, 3000, hidden_size=56, moves=(3,)),
@@ -61,6 +64,9 @@ SIZES = {
     "paper": Sizes(Course("tiny:28M", 20_000, 64, 1024),
                    DistillConfig(3, 3, 3, 10, 8, 1024, 2e-4, max_new_tokens=160), 6_700, 700, 1_319, 12, 5,
                    guide=Course("tiny:33M", 20_000, 64, 1024)),
+    REAL: Sizes(Course("tiny:0.3M", 580, 2, 384),
+                DistillConfig(1, 1, 1, 2, 2, 384, max_new_tokens=128), 24, 8, 40, 1,
+                students=(GIVEN, CONTROL, LONGER, SIKED), side=()),
 }  # fmt: skip
 
 
@@ -98,8 +104,16 @@ def plan(params: Any) -> Plan:
     more, as many tokens a step, and half of that for a solution.
 
     Raises:
-        UserError: no iterations or samples, or alpha and mixture do not go together.
+        UserError: no iterations or samples, alpha and mixture do not go together, or `real-laptop` has no
+            model, or questions that none but the embedded base can know.
     """
+    check_given(params, given=params.model != "embedded")
+    real = params.profile == REAL
+    if real and params.data == "logic":
+        raise UserError(
+            "No model that is given knows the house of data=logic: take data=embedded (word problems), or a "
+            "file such as data=svamp:PATH with teacher=rationales:PATH."
+        )
     sizes = SIZES[params.profile]
     seeds = params.seeds or sizes.seeds
     sizes = replace(sizes, seeds=seeds, side_seeds=min(seeds, sizes.side_seeds))
@@ -109,7 +123,9 @@ def plan(params: Any) -> Plan:
         raise UserError("iterations and samples must be 1 or more.")
     check(params.mixture, params.alpha)
     course, lesson = sizes.course, sizes.lesson
-    if params.data not in embedded.TASKS:
+    if real:
+        lesson = replace(lesson, learning_rate=REAL_RATES[params.tuning])
+    elif params.data not in embedded.TASKS:
         context = max(lesson.context, LONG)
         course = replace(course, context=context)
         batch_size = max(1, lesson.batch_size * lesson.context // context)

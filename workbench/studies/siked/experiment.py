@@ -5,9 +5,10 @@ the same test. `combined` learns the teacher's solutions in all three strategies
 many rounds as the others; `SIKeD` goes on with its own solutions; `off-policy` does so with those that it
 wrote at first, `self only` without the teacher's, `all` with all of both; the `biased` ones keep to one
 strategy where they can. `cot`, `l2m` and `pot` learn one strategy. `on-policy distillation` learns a larger
-model's probabilities of what it writes.
+model's probabilities of what it writes. `as given` is a given model before it learns, in its own words.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -19,6 +20,8 @@ import pandas as pd
 
 from workbench.corpora.loaders.solutions import STRATEGIES
 from workbench.engine import loading
+from workbench.engine.cost import measure, reads_per_learnt
+from workbench.engine.tokens import encode_pairs
 from workbench.files import atomic_folder, cached_table
 from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.siked import embedded, method
@@ -26,6 +29,7 @@ from workbench.studies.siked.data import (
     APART,
     BIASED,
     CONTROL,
+    GIVEN,
     LONGER,
     ON_POLICY,
     SIKED,
@@ -53,6 +57,7 @@ def arms(plan: Plan, tasks: Mapping[int, Task]) -> dict[str, dict[str, Any]]:
     siked = {"mixture": plan.mixture, "alpha": plan.alpha}
     taught = {name for task in tasks.values() for name in task.teacher["strategy"]}
     every = {
+        GIVEN: {},
         CONTROL: {"mixture": "teacher-only", "rounds": 0},
         LONGER: {"mixture": "teacher-only"},
         SIKED: siked,
@@ -68,6 +73,8 @@ def arms(plan: Plan, tasks: Mapping[int, Task]) -> dict[str, dict[str, Any]]:
         wanted.discard(ON_POLICY)  # nobody has the probabilities of a teacher
     if plan.mixture == "all":
         wanted.discard("all")
+    if plan.placebo:
+        wanted.discard(GIVEN)
     wanted -= {one for name in STRATEGIES if name not in taught for one in (name, f"biased to {name}")}
     return {name: how for name, how in every.items() if name in wanted}
 
@@ -102,6 +109,23 @@ def guide_right(folder: Path, guide: str, tasks: Mapping[int, Task], plan: Plan)
         folder / "guide.parquet", lambda: method.answer(Path(guide), questions, config, plan.device)
     )
     return float((answers["verdict"] == "correct").mean())
+
+
+def expected(plan: Plan, tasks: Mapping[int, Task]) -> list[str]:
+    """What the students of a given model will take, at the size that is made for one; else nothing."""
+    if GIVEN not in plan.sizes.students:
+        return []
+    model, tokenizer = loading.load(plan.model, plan.device)
+    cost, task, lesson = measure(model, tokenizer, writes=True), tasks[plan.seed], plan.sizes.lesson
+    pairs = encode_pairs(tokenizer, method.training_pairs(task.teacher, tokenizer))
+    whole = sum(len(prompt) + len(reply) for prompt, reply in pairs)
+    reply = sum(len(reply) for _, reply in pairs) / len(pairs)
+    n_test, rounds, n_held_out = sum(map(len, task.tests.values())), lesson.rounds, len(task.held_out)
+    learnt = whole * (lesson.epochs + 2 * rounds * lesson.round_epochs)
+    sampled = rounds * len(STRATEGIES) * lesson.samples * len(task.train)
+    answered = 3 * n_test + n_held_out * (1 + 2 * rounds + len(STRATEGIES))
+    written = reply * (sampled + answered) + lesson.max_new_tokens * n_test
+    return [cost.sentence(cost.minutes(read=reads_per_learnt(model, lesson.tuning) * learnt, write=written))]
 
 
 def train_all(folder: Path, base: str, guide: str, tasks: Mapping[int, Task], plan: Plan) -> pd.DataFrame:
@@ -167,6 +191,10 @@ def train_arm(
 ) -> None:
     """One student: takes over what another has begun with, learns, and is asked the test."""
     arguments, task, config = arms(plan, tasks)[arm], task_of(tasks, seed), plan.sizes.lesson
+    if arm == GIVEN:
+        ask = partial(method.answer_freely, base, config=config, device=plan.device)
+        cached_table(folder / "test.parquet", lambda: _asked(task.tests, ask))
+        return
     teacher, bias = task.teacher, arguments.pop("bias", plan.bias)
     if only := arguments.pop("only", None):
         arguments["whole"], teacher = teacher, teacher[teacher["strategy"] == only]
@@ -177,11 +205,13 @@ def train_arm(
     if not plan.placebo:
         _take_over(folder, arm)
     arguments |= {"device": plan.device, "seed": seed}
+    arguments["progress"] = lambda share: log({"done": share})
     result = method.distill(folder, base, teacher, task.train, task.held_out, config, **arguments)
     cached_table(folder / "rounds.parquet", lambda: result.rounds)
     if arm == CONTROL:
         cached_table(folder / "forced.parquet", lambda: _forced(result.folder, task, config, plan.device))
-    cached_table(folder / "test.parquet", lambda: _test(result.folder, task.tests, config, plan.device))
+    ask = partial(method.answer, result.folder, config=config, device=plan.device)
+    cached_table(folder / "test.parquet", lambda: _asked(task.tests, ask))
 
 
 def _take_over(folder: Path, arm: str) -> None:
@@ -189,7 +219,15 @@ def _take_over(folder: Path, arm: str) -> None:
         shared = arm_folder(folder.parent, other) / part
         if shared.exists() and not (folder / part).exists():
             with atomic_folder(folder / part) as new:
-                shutil.copytree(shared, new, dirs_exist_ok=True)
+                shutil.copytree(shared, new, dirs_exist_ok=True, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    """One file under a second name, where the disk can do that: nothing changes a file that is written."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _forced(model: Path, task: Task, config: DistillConfig, device: str) -> pd.DataFrame:
@@ -197,12 +235,12 @@ def _forced(model: Path, task: Task, config: DistillConfig, device: str) -> pd.D
     return pd.concat(answers, ignore_index=True)[["id", "strategy", "verdict", "plan"]]
 
 
-def _test(
-    folder: Path, tests: Mapping[str, Sequence[Question]], config: DistillConfig, device: str
+def _asked(
+    tests: Mapping[str, Sequence[Question]], ask: Callable[[Sequence[Question]], pd.DataFrame]
 ) -> pd.DataFrame:
     frames = []
     for kind, questions in tests.items():
-        answers = method.answer(folder, questions, config, device)[["strategy", "text", "verdict", "plan"]]
+        answers = ask(questions)[["strategy", "text", "verdict", "plan"]]
         texts = [question.text for question in questions]
         frames.append(answers.assign(kind=kind, item=range(len(answers)), question=texts))
     return pd.concat(frames, ignore_index=True)

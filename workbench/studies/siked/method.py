@@ -16,7 +16,7 @@ last one counts, so that nothing is chosen by what it scores; and a round makes 
 trained for longer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -48,7 +48,7 @@ from workbench.studies.siked.mixing import (
     teacher_share,
 )
 from workbench.studies.siked.plans import plans
-from workbench.studies.siked.solving import Question, solve, solve_in_chunks, table
+from workbench.studies.siked.solving import Question, solve, solve_freely, solve_in_chunks, table
 
 _AT_ONCE = 2  # solutions of a question and strategy, before those that nobody has solved are asked again
 
@@ -104,6 +104,7 @@ def distill(
     guide: str = "",
     device: str = "auto",
     seed: int = 0,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> DistillResult:
     """Teaches a student in rounds; a call that was cut off goes on in the round where it was.
 
@@ -123,6 +124,7 @@ def distill(
             the first strategy that has one (paper, "Biasing SIKeD towards a specific strategy").
         guide: a larger model whose probabilities are learnt in the rounds, instead of a mixture
             (`imitation`).
+        progress: called with the share of all rounds that is done.
 
     Raises:
         UserError: the teacher has no solution, or alpha does not suit the mixture.
@@ -131,7 +133,12 @@ def distill(
     answers, learnt = pd.DataFrame(columns=["strategy", "verdict", "plan"]), folder
     asked = {question.id: question for question in questions}
     first, later = lengths(base, teacher if whole is None else whole, config, device)
-    for t in range((config.rounds if rounds is None else rounds) + 1):
+    n_rounds = (config.rounds if rounds is None else rounds) + 1
+    for t in range(n_rounds):
+
+        def log(row: dict[str, float], t: int = t) -> None:
+            progress((t + row["step"] / max(1, later if t else first)) / n_rounds)
+
         round_folder, round_seed, steps = folder / f"round-{t}", 1000 * seed + t, later if t else first
         previous = str(folder / f"round-{t - 1}" / "model") if t else base
         training_set, start = teacher, base if config.restart == "base" else previous
@@ -149,7 +156,7 @@ def distill(
         if priority:
             training_set = biased(training_set, priority)
         if not (t and guide):
-            _train(round_folder / "model", start, training_set, config, t, steps, round_seed, device)
+            _train(round_folder / "model", start, training_set, config, t, steps, round_seed, device, log)
         learnt = round_folder / "model"
         answers = cached_table(
             round_folder / "held_out.parquet", lambda learnt=learnt: answer(learnt, held_out, config, device)
@@ -215,6 +222,15 @@ def answer(
     return answers.assign(plan=plans(questions, answers["strategy"], answers["text"]))
 
 
+def answer_freely(
+    model: str, questions: Sequence[Question], config: DistillConfig, device: str
+) -> pd.DataFrame:
+    """What a model that has learnt no tag answers in its own words: `answer` in the strategy "none"."""
+    likeliest = SamplingParams(max_tokens=config.max_new_tokens, temperature=0)
+    sampler = TransformersSampler(*loading.load(model, device), batch_size=ROWS)
+    return table(solve_freely(sampler, questions, "student", likeliest)).assign(plan=float("nan"))
+
+
 def training_pairs(rows: pd.DataFrame, tokenizer: PreTrainedTokenizerFast) -> list[tuple[str, str]]:
     """What a student reads: the question, as its model is asked one, then tag and solution."""
     return [framed(tokenizer, row.question, f" [{row.strategy}] {row.text}") for row in rows.itertuples()]
@@ -229,6 +245,7 @@ def _train(
     steps: int,
     seed: int,
     device: str,
+    log: Callable[[dict[str, float]], None],
 ) -> None:
     """The student after round t."""
     model, tokenizer = loading.load(start, device)
@@ -246,6 +263,7 @@ def _train(
             seed=seed,
         ),
         folder=folder,
+        log=log,
     )
 
 

@@ -67,6 +67,18 @@ def solve(
     return verify(written, source)
 
 
+def solve_freely(
+    sampler: Sampler, questions: Sequence[Question], source: str, params: SamplingParams
+) -> list[Rationale]:
+    """What a model answers that knows of no tags: of strategy "none", right if its final answer is."""
+    prompts = [prompt_for(sampler, question.text) for question in questions]
+    short = [at for at, prompt in enumerate(prompts) if fits(sampler, prompt)]
+    replies = sampler.sample([prompts[at] for at in short], params)
+    texts = {at: reply.text for at, (reply,) in zip(short, replies, strict=True)}
+    written = [(question, "cot", texts.get(at, "")) for at, question in enumerate(questions)]
+    return [replace(one, strategy="none") for one in verify(written, source)]
+
+
 def verify(
     written: Sequence[tuple[Question, Strategy | Literal["none"], str]], source: str
 ) -> list[Rationale]:
