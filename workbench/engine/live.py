@@ -7,7 +7,6 @@ added to the residual stream; positions rotary, learnt or by ALiBi. What does no
 from __future__ import annotations
 
 import base64
-import json
 import zlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
