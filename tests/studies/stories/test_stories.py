@@ -10,7 +10,7 @@ from workbench.corpora.stories import NARROW, story_at
 from workbench.engine.sampling import load as sampling
 from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.errors import UserError
-from workbench.studies.stories import commonest, copying, costs, method, results, views
+from workbench.studies.stories import commonest, copying, costs, given, method, results, views
 
 SET = method.simulate(range(340), seed=0)
 
@@ -244,8 +244,37 @@ def test_coverage_rises_with_stories_read():
 
 
 def test_sizes_are_the_profiles_unless_given():
-    given = SimpleNamespace(profile="quick", n_stories=7, n_compared=None)
-    assert method.sizes(given) == method.Sizes(7, method.SIZES["quick"].compared)
+    simulators = {"generator": "simulator:broad", "second": "simulator:narrow", "data": "embedded"}
+    params = SimpleNamespace(profile="quick", n_stories=7, n_compared=None, **simulators)
+    assert method.sizes(params) == method.Sizes(7, method.SIZES["quick"].compared)
+
+
+def test_a_given_model_writes_its_sets_and_the_claims_are_about_it():
+    def params(**other):
+        plain = {"generator": "simulator:broad", "second": "simulator:narrow", "data": "embedded"}
+        return SimpleNamespace(
+            **{"profile": "real-laptop", "n_stories": None, "n_compared": None, **plain, **other}
+        )
+
+    with pytest.raises(UserError, match="give generator=transformers:FOLDER"):
+        method.sizes(params())
+    assert method.sizes(params(data="stories.txt")).corpus  # as the corpus of another notebook
+    asked = params(generator="x/model")
+    n_blocks = method.sizes(asked).compared // method.sizes(asked).block[0]
+    assert n_blocks >= 5
+    assert given.pair(asked) == ("simulator:narrow", "x/model")
+    assert given.pair(params(generator="x/base", second="x/model")) == ("x/base", "x/model")
+    assert given.pair(params(profile="quick", generator="x/model")) == ("x/model", "simulator:narrow")
+    assert given.corpus_writer(asked) == "simulator"
+
+
+def test_words_that_were_asked_for_stand_beside_their_chance():
+    asked = method.simulate(range(60), seed=0, condition="words")
+    shares = results.words_against_chance(asked, method.simulate(range(60), seed=0, condition="none"))
+    means = shares.groupby("stories")["share"].mean()
+    assert means[results.ASKED_FOR] == 1
+    assert means[results.BY_CHANCE] < 0.5
+    assert views.constraint_shares(shares).record["title"] == "Do the stories keep to what was asked?"
 
 
 def test_hostile_text_is_inert_in_the_shelf():

@@ -8,7 +8,7 @@ happens in a story is known. Both are led by what they are asked for to the plot
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import pandas as pd
 
 from workbench.corpora.stories import BROAD, NARROW, PLAIN, Habits, draw_condition, story_at, words
 from workbench.errors import UserError
+from workbench.studies.common.profiles import REAL, check_given
 from workbench.words import words as split_words
 
 if TYPE_CHECKING:
@@ -35,24 +36,49 @@ _LEAST_ENGLISH = 0.1  # share of these words in any English story; in the simula
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many stories: in the corpus, and in each of the sets that are compared."""
+    """How many stories, and how a language model writes them."""
 
-    corpus: int
-    compared: int
+    corpus: int  #: stories of the corpus
+    compared: int  #: of each of the sets that are compared
+    block: tuple[int, int] = (50, 4_000)  #: stories, and words, of a block of a set
+    examples: int = 400  #: of a language model behind examples, at most
+    max_tokens: int = 400  #: of one of its stories
+    temperature: float = 1.0  #: of its sampling
+    top_p: float = 1.0  #: likewise
 
 
-SIZES = {"quick": Sizes(2_500, 300), "laptop": Sizes(10_000, 4_000), "paper": Sizes(400_000, 20_000)}
+SIZES = {
+    "quick": Sizes(2_500, 300),
+    "laptop": Sizes(10_000, 4_000),
+    # A model of some 100M parameters writes word salad at temperature 1.
+    REAL: Sizes(1_600, 80, block=(10, 800), examples=20, max_tokens=220, temperature=0.7, top_p=0.9),
+    "paper": Sizes(400_000, 20_000),
+}
 
 
 def sizes(params: Any) -> Sizes:
-    """The profile's sizes, with `n_stories` and `n_compared` in their place where they are given."""
+    """The profile's sizes, with `n_stories` and `n_compared` in their place where they are given.
+
+    Raises:
+        UserError: no language model writes at `real-laptop`, where no data are given either.
+    """
+    writes = not (is_simulator(params.generator) and is_simulator(params.second))
+    given = writes or params.data != "embedded"
+    check_given(params, given=given, give="generator=transformers:FOLDER")
     profile = SIZES[params.profile]
-    return Sizes(params.n_stories or profile.corpus, params.n_compared or profile.compared)
+    return replace(
+        profile, corpus=params.n_stories or profile.corpus, compared=params.n_compared or profile.compared
+    )
 
 
 # ------------------------------------------------------------------------------- who writes
-def writer(generator: str, *, seed: int) -> Write:
+def writer(generator: str, *, seed: int, sizes: Sizes | None = None) -> Write:
     """What writes stories number i, j, … of a condition: a simulator, or a sampler by its name.
+
+    Args:
+        generator: as the notebook's parameter.
+        seed: of all stories.
+        sizes: how a sampler writes; those of `quick` where they are not given.
 
     Raises:
         UserError: there is no such simulator, or as `sampling.load.sampler`.
@@ -63,7 +89,7 @@ def writer(generator: str, *, seed: int) -> Write:
     from workbench.engine.sampling.load import sampler
 
     source = sampler(generator)
-    return lambda indices, condition: ask(source, indices, seed=seed, condition=condition)
+    return lambda indices, condition: ask(source, indices, seed=seed, condition=condition, sizes=sizes)
 
 
 def is_simulator(generator: str) -> bool:
@@ -77,7 +103,7 @@ def is_simulator(generator: str) -> bool:
     return generator in SIMULATORS
 
 
-def writers(generator: str, second: str, *, seed: int) -> dict[str, Write]:
+def writers(generator: str, second: str, *, seed: int, sizes: Sizes | None = None) -> dict[str, Write]:
     """The two writers that are compared, by the names they have in figures.
 
     Raises:
@@ -90,7 +116,8 @@ def writers(generator: str, second: str, *, seed: int) -> dict[str, Write]:
     names = [_short(name) for name in (generator, second)]
     names = [generator, second] if names[0] == names[1] else names
     return {
-        name: timed(writer(spec, seed=seed)) for name, spec in zip(names, (generator, second), strict=True)
+        name: timed(writer(spec, seed=seed, sizes=sizes))
+        for name, spec in zip(names, (generator, second), strict=True)
     }
 
 
@@ -181,7 +208,12 @@ def simulate(
 
 
 def ask(
-    sampler: "Sampler", indices: Sequence[int], *, seed: int, condition: str = "words+features"
+    sampler: "Sampler",
+    indices: Sequence[int],
+    *,
+    seed: int,
+    condition: str = "words+features",
+    sizes: Sizes | None = None,
 ) -> pd.DataFrame:
     """Stories of a language model under the same conditions as `simulate`, or `AFTER_EXAMPLES`.
 
@@ -197,7 +229,10 @@ def ask(
     before = [examples(index, seed) if few_shot else [] for index in indices]
     framed = [_framed(sampler, *both) for both in zip(asked, before, strict=True)]
     first = indices[0] if len(indices) else 0
-    params = SamplingParams(max_tokens=400, seed=seed + first)
+    sizes = sizes or SIZES["quick"]
+    params = SamplingParams(
+        max_tokens=sizes.max_tokens, temperature=sizes.temperature, top_p=sizes.top_p, seed=seed + first
+    )
     replies = [reply for (reply,) in sampler.sample([prompt for prompt, _ in framed], params)]
     rows = [
         _row(reply.text.strip(), condition, *wanted) | {"shown": shown} | _tokens(sampler, prompt, reply)

@@ -30,11 +30,11 @@ PLOT, STORY = "commonest plot", "commonest story"
 MEASURES = {
     PLOT: "share of stories with the plot that is the commonest in the set's other blocks",
     STORY: f"share of stories like the commonest one of the other blocks (LSA, cosine of {LIKE} or more)",
-    "Vendi score": f"effective number of different stories among {BLOCK_STORIES}, by words and pairs",
-    "embedding Vendi": f"effective number of different stories among {BLOCK_STORIES}, by topic (LSA)",
-    "closest other story": f"word pairs shared with the closest of {BLOCK_STORIES - 1} other stories (F)",
-    "different word pairs": f"share of the word pairs in {BLOCK_WORDS:,} words that are different ones",
-    "compression": f"how many times smaller {BLOCK_WORDS:,} words get when compressed",
+    "Vendi score": "effective number of different stories in a block, by words and pairs",
+    "embedding Vendi": "effective number of different stories in a block, by topic (LSA)",
+    "closest other story": "word pairs shared with the closest other story of the block (F)",
+    "different word pairs": "share of a block's word pairs that are different ones",
+    "compression": "how many times smaller a block gets when compressed",
 }
 
 
@@ -61,8 +61,49 @@ def constraints(frame: pd.DataFrame) -> pd.DataFrame:
     return table.rename(columns={"value": "share"})
 
 
+ASKED_FOR, BY_CHANCE = "asked for it", "asked for nothing"
+
+
+def kept(sets: Mapping[str, pd.DataFrame], generators: Sequence[str], models: Sequence[str]) -> pd.DataFrame:
+    """Whether what was asked for is in the stories of the last language model, else of the first simulator.
+
+    Args:
+        sets: of `method.requests`, by name.
+        generators: who wrote them.
+        models: those of them that are language models.
+    """
+    if not models:
+        return constraints(sets[set_name(generators[0], "words+features")])
+    return words_against_chance(*(sets[set_name(models[-1], condition)] for condition in ("words", "none")))
+
+
+def one_of_each(sets: Mapping[str, pd.DataFrame], generator: str) -> pd.DataFrame:
+    """The first story of a generator under every condition."""
+    return pd.concat([sets[set_name(generator, condition)].head(1) for condition in CONDITIONS])
+
+
+def words_against_chance(asked: pd.DataFrame, unasked: pd.DataFrame) -> pd.DataFrame:
+    """The words of `constraints` in stories that were asked for them, and in others by the same writer.
+
+    Args:
+        asked: stories asked for words.
+        unasked: as many that were asked for nothing; each is searched for the words asked of the other.
+
+    Returns:
+        columns of `constraints`, and stories (ASKED_FOR or BY_CHANCE).
+    """
+    asked = asked.assign(features="").head(len(unasked))
+    chance = asked.assign(story=unasked["story"].to_numpy()[: len(asked)])
+    parts = {ASKED_FOR: asked, BY_CHANCE: chance}
+    return pd.concat([constraints(part).assign(stories=name) for name, part in parts.items()])
+
+
 def diversity(
-    sets: Mapping[str, Sequence[str]], plots: Mapping[str, Sequence[str]] | None = None, *, seed: int = 0
+    sets: Mapping[str, Sequence[str]],
+    plots: Mapping[str, Sequence[str]] | None = None,
+    *,
+    seed: int = 0,
+    block: tuple[int, int] = (BLOCK_STORIES, BLOCK_WORDS),
 ) -> pd.DataFrame:
     """Every measure on disjoint blocks of equal size, so that sets compare and have a spread.
 
@@ -70,6 +111,7 @@ def diversity(
         sets: name → stories; all must fill at least two blocks of each kind.
         plots: name → the plot of each story, for the sets in which they are known.
         seed: of the drawing of blocks.
+        block: stories, and words, of a block.
 
     Returns:
         columns set, block, and one per measure of `MEASURES`.
@@ -77,15 +119,16 @@ def diversity(
     Raises:
         UserError: a set fills fewer than two blocks.
     """
-    cut = {name: _blocks(name, texts, seed) for name, texts in sets.items()}
+    size, _ = block
+    cut = {name: _blocks(name, texts, seed, block) for name, texts in sets.items()}
     # the embedding takes its weights from the texts: sets that are compared go through one call together
     vectors = embed([text for blocks in cut.values() for stories, _ in blocks for text in stories], seed=seed)
-    ends = np.cumsum([len(blocks) * BLOCK_STORIES for blocks in cut.values()])
+    ends = np.cumsum([len(blocks) * size for blocks in cut.values()])
     frames = []
     for (name, blocks), rows in zip(cut.items(), np.split(vectors, ends[:-1]), strict=True):
         known = (plots or {}).get(name)
-        frame = pd.DataFrame(_measured(blocks, rows.reshape(len(blocks), BLOCK_STORIES, -1)))
-        kinds = None if known is None else _in_blocks(known, len(blocks), seed)
+        frame = pd.DataFrame(_measured(blocks, rows.reshape(len(blocks), size, -1)))
+        kinds = None if known is None else _in_blocks(known, len(blocks), size, seed)
         frame[PLOT] = np.nan if kinds is None else share_of_commonest(kinds)
         frame[STORY] = share_like_commonest(rows, len(blocks))
         frames.append(frame.assign(set=name, block=range(len(blocks))))
@@ -106,33 +149,34 @@ def _measured(blocks: Sequence[tuple[list[str], list[str]]], vectors: np.ndarray
     ]
 
 
-def _in_blocks(values: Sequence[str], n_blocks: int, seed: int) -> np.ndarray:
+def _in_blocks(values: Sequence[str], n_blocks: int, size: int, seed: int) -> np.ndarray:
     """Something known of each text, in the order and the blocks of `_blocks`: `[blocks, stories]`."""
-    drawn = samples.equal_texts(values, len(values), seed)[: n_blocks * BLOCK_STORIES]
-    return np.array(drawn, dtype=object).reshape(n_blocks, BLOCK_STORIES)
+    drawn = samples.equal_texts(values, len(values), seed)[: n_blocks * size]
+    return np.array(drawn, dtype=object).reshape(n_blocks, size)
 
 
-def _blocks(name: str, texts: Sequence[str], seed: int) -> list[tuple[list[str], list[str]]]:
+def _blocks(
+    name: str, texts: Sequence[str], seed: int, block: tuple[int, int]
+) -> list[tuple[list[str], list[str]]]:
     """Pairs of a block of equally many stories and one of equally many words."""
+    size, n_words = block
     drawn = samples.equal_texts(texts, len(texts), seed)
-    starts = range(0, len(drawn) - BLOCK_STORIES + 1, BLOCK_STORIES)
-    by_stories = [drawn[at : at + BLOCK_STORIES] for at in starts]
-    by_words = (
-        samples.blocks(texts, BLOCK_WORDS, seed)
-        if sum(len(text.split()) for text in texts) >= BLOCK_WORDS
-        else []
-    )
+    by_stories = [drawn[at : at + size] for at in range(0, len(drawn) - size + 1, size)]
+    enough = sum(len(text.split()) for text in texts) >= n_words
+    by_words = samples.blocks(texts, n_words, seed) if enough else []
     if min(len(by_stories), len(by_words)) < 2:
         raise UserError(
             f"The {len(texts)} stories of the set “{name}” are too few or too short: raise n_compared, "
-            f"so that it has {2 * BLOCK_STORIES} stories and {2 * BLOCK_WORDS} words at least."
+            f"so that it has {2 * size} stories and {2 * n_words} words at least."
         )
     return list(zip(by_stories, by_words, strict=False))[:N_BLOCKS]
 
 
-def with_baselines(sets: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+def with_baselines(
+    sets: Mapping[str, Sequence[str]], block_stories: int = BLOCK_STORIES
+) -> dict[str, Sequence[str]]:
     """The sets, a floor (one story again and again) and a ceiling (words shuffled over the first set)."""
-    first = next(iter(sets.values()))[: BASELINE_BLOCKS * BLOCK_STORIES]
+    first = next(iter(sets.values()))[: BASELINE_BLOCKS * block_stories]
     return {
         **sets,
         BASELINES[0]: samples.duplicates(first),
@@ -153,7 +197,7 @@ FALLS = (PLOT, STORY, "closest other story", "compression")  # the lower, the mo
 DELTAS = {
     PLOT: (0.05, "one story in twenty"),
     STORY: (0.05, "one story in twenty"),
-    "Vendi score": (1.0, f"one story more among {BLOCK_STORIES}"),
+    "Vendi score": (1.0, "one story more in a block"),
     "different word pairs": (0.01, "one word pair in a hundred"),
 }
 NARROW_FROM = 0.2  # share of the commonest plot from which on there is something to break up

@@ -18,7 +18,7 @@ from workbench.studies.stories.results import BASELINES, FALLS, MEASURES
 from workbench.words import words as split_words
 
 
-def shelf(frame: pd.DataFrame, count: int = 3) -> Texts:
+def shelf(frame: pd.DataFrame, count: int = 3, title: str = "A few stories") -> Texts:
     """A few stories side by side, with what was asked of them marked."""
     items = []
     for row in frame.head(count).itertuples():
@@ -27,7 +27,7 @@ def shelf(frame: pd.DataFrame, count: int = 3) -> Texts:
         items.append({"label": label, "text": row.story, "marks": _marks(row.story, wanted)})
     return Texts(
         items,
-        "A few stories",
+        title,
         "Above each story its plot, the three words and the features it was asked for; words asked for and "
         "names are marked.",
     )
@@ -72,7 +72,9 @@ def world_table(story: Story) -> Table:
 
 
 def constraint_shares(frame: pd.DataFrame) -> Chart:
-    """Share of stories that have what was asked for."""
+    """Share of stories that have what was asked for, beside that by chance where it is known."""
+    if "stories" in frame:
+        return _beside_chance(frame)
     tooltip = ["asked", "share", "low", "high", "n"]
     base = alt.Chart(frame).encode(y=alt.Y("asked:N", title=None, sort=None), tooltip=tooltip)
     x = alt.X("share:Q", title="share of the stories asked for it").scale(domain=[0, 1]).axis(format="%")
@@ -80,6 +82,19 @@ def constraint_shares(frame: pd.DataFrame) -> Chart:
         base.mark_bar(height=12).encode(x=x) + base.mark_rule().encode(x="low:Q", x2="high:Q"),
         "Do the stories keep to what was asked?",
         "One bar for each thing asked for; the line is the 95 % interval over stories.",
+    )
+
+
+def _beside_chance(frame: pd.DataFrame) -> Chart:
+    look = {**looks("stories"), "yOffset": alt.YOffset("stories:N", sort=None)}
+    style = {"form": ".0%", "look": look, "step": 44, "scale": {"domain": [0, 1]}}
+    chart = intervals(frame.rename(columns={"share": "value"}), "asked", "share of stories", **style)
+    return Chart(
+        chart.properties(width=420),
+        "Do the stories keep to what was asked?",
+        "Share of stories that have the noun, the verb, the adjective they were asked for, beside stories of "
+        "the same writer that were asked for nothing: what these have of it is chance. Lines are 95 % "
+        "intervals over stories.",
     )
 
 
