@@ -12,7 +12,7 @@ from workbench.corpora.stories import write_stories
 from workbench.engine import loading, models
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
-from workbench.studies.tiny_models import grading, ladder, losses, results, views
+from workbench.studies.tiny_models import ability_claims, given, grading, ladder, losses, results, views
 
 torch.set_num_threads(1)
 STORIES = [story.text for story in write_stories(120, seed=0)]
@@ -286,6 +286,44 @@ def test_seeds_are_the_profiles_or_those_given_and_no_matter_of_a_given_model():
         ladder.sizes(asked(seeds=3, model="some/folder"))
     with pytest.raises(UserError, match="placebo is about trainings, and model=starter is not trained"):
         ladder.sizes(asked(placebo=True, model="starter"))
+
+
+def test_a_given_model_has_sizes_of_its_own_and_none_trained_here_is_one():
+    assert ladder.sizes(asked(profile="real-laptop", model="some/folder")).beside
+    for model in ("ladder", "tiny:1M", "starter"):
+        with pytest.raises(UserError, match="give model=FOLDER or a hub id"):
+            ladder.sizes(asked(profile="real-laptop", model=model))
+
+
+def test_a_given_model_goes_on_and_is_asked_to_beside_true_endings_and_the_starter(fitted, tmp_path):
+    sizes = replace(ladder.SIZES["real-laptop"], probes=2)
+    loading.save(*fitted["small"], tmp_path / "mine")
+    fitted = given.load(SimpleNamespace(model=f"{tmp_path}/mine", profile="real-laptop", device="cpu"))
+    (name,) = fitted
+    assert name == "mine"
+    samplers = {(0, name): TransformersSampler(*fitted[name])}
+    assert list(given.writers(samplers, sizes)) == [(0, name)]  # it does not converse
+    samplers[0, name].chat = True
+    writers = given.writers(samplers, sizes)
+    assert list(writers) == [(0, name), (0, name + given.ASKED)]
+    begun = grading.beginnings(STORIES[:20], 3, 0, fitted)
+    completed = grading.complete(writers, list(writers), begun, 0, 20)
+    one, other = (part["completion"].tolist() for _, part in completed.groupby("model"))
+    assert one != other  # the request was read
+    measured = grading.measure(completed, STORIES, exact=False)
+    true = given.true_endings(measured, STORIES)
+    assert (true["like_ending"] == 1).all()
+    assert len(true) == 3
+    answers = grading.ask_probes(given.answering(samplers, sizes, "cpu"), 2, 0)
+    assert set(answers["model"]) == {name, grading.STARTER}
+    losses_of = losses.held_out_losses({0: fitted}, STORIES[:4])
+    tables = results.Tables(measured, answers, losses_of, completed.head(0), completed.head(0), float("nan"))
+    made = ability_claims.claims(tables, trained=False)
+    assert [claim.name for claim in made] == [
+        "not-copies", "answers-need-the-story", "breadth-brings-facts", "size-brings-reasoning"
+    ]  # fmt: skip
+    assert all(claim.trainings is None for claim in made)
+    assert views.beside_endings(measured, true).record["title"] == "Grades by size"
 
 
 def test_a_placebo_of_one_model_is_refused(tmp_path, tokenizer):

@@ -6,6 +6,7 @@ equally many tokens and at equal loss, since the one that has learnt more would 
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pandas as pd
 from workbench.claims import Claim, Gate
 from workbench.studies.common.evidence import Evidence, compare, over_seeds
 from workbench.studies.tiny_models import change_point
-from workbench.studies.tiny_models.grading import CUT, WHOLE
+from workbench.studies.tiny_models.grading import CUT, STARTER, WHOLE
 from workbench.studies.tiny_models.ladder import pair
 from workbench.studies.tiny_models.results import FLOOR, Tables, writing_claims
 
@@ -42,9 +43,48 @@ def claims(
             made += _shape_claims(tables, *shapes)
         if not placebo:
             made += [_reads_the_story(tables), *_threshold_claims(tables)]
+    if not trained and STARTER in set(tables.answers["model"]):
+        made += _given_claims(tables)
     if twin in names and "noise" in names:
         made += _noise_claims(tables, twin)
     return made
+
+
+def _given_claims(tables: Tables) -> list[Claim]:
+    """Whether a given model reads the story, and whether it answers more than the starter; over questions."""
+    (name,) = tables.ladder
+    both = pd.concat([_asked(tables, "reasoning"), _asked(tables, "reasoning", CUT)])
+    return [
+        _of_given(
+            compare(both[both["model"] == name], WHOLE, CUT, arm="read"),
+            name="answers-need-the-story",
+            says=f"With all but one sentence of the story cut away, {name} answers fewer reasoning "
+            "questions.",
+            paper="What follows depends on more than the previous sentence",
+            gates=(gate(tables, "reasoning"),),
+            headline=True,
+        ),
+        _of_given(
+            compare(_asked(tables, "fact"), name, STARTER, arm="model"),
+            name="breadth-brings-facts",
+            says=f"{name}, which has read widely, answers more fact questions than the starter, which has "
+            "read simulated stories alone.",
+            paper="Large models know facts that small ones do not (Figure 9)",
+        ),
+        _of_given(
+            compare(_asked(tables, "reasoning"), name, STARTER, arm="model"),
+            name="size-brings-reasoning",
+            says=f"{name} answers more reasoning questions than the starter, a far smaller model that has "
+            "read nothing but such stories.",
+            paper="Reasoning appears in larger models only (Figures 9-11)",
+            gates=(gate(tables, "reasoning"),),
+        ),
+    ]
+
+
+def _of_given(evidence: Evidence, **about: Any) -> Claim:
+    """A claim about models that were not trained here: it counts no trainings."""
+    return Claim.of(evidence.estimate, over=evidence.over, view=_QUESTIONS, **_FEW, **about)
 
 
 def gate(tables: Tables, kind: str) -> Gate:

@@ -25,6 +25,7 @@ from workbench.studies.tiny_models.ladder import Fitted
 
 Trained = tuple[int, str]  # the seed and the name of a model
 NOT_ASKED = "No questions are asked: they are written in the language of the simulator's stories."
+STARTER = "starter"
 WHOLE, CUT = "the story", "one sentence"  # what a question leaves to be read before the answer's sentence
 
 

@@ -23,6 +23,7 @@ from workbench.engine.training.train import train
 from workbench.errors import UserError
 from workbench.files import atomic_folder
 from workbench.studies.common.arms import arm_folder, run_arms
+from workbench.studies.common.profiles import REAL, check_given
 
 Fitted = Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]]
 Arms = Mapping[str, tuple[PretrainedConfig, TrainConfig]]
@@ -56,6 +57,9 @@ class Sizes:
     checkpoints: int = 10  #: snapshots of a training, at equal distances
     asked: int = 50  #: questions of each name that a snapshot is asked
     drafts: int = 40  #: stories that some snapshots continue
+    read: int | None = None  #: held-out stories that are scored; None for all
+    max_tokens: int = 200  #: of a continuation
+    beside: bool = False  #: whether a given model stands beside true endings and the starter
 
 
 # One size and two shapes: 12 x layers x width^2 + vocabulary x width is about equal.
@@ -84,6 +88,7 @@ RUNGS = {
 SIZES = {  # profile: rungs, tokens, vocabulary, context, batch, beginnings, probes, seeds
     "quick": Sizes(RUNGS["quick"], 400_000, 768, 384, 2, 30, 20, 1, checkpoints=5, asked=15, drafts=10),
     "laptop": Sizes(RUNGS["laptop"], 5_000_000, 768, 384, 4, 100, 80, 5),
+    REAL: Sizes((), 0, 0, 0, 0, 40, 15, 1, read=80, max_tokens=120, beside=True),
     "paper": Sizes(RUNGS["paper"], 2_000_000_000, 10_000, 512, 80, 1_000, 1_000, 5),
 }
 
@@ -92,8 +97,9 @@ def sizes(params: Any) -> Sizes:
     """The profile's sizes, or what `n_tokens`, `seeds`, a preset as `model`, `width` and `depth` put there.
 
     Raises:
-        UserError: a width, a depth, seeds or a placebo are asked of a model that is not trained here.
+        UserError: what shapes or repeats trainings is asked of a given model; or none is at `real-laptop`.
     """
+    check_given(params, given=not is_ladder(params.model) and params.model != "starter")
     chosen = SIZES[params.profile]
     chosen = replace(chosen, tokens=params.n_tokens or chosen.tokens, seeds=params.seeds or chosen.seeds)
     shaped = params.depth is not None or params.width is not None
@@ -190,7 +196,7 @@ def fit_ladder(
     """Trains every model of the ladder with every seed, or goes on with it; what is finished is only loaded.
 
     On the CPU the models are trained side by side, each with its share of the threads. A seed gives the first
-    weights and the order of stories, which is the same for all models of the seed.
+    weights and the order of stories, which is the same for all models of the seed. Returns them by seed.
 
     Args:
         tokenizer: of all models.
@@ -203,9 +209,6 @@ def fit_ladder(
         seeds: of the trainings.
         placebo: whether every model is trained as the smallest one, with seeds of its own.
         log: called with model, seed, step, tokens, loss, … by name.
-
-    Returns:
-        For each seed its models.
     """
     device, arms = loading.pick_device(device), arms_of(sizes, len(tokenizer), architecture)
     run_arms(

@@ -108,10 +108,10 @@ def writing_claims(tables: Tables, *, trained: bool = True, placebo: bool = Fals
     ladder, made = tables.ladder, []
     if not placebo:
         made.append(_not_copies(tables.measured, ladder[-1], trained))
-    if len(ladder) > 1:
+    if trained and len(ladder) > 1:
         made.append(_lower_loss(tables.losses, ladder[0], ladder[-1]))
     graded = tables.measured["consistency"].notna().any()
-    if len(ladder) > 1 and graded:
+    if trained and len(ladder) > 1 and graded:
         made += _grade_claims(tables, ladder)
     if not placebo and graded and len(tables.drafts):
         made.append(_grammar_first(tables, ladder[-1]))
@@ -121,13 +121,13 @@ def writing_claims(tables: Tables, *, trained: bool = True, placebo: bool = Fals
 def _not_copies(measured: pd.DataFrame, model: str, trained: bool) -> Claim:
     stories = measured[measured["model"] == model]
     effects = stories[["seed", "item"]].assign(effect=stories["copied_ending"] + 0.05 - stories["copied"])
-    evidence = over_seeds(effects, items="stories")
+    evidence, kind = over_seeds(effects, items="stories"), "training" if trained else "other"
     return Claim.of(
         evidence.estimate,
         over=evidence.over,
         trainings=evidence.trainings if trained else None,
         name="not-copies",
-        says=f"Stories of the {model} model come at most 5 points closer to a training story than the true "
+        says=f"Stories of the {model} model come at most 5 points closer to a {kind} story than the true "
         "endings do.",
         paper="Generated stories share few word pairs with their closest training story",
         unit="share of word pairs, to the margin",

@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from workbench.charts.intervals import intervals
 from workbench.charts.live_view import Example, live_or_why_not
-from workbench.charts.parts import axis_order, panels, same_color
+from workbench.charts.parts import axis_order, looks, panels, same_color
 from workbench.charts.theme import series
 from workbench.charts.view import Chart, Explorer, Table, Texts, View, menu, with_rows
 from workbench.corpora.stories import grade
@@ -19,6 +19,7 @@ from workbench.engine.models import count_parameters
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.measures.summaries import summarise_measures
+from workbench.studies.tiny_models.given import ASKED
 from workbench.studies.tiny_models.grading import WHOLE
 from workbench.studies.tiny_models.judge import agreement
 from workbench.studies.tiny_models.ladder import ASIDE, Fitted
@@ -67,6 +68,26 @@ ABILITIES = {
     "no_repeats": "no repetition",
     "like_ending": "like the true ending",
 }
+
+
+def beside_endings(measured: pd.DataFrame, true: pd.DataFrame) -> Chart:
+    """Overlaps of a given model's continuations beside those of the true endings, which no grader reads."""
+    known = {name: title for name, title in ABILITIES.items() if measured[name].notna().any()}
+    frame = pd.concat([measured, true], ignore_index=True)
+    frame = summarise_measures(by_unit(frame, ["model"], list(known)), ["model"], known)
+    look = {**looks("model"), "yOffset": alt.YOffset("model:N", sort=None)}
+    chart = intervals(
+        frame, "measure", "mean over held-out stories", form=".1%", tooltip=["model"], look=look,
+        scale={"domain": [0, 1]}, step=52,
+    )  # fmt: skip
+    return Chart(
+        chart.properties(width=420),
+        "Grades by size",
+        "Names of the beginning that come up again, stories without a repeated 4-gram, word pairs shared "
+        f"with the true ending: none of these needs a grader. Behind “{ASKED.strip(', ')}” an instruct model "
+        "was asked, through its chat template, to go on; otherwise it goes on as with any text. Lines are "
+        "95 % intervals over stories.",
+    )
 
 
 def abilities(measured: pd.DataFrame, counts: pd.DataFrame) -> Chart:
