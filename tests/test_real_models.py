@@ -27,7 +27,7 @@ from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import Framed, continued, encode, end_tokens
 from workbench.lab.record import read_run
-from workbench.studies.hivemind import data
+from workbench.studies.hivemind import asking
 from workbench.studies.prismatic import generators
 from workbench.studies.prismatic.tasks import WordTask
 from workbench.studies.stories import method
@@ -38,9 +38,7 @@ CHATS = ("Llama", "Qwen2")
 LESSON = {"epochs": 1, "round_epochs": 1, "rounds": 1, "samples": 2, "batch_size": 4, "max_new_tokens": 16}
 SMALL = {  # notebook: what takes the place of what in its study, at profile=quick
     "01": {
-        "stories.method.SIZES": {"corpus": 100, "compared": 20},
-        "stories.results.BLOCK_STORIES": 10,
-        "stories.results.BLOCK_WORDS": 100,
+        "stories.method.SIZES": {"corpus": 100, "compared": 20, "block": (10, 100)},
     },
     "02": {"tiny_models.ladder.SIZES": {"beginnings": 8, "probes": 4}},
     "03": {
@@ -73,7 +71,7 @@ SMALL = {  # notebook: what takes the place of what in its study, at profile=qui
             "target": 24, "per_round": 12, "students": 1, "pools": 1,
         }
     },
-    "10": {"hivemind.data._LONG": 24, "hivemind.evaluators._ITEMS": 60},
+    "10": {"hivemind.data.SIZES": {"longest": 24}, "hivemind.evaluators._ITEMS": 60},
     "11": {"rlp.plan.SIZES": {"steps": 2, "prompts_per_step": 4, "n_test": 8, "draws": 2, "seeds": 1}},
     "12": {"pluralism.experiment.SIZES": {"tuning_steps": 2, "pairs": 4, "seeds": 1, "samples": 4}},
 }  # fmt: skip
@@ -242,7 +240,7 @@ def questions_to(sampler):
     """What 01, 10, 09 and a judge ask it."""
     method.ask(sampler, [0], seed=0)
     asked = pd.DataFrame({"prompt_id": ["a"], "prompt": ["Name a toy."], "category": [""]})
-    data.ask(sampler, "x", asked, SamplingParams(max_tokens=4, top_p=0.9), 0)
+    asking.ask(sampler, "x", asked, SamplingParams(max_tokens=4, top_p=0.9), 0)
     generators.from_sampler(sampler)(WordTask().draw(2, 0, ["marbles/lose-gain"], range(3)), 1, 0)
     judge([("Tom had a", " toy.")], sampler)
     return sampler.prompts

@@ -16,6 +16,7 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.measures.calibration import calibration
 from workbench.studies.hivemind import (
+    asking,
     data,
     decoding,
     decoding_results,
@@ -435,7 +436,7 @@ def test_models_are_asked_with_random_numbers_of_their_own(trained):
     assert only.seed == 0
     sampler = TransformersSampler(*loading.load(folders[0]["south"], "cpu"))
     prompts, sampling = data.read_prompts("embedded").head(3), SamplingParams(n=4, max_tokens=8)
-    first, second = (data.ask(sampler, name, prompts, sampling, 0)["text"].tolist() for name in "ab")
+    first, second = (asking.ask(sampler, name, prompts, sampling, 0)["text"].tolist() for name in "ab")
     assert first != second
 
 

@@ -11,7 +11,16 @@ from workbench.corpora import open_ended
 from workbench.engine import loading, models
 from workbench.engine.sampling.sampler import Completion, SamplingParams
 from workbench.errors import UserError
-from workbench.studies.hivemind import agreement_views, data, decoding_results, polled, verbalized
+from workbench.studies.hivemind import (
+    agreement_views,
+    asking,
+    data,
+    decoding_results,
+    polled,
+    results,
+    verbalized,
+    views,
+)
 from workbench.studies.hivemind import models as hivemind_models
 
 PROMPTS = pd.DataFrame([("p", "Name a fruit.", "")], columns=["prompt_id", "prompt", "category"])
@@ -84,7 +93,7 @@ class Writes:
 
 def test_a_given_model_is_asked_for_a_list_and_one_answer_is_drawn():
     sampler = Writes("<text>A fig</text><probability>1</probability>")
-    found = data.ask_lists(sampler, "m", PROMPTS, SamplingParams(n=3, max_tokens=20), 0)
+    found = asking.ask_lists(sampler, "m", PROMPTS, SamplingParams(n=3, max_tokens=20), 0)
     assert found["text"].tolist() == ["A fig"] * 3
     assert found["prompt"].unique().tolist() == ["Name a fruit."]
     assert found["model"].unique().tolist() == ["m, verbalized"]
@@ -95,10 +104,65 @@ def test_a_given_model_is_asked_for_a_list_and_one_answer_is_drawn():
 
 
 def test_a_model_that_writes_no_list_is_refused():
+    sampling = SamplingParams(n=2, max_tokens=20)
     with pytest.raises(UserError, match="m wrote no list of answers"):
-        data.ask_lists(Writes("A fig."), "m", PROMPTS, SamplingParams(n=2, max_tokens=20), 0)
+        asking.every_way(Writes("A fig."), "m", PROMPTS, sampling, 0, verbalized=True)
     with pytest.raises(UserError, match="verbalized asks the models"):
         plan(verbalized=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("1. A fig\n2) A pear \n", ["A fig", "A pear"]),
+        ("Here you are:\n- A fig\n• A pear\n\nEnjoy!", ["A fig", "A pear"]),
+        ("1. A fig", []),  # one is no list
+        ("A fig, a pear, 3 plums", []),
+        ("\n".join(f"{i}. {i}" for i in range(1, 9)), list("12345")),
+    ],
+)
+def test_a_plain_list_is_read_line_by_line(text, items):
+    assert [answer for _, answer in verbalized.read_plain(text)] == items
+
+
+def test_a_given_model_is_asked_in_every_way_and_lists_that_cannot_be_read_are_not_compared():
+    two = pd.concat([PROMPTS, PROMPTS.assign(prompt_id="q", prompt="Name a toy.")], ignore_index=True)
+    sampling, ways = SamplingParams(n=3, max_tokens=20, temperature=0.7), {"lists": True, "verbalized": True}
+    sampler = Writes("1. A fig\n2. A pear")
+    written = asking.every_way(sampler, "m", two, sampling, 0, heats=(0.3, 0.7), **ways)
+    names = ["m", "m, at 0.3", "m, listed", "m, verbalized"]
+    assert written["model"].unique().tolist() == names
+    assert {verbalized.own_name(name) for name in names} == {"m"}
+    assert verbalized.own_name("org/m-1.5, at home") == "org/m-1.5, at home"
+    assert [params.temperature for _, params in sampler.asked] == [0.7, 0.3, 0.7, 0.7]
+    assert all("one short answer" in asked[0] for asked, _ in sampler.asked[:3])
+    assert set(written["prompt"]) == {"Name a fruit.", "Name a toy."}
+    table = asking.came_back(written).set_index("model")
+    assert table["read"].tolist() == [1, 1, 1, 0]
+    assert table["compared"].tolist() == [True, True, True, False]
+    assert asking.comparable(written)["model"].unique().tolist() == names[:3]
+    assert "no: too few" in str(views.came_back(table.reset_index()).record)
+
+
+def test_claims_of_one_given_model_compare_how_it_was_asked():
+    names = ["m", "m, at 0.3", "m, listed"]
+    rows = [(f"{prompt}", name, value) for prompt in range(12)
+            for name, value in zip(names, (0.5, 0.9 + prompt / 100, 0.1), strict=True)]  # fmt: skip
+    cells = pd.DataFrame(rows, columns=["prompt_id", "model", "rescaled"])
+    pairs = cells.assign(first="m", second=cells["model"])
+    made = {claim.name: claim for claim in results.claims(cells, pairs)}
+    assert set(made) == {"lists-repeat-less", "cold-repeats-more"}  # one model agrees with no other
+    assert all(claim.verdict == "reproduced" for claim in made.values())
+    assert made["lists-repeat-less"].headline
+
+
+def test_given_models_have_sizes_of_their_own_and_must_be_given():
+    with pytest.raises(UserError, match="give models=transformers:FOLDER"):
+        plan(profile="real-laptop")
+    given = plan(profile="real-laptop", models="transformers:some/folder")
+    assert len(data.asked(given)) == 3 * len(open_ended.KINDS)
+    assert given.sampling.max_tokens == 48
+    assert len(data.asked(plan(models="transformers:some/folder"))) == 6  # of the kinds of quick, all
 
 
 # ------------------------------------------------------------------------------- the embedded models

@@ -11,7 +11,7 @@ from workbench.corpora.loaders.generations import COLUMNS
 from workbench.engine.sampling.sampler import Sampler, SamplingParams
 from workbench.files import cached_table, stamp
 from workbench.sources import paths_in
-from workbench.studies.hivemind.data import ask
+from workbench.studies.hivemind.asking import ask
 
 SHARD = 64  # prompts, the most that a kill can lose
 Prompt = tuple[str, str, str]

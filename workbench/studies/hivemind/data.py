@@ -4,14 +4,12 @@ Embedded requests have an oracle (`corpora.open_ended`), which knows what an ans
 valid, and twelve people who answer them.
 """
 
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from workbench import sources
@@ -22,18 +20,22 @@ from workbench.corpora.loaders.formats import of_file, opened, suffix
 from workbench.corpora.loaders.generations import COLUMNS, load_generations
 from workbench.corpora.open_ended import Request
 from workbench.engine import loading
+from workbench.engine.cost import measure
 from workbench.engine.sampling.load import sampler as load_sampler
-from workbench.engine.sampling.sampler import Sampler, SamplingParams, prompt_for
+from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
 from workbench.files import cached_table
 from workbench.sources import SAMPLERS, Source
-from workbench.studies.hivemind import verbalized
+from workbench.studies.common.profiles import check_given
+from workbench.studies.hivemind.asking import ask, every_way
 from workbench.studies.hivemind.models import LONGEST, SIZES, Sizes, train_all
+from workbench.studies.hivemind.verbalized import LISTED
 
 PEOPLE = "people"  # the name under which the people's own answers stand beside the models'
 INVALID = "not valid"
-_LONG = 512  # tokens of an answer by a sampler that the user names
+# for what is expected: tokens of a prompt, and the share of the longest that an answer and a list have
+_PROMPT, _ANSWER, _LIST = 60, 0.95, 0.6
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ def plan(params: Any) -> Plan:
         UserError: there is nothing to draw or to train, or no generation after the first.
     """
     sizes = SIZES[params.profile]
+    foreign = not params.generations == params.models == "embedded"
+    check_given(params, given=foreign, give="models=transformers:FOLDER")
     given = [name for name in ("generations", "models", "prompts") if getattr(params, name) != "embedded"]
     for name, is_set in (("seeds", params.seeds is not None), ("placebo", params.placebo)):
         if given and is_set:
@@ -88,7 +92,7 @@ def plan(params: Any) -> Plan:
         models=params.models,
         prompts=params.prompts,
         sampling=SamplingParams(
-            max_tokens=LONGEST if params.models == "embedded" else _LONG,
+            max_tokens=LONGEST if params.models == "embedded" else sizes.longest,
             n=samples,
             temperature=params.temperature,
             top_p=params.top_p,
@@ -126,15 +130,25 @@ def generations(folder: Path, plan: Plan) -> pd.DataFrame:
             for seed, models in trained(folder, plan).items()
         ]
         return pd.concat(tables, ignore_index=True)
-    samplers = [str(source) for source in sources.parse(plan.models, SAMPLERS)]
-    if not samplers:
-        raise UserError("models names no sampler: write transformers:FOLDER, with commas between several.")
+    samplers = sources_of(plan.models)
     # by the last part of a folder, id or address, or by the whole where two share it
     short = [name.rstrip("/").replace("#", "/").rpartition("/")[2] for name in samplers]
     distinct = len(set(short)) == len(set(samplers))
     return _answers(
         folder, dict(zip(short if distinct else samplers, samplers, strict=True)), plan, plan.seed
     )
+
+
+def sources_of(models: str) -> list[str]:
+    """The samplers that `models` names.
+
+    Raises:
+        UserError: none.
+    """
+    samplers = [str(source) for source in sources.parse(models, SAMPLERS)]
+    if not samplers:
+        raise UserError("models names no sampler: write transformers:FOLDER, with commas between several.")
+    return samplers
 
 
 def of_chains(models: Mapping[int, Mapping[str, Path]], plan: Plan) -> dict[int, Mapping[str, Path]]:
@@ -157,10 +171,11 @@ def _answers(folder: Path, models: Mapping[str, Path | str], plan: Plan, seed: i
             sampler = TransformersSampler(*loading.load(model, plan.device), batch_size=256)
         else:
             sampler = load_sampler(model, plan.device)
-        answers = ask(sampler, name, prompts, plan.sampling, seed)
-        if not plan.verbalized:
-            return answers
-        return pd.concat([answers, ask_lists(sampler, name, prompts, plan.sampling, seed)])
+        if isinstance(model, Path):
+            return ask(sampler, name, prompts, plan.sampling, seed)
+        heats, lists = plan.sizes.heats, plan.sizes.lists
+        options = {"heats": heats, "lists": lists, "verbalized": plan.verbalized}
+        return every_way(sampler, name, prompts, plan.sampling, seed, **options)
 
     tables = [
         cached_table(folder / f"answers-{number}.parquet", partial(answers_of, name, model))
@@ -171,7 +186,11 @@ def _answers(folder: Path, models: Mapping[str, Path | str], plan: Plan, seed: i
 
 def asked(plan: Plan) -> list[Request]:
     """The embedded requests of the profile's kinds."""
-    return [request for request in open_ended.requests(plan.seed) if request.kind in plan.sizes.kinds]
+    requests = [request for request in open_ended.requests(plan.seed) if request.kind in plan.sizes.kinds]
+    if plan.embedded or plan.sizes.per_kind is None:
+        return requests
+    by_kind = [[request for request in requests if request.kind == kind] for kind in plan.sizes.kinds]
+    return [request for of_kind in by_kind for request in of_kind[: plan.sizes.per_kind]]
 
 
 def prompts_of(requests: Iterable[Request]) -> pd.DataFrame:
@@ -227,44 +246,22 @@ def _prompt_of(where: str, row: Any) -> tuple[str, str, str]:
         return prompt_id, prompt, str(fields.get("category") or "")
 
 
-def ask(
-    sampler: Sampler, name: str, prompts: pd.DataFrame, sampling: SamplingParams, seed: int | str
-) -> pd.DataFrame:
-    """Answers of one model to each prompt: the columns of `generations`.
-
-    Each model has random numbers of its own, from `seed` and its name: with common ones, models that are
-    alike would draw alike.
-    """
-    framed = [prompt_for(sampler, prompt) for prompt in prompts["prompt"]]
-    replies = sampler.sample(framed, replace(sampling, seed=zlib.crc32(f"{seed}/{name}".encode())))
-    answers = [
-        (row.prompt_id, row.prompt, row.category, name, number, reply.text.strip(), reply.finish_reason)
-        for row, completions in zip(prompts.itertuples(), replies, strict=True)
-        for number, reply in enumerate(completions)
-    ]
-    return pd.DataFrame(answers, columns=COLUMNS)
-
-
-def ask_lists(
-    sampler: Sampler, name: str, prompts: pd.DataFrame, sampling: SamplingParams, seed: int | str
-) -> pd.DataFrame:
-    """As `ask`, but each answer is drawn from a list that a given model wrote; "" where it wrote none.
-
-    Raises:
-        UserError: it wrote no list at all.
-    """
-    name = name + verbalized.SUFFIX
-    framed = prompts.assign(prompt=list(map(verbalized.chat_prompt, prompts["prompt"])))
-    longer = replace(sampling, max_tokens=sampling.max_tokens * verbalized.LISTED)
-    written = ask(sampler, name, framed, longer, seed)
-    rng = np.random.default_rng(zlib.crc32(f"{seed}/{name}".encode()))
-    drawn = [verbalized.draw(verbalized.read_list(text), rng) for text in written["text"]]
-    if not any(drawn):
-        raise UserError(
-            f"{name.removesuffix(verbalized.SUFFIX)} wrote no list of answers with probabilities: leave "
-            "verbalized out, or name models that follow instructions."
-        )
-    return written.assign(prompt=prompts["prompt"].repeat(sampling.n).to_numpy(), text=drawn)
+def expected(plan: Plan) -> list[str]:
+    """What asking given models will take, where all are asked in several ways."""
+    if not plan.sizes.lists or plan.models == "embedded":
+        return []
+    loaded = [load_sampler(source, plan.device) for source in sources_of(plan.models)]
+    here = [source for source in loaded if isinstance(source, TransformersSampler)]
+    if not here:
+        return []
+    n = len(asked(plan)) if plan.prompts == "embedded" else len(read_prompts(plan.prompts, plan.seed))
+    direct, lists = 1 + len({*plan.sizes.heats} - {plan.sampling.temperature}), 1 + plan.verbalized
+    each = plan.sampling.max_tokens * (direct * _ANSWER + lists * LISTED * _LIST)
+    cost = measure(here[0].model, here[0].tokenizer, writes=True)
+    minutes = cost.minutes(
+        read=n * plan.sampling.n * (direct + lists) * _PROMPT, write=n * plan.sampling.n * each
+    )
+    return [cost.sentence(len(here) * minutes)]
 
 
 # ------------------------------------------------------------------------------- people and the oracle

@@ -21,7 +21,8 @@ from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.files import cached_table
 from workbench.measures.equivalence import collision
-from workbench.studies.hivemind.data import Plan, ask, asked, graded, prompts_of
+from workbench.studies.hivemind.asking import ask
+from workbench.studies.hivemind.data import Plan, asked, graded, prompts_of
 from workbench.studies.hivemind.method import agreement
 from workbench.studies.hivemind.models import LONGEST
 
@@ -73,7 +74,7 @@ def sweep(folder: Path, models: Mapping[int, Mapping[str, Path]], plan: Plan) ->
 def every_setting(
     name: str, model: Path, requests: Sequence[Request], n: int, plan: Plan, seed: int
 ) -> pd.DataFrame:
-    """`n` answers of a model to each request in every setting: as `data.ask`, with temperature and cut."""
+    """`n` answers of a model to each request in every setting: as `asking.ask`, with temperature and cut."""
     sampler = TransformersSampler(*loading.load(model, plan.device), batch_size=512)
     prompts, sampling, frames = prompts_of(requests), SamplingParams(max_tokens=LONGEST, n=n), []
     for temperature, cut in product(plan.sizes.temperatures, FILTERS):

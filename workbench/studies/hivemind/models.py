@@ -26,6 +26,7 @@ from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
 from workbench.files import cached_table
 from workbench.studies.common.arms import arm_folder, run_arms
+from workbench.studies.common.profiles import REAL
 
 CONTEXT = 104
 VOCABULARY = 1024
@@ -87,6 +88,11 @@ class Sizes:
     chain_steps: int  #: training steps of each of its models
     chain_pairs: int  #: examples that each of them reads
     rated: int  #: answers whose ratings are simulated
+    per_kind: int | None = None  #: requests of each kind that given models are asked; None for all
+    longest: int = 512  #: tokens of an answer of a given model
+    heats: tuple[float, ...] = ()  #: temperatures at which given models are asked as well
+    lists: bool = False  #: whether given models are asked for plain lists too
+    simulates: bool = True  #: whether figures about simulated models and people are drawn for given ones too
 
 
 def _resized(preset: str, teacher: str) -> tuple[Member, ...]:
@@ -121,6 +127,10 @@ SIZES = {
         10, 10, 2_000, 5_000, 750,
     ),
 }  # fmt: skip
+SIZES[REAL] = replace(
+    SIZES["quick"], kinds=EVERY_KIND, samples=6, mapped=6, per_kind=3, longest=48, heats=(0.3, 1.0),
+    lists=True, simulates=False,
+)  # fmt: skip
 
 
 # ------------------------------------------------------------------------------- training

@@ -20,7 +20,8 @@ from workbench.engine import loading
 from workbench.engine.sampling.sampler import Sampler, SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.files import cached_table
-from workbench.studies.hivemind.data import Plan, ask, asked, graded, prompts_of
+from workbench.studies.hivemind.asking import ask
+from workbench.studies.hivemind.data import Plan, asked, graded, prompts_of
 from workbench.studies.hivemind.decoding import every_setting
 from workbench.studies.hivemind.models import LONGEST_POLL, MEMBERS
 from workbench.studies.hivemind.verbalized import distance, draw
@@ -73,7 +74,7 @@ def swept(folder: Path, models: Mapping[int, Mapping[str, Path]], plan: Plan) ->
 def ask_polls(
     sampler: Sampler, name: str, requests: Sequence[Request], sampling: SamplingParams, seed: int
 ) -> pd.DataFrame:
-    """As `data.ask`, but each answer is drawn from a poll; "" where what was written is none."""
+    """As `asking.ask`, but each answer is drawn from a poll; "" where what was written is none."""
     prompts = prompts_of(requests)
     questions = prompts.assign(prompt=list(map(polls.poll_prompt, requests)))
     written = ask(sampler, name, questions, replace(sampling, max_tokens=LONGEST_POLL), f"{seed}/poll")

@@ -15,7 +15,7 @@ from workbench.studies.hivemind import thresholds
 from workbench.studies.hivemind.data import Plan, asked, graded
 from workbench.studies.hivemind.excess import APART, ITSELF
 from workbench.studies.hivemind.models import MEMBERS
-from workbench.studies.hivemind.verbalized import SUFFIX
+from workbench.studies.hivemind.verbalized import PLAIN, SUFFIX, at, own_name
 
 _ALIKE, _REPETITION = "Which models answer alike", "How much each model repeats itself"
 _BEYOND = "Agreement beyond the libraries"
@@ -23,6 +23,7 @@ SAME, _SCALE = "chance of one meaning", "of the way from the random floor to par
 _VARIED = "1.6-2.1 times the diversity in creative writing (Zhang et al. 2025)"
 _BETWEEN = "Inter-model similarity is 71-82 %; answers to other prompts lie at 10-20 %"
 ITEM = ["seed", "prompt_id"]
+COLD = 0.3  # the lowest temperature at which a given model is asked
 LEAST_VALID = 0.7  # share of valid answers below which differences are those of nonsense
 LEAST_LEARNT = 0.5  # share of valid answers of each model from nothing, without which a seed is left out
 SMALL = {
@@ -91,18 +92,29 @@ def claims(cells: pd.DataFrame, pairs: pd.DataFrame, agreed: pd.DataFrame | None
 
 def _foreign_claims(cells: pd.DataFrame, pairs: pd.DataFrame) -> list[Claim]:
     """What can be said of given answers: over prompts, since nothing was trained here."""
-    drawn = pairs[["first", "second"]].apply(lambda names: names.str.endswith(SUFFIX)).any(axis=1)
+    drawn = pairs[["first", "second"]].apply(lambda names: names.map(own_name) != names).any(axis=1)
     apart = pairs[(pairs["first"] != pairs["second"]) & ~drawn]
     table = cells.pivot(index="prompt_id", columns="model", values="rescaled")
-    lists = [name for name in table if name.endswith(SUFFIX) and name.removesuffix(SUFFIX) in table]
-    less = pd.DataFrame({name: table[name.removesuffix(SUFFIX)] - table[name] for name in lists})
+
+    def less(*suffixes: str) -> pd.Series:
+        names = [name for name in table if name.endswith(suffixes) and own_name(name) in table]
+        return pd.DataFrame({name: table[own_name(name)] - table[name] for name in names}).mean(axis=1)
+
     compared = [
         ("models-agree-more-than-chance", "Answers of different models are more alike than answers to "
          "different prompts.", _BETWEEN, _ALIKE, apart.groupby("prompt_id")["rescaled"].mean()),
         ("verbalized-repeats-less", "Answers drawn from lists with probabilities repeat each other less than "
-         "answers to the prompt itself.", _VARIED, _REPETITION, less.mean(axis=1)),
+         "answers to the prompt itself.", _VARIED, _REPETITION, less(SUFFIX)),
+        ("lists-repeat-less", "Answers drawn from plain lists repeat each other less than answers to the "
+         "prompt itself.", _VARIED, _REPETITION, less(PLAIN)),
+        ("cold-repeats-more", f"Answers at temperature {COLD:g} repeat each other more than answers at the "
+         "temperature asked for.", "temperature raises diversity little (no figure given)", _REPETITION,
+         -less(at(COLD))),
     ]  # fmt: skip
     about = {"over": "prompts", "unit": _SCALE}
+    made = [claim for claim in compared if claim[-1].notna().any()]
+    # of one model, what is said of two is not there, and its lists lead
+    leads = next((name for name, *_ in made if name != "cold-repeats-more"), "")
     return [
         Claim.of(
             bootstrap_mean(gain),
@@ -110,11 +122,10 @@ def _foreign_claims(cells: pd.DataFrame, pairs: pd.DataFrame) -> list[Claim]:
             says=says,
             paper=paper,
             view=view,
-            headline=view == _ALIKE,
+            headline=name == leads,
             **about,
         )
-        for name, says, paper, view, gain in compared
-        if gain.notna().any()
+        for name, says, paper, view, gain in made
     ]
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from workbench.studies.hivemind.data import Plan
 from workbench.studies.hivemind.method import AnswerSet
-from workbench.studies.hivemind.verbalized import SUFFIX
+from workbench.studies.hivemind.verbalized import own_name
 
 ALIKE = 0.8  # the paper's threshold, of its encoder
 ONE, PROVIDER, OTHERS = "one model", "two models, one provider", "two models, two providers"
@@ -52,7 +52,7 @@ def provider(model: str) -> str:
 def above(answers: AnswerSet, threshold: float = ALIKE) -> pd.DataFrame:
     """Shares of pairs of answers above a threshold, a row a pair of models (or one model) and prompt.
 
-    Answers drawn from lists (`verbalized`) are not held against other models' answers.
+    Answers drawn from lists (`verbalized`), or at another temperature, are not held against other models'.
 
     Returns:
         Columns kind (ONE, PROVIDER or OTHERS), first, second, prompt_id, pairs (share above), prompts
@@ -65,7 +65,7 @@ def above(answers: AnswerSet, threshold: float = ALIKE) -> pd.DataFrame:
             within = (own @ own.T)[np.triu_indices(len(own), 1)]
             if len(within):
                 rows.append((ONE, name, name, prompt, *_above(within, threshold)))
-        direct = [name for name in vectors if not name.endswith(SUFFIX)]
+        direct = [name for name in vectors if own_name(name) == name]
         for first, second in combinations(direct, 2):
             kind = PROVIDER if provider(first) == provider(second) else OTHERS
             cosines = (vectors[first] @ vectors[second].T).ravel()

@@ -20,8 +20,11 @@ from workbench.measures.equivalence import collision
 
 LISTED = 5  # answers that a given model is asked for, as published
 SUFFIX = ", verbalized"  # behind the name of a given model that was asked for lists
+PLAIN = ", listed"  # behind that of one that was asked for lists without probabilities
+_VARIANT = re.compile(rf"({SUFFIX}|{PLAIN}|, at \d+(\.\d+)?)$")
 _TAGGED = re.compile(r"<text>(.*?)</text>\s*<probability>\s*(\d*\.?\d+)", re.S | re.I)
 _JSON = re.compile(r'"text"\s*:\s*"((?:[^"\\]|\\.)*)"\s*,\s*"probability"\s*:\s*"?(\d*\.?\d+)')
+_ITEM = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s*(.*\S)\s*$", re.M)
 _LINE = re.compile(r"^\s*(?:\d+[.)]|[-*])\s*(.+?)\s*[(\[:–-]+\s*(\d*\.?\d+)\s*%?\s*[)\]]?\s*$", re.M)
 Entry = tuple[float, str]
 """The share of an answer, on whatever scale, and the answer."""
@@ -34,6 +37,35 @@ def chat_prompt(prompt: str) -> str:
         "be given. Write each as <response><text>the answer</text><probability>a number from 0 to 1"
         f"</probability></response>, and nothing else.\n\n{prompt}"
     )
+
+
+def short_prompt(prompt: str) -> str:
+    """What asks a given model for one answer as short as those of `plain_prompt`, which it stands beside."""
+    return f"Give one short answer to the request below, in one line.\n\n{prompt}"
+
+
+def plain_prompt(prompt: str) -> str:
+    """What asks a given model for a list without probabilities, which small ones write sooner."""
+    return (
+        f"Give {LISTED} different answers to the request below, as a numbered list with one short answer a "
+        f"line.\n\n{prompt}"
+    )
+
+
+def read_plain(text: str) -> list[Entry]:
+    """The items of a numbered or dotted list, all with one share; empty if there are fewer than two."""
+    items = _ITEM.findall(text)[:LISTED]
+    return [(1.0, item) for item in items] if len(items) > 1 else []
+
+
+def at(temperature: float) -> str:
+    """What stands behind the name of a given model that was asked at another temperature."""
+    return f", at {temperature:g}"
+
+
+def own_name(name: str) -> str:
+    """The name of a model without what says how it was asked."""
+    return _VARIANT.sub("", name)
 
 
 def read_list(text: str) -> list[Entry]:

@@ -33,6 +33,19 @@ def models(members: Sequence[Member]) -> Table:
 
 
 @with_rows
+def came_back(frame: pd.DataFrame) -> Table:
+    """How given models took each way of asking: `data.came_back`."""
+    return Table(
+        frame.assign(compared=frame["compared"].map({True: "yes", False: "no: too few could be read"})),
+        "What came back",
+        "Each model was asked for a short answer, at several temperatures; for a list of five, of which one "
+        "is drawn; and for such a list with probabilities (verbalized), by which it is drawn. Read: the "
+        "share of replies that hold an answer. A small model may write no list that can be read, and is then "
+        "not compared.",
+    )
+
+
+@with_rows
 def sample(frame: pd.DataFrame, prompt: str) -> Texts:
     """A few answers of every model to one prompt. Columns prompt_id, prompt, model, text, valid."""
     shown = frame[frame["prompt_id"] == prompt]
