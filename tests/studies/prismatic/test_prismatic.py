@@ -732,6 +732,8 @@ def test_a_file_of_like_gradients_is_less_diverse_than_one_of_different_ones():
 def test_real_laptop_asks_for_a_model_and_grows_nothing():
     with pytest.raises(UserError, match="give model=FOLDER"):
         data.choose_sizes(settings(profile="real-laptop"))
-    given_model = settings(profile="real-laptop", model="m", data="embedded")
+    given_model = settings(profile="real-laptop", model="m", data="logic")
+    assert data.data_of(given_model) == "embedded"
+    assert data.data_of(settings(data="logic")) == "logic"
     assert data.choose_sizes(given_model).subsets == 0
     assert not data.grows(given_model)

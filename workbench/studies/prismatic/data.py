@@ -101,6 +101,11 @@ def _student(params: Any, student: Student) -> Student:
     return replace(student, learning_rate=rate, lora=lora)
 
 
+def data_of(params: Any) -> str:
+    """What is read: at `real-laptop` word problems in place of the house, which no given model knows."""
+    return "embedded" if params.profile == REAL and params.data == "logic" else params.data
+
+
 def grows(params: Any) -> bool:
     """Whether something writes problems like those of the data, and there is time for pools of them."""
     if SIZES[params.profile].pools == 0:
@@ -114,11 +119,12 @@ def choose_task(params: Any, sizes: Sizes) -> LogicTask | WordTask | GivenTask:
     Raises:
         UserError: as `given.read`, or test questions for an embedded task.
     """
-    if params.data not in EMBEDDED:
-        return given.read(params.data, params.test, sizes.student.n_test, params.seed, bool(sizes.subsets))
+    data = data_of(params)
+    if data not in EMBEDDED:
+        return given.read(data, params.test, sizes.student.n_test, params.seed, bool(sizes.subsets))
     if params.test is not None:
         raise UserError(f"data={params.data} asks its own questions: leave test out, or give data of a file.")
-    return EMBEDDED[params.data]
+    return EMBEDDED[data]
 
 
 def sketch_folder(here: Path, sketches: str) -> Path:

@@ -29,6 +29,7 @@ def card(frame: pd.DataFrame) -> Table:
     )
 
 
+@with_rows
 def by_source(frame: pd.DataFrame) -> Chart:
     """Which file's problems differ most. Columns: source, measure, value, low, high, n."""
     style = {"form": ".1f", "labels": ".1f", "tooltip": ["source", "measure", "n"], "step": 34}

@@ -103,17 +103,14 @@ def plan(params: Any) -> Plan:
     Questions and solutions of files are longer than the embedded ones: they get rows of `LONG` tokens or
     more, as many tokens a step, and half of that for a solution.
 
+    At `real-laptop` word problems take the place of the house, which no given model knows.
+
     Raises:
         UserError: no iterations or samples, alpha and mixture do not go together, or `real-laptop` has no
-            model, or questions that none but the embedded base can know.
+            model.
     """
     check_given(params, given=params.model != "embedded")
     real = params.profile == REAL
-    if real and params.data == "logic":
-        raise UserError(
-            "No model that is given knows the house of data=logic: take data=embedded (word problems), or a "
-            "file such as data=svamp:PATH with teacher=rationales:PATH."
-        )
     sizes = SIZES[params.profile]
     seeds = params.seeds or sizes.seeds
     sizes = replace(sizes, seeds=seeds, side_seeds=min(seeds, sizes.side_seeds))
@@ -131,10 +128,10 @@ def plan(params: Any) -> Plan:
         batch_size = max(1, lesson.batch_size * lesson.context // context)
         lesson = replace(lesson, context=context, batch_size=batch_size, max_new_tokens=context // 2)
     lesson = replace(lesson, tuning=params.tuning, restart=params.restart, **replaced)
-    names = [field.name for field in fields(Plan)[1:]]
-    return Plan(
-        replace(sizes, course=course, lesson=lesson), **{name: getattr(params, name) for name in names}
-    )
+    named = {field.name: getattr(params, field.name) for field in fields(Plan)[1:]}
+    if real and params.data == "logic":
+        named["data"] = "embedded"
+    return Plan(replace(sizes, course=course, lesson=lesson), **named)
 
 
 @dataclass(frozen=True)
