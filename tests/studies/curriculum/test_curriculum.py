@@ -500,3 +500,15 @@ def test_walks_score_only_questions_that_nobody_read():
     assert found["walks"] == pytest.approx(0.4)
     assert found["smaller of the two"] == pytest.approx(0.4)
     assert found["mean of the two"] == pytest.approx(0.4)
+
+
+def test_a_given_model_reads_half_facts_in_three_orders():
+    about = {**vars(PARAMS), "profile": "real-laptop", "n_facts": None, "n_updates": None}
+    with pytest.raises(UserError, match="real-laptop looks into a model of yours"):
+        data.settings(SimpleNamespace(**about))
+    settings = data.settings(SimpleNamespace(**about | {"model": "starter"}))
+    arms = [(arm.order, arm.combined > 0, arm.shape) for arm in experiment.arms(settings)]
+    assert arms == [
+        ("shuffled", False, None), ("facts first", False, None), ("walks first", False, None),
+        ("shuffled", True, None),
+    ]  # fmt: skip

@@ -217,6 +217,11 @@ def test_what_cannot_be_trained_is_one_sentence(sources):
     laptop = {"profile": "laptop", "seeds": 2}
     assert settings.choose_sizes(SimpleNamespace(**given | laptop)).depth_seeds == 2
     assert settings.choose_sizes(SimpleNamespace(**given | {"model": "starter"})).learning_rate == 5e-4
+    for model in ("embedded", "ladder"):
+        with pytest.raises(UserError, match="real-laptop looks into a model of yours"):
+            settings.choose_sizes(SimpleNamespace(**given | {"profile": "real-laptop", "model": model}))
+    yours = settings.choose_sizes(SimpleNamespace(**given | {"profile": "real-laptop", "model": "starter"}))
+    assert yours.arms == ("scratch", "stories")
     with pytest.raises(UserError, match="chains of 30 need 61 names"):
         story_models.check(sources.like, replace(SMALL, n=30))
     with pytest.raises(UserError, match="145 tokens, more than the context of 128"):

@@ -23,8 +23,8 @@ LUNCH = Question("lunch", "Which lunch?", ("soup", "bread"), AnswerDistribution(
 PET = replace(LUNCH, id="pet", prompt="Which pet?", options=("dog", "cat"))
 
 ASKED = {"profile": "quick", "seed": 0, "model": "embedded", "questions": "embedded", "persona": "{group}:",
-         "tune": True, "beta": 0.1, "tuning_rate": None, "tuning_steps": None, "samples": None,
-         "limit": None, "populations": None, "seeds": None, "kl": None, "placebo": False,
+         "tune": True, "tuning": None, "beta": 0.1, "tuning_rate": None, "tuning_steps": None,
+         "samples": None, "limit": None, "populations": None, "seeds": None, "kl": None, "placebo": False,
          "device": "cpu"}  # fmt: skip
 
 

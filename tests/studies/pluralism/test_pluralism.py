@@ -18,6 +18,7 @@ from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training import memory
 from workbench.engine.training.common import TrainConfig
+from workbench.engine.training.lora import Lora
 from workbench.errors import UserError
 from workbench.studies.common.arms import arm_folder
 from workbench.studies.pluralism import (
@@ -47,8 +48,8 @@ OFTEN = Question("often", "How often?", ("never", "always"), AnswerDistribution(
 LEVEL = Question("level", "Heads?", ("heads", "tails"), AnswerDistribution((0.5, 0.5)))
 TASK = Task([LUNCH, OFTEN], ["hill", "sea"], "From the {group}: ", "Anybody: ", [])
 PARAMS = {"profile": "quick", "seed": 0, "model": "embedded", "questions": "embedded", "persona": "{group}: ",
-          "tune": True, "beta": 0.1, "tuning_rate": None, "tuning_steps": None, "samples": None,
-          "limit": None, "populations": None, "seeds": None, "kl": None, "placebo": False,
+          "tune": True, "tuning": None, "beta": 0.1, "tuning_rate": None, "tuning_steps": None,
+          "samples": None, "limit": None, "populations": None, "seeds": None, "kl": None, "placebo": False,
           "device": "cpu"}  # fmt: skip
 
 
@@ -167,9 +168,12 @@ def test_an_instruct_model_is_asked_through_its_chat_template(sampler):
         (prompt, _) = elicitation._prompts(sampler, OFTEN)
         reading = elicitation.from_logprobs(sampler, [OFTEN], letters=True)
         row = tuning._trl_row(sampler.tokenizer, tuning.Preference("Q?", " yes", " no"))
+        (written, _) = elicitation._to_reply(sampler, OFTEN)
     finally:
         sampler.tokenizer.chat_template = plain
     assert prompt == "<user>How often?\n- never\n- always<assistant>\nAnswer:"
+    assert written.rstrip() == "<user>How often?\n- never\n- always<assistant>"  # begins its reply itself
+    assert elicitation._to_reply(sampler, OFTEN)[0] == "How often?\n- never\n- always\nAnswer:"
     assert sum(reading["shares"][0]) == pytest.approx(1)
     assert row["prompt"] == [{"role": "user", "content": "Q?"}]
     assert row["rejected"] == [{"role": "assistant", "content": "\nAnswer: no"}]
@@ -269,10 +273,12 @@ def test_the_villages_are_tuned_in_wordings_that_are_not_those_of_the_test():
     assert all(prompt.startswith("Somebody is asked: ") for prompt in prompts)
 
 
-def test_preferences_raise_the_chosen_answer_above_the_rejected_one(sampler, tmp_path):
+@pytest.mark.parametrize("lora", [None, Lora()])
+def test_preferences_raise_the_chosen_answer_above_the_rejected_one(sampler, tmp_path, lora):
     loading.save(sampler.model, sampler.tokenizer, tmp_path / "base")
     rows = tuning.preferences([LUNCH], 48, 0)
-    config = TrainConfig(epochs=1, batch_size=8, learning_rate=2e-3, schedule="linear", warmup=0)
+    rate = {"learning_rate": 1e-2 if lora else 2e-3, "schedule": "linear", "warmup": 0}
+    config = TrainConfig(epochs=1, batch_size=8, lora=lora, **rate)
     tuning.prefer(tmp_path / "dpo", str(tmp_path / "base"), rows, config, "cpu", beta=0.1)
     tuned = TransformersSampler(*loading.load(tmp_path / "dpo", "cpu"))
     before, after = (
@@ -600,3 +606,28 @@ def test_a_model_without_entailment_is_refused(judge, tmp_path):
     AutoTokenizer.from_pretrained(judge).save_pretrained(tmp_path)
     with pytest.raises(UserError, match="knows no entailment"):
         Entailment(str(tmp_path))
+
+
+# ------------------------------------------------------------------------------- a given model
+def test_a_given_model_is_asked_some_questions_and_as_no_group_that_is_a_number():
+    with pytest.raises(UserError, match="real-laptop looks into a model of yours"):
+        experiment.plan(SimpleNamespace(**{**PARAMS, "profile": "real-laptop"}))
+    questions = [replace(LUNCH, id=str(number)) for number in range(10)]
+    some = method.some(Task(questions, ["0", "hill", "river", "sea"], "{group}"), 3, 2)
+    assert [question.id for question in some.questions] == ["0", "3", "6"]
+    assert some.groups == ["hill", "river"]
+    said = "; ".join(some.notes)
+    for sentence in ("only has a number", "2 of 3 groups: hill, river", "3 of 10 questions"):
+        assert sentence in said
+
+
+def test_claims_are_of_the_arms_that_were_trained(made):
+    _, plan, (answers, _, path) = made
+    kept = (BEFORE, DPO, SPECTRUM)
+    plan = replace(plan, arms=kept)
+    answers, path = (frame[frame["arm"].isin(kept)] for frame in (answers, path))
+    distances, ways = results.distances(answers, plan), paths.measured(answers, path, plan)
+    gains = results.gains(results.steering(answers, plan))
+    names = {claim.name for claim in claims.claims(answers, distances, gains, ways, plan)}
+    assert {"it-spreads", "spectrum-keeps-more"} <= names
+    assert not {"imitation-spreads", "preferences-spread-more"} & names

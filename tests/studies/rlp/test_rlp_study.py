@@ -424,3 +424,21 @@ def test_a_beginning_that_is_there_is_not_made_again(tmp_path, monkeypatch):
     assert experiment.prepare(tmp_path, plan, 0) == folder
     with pytest.raises(pytest.fail.Exception):
         experiment.prepare(tmp_path, plan, 1)
+
+
+def test_a_given_model_alone_reads_stories_and_solves_word_problems(tmp_path):
+    with pytest.raises(UserError, match="real-laptop looks into a model of yours"):
+        planned(profile="real-laptop")
+    plan = planned(profile="real-laptop", model="starter", tuning=None, thought_tokens=4, temperature=None)
+    assert plan.lora
+    assert plan.config.temperature == plan.sizes.asked_at == 0.6
+    assert plan.arms == ("base", "RLP", "text, equal compute", "GRPO")
+    assert not {one.question for one in plan.source.rewarded} & {one.question for one in plan.source.asked}
+    (said,) = experiment.expected(plan)
+    assert "Measured on this machine" in said
+    plan = replace(plan, sizes=replace(plan.sizes, steps=1, n_test=3))
+    tables = experiment.train_all(tmp_path, plan, lambda **row: None)
+    assert tables["replies"].groupby("arm").size().to_dict() == dict.fromkeys(plan.arms, 6)
+    found = named(tables)
+    assert set(found) == {"grpo-sharpens", "grpo-loses-range", "rlp-beats-text-at-equal-compute"}
+    assert [name for name, claim in found.items() if claim.headline] == ["rlp-beats-text-at-equal-compute"]

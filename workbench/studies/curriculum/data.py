@@ -22,6 +22,7 @@ from workbench.engine.models import context_length
 from workbench.engine.tokens import encode_pairs, word_tokenizer
 from workbench.engine.training.packing import IGNORED, Blocks, pack
 from workbench.errors import UserError
+from workbench.studies.common.profiles import REAL, check_given
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -55,6 +56,9 @@ class Settings:
     shapes: tuple[tuple[int, int], ...]
     #: trainings at a time; None for one a thread. Starting a process takes as long as some quick trainings.
     processes: int | None = None
+    given_rate: float = 1e-4  #: learning rate of a model that has learnt before
+    shares: tuple[float, ...] = SHARES  #: that are trained
+    orders: tuple[str, ...] = ORDERS  #: that are trained, the first shuffled
     model: str = "embedded"  #: as the notebook's parameter; likewise facts, seed and device
     facts: str = "embedded"
     seed: int = 0
@@ -75,6 +79,24 @@ class Settings:
 SIZES = {
     "quick": Settings(40, 40, 5, 3, 4, 64, 32, 32, 1, 200, 6e-3, ((4, 32), (1, 64)), 1),
     "laptop": Settings(80, 160, 5, 3, 4, 144, 32, 32, 12, 200, 6e-3, ((4, 32), (1, 64))),
+    REAL: Settings(
+        n_facts=12,
+        n_people=10,
+        n_places=5,
+        n_ways=3,
+        n_steps=4,
+        updates=32,
+        batch_size=4,
+        context=64,
+        seeds=1,
+        n_test=40,
+        learning_rate=0.0,
+        shapes=((4, 32),),
+        processes=1,
+        given_rate=3e-4,
+        shares=(0.5,),
+        orders=("shuffled", "facts first", "walks first"),
+    ),
     "paper": Settings(
         10_000, 160, 12, 6, 8, 20_000, 128, 128, 5, 1_000, 6e-4, ((12, 256), (6, 384), (2, 640))
     ),
@@ -85,8 +107,9 @@ def settings(params: Any) -> Settings:
     """The profile's sizes with what the notebook's parameters say.
 
     Raises:
-        UserError: there are too few updates or facts, or no such device.
+        UserError: there are too few updates or facts, no such device, or no model is given for `real-laptop`.
     """
+    check_given(params, given=params.model != "embedded")
     sizes = {"n_facts": params.n_facts, "updates": params.n_updates, "seeds": params.seeds}
     chosen = replace(
         SIZES[params.profile],

@@ -17,17 +17,19 @@ import pandas as pd
 from transformers import PreTrainedModel
 
 from workbench.engine import loading, models
+from workbench.engine.cost import measure
+from workbench.engine.tokens import encode_pairs
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.memory import master_weights
 from workbench.engine.training.train import train
 from workbench.files import cached_table
 from workbench.studies.common.arms import Row, arm_folder, collect, run_arms
 from workbench.studies.curriculum import asking, data
-from workbench.studies.curriculum.data import ORDERS, SHARES, Settings, Task
+from workbench.studies.curriculum.data import Settings, Task
 
+BACKWARD = 4  # tokens read in the time in which one is learnt, the step of the optimizer with it
 CHECKS = 8  # tests while a model learns
 _FEWEST_UPDATES = 500  # between checkpoints: a shorter training is begun again
-_FINE_TUNING_RATE = 1e-4  # learning rate of models that have learnt before
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ def arms(settings: Settings) -> list[Arm]:
     """
     base, *others = settings.shapes if settings.model == "embedded" else [None]
     return [
-        *(Arm(share, "shuffled", base) for share in SHARES),
-        *(Arm(0.5, order, base) for order in ORDERS[1:]),
+        *(Arm(share, "shuffled", base) for share in settings.shares),
+        *(Arm(0.5, order, base) for order in settings.orders[1:]),
         Arm(0.5, "shuffled", base, data.COMBINED),
         *(Arm(0.5, "shuffled", shape) for shape in others),
     ]
@@ -80,6 +82,19 @@ def start(folder: Path, settings: Settings) -> str:
         model = new_model(settings.shapes[0], len(tokenizer), settings.context, settings.seed)
         loading.save(model, tokenizer, folder)
     return str(folder)
+
+
+def expected(task: Task, settings: Settings) -> list[str]:
+    """What it will take with a given model at `real-laptop`, measured, as a sentence."""
+    if settings.shares == data.SHARES:
+        return []
+    cost, all_arms = measure(*loading.load(task.start, settings.device)), arms(settings)
+    learnt = BACKWARD * len(all_arms) * settings.n_pages * settings.context
+    in_facts = sum(len(prompt + rest) for prompt, rest in encode_pairs(
+        task.tokenizer, [fact.pair() for fact in task.facts[: settings.n_test]]))  # fmt: skip
+    a_test = in_facts + settings.n_test * (settings.n_steps + 2)
+    n_tests = sum(1 + len(tests(arm, settings)) for arm in all_arms)
+    return [cost.sentence(cost.minutes(read=learnt + n_tests * a_test))]
 
 
 def new_model(shape: tuple[int, int], vocab_size: int, context: int, seed: int) -> PreTrainedModel:
@@ -179,7 +194,7 @@ def train_arm(
         steps=settings.updates,
         batch_size=settings.batch_size,
         context=settings.context,
-        learning_rate=settings.learning_rate if arm.shape else _FINE_TUNING_RATE,
+        learning_rate=settings.learning_rate if arm.shape else settings.given_rate,
         schedule="constant",
         warmup=settings.updates // 10,
         seed=task.seed,

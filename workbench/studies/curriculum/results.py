@@ -231,7 +231,7 @@ def _forgetting(halves: pd.DataFrame, guessing: float, placebo: bool) -> list[Cl
     updates = halves["update"].unique()
     end = updates.max()
     half, made = updates[np.abs(updates - end / 2).argmin()], []
-    for score in ("facts", "walks"):
+    for score in (name for name in ("facts", "walks") if f"{name} first" in set(halves["order"])):
         right, first = _by_item(halves, ["order", "update"], score), f"{score} first"
         at_last = _by_item(settled(halves), ["order"], score)
         at_half = float(right[first, half].mean())
@@ -271,6 +271,8 @@ def _between(treated: pd.Series, control: pd.Series, what: str, guessing: float)
 
 
 def _orders(last: pd.DataFrame, guessing: float) -> list[Claim]:
+    if not {"easy to hard", "interleaved"} <= set(last["order"]):
+        return []
     walks, mean = (_by_item(last, ["order"], score) for score in ("walks", _MEAN))
     return [
         _claim("easy-to-hard-helps-walks", "Short walks before long ones: more walks right than shuffled.",

@@ -111,7 +111,7 @@ def forgetting(scores: pd.DataFrame) -> Chart:
     return Chart(
         panels(chart, "order", ORDERS, columns=5),
         "What is forgotten",
-        "Accuracy over the updates of the weights. All five read the same pages, half of them facts; the "
+        "Accuracy over the updates of the weights. All read the same pages, half of them facts; the "
         "dashed line is half time, when the sequential orders turn from the one to the other.",
     )
 

@@ -23,10 +23,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from workbench.corpora.lego import CHAINS, Chains, Words, draw, words
+from workbench.corpora.lego import CHAINS, Chains, Words, draw, n_tokens, words
 from workbench.engine import loading, models
+from workbench.engine.cost import measure
 from workbench.engine.training.checkpoints import check_finite
 from workbench.engine.training.common import uses_bf16
 from workbench.engine.training.memory import master_weights
@@ -36,7 +37,9 @@ from workbench.studies.lego.mimicking import mimic
 from workbench.studies.lego.settings import ARMS, CHECKS, Sizes
 from workbench.studies.lego.story_models import Log, StoryModels, reads_both_ways, seen
 
+BACKWARD = 4  # tokens read in the time in which one is learnt, the step of the optimizer with it
 SCRATCH, STORIES, MIMICKING, CAUSAL = ARMS
+GIVEN = "as given"  # a given model before it learns, which reads from left to right
 
 
 def layers(n: int) -> str:
@@ -51,7 +54,7 @@ def arms_of(like: PreTrainedModel, sizes: Sizes) -> tuple[str, ...]:
 
 def sees_all(arm: str, model: PreTrainedModel) -> bool:
     """Whether an arm, or a model of the comparison of depths, reads both ways."""
-    return arm != CAUSAL and reads_both_ways(model)
+    return arm not in (CAUSAL, GIVEN) and reads_both_ways(model)
 
 
 def depths(like: PreTrainedModel, sizes: Sizes) -> dict[str, str]:
@@ -95,11 +98,22 @@ def train_all(
             partial(train_arm, sources, sizes, device),
             unit="step",
             device=device,
+            processes=sizes.processes,
             total=sizes.steps,
             placebo_of=SCRATCH if placebo else None,
             log=lambda arm, seed, row: log(model=f"{arm}-{seed}", **row),
         )
     return seeds
+
+
+def expected(like: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, sizes: Sizes) -> list[str]:
+    """What it will take with a given model at `real-laptop`, measured, as a sentence."""
+    if sizes.processes is None:
+        return []
+    strings = BACKWARD * sizes.steps * sizes.batch + (CHECKS + 2 * sizes.n_train) * sizes.tested
+    read = len(sizes.arms) * n_tokens(sizes.n) * (strings + 2 * sizes.strings)
+    cost = measure(like, tokenizer)
+    return [cost.sentence(cost.minutes(read=read))]
 
 
 def train_arm(

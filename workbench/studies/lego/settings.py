@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.errors import UserError
+from workbench.studies.common.profiles import REAL, check_given
+from workbench.studies.tiny_models.ladder import is_ladder
 
 EMBEDDED = "embedded"  # as the notebook's `model`: story models are trained here
 ARMS = ("scratch", "stories", "mimicking", "causal")
@@ -30,11 +32,34 @@ class Sizes:
     seeds: int  #: trainings of each arm
     depth_seeds: int  #: trainings of each depth, those of the first seeds
     arms: tuple[str, ...] = ARMS  #: that are trained, beside depths
+    least: float | None = None  #: see `results.untrained`
+    processes: int | None = None  #: trainings at a time; None for one a thread
+    strings: int = 200  #: that heads are scored on
 
 
 SIZES = {
     "quick": Sizes(4, 3, 400, 200, 64, 60, 3e-3, 3, 64, (3,), 100, 30, 1, 1, ("scratch", "mimicking")),
     "laptop": Sizes(4, 3, 700, 200, 64, 150, 3e-3, 3, 64, (1, 2, 3), 1_000, 200, 12, 5),
+    REAL: Sizes(
+        4,
+        3,
+        48,
+        0,
+        8,
+        20,
+        GIVEN_RATE,
+        0,
+        0,
+        (),
+        0,
+        0,
+        1,
+        0,
+        ("scratch", "stories"),
+        least=0.0,
+        processes=1,
+        strings=40,
+    ),
     "paper": Sizes(12, 6, 48_000, 1_000, 500, 5_000, 5e-4, 12, 256, (2, 4, 6, 8, 12), 20_000, 20_000, 12, 5),
 }
 
@@ -43,8 +68,10 @@ def choose_sizes(params: Any) -> Sizes:
     """The profile's sizes; `n_clauses`, `n_train`, `n_steps` and `seeds` replace what they name.
 
     Raises:
-        UserError: nothing is left to test longer chains on, or there are too few steps or seeds.
+        UserError: nothing is left to test longer chains on, there are too few steps or seeds, or no model is
+            given for `real-laptop`.
     """
+    check_given(params, given=params.model != EMBEDDED and not is_ladder(params.model))
     named = {"n": params.n_clauses, "n_train": params.n_train, "steps": params.n_steps, "seeds": params.seeds}
     chosen = SIZES[params.profile]
     chosen = replace(chosen, **{name: value for name, value in named.items() if value is not None})

@@ -49,8 +49,11 @@ def _right_answers(frame: pd.DataFrame, x: alt.X, **style: Any) -> alt.LayerChar
 
 
 def _panels(frame: pd.DataFrame, sizes: Sizes) -> pd.DataFrame:
-    """The trained positions that need a look-up, with the column panel."""
+    """The trained positions that need a look-up, with the column panel; with few steps also the root."""
     shown = frame[frame["position"].between(2, sizes.n_train)]
+    if sizes.processes and "step" in frame:
+        root = (frame["position"] == 1) & (frame["asked"] == ANSWER)
+        shown = frame[root | frame["position"].between(2, sizes.n_train)]
     return shown.assign(panel=shown["position"].astype(str) + ": " + shown["asked"])
 
 

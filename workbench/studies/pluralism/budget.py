@@ -102,6 +102,7 @@ def bring_to(
     prompts: Sequence[Question],
     budget: float,
     read: Callable[[TransformersSampler], pd.DataFrame],
+    fractions: Sequence[float] = FRACTIONS,
 ) -> pd.DataFrame:
     """Leaves the model whose KL is the budget in a folder, and what it answers on the way there.
 
@@ -111,9 +112,10 @@ def bring_to(
         prompts: what the KL is measured on.
         budget: of the KL, in nats.
         read: asks a model.
+        fractions: where on the way, of the last weight; the last is 1.
 
     Returns:
-        What `read` returns at each of `FRACTIONS` of the way, and where the tuning itself ended, if that is
+        What `read` returns at each of `fractions` of the way, and where the tuning itself ended, if that is
         further; and columns weight, kl and beyond (whether it is that end).
     """
     before = log_shares(between.move(0), prompts, 0)
@@ -122,7 +124,7 @@ def bring_to(
         return kl(log_shares(between.move(weight), prompts, 0), before)
 
     last = weight_for(budget, kl_at)
-    points = [(1.0, True)] * (last < 1) + [(last * fraction, False) for fraction in FRACTIONS]
+    points = [(1.0, True)] * (last < 1) + [(last * fraction, False) for fraction in fractions]
     frames = [
         read(between.move(weight)).assign(weight=weight, kl=kl_at(weight), beyond=beyond)
         for weight, beyond in points

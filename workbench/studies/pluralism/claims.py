@@ -148,7 +148,7 @@ def _unbounded(ways: pd.DataFrame, before: pd.Series) -> list[Comparison]:
 
 def _used(ways: pd.DataFrame, arm: str, plan: Plan) -> tuple[Gate, ...]:
     """Whether an arm has used its budget; nothing in a placebo run, which tunes nothing."""
-    if ways.empty or plan.placebo:
+    if ways.empty or plan.placebo or arm not in plan.arms:
         return ()
     share = paths.ends(ways, "kl")[arm].mean() / plan.sizes.kl
     return (Gate(f"KL of {arm}, share of the budget", float(share), low=NEARLY),)
@@ -160,7 +160,8 @@ def _matched(ways: pd.DataFrame, plan: Plan) -> list[Comparison]:
         return []
     unit = next(iter(DELTA))
     spectrum, reached = paths.matched(ways, DPO, SPECTRUM, "kl")
-    imitation, _ = paths.matched(ways, DPO, SFT, "reward")
+    nothing = pd.Series(dtype=float)
+    imitation = paths.matched(ways, DPO, SFT, "reward")[0] if SFT in plan.arms else nothing
     moved = () if plan.placebo else (Gate("KL that both reach, nats", float(reached.mean()), low=MOVED),)
     return [
         Comparison("spectrum-keeps-more", spectrum, unit, COVERS, PATH,

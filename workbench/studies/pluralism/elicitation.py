@@ -2,7 +2,8 @@
 
 By the likelihood of the options' letters or of their texts, by sampled answers, and by the percentages that
 the model states (Meister et al. 2024, arXiv 2411.05403, compare the last three). Models favour places and
-letters, so that every reading is averaged over all rotations of the options.
+letters, so that every reading is averaged over all rotations of the options. Likelihoods are those behind
+“Answer:”; an instruct model begins the replies that it writes as it likes.
 
 A read-out gives a row for each question, with the columns
 
@@ -24,6 +25,7 @@ import pandas as pd
 from workbench.corpora.loaders.opinions import ANSWER, LETTERS, Question, format_question
 from workbench.engine.sampling.sampler import Sampler, SamplingParams, fits, prompt_for
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.engine.tokens import converses
 
 ReadOut = Callable[[Sequence[Question]], pd.DataFrame]
 HUNDRED = "\nOf 100 people, how many choose each? Write one line for each, its text, a colon and the number."
@@ -97,7 +99,7 @@ def sample_replies(sampler: Sampler, questions: Sequence[Question], k: int, seed
     max_tokens = max(len(option) for question in questions for option in question.options) // 2 + 8
     for size in dict.fromkeys(len(question.options) for question in questions):
         indices = [index for index, question in enumerate(questions) if len(question.options) == size]
-        prompts = [prompt for index in indices for prompt in _prompts(sampler, questions[index])]
+        prompts = [prompt for index in indices for prompt in _to_reply(sampler, questions[index])]
         params = SamplingParams(n=math.ceil(k / size), max_tokens=max_tokens, stop=["\n"], seed=seed)
         for number, completions in enumerate(sampler.sample(prompts, params)):
             replies[indices[number // size]] += [completion.text for completion in completions]
@@ -109,7 +111,7 @@ def verbalized(sampler: Sampler, questions: Sequence[Question], seed: int = 0) -
 
     A reply is read if it gives every option a number and they sum to 95 to 105.
     """
-    prompts = [prompt for question in questions for prompt in _prompts(sampler, question, more=HUNDRED)]
+    prompts = [prompt for question in questions for prompt in _to_reply(sampler, question, more=HUNDRED)]
     drawn = iter(sampler.sample(prompts, SamplingParams(max_tokens=100, temperature=0, seed=seed)))
     rows = []
     for question in questions:
@@ -154,10 +156,17 @@ def readable(sampler: Sampler, question: Question) -> bool:
     return fits(sampler, prompt_for(sampler, text, ANSWER) + max(question.options, key=len), _ROOM)
 
 
-def _prompts(sampler: Sampler, question: Question, letters: bool = False, more: str = "") -> list[str]:
-    """The question with its options in every rotation."""
-    texts = [format_question(question.prompt, order, letters) + more for order in rotations(question.options)]
+def _prompts(sampler: Sampler, question: Question, letters: bool = False) -> list[str]:
+    """The question with its options in every rotation, up to the answer that is scored."""
+    texts = [format_question(question.prompt, order, letters) for order in rotations(question.options)]
     return [prompt_for(sampler, text, ANSWER) for text in texts]
+
+
+def _to_reply(sampler: Sampler, question: Question, more: str = "") -> list[str]:
+    """The same for a model that writes; one that converses is not told how to begin."""
+    texts = [format_question(question.prompt, order, False) + more for order in rotations(question.options)]
+    chats = sampler.tokenizer is not None and converses(sampler.tokenizer)
+    return [prompt_for(sampler, text, "" if chats else ANSWER) for text in texts]
 
 
 def _plain(text: str) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +12,16 @@ from workbench.corpora import populations
 from workbench.corpora.loaders.opinions import Question
 from workbench.engine import loading
 from workbench.engine.sampling import load
-from workbench.engine.sampling.sampler import Sampler
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.common import TrainConfig
+from workbench.engine.training.lora import Lora
 from workbench.errors import UserError
 from workbench.files import cached_table
 from workbench.studies.common.arms import arm_folder, collect, run_arms
+from workbench.studies.common.profiles import REAL, check_given
 from workbench.studies.pluralism import budget, spectrum, tuning
-from workbench.studies.pluralism.elicitation import best_readout, readable, readouts, sample_replies
-from workbench.studies.pluralism.method import NOBODY, Task, ask, load_task
+from workbench.studies.pluralism.elicitation import best_readout, readouts, sample_replies
+from workbench.studies.pluralism.method import NOBODY, Task, ask, fitting, load_task, some
 
 BEFORE, DPO, SFT, SPECTRUM = "before", "DPO majority", "SFT majority", "spectrum"
 ARMS = (BEFORE, DPO, SFT, SPECTRUM)
@@ -44,11 +44,33 @@ class Sizes:
     seeds: int  #: trainings of each arm in each population
     samples: int  #: answers drawn for each question, about
     questions: int  #: read from a file at most
+    arms: tuple[str, ...] = ARMS  #: that are trained
+    fractions: tuple[float, ...] = budget.FRACTIONS  #: see there
+    groups: int | None = None  #: that a given model is asked as, at most; None: all
+    lora: bool = False  #: whether a given model learns through an adapter unless told otherwise
 
 
 SIZES = {
     "quick": Sizes("tiny:0.1M", 220, 16, 8e-3, 30, 16, 1e-3, 0.2, 1, 1, 12, 60),
     "laptop": Sizes("tiny:0.1M", 400, 16, 8e-3, 40, 16, 1e-3, 0.2, 8, 2, 24, 300),
+    REAL: Sizes(
+        "",
+        0,
+        0,
+        0.0,
+        6,
+        8,
+        5e-4,
+        0.2,
+        1,
+        1,
+        6,
+        20,
+        arms=(BEFORE, DPO, SPECTRUM),
+        fractions=(0.0, 1.0),
+        groups=2,
+        lora=True,
+    ),
     "paper": Sizes("tiny:8M", 10_000, 64, 1e-3, 1_000, 64, 1e-5, 0.2, 8, 5, 120, 2_000),
 }
 
@@ -66,6 +88,7 @@ class Plan:
     device: str
     seed: int
     placebo: bool = False  #: train every arm as a second model before tuning
+    lora: Lora | None = None  #: what learns of a given model: an adapter, or all weights
 
     @property
     def task(self) -> Task:
@@ -116,6 +139,7 @@ def plan(params: Any) -> Plan:
             tune on.
     """
     sizes, embedded = _sizes(params), params.model == "embedded"
+    check_given(params, given=not embedded)
     if embedded and params.questions != "embedded":
         raise UserError("The embedded model knows the villages only: name a model for questions of a file.")
     if params.populations and not embedded:
@@ -132,11 +156,12 @@ def plan(params: Any) -> Plan:
             raise UserError(f"{params.model} cannot be tuned from here: set tune to False, or give a folder.")
         if params.tune and isinstance(sampler, TransformersSampler):
             tuning.check_tunable(sampler.model, sampler.tokenizer)
-        tasks = [_fitting(task, sampler) for task in tasks]
+        tasks = [fitting(some(task, sizes.questions, sizes.groups), sampler) for task in tasks]
         sizes = sizes if params.tune else replace(sizes, seeds=1)
-    arms, chances = ARMS if params.tune else ARMS[:1], Task(populations.truths())
-    given = (params.model, params.beta, params.device, params.seed, params.placebo)
-    made = Plan(tuple(map(_noted, tasks)) if params.tune else tuple(tasks), chances, sizes, arms, *given)
+    arms, chances = sizes.arms if params.tune else ARMS[:1], Task(populations.truths())
+    lora = Lora() if params.tuning == "lora" or (params.tuning is None and sizes.lora) else None
+    about = (params.model, params.beta, params.device, params.seed, params.placebo, lora)
+    made = Plan(tuple(map(_noted, tasks)) if params.tune else tuple(tasks), chances, sizes, arms, *about)
     for number in range(len(made.tasks)):
         made.tuned(number)  # refuses before anything is trained
     return made
@@ -156,18 +181,6 @@ def _sizes(params: Any) -> Sizes:
 
 def _noted(task: Task) -> Task:
     return replace(task, notes=[*task.notes, *tuning.check_opinions(task.questions)])
-
-
-def _fitting(task: Task, sampler: Sampler) -> Task:
-    """The questions that fit into the model's context, whoever is asked."""
-    prompted = zip(*(task.prompted(group) for group in (NOBODY, *task.groups)), strict=True)
-    fits = [all(readable(sampler, question) for question in questions) for questions in prompted]
-    kept = list(compress(task.questions, fits))
-    if not kept:
-        raise UserError("No question fits into the model's context: take shorter questions or another model.")
-    left_out = len(task.questions) - len(kept)
-    notes = [f"{left_out:,} questions are longer than the model's context and left out"] if left_out else []
-    return replace(task, questions=kept, notes=[*task.notes, *notes])
 
 
 def model_folders(folder: Path, plan: Plan, seed: int) -> dict[str, str]:
@@ -216,7 +229,7 @@ def train_arm(
         prompts = plan.tuning_questions(plan.population(seed))
         readout = partial(best_readout, k=sizes.samples, seed=seed)
         return budget.bring_to(
-            folder / "model", between, prompts, sizes.kl, lambda it: ask(readout(it), task)
+            folder / "model", between, prompts, sizes.kl, lambda it: ask(readout(it), task), sizes.fractions
         )
 
     if arm != BEFORE:
@@ -257,7 +270,7 @@ def _tune(folder: Path, before: str, plan: Plan, arm: str, seed: int) -> None:
     sizes, questions = plan.sizes, plan.tuning_questions(plan.population(seed))
     n = sizes.pairs * sizes.tuning_steps
     schedule = {"learning_rate": sizes.learning_rate, "schedule": "linear", "warmup": 0}
-    config = TrainConfig(epochs=1, batch_size=sizes.pairs, seed=seed, **schedule)
+    config = TrainConfig(epochs=1, batch_size=sizes.pairs, seed=seed, lora=plan.lora, **schedule)
     if arm == SPECTRUM:
         people = spectrum.IN_CONTEXT
         rows = spectrum.rows_of_people(questions, max(1, n // people), seed)

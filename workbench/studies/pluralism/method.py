@@ -14,15 +14,17 @@ naming another, since any name changes what a model says.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 
 import numpy as np
 import pandas as pd
 
 from workbench.corpora import populations
 from workbench.corpora.loaders.opinions import Question, load_opinions
+from workbench.engine.sampling.sampler import Sampler
 from workbench.errors import UserError
 from workbench.measures import distributions as measures
-from workbench.studies.pluralism.elicitation import ReadOut
+from workbench.studies.pluralism.elicitation import ReadOut, readable
 
 NOBODY = "nobody"  # the model is not told who is asked
 DISTANCES = (*measures.MEASURES, "wasserstein_share")
@@ -67,6 +69,42 @@ def load_task(source: str, persona: str, limit: int, seed: int) -> Task:
     opinions = load_opinions(source, limit)
     groups = sorted({name for question in opinions.questions for name in question.groups})
     return Task(opinions.questions, groups, persona, notes=[str(opinions)])
+
+
+def some(task: Task, n_questions: int, n_groups: int | None) -> Task:
+    """As many questions and groups as a given model is asked; a number names no group that it could know.
+
+    Args:
+        task: all there are.
+        n_questions: at most, evenly spread.
+        n_groups: at most; None leaves the task as it is.
+    """
+    if n_groups is None:
+        return task
+    names = [group for group in task.groups if not group.isdecimal()]
+    groups, n = names[:n_groups], len(task.questions)
+    step = max(1, n / n_questions)
+    kept = [task.questions[int(index * step)] for index in range(min(n, n_questions))]
+    notes = list(task.notes)
+    if len(names) < len(task.groups):
+        notes.append("nobody is asked as a member of a group that only has a number")
+    if len(groups) < len(names):
+        notes.append(f"the model is asked as {len(groups)} of {len(names)} groups: {', '.join(groups)}")
+    if len(kept) < n:
+        notes.append(f"{len(kept)} of {n} questions, evenly spread")
+    return replace(task, questions=kept, groups=groups, notes=notes)
+
+
+def fitting(task: Task, sampler: Sampler) -> Task:
+    """The questions that fit into the model's context, whoever is asked."""
+    prompted = zip(*(task.prompted(group) for group in (NOBODY, *task.groups)), strict=True)
+    fits = [all(readable(sampler, question) for question in questions) for questions in prompted]
+    kept = list(compress(task.questions, fits))
+    if not kept:
+        raise UserError("No question fits into the model's context: take shorter questions or another model.")
+    left_out = len(task.questions) - len(kept)
+    notes = [f"{left_out:,} questions are longer than the model's context and left out"] if left_out else []
+    return replace(task, questions=kept, notes=[*task.notes, *notes])
 
 
 # ------------------------------------------------------------------------------- distributional

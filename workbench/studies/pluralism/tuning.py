@@ -27,6 +27,7 @@ from workbench.engine.models import context_length
 from workbench.engine.tokens import converses, encode, framed
 from workbench.engine.training.checkpoints import check_finite
 from workbench.engine.training.common import TrainConfig, unchanged_length
+from workbench.engine.training.lora import adapted
 from workbench.engine.training.memory import master_weights, micro_batch
 from workbench.engine.training.packing import end_token
 from workbench.engine.training.train import train
@@ -144,7 +145,7 @@ def pretrain(
 
 
 def imitate(folder: Path, source: str, rows: Sequence[Preference], config: TrainConfig, device: str) -> None:
-    """Supervised fine-tuning on the chosen answers, as often as DPO sees them."""
+    """Supervised fine-tuning on the chosen answers, as often as DPO sees them; of an adapter if so set."""
     model, tokenizer = loading.load(source, device)
     asked = [framed(tokenizer, row.prompt, ANSWER) for row in rows]
     examples = [(prompt + begun, row.chosen) for (prompt, begun), row in zip(asked, rows, strict=True)]
@@ -157,7 +158,7 @@ def imitate(folder: Path, source: str, rows: Sequence[Preference], config: Train
 def prefer(
     folder: Path, source: str, rows: Sequence[Preference], config: TrainConfig, device: str, beta: float
 ) -> None:
-    """Direct preference optimisation; the model before it is the reference.
+    """Direct preference optimisation, of an adapter if so set; the model before it is the reference.
 
     The folder is whole or not there: a call that was cut off begins anew.
 
@@ -171,7 +172,7 @@ def prefer(
     from trl import DPOConfig, DPOTrainer
 
     model, tokenizer = loading.load(source, device)
-    master_weights(model)
+    master_weights(model, adapter=config.lora is not None)
     longest, context = _longest(tokenizer, rows), context_length(model)
     check_tunable(model, tokenizer, longest)
     if longest > context:
@@ -179,7 +180,11 @@ def prefer(
     # Both answers to a question go through the model at once.
     micro = micro_batch(model, config.batch_size, 2 * longest)
     data = Dataset.from_list([_trl_row(tokenizer, row) for row in rows])
-    with tempfile.TemporaryDirectory() as nothing, warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory() as nothing,
+        warnings.catch_warnings(),
+        adapted(model, config.lora, config.seed) as learner,
+    ):
         warnings.simplefilter("ignore", FutureWarning)  # trl asks transformers by names that it gave up
         arguments = DPOConfig(
             output_dir=nothing,
@@ -200,9 +205,12 @@ def prefer(
             logging_strategy="no",
             disable_tqdm=True,
         )
-        trainer = DPOTrainer(model, args=arguments, train_dataset=data, processing_class=tokenizer)
+        trainer = DPOTrainer(learner, args=arguments, train_dataset=data, processing_class=tokenizer)
         trainer.remove_callback(PrinterCallback)
         trainer.train()
+        if config.lora:
+            model.float()  # in half precision most of what was learnt would be rounded away
+            learner.merge_adapter()
     model.activation_checkpointing_disable()
     check_finite(model, folder)
     loading.save(model, tokenizer, folder)

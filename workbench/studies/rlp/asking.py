@@ -46,11 +46,12 @@ def ask(
     draws: int,
     seed: int,
     opening: str = "",
+    temperature: float = 1.0,
 ) -> pd.DataFrame:
     """Replies to questions.
 
     Args:
-        draws: replies to each, at temperature 1.
+        draws: replies to each, at the temperature.
         opening: with which every reply has to begin.
 
     Returns:
@@ -61,7 +62,9 @@ def ask(
     """
     completions = TransformersSampler(model, tokenizer, AT_ONCE).sample(
         [prompt_for(tokenizer, item, opening) for item in items],
-        SamplingParams(n=draws, max_tokens=source.longest_reply, stop=source.stop, seed=seed),
+        SamplingParams(
+            n=draws, max_tokens=source.longest_reply, stop=source.stop, seed=seed, temperature=temperature
+        ),
     )
     rows = [
         {"item": index, **grade(item, opening + reply.text, source, ended=reply.finish_reason == "stop")}
@@ -95,11 +98,12 @@ def predictions(
     *,
     draws: int,
     seed: int,
+    temperature: float = 1.0,
 ) -> pd.DataFrame:
     """How well a text's next tokens are predicted, with thoughts and without.
 
     Args:
-        draws: thoughts at each position, at temperature 1.
+        draws: thoughts at each position, at the temperature.
 
     Returns:
         A row a position: item, nats (without a thought), nats_with (the mean over thoughts), right,
@@ -109,7 +113,13 @@ def predictions(
     rows = rows_of(tokenizer, positions, thinking)
     groups = TransformersSampler(model, tokenizer, AT_ONCE).sample(
         [row["prompt"] for row in rows],
-        SamplingParams(n=draws, max_tokens=thinking.max_tokens, stop=(thinking.closing,), seed=seed),
+        SamplingParams(
+            n=draws,
+            max_tokens=thinking.max_tokens,
+            stop=(thinking.closing,),
+            seed=seed,
+            temperature=temperature,
+        ),
     )
     objective = InformationGain(model, tokenizer, thinking)
     thought_through = [

@@ -81,10 +81,11 @@ def _of_text(predictions: pd.DataFrame, replies: pd.DataFrame) -> list[Claim]:
     gains, made = predictions.assign(gain=-better(predictions)), []
     for name, paper, treated, control, says in _NATS:
         for kind, part in gains.groupby("kind", sort=False):
-            if not (part["arm"] == treated).any():
+            if not {treated, control} <= set(part["arm"]):
                 continue
             evidence = compare(part, treated, control, value="gain", items="places in the text")
-            about = {"view": PREDICTED, "headline": name == WITHOUT_QUESTIONS and not len(replies)}
+            later = len(replies) and (replies["arm"] == AFTER_RLP).any()  # then the headline is another
+            about = {"view": PREDICTED, "headline": name == WITHOUT_QUESTIONS and not later}
             made.append(evidence.claim(
                 **_names(name, kind) | about, says=says.format(ASKED.get(kind, "what a text asks")),
                 paper=paper, unit="nats",
@@ -97,6 +98,8 @@ def _of_replies(replies: pd.DataFrame, predictions: pd.DataFrame) -> list[Claim]
     made = []
     for name, paper, treated, control, says in _SAME_COMPUTE:
         for kind, part in replies[replies["kind"].isin(ASKED)].groupby("kind", sort=False):
+            if not {treated, control} <= set(part["arm"]):
+                continue
             text = _text_gates(kind, (treated, control), predictions, replies)
             gates = (*_room(part, control), *text)
             evidence = compare(part, treated, control, items=ASKED[kind])
@@ -104,7 +107,9 @@ def _of_replies(replies: pd.DataFrame, predictions: pd.DataFrame) -> list[Claim]
                 **_names(name, kind), headline=name == HEADLINE and kind != COUNT, paper=paper,
                 says=says.format(ASKED[kind]), unit="share of replies", gates=gates, **_POINTS))  # fmt: skip
     made += [
-        _range(part, kind) for kind, part in right_of(replies).groupby("kind", sort=False) if kind in ASKED
+        _range(part, kind)
+        for kind, part in right_of(replies).groupby("kind", sort=False)
+        if kind in ASKED and GRPO in set(part["arm"])
     ]
     named = replies[replies["kind"] == WHO]
     if len(named):

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora import thoughts
 from workbench.engine import loading
+from workbench.engine.cost import measure
 from workbench.engine.rl.grpo import reinforce
 from workbench.engine.rl.objective import Row
 from workbench.engine.sampling.sampler import Completion, SamplingParams
@@ -26,7 +27,7 @@ from workbench.errors import UserError
 from workbench.files import cached_table
 from workbench.studies.common.arms import arm_folder, collect, run_arms
 from workbench.studies.rlp import asking, language
-from workbench.studies.rlp.data import HELD_OUT, WHO, Embedded, kind_of
+from workbench.studies.rlp.data import HELD_OUT, WHO, Embedded, FileTexts, kind_of
 from workbench.studies.rlp.method import InformationGain, Position, rlp
 from workbench.studies.rlp.plan import (
     AFTER_RLP,
@@ -84,6 +85,30 @@ def train_all(folder: Path, plan: Plan, log: Callable[..., None]) -> dict[str, p
         name: table.reindex(columns=[*table.columns.drop("seed", errors="ignore"), "seed"])
         for name, table in tables.items()
     }
+
+
+def expected(plan: Plan) -> list[str]:
+    """What it will take with a given model at `real-laptop`, measured, as a sentence."""
+    sizes, source = plan.sizes, plan.source
+    if sizes.arms is None or not isinstance(source, FileTexts):
+        return []
+    model, tokenizer = loading.load(plan.model, plan.device)
+    cost = measure(model, tokenizer, writes=True)
+
+    def tokens(texts: Sequence[str]) -> float:
+        return float(np.mean([len(ids) for ids in encode(tokenizer, texts)])) if texts else 0.0
+
+    text, asked = tokens(source.train[:50]), tokens([asking.prompt_for(tokenizer, p) for p in source.asked])
+    drawn = sizes.steps * sizes.prompts_per_step * plan.config.group_size  # thoughts, or replies
+    a_thought, a_reply = text / 2 + sizes.thought_tokens, asked + source.longest_reply
+    checked = GRPO in plan.arms
+    # RLP, as much text, and GRPO; positions and thoughts of the test, and replies to it.
+    read = (THOUGHT - 1 + THOUGHT) * drawn * a_thought + checked * (VERIFIED - 1) * drawn * a_reply
+    read += len(plan.arms) * sizes.n_test * (text + sizes.draws * a_thought)
+    write = drawn * (sizes.thought_tokens + checked * source.longest_reply)
+    replies = len(source.asked[: sizes.n_test]) * source.longest_reply
+    write += len(plan.arms) * sizes.draws * (sizes.n_test * sizes.thought_tokens + replies)
+    return [cost.sentence(cost.minutes(read=read, write=write))]
 
 
 def prepare(folder: Path, plan: Plan, seed: int) -> Path:
@@ -240,7 +265,9 @@ class Arm:
         thinking, positions = self.plan.source.thinking, self.test_positions[:LOOKED_AT]
         completions = TransformersSampler(self.model, self.tokenizer).sample(
             [before + thinking.opening for before, _ in positions],
-            SamplingParams(max_tokens=thinking.max_tokens, stop=(thinking.closing,)),
+            SamplingParams(
+                max_tokens=thinking.max_tokens, stop=(thinking.closing,), temperature=self.plan.sizes.asked_at
+            ),
         )
         rows = [(step, before, thought.text, after)
                 for (before, after), (thought,) in zip(positions, completions, strict=True)]  # fmt: skip
@@ -254,7 +281,8 @@ class Arm:
             items = asking.fitting(self.model, self.tokenizer, items, source.longest_reply)
             names = [item for item in items if kind_of(item) == WHO]
             others = [item for item in items if kind_of(item) != WHO]
-            ask = partial(asking.ask, self.model, self.tokenizer, source, seed=plan.seed)
+            about = {"seed": plan.seed, "temperature": plan.sizes.asked_at}
+            ask = partial(asking.ask, self.model, self.tokenizer, source, **about)
             parts = [ask(others, draws=draws), *([ask(names, draws=2 * draws)] if names else [])]
             replies = pd.concat(parts, ignore_index=True)
             cached_table(self.folder / "replies.parquet", lambda: replies)
@@ -262,7 +290,7 @@ class Arm:
                 thought = ask(others, draws=draws, opening=thoughts.OPENING)
                 cached_table(self.folder / "thought.parquet", lambda: thought)
         table = asking.predictions(self.model, self.tokenizer, self.test_positions, source.thinking,
-                                   draws=draws, seed=plan.seed)  # fmt: skip
+                                   draws=draws, seed=plan.seed, temperature=plan.sizes.asked_at)  # fmt: skip
         table["kind"] = source.kinds(len(table))
         cached_table(self.folder / "predictions.parquet", lambda: table)
 

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from workbench.corpora.loaders.texts import load_corpus
+from workbench.corpora.stories import write_stories
 from workbench.engine import loading
 from workbench.engine.rl.objective import RLConfig
 from workbench.engine.training.lora import Lora
 from workbench.errors import UserError
+from workbench.studies.common.profiles import REAL, check_given
 from workbench.studies.rlp import problems
 from workbench.studies.rlp.data import Embedded, FileTexts
 from workbench.studies.rlp.language import Language
@@ -19,6 +21,8 @@ CONTROL = COMPUTE
 RLP, PURE, RPT, ANYWHERE = "RLP", "RLP, no next-token loss", "RPT", "RLP, random positions"
 GRPO, LONGER = "GRPO", "GRPO, equal compute"
 AFTER_TEXT, AFTER_RLP = "text, then GRPO", "RLP, then GRPO"
+_ABOVE_0 = ("steps", "learning_rate", "seeds")
+_STORIES, _WORDS, _PROBLEMS = 400, 60, 200  # simulated, for a given model without text; words of each
 BEGINS = {LONGER: GRPO, AFTER_TEXT: COMPUTE, AFTER_RLP: RLP}  # the arm that another goes on from
 
 
@@ -35,11 +39,32 @@ class Sizes:
     draws: int  #: replies to each and thoughts at each position; questions for names get twice as many
     seeds: int  #: trainings of every arm
     variants: bool = True  #: whether other kinds of RLP are trained beside it
+    arms: tuple[str, ...] | None = None  #: the only ones that are trained; None: all that can be
+    thought_tokens: int = 64  #: longest thought in a given text; a reply to a problem has four times as many
+    temperature: float = 1.0  #: of thoughts and replies that are rewarded
+    asked_at: float = 1.0  #: temperature of thoughts and replies in the test
+    lora: bool = False  #: whether a given model learns through an adapter unless told otherwise
 
 
 SIZES = {
     "quick": Sizes(Language((2, 64), 2, 260, 50, most=40_000), 12, 16, 7e-5, 6e-4, 40, 8, 1, variants=False),
     "laptop": Sizes(Language((2, 64), 3, 350, 60, most=60_000), 15, 16, 4e-5, 4e-4, 100, 8, 12),
+    REAL: Sizes(
+        Language((2, 64), 2, 260, 50, most=40_000),
+        5,
+        2,
+        3e-4,
+        2e-4,
+        20,
+        2,
+        1,
+        variants=False,
+        arms=(BASE, RLP, COMPUTE, GRPO),
+        thought_tokens=20,
+        temperature=0.6,
+        asked_at=0.6,
+        lora=True,
+    ),
     "paper": Sizes(Language((4, 128), 8, 1_000, 500), 200, 512, 1e-6, 1e-6, 2_000, 16, 12),
 }
 
@@ -63,7 +88,8 @@ class Plan:
         """GRPO needs questions whose answers can be checked."""
         checked = (GRPO, LONGER, AFTER_TEXT, AFTER_RLP) if self.source.asks else ()
         variants = (PURE, RPT, ANYWHERE) if self.sizes.variants else ()
-        return (BASE, TOKENS, RLP, COMPUTE, *variants, *checked)
+        arms, only = (BASE, TOKENS, RLP, COMPUTE, *variants, *checked), self.sizes.arms
+        return arms if only is None else tuple(arm for arm in arms if arm in only)
 
     def base(self, folder: Path) -> str | Path:
         """Where the base of a seed is; the folder is that of its beginning."""
@@ -89,41 +115,54 @@ def make_plan(params: Any) -> Plan:
     Raises:
         UserError: model and text do not go together, or a parameter is out of range.
     """
-    sizes = {"steps": params.steps, "learning_rate": params.learning_rate, "seeds": params.seeds}
+    check_given(params, given=params.model != "embedded")
+    sizes = {"steps": params.steps, "learning_rate": params.learning_rate, "seeds": params.seeds,
+             "thought_tokens": params.thought_tokens, "temperature": params.temperature}  # fmt: skip
     changed = {name: value for name, value in sizes.items() if value is not None}
-    if min(changed.values(), default=1) <= 0:
+    if min((value for name, value in changed.items() if name in _ABOVE_0), default=1) <= 0:
         raise UserError("steps, learning_rate and seeds must be above 0.")
-    if params.group < 2 or params.temperature <= 0:  # said before the imitator is trained
+    chosen = replace(SIZES[params.profile], **changed)
+    if params.group < 2 or chosen.temperature <= 0:  # said before the imitator is trained
         raise UserError(
             "Thoughts are judged against others: give group=2 or more, and a temperature above 0."
         )
-    chosen = replace(SIZES[params.profile], **changed)
-    source = _source(params, chosen.language.slots)
+    source = _source(params, chosen)
     config = RLConfig(
         group_size=params.group,
         prompts_per_step=chosen.prompts_per_step,
-        temperature=params.temperature,
+        temperature=chosen.temperature,
         learning_rate=chosen.learning_rate,
         loss=params.loss,
     )
-    lora = Lora() if params.tuning == "lora" else None
+    lora = Lora() if params.tuning == "lora" or (params.tuning is None and chosen.lora) else None
     return Plan(chosen, source, config, params.next_token_weight, params.model, lora, params.device,
                 params.seed, params.placebo)  # fmt: skip
 
 
-def _source(params: Any, slots: int) -> Embedded | FileTexts:
-    """What is read and asked: the embedded language, or the texts and problems of files."""
+def _source(params: Any, sizes: Sizes) -> Embedded | FileTexts:
+    """What is read and asked: the embedded language, or the texts and problems of files.
+
+    At `real-laptop` a given model reads the simulator's stories where it is given no text; then it is also
+    rewarded for word problems of one step where it is given no problems.
+    """
     given = [params.data, params.test]
     if params.model == "embedded" and params.text == "embedded":
         if any(given):
             raise UserError("The embedded model answers embedded questions only: data and test need a model.")
-        return Embedded(slots)
-    if "embedded" in (params.model, params.text):
+        return Embedded(sizes.language.slots)
+    simulated = params.text == "embedded" and params.profile == REAL
+    if params.model == "embedded" or (params.text == "embedded" and not simulated):
         raise UserError("The embedded model knows the embedded text only: give both model and text.")
     if params.test and not params.data:
         raise UserError("test names problems to ask: name in data others, which GRPO may be rewarded for.")
     loading.read_config(params.model)
-    thinking = Thinking(f"\n<{params.tag}>", f"</{params.tag}>\n", params.thought_tokens, params.horizon)
-    texts = load_corpus(params.text).texts
-    found = problems.load(*given, params.seed) if params.data else ((), ())
-    return FileTexts.of(texts, thinking, params.seed, found)
+    thinking = Thinking(f"\n<{params.tag}>", f"</{params.tag}>\n", sizes.thought_tokens, params.horizon)
+    if simulated:
+        texts = [" ".join(story.text.split()[:_WORDS]) for story in write_stories(_STORIES, seed=params.seed)]
+    else:
+        texts = load_corpus(params.text).texts
+    if params.data:
+        chosen = problems.load(*given, params.seed)
+    else:
+        chosen = problems.easy(_PROBLEMS, sizes.n_test, params.seed) if simulated else ((), ())
+    return FileTexts.of(texts, thinking, params.seed, chosen)

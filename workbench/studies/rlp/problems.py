@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from random import Random
 
 from workbench.corpora.loaders.problems import load_problems
+from workbench.corpora.problems import draw
 from workbench.errors import UserError
 from workbench.measures.answers.grading import grade, scorable
 from workbench.studies.common.contamination import contamination_report, distinct_problems
+from workbench.studies.common.word_problems import LARGEST, one_step
 
 _FEWEST = 10  # problems to learn from, and to ask
 
@@ -43,6 +45,13 @@ def load(data: str, test: str | None, seed: int) -> tuple[list[Problem], list[Pr
             )
     contamination_report([one.question for one in asked], [one.question for one in rewarded])
     return rewarded, asked
+
+
+def easy(n: int, n_asked: int, seed: int) -> tuple[list[Problem], list[Problem]]:
+    """Word problems of one step, drawn: some to be rewarded for, and others to ask."""
+    drawn = draw(n + n_asked, seed, templates=one_step(), largest=LARGEST)
+    chosen = [Problem(problem.question, str(problem.answer)) for problem in drawn]
+    return chosen[:n], chosen[n:]
 
 
 def _read(spec: str, seed: int, default: str = "train") -> list[Problem]:
