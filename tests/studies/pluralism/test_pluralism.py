@@ -29,6 +29,7 @@ from workbench.studies.pluralism import (
     method,
     overton,
     paths,
+    place_views,
     results,
     tuning,
     views,
@@ -631,3 +632,17 @@ def test_claims_are_of_the_arms_that_were_trained(made):
     names = {claim.name for claim in claims.claims(answers, distances, gains, ways, plan)}
     assert {"it-spreads", "spectrum-keeps-more"} <= names
     assert not {"imitation-spreads", "preferences-spread-more"} & names
+
+
+def test_a_habit_of_place_is_seen_whatever_stands_there(sampler, monkeypatch):
+    def first(_, options):
+        return [np.log([0.5, *[0.25 / (len(of) - 1)] * (len(of) - 1)]) for of in options]
+
+    monkeypatch.setattr(sampler, "score", first)
+    read = elicitation.readouts(sampler, 2, 0)
+    answers = method.ask({name: read[name] for name in ("letters", "texts")}, Task([LUNCH, LUNCH, OFTEN]))
+    assert answers["shares"][0] == pytest.approx([1 / 3] * 3)
+    places = results.by_place(answers)
+    assert places["value"].tolist() == pytest.approx([2 / 3, 1 / 6, 1 / 6] * 2)
+    title = place_views.places(places).record["title"]
+    assert title == "The question, or the place?"

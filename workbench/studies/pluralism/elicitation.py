@@ -13,6 +13,7 @@ A read-out gives a row for each question, with the columns
             read; where it is small the model was not answering the question
     order   mean total variation of the rotations from their mean: 0 where the order of the options does not
             matter; NaN for readings from replies
+    places  by likelihood alone: a list over the places at which options are shown, each option once at each
 """
 
 import math
@@ -76,8 +77,9 @@ def from_logprobs(sampler: TransformersSampler, questions: Sequence[Question], l
         dists = np.exp(logs - np.logaddexp.reduce(logs, axis=1)[:, None])  # [rotations, options]
         shares = dists.mean(0) / dists.mean(0).sum()
         order = np.abs(dists - shares).sum(1).mean() / 2
-        rows.append((question.id, shares.tolist(), np.exp(logs).sum(1).mean(), order))
-    return pd.DataFrame(rows, columns=_COLUMNS)
+        places = np.mean([np.roll(dist, -start) for start, dist in enumerate(dists)], axis=0)
+        rows.append((question.id, shares.tolist(), np.exp(logs).sum(1).mean(), order, places.tolist()))
+    return pd.DataFrame(rows, columns=[*_COLUMNS, "places"])
 
 
 def by_samples(sampler: Sampler, questions: Sequence[Question], k: int, seed: int = 0) -> pd.DataFrame:

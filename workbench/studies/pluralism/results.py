@@ -9,7 +9,7 @@ from scipy.stats import chisquare
 from workbench.claims import FEWEST_TRAININGS
 from workbench.corpora.loaders.opinions import Question
 from workbench.measures.distributions import rescaled
-from workbench.measures.summaries import summarise_measures
+from workbench.measures.summaries import summarise, summarise_measures
 from workbench.studies.pluralism import method, overton
 from workbench.studies.pluralism.elicitation import option_counts
 from workbench.studies.pluralism.experiment import BEFORE, Plan
@@ -127,6 +127,24 @@ def by_readout(answers: pd.DataFrame, questions: Sequence[Question], k: int) -> 
     table = pd.concat(parts, ignore_index=True)
     unread = answers["shares"].isna().groupby(answers["readout"]).sum()
     return table.assign(unread=table["readout"].map(unread).fillna(0).astype(int))
+
+
+def by_place(answers: pd.DataFrame) -> pd.DataFrame:
+    """How much each place of the list gets, whatever stands there: means over the questions of one length.
+
+    Args:
+        answers: of `method.ask`, by likelihoods; other read-outs are left out.
+
+    Returns:
+        Columns readout, place (from 1), value, low, high, n (questions with as many options as most have).
+    """
+    rows = answers[answers["places"].notna()]
+    sizes = rows["places"].map(len)
+    rows = rows[sizes == sizes.mode()[0]]
+    rows = rows.assign(place=[list(range(1, len(places) + 1)) for places in rows["places"]])
+    long = rows[["readout", "id", "place", "places"]].explode(["place", "places"])
+    long = long.assign(share=long["places"].astype(float), place=long["place"].astype(int))
+    return summarise(long, ["readout", "place"], "share")
 
 
 def by_topic(measured: pd.DataFrame, plan: Plan) -> pd.DataFrame:
