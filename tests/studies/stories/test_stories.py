@@ -1,5 +1,6 @@
 """The recipe study: requests, constraints, and measures that must order sets the right way."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +11,7 @@ from workbench.corpora.stories import NARROW, story_at
 from workbench.engine.sampling import load as sampling
 from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.errors import UserError
-from workbench.studies.stories import commonest, copying, costs, given, method, results, views
+from workbench.studies.stories import commonest, constraints, copying, costs, given, method, results, views
 
 SET = method.simulate(range(340), seed=0)
 
@@ -45,9 +46,9 @@ def test_rows_do_not_depend_on_the_piece_they_were_made_in():
 
 
 def test_constraints_hold_for_the_simulator_and_fail_for_other_stories():
-    assert (results.constraints(SET)["share"] == 1).all()
+    assert (constraints.constraints(SET)["share"] == 1).all()
     wrong = SET.assign(story=SET["story"].to_numpy()[::-1])
-    found = results.constraints(wrong).set_index("asked")
+    found = constraints.constraints(wrong).set_index("asked")
     assert (found["share"] < 0.9).all()
     assert (found["low"] <= found["share"]).all()
 
@@ -268,12 +269,36 @@ def test_a_given_model_writes_its_sets_and_the_claims_are_about_it():
     assert given.corpus_writer(asked) == "simulator"
 
 
+def test_claims_about_a_given_model_lead_with_its_words_and_leave_the_simulator_alone():
+    sets = {
+        method.set_name(name, condition): method.simulate(
+            range(100 * at, 100 * at + 60), seed=0, condition=condition
+        )
+        for at, name in enumerate(("narrow", "mine"))
+        for condition in method.CONDITIONS
+    }
+    sizes = method.Sizes(1, 60, block=(10, 500), given=True)
+    stories = {name: frame["story"].tolist() for name, frame in sets.items()}
+    blocks = results.diversity(stories, block=sizes.block)
+    assert blocks.groupby("set").size().unique().tolist() == [6]
+    made = given.claims(sets, blocks, ["narrow", "mine"], ["mine"], sizes)
+    assert [claim.name for claim in made if claim.headline] == ["words-are-used"]
+    assert made[0].verdict == "reproduced"
+    assert made[0].effect > 0.7
+    assert not any("help" in claim.name for claim in made)
+    deltas = {claim.name: claim.delta for claim in made}
+    assert deltas["words-raise-vendi-score"] == pytest.approx(0.2)
+    ours = given.claims(sets, blocks, ["narrow", "mine"], [], replace(sizes, given=False))
+    assert any("help" in claim.name for claim in ours)
+    assert [claim.name for claim in ours if claim.headline] == ["words-lower-commonest-story"]
+
+
 def test_words_that_were_asked_for_stand_beside_their_chance():
     asked = method.simulate(range(60), seed=0, condition="words")
-    shares = results.words_against_chance(asked, method.simulate(range(60), seed=0, condition="none"))
+    shares = constraints.words_against_chance(asked, method.simulate(range(60), seed=0, condition="none"))
     means = shares.groupby("stories")["share"].mean()
-    assert means[results.ASKED_FOR] == 1
-    assert means[results.BY_CHANCE] < 0.5
+    assert means[constraints.ASKED_FOR] == 1
+    assert means[constraints.BY_CHANCE] < 0.5
     assert views.constraint_shares(shares).record["title"] == "Do the stories keep to what was asked?"
 
 

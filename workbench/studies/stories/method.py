@@ -45,13 +45,16 @@ class Sizes:
     max_tokens: int = 400  #: of one of its stories
     temperature: float = 1.0  #: of its sampling
     top_p: float = 1.0  #: likewise
+    given: bool = False  #: whether a language model that is given is what claims are about
 
 
 SIZES = {
     "quick": Sizes(2_500, 300),
     "laptop": Sizes(10_000, 4_000),
     # A model of some 100M parameters writes word salad at temperature 1.
-    REAL: Sizes(1_600, 80, block=(10, 800), examples=20, max_tokens=220, temperature=0.7, top_p=0.9),
+    REAL: Sizes(
+        1_600, 80, block=(10, 800), examples=20, max_tokens=220, temperature=0.7, top_p=0.9, given=True
+    ),
     "paper": Sizes(400_000, 20_000),
 }
 

@@ -1,4 +1,4 @@
-"""From stories to claims: constraints met, diversity with its baselines, and what asking for things buys."""
+"""From stories to claims: diversity with its baselines, and what asking for things buys."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,19 +7,17 @@ import numpy as np
 import pandas as pd
 
 from workbench.claims import Claim, Gate
-from workbench.corpora.stories import grade, words
 from workbench.engine.encoders import embed
 from workbench.errors import UserError
 from workbench.measures import samples
 from workbench.measures.compression import compression_ratio
 from workbench.measures.overlap import distinct, phrase_kernel, self_overlap
 from workbench.measures.statistics import Interval, bootstrap_mean
-from workbench.measures.summaries import summarise_measures, summarise_shares
+from workbench.measures.summaries import summarise_measures
 from workbench.measures.vendi import vendi_from_features, vendi_from_kernel
 from workbench.measures.vocabulary import coverage
 from workbench.studies.stories.commonest import LIKE, share_like_commonest, share_of_commonest
 from workbench.studies.stories.method import CONDITIONS, WORD_LIST, set_name
-from workbench.words import words as split_words
 
 BASELINES = ("one story repeated", "shuffled words")
 BLOCK_STORIES, BLOCK_WORDS = 50, 4_000
@@ -36,66 +34,6 @@ MEASURES = {
     "different word pairs": "share of a block's word pairs that are different ones",
     "compression": "how many times smaller a block gets when compressed",
 }
-
-
-def constraints(frame: pd.DataFrame) -> pd.DataFrame:
-    """For each thing asked for, the share of stories that have it.
-
-    Words count in any form that starts with the word or its past tense. Features are read off by the exact
-    grader, which knows the simulator's language only; in other text it finds dialogue and little else.
-
-    Returns:
-        columns asked, kind ("word" or "feature"), share, low, high, n.
-    """
-    hits = []
-    for row in frame.itertuples():
-        tokens = set(split_words(row.story))
-        for kind in ("noun", "verb", "adjective"):
-            if word := getattr(row, kind):
-                forms = (word, words.past(word)) if kind == "verb" else (word,)
-                hits.append((kind, "word", any(token.startswith(form) for token in tokens for form in forms)))
-        if row.features:
-            features = grade(row.story).features
-            hits += [(name, "feature", name in features) for name in row.features.split(", ")]
-    table = summarise_shares(pd.DataFrame(hits, columns=["asked", "kind", "hit"]), ["asked", "kind"], "hit")
-    return table.rename(columns={"value": "share"})
-
-
-ASKED_FOR, BY_CHANCE = "asked for it", "asked for nothing"
-
-
-def kept(sets: Mapping[str, pd.DataFrame], generators: Sequence[str], models: Sequence[str]) -> pd.DataFrame:
-    """Whether what was asked for is in the stories of the last language model, else of the first simulator.
-
-    Args:
-        sets: of `method.requests`, by name.
-        generators: who wrote them.
-        models: those of them that are language models.
-    """
-    if not models:
-        return constraints(sets[set_name(generators[0], "words+features")])
-    return words_against_chance(*(sets[set_name(models[-1], condition)] for condition in ("words", "none")))
-
-
-def one_of_each(sets: Mapping[str, pd.DataFrame], generator: str) -> pd.DataFrame:
-    """The first story of a generator under every condition."""
-    return pd.concat([sets[set_name(generator, condition)].head(1) for condition in CONDITIONS])
-
-
-def words_against_chance(asked: pd.DataFrame, unasked: pd.DataFrame) -> pd.DataFrame:
-    """The words of `constraints` in stories that were asked for them, and in others by the same writer.
-
-    Args:
-        asked: stories asked for words.
-        unasked: as many that were asked for nothing; each is searched for the words asked of the other.
-
-    Returns:
-        columns of `constraints`, and stories (ASKED_FOR or BY_CHANCE).
-    """
-    asked = asked.assign(features="").head(len(unasked))
-    chance = asked.assign(story=unasked["story"].to_numpy()[: len(asked)])
-    parts = {ASKED_FOR: asked, BY_CHANCE: chance}
-    return pd.concat([constraints(part).assign(stories=name) for name, part in parts.items()])
 
 
 def diversity(
@@ -197,7 +135,7 @@ FALLS = (PLOT, STORY, "closest other story", "compression")  # the lower, the mo
 DELTAS = {
     PLOT: (0.05, "one story in twenty"),
     STORY: (0.05, "one story in twenty"),
-    "Vendi score": (1.0, "one story more in a block"),
+    "Vendi score": (1.0, f"one story more among {BLOCK_STORIES}"),  # of fewer as much less
     "different word pairs": (0.01, "one word pair in a hundred"),
 }
 NARROW_FROM = 0.2  # share of the commonest plot from which on there is something to break up
@@ -235,10 +173,25 @@ def _is_known(blocks: pd.DataFrame, generators: Sequence[str], measure: str) -> 
     return bool(blocks.loc[blocks["set"].isin(sets), measure].notna().all())
 
 
-def claims(blocks: pd.DataFrame, generators: Sequence[str]) -> list[Claim]:
+def claims(
+    blocks: pd.DataFrame,
+    generators: Sequence[str],
+    *,
+    size: int = BLOCK_STORIES,
+    leads: bool = True,
+    alike: bool = True,
+) -> list[Claim]:
     """What asking does to the second generator's stories, and whether it does more there than to the first's.
 
     The commonest plot leads where both generators say what the plots are, otherwise the commonest story.
+
+    Args:
+        blocks: of `diversity`.
+        generators: two.
+        size: stories of a block.
+        leads: whether one of these claims is the headline.
+        alike: whether both are simulators or both models, so that what asking does to one may be held against
+            what it does to the other.
     """
     first, second = generators
     lead = PLOT if _is_known(blocks, generators, PLOT) else STORY
@@ -248,14 +201,18 @@ def claims(blocks: pd.DataFrame, generators: Sequence[str]) -> list[Claim]:
     apart = Gate(f"the same, minus that of {first}", usual[1] - usual[0], low=APART)
     made = []
     for measure in (lead, "Vendi score", "different word pairs"):
-        about = _about(measure)
+        about = _about(measure, size)
         for step, asking in ASKED.items():
             says = f"{asking} makes the stories of {second} more diverse ({measure})."
             effect = "lower" if measure in FALLS else "raise"
-            name, leads = f"{step}-{effect}-{_hyphens(measure)}", (step, measure) == ("words", lead)
+            name, is_first = f"{step}-{effect}-{_hyphens(measure)}", (step, measure) == ("words", lead)
             estimate = buys(blocks, [second], step, measure)
             gates = (floor,) if measure == lead else ()
-            made.append(Claim.of(estimate, name=name, says=says, gates=gates, headline=leads, **about))
+            made.append(
+                Claim.of(estimate, name=name, says=says, gates=gates, headline=leads and is_first, **about)
+            )
+        if not alike:
+            continue
         says = f"Asking for words helps {second}, which has few favourites, more than {first} ({measure})."
         estimate = buys(blocks, generators, "words", measure)
         name = f"words-help-the-narrow-more-{_hyphens(measure)}"
@@ -263,8 +220,9 @@ def claims(blocks: pd.DataFrame, generators: Sequence[str]) -> list[Claim]:
     return made
 
 
-def _about(measure: str) -> dict[str, Any]:
+def _about(measure: str, size: int) -> dict[str, Any]:
     delta, reason = DELTAS[measure]
+    delta = delta * size / BLOCK_STORIES if measure == "Vendi score" else delta
     return {
         "paper": "Random words and features are the source of diversity (no figure given)",
         "over": "blocks of stories",
