@@ -25,6 +25,7 @@ from workbench.studies.hivemind.verbalized import (
 )
 
 LEAST_READ = 0.5  # share of a model's lists that can be read, without which they are left out
+LEAST_PROMPTS = 0.75  # likewise, share of prompts to which two or more can be
 
 
 def every_way(
@@ -143,7 +144,7 @@ def came_back(written: pd.DataFrame) -> pd.DataFrame:
         enough = (read.groupby(part["prompt_id"]).sum() >= min(2, len(part))).mean()
         words = part.loc[read, "text"].str.split().str.len().mean()
         row = {"model": name, "replies": len(part), "read": read.mean(), "prompts": enough, "words": words}
-        compared = own_name(name) == name or (read.mean() >= LEAST_READ and enough == 1)
+        compared = own_name(name) == name or (read.mean() >= LEAST_READ and enough >= LEAST_PROMPTS)
         rows.append(row | {"cut": (part["finish"] == "length").mean(), "compared": compared})
     return pd.DataFrame(rows)
 

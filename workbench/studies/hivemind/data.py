@@ -32,6 +32,7 @@ from workbench.studies.hivemind.asking import ask, every_way
 from workbench.studies.hivemind.models import LONGEST, SIZES, Sizes, train_all
 from workbench.studies.hivemind.verbalized import LISTED
 
+OURS = "This part is about the embedded models, which are trained here: nothing of it is drawn of others."
 PEOPLE = "people"  # the name under which the people's own answers stand beside the models'
 INVALID = "not valid"
 # for what is expected: tokens of a prompt, and the share of the longest that an answer and a list have

@@ -35,8 +35,11 @@ def models(members: Sequence[Member]) -> Table:
 @with_rows
 def came_back(frame: pd.DataFrame) -> Table:
     """How given models took each way of asking: `data.came_back`."""
+    shares = {name: frame[name].map("{:.0%}".format) for name in ("read", "cut")}
+    compared = frame["compared"].map({True: "yes", False: "no: too few could be read"})
+    shown = frame.assign(**shares, words=frame["words"].round(1), compared=compared)
     return Table(
-        frame.assign(compared=frame["compared"].map({True: "yes", False: "no: too few could be read"})),
+        shown.drop(columns="prompts").rename(columns={"words": "words an answer", "cut": "cut off"}),
         "What came back",
         "Each model was asked for a short answer, at several temperatures; for a list of five, of which one "
         "is drawn; and for such a list with probabilities (verbalized), by which it is drawn. Read: the "
