@@ -13,12 +13,20 @@ import torch
 
 from workbench.claims import NO_EFFECT, REPRODUCED, UNTESTABLE
 from workbench.corpora.stories import PLOTS, grade, story_at, write_story
-from workbench.engine import loading
+from workbench.engine import loading, models
 from workbench.errors import UserError
 from workbench.studies.instruct import data, experiment, results, views
 from workbench.studies.instruct.brief_stories import PLOTS as BRIEF_PLOTS
 from workbench.studies.instruct.brief_stories import write_brief
-from workbench.studies.instruct.requests import KINDS, Request, Written, for_test, for_training, forms
+from workbench.studies.instruct.requests import (
+    ANY_TEXT,
+    KINDS,
+    Request,
+    Written,
+    for_test,
+    for_training,
+    forms,
+)
 from workbench.studies.instruct.summaries import PATTERNS, Told, key_events, share_told, told
 
 torch.set_num_threads(1)
@@ -371,6 +379,25 @@ def test_trainings_are_not_asked_of_a_given_model():
             data.settings(SimpleNamespace(**{**vars(PARAMS), "model": "a/b", name: value}))
 
 
+def test_a_given_instruct_model_is_asked_in_plain_english_for_what_any_text_can_be_graded_on():
+    given = {**vars(PARAMS), "profile": "real-laptop"}
+    for model in ("train", "starter"):
+        with pytest.raises(UserError, match="give model=FOLDER or a hub id"):
+            data.settings(SimpleNamespace(**{**given, "model": model}))
+    settings = data.settings(SimpleNamespace(**{**given, "model": "some/folder"}))
+    shelf = data.shelf(replace(settings, n_stories=80))
+    assert experiment.gradable(settings, shelf) == ANY_TEXT
+    request = Request(words="dog, run, big", sentence="It rained.")
+    asked = request.question()
+    assert "the words “dog”, “run” and “big”." in asked
+    assert asked.endswith("word for word: It rained.")
+    assert "the word “dog”." in Request(words="dog").question()
+    tokenizer = models.train_tokenizer(["a dog ran"] * 9, 260)
+    assert experiment.as_asked(request, tokenizer, settings) == request.prompt()
+    tokenizer.chat_template = "{{ messages[0]['content'] }}"
+    assert experiment.as_asked(request, tokenizer, settings) == asked
+
+
 @pytest.mark.parametrize("n_tokens", [-1, 0, 895])
 def test_fewer_tokens_than_one_update_are_one_sentence(n_tokens):
     with pytest.raises(UserError, match=f"n_tokens={n_tokens} is too few: take 896, one update, or more"):
@@ -383,7 +410,8 @@ def test_fewer_tokens_than_one_update_are_one_sentence(n_tokens):
 def test_the_widget_ticks_what_is_met(trained):
     fitted = experiment.load(trained[0], SMALL)
     request = Request("ball", "dialogue", "", "Tom ran.")
-    shown = views.try_instruction(fitted, request, ("words", "sentence"), 8)
+    settings = replace(data.SIZES["quick"], max_tokens=8)
+    shown = views.try_instruction(fitted, request, ("words", "sentence"), settings)
     assert "words ✗, features not graded, sentence ✗" in shown.view.record["sentence"]
     shown.controls["sentence"].value = ""
     shown.controls["words"].value = " "

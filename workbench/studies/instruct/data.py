@@ -17,6 +17,7 @@ from workbench.corpora.loaders.texts import hold_out, load_corpus
 from workbench.corpora.stories import grade
 from workbench.engine import loading
 from workbench.errors import UserError
+from workbench.studies.common.profiles import REAL, check_given
 from workbench.studies.instruct.brief_stories import write_brief
 from workbench.studies.instruct.requests import HEADINGS, KINDS
 
@@ -42,6 +43,7 @@ class Settings:
     context: int = 224  #: tokens of a row: two stories with their instructions
     batch_size: int = 4  #: rows
     max_tokens: int = 130  #: of a story that is written
+    plain: bool = False  #: asks a given model in plain English, and for what any text can be graded on alone
     processes: int | None = None  #: trainings at a time; None for one a thread
     model: str = "train"  #: as the notebook's parameter; likewise data, seed, device and placebo
     data: str = "embedded"
@@ -63,6 +65,7 @@ class Settings:
 SIZES = {
     "quick": Settings(((1, 72), (2, 56)), 300_000, 2_000, 40, 1, processes=1),
     "laptop": Settings(((1, 72), (2, 56), (4, 40)), 1_500_000, 6_000, 60, 5),
+    REAL: Settings((), 1_000, 1_000, 30, 1, max_tokens=160, plain=True),
     "paper": Settings(
         ((1, 640), (2, 448), (4, 320), (8, 224)), 200_000_000, 400_000, 500, 5, 1e-3, 4_096, 512, 64, 300
     ),
@@ -73,8 +76,10 @@ def settings(params: Any) -> Settings:
     """The profile's sizes with what the notebook's parameters say.
 
     Raises:
-        UserError: trainings are asked of a model that is given, or there are too few tokens for one update.
+        UserError: trainings are asked of a model that is given, or none is given for `real-laptop`, or there
+            are too few tokens for one update.
     """
+    check_given(params, given=params.model not in ("train", "starter"))
     profile = SIZES[params.profile]
     if params.model != "train":
         for name in ("seeds", "n_tokens", "placebo"):

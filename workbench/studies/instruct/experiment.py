@@ -19,8 +19,10 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.engine import loading, models
+from workbench.engine.cost import measure
 from workbench.engine.sampling.sampler import SamplingParams, prompt_for
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
+from workbench.engine.tokens import converses
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.loss import loss
 from workbench.engine.training.train import train
@@ -90,7 +92,9 @@ def requests(test: pd.DataFrame, seed: int, kinds: Sequence[str]) -> list[Reques
 
 
 def gradable(settings: Settings, shelf: pd.DataFrame) -> tuple[str, ...]:
-    """The kinds of instruction that can be graded in these stories: all in the simulator's language."""
+    """The kinds of instruction that can be graded in stories: all in the simulator's language alone."""
+    if settings.plain:
+        return ANY_TEXT
     is_exact = settings.data == "embedded" or data.is_exact(shelf["story"].tolist())
     return KINDS if is_exact else ANY_TEXT
 
@@ -206,7 +210,7 @@ def ask(
     settings: Settings,
 ) -> pd.DataFrame:
     """What a model writes for each request, always taking the most likely token, and its grades."""
-    prompts = [request.prompt() for request in asked]
+    prompts = [as_asked(request, tokenizer, settings) for request in asked]
     stories = write(model, tokenizer, prompts, settings.max_tokens)
     true = list(zip(prompts, test["story"], strict=True))
     scored = loss(model, tokenizer, true)
@@ -217,6 +221,22 @@ def ask(
     }
     about = pd.DataFrame(texts).rename_axis("item").reset_index()
     return graded(asked, stories).assign(loss=scored.nats.sum() / scored.n_tokens).merge(about, on="item")
+
+
+def as_asked(request: Request, tokenizer: PreTrainedTokenizerFast, settings: Settings) -> str:
+    """A request as a model reads it: in plain English if it is an instruct model and `plain` says so."""
+    return request.question() if settings.plain and converses(tokenizer) else request.prompt()
+
+
+def expected(settings: Settings) -> list[str]:
+    """What asking a given model takes, where it is asked in plain English."""
+    if not settings.plain:
+        return []
+    cost = measure(*loading.load(settings.model, settings.device), writes=True)
+    stories = 2 * settings.n_test + 1  # and one to try
+    return [
+        cost.sentence(cost.minutes(read=2 * _TOKENS_A_STORY * stories, write=settings.max_tokens * stories))
+    ]
 
 
 def write(

@@ -47,6 +47,22 @@ class Request:
         """The request without all other kinds."""
         return replace(self, **{kind: "" for kind in KINDS if kind not in kinds})
 
+    def question(self) -> str:
+        """The instruction in plain English, for a model that was not trained on `prompt`."""
+        lines = ["Write a short story for a three-year-old, in simple words."]
+        if self.words:
+            *others, last = (f"“{word}”" for word in self.words.split(", "))
+            lines.append(
+                f"Use the word{'s' * bool(others)} {', '.join(others)}{' and ' * bool(others)}{last}."
+            )
+        if self.features:
+            lines.append(f"The story must have: {self.features}.")
+        if self.summary:
+            lines.append(f"This is what happens in it: {self.summary}")
+        if self.sentence:
+            lines.append(f"This sentence must occur in it, word for word: {self.sentence}")
+        return "\n".join(lines)
+
     def prompt(self) -> str:
         """The instruction as a model reads it; the story follows."""
         lines = [f"{HEADINGS[kind]}: {getattr(self, kind)}" for kind in self.kinds]

@@ -11,8 +11,8 @@ from workbench.charts.intervals import intervals
 from workbench.charts.parts import looks, panels
 from workbench.charts.view import Chart, Explorer, MarkedText, Table, Texts, View, menu, with_rows
 from workbench.corpora.stories import FEATURES
-from workbench.studies.instruct.data import COMBINATIONS
-from workbench.studies.instruct.experiment import write
+from workbench.studies.instruct.data import COMBINATIONS, Settings
+from workbench.studies.instruct.experiment import as_asked, write
 from workbench.studies.instruct.requests import KINDS, Request, Written, forms
 from workbench.studies.instruct.results import UNTRAINED
 from workbench.words import words as split_words
@@ -189,14 +189,15 @@ def left_out(answers: pd.DataFrame, seeds: Sequence[int]) -> str:
 
 
 # ------------------------------------------------------------------------------- try it
-def try_instruction(models: Models, request: Request, kinds: Sequence[str], max_tokens: int) -> Explorer:
+def try_instruction(models: Models, request: Request, kinds: Sequence[str], settings: Settings) -> Explorer:
     """Type an instruction, choose a model, and see what is met."""
 
     def draw(model: str, words: str, features: tuple[str, ...], summary: str, sentence: str) -> View:
         asked = Request(words.strip(), ", ".join(features), summary.strip(), sentence.strip())
         if not asked.kinds:
             return Texts([], "Give an instruction", "Nothing is asked for: type a word.")
-        (story,) = write(*models[model], [asked.prompt()], max_tokens)
+        prompt = as_asked(asked, models[model][1], settings)
+        (story,) = write(*models[model], [prompt], settings.max_tokens)
         return Texts([_checked(model, asked, story)], "Give an instruction", _said(asked, story, kinds))
 
     def text(value: str) -> ipywidgets.Text:
