@@ -9,6 +9,8 @@ from rich.text import Text
 
 from workbench.cli import runs
 from workbench.cli.console import complain, err, out, reports_folder, short_path
+from workbench.cli.evaluate import evaluate
+from workbench.cli.export import export
 from workbench.cli.fetch import fetch
 from workbench.cli.given import check_models
 from workbench.cli.ledger import ledger
@@ -168,6 +170,6 @@ def _name_outdated(jobs: "list[Job]", runs_folder: Path) -> None:
         out.print(Text.assemble(f"{pages} older than the notebook: ", (command, "bold"), " draws anew."))
 
 
-_KEPT = (runs.show, ledger, compare, runs.report, publish, runs.doctor, runs.clean)
-for _command in (run, sweep, sketch, generate, models, fetch, runs.list_, *_KEPT):
+_KEPT = (runs.show, ledger, compare, export, runs.report, publish, runs.doctor, runs.clean)
+for _command in (run, sweep, sketch, generate, evaluate, models, fetch, runs.list_, *_KEPT):
     app.command(_command.__name__.strip("_"))(_command)

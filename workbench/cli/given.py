@@ -28,10 +28,15 @@ def check_models(jobs: "Iterable[Job]") -> None:
             chats = chat is True and parameter == "model"
             if (source, chats) not in looked:
                 looked.add((source, chats))
-                _check(source, on_cpu, chats)
+                check_model(source, on_cpu, chats)
 
 
-def _check(name: str, on_cpu: bool, chats: bool) -> None:
+def check_model(name: str, on_cpu: bool, chats: bool) -> None:
+    """Whether a model is there and whole, and has a chat template where it `chats`; without loading it.
+
+    Raises:
+        UserError: it is not; the sentence names it.
+    """
     from workbench.engine.facts import check_here, is_chat
     from workbench.engine.hub import check_known
     from workbench.sources import located

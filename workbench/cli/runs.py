@@ -44,6 +44,7 @@ def show(
     why: Annotated[bool, typer.Option("--why", help="What changed against the run before it.")] = False,
 ) -> None:
     """Show a run: parameters, inputs, environment, claims; or why it has another key than the run before."""
+    from workbench.cli.evaluate import figures_table
     from workbench.lab import history, ledger, project, record
 
     if history.is_run(run):
@@ -69,6 +70,8 @@ def show(
     out.print(grid)
     for claim in claims:
         out.print(Text(f"\n{sanitize(claim.name)}", style="bold"), Text(sanitize(repr(claim))), sep="\n")
+    if figures := figures_table([(described["title"].partition(":")[0], folder)]):
+        out.print("", figures, sep="\n")
     out.print(Text(f"\n{short_path(folder)}", style="dim"))
 
 

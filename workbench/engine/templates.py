@@ -41,7 +41,7 @@ def rendered(
         UserError: the template fails, does not end, or leaves out what a message says.
     """
     try:
-        template = _dated(tokenizer.get_chat_template())
+        template = dated(tokenizer.get_chat_template())
         with _deadline():
             text = tokenizer.apply_chat_template(
                 messages,
@@ -61,8 +61,12 @@ def rendered(
     return text
 
 
-def _dated(template: str) -> str:
-    """The template with the date fixed, by a macro in the place of transformers' function of the clock."""
+def dated(template: str) -> str:
+    """The template with the date fixed, by a macro in the place of transformers' function of the clock.
+
+    Raises:
+        UserError: it is longer than any.
+    """
     if len(template) > LONGEST:
         raise UserError(
             f"The model's chat template has {len(template):,} characters, more than any: {_ADVICE}"
