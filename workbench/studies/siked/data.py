@@ -65,7 +65,7 @@ SIZES = {
                    DistillConfig(3, 3, 3, 10, 8, 1024, 2e-4, max_new_tokens=160), 6_700, 700, 1_319, 12, 5,
                    guide=Course("tiny:33M", 20_000, 64, 1024)),
     REAL: Sizes(Course("tiny:0.3M", 580, 2, 384),
-                DistillConfig(2, 1, 1, 2, 1, 384, max_new_tokens=128), 24, 8, 40, 1,
+                DistillConfig(2, 1, 1, 2, 1, 384, max_new_tokens=128), 20, 6, 32, 1,
                 students=(GIVEN, CONTROL, LONGER, SIKED), side=()),
 }  # fmt: skip
 

@@ -124,7 +124,7 @@ def expected(plan: Plan, tasks: Mapping[int, Task]) -> list[str]:
     learnt = whole * (lesson.epochs + 2 * rounds * lesson.round_epochs)
     sampled = rounds * len(STRATEGIES) * lesson.samples * len(task.train)
     answered = 3 * n_test + n_held_out * (1 + 2 * rounds + len(STRATEGIES))
-    written = reply * (sampled + answered) + lesson.max_new_tokens * n_test
+    written = reply * (sampled + answered) + 1.5 * lesson.max_new_tokens * n_test
     read = reads_per_learnt(model, lesson.tuning) * learnt
     embedded_ones = [
         "The questions are word problems of the workbench's grammar: no given model knows the house."

@@ -225,8 +225,11 @@ def answer(
 def answer_freely(
     model: str, questions: Sequence[Question], config: DistillConfig, device: str
 ) -> pd.DataFrame:
-    """What a model that has learnt no tag answers in its own words: `answer` in the strategy "none"."""
-    likeliest = SamplingParams(max_tokens=config.max_new_tokens, temperature=0)
+    """What a model that has learnt no tag answers in its own words: `answer` in the strategy "none".
+
+    It may write twice as much as one that was taught to be brief.
+    """
+    likeliest = SamplingParams(max_tokens=2 * config.max_new_tokens, temperature=0)
     sampler = TransformersSampler(*loading.load(model, device), batch_size=ROWS)
     return table(solve_freely(sampler, questions, "student", likeliest)).assign(plan=float("nan"))
 
