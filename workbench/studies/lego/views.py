@@ -125,8 +125,9 @@ def heads(scores: pd.DataFrame) -> Chart:
     return Chart(
         points,
         "Two jobs for heads",
-        "Each point is a head of the first seed's models, after training. To follow a chain a model has to "
-        "find the other place where a name stands (up) and to read the clause around it (right).",
+        "Each point is a head of the first seed's models, after training (“as given”: before). To follow a "
+        "chain a model has to find the other place where a name stands (up) and to read the clause around it "
+        "(right).",
     )
 
 
