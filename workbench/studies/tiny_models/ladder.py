@@ -88,7 +88,7 @@ RUNGS = {
 SIZES = {  # profile: rungs, tokens, vocabulary, context, batch, beginnings, probes, seeds
     "quick": Sizes(RUNGS["quick"], 400_000, 768, 384, 2, 30, 20, 1, checkpoints=5, asked=15, drafts=10),
     "laptop": Sizes(RUNGS["laptop"], 5_000_000, 768, 384, 4, 100, 80, 5),
-    REAL: Sizes((), 0, 0, 0, 0, 40, 15, 1, read=80, max_tokens=120, beside=True),
+    REAL: Sizes((), 0, 0, 0, 0, 50, 24, 1, read=80, max_tokens=120, beside=True),
     "paper": Sizes(RUNGS["paper"], 2_000_000_000, 10_000, 512, 80, 1_000, 1_000, 5),
 }
 

@@ -121,13 +121,13 @@ def writing_claims(tables: Tables, *, trained: bool = True, placebo: bool = Fals
 def _not_copies(measured: pd.DataFrame, model: str, trained: bool) -> Claim:
     stories = measured[measured["model"] == model]
     effects = stories[["seed", "item"]].assign(effect=stories["copied_ending"] + 0.05 - stories["copied"])
-    evidence, kind = over_seeds(effects, items="stories"), "training" if trained else "other"
+    evidence, kind = over_seeds(effects, items="stories"), "a training" if trained else "another"
     return Claim.of(
         evidence.estimate,
         over=evidence.over,
         trainings=evidence.trainings if trained else None,
         name="not-copies",
-        says=f"Stories of the {model} model come at most 5 points closer to a {kind} story than the true "
+        says=f"Stories of the {model} model come at most 5 points closer to {kind} story than the true "
         "endings do.",
         paper="Generated stories share few word pairs with their closest training story",
         unit="share of word pairs, to the margin",

@@ -82,7 +82,7 @@ def beside_endings(measured: pd.DataFrame, true: pd.DataFrame) -> Chart:
     )  # fmt: skip
     return Chart(
         chart.properties(width=420),
-        "Grades by size",
+        "Stories beside true endings",
         "Names of the beginning that come up again, stories without a repeated 4-gram, word pairs shared "
         f"with the true ending: none of these needs a grader. Behind “{ASKED.strip(', ')}” an instruct model "
         "was asked, through its chat template, to go on; otherwise it goes on as with any text. Lines are "
@@ -163,7 +163,9 @@ def samples(completed: pd.DataFrame, *, exact: bool) -> Texts:
         items,
         "The same beginning, told by every model",
         "Marked are sentences that are none in the stories' language, and sentences that cannot be true "
-        "after what was told.",
+        "after what was told."
+        if exact
+        else "No grader reads these stories: nothing is marked.",
     )
 
 
