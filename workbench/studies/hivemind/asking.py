@@ -149,7 +149,9 @@ def came_back(written: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def comparable(written: pd.DataFrame) -> pd.DataFrame:
-    """Answers without those drawn from lists of which too few could be read (`came_back`)."""
+def comparable(written: pd.DataFrame, lists: bool = True) -> pd.DataFrame:
+    """Answers without those drawn from lists of which too few could be read (`came_back`), if `lists`."""
+    if not lists:
+        return written
     kept = came_back(written).query("compared")["model"]
     return written[written["model"].isin(kept)].reset_index(drop=True)
