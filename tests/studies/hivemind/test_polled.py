@@ -160,7 +160,7 @@ def test_given_models_have_sizes_of_their_own_and_must_be_given():
     with pytest.raises(UserError, match="give models=transformers:FOLDER"):
         plan(profile="real-laptop")
     given = plan(profile="real-laptop", models="transformers:some/folder")
-    assert len(data.asked(given)) == 4 * len(open_ended.KINDS)
+    assert len(data.asked(given)) == 3 * len(open_ended.KINDS)
     assert given.sampling.max_tokens == 48
     assert len(data.asked(plan(models="transformers:some/folder"))) == 6  # of the kinds of quick, all
 

@@ -36,7 +36,7 @@ OURS = "This part is about the embedded models, which are trained here: nothing 
 PEOPLE = "people"  # the name under which the people's own answers stand beside the models'
 INVALID = "not valid"
 # for what is expected: tokens of a prompt, and the share of the longest that an answer and a list have
-_PROMPT, _ANSWER, _LIST = 60, 0.95, 0.6
+_PROMPT, _ANSWER, _LIST = 100, 0.4, 0.4
 
 
 @dataclass(frozen=True)
@@ -259,9 +259,7 @@ def expected(plan: Plan) -> list[str]:
     direct, lists = 1 + len({*plan.sizes.heats} - {plan.sampling.temperature}), 1 + plan.verbalized
     each = plan.sampling.max_tokens * (direct * _ANSWER + lists * LISTED * _LIST)
     cost = measure(here[0].model, here[0].tokenizer, writes=True)
-    minutes = cost.minutes(
-        read=n * plan.sampling.n * (direct + lists) * _PROMPT, write=n * plan.sampling.n * each
-    )
+    minutes = cost.minutes(read=n * (direct + lists) * _PROMPT, write=n * plan.sampling.n * each)
     return [cost.sentence(len(here) * minutes)]
 
 

@@ -128,7 +128,7 @@ SIZES = {
     ),
 }  # fmt: skip
 SIZES[REAL] = replace(
-    SIZES["quick"], kinds=EVERY_KIND, samples=10, mapped=6, per_kind=4, longest=48, heats=(0.3, 1.0),
+    SIZES["quick"], kinds=EVERY_KIND, samples=8, mapped=6, per_kind=3, longest=48, heats=(0.3, 1.0),
     lists=True, simulates=False,
 )  # fmt: skip
 
