@@ -20,13 +20,21 @@ reproduce: .venv/.ok
 	$(BIN)/workbench run --all -p profile=laptop
 	$(BIN)/workbench publish -p profile=laptop
 
-# A real model has runs of its own, so that the newest of each notebook is its.
+# A real model has runs of its own, so that the newest of each notebook is its. Real data where they are given, as in
+# make real STORIES=stories.txt PROBLEMS=svamp:SVAMP.json RATIONALES=A.json,B.json QUESTIONS=polis:FILE
+SMOLLM2 := models/smollm2
+REAL := $(BIN)/workbench run --jobs 1 -p profile=real-laptop
 real: export WORKBENCH_RUNS := runs/real
 real: .venv/.ok
-	test -d models/smollm2 || $(BIN)/workbench fetch smollm2
-	$(BIN)/workbench run 02 03 04 05 06 07 08 09 11 12 --jobs 1 -p profile=real-laptop -p model=models/smollm2
-	$(BIN)/workbench run 01 -p profile=real-laptop -p generator=transformers:models/smollm2
-	$(BIN)/workbench run 10 -p profile=real-laptop -p models=transformers:models/smollm2
+	test -d $(SMOLLM2) || $(BIN)/workbench fetch smollm2
+	test -d models/minilm || $(BIN)/workbench fetch minilm
+	$(REAL) 03 04 05 06 07 11 -p model=$(SMOLLM2)
+	$(REAL) 01 -p generator=transformers:$(SMOLLM2) $(if $(STORIES),-p data=$(STORIES))
+	$(REAL) 02 -p model=$(SMOLLM2) $(if $(STORIES),-p data=$(STORIES))
+	$(REAL) 08 -p model=$(SMOLLM2) -p tuning=lora $(if $(RATIONALES),-p data=$(PROBLEMS) -p teacher=rationales:$(RATIONALES))
+	$(REAL) 09 -p model=$(SMOLLM2) $(if $(PROBLEMS),-p data=$(PROBLEMS))
+	$(REAL) 10 -p models=transformers:$(SMOLLM2) -p encoder=models/minilm -p temperature=0.7 -p verbalized=true
+	$(REAL) 12 -p model=$(SMOLLM2) $(if $(QUESTIONS),-p questions=$(QUESTIONS))
 	$(BIN)/workbench publish --out reports/real
 
 test: .venv/.ok chromium lint
