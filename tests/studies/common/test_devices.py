@@ -137,7 +137,7 @@ def siked_base(folder, source):
 def siked_student(folder, source):
     rows = pd.DataFrame([("A?", "cot", "B.")], columns=["question", "strategy", "text"])
     config = siked_data.SIZES["quick"].lesson
-    siked_method._train(folder, str(source), rows, config, 0, 1, 0, DEVICE)
+    siked_method._train(folder, str(source), rows, config, 0, 1, 0, DEVICE, quiet)
 
 
 def prismatic_student(folder, source):
@@ -186,7 +186,7 @@ def imitator(folder, source):
 def population(folder, source):
     asked = {"tuning_rate": None, "tuning_steps": None, "samples": None, "limit": None, "beta": 0.1}
     asked |= {"populations": 1, "kl": None}
-    plan = pluralism.plan(params(questions="embedded", persona="", tune=True, **asked))
+    plan = pluralism.plan(params(questions="embedded", persona="", tune=True, tuning=None, **asked))
     pluralism.train_all(folder, plan)
 
 

@@ -432,7 +432,7 @@ def test_what_was_made_stays_and_what_is_missing_is_made_again(made):
         whole.rename(whole.with_name(f".{whole.name}"))
     again, _, way = experiment.train_all(folder, plan)
     pd.testing.assert_frame_equal(again, answers)
-    pd.testing.assert_frame_equal(way, path)
+    pd.testing.assert_frame_equal(way, path, rtol=1e-3)
     assert weights.stat().st_mtime_ns == made_at
 
 

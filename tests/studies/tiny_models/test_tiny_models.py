@@ -323,7 +323,7 @@ def test_a_given_model_goes_on_and_is_asked_to_beside_true_endings_and_the_start
         "not-copies", "answers-need-the-story", "breadth-brings-facts", "size-brings-reasoning"
     ]  # fmt: skip
     assert all(claim.trainings is None for claim in made)
-    assert views.beside_endings(measured, true).record["title"] == "Grades by size"
+    assert views.beside_endings(measured, true).record["title"] == "Stories beside true endings"
 
 
 def test_a_placebo_of_one_model_is_refused(tmp_path, tokenizer):
