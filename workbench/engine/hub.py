@@ -2,7 +2,9 @@
 
 import re
 
+from workbench.engine.models import near
 from workbench.errors import UserError
+from workbench.sources import SAMPLERS
 
 
 def check_known(name: str) -> None:
@@ -14,7 +16,9 @@ def check_known(name: str) -> None:
     from huggingface_hub import try_to_load_from_cache
 
     if not is_hub_id(name):
-        raise UserError(f"There is no folder {name[:300]!r}.")
+        scheme, colon, _ = name[:300].partition(":")
+        hint = f", and no sampler {scheme!r}{near(scheme, SAMPLERS)}" if colon else ""
+        raise UserError(f"There is no folder {name[:300]!r}{hint}.")
     if not isinstance(try_to_load_from_cache(name, "config.json"), str) and not hub_answers():
         raise UserError(
             f"{name!r} is no folder here, not in the cache of the Hugging Face hub, and the hub cannot be "
