@@ -586,10 +586,14 @@ def test_a_walk_is_followed_from_its_place(page, report, words):
     )
     page.wait_for_selector(".task .said")
     assert [truth for _, _, truth in answers(page)] == [None, "small", "good", "small"]
+    assert page.locator(".next li").count() >= 1
+    page.locator("textarea").fill("sad cat")
+    page.wait_for_function("() => document.querySelector('.status').textContent.includes('“cat”')")
+    assert page.locator(".next li").count() == 0  # of a word that is not known nothing follows
 
 
 def test_many_examples_are_a_menu_and_shares_are_strokes(page, report, starter):
-    ids = [starter[1](f" {word}")["input_ids"][-1] for word in ("Lily", "Tom")]
+    ids = [starter[1](f" {word}")["input_ids"][-1] for word in ("Lily", "Tom", "was")]  # the last unlikely
     names = [starter[1].decode([token]).strip() for token in ids]
     examples = [Example(f"number {at}", f"{TEXT} {at}") for at in range(9)]
     examples.append(Example("people", TEXT, "Strokes: people.", dict.fromkeys(names, 0.5)))
@@ -598,6 +602,8 @@ def test_many_examples_are_a_menu_and_shares_are_strokes(page, report, starter):
     assert page.locator(".stroke").count() == 0
     page.locator(".wb-live select").select_option(label="people")
     page.wait_for_selector(".stroke")
+    assert page.locator(".next li:has(.stroke)").count() == 3
+    assert page.locator(".next li:has(.stroke)").last.locator("span").last.inner_text() == "0 %"
     assert page.locator(".hint").first.inner_text() == "Strokes: people."
     top = page.locator(".next li bdi").first.inner_text()
     assert page.locator(".layers li").last.locator("bdi").inner_text() == top

@@ -176,14 +176,16 @@ function ranked(logits) {
 
 const nameOf = (model, id) => (model.ends.has(id) ? "(the end)" : quoted(model.tokenizer.decode([id])));
 
-// The likeliest next words; `marks` holds shares by word, drawn as strokes across the bars.
+// The likeliest next words, and those that `marks` holds shares of, drawn as strokes across the bars.
 function bars(model, logits, marks) {
   const [shares, order] = ranked(logits);
-  return order.slice(0, BARS).filter((id, at) => !at || shares[id] >= 0.005).map((id) => {
+  const markOf = (id) => (marks.size ? marks.get(model.tokenizer.decode([id])) : undefined);
+  const likely = (id, at) => !at || (at < BARS && shares[id] >= 0.005);
+  return order.filter((id, at) => likely(id, at) || markOf(id) !== undefined).map((id) => {
     const bar = make("span", { class: "bar" });
     bar.style.width = `${100 * shares[id]}%`;
     const line = make("span", { class: "line" }, bar);
-    const mark = marks.get(model.tokenizer.decode([id]).trim());
+    const mark = markOf(id);
     if (mark !== undefined) {
       const stroke = make("span", { class: "stroke", role: "img", "aria-label": `people: ${percent(mark)}` });
       stroke.style.left = `${100 * mark}%`;
@@ -197,9 +199,9 @@ function bars(model, logits, marks) {
 function layers(model, streams) {
   return streams.map((stream, layer) => {
     const [shares, [id]] = ranked(model.unembed(stream, 1));
-    const name = layer === model.shape.layers ? "the end" : layer ? `layer ${layer - 1}` : "the word itself";
-    return make("li", {}, make("span", {}, layer && layer < model.shape.layers ? `after ${name}` : name),
-      make("bdi", {}, nameOf(model, id)), make("span", {}, percent(shares[id])));
+    const inside = layer ? `after layer ${layer - 1}` : "the word itself";
+    const name = layer === model.shape.layers ? "the end" : inside;
+    return make("li", {}, make("span", {}, name), make("bdi", {}, nameOf(model, id)), make("span", {}, percent(shares[id])));
   });
 }
 
@@ -430,12 +432,15 @@ class Playground {
   nextWords() {
     const at = document.activeElement === this.field ? this.field.selectionStart : this.state.text.length;
     const before = this.state.text.slice(0, at);
-    const marks = new Map(Object.entries(this.record.examples[this.example]?.shares ?? {}));
+    const given = Object.entries(this.record.examples[this.example]?.shares ?? {});
+    const marks = new Map(given.map(([word, share]) => [` ${word}`, share]));
     return this.only("next", async (stale) => {
       for (const run of this.runs) {
         const ids = run.model.tokenizer.encode(before);
-        // A model without a token to begin with says nothing about nothing, and who reads both ways goes on with nothing.
-        if (!ids.length || !run.model.shape.causal) return;
+        const { tokenizer, shape } = run.model;
+        // Nothing follows where nothing begins, where all is read both ways, or where a word is not known.
+        const strange = ids.slice(tokenizer.first.length).includes(tokenizer.unknown);
+        if (!ids.length || !shape.causal || strange) return;
         const streams = [];
         const watch = (layer, name, values) => {
           if (name === "residual") streams[layer] = values.slice(-run.model.shape.hidden);
