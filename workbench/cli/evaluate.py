@@ -80,15 +80,12 @@ def evaluate(
 # ------------------------------------------------------------------------------- what is read
 def _content(source: str) -> str:
     """Digest of a model's files; a hub's model is fetched first."""
+    from workbench.engine.hub import downloaded
     from workbench.lab import digests
 
     path = Path(located(source)).expanduser()
     if not path.exists():
-        from huggingface_hub import snapshot_download
-
-        path = Path(
-            snapshot_download(source, allow_patterns=["*.json", "*.safetensors", "*.model", "*.jinja"])
-        )
+        path = downloaded(source)
     if path.is_file():
         return digests.digest("".join(map(digests.digest_path, parts_of(path))).encode())
     return digests.digest_path(path)

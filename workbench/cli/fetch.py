@@ -166,6 +166,7 @@ def _joined(chunks: list[Path], folder: Path) -> Path:
 
 def _copy(name: str, target: Path) -> None:
     from workbench.engine import loading
+    from workbench.engine.hub import downloaded
     from workbench.files import atomic_folder
     from workbench.sources import located
 
@@ -173,19 +174,9 @@ def _copy(name: str, target: Path) -> None:
         raise UserError(f"There is no model {name!r} here, and the packages are {', '.join(PACKAGES)}.")
     source = loading.resolve(name)
     if not os.path.isdir(source):
-        source = str(_from_hub(source))
+        source = str(downloaded(source))
     with atomic_folder(target) as new:
         shutil.copytree(source, new, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
-
-
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import snapshot_download
-
-    from workbench.engine.hub import check_known
-
-    check_known(name)
-    kinds = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt", "*.md"]
-    return Path(snapshot_download(name, allow_patterns=kinds))
 
 
 def _set_beginning(folder: Path, begins: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.engine import gguf
 from workbench.engine.checks import check, check_tokenizer, check_vocabulary
 from workbench.engine.facts import facts
-from workbench.engine.hub import hub_answers, is_hub_id
+from workbench.engine.hub import check_id, hub_answers
 from workbench.engine.memory import check_memory
 from workbench.engine.model_files import check_folder, check_names, check_shapes, other_shapes, renaming
 from workbench.engine.models import SHAPES, near, text_config
@@ -226,8 +226,7 @@ def resolve(source: str) -> str:
             folder = gguf.folder_of(file)
         check_folder(folder)
         return str(folder)
-    if not is_hub_id(source):
-        raise UserError(f"There is no folder {source[:300]!r}.")
+    check_id(source)
     return source
 
 

@@ -25,6 +25,7 @@ from workbench.studies.attention_heads.importance import DRAWN
 from workbench.studies.attention_heads.method import CLASSES, INDEX, classify, wide
 
 _MOST_INDUCTION = 24  # heads of a model
+_MOST_HEADS = 100  # rows of a table; of more, those of a kind
 _MOST_PANELS = 11  # layers
 PARTS = ["grammar", "consistency", READ_ONLY, "facts", "reasoning", "keeping track"]
 LOSSES = ["loss", ENTITIES, OTHERS]
@@ -77,6 +78,9 @@ def measures_table(table: pd.DataFrame, swapped: pd.DataFrame) -> Table:
     """The measures of all heads."""
     frame = wide(table).join(swapped.set_index(INDEX)["value"].rename("name_swap"), on=INDEX)
     frame.insert(2, "class", classify(frame))
+    n_heads = len(frame)
+    if n_heads > _MOST_HEADS:
+        frame = frame[frame["class"] != CLASSES[-1]]
     names = {
         "distance": "distance",
         "distance_without_first": "distance, no first",
@@ -98,10 +102,11 @@ def measures_table(table: pd.DataFrame, swapped: pd.DataFrame) -> Table:
     }
     return Table(
         frame[[*INDEX, "class", *names]].rename(columns=names).round(3),
-        "All heads, all measures",
+        "All heads, all measures" if len(frame) == n_heads else "Heads of a kind, all measures",
         "Distances in tokens; offset R² and its softmax variant on texts held out from the fit; names and "
         "nouns in times chance, with names in random places as control; swap r: how alike a head attends to "
-        "a name after another took its place. The run folder's table holds the intervals and more measures.",
+        "a name after another took its place. The run folder's table holds the intervals and more measures."
+        + ("" if len(frame) == n_heads else f" Left out are the mixed ones of {n_heads} heads."),
         limit=200,
     )
 

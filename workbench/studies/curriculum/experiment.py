@@ -17,7 +17,7 @@ import pandas as pd
 from transformers import PreTrainedModel
 
 from workbench.engine import loading, models
-from workbench.engine.cost import measure
+from workbench.engine.cost import measure, reads_per_learnt
 from workbench.engine.tokens import encode_pairs
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.memory import master_weights
@@ -27,7 +27,6 @@ from workbench.studies.common.arms import Row, arm_folder, collect, run_arms
 from workbench.studies.curriculum import asking, data
 from workbench.studies.curriculum.data import Settings, Task
 
-BACKWARD = 4  # tokens read in the time in which one is learnt, the step of the optimizer with it
 CHECKS = 8  # tests while a model learns
 _FEWEST_UPDATES = 500  # between checkpoints: a shorter training is begun again
 
@@ -88,10 +87,11 @@ def expected(task: Task, settings: Settings) -> list[str]:
     """What it will take with a given model at `real-laptop`, measured, as a sentence."""
     if settings.shares == data.SHARES:
         return []
-    cost, all_arms = measure(*loading.load(task.start, settings.device)), arms(settings)
-    learnt = BACKWARD * len(all_arms) * settings.n_pages * settings.context
+    model, tokenizer = loading.load(task.start, settings.device)
+    cost, all_arms = measure(model, tokenizer), arms(settings)
+    learnt = reads_per_learnt(model, "full") * len(all_arms) * settings.n_pages * settings.context
     in_facts = sum(len(prompt + rest) for prompt, rest in encode_pairs(
-        task.tokenizer, [fact.pair() for fact in task.facts[: settings.n_test]]))  # fmt: skip
+        tokenizer, [fact.pair() for fact in task.facts[: settings.n_test]]))  # fmt: skip
     a_test = in_facts + settings.n_test * (settings.n_steps + 2)
     n_tests = sum(1 + len(tests(arm, settings)) for arm in all_arms)
     return [cost.sentence(cost.minutes(read=learnt + n_tests * a_test))]

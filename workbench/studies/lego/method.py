@@ -27,7 +27,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.corpora.lego import CHAINS, Chains, Words, draw, n_tokens, words
 from workbench.engine import loading, models
-from workbench.engine.cost import measure
+from workbench.engine.cost import measure, reads_per_learnt
 from workbench.engine.training.checkpoints import check_finite
 from workbench.engine.training.common import uses_bf16
 from workbench.engine.training.memory import master_weights
@@ -37,7 +37,6 @@ from workbench.studies.lego.mimicking import mimic
 from workbench.studies.lego.settings import ARMS, CHECKS, Sizes
 from workbench.studies.lego.story_models import Log, StoryModels, reads_both_ways, seen
 
-BACKWARD = 4  # tokens read in the time in which one is learnt, the step of the optimizer with it
 SCRATCH, STORIES, MIMICKING, CAUSAL = ARMS
 GIVEN = "as given"  # a given model before it learns, which reads from left to right
 
@@ -110,7 +109,10 @@ def expected(like: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, sizes: S
     """What it will take with a given model at `real-laptop`, measured, as a sentence."""
     if sizes.processes is None:
         return []
-    strings = BACKWARD * sizes.steps * sizes.batch + (CHECKS + 2 * sizes.n_train) * sizes.tested
+    strings = (
+        reads_per_learnt(like, "full") * sizes.steps * sizes.batch
+        + (CHECKS + 2 * sizes.n_train) * sizes.tested
+    )
     read = len(sizes.arms) * n_tokens(sizes.n) * (strings + 2 * sizes.strings)
     cost = measure(like, tokenizer)
     return [cost.sentence(cost.minutes(read=read))]

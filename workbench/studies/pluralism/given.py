@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 
 from workbench.corpora.loaders.opinions import ANSWER, Question, format_question
-from workbench.engine.cost import measure
+from workbench.engine.cost import measure, reads_per_learnt
 from workbench.engine.sampling import load
 from workbench.engine.sampling.sampler import prompt_for
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.tokens import encode
 from workbench.studies.pluralism.experiment import Plan
 
-# What work takes: a token learnt, in tokens read; weights tried on the way to a budget; tokens of a reply and
-# of one with percentages.
-BACKWARD, KL_TRIES, REPLY, STATED = 3, 9, 12, 100
+# What work takes: weights tried on the way to a budget; tokens of a reply and of one with percentages.
+KL_TRIES, REPLY, STATED = 9, 12, 100
 
 
 def expected(plan: Plan) -> list[str]:
@@ -34,7 +33,8 @@ def expected(plan: Plan) -> list[str]:
     n, tuned = len(task.questions), len(plan.arms) - 1
     turns = sum(len(question.options) for question in task.questions)
     an_answer = once / turns  # tokens of a question with an answer
-    learnt = BACKWARD * sizes.tuning_steps * sizes.pairs * an_answer
+    a_token = reads_per_learnt(sampler.model, "lora" if plan.lora else "full")
+    learnt = a_token * sizes.tuning_steps * sizes.pairs * an_answer
     read = 4 * once + len(plan.arms) * ((2 + len(task.groups)) * once + 2 * chances)
     read += tuned * ((len(sizes.fractions) + 1) * once + KL_TRIES * an_answer * n / 2 + 1.5 * learnt)
     drawn = (n + len(plan.chances.questions)) * sizes.samples * REPLY
