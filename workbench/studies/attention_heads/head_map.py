@@ -12,12 +12,14 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.charts.atlas import Atlas, Attention, Card, Cell, Strip
-from workbench.charts.view import MarkedText, menu
+from workbench.charts.live_view import live_or_why_not
+from workbench.charts.view import MarkedText, View, menu
 from workbench.corpora.labelled_tokens import guess_labels, label_tokens
 from workbench.corpora.stories import Probe, make_probes
 from workbench.engine.interpretability.capture import capture
 from workbench.engine.interpretability.interventions import Ablation, ablate_heads
 from workbench.engine.interpretability.reference import Reference
+from workbench.engine.live import block
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.errors import UserError
@@ -215,3 +217,21 @@ def _changes(changed: pd.DataFrame) -> list[tuple[str, str]]:
         interval = "" if np.isnan(row.low) else f" [{low}, {high}]"  # of one item there is none
         facts.append((f"off: {row.part}", f"{value} {unit}{interval}"))
     return facts
+
+
+def live_heads(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    reference: Reference,
+    beginning: str,
+) -> View:
+    """Any set of heads switched off in the page itself, over the reader's own text."""
+    return live_or_why_not(
+        lambda: {"the model": block(model, tokenizer, reference=reference)},
+        "Any heads off, your own text",
+        "Press heads to switch them off, as many as you like: the text goes on beside what it was, and each "
+        "word is coloured by how much harder (orange) or easier (purple) it became. The model is part of "
+        "this page: nothing is sent anywhere, and no kernel runs.",
+        text=beginning,
+        parts=["heads", "layers"],
+    )

@@ -5,21 +5,15 @@ from typing import Any
 import altair as alt
 import numpy as np
 import pandas as pd
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.charts.intervals import intervals
-from workbench.charts.live_view import live_or_why_not
 from workbench.charts.parts import looks, numbered_cells, panels, same_color, tips
 from workbench.charts.theme import series
-from workbench.charts.view import Chart, Table, View, with_rows
-from workbench.corpora.labelled_tokens import LabelledTokens
-from workbench.engine.interpretability.reference import Reference
-from workbench.engine.live import block
+from workbench.charts.view import Chart, Table, with_rows
 from workbench.measures.statistics import spearman
 from workbench.measures.summaries import summarise
 from workbench.studies.attention_heads import method
 from workbench.studies.attention_heads.ablation import ENTITIES, OTHERS, READ_ONLY
-from workbench.studies.attention_heads.data import opening
 from workbench.studies.attention_heads.groups import MATCHED
 from workbench.studies.attention_heads.importance import DRAWN
 from workbench.studies.attention_heads.method import CLASSES, INDEX, classify, wide
@@ -284,22 +278,4 @@ def patches(patched: pd.DataFrame) -> Chart:
         f"the exchange; {asked:.0f} were asked, and those count that the model answers rightly both "
         f"ways. First-order attribution patching ranks the heads alike to {alike} (Spearman)."
         + ("" if len(known) == len(patched) else f" {len(known)} of {len(patched)} heads were patched."),
-    )
-
-
-def live_heads(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    reference: Reference,
-    texts: LabelledTokens,
-) -> View:
-    """Any set of heads switched off in the page itself, over the reader's own text."""
-    return live_or_why_not(
-        lambda: {"the model": block(model, tokenizer, reference=reference)},
-        "Any heads off, your own text",
-        "Press heads to switch them off, as many as you like: the text goes on beside what it was, and each "
-        "word is coloured by how much harder (orange) or easier (purple) it became. The model is part of "
-        "this page: nothing is sent anywhere, and no kernel runs.",
-        text=opening(texts),
-        parts=["heads", "layers"],
     )
