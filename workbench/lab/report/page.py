@@ -229,15 +229,8 @@ def _write(out_path: Path, template: str, content: list[Block], values: dict[str
     types = {block["type"] for block in content}
     scripts, bundle = _scripts(types), _bundle() if "chart" in types else ("", "")
     stems = [_STEMS[kind][-1] for kind in _STEMS if kind in types]
-    styles = [_HERE / "report.css", *(_CHARTS / f"{stem}.css" for stem in stems)]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    page = environment.get_template(template).render(
+    styles = [_HERE / "report.css", _HERE / "ledger.css", *(_CHARTS / f"{stem}.css" for stem in stems)]
+    page = template_of(template).render(
         style=Markup("\n".join(file.read_text(encoding="utf-8") for file in styles)),
         scripts=[Markup(script) for script in scripts],
         bundle=bundle[1],
@@ -247,6 +240,18 @@ def _write(out_path: Path, template: str, content: list[Block], values: dict[str
     )
     atomic_write(out_path, page.encode("utf-8", "replace"))
     return out_path
+
+
+def template_of(name: str) -> jinja2.Template:
+    """A template of this folder, in which every value is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.get_template(name)
 
 
 def _policy(scripts: list[str]) -> str:
