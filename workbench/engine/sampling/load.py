@@ -18,7 +18,7 @@ from workbench.sanitize import redact, sanitize
 SCHEMES = ("transformers", "vllm", "openai", "openai-chat")
 
 
-def sampler(spec: str, device: str = "auto", dtype: Precision = "float32") -> Sampler:
+def sampler(spec: str, device: str = "auto", dtype: Precision = "auto") -> Sampler:
     """The sampler that a name says; what its draws depend on is printed, and so kept with the run's notebook.
 
     Args:
