@@ -10,9 +10,11 @@ from workbench.errors import UserError
 REPRODUCED = "reproduced"
 OPPOSITE = "opposite"
 NO_EFFECT = "no effect"
+CONFIRMED = "confirmed"  # what a verdict of `REPRODUCED` is called where no paper made the claim
 UNRESOLVED = "not resolved at this scale"
 UNTESTABLE = "not testable here"
 VERDICTS = (REPRODUCED, OPPOSITE, NO_EFFECT, UNRESOLVED, UNTESTABLE)
+BEYOND = ""  # what `Claim.paper` is where no paper makes the claim
 FEWEST_TRAININGS = 5  # behind a claim about training: fewer are told as what was seen in them
 
 
@@ -60,7 +62,7 @@ class Claim:
 
     name: str  #: Short name, such as "grammar-before-consistency"
     says: str  #: The claim in one plain sentence
-    paper: str  #: What the paper reports
+    paper: str  #: What the paper reports, naming its figure where it has one; or `BEYOND`
     effect: float  #: Our figure, oriented so that positive means "as the paper says"; in `unit`
     low: float  #: Lower end of its 95 % interval
     high: float  #: Upper end of its 95 % interval
@@ -116,10 +118,27 @@ class Claim:
         return self.is_decided and self.trainings is not None and self.trainings < FEWEST_TRAININGS
 
     @property
+    def is_beyond(self) -> bool:
+        """Whether no paper makes the claim: it is ours."""
+        return not self.paper.strip()
+
+    @property
+    def size(self) -> str:
+        """How our effect compares with the paper's: "same size", "smaller" or "larger", by the interval.
+
+        Empty where the paper gives no figure, or nothing was tested.
+        """
+        if self.published is None or not self.is_tested or not math.isfinite(self.published):
+            return ""
+        if self.low <= self.published <= self.high:
+            return "same size"
+        return "smaller" if self.high < self.published else "larger"
+
+    @property
     def verdict_text(self) -> str:
         """The verdict in words, with the number of trainings where they are few."""
         if not self.is_seen:
-            return self.verdict
+            return CONFIRMED if self.is_beyond and self.verdict == REPRODUCED else self.verdict
         said = "seen" if self.verdict == REPRODUCED else self.verdict
         return f"{said} in {'one training' if self.trainings == 1 else f'{self.trainings} trainings'}"
 
@@ -173,7 +192,9 @@ class Claim:
             said += f" With power .8 this n finds {self.detectable:.3g}{unit}."
         for gate in self.failed_gates:
             said += f" Gate: {gate}."
-        return f"{said} Paper: {self.paper}."
+        if self.size:
+            said += f" Beside the paper's {self.published:.3g}{unit}: {self.size}."
+        return f"{said} Paper: {self.paper}." if not self.is_beyond else f"{said} Beyond the paper."
 
 
 def survive(claims: Sequence[Claim], rate: float = 0.05) -> list[bool]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from workbench.claims import OPPOSITE, REPRODUCED, VERDICTS, Claim, Gate, survive
+from workbench.claims import CONFIRMED, OPPOSITE, REPRODUCED, VERDICTS, Claim, Gate, survive
 from workbench.files import plain, write_json
 from workbench.lab.digests import map_texts
 from workbench.sanitize import redact
@@ -101,12 +101,23 @@ def placebo_rate(runs: Iterable[Path]) -> tuple[int, int]:
 
 
 def count_verdicts(claims: Iterable[Claim]) -> dict[str, int]:
-    """How many claims ended in each verdict; what was seen in few trainings is counted by itself."""
-    said = [(claim.verdict, claim.is_seen) for claim in claims]
+    """How many claims ended in each verdict: `REPRODUCED` where a paper made the claim, `CONFIRMED` where
+    none did; what was seen in few trainings is counted by itself."""
+    said = [_counted(claim) for claim in claims]
     counts = {}
     for verdict in VERDICTS:
-        counts[verdict] = said.count((verdict, False))
-        if few := said.count((verdict, True)):
-            word = "seen" if verdict == REPRODUCED else verdict
-            counts[f"{word} in few trainings"] = few
+        counts[verdict] = said.count(verdict)
+        if verdict == REPRODUCED and CONFIRMED in said:
+            counts[CONFIRMED] = said.count(CONFIRMED)
+        if few := said.count(_in_few(verdict)):
+            counts[_in_few(verdict)] = few
     return counts
+
+
+def _counted(claim: Claim) -> str:
+    """What a claim's verdict is counted as."""
+    return _in_few(claim.verdict) if claim.is_seen else claim.verdict_text
+
+
+def _in_few(verdict: str) -> str:
+    return f"{'seen' if verdict == REPRODUCED else verdict} in few trainings"

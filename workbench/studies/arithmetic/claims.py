@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from workbench.claims import Claim, Gate
+from workbench.claims import BEYOND, Claim, Gate
 from workbench.studies.arithmetic.experiment import CONTROL, EQUAL_COST, MIXTURE, before, first
 from workbench.studies.arithmetic.results import ANSWERS, BOTH, EQUATIONS, KNOWN, PLANS, both, knows_plans
 from workbench.studies.common.evidence import compare
@@ -22,7 +22,6 @@ _PAPERS = {
     BOTH: "intermediate fine-tuning makes robust to changed numbers",
 }
 _OF_THE_PAPER = "arithmetic"
-_OTHERS = "the paper reads arithmetic first; whether logic or code would do is our question"
 _BOUNDS = {"low": 0.2, "high": 0.8}  # of a control: there is something to gain, and to lose
 _DELTA = 0.05
 _REASON = "a gain of less than five points is not worth a second set to learn from"
@@ -108,7 +107,7 @@ def _over_control(
     return evidence.claim(
         name=f"{route}-{short}-over-{control}".replace(",", "").replace(" ", "-"),
         says=f"{_says(measure)}: {route} does better than {alone}, for {_COSTS[bare]}.",
-        paper=f"{_PAPERS[measure]}{cost}" if own else _OTHERS,
+        paper=f"{_PAPERS[measure]}{cost}" if own else BEYOND,
         unit="share right",
         view=_VIEW,
         gates=(*gates, *bounded),
@@ -133,7 +132,7 @@ def _sums(answers: pd.DataFrame, route: str, stage: str) -> Claim:
     return evidence.claim(
         name=f"{route}-{stage}-over-none".replace(" ", "-"),
         says=f"A check: exercises of {stage} go better after {route} than after word problems alone.",
-        paper="both routes raise arithmetic scores" if stage == _OF_THE_PAPER else _OTHERS,
+        paper="both routes raise arithmetic scores" if stage == _OF_THE_PAPER else BEYOND,
         unit="share right",
         view="Stages, learnt and kept",
     )

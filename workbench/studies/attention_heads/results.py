@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.claims import Claim, Gate
+from workbench.claims import BEYOND, Claim, Gate
 from workbench.measures.statistics import Interval, bootstrap_mean, spearman
 from workbench.studies.attention_heads import induction
 from workbench.studies.attention_heads.data import LABELLED
@@ -146,7 +146,7 @@ _ABOUT: dict[str, dict[str, Any]] = {
     DISTANCE: {
         "says": "Relative offset explains more than half of the most positional head{which}, measured on "
         "other texts than it was fitted and chosen on.",
-        "paper": "Some heads attend at a fixed distance (section on attention heads)",
+        "paper": "Some heads attend at a fixed distance (no figure given; one half is our threshold)",
         "unit": f"share of variance, beyond {POSITIONAL}",
         "delta": 0.05,
         "delta_reason": "a twentieth of the variance more or less leaves a head as positional as it was",
@@ -210,7 +210,7 @@ def _unscaled(effects: pd.DataFrame) -> list[Claim]:
             name="unscaled-attention",
             says="Of models of one layer, offset explains more of the most positional head where attention "
             "scores are not scaled down.",
-            paper="The models whose heads are shown have unscaled attention (GPT-Neo); no comparison is made",
+            paper=BEYOND,
             unit="share of variance",
             view=BY_TRAINING,
             delta=0.05,
@@ -245,7 +245,8 @@ def _has_induction(heads: pd.DataFrame) -> Claim:
         name="has-an-induction-head",
         says=f"Where random tokens come twice, a head ({head}) gives more than half of its attention to what "
         "followed the same token before, on other rows than it was chosen on.",
-        paper="Language models of two layers and more grow induction heads (Olsson et al. 2022)",
+        paper="Language models of two layers and more grow induction heads (Olsson et al. 2022; "
+        "one half is our threshold)",
         unit=f"attention, beyond {induction.HALF:g}",
         view="Induction heads",
         delta=0.05,

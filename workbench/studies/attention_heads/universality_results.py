@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from workbench.claims import Claim, Gate
+from workbench.claims import BEYOND, Claim, Gate
 from workbench.studies.attention_heads.universality import UNTRAINED
 from workbench.studies.common.evidence import Evidence, over_seeds
 
@@ -73,8 +73,7 @@ def _beyond_chance(
     effects = trained.dropna(subset=["effect"])
     if effects.empty:
         return []
-    paper = "None; what universal units would mean"
-    return [_evidence(effects).claim(name=name, says=says, paper=paper, unit=unit, view=VIEW, gates=gates)]
+    return [_evidence(effects).claim(name=name, says=says, paper=BEYOND, unit=unit, view=VIEW, gates=gates)]
 
 
 def _evidence(effects: pd.DataFrame) -> Evidence:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from workbench.claims import Claim, Gate
+from workbench.claims import BEYOND, Claim, Gate
 from workbench.errors import UserError
 from workbench.measures.summaries import summarise
 from workbench.studies.common.evidence import Evidence, compare, over_seeds
@@ -137,7 +137,7 @@ def _of_kinds(rows: pd.DataFrame) -> list[Claim]:
             made.append(_claim(
                 over_seeds(effects, items="stories"), f"{first}-before-{later}",
                 f"More is met of {_ASKED[first]} than of {_ASKED[later]}, over all depths.",
-                _gates(rows, list(own["arm"].unique())), paper="not in the paper, which gives one score",
+                _gates(rows, list(own["arm"].unique())), paper=BEYOND,
             ))  # fmt: skip
     return made
 

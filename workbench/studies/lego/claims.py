@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.claims import Claim, Gate
+from workbench.claims import BEYOND, Claim, Gate
 from workbench.studies.common.evidence import over_seeds
 from workbench.studies.lego.method import CAUSAL, MIMICKING, SCRATCH, STORIES, layers
 from workbench.studies.lego.settings import Sizes
@@ -29,7 +29,7 @@ _FASTER = {  # claim: treated, control, what it says
         SCRATCH, CAUSAL,
         "A model that reads both ways, and every clause once, needs fewer strings than one that reads all "
         "clauses twice from left to right until it looks up the root of its chain.",
-        "Encoders alone are studied; that reading both ways helps is our question",
+        BEYOND,
     ),
 }  # fmt: skip
 _DELTA = float(np.log2(1.25))

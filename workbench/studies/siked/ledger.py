@@ -4,14 +4,13 @@ import math
 
 import pandas as pd
 
-from workbench.claims import Claim, Gate
+from workbench.claims import BEYOND, Claim, Gate
 from workbench.corpora.loaders.solutions import STRATEGIES
 from workbench.studies.common.evidence import compare, over_seeds
 from workbench.studies.siked.data import BIASED, CONTROL, LONGER, ON_POLICY, SIKED
 from workbench.studies.siked.mixing import entropy
 
 _MORE = "SIKeD solves more than single strategies and their combination (up to +5 points)"
-_GKD = "not compared in the paper"
 _TEACHER = "Mixing the teacher's data in matters"
 _NARROWS = "Learning from one's own output narrows what is written (Shumailov et al. 2024)"
 _ACCURACY, _ROUNDS, _CHOSEN = "Who solves what", "What each round brings", "Which strategy a student chooses"
@@ -65,9 +64,9 @@ def claims(
          "Leaving out what the student solves by itself is better than all of the teacher's solutions."),
         ("unbiased-beats-biased", SIKED, bias, "Biasing SIKeD towards one strategy costs accuracy", {},
          f"SIKeD in all strategies solves more than when it is {bias}."),
-        ("imitation-beats-combined", ON_POLICY, LONGER, _GKD, {},
+        ("imitation-beats-combined", ON_POLICY, LONGER, BEYOND, {},
          "On-policy distillation solves more than learning the teacher's texts in as many steps."),
-        ("imitation-beats-siked", ON_POLICY, SIKED, _GKD, {},
+        ("imitation-beats-siked", ON_POLICY, SIKED, BEYOND, {},
          "On-policy distillation solves more than SIKeD, in as many steps."),
     ]  # fmt: skip
     room = Gate("solved by some strategy, less the best one's", headroom, low=_HEADROOM)
