@@ -119,18 +119,19 @@ def _folder_here(source: str) -> Path | None:
 
 
 def pick_device(device: str) -> str:
-    """The device itself, or for `auto` the GPU if there is one.
+    """The device itself, or for `auto` the CUDA device if there is one, as `workbench doctor` says.
 
     Raises:
-        UserError: a GPU is asked for and there is none, or the name means nothing to torch.
+        UserError: a GPU is asked for and there is none, the name means nothing to torch, or the device knows
+            no float64, in which results are summed (Apple's mps).
     """
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.empty(0, device=device, dtype=torch.float64)
+    except (RuntimeError, AssertionError, TypeError) as error:
         raise UserError(f"device={device!r} cannot be used here: take auto or cpu.") from error
     return device
 

