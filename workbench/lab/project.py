@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.errors import UserError
 from workbench.lab.digests import canonical, digest
-from workbench.lab.hub import is_offline, revisions
+from workbench.lab.hub import planned_revisions
 from workbench.lab.key import drawn_digest, key_parts
 from workbench.sanitize import sanitize
 
@@ -176,7 +176,7 @@ def plan(notebook: Notebook, values: Mapping[str, Any], above: tuple[str, ...] =
     params = check(notebook.model, values, notebook.name)
     inputs = {need.notebook.name: need.key for need in needed(notebook, params, above)}
     parts = notebook.key_parts | {"parameters": content(params), "inputs": inputs}
-    commits = revisions(params.model_dump().values()) if is_offline() else {}
+    commits = planned_revisions(params)
     parts |= {"revisions": commits} if commits else {}
     return Plan(notebook, params, parts)
 
