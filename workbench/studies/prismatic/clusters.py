@@ -53,7 +53,7 @@ def layout(vectors: np.ndarray, seed: int, how: Literal["principal", "umap"] = "
 
     UMAP (McInnes et al. 2018) on cosine distance, or the first two principal components of the directions.
     These also stand in with 15 vectors or fewer, where UMAP has no neighbourhoods to keep, and where
-    umap-learn is not installed (its compiler numba is late for new Pythons).
+    umap-learn is not installed (extra `maps`: its compiler numba is large, and late for new Pythons).
 
     Args:
         vectors: shape (n, d), of any length but 0.
@@ -79,6 +79,7 @@ def _plane(vectors: np.ndarray, seed: int) -> np.ndarray:
     try:
         import umap  # two seconds, so only when a map is drawn
     except ImportError:
+        print("UMAP is not installed (pip install 'small-model-workbench[maps]'): principal components here.")
         return _principal(vectors)
     # One job: with more, UMAP forgets its seed.
     reducer = umap.UMAP(n_neighbors=NEIGHBOURS, min_dist=0.15, metric="cosine", random_state=seed, n_jobs=1)
