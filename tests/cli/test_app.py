@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 from lab_project import child, write_notebook
@@ -11,6 +13,7 @@ from workbench import files
 from workbench.claims import Claim
 from workbench.lab import history, record
 
+LATER = "2090-01-01T00:00:00.000+00:00"
 HEAVY = {"torch", "pandas", "papermill", "nbformat", "numpy", "transformers", "altair", "vl_convert"}
 
 
@@ -29,10 +32,11 @@ def root(tmp_path, monkeypatch):
 def finished(root, name, **values):
     """A finished run with an executed notebook and a page, made without a kernel."""
     defaults = {"01_rows": {"n": 3, "seed": 0}, "02_read": {"n": 3, "k": 2}}[name]
-    run = workbench.start(name, defaults | values)
-    run.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5, "stories"))
-    shutil.copy(root / "notebooks" / f"{name}.ipynb", run.folder / "notebook.ipynb")
-    run.finish()
+    with redirect_stdout(StringIO()):
+        run = workbench.start(name, defaults | values)
+        run.claim(Claim("grows", "It grows.", "yes", 0.2, 0.1, 0.3, 5, "stories"))
+        shutil.copy(root / "notebooks" / f"{name}.ipynb", run.folder / "notebook.ipynb")
+        run.finish()
     return run.folder
 
 
@@ -147,6 +151,28 @@ def test_list_and_show_say_what_was_run(root, say):
     assert "reproduced" in out
     code, out, _ = say("show", "01", "--why")
     assert "parameter n: 3 → 4" in out
+
+
+def test_a_failed_run_is_shown_by_its_key_or_where_nothing_else_is_there(root, say):
+    failed = finished(root, "01_rows", n=5)
+    record.mark(failed, "failed", "ValueError: broken")
+    files.write_json(failed / "run.json", files.read_json(failed / "run.json") | {"status": "failed"})
+    code, out, err = say("show", "01")
+    assert (code, failed.name in out, "No run of 01_rows has finished" in err) == (0, True, True)
+    files.write_json(failed / "run.json", files.read_json(failed / "run.json") | {"started": LATER})
+    done = finished(root, "01_rows")
+    code, out, err = say("show", "01")
+    assert (code, done.name in out) == (0, True)
+    assert f"A newer run failed: `workbench show {failed.name}` shows it." in err
+    code, out, err = say("show", failed.name)
+    assert (code, err, "broken" in out) == (0, "", True)
+
+
+def test_why_looks_at_the_run_before_and_never_at_a_later_one(root, say):
+    first, second, third = (finished(root, "01_rows", n=n) for n in (3, 4, 5))
+    assert "parameter n: 3 → 4" in say("show", second.name, "--why")[1]
+    assert f"Since 01_rows/{second.name}, the run before it" in say("show", third.name, "--why")[1]
+    assert "No run of its notebook was started before" in say("show", first.name, "--why")[1]
 
 
 def test_a_run_of_a_stranger_cannot_steer_the_terminal(root, say):

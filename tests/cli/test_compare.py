@@ -237,7 +237,9 @@ def test_other_items_are_refused_but_the_curves_are_shown(project):
     a, b = made(table=answers()), made(table=answers(items=30), width=128)
     code, out, _ = say("compare", a.name, b.name)
     assert code == 0
-    assert "answers: the items (item) differ: 30 are common, 10 (30, 31, 32, …) only in A" in out
+    assert (
+        "answers is not compared: the items (item) differ: 30 are common, 10 (30, 31, 32, …) only in A" in out
+    )
     assert "loss · small" in out
 
 
@@ -348,3 +350,21 @@ def test_a_run_of_a_stranger_cannot_steer_terminal_or_page(root, project):
         assert "\\x1b[2J\\u202e" in text
     assert "<script>\\x1b" not in html
     assert "<img src=x" not in html
+
+
+def test_two_seeds_that_share_no_item_still_show_their_parameters_and_claims(project):
+    made, say = project
+    a, b = (made(table=answers(start=100 * seed), logged=False, seed=seed) for seed in (0, 1))
+    code, out, err = say("compare", a.name, b.name)
+    assert (code, err) == (0, "")
+    assert re.search(r"seed +0 +1", out)
+    assert "answers is not compared: the items (item) differ: 0 are common" in out
+    assert re.search(r"\n  grows +\n  A +✓ reproduced +\+0\.200 +\+0\.100 to \+0\.300 +5 stories", out)
+    assert list((a.parents[1] / "reports").glob("compare-*.html"))
+
+
+def test_a_notebook_stands_for_its_newest_finished_run(project):
+    made, say = project
+    done, newest = made(seed=0), made(seed=1)
+    record.mark(made(seed=2, done=False), "failed", "broken")
+    assert f"A  01_study/{newest.name}" in say("compare", "01", done.name)[1]

@@ -15,6 +15,7 @@ from workbench.errors import UserError
 from workbench.files import read_table
 from workbench.lab import compare as lab
 from workbench.lab.report import claims
+from workbench.lab.report.pictures import interval, number
 from workbench.measures import paired
 from workbench.measures.statistics import Interval
 from workbench.sanitize import sanitize
@@ -39,10 +40,13 @@ def compare(first: str, second: str, items: Sequence[str]) -> tuple[dict[str, An
     a, b = sides = lab.sides((first, second))
     tables = _tables(a, b, items)
     curves, same = _curves(a, b)
-    if not (len(curves) or same or tables["tables"]):
-        reasons = "".join(f"; {name}: {reason}" for name, reason in tables["refused"])
-        raise UserError(f"The runs have no logged metric and no table with items in common{reasons or '.'}")
     runs = [_described(run, record) for side in sides for run, record in side.records.items()]
+    if len({run["notebook"] for run in runs}) > 1 and not (len(curves) or same or tables["tables"]):
+        reasons = "".join(f"; {name}: {reason}" for name, reason in tables["refused"])
+        raise UserError(
+            "The runs are of different notebooks and have no logged metric and no table with items in common"
+            f"{reasons or '.'}"
+        )
     return {
         "title": runs[0]["title"] or runs[0]["notebook"],
         "runs": runs,
@@ -113,7 +117,7 @@ def _last_rows(curves: pd.DataFrame) -> list[tuple[str, ...]]:
     rows = pd.concat([group for _, group in order]).merge(means, on=["metric", "series"])
     names = rows["metric"].where(rows["series"] == "", rows["metric"] + " · " + rows["series"])
     return [
-        (sanitize(name, 120), _number(a), _number(b), claims.number(b - a))
+        (sanitize(name, 120), _number(a), _number(b), number(b - a))
         for name, a, b in zip(names, rows["A"], rows["B"], strict=True)
     ]
 
@@ -139,10 +143,13 @@ def show(said: dict[str, Any], console: Console) -> None:
         for note in [*more, *table["notes"]]:
             console.print(Text(f"  {note}", style="dim"), soft_wrap=True)
     for name, reason in said["refused"]:
-        console.print(Text(f"\n{name}: {reason}", style="yellow"), soft_wrap=True)
+        console.print(Text(f"\n{name} is not compared: {reason}", style="yellow"), soft_wrap=True)
     if said["without"]:
         names = ", ".join(said["without"])
         console.print(Text(f"\nNo column names items, or none is measured: {names}", style="dim"))
+    if rows := said["claims"]["rows"]:
+        cells = [[row["name"]] if "heading" in row else row["cells"] for row in rows]
+        _print(console, "Claims, each run's own", said["claims"]["heads"][1:], cells)
 
 
 def _print(console: Console, title: str, heads: list[str], rows: Sequence[Sequence[str]]) -> None:
@@ -186,11 +193,11 @@ def _table_rows(table: paired.Compared) -> dict[str, Any]:
                 sanitize(difference.condition or measure, 80),
                 _number(difference.first),
                 _number(difference.second),
-                claims.number(difference.over_items.value),
+                number(difference.over_items.value),
                 *map(_range, _intervals(difference).values()),
                 f"{difference.over_items.n:,}",
             ]
-            rows.append({"cells": cells, "picture": claims.interval(*picture, reach)})
+            rows.append({"cells": cells, "picture": interval(*picture, reach)})
     names = _intervals(table.differences[0]) if table.differences else ()
     return {
         "items": sanitize(" + ".join(table.items), 200),
@@ -205,13 +212,14 @@ def _claims(a: lab.Side, b: lab.Side) -> dict[str, Any]:
     """Claims of the runs as one table, each claim a heading with the runs below it."""
     rows = []
     for says, figures in lab.claims(a, b):
-        unit = figures[0][1].unit
-        rows.append({"heading": sanitize(f"{says} ({unit})" if unit else says, 600)})
+        first = figures[0][1]
+        heading = sanitize(f"{says} ({first.unit})" if first.unit else says, 600)
+        rows.append({"heading": heading, "name": sanitize(first.name, 60)})
         reach = _widest_reach([(claim.effect, claim.low, claim.high) for _, claim in figures])
         for run, claim in figures:
             shown = claims.row(claim, None)
-            verdict, effect = f"{shown['symbol']} {shown['verdict']}", claims.number(claim.effect)
-            picture = claims.interval(claim.effect, claim.low, claim.high, reach)
+            verdict, effect = f"{shown['symbol']} {shown['verdict']}", number(claim.effect)
+            picture = interval(claim.effect, claim.low, claim.high, reach)
             rows.append({"cells": [run, verdict, effect, shown["range"], shown["n"]], "picture": picture})
     return {"heads": ["", "verdict", "effect", "95 % interval", "n"], "rows": rows}
 
@@ -246,11 +254,11 @@ def _notes_on(table: paired.Compared) -> list[str]:
 
 
 def _number(value: float) -> str:
-    return claims.number(value).removeprefix("+")
+    return number(value).removeprefix("+")
 
 
 def _range(interval: Interval) -> str:
     low, high = interval.low, interval.high
     if low == high == 0:
         return "alike in every item"
-    return f"{claims.number(low)} to {claims.number(high)}" if low <= high else "none"
+    return f"{number(low)} to {number(high)}" if low <= high else "none"

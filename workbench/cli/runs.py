@@ -40,10 +40,12 @@ def list_() -> None:
 
 
 def show(
-    run: Annotated[str, typer.Argument(help="A notebook (its newest run), a key or its start, or a folder.")],
-    why: Annotated[bool, typer.Option("--why", help="What changed against the run before it.")] = False,
+    run: Annotated[
+        str, typer.Argument(help="A notebook (its newest finished run), a key or its start, or a folder.")
+    ],
+    why: Annotated[bool, typer.Option("--why", help="What changed since the run before it.")] = False,
 ) -> None:
-    """Show a run: parameters, inputs, environment, claims; or why it has another key than the run before."""
+    """Show a run: parameters, inputs, environment, claims; with --why, what changed since the run before."""
     from workbench.cli.evaluate import figures_table
     from workbench.lab import history, ledger, project, record
 
@@ -52,7 +54,9 @@ def show(
         runs = folder.parent.parent
     else:
         runs = project.runs_folder()
-        folder = history.find_run(history.all_runs(runs), run)
+        known = history.all_runs(runs)
+        folder = history.find_run(known, run)
+        _name_newer(folder, run, history.newer(known, folder))
     if why:
         _show_why(folder, *history.why(folder, runs))
         return
@@ -208,12 +212,27 @@ def _tally(folder: Path) -> str:
     return f"{reproduced} of {len(claims)}" if claims else ""
 
 
+def _name_newer(folder: Path, asked: str, newer: Path | None) -> None:
+    """Where a notebook is asked for, say that a newer run of it has not finished, or that none has."""
+    from workbench.lab import history
+
+    name = folder.parent.name
+    if asked not in history.names(name):
+        return
+    if newer:
+        state = history.state(newer)
+        became = state if state == "failed" else f"is {state}"
+        err.print(Text(f"A newer run {became}: `workbench show {newer.name}` shows it.", style="yellow"))
+    elif history.state(folder) != "done":
+        err.print(Text(f"No run of {name} has finished: this is the newest.", style="yellow"))
+
+
 def _show_why(folder: Path, other: Path | None, lines: list[str]) -> None:
     if other is None:
-        out.print(f"{folder.parent.name}/{folder.name} is the only run of its notebook.")
+        out.print(f"No run of its notebook was started before {folder.parent.name}/{folder.name}.")
         return
-    out.print(Text(f"Against {other.parent.name}/{other.name}, the most recent other run:"))
-    for line in lines:
+    out.print(Text(f"Since {other.parent.name}/{other.name}, the run before it:"))
+    for line in lines or ["nothing that its key is made of has changed"]:
         out.print(Text(f"  {line}"), soft_wrap=True)
 
 

@@ -24,7 +24,9 @@ def all_runs(runs: Path) -> list[Path]:
 
 
 def find_run(known: list[Path], asked: str) -> Path:
-    """Find a run by notebook (its newest run), key, start of a key, notebook/key, or the folder's path.
+    """Find a run by notebook (its newest finished one), key, start of a key, notebook/key, or folder.
+
+    Where no run of the notebook has finished, it is the newest of all.
 
     Raises:
         UserError: No run, or more than one, answers to it.
@@ -32,13 +34,14 @@ def find_run(known: list[Path], asked: str) -> Path:
     if is_run(asked):
         return Path(asked)
     notebook, _, key = asked.rpartition("/")
-    by_notebook = [folder for folder in known if asked in _names(folder.parent.name)]
-    within = [f for f in known if not notebook or notebook in _names(f.parent.name)]
+    by_notebook = [folder for folder in known if asked in names(folder.parent.name)]
+    within = [f for f in known if not notebook or notebook in names(f.parent.name)]
     whole = [folder for folder in within if folder.name == key]  # its copies may begin so, too
     by_key = whole or [folder for folder in within if folder.name.startswith(key)]
     if by_notebook:
-        # A file that cannot be read says so to whoever asks for it.
-        return next((f for f in by_notebook if problem(f) or not is_placebo(f)), by_notebook[0])
+        studies = [folder for folder in by_notebook if problem(folder) or not is_placebo(folder)]
+        # Where none is finished, a file that cannot be read says so to whoever asks for it.
+        return next(filter(is_sound, studies), (studies or by_notebook)[0])
     if len(by_key) == 1:
         return by_key[0]
     if by_key:
@@ -58,6 +61,12 @@ def find_runs(known: list[Path], asked: Iterable[str]) -> list[Path]:
         within = newest_within(Path(name).absolute()) if holds_runs else []
         folders += within or [find_run(known, name)]
     return list(dict.fromkeys(folders))
+
+
+def newer(known: list[Path], folder: Path) -> Path | None:
+    """The newest run of a notebook, where it was started after this one and has not finished."""
+    newest = next((other for other in known if other.parent.name == folder.parent.name), folder)
+    return newest if when(newest) > when(folder) and state(newest) != "done" else None
 
 
 def is_run(asked: str) -> bool:
@@ -156,14 +165,14 @@ def leftovers(runs: Path, reports: Path, older: bool) -> dict[Path, str]:
 
 
 def why(folder: Path, runs: Path) -> tuple[Path | None, list[str]]:
-    """What changed in the parts of the key against the most recent other run of the same notebook.
+    """What changed in the parts of the key against the run of the same notebook that was started before.
 
     Returns:
-        The other run (None where there is none), and one line for each part that differs.
+        The run before (None where there is none), and one line for each part that differs.
     """
     after = read_run(folder)
     others = [o for o in all_runs(runs) if o.parent.name == folder.parent.name and o.name != folder.name]
-    others = [other for other in others if state(other) not in ("newer", "unreadable")]
+    others = [o for o in others if when(o) <= when(folder) and state(o) not in ("newer", "unreadable")]
     return (others[0], differences(read_run(others[0]), after)) if others else (None, [])
 
 
@@ -196,5 +205,6 @@ def content_mark(value: Any) -> str:
     return f" (content {content[:8]})" if isinstance(content, str) else ""
 
 
-def _names(notebook: str) -> tuple[str, str, str]:
+def names(notebook: str) -> tuple[str, str, str]:
+    """What a notebook can be called: 02_tiny_models, 02, tiny_models."""
     return (notebook, *notebook.partition("_")[::2])
