@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from workbench import files
 from workbench.errors import UserError
 from workbench.lab import digests
+from workbench.lab.defaults import note_defaults
+from workbench.lab.outlook import announcement, unfinished
 from workbench.lab.project import Notebook, Plan, find_notebook, find_root, needed, plan
 from workbench.lab.record import is_done, mark, prepare, read_run, wait_for
 from workbench.lab.session import Session, running_notebook
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from workbench.claims import Claim
+    from workbench.lab.tracking import Followed
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -45,8 +47,10 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
     Raises:
         UserError: A parameter is unknown or invalid, or the folder cannot be used.
     """
+    from workbench.lab import tracking
     from workbench.lab.params import check, check_names
 
+    tracker = tracking.wanted()
     headless = os.environ.get("WORKBENCH_RUN")
     if headless:
         study = find_notebook(find_root(), read_run(Path(headless))["notebook"])
@@ -59,17 +63,21 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
         raise UserError(f"{notebook}: run the parameters cell first ({', '.join(missing)} not set).")
     for value in list(namespace.values()):
         if isinstance(value, Run):  # the cell is run again in the same kernel
-            value.close()
+            value.close(for_good=True)
     values = {name: namespace[name] for name in model.model_fields}
     if headless:
         folder, params = Path(headless), check(model, values, notebook)
     else:
         planned = plan(study, values)
         folder, params = planned.folder, planned.params
+    is_new = not (folder / "run.json").exists()
     lock = digests.lock(folder, "writer")
     wait_for(lock, folder)
     try:
         record = read_run(folder) if headless else prepare(planned, folder)
+        followed = tracking.Followed(folder, tracker) if tracker and record["finished"] is None else None
+        if not headless:
+            print(announcement(planned, record, is_new=is_new))
     except BaseException:
         lock.release()  # the traceback, which the kernel keeps, would hold it
         raise
@@ -77,8 +85,9 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
         _plain_progress()
     run = Run(folder, record, params)
     run._lock, run._study = lock, study
-    run._session = None if headless else Session(study, namespace)
+    run._session = None if headless else Session(study, namespace, values)
     os.environ["WORKBENCH_ANSWERS"] = str(folder / "answers.jsonl")  # for the engine, which knows no runs
+    run._followed = followed
     return run
 
 
@@ -102,16 +111,18 @@ class Run:
         self._lock: Any = None
         self._study: Notebook | None = None
         self._session: Session | None = None
+        self._followed: Followed | None = None
 
     def __repr__(self) -> str:
         return f"Run {self.notebook}/{self.key}"
 
     def input(self, notebook: str) -> "Run":
-        """The finished run of a notebook that this one needs; computed first (output shown) if absent.
+        """The finished run of a notebook that this one needs; computed first, behind a bar, if absent.
 
         Raises:
             UserError: The notebook's metadata does not name it, or its run fails.
         """
+        self._check_parameters()
         if notebook not in self._inputs:
             raise UserError(
                 f'{self.notebook} reads {notebook}: add it to "needs" in the notebook\'s metadata.'
@@ -120,7 +131,8 @@ class Run:
         upstream = next(planned for planned in plans if planned.notebook.name == notebook)
         folder = self.folder.parent.parent / notebook / self._inputs[notebook]
         if not is_done(folder):
-            _compute(upstream)
+            for planned in [*unfinished(upstream), upstream]:
+                _compute(planned)
         files.check_no_links(folder)
         return Run(folder, read_run(folder), upstream.params)
 
@@ -131,6 +143,7 @@ class Run:
             UserError: It is absent and `make` is not given.
         """
         path = self._path("tables", name, ".parquet")
+        self._check_parameters()
         if make is not None:
             self._check_code()
         elif not path.exists():
@@ -158,6 +171,7 @@ class Run:
     def artifact(self, name: str) -> Path:
         """The path artifacts/<name>, for whoever writes or reads it there."""
         path = self._path("artifacts", name)
+        self._check_parameters()
         if not path.exists():
             self._check_code()
         return path
@@ -172,6 +186,8 @@ class Run:
             values = digests.map_texts(files.plain({"time": time.time(), **metrics}), redact)
             line = json.dumps(values, ensure_ascii=False)
             files.append_line(self.folder / "metrics.jsonl", line)
+            if self._followed is not None:
+                self._followed.catch_up()
 
     def claim(self, claim: "Claim") -> "Claim":
         """Enter a claim in the ledger; one of the same name is replaced. A finished run keeps its claims."""
@@ -183,21 +199,46 @@ class Run:
         return claim
 
     def finish(self) -> None:
-        """Mark the run done, show its claims and let others in (`workbench run` does all that itself)."""
-        if not os.environ.get("WORKBENCH_RUN"):
-            from workbench.lab.ledger import read_claims
+        """Mark the run done, let others in, show its claims and write its report.
 
-            self._check_code()
+        Under `workbench run` nothing is shown: the runner does all that itself. Where no front end draws,
+        the claims are printed, and no report is written.
+        """
+        if self._followed is not None:
+            self._followed.close()
+        note_defaults(self.folder, self._study, self.params)
+        if os.environ.get("WORKBENCH_RUN"):
+            return
+        from workbench.lab.ledger import read_claims
+
+        self._check_code()
+        mark(self.folder, "done")
+        self._was_finished = True
+        self.close()
+        if self._session is None or self._session.file is None:
             print(*(sanitize(claim) for claim in read_claims(self.folder)), sep="\n")
-            mark(self.folder, "done")
-            self._was_finished = True
-            self.close()
+        else:
+            from workbench.lab.report import in_jupyter
 
-    def close(self) -> None:
-        """Let another process write in this run's folder."""
+            in_jupyter.show(self.folder, self.params, self._session.file)
+
+    def close(self, *, for_good: bool = False) -> None:
+        """Let another process write in this run's folder.
+
+        Args:
+            for_good: Another run takes this one's place.
+        """
         if self._lock is not None:
             os.environ.pop("WORKBENCH_ANSWERS", None)
             self._lock.release()
+        if self._followed is not None:
+            self._followed.close()
+        if for_good and self._session is not None:
+            self._session.end()
+
+    def _check_parameters(self) -> None:
+        if self._session is not None:
+            self._session.check_parameters()
 
     def _check_code(self) -> None:
         if self._session is not None:
@@ -210,19 +251,10 @@ class Run:
 
 
 def _compute(upstream: Plan) -> None:
-    """Run a needed notebook by the command line, in a process of its own, with its output shown here."""
-    from workbench.lab.params import changed
+    from workbench.lab import inner
 
-    command = [sys.executable, "-m", "workbench", "run", upstream.notebook.name]
-    for name, value in changed(upstream.params).items():
-        command += ["-p", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
-    environment = {name: value for name, value in os.environ.items() if name != "WORKBENCH_RUN"}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    ) as process:
-        for line in process.stdout or ():
-            print(line, end="", flush=True)
-    if process.returncode:
+    inner.run(upstream)
+    if not is_done(upstream.folder):
         raise UserError(f"{upstream.notebook.name}, which this notebook needs, did not finish: see above.")
 
 

@@ -2,7 +2,9 @@
 
 import ast
 import os
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 from workbench.errors import UserError
 from workbench.lab.key import Code
 from workbench.lab.modules import parse
-from workbench.lab.project import Notebook, find_notebook, read_notebook
+from workbench.lab.project import Notebook, find_notebook, read_notebook, source_of
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
@@ -42,13 +44,24 @@ def running_notebook(root: Path, asked: str, namespace: Mapping[str, Any]) -> No
 
 
 class Session:
-    """The cells that a kernel has executed, held against those that a run was planned with."""
+    """The cells that a kernel has executed, held against those that a run was planned with.
 
-    def __init__(self, notebook: Notebook, namespace: Mapping[str, Any]) -> None:
-        self._notebook = notebook
+    Attributes:
+        file: The notebook file that a front end has open; None without one.
+    """
+
+    def __init__(self, notebook: Notebook, namespace: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+        self._notebook, self._namespace = notebook, namespace
+        self._values = deepcopy(dict(values))
         self._history = _history(namespace)
+        self.file = next(_open_files(namespace), None)
         self._code = Code(notebook.code())
         self._planned = {self._code.shape(source) for source in notebook.code()}
+        self._computing = {  # all but the parameters cell
+            self._code.shape(source_of(cell))
+            for cell in notebook.cells
+            if cell["cell_type"] == "code" and "parameters" not in cell.get("metadata", {}).get("tags", [])
+        }
         self._used = {
             node.id
             for text in notebook.code()
@@ -57,6 +70,24 @@ class Session:
         }
         self._n_before = len(self._history())
         self._n_checked = 0
+        self._events = getattr(_shell(namespace), "events", None)
+        if self._events is not None:
+            self._events.register("pre_run_cell", self._warn)
+
+    def end(self) -> None:
+        """Say no more when cells run."""
+        if self._events is not None:
+            self._events.unregister("pre_run_cell", self._warn)
+            self._events = None
+
+    def check_parameters(self) -> None:
+        """Check that the parameters are those that the run was opened with.
+
+        Raises:
+            UserError: One was set to another value since.
+        """
+        if sentence := self._changed():
+            raise UserError(sentence)
 
     def check(self) -> None:
         """Check that what the notebook computes now is what its run was planned with.
@@ -65,12 +96,13 @@ class Session:
         they use; other cells, which only look at something, do no harm.
 
         Raises:
-            UserError: The notebook was edited since, or not saved before.
+            UserError: The notebook was edited since, or not saved before, or a parameter was set anew.
         """
+        self.check_parameters()
         executed = self._history()
         if len(executed) == self._n_checked:
             return
-        setters = {name: n for n, source in enumerate(executed) for name in _names_set(parse(source))}
+        setters = _setters(executed)
         numbers = {n for name, n in setters.items() if name in self._used and not self._is_parameter(name, n)}
         for number in sorted({*numbers, len(executed) - 1} - {-1}):
             if self._code.shape(executed[number]) not in self._planned:
@@ -80,6 +112,28 @@ class Session:
     def _is_parameter(self, name: str, number: int) -> bool:
         """Whether a cell set a parameter before the run was opened, which knows its value."""
         return number < self._n_before and name in self._notebook.model.model_fields
+
+    def _changed(self) -> str | None:
+        """What to do where a parameter has another value than the run; None where none has.
+
+        A cell of the notebook may use a parameter's name for something else.
+        """
+        names = [name for name, value in self._values.items() if not _same(self._namespace.get(name), value)]
+        if names:
+            executed = self._history()
+            last = {name: executed[n] for name, n in _setters(executed).items() if name in names}
+            names = [n for n in names if n not in last or self._code.shape(last[n]) not in self._computing]
+        if not names:
+            return None
+        return (
+            f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'} changed since the run was opened:"
+            " run the cell with `workbench.start` again, and then those after it."
+        )
+
+    def _warn(self, info: Any) -> None:
+        """Say above what a cell shows that it is of other parameters; but not where a run is opened."""
+        if "start(" not in (info.raw_cell or "") and (sentence := self._changed()):
+            print(sentence, file=sys.stderr)
 
     def _sentence(self, source: str) -> str:
         begin = next((line.strip()[:60] for line in source.splitlines() if line.strip()), "")
@@ -91,10 +145,14 @@ class Session:
 
 def _history(namespace: Mapping[str, Any]) -> Callable[[], list[str]]:
     """What gives the cells executed so far, as they were written, the one that runs now last."""
-    shell = namespace["get_ipython"]() if callable(namespace.get("get_ipython")) else None
-    manager = getattr(shell, "history_manager", None)
+    manager = getattr(_shell(namespace), "history_manager", None)
     # Element 0 is empty: IPython counts cells from 1.
     return lambda: list(getattr(manager, "input_hist_raw", None) or namespace.get("In", [""]))[1:]
+
+
+def _shell(namespace: Mapping[str, Any]) -> Any:
+    """The IPython that runs the notebook; None where another thing does."""
+    return namespace["get_ipython"]() if callable(namespace.get("get_ipython")) else None
 
 
 def _open_files(namespace: Mapping[str, Any]) -> Iterator[Path]:
@@ -127,6 +185,16 @@ def _names_set(tree: ast.Module) -> set[str]:
         if not isinstance(node, ast.Lambda):
             waiting += ast.iter_child_nodes(node)
     return names
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Whether two values are equal, of which one may be a table."""
+    return type(value) is type(other) and bool(value == other)
+
+
+def _setters(executed: Sequence[str]) -> dict[str, int]:
+    """The number of the cell that set each name last."""
+    return {name: n for n, source in enumerate(executed) for name in _names_set(parse(source))}
 
 
 def _root(node: ast.AST) -> set[str]:

@@ -12,7 +12,7 @@ from workbench.lab.record import read_run
 
 def publish(folder: Path, reports: Path, again: bool = False) -> bool:
     """Write a run's page as <notebook>.html, of a placebo beside it; returns whether it had to be written."""
-    if not again and _is_shown(folder, reports):
+    if not again and is_shown(folder, reports):
         return False
     from workbench.lab.report.page import write_report
 
@@ -51,7 +51,7 @@ def index(
     pending: Sequence[tuple[str, str]] = (),
 ) -> Path:
     """Write the index of runs, in which placebos have no place but that of chance; returns its path."""
-    from workbench.lab.report.page import write_index
+    from workbench.lab.report.index import write_index
 
     studies = [folder for folder in shown if not is_placebo(folder)]
     return write_index(studies, reports / "index.html", chance, pending)
@@ -59,7 +59,7 @@ def index(
 
 def shown_runs(reports: Path, runs: Path) -> list[Path]:
     """The run folders that have a page in `reports`."""
-    return [folder for folder in all_runs(runs) if is_sound(folder) and _is_shown(folder, reports)]
+    return [folder for folder in all_runs(runs) if is_sound(folder) and is_shown(folder, reports)]
 
 
 def one_each(folders: list[Path]) -> None:
@@ -74,7 +74,7 @@ def one_each(folders: list[Path]) -> None:
         raise UserError(f"Two runs of {twice} would be one page: report each with an --out of its own.")
 
 
-def _is_shown(folder: Path, reports: Path) -> bool:
+def is_shown(folder: Path, reports: Path) -> bool:
     """Whether the notebook's page was made from this run, whose key stands in it, as it is now."""
     page = page_of(folder, reports)
     sources = [folder / "run.json", folder / "notebook.ipynb"]
