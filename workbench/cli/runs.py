@@ -47,7 +47,7 @@ def show(
 ) -> None:
     """Show a run: parameters, inputs, environment, claims; with --why, what changed since the run before."""
     from workbench.cli.evaluate import figures_table
-    from workbench.lab import history, ledger, project, record
+    from workbench.lab import defaults, history, ledger, project, record
 
     if history.is_run(run):
         folder = Path(run).absolute()
@@ -62,11 +62,12 @@ def show(
         return
     described, claims = record.read_run(folder), ledger.read_claims(folder)
     grid = Table.grid(padding=(0, 2))
+    listed = described | {"params": defaults.spelled(described)}
     for name in ("params", "revisions", "inputs", "environment"):
-        for number, (key, value) in enumerate(described[name].items()):
-            shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+        for number, (key, value) in enumerate(listed[name].items()):
+            shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
             label = Text("" if number else name, style="dim")
-            grid.add_row(label, Text(sanitize(key)), Text(sanitize(shown)))
+            grid.add_row(label, Text(sanitize(key)), Text(sanitize(defaults.text(shown))))
     title = f"  {sanitize(described['title'])}" if described["title"] else ""
     out.print(Text.assemble((f"{described['notebook']}/{described['key']}", "bold"), title))
     error = Text(sanitize(described["error"] or ""))

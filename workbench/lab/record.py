@@ -110,6 +110,13 @@ def note_drawn(folder: Path, drawn: str) -> None:
         files.write_json(folder / "run.json", record | {"drawn": drawn})
 
 
+def note_effective(folder: Path, values: dict[str, Any]) -> None:
+    """Note what the parameters became that were left open."""
+    record = read_run(folder)
+    if record["effective"] != values:
+        files.write_json(folder / "run.json", record | {"effective": values})
+
+
 def is_done(folder: Path) -> bool:
     """Whether the run was finished."""
     return (folder / "run.json").exists() and read_run(folder)["status"] == "done"

@@ -70,6 +70,7 @@ class Record(BaseModel):
     status: Literal["running", "done", "failed", "unknown"] = "unknown"
     params: dict[str, Any] = {}
     set: list[str] = []
+    effective: dict[str, Any] = {}  # what parameters became that were left open
     seed: int | None = None
     inputs: dict[Name, Name] = {}
     revisions: dict[str, str] = {}  # of hub ids, as the run found them
