@@ -355,7 +355,7 @@ VIEWS: dict[str, Maker] = {
     "10 sample": lambda of: hivemind.sample(
         of.rows(prompt_id="1", prompt=of.names[0], model=of.names, text=of.names, valid=1.0), "1"),
     "10 repetition": lambda of: hivemind.repetition(of.wide(of.frame(model=of.names), "valid")),
-    "10 map": lambda of: prompt_map.explorer(*hivemind_tables(of)),
+    "10 map": lambda of: prompt_map.explorer(*hivemind_tables(of)[::2]),
     "10 agreement": lambda of: hivemind.agreement(hivemind_tables(of)[1], of.few, "same"),
     "10 mixing": lambda of: hivemind.mixing(
         of.frame(prompt=of.names, nearest=[1, 2, 3]),

@@ -286,7 +286,7 @@ def test_every_picture_is_drawn(answers):
         views.wording(method.wording(answers)),
         views.spelled(method.verbatim_overlap(answers)),
         views.decoding(decoding_results.frontier(swept), 0.14),
-        prompt_map.explorer(table, met, method.answer_map(answers, 10)),
+        prompt_map.explorer(table, method.answer_map(answers, 10)),
     ]
     for view in drawn_views:
         bundle, _ = view.bundle()
@@ -294,15 +294,22 @@ def test_every_picture_is_drawn(answers):
         assert "image/png" in bundle or view.record["kind"] != "chart"
 
 
-def test_the_linked_view_opens_on_the_prompt_that_unites_models_most(answers):
-    table, met = method.intra_model_repetition(answers), method.inter_model_homogeneity(answers)
-    spec = prompt_map.explorer(table, met, method.answer_map(answers, 10)).spec
-    asked = next(each for each in spec["params"] if each["name"] == "asked")
-    mean = table.groupby("prompt")["same"].mean()
-    assert asked["value"] == [{"prompt": mean.idxmax()}]
-    texts = json.dumps(spec["datasets"])
-    assert INVALID in texts
-    assert "Give" in texts
+def test_the_map_sorts_prompts_by_what_colours_them_and_opens_where_most_is_said(answers):
+    table = method.intra_model_repetition(answers)
+    record = prompt_map.explorer(table, method.answer_map(answers, 10)).record
+    likeness = [np.nanmean(np.asarray(row, float)) for row in record["sheets"]["values"]]
+    assert likeness == sorted(likeness, reverse=True)
+    points = record["points"]
+    said = pd.Series(points["group"]).groupby(points["sheet"]).value_counts()
+    several = (said[said > 1]).groupby(level=0).size()
+    assert points["sheet"][record["chosen"]] == several.idxmax()
+    beside = [points["title"][at] for at in points["beside"] if at is not None]
+    assert beside
+    assert all(
+        a != b for a, b in zip(points["title"], beside, strict=False) if len(beside) == len(points["x"])
+    )
+    quiet = {group["name"] for group in record["groups"] if group["rank"] == 99}
+    assert quiet <= {INVALID}
 
 
 # ------------------------------------------------------------------------------- from elsewhere
@@ -329,7 +336,7 @@ def test_answers_from_a_file_have_classes_and_no_oracle(tmp_path):
     (claim,) = results.claims(table, met)
     assert claim.headline
     assert (claim.n, claim.over, claim.trainings) == (2, "prompts", None)
-    prompt_map.explorer(table, met, method.answer_map(read, 10)).bundle()
+    prompt_map.explorer(table, method.answer_map(read, 10)).bundle()
     with pytest.raises(UserError, match="either generations, or models"):
         data.generations(tmp_path, plan(generations=str(path), models="x"))
 
@@ -352,7 +359,7 @@ def test_single_and_identical_answers_are_still_shown(tmp_path, models, text):
         views.agreement(met, read.models, "rescaled"),
         views.mixing(*method.source_mixing(read)),
         views.rarefied(method.rarefied(read)),
-        prompt_map.explorer(table, met, method.answer_map(read, 10)),
+        prompt_map.explorer(table, method.answer_map(read, 10)),
     ):
         view.bundle()
 

@@ -9,7 +9,6 @@ import torch
 from example_run import IMAGE, IN_FRAMES, SCRIPT
 from scipy import stats
 
-from workbench.errors import UserError
 from workbench.sanitize import sanitize
 from workbench.studies.prismatic import gradient_map, subset_views, views
 from workbench.studies.prismatic.clusters import layout
@@ -67,88 +66,31 @@ def test_umap_keeps_groups_together_its_seed_and_the_number_of_threads():
     assert torch.get_num_threads() == threads
 
 
-def test_the_map_opens_with_the_example_that_adds_most():
+def test_the_map_opens_with_the_example_that_adds_most_and_lists_clusters_by_size():
     points, clusters = make_points()
-    chart = gradient_map.linked_map(points, clusters)
-    (chosen,) = [param for param in chart.spec["params"] if param["name"] == "chosen"]
-    assert chosen["value"] == [{"point": int(points["contribution"].argmax())}]
-    shapes = {(row["cluster"], row["shape"]) for row in rows_of(chart, "contribution")}
-    assert shapes == {(0, "large"), (1, "middle"), (2, "small")}
-    assert chart.bundle()[0]["image/png"]
+    record = gradient_map.linked_map(points, clusters).record
+    assert record["points"]["id"][record["chosen"]] == int(points["contribution"].argmax())
+    assert [(group["name"], group["size"], group["note"]) for group in record["groups"]] == [
+        ("0", 30, "cosine 0.90"),
+        ("1", 20, "cosine 0.50"),
+        ("2", 10, "cosine 0.30"),
+    ]
+    assert record["points"]["group"][:4] == [0, 1, 2, 0]
+
+
+def test_beside_an_example_stands_the_centre_of_its_own_cluster():
+    points, clusters = make_points()
+    points.loc[[7, 10], "text"] = "Centre B."  # both in cluster 1
+    record = gradient_map.linked_map(points, clusters).record
+    assert [record["points"]["beside"][at] for at in (0, 1, 4)] == [None, 7, 7]
 
 
 def test_decided_examples_are_told_apart_by_shape_and_hostile_text_is_seen():
     points, clusters = make_points(accepted=[True, False] * 30)
     points.loc[:, "text"] = HOSTILE
-    chart = gradient_map.linked_map(points, clusters.assign(exemplar=HOSTILE))
-    rows = rows_of(chart, "contribution")
-    assert [row["shape"] for row in rows[:2]] == ["accepted", "rejected"]
-    texts = [*(row["text"] for row in rows), *(r["exemplar"] for r in rows_of(chart, "density"))]
-    assert {text.replace("\n", "").replace(" ", "") for text in texts} == {sanitize(HOSTILE).replace(" ", "")}
-    assert max(len(line) for line in texts[0].split("\n")) <= 52
-
-
-def test_many_clusters_keep_the_largest_and_the_smallest():
-    points, _ = make_points(60)
-    many = pd.DataFrame({"cluster": range(60), "size": range(1, 61), "density": 0.5, "exemplar": "One."})
-    points["cluster"] = range(60)
-    shown = [row["size"] for row in rows_of(gradient_map.linked_map(points, many), "density")]
-    assert shown == [*range(60, 40, -1), *range(20, 0, -1)]
-
-
-def test_a_large_map_is_a_sample_without_a_front_end(monkeypatch):
-    monkeypatch.setenv("WORKBENCH_HEADLESS", "1")
-    monkeypatch.setitem(sys.modules, "jscatter", None)  # needed by nobody here
-    chart = gradient_map.linked_map(*make_points(6000))
-    rows = rows_of(chart, "contribution")
-    assert len(rows) == 5000
-    assert rows == rows_of(gradient_map.linked_map(*make_points(6000)), "contribution")
-    assert "5,000 of 6,000" in chart.record["sentence"]
-    assert "application/vnd.jupyter.widget-view+json" not in chart._repr_mimebundle_()[0]
-
-
-def test_a_large_map_in_jupyterlab_without_the_extra_is_a_sample_and_names_it(monkeypatch):
-    monkeypatch.delenv("WORKBENCH_HEADLESS", raising=False)
-    monkeypatch.setitem(sys.modules, "jscatter", None)
-    sentence = gradient_map.linked_map(*make_points(6000)).record["sentence"]
-    assert sentence.endswith('In JupyterLab all are shown after pip install "small-model-workbench[maps]".')
-
-
-def test_a_large_map_in_jupyterlab_shows_the_texts_of_a_cluster(monkeypatch):
-    monkeypatch.delenv("WORKBENCH_HEADLESS", raising=False)
-    points, clusters = make_points(6000)
-    chart = gradient_map.linked_map(points, clusters)
-    _, menu, _, output = chart.widget.children
-    best = points["text"][points["contribution"].argmax()]
-    assert best in output.outputs[0]["data"]["text/html"]
-
-    menu.value = 2
-    html = output.outputs[0]["data"]["text/html"]
-    assert "2,000 chosen" in html
-    assert all(f">Problem {i}.<" in html for i in (2, 5, 8, 11, 14, 17))
-    assert html.count("cluster 2, market/sum") == 6
-    assert "application/vnd.jupyter.widget-view+json" in chart._repr_mimebundle_()[0]
-
-
-def test_what_is_chosen_in_the_large_map_is_saved_by_a_button_that_says_where_or_why_not(monkeypatch):
-    monkeypatch.delenv("WORKBENCH_HEADLESS", raising=False)
-    points, clusters = make_points(6000)
-    saved = []
-
-    def save(chosen):
-        saved.append(chosen)
-        if len(saved) > 1:
-            raise UserError("Nothing is chosen.")
-        return f"{len(chosen)} problems are saved."
-
-    _, menu, _, _, row = gradient_map.linked_map(points, clusters, save).widget.children
-    button, said = row.children
-    menu.value = 2
-    button.click()
-    assert saved[0].tolist() == np.flatnonzero(points["cluster"] == 2).tolist()
-    assert said.value == "2000 problems are saved."
-    button.click()
-    assert said.value == "Nothing is chosen."
+    record = gradient_map.linked_map(points, clusters.assign(exemplar=HOSTILE)).record
+    assert [record["kinds"][kind] for kind in record["points"]["kind"][:2]] == ["accepted", "rejected"]
+    assert set(record["points"]["text"]) == {sanitize(HOSTILE)}
 
 
 def make_tracks():

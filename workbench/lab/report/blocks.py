@@ -22,9 +22,11 @@ from workbench.sanitize import sanitize
 VIEW = "application/vnd.workbench.view+json"
 VEGALITE = "application/vnd.vegalite.v5+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-FIGURES = ("chart", "table", "texts", "atlas", "playground")
-WHOLE = ("atlas", "playground")  # figures whose texts are not cut
+FIGURES = ("chart", "table", "texts", "atlas", "playground", "map")
+WHOLE = ("atlas", "playground", "map")  # figures whose texts are not cut
 # Of a record, what the page needs.
+MAP = ("points", "groups", "kinds", "facts", "sheets", "chosen", "axes")
+MAP += ("group_title", "kind_title", "value_title", "beside_title")
 PLAYGROUND = ("models", "text", "parts", "state", "writes", "examples", "task")
 MAX_LINE = 1000  # characters of one line of output
 MAX_OUTPUT = 20_000  # characters of one output
@@ -169,6 +171,13 @@ def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:
         block["png"] = _base64(data.get("image/png", ""))
     if block["type"] == "atlas":
         block |= _atlas(block)
+    if block["type"] == "map":
+        block["json"] = json_script({name: record[name] for name in MAP if name in record})
+        points, groups = record["points"], record["groups"]
+        named = [groups[group]["name"] for group in points["group"]]
+        rows = zip(points["title"], named, points["text"], strict=True)
+        names = ("title", record["group_title"], "text")
+        block["table"] = _dataset([dict(zip(names, row, strict=True)) for row in rows])
     if block["type"] == "playground":
         block["json"] = json_script({name: record[name] for name in PLAYGROUND if name in record})
     return block

@@ -34,7 +34,7 @@ from workbench.sanitize import sanitize
 
 _HERE = Path(__file__).parent
 _CHARTS = _HERE.parents[1] / "charts"
-_STEMS = {"playground": ["live", "live_view"], "atlas": ["atlas"]}
+_STEMS = {"playground": ["live", "live_view"], "atlas": ["atlas"], "map": ["point_map"]}
 """Figures with scripts of their own: the files of the script, the last with a style beside it.
 
 The first keeps a copy of the page as it was, to save it.
