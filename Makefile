@@ -46,7 +46,7 @@ lint: .venv/.ok
 	$(BIN)/lint-imports
 
 lab: .venv/.ok
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/workbench lab
 
 clean:
 	rm -rf .venv .venv-vllm *.egg-info .pytest_cache .ruff_cache .import_linter_cache

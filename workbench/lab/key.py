@@ -9,7 +9,7 @@ from typing import Any
 from workbench.lab.digests import canonical, digest
 from workbench.lab.modules import added_folders, digest_modules, imported_names, magics, parse, shape
 
-_DRAWING = re.compile(r"workbench\.(charts|studies\.\w+\.(views|\w+_views|\w+_map))\b")
+_DRAWING = re.compile(r"workbench\.charts\b|(workbench\.)?studies\.\w+\.(views|\w+_views|\w+_map)\b")
 _SHOWING = ("display", "print")
 _MARKUP = (
     ast.JoinedStr | ast.FormattedValue | ast.Tuple | ast.List | ast.Set | ast.Dict | ast.Starred | ast.keyword

@@ -98,7 +98,10 @@ def find_root(start: Path | None = None) -> Path:
     for folder in (here, *here.parents):
         if (folder / "notebooks").is_dir():
             return folder
-    raise UserError(f"No notebooks/ folder in {here} or above it: change to the project's folder first.")
+    raise UserError(
+        f"No notebooks/ folder in {here} or above it: change to the project's folder, or make one with"
+        " `workbench init my-lab`."
+    )
 
 
 def runs_folder(root: Path | None = None) -> Path:

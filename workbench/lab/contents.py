@@ -1,0 +1,114 @@
+"""Notebooks of a project in JupyterLab: the file holds what its author wrote, its outputs lie among the runs.
+
+So git sees what was edited and nothing else, and whoever opens the notebook again sees its figures. A widget
+needs the kernel that made it: what is kept is the picture beside it.
+"""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+
+from workbench.errors import UserError
+from workbench.files import atomic_write
+from workbench.lab.project import runs_folder
+
+OUTPUTS = ".outputs"  # the folder among the runs
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+_ENVIRONMENT = ("kernelspec", "language_info")  # of this machine
+_SESSION = ("collapsed", "execution", "scrolled", "trusted")  # of a cell: how it last ran and looked
+
+
+class ProjectContents(AsyncLargeFileManager):
+    """Jupyter's manager of files, which keeps the outputs of the notebooks in notebooks/ apart."""
+
+    async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
+        """Save a file as Jupyter does; of a notebook, first take away what is not its author's."""
+        if model.get("type") == "notebook" and model.get("content") and self._outputs(path):
+            earlier = Path(self._get_os_path(path))
+            metadata = nbformat.read(earlier, 4).metadata if earlier.exists() else {}
+            tidy(model["content"], metadata)
+        return await super().save(model, path)
+
+    async def rename_file(self, old_path: str, new_path: str) -> None:
+        """Rename a file, and what is kept of its outputs."""
+        await super().rename_file(old_path, new_path)
+        old, new = self._outputs(old_path), self._outputs(new_path)
+        if old and new and old.exists():
+            new.parent.mkdir(parents=True, exist_ok=True)
+            old.replace(new)
+
+    async def _read_notebook(self, os_path: str, *args: Any, **options: Any) -> Any:
+        answer = await super()._read_notebook(os_path, *args, **options)
+        kept = self._outputs_of(os_path)
+        if kept and kept.exists():
+            try:
+                put_back(answer[0] if isinstance(answer, tuple) else answer, nbformat.read(kept, 4))
+            except Exception as error:  # of a file that anything may have happened to
+                self.log.warning("The outputs of %s cannot be read (%s).", os_path, error)
+        return answer
+
+    async def _save_notebook(self, os_path: str, nb: Any, *args: Any, **options: Any) -> None:
+        kept = self._outputs_of(os_path)
+        if kept:
+            try:
+                atomic_write(kept, nbformat.writes(nb).encode())
+            except UserError as error:
+                self.log.warning("The outputs of %s are not kept. %s", os_path, error)
+            nb = without_outputs(nb)
+        await super()._save_notebook(os_path, nb, *args, **options)
+
+    def _outputs(self, path: str) -> Path | None:
+        return self._outputs_of(self._get_os_path(path))
+
+    def _outputs_of(self, os_path: str) -> Path | None:
+        """Where the outputs of a notebook lie; None of a file that is none of the project's notebooks."""
+        path, root = Path(os_path), Path(self.root_dir)
+        folder = root / "notebooks"
+        if path.suffix != ".ipynb" or not path.is_relative_to(folder):
+            return None
+        return runs_folder(root) / OUTPUTS / path.relative_to(folder)
+
+
+def tidy(content: dict[str, Any], metadata: dict[str, Any]) -> None:
+    """Take away, in place, what a notebook would be changed by when it is only run.
+
+    Args:
+        content: The notebook as JupyterLab sends it.
+        metadata: That of the file which is there.
+    """
+    about = content["metadata"]
+    about.pop("widgets", None)
+    for name in _ENVIRONMENT:
+        if name in metadata:
+            about[name] = metadata[name]
+    if "language_info" not in metadata:
+        about.pop("language_info", None)
+    for cell in content["cells"]:
+        for name in _SESSION[:-1]:
+            cell["metadata"].pop(name, None)
+        for output in cell.get("outputs", ()):
+            data = output.get("data", {})
+            if len(data) > 1:
+                data.pop(_WIDGET, None)
+
+
+def without_outputs(notebook: Any) -> Any:
+    """A copy of a notebook as it is committed."""
+    notebook = deepcopy(notebook)
+    for cell in notebook.cells:
+        cell.metadata.pop("trusted", None)
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    return notebook
+
+
+def put_back(notebook: Any, kept: Any) -> None:
+    """Give a notebook's cells, in place, the outputs that are kept of cells with the same code."""
+    by_id = {cell.get("id"): cell for cell in kept.cells if cell.cell_type == "code"}
+    for cell in notebook.cells:
+        earlier = by_id.get(cell.get("id"))
+        if cell.cell_type == "code" and earlier is not None and earlier.source == cell.source:
+            cell.outputs, cell.execution_count = earlier.outputs, earlier.execution_count
