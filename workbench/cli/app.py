@@ -1,5 +1,6 @@
 """The command line: run, sweep, list, show, ledger, compare, report, publish and the rest."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,15 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from workbench.cli import runs
+from workbench.cli import completion, runs
 from workbench.cli.console import complain, err, out, reports_folder, short_path
 from workbench.cli.evaluate import evaluate
-from workbench.cli.export import export
+from workbench.cli.export import export, say_tracked, track_finished
 from workbench.cli.fetch import fetch
-from workbench.cli.given import check_models
+from workbench.cli.given import check_jobs
+from workbench.cli.init import init
+from workbench.cli.lab import lab
 from workbench.cli.ledger import ledger
 from workbench.cli.models import models
+from workbench.cli.new import new
+from workbench.cli.options import NOTEBOOK, ParamsFile
 from workbench.cli.pages import Pages
+from workbench.cli.params import params as parameters
 from workbench.cli.publish import publish
 from workbench.cli.shards import generate, sketch
 from workbench.cli.sweep import sweep
@@ -28,7 +34,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Run notebooks as reproducible studies and share what they show.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
@@ -44,19 +49,28 @@ def main() -> None:
 
 
 def run(
-    notebooks: Annotated[
-        list[str] | None, typer.Argument(help="02_tiny_models, 02, tiny_models or a path.")
-    ] = None,
+    notebooks: Annotated[list[str] | None, NOTEBOOK] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every notebook of the project.")] = False,
     parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Set a parameter.")
+        list[str] | None,
+        typer.Option(
+            "--parameter",
+            "-p",
+            metavar="NAME=VALUE",
+            help="Set a parameter: `workbench params NOTEBOOK` lists them.",
+            autocompletion=completion.parameters,
+        ),
     ] = None,
+    file: ParamsFile = None,
     jobs: Annotated[
         str, typer.Option(metavar="N", help="Notebooks side by side; auto: as many as suit the processor.")
     ] = "auto",
     force: Annotated[
         bool, typer.Option("--force", help="Compute again although the run is finished.")
     ] = False,
+    track: Annotated[
+        str, typer.Option("--track", metavar="NAME", help="Also to tensorboard, wandb, mlflow or trackio.")
+    ] = "",
 ) -> None:
     """Run notebooks, and before them what they need; what is finished already is not run again.
 
@@ -66,8 +80,11 @@ def run(
 
     profile=paper, the published sizes, takes a GPU.
     """
-    from workbench.lab import execute, order, params, project
+    from workbench.lab import execute, order, params, params_file, project, tracking
 
+    if track:
+        os.environ[tracking.VARIABLE] = track  # kernels, and what they start, read it too
+    tracker = tracking.wanted()
     root = project.find_root()
     if all_:
         chosen = [project.read_notebook(path) for path in project.notebook_paths(root)]
@@ -76,9 +93,10 @@ def run(
     if not chosen:
         names = ", ".join(path.stem for path in project.notebook_paths(root))
         raise UserError(f"Name a notebook ({names or 'notebooks/ is empty'}) or give --all.")
-    planned = execute.jobs_for(chosen, params.pairs(parameter or []), force)
-    check_models(planned)
-    _run(order.in_order(planned), root, order.side_by_side(jobs, planned))
+    given = params_file.for_run(params_file.read_params_file(file)) | params.pairs(parameter or [])
+    planned = execute.jobs_for(chosen, given, force)
+    check_jobs(planned)
+    _run(order.in_order(planned), root, order.side_by_side(jobs, planned), tracker)
 
 
 def compare(
@@ -112,7 +130,7 @@ def compare(
     out.print(Text.assemble("\nPage: ", (short_path(page), "bold")), soft_wrap=True)
 
 
-def _run(jobs: "list[Job]", root: Path, workers: int) -> None:
+def _run(jobs: "list[Job]", root: Path, workers: int, tracker: str | None) -> None:
     """Run the jobs, write each one's page and the index, and end with the index's path."""
     from workbench.lab import execute, project, terminal
 
@@ -127,6 +145,8 @@ def _run(jobs: "list[Job]", root: Path, workers: int) -> None:
         elif job.status == "failed":
             complain(f"{job.name}: {job.error}")
         pages.add(job)
+        if tracker and job.status == "cached":
+            track_finished(job.folder, tracker)
 
     try:
         with terminal.watching(jobs, out, err) as refresh:
@@ -134,6 +154,8 @@ def _run(jobs: "list[Job]", root: Path, workers: int) -> None:
     finally:
         pages.close()
     _closing(jobs, pages.index)
+    if tracker and any(job.is_finished for job in jobs):
+        say_tracked(tracker, runs_folder)
     _name_outdated(jobs, runs_folder)
     failed = [job for job in jobs if job.status == "failed"]
     if failed or pages.has_trouble:
@@ -171,5 +193,6 @@ def _name_outdated(jobs: "list[Job]", runs_folder: Path) -> None:
 
 
 _KEPT = (runs.show, ledger, compare, export, runs.report, publish, runs.doctor, runs.clean)
-for _command in (run, sweep, sketch, generate, evaluate, models, fetch, runs.list_, *_KEPT):
+_STARTED = (init, lab, new, run, sweep, parameters, sketch, generate, evaluate, models, fetch)
+for _command in (*_STARTED, runs.list_, *_KEPT):
     app.command(_command.__name__.strip("_"))(_command)

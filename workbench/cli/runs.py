@@ -9,6 +9,7 @@ from rich.text import Text
 
 from workbench import files
 from workbench.cli.console import complain, err, out, pass_over, reports_folder, short_path
+from workbench.cli.options import RUN
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
@@ -40,9 +41,7 @@ def list_() -> None:
 
 
 def show(
-    run: Annotated[
-        str, typer.Argument(help="A notebook (its newest finished run), a key or its start, or a folder.")
-    ],
+    run: Annotated[str, RUN],
     why: Annotated[bool, typer.Option("--why", help="What changed since the run before it.")] = False,
 ) -> None:
     """Show a run: parameters, inputs, environment, claims; with --why, what changed since the run before."""

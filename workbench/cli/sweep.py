@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workbench.cli import completion
 from workbench.cli.console import complain, err, out
-from workbench.cli.given import check_models
-from workbench.cli.options import Address, Cpus, Engine, Gpus, Jobs, check_address
+from workbench.cli.given import check_jobs
+from workbench.cli.options import NOTEBOOK, Address, Cpus, Engine, Gpus, Jobs, ParamsFile, check_address
 
 if TYPE_CHECKING:
     from workbench.lab.execute import Job
@@ -17,11 +18,14 @@ _VALUES = "width=64,128 or seed=0..2, both ends included; a comma within a value
 
 
 def sweep(
-    notebook: Annotated[str, typer.Argument(help="02_tiny_models, 02, tiny_models or a path.")],
+    notebook: Annotated[str, NOTEBOOK],
     parameter: Annotated[
         list[str] | None,
-        typer.Option("--parameter", "-p", metavar="NAME=VALUES", help=_VALUES),
+        typer.Option(
+            "--parameter", "-p", metavar="NAME=VALUES", help=_VALUES, autocompletion=completion.parameters
+        ),
     ] = None,
+    file: ParamsFile = None,
     engine: Engine = "local",
     jobs: Jobs = 2,
     address: Address = "",
@@ -35,13 +39,14 @@ def sweep(
 
     Machines of a Ray cluster must see the project, its environment and its runs at the same paths.
     """
-    from workbench.lab import execute, params, project, ray_cluster, terminal
+    from workbench.lab import execute, params, params_file, project, ray_cluster, terminal
     from workbench.lab import sweep as sweeps
 
     check_address(address, engine)
     study = project.find_notebook(project.find_root(), notebook)
-    planned = sweeps.plan_sweep(study, params.pairs(parameter or []), yes)
-    check_models(planned.jobs)
+    given = params_file.for_sweep(params_file.read_params_file(file), study.model)
+    planned = sweeps.plan_sweep(study, given | params.pairs(parameter or []), yes)
+    check_jobs(planned.jobs)
 
     def finished(job: "Job") -> None:
         out.print(terminal.summary(job), soft_wrap=True)

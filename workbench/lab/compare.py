@@ -13,6 +13,7 @@ from typing import Any
 from workbench.claims import Claim
 from workbench.errors import UserError
 from workbench.files import read_bytes
+from workbench.lab.defaults import spelled, text
 from workbench.lab.history import all_runs, content_mark, find_run, is_run, state
 from workbench.lab.ledger import read_claims
 from workbench.lab.project import runs_folder
@@ -137,7 +138,7 @@ def _find(term: str) -> list[Path]:
     for folder in known:
         if folder.parent.name == like and state(folder) == "done":
             params = read_run(folder)["params"]
-            if all(name in params and _text(params[name]) == text for name, text in values.items()):
+            if all(name in params and text(params[name]) == asked for name, asked in values.items()):
                 newest.setdefault(json.dumps(params, sort_keys=True), folder)
     if not newest:
         raise UserError(f"There is no finished run {term}: `workbench list` shows what is there.")
@@ -159,18 +160,14 @@ def differing(first: Side, second: Side, part: str) -> list[Row]:
 
 def _flat(record: dict[str, Any], part: str) -> dict[str, str]:
     """One part of run.json as texts; a file that a parameter names shows by its content too."""
+    if part == "params":
+        contents = record["parts"]["parameters"]
+        return {name: shown + content_mark(contents.get(name)) for name, shown in spelled(record).items()}
     flat = {}
     for name, value in record[part].items():
-        if isinstance(value, dict):
-            flat |= {f"{name} · {key}": _text(entry) for key, entry in value.items()}
-            continue
-        content = record["parts"]["parameters"].get(name) if part == "params" else None
-        flat[name] = _text(value) + content_mark(content)
+        within = value.items() if isinstance(value, dict) else ()
+        flat |= {f"{name} · {key}": text(entry) for key, entry in within} if within else {name: text(value)}
     return flat
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "none" if value is None else json.dumps(value)
 
 
 def _entries(metrics: Path) -> Iterator[dict[str, Any]]:
