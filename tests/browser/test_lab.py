@@ -1,7 +1,10 @@
 """Views in a real JupyterLab: charts draw without network, a slider moves Python and the picture."""
 
+import shutil
+
 import nbformat
 import pytest
+from lab_project import write_notebook
 from nbformat.v4 import new_code_cell, new_notebook
 
 pytestmark = pytest.mark.browser
@@ -60,3 +63,47 @@ def test_charts_draw_and_a_slider_redraws(lab, tmp_path):
 
     assert page.evaluate("window.hacked") is None
     assert page.complaints == []
+
+
+CLAIM = """\
+from workbench.claims import Claim
+claim = run.claim(Claim("grows", HOSTILE, "yes", 0.2, 0.1, 0.3, 9, "stories", headline=True))
+run.finish()
+""".replace("HOSTILE", repr("It <b onclick='window.hacked = 1'>grows</b>."))
+
+
+def test_a_run_begins_with_a_line_and_ends_with_its_ledger_and_report(lab, tmp_path):
+    made = tmp_path / "made"
+    made.mkdir()
+    first = write_notebook(made, "01_first", "run.finish()")
+    second = write_notebook(made, "02_second", 'run.input("01_first")', CLAIM, "1 + 1", needs=["01_first"])
+    shutil.copyfile(first, tmp_path / "notebooks" / first.name)
+    opened = lab.open(second)
+    opened.run_all(90)
+    page = opened.page
+    page.get_by_text("It needs 01_first, which will run first.").wait_for()
+    page.locator(".wb-ledger .verdict.reproduced").last.wait_for(timeout=60_000)
+    assert "<b onclick=" in page.locator(".wb-ledger .says").inner_text()
+    link = page.get_by_role("link", name="runs/reports/02_second.html")
+    link.wait_for(timeout=60_000)
+    assert "▸" not in page.locator(".jp-Notebook").inner_text()
+    assert page.locator(".wb-ledger .interval, .wb-ledger .plot").count() == 1
+
+    page.evaluate(
+        "jupyterapp.shell.currentWidget.content.widgets[0].model.sharedModel.setSource('seed: int = 7')"
+    )
+    opened.run_cell(0)
+    opened.run_cell(-1)
+    page.get_by_text("seed has changed since the run was opened").wait_for()
+    page.evaluate(
+        "jupyterapp.shell.currentWidget.content.widgets[0].model.sharedModel.setSource('seed = -7')"
+    )
+    opened.run_cell(0)
+    opened.run_cell(1)
+    mistake = page.get_by_text("seed=-7 does not fit")
+    mistake.wait_for()
+    assert page.get_by_text("Traceback").count() == 0
+
+    link.click()
+    page.locator(".jp-HTMLViewer iframe").wait_for()
+    assert page.evaluate("window.hacked") is None

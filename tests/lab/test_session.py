@@ -1,6 +1,7 @@
 """Outside the runner: an edited copy and unsaved edits never write into the run of the saved notebook."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from lab_project import run, write_notebook
@@ -269,3 +270,60 @@ def test_a_notebook_changed_while_it_waits_is_not_run_under_its_old_key(notebook
     assert [job.status for job in jobs] == ["done", "failed"]
     assert "02_later, or what it reads, was changed while it waited" in jobs[1].error
     assert not record.is_done(jobs[1].folder)
+
+
+class Shell:
+    """The part of IPython that a session asks for."""
+
+    def __init__(self, namespace):
+        self.history_manager = SimpleNamespace(input_hist_raw=namespace["In"])
+        self.events, self._before = self, []
+
+    def register(self, event, call):
+        assert event == "pre_run_cell"
+        self._before.append(call)
+
+    def unregister(self, event, call):
+        self._before.remove(call)
+
+    def before(self, source):
+        for call in self._before:
+            call(SimpleNamespace(raw_cell=source))
+
+
+STALE = "seed has changed since the run was opened: run the cell with `workbench.start` again"
+
+
+@pytest.mark.parametrize("use", [*CELLS[1:], 'run.table("t")', 'run.artifact("a")'])
+def test_a_run_is_not_used_with_other_parameters_than_it_was_opened_with(notebook, original, use):
+    before = contents(original)
+    kernel = Kernel(notebook)
+    kernel.execute_all()
+    kernel.execute(kernel.cells()[0].replace("= 0", "= 1"))
+    with pytest.raises(UserError, match=STALE):
+        kernel.execute(use)
+    assert contents(original) == before
+    kernel.execute(*kernel.cells()[1:])
+    assert kernel.namespace["run"].seed == 1
+
+
+def test_a_cell_that_only_shows_something_says_that_it_is_of_other_parameters(notebook, capsys):
+    kernel = Kernel(notebook)
+    shell = Shell(kernel.namespace)
+    kernel.namespace["get_ipython"] = lambda: shell
+    kernel.execute_all()
+    shell.before("table.head()")
+    assert capsys.readouterr().err == ""
+    kernel.execute("seed = 1")
+    for source in ("table.head()", kernel.cells()[1], 'run.table("t")'):
+        shell.before(source)
+    assert capsys.readouterr().err.count(STALE) == 1
+    kernel.execute(*kernel.cells()[1:])
+    shell.before("table.head()")
+    assert capsys.readouterr().err == ""
+
+
+def test_a_notebook_may_use_a_parameters_name_for_something_else(root):
+    kernel = Kernel(write_notebook(root, "03_reuse", "import pandas\nseed = pandas.Series([1, 2])", *CELLS))
+    kernel.execute_all()
+    kernel.execute('run.table("t")')

@@ -51,7 +51,7 @@ def expected_time(planned: Plan) -> str | None:
         if time := _TIME.search(times.get(profile, "")):
             return time[0]
     minutes = planned.notebook.metadata.get("minutes")
-    if not isinstance(minutes, int | float) or (field is not None and profile != field.default):
+    if minutes is None or (field is not None and profile != field.default):
         return None
     return f"{60 * minutes:.0f} s" if minutes < 1 else f"{minutes:.0f} min"
 

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -14,6 +15,7 @@ from workbench.lab.key import Code
 from workbench.lab.modules import parse
 from workbench.lab.project import Notebook, find_notebook, read_notebook, source_of
 
+_SAYS_SO = re.compile(r"\bstart\(|\brun\.(?:input|table|rows|artifact|log|claim|finish)\(")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
@@ -131,8 +133,8 @@ class Session:
         )
 
     def _warn(self, info: Any) -> None:
-        """Say above what a cell shows that it is of other parameters; but not where a run is opened."""
-        if "start(" not in (info.raw_cell or "") and (sentence := self._changed()):
+        """Say above what a cell shows that it is of other parameters, unless it opens a run or will fail."""
+        if not _SAYS_SO.search(info.raw_cell or "") and (sentence := self._changed()):
             print(sentence, file=sys.stderr)
 
     def _sentence(self, source: str) -> str:

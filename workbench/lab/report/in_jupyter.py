@@ -48,7 +48,8 @@ def show(folder: Path, params: "BaseModel", file: Path) -> None:
     if report := _report(folder, params):
         link = quote(os.path.relpath(report, file.parent))
         named = sanitize(report.relative_to(folder.parents[2]))
-        _show(f'<p>Report: <a href="{link}">{escape(named)}</a></p>', f"Report: {named}")
+        where = f'Report: <a href="{link}">{escape(named)}</a>'
+        _show(f"<p>{where} (Ctrl-click: in a tab of its own, with live figures)</p>", f"Report: {named}")
 
 
 def _report(folder: Path, params: "BaseModel") -> Path | None:
