@@ -40,6 +40,7 @@ def say(root, monkeypatch, capfd):
     def give(*words):
         monkeypatch.setattr(sys, "argv", ["workbench", *words])
         monkeypatch.setattr(app.out, "_width", 120)
+        capfd.readouterr()  # what was printed before
         with pytest.raises(SystemExit) as ended:
             app.main()
         return (ended.value.code or 0, *capfd.readouterr())

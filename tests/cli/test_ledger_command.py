@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+import pandas
 import pytest
 
 import workbench
@@ -78,29 +79,29 @@ def finished_keys(root):
     return {path.parent.name for path in (root / "runs").glob("*/*/run.json")}
 
 
-def test_the_terminal_gets_the_file_alone(root, say):
+def test_the_terminal_gets_the_text_alone(root, say):
     finished(root, *CLAIMS)
-    rows = list(csv.DictReader(io.StringIO(say("ledger", "--csv", "-")[1])))
+    rows = list(csv.DictReader(io.StringIO(say("ledger", "--to", "csv")[1])))
     assert [row["name"] for row in rows] == ["led", "open", "gated"]
-    assert [entry["name"] for entry in json.loads(say("ledger", "01", "--json", "-")[1])] == [
-        "led",
-        "open",
-        "gated",
-    ]
-    latex = say("ledger", "--latex", "-")[1]
-    assert latex.startswith("% An asterisk")
-    assert latex.endswith("\\end{tabular}\n")
+    objects = json.loads(say("ledger", "01", "--to", "json")[1])
+    assert [entry["name"] for entry in objects] == ["led", "open", "gated"]
+    latex = say("ledger", "--to", "latex")[1]
+    assert latex.startswith("% \\usepackage")
+    assert latex.endswith("\\end{longtable}\n")
 
 
-def test_files_are_written_whole_and_named(root, say):
+def test_a_file_is_written_whole_and_named(root, say):
     finished(root, *CLAIMS)
-    code, out, _ = say("ledger", "--csv", "l.csv", "--json", "new/l.json", "--latex", "l.tex")
-    assert code == 0
-    for name in ("l.csv", "new/l.json", "l.tex"):
-        assert f"Written: {name}" in out
-        assert (root / name).read_text(encoding="utf-8")
-    assert "It does led." in out
+    for form, name in {
+        "csv": "l.csv",
+        "json": "new/l.json",
+        "latex": "l.tex",
+        "parquet": "l.parquet",
+    }.items():
+        code, out, _ = say("ledger", "--to", form, "--out", name)
+        assert (code, out.strip()) == (0, f"✓ {name}")
     assert (root / "l.csv").read_text().splitlines()[0] == ",".join(COLUMNS)
+    assert list(pandas.read_parquet(root / "l.parquet")["name"]) == ["led", "open", "gated"]
     assert not list(root.glob(".*.new"))
 
 
@@ -108,10 +109,11 @@ def test_files_are_written_whole_and_named(root, say):
     ("words", "said"),
     [
         (["ledger", "09_none"], "There is no run 09_none"),
-        (["ledger", "--csv", "notebooks"], "Cannot write"),
-        (["ledger", "--json", "notebooks/01_study.ipynb/l.json"], "Cannot write"),
-        (["ledger", "--csv", "-", "--json", "-"], "two of them would be written to one"),
-        (["ledger", "--csv", "l", "--latex", "l"], "two of them would be written to one"),
+        (["ledger", "--to", "csv", "--out", "notebooks"], "Cannot write"),
+        (["ledger", "--to", "json", "--out", "notebooks/01_study.ipynb/l.json"], "Cannot write"),
+        (["ledger", "--to", "xls"], "--to xls: choose one of csv, json, latex, parquet."),
+        (["ledger", "--to", "parquet"], "give --out FILE"),
+        (["ledger", "--out", "l.csv"], "Say as what l.csv is to be written: --to csv, json, latex, parquet."),
     ],
 )
 def test_a_mistake_is_one_sentence(root, say, words, said):

@@ -1,188 +1,111 @@
-"""The command `workbench export`: what models wrote in a run, as logs for the viewer of inspect_ai.
+"""export: a run for other programs: tables, references, logs of what models wrote, trackers."""
 
-Logs are inspect_ai's JSON (version 2, https://inspect.aisi.org.uk/eval-logs.html), which `inspect view` and
-`inspect_ai.log.read_eval_log` read; nothing need be installed to write them.
-"""
-
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from workbench import files
-from workbench.cli.console import out, short_path
+from workbench.cli.console import complain, out, short_path
 from workbench.errors import UserError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-# What the columns of a run's tables are called, see CONTRIBUTING.
-_ASKED, _WRITTEN = ("question", "prompt", "beginning"), ("reply", "text", "story", "answer")
-_ITEM, _TARGET = ("item", "id", "prompt_id"), ("target", "gold")
-_GROUPS = ("task", "test", "arm", "model", "route", "seed")  # a log each
-_OTHER = ("sample", "steps", "length", "layers", "is_shuffled")  # numbers that judge nothing
-_VERDICTS = {"correct": "C", "wrong": "I"}
 
 
 def export(
     run: Annotated[str, typer.Argument(help="A notebook (its newest run), a key or its start, or a folder.")],
-    out_folder: Annotated[Path | None, typer.Option("--out", help="Default: RUN/inspect.")] = None,
-    table: Annotated[str, typer.Option(help="Of the run; by itself: the first with what was written.")] = "",
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="csv, json, latex, parquet; bibtex; inspect; or tensorboard, wandb, mlflow, trackio.",
+        ),
+    ] = "inspect",
+    target: Annotated[
+        Path | None, typer.Option("--out", help="Default: in the run's folder; of BibTeX the terminal.")
+    ] = None,
+    table: Annotated[str, typer.Option(help="For inspect; by itself: the first with what was written.")] = "",
 ) -> None:
-    """Write what models wrote in a run as logs of inspect_ai, one for each model, task and training.
+    """Write a run for other programs: its parameters, claims, metrics and tables, titled and with units.
 
-    Look at them with `inspect view --log-dir FOLDER`, wherever inspect_ai is installed.
+    bibtex: entries for the study and for the papers that it names.
+
+    inspect, the default: what models wrote, one log for each model, task and training; look at it with
+    `inspect view --log-dir FOLDER`, wherever inspect_ai is installed.
+
+    tensorboard, wandb, mlflow, trackio: metrics and claims, as `run --track` writes them while it runs.
     """
-    from workbench.lab import history, project, record
+    from workbench.lab import citation, exports, trackers, tracking
 
-    is_run = history.is_run(run)
-    folder = Path(run) if is_run else history.find_run(history.all_runs(project.runs_folder()), run)
+    known = (*exports.FORMS, "bibtex", "inspect", *trackers.TRACKERS)
+    if to not in known:
+        raise UserError(f"--to {to}: choose one of {', '.join(known)}.")
+    if to in trackers.TRACKERS:
+        tracking.check(to)
+        if target:
+            raise UserError(f"--out is not for {to}, which has a folder for all runs: leave it out.")
+    if table and to != "inspect":
+        raise UserError("--table is for --to inspect alone: the other formats hold all tables.")
+    folder = _finished(run)
+    if to == "bibtex":
+        _bibtex(citation.bibtex(folder), target)
+    elif to == "inspect":
+        _inspect(folder, target or folder / "inspect", table)
+    elif to in trackers.TRACKERS:
+        tracking.write(folder, to)
+        say_tracked(to, folder.absolute().parent.parent)
+    else:
+        file = f"{folder.parent.name}-{folder.name}.json" if to == "json" else to
+        written = exports.write(folder, to, target or folder / file)
+        out.print(Text.assemble("✓ ", (short_path(written), "bold")), soft_wrap=True)
+
+
+def track_finished(folder: Path, name: str) -> None:
+    """Write a run that was finished before to a tracker; one that refuses is told, and ends nothing else."""
+    from workbench.lab import tracking
+
+    try:
+        tracking.write(folder, name)
+    except UserError as error:
+        complain(str(error))
+
+
+def say_tracked(name: str, runs: Path) -> None:
+    """Say how what a tracker was given of the runs in a folder is shown."""
+    from workbench.lab.trackers import TRACKERS
+
+    shown_by = TRACKERS[name].shown_by(runs).replace(f"{Path.cwd()}/", "")
+    out.print(Text.assemble("Tracked: ", (shown_by, "bold")), soft_wrap=True)
+
+
+def _finished(asked: str) -> Path:
+    from workbench.lab import history, record
+
+    folder = Path(asked) if history.is_run(asked) else history.find_run(_known(), asked)
     described = record.read_run(folder)
     if (state := history.state(folder)) != "done":
         raise UserError(f"{described['notebook']}/{described['key']} is {state}: let it finish first.")
-    name, frame = _written(folder, table)
-    target = out_folder or folder / "inspect"
-    groups = [column for column in _GROUPS if column in frame]
-    parts = frame.groupby(groups, sort=False, dropna=False) if groups else [((), frame)]
-    n = 0
-    for values, some in parts:
-        log = inspect_log(described, name, dict(zip(groups, values, strict=True)), some)
-        stem = "-".join(re.sub(r"[^A-Za-z0-9.]+", "-", str(value)).strip("-") for value in values) or name
-        # Only files that begin with a time are logs to `inspect view`.
-        name_of_log = f"{log['eval']['created'][:19].replace(':', '-')}+00-00_{stem}_{log['eval']['eval_id']}"
-        text = json.dumps(log, ensure_ascii=False, indent=1)
-        files.atomic_write(target / f"{name_of_log}.json", files.encoded(text))
-        n += 1
-    said = f"✓ {len(frame):,} samples in {n} log{'s' * (n > 1)}: "
+    return folder
+
+
+def _known() -> list[Path]:
+    from workbench.lab import history, project
+
+    return history.all_runs(project.runs_folder())
+
+
+def _bibtex(text: str, target: Path | None) -> None:
+    if target is None:
+        out.file.write(text)  # as it is: no line is broken, no text styled
+    else:
+        files.atomic_write(target, files.encoded(text))
+        out.print(Text.assemble("✓ ", (short_path(target), "bold")), soft_wrap=True)
+
+
+def _inspect(folder: Path, target: Path, table: str) -> None:
+    from workbench.cli import inspect_logs
+    from workbench.lab import record
+
+    samples, logs = inspect_logs.write(folder, record.read_run(folder), target, table)
+    said = f"✓ {samples:,} samples in {logs} log{'s' * (logs > 1)}: "
     out.print(Text.assemble(said, (f"inspect view --log-dir {short_path(target)}", "bold")), soft_wrap=True)
-
-
-def _written(folder: Path, asked: str) -> "tuple[str, pd.DataFrame]":
-    """The table of a run that holds what was asked and what models wrote."""
-    names = sorted(path.stem for path in (folder / "tables").glob("[!.]*.parquet"))
-    if asked and asked not in names:
-        raise UserError(f"The run has no table {asked!r}: there are {', '.join(names) or 'none'}.")
-    for name in [asked] if asked else names:
-        frame = files.read_table(folder / "tables" / f"{name}.parquet")
-        if len(frame) and all(_first(frame, wanted) for wanted in (_ASKED, _WRITTEN, _ITEM)):
-            return name, frame
-    which = f"The table {asked}" if asked else f"No table of {folder.parent.name}/{folder.name}"
-    raise UserError(f"{which} holds what models were asked and wrote (columns such as question and reply).")
-
-
-def _first(frame: "pd.DataFrame", names: Sequence[str]) -> str | None:
-    texts = [name for name in names if name in frame]
-    return texts[0] if texts else None
-
-
-def inspect_log(
-    run: Mapping[str, Any], table: str, group: Mapping[str, Any], frame: "pd.DataFrame"
-) -> dict[str, Any]:
-    """A log of inspect_ai as plain JSON.
-
-    Args:
-        run: its record.
-        group: what all rows have in common: task, arm, model, seed …
-        frame: an answer a row; several of one item are its epochs, or one answer by several rules.
-    """
-    from workbench.lab.digests import digest
-
-    said = [str(group[name]) for name in ("arm", "model", "route") if name in group]
-    model = " ".join(said) or str(run["params"].get("model", "unknown"))
-    task = str(group.get("task") or group.get("test") or run["notebook"])
-    created = run["finished"] or run["started"]
-    identity = digest(f"{run['notebook']}/{run['key']}/{table}/{sorted(group.items())}".encode())[:22]
-    samples = list(_samples(frame, f"workbench/{model}", created))
-    common = {"run": f"{run['notebook']}/{run['key']}", "table": table, **group}
-    return files.plain({
-        "version": 2,
-        "status": "success",
-        "eval": {
-            "eval_id": identity,
-            "run_id": digest(f"{run['notebook']}/{run['key']}".encode())[:22],
-            "created": created,
-            "task": task,
-            "task_id": identity,
-            "dataset": {"name": task, "samples": len({one["id"] for one in samples})},
-            "model": f"workbench/{model}",
-            "config": {"epochs": max(one["epoch"] for one in samples)},
-            "packages": {"small-model-workbench": run["workbench"]},
-            "metadata": common,
-        },
-        "plan": {"name": "workbench", "steps": []},
-        "results": {
-            "total_samples": len(samples),
-            "completed_samples": len(samples),
-            "scores": _means(samples),
-        },
-        "stats": {"started_at": run["started"], "completed_at": created},
-        "samples": samples,
-    })  # fmt: skip
-
-
-def _samples(frame: "pd.DataFrame", model: str, created: str) -> Iterator[dict[str, Any]]:
-    asked, written, item, target = (_first(frame, names) for names in (_ASKED, _WRITTEN, _ITEM, _TARGET))
-    measured = [
-        name
-        for name in frame
-        if name not in (item, *_GROUPS, *_OTHER) and frame[name].dtype.kind in "fbi"
-    ]  # fmt: skip
-    described = [name for name in frame if name not in (asked, written, item, target, *_GROUPS, *measured)]
-    kinds = ["kind"] if "kind" in frame and item == "item" else []  # items are numbered within a kind
-    names = frame[[*kinds, item]].astype(str).agg("/".join, axis=1)
-    rules = ["rule"] if "rule" in frame else []
-    keys = frame[rules].astype(str).agg("/".join, axis=1) if rules else names.map(lambda _: "")
-    epochs = frame.groupby([names, keys]).cumcount() + 1
-    known: dict[tuple[str, int], dict[str, Any]] = {}
-    for name, epoch, row in zip(names, epochs, frame.to_dict("records"), strict=True):
-        answer = str(row[written])
-        sample = known.setdefault((name, epoch), {
-            "id": name,
-            "epoch": int(epoch),
-            "input": str(row[asked]),
-            "target": str(row[target]) if target else "",
-            "messages": [
-                {"role": "user", "content": str(row[asked])},
-                {"role": "assistant", "content": answer, "source": "generate"},
-            ],
-            "output": {
-                "model": model,
-                "choices": [{"message": {"role": "assistant", "content": answer}, "stop_reason": "stop"}],
-                "completion": answer,
-            },
-            "scores": {},
-            "metadata": {key: row[key] for key in described if key not in rules},
-            "started_at": created,
-            "completed_at": created,
-        })  # fmt: skip
-        behind = f" ({row['rule']})" if rules and row["rule"] != "none" else ""
-        values = {name: float(row[name]) for name in measured if row[name] == row[name]}
-        if "verdict" in row:
-            values["verdict"] = _VERDICTS.get(str(row["verdict"]), "N")  # N: no answer
-        sample["scores"] |= {
-            f"{name}{behind}": {"value": value, "answer": answer} for name, value in values.items()
-        }
-    yield from known.values()
-
-
-def _means(samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The mean of every score, of verdicts the share that is correct."""
-    names = dict.fromkeys(name for one in samples for name in one["scores"])
-    means = []
-    for name in names:
-        values = [one["scores"][name]["value"] for one in samples if name in one["scores"]]
-        numbers = [value if isinstance(value, float) else float(value == "C") for value in values]
-        metric = "accuracy" if isinstance(values[0], str) else "mean"
-        mean = sum(numbers) / len(numbers)
-        means.append({
-            "name": name,
-            "scorer": "workbench",
-            "scored_samples": len(values),
-            "unscored_samples": len(samples) - len(values),
-            "metrics": {metric: {"name": metric, "value": mean}},
-        })  # fmt: skip
-    return means

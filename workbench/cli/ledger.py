@@ -1,6 +1,6 @@
 """ledger: every claim beside what was seen, in the terminal or as a file."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from workbench.lab.ledger import Line
 
 _STYLES = {"reproduced": "green", "opposite": "red", "none": "blue"}
-_File = Annotated[Path | None, typer.Option(metavar="FILE", help="Write it there; - is the terminal.")]
 
 
 def ledger(
@@ -26,32 +25,37 @@ def ledger(
         list[str] | None,
         typer.Argument(metavar="[RUN]...", help="Or folders of runs, such as reports/runs/*. Default: all."),
     ] = None,
-    csv: _File = None,
-    json: _File = None,
-    latex: _File = None,
+    to: Annotated[
+        str, typer.Option("--to", metavar="FORMAT", help="Write it as csv, json, latex or parquet.")
+    ] = "",
+    target: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Default: the terminal, for text.")
+    ] = None,
 ) -> None:
-    """Print the ledger: what was claimed, what we saw, the verdicts; or write it as CSV, JSON or LaTeX.
+    """Print the ledger: what was claimed, what we saw, the verdicts; or write it for other programs.
 
     Placebo runs are no part of it: what came out reproduced in them is counted at the end.
     """
     from workbench.lab import ledger as _ledger
     from workbench.lab import ledger_files
 
+    if to and to not in ledger_files.FORMS:
+        raise UserError(f"--to {to}: choose one of {', '.join(ledger_files.FORMS)}.")
+    if target and not to:
+        raise UserError(f"Say as what {target} is to be written: --to {', '.join(ledger_files.FORMS)}.")
+    if to == "parquet" and not target:
+        raise UserError("Parquet is no text for a terminal: give --out FILE.")
     shown, placebos = _chosen(runs or [])
     lines = _ledger.lines(shown)
-    formats = {"csv": ledger_files.as_csv, "json": ledger_files.as_json, "latex": ledger_files.as_latex}
-    targets = {"csv": csv, "json": json, "latex": latex}
-    wanted = [(target, formats[name]) for name, target in targets.items() if target is not None]
-    if len({target for target, _ in wanted}) < len(wanted):
-        raise UserError("Give --csv, --json and --latex a file each: two of them would be written to one.")
-    _write(lines, wanted)
-    if not any(_is_terminal(target) for target, _ in wanted):
+    if to and target:
+        files.atomic_write(target, ledger_files.FORMS[to](lines))
+        out.print(Text.assemble("✓ ", (short_path(target), "bold")), soft_wrap=True)
+    elif to:
+        out.file.write(ledger_files.FORMS[to](lines).decode())  # as it is: no line broken, no text styled
+    else:
         _print(lines)
         _print_counts(lines)
         _print_placebo(len(placebos), *_ledger.placebo_rate(placebos))
-    for target, _ in wanted:
-        if not _is_terminal(target):
-            out.print(Text.assemble("\nWritten: ", (short_path(target), "bold")), soft_wrap=True)
 
 
 def _chosen(asked: Sequence[str]) -> tuple[list[Path], list[Path]]:
@@ -80,19 +84,6 @@ def _chosen(asked: Sequence[str]) -> tuple[list[Path], list[Path]]:
     if not shown and not placebos:
         raise UserError("There is no finished run, so no ledger: `workbench run --all` makes them.")
     return shown, placebos
-
-
-def _is_terminal(target: Path) -> bool:
-    return str(target) == "-"
-
-
-def _write(lines: "Sequence[Line]", wanted: "list[tuple[Path, Callable[[Sequence[Line]], str]]]") -> None:
-    for target, written in wanted:
-        text = written(lines)
-        if _is_terminal(target):
-            out.file.write(text)  # as it is: no line is broken, no text styled
-        else:
-            files.atomic_write(target, files.encoded(text))
 
 
 def _print(lines: "Sequence[Line]") -> None:

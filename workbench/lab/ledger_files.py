@@ -1,13 +1,14 @@
-"""The ledger as a file for others: CSV, JSON, and a LaTeX tabular."""
+"""The ledger as a file for others: CSV, JSON, LaTeX, parquet."""
 
 import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from workbench.files import plain
+from workbench.files import encoded, plain
+from workbench.lab.latex import PACKAGES, latex, number
 from workbench.lab.ledger import Line
 from workbench.sanitize import sanitize
 
@@ -17,11 +18,6 @@ COLUMNS = (
 )  # fmt: skip
 _LONGEST = 2000  # characters of a text
 _FORMULA = ("=", "+", "-", "@")  # begin one in a spreadsheet
-_LATEX = {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
-    ">": r"\textgreater{}", "|": r"\textbar{}", "−": "$-$", "±": r"$\pm$",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-}  # fmt: skip
 
 
 def record(line: Line) -> dict[str, Any]:
@@ -43,11 +39,11 @@ def as_csv(lines: Sequence[Line]) -> str:
     writer = csv.DictWriter(written, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for line in lines:
-        writer.writerow({name: _cell(value) for name, value in record(line).items()})
+        writer.writerow({name: cell(value) for name, value in record(line).items()})
     return written.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
     if isinstance(value, str) and value.lstrip().startswith(_FORMULA):
         return f"'{value}"
     return str(value).lower() if isinstance(value, bool) else value
@@ -59,17 +55,20 @@ def as_json(lines: Sequence[Line]) -> str:
 
 
 def as_latex(lines: Sequence[Line]) -> str:
-    """A tabular that needs no package; each study's notebook and run stand above its claims."""
+    """A table for booktabs and longtable; each study's notebook and run stand above its claims."""
     rows, head = [], ""
     for line in lines:
         if head != (head := f"{line.notebook}, run {line.key}"):
-            rows += [r"\hline", rf"\multicolumn{{9}}{{l}}{{\textbf{{{latex(head)}}}}} \\"]
+            rows += [r"\midrule", rf"\multicolumn{{9}}{{l}}{{\textbf{{{latex(head)}}}}} \\"]
         rows.append(f"{' & '.join(_cells(line))} \\\\")
     heads = "Claim & The paper & Effect & 95\\,\\% interval & $n$ & Verdict & Detectable & $p$ & Published"
-    begin = r"\begin{tabular}{p{5cm}p{4cm}rrp{2.2cm}p{2.6cm}rrr}"
+    words = [f">{{\\raggedright}}p{{{width}cm}}" for width in (5.5, 4, 2.2, 2.4, 2.4)]
+    begin = rf"\begin{{longtable}}{{{''.join(words[:3])}r{''.join(words[3:])}rrr}}"
     tested = sum(line.claim.is_tested for line in lines)
     note = f"% An asterisk: it does not survive a false discovery rate of 5 % over {tested} claims."
-    return "\n".join([note, begin, r"\hline", rf"{heads} \\", *rows, r"\hline", r"\end{tabular}", ""])
+    title = r"\caption{What was claimed, and what was seen}\label{tab:claims}\\"
+    top = [title, r"\toprule", rf"{heads} \\", r"\endhead"]
+    return "\n".join([f"% {PACKAGES}", note, begin, *top, *rows, r"\bottomrule", r"\end{longtable}", ""])
 
 
 def _cells(line: Line) -> list[str]:
@@ -81,24 +80,30 @@ def _cells(line: Line) -> list[str]:
     n = f"{claim.n} {latex(known['over'])}"
     if claim.trainings is not None and claim.over != "trainings":
         n += f", {claim.trainings} training{'' if claim.trainings == 1 else 's'}"
-    low, high = _number(claim.low), _number(claim.high)
+    low, high = number(claim.low), number(claim.high)
+    name = latex(known["name"]).replace("-", r"-\allowbreak{}")
     return [
-        rf"\texttt{{{latex(known['name'])}}}: {says}",
+        rf"\texttt{{{name}}}: {says}",
         latex(known["paper"]),
-        f"{_number(claim.effect)} {latex(known['unit'])}".strip(),
+        f"{number(claim.effect)} {latex(known['unit'])}".strip(),
         f"[{low}, {high}]" if math.isfinite(claim.low + claim.high) else "none",
         n,
         verdict,
-        _number(claim.detectable),
-        _number(claim.p),
-        _number(claim.published),
+        number(claim.detectable),
+        number(claim.p),
+        number(claim.published),
     ]
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else latex(f"{value:.3g}".replace("-", "−"))
+def _parquet(lines: Sequence[Line]) -> bytes:
+    import pandas
+
+    return pandas.DataFrame(map(record, lines), columns=list(COLUMNS)).to_parquet(index=False)
 
 
-def latex(text: str) -> str:
-    """A text in one line of LaTeX, every sign that means something there escaped."""
-    return "".join(_LATEX.get(sign, sign) for sign in " ".join(text.split()))
+FORMS: dict[str, Callable[[Sequence[Line]], bytes]] = {
+    "csv": lambda lines: encoded(as_csv(lines)),
+    "json": lambda lines: encoded(as_json(lines)),
+    "latex": lambda lines: encoded(as_latex(lines)),
+    "parquet": _parquet,
+}
