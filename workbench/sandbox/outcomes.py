@@ -73,4 +73,5 @@ def read(shown: str, printed: str) -> Outcome:
 
 
 def one_line(text: str) -> str:
+    """The text with every run of blanks as one, so that it fits a line."""
     return " ".join(text.split())[:200]
