@@ -30,7 +30,7 @@ def lab(
     names = [word for word in words if not word.startswith("-")]
     if len(names) > 1:
         raise UserError(
-            f"Open {names[0]} or {names[1]}; a value is joined to its option, as in -- --port=8890."
+            f"Open {names[0]} or {names[1]}; options come with their value, as in -- --port=8890."
         )
     shown = project.find_notebook(root, names[0]).path.name if names else ""
     raise typer.Exit(_wait(command(root, shown, [word for word in words if word not in names]), root))

@@ -50,7 +50,7 @@ def check_name(name: str, taken: list[str]) -> None:
     near = re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_") or "my_study"
     if near[0].isdigit() or keyword.iskeyword(near):
         near = f"study_{near}"
-    near = f"{number.zfill(2) if number and int(number) not in numbers else free}_{near[:_LONGEST]}"
+    near = f"{number.zfill(2) if number and int(number) not in numbers else free}_{near[: _LONGEST - 4]}"
     if not number:
         raise UserError(f"{name} has no number: give a free one before it, as in {near}.")
     if not _NAME.fullmatch(name) or len(name) > _LONGEST or keyword.iskeyword(word):

@@ -18,7 +18,7 @@ from workbench.lab.project import runs_folder
 OUTPUTS = ".outputs"  # the folder among the runs
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _ENVIRONMENT = ("kernelspec", "language_info")  # of this machine
-_SESSION = ("collapsed", "execution", "scrolled", "trusted")  # of a cell: how it last ran and looked
+_SESSION = ("collapsed", "execution", "scrolled")  # of a cell: how it last ran and looked
 
 
 class ProjectContents(AsyncLargeFileManager):
@@ -87,7 +87,7 @@ def tidy(content: dict[str, Any], metadata: dict[str, Any]) -> None:
     if "language_info" not in metadata:
         about.pop("language_info", None)
     for cell in content["cells"]:
-        for name in _SESSION[:-1]:
+        for name in _SESSION:
             cell["metadata"].pop(name, None)
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
@@ -99,7 +99,6 @@ def without_outputs(notebook: Any) -> Any:
     """A copy of a notebook as it is committed."""
     notebook = deepcopy(notebook)
     for cell in notebook.cells:
-        cell.metadata.pop("trusted", None)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return notebook

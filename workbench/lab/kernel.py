@@ -21,6 +21,8 @@ from workbench.sanitize import redact
 _CONTROL = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
+_FRAME = re.compile(r"File (.+?\.py):(\d+)")
+_INSTALLED = {"site-packages", "dist-packages"}
 
 
 @dataclass
@@ -84,13 +86,13 @@ def execute(planned: Plan, folder: Path, progress: Progress, threads: int, keep_
             if isinstance(error, RuntimeError):
                 words.seek(0)  # a kernel that cannot start says why there and nowhere else
                 log.write(clean(_without_paths(words.read(), root)))
-            raise _failure(error, progress) from None
+            raise _failure(error, progress, root) from None
         finally:
             native.unlink(missing_ok=True)
         _keep(part, final, root)
 
 
-def _failure(error: BaseException, progress: Progress) -> BaseException:
+def _failure(error: BaseException, progress: Progress, root: Path) -> BaseException:
     """What papermill's error means: a cell that failed, a kernel that died, a user's mistake."""
     from papermill.exceptions import PapermillExecutionError
 
@@ -101,10 +103,19 @@ def _failure(error: BaseException, progress: Progress) -> BaseException:
         return error
     if error.ename == "UserError":
         return UserError(clean(error.evalue))
-    message = clean(f"{error.ename}: {error.evalue}")
-    match = re.search(r"Cell In\[\d+\], line (\d+)", clean("\n".join(error.traceback)))
+    traceback = clean("\n".join(error.traceback))
+    message = clean(_without_paths(f"{error.ename}: {error.evalue}", root)) + _module(traceback, root)
+    match = re.search(r"Cell In\[\d+\], line (\d+)", traceback)
     line = int(match.group(1)) if match else None
     return CellFailed(progress.cell, progress.heading, error.source, line, message)
+
+
+def _module(traceback: str, root: Path) -> str:
+    """Where among the project's own modules an error came from, if it did."""
+    frames = [(Path(file).expanduser(), line) for file, line in _FRAME.findall(traceback)]
+    own = [(file.relative_to(root), line) for file, line in frames if file.is_relative_to(root)]
+    own = [(file, line) for file, line in own if not _INSTALLED & set(file.parts)]
+    return f" (in {own[-1][0].as_posix()}, line {own[-1][1]})" if own else ""
 
 
 def kill(progress: Progress) -> None:
