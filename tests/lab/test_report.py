@@ -13,9 +13,11 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from workbench.errors import UserError
 from workbench.lab.ledger import read_claims
 from workbench.lab.report.blocks import blocks, json_script
-from workbench.lab.report.claims import interval, number, rows, tally
+from workbench.lab.report.claims import rows, tally
+from workbench.lab.report.index import write_index
 from workbench.lab.report.markdown import mathematics, render
-from workbench.lab.report.page import rerun_command, write_index, write_report
+from workbench.lab.report.page import rerun_command, write_report
+from workbench.lab.report.pictures import interval, number
 
 URL_ATTRIBUTES = {"src", "srcset", "data", "action", "formaction", "poster", "background"}
 
@@ -67,11 +69,17 @@ def small_run(tmp_path, cells, **changes):
     return folder
 
 
-def test_the_policy_names_exactly_the_two_scripts_that_run(page):
-    (ours,) = [text for attrs, text in page.scripts if attrs["type"] == "module"]
+def running(page):
+    """The scripts of a page that a browser runs, in the order of the page."""
+    return [text for attrs, text in page.scripts if attrs.get("type") in (None, "module")]
+
+
+def test_the_policy_names_exactly_the_scripts_that_run(page):
     (bundle,) = [unpacked(text) for attrs, text in page.scripts if attrs.get("id") == "bundle"]
-    assert {attrs["type"] for attrs, _ in page.scripts} == {"module", "application/gzip", "application/json"}
-    code = [ours, bundle]
+    kinds = {"module", "application/gzip", "application/json", None}
+    assert {attrs.get("type") for attrs, _ in page.scripts} == kinds
+    code = [*running(page), bundle]
+    assert len(code) == 4  # the theme, the charts, what every page has, and Vega
     hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in code]
     assert re.findall(r"'sha256-([^']+)'", policy(page)) == hashes
     assert policy(page).startswith("default-src 'none';")
@@ -85,7 +93,10 @@ def test_the_page_loads_nothing_and_handles_no_event(page):
         for name in URL_ATTRIBUTES & attributes.keys():
             assert attributes[name].startswith("data:image/")
         assert "javascript:" not in (attributes.get("href") or "")
-    assert not {"iframe", "object", "embed", "link", "base", "form"} & {tag for tag, _ in page.elements}
+    assert not {"iframe", "object", "embed", "base", "form"} & {tag for tag, _ in page.elements}
+    (icon,) = [attrs for tag, attrs in page.elements if tag == "link"]
+    assert icon["rel"] == "icon"
+    assert icon["href"].startswith("data:image/svg+xml,")
 
 
 def test_hostile_text_is_shown_as_text(page):
@@ -145,12 +156,36 @@ def test_the_report_depends_on_nothing_but_the_run_folder(report, tmp_path):
     assert str(tmp_path).encode() not in again.read_bytes()
 
 
-def test_without_charts_no_script_is_in_the_page(tmp_path):
+def test_without_charts_no_chart_script_is_in_the_page(tmp_path):
     folder = small_run(tmp_path, [new_markdown_cell("# A title\n\nSome prose.")])
     page = Page(write_report(folder, tmp_path / "r.html").read_text())
-    assert page.scripts == []
-    assert "script-src 'none'" in policy(page)
+    assert len(running(page)) == len(page.scripts) == 2
+    assert not any("vega" in script.lower() for script in running(page))
+    assert policy(page).count("sha256-") == 2
     assert "A title" in page.text
+
+
+def test_what_the_last_section_says_of_claims_stands_above_the_ledger(tmp_path):
+    cells = [new_markdown_cell("# T"), new_code_cell("made = 1"), new_markdown_cell("## Claims\n\nIn pairs.")]
+    folder = small_run(tmp_path, cells)
+    (folder / "claims.json").write_text(json.dumps(CLAIMS))
+    html = write_report(folder, tmp_path / "r.html").read_text()
+    assert html.count("Claims</") == 0  # neither a heading nor a line of the contents
+    assert (
+        html.index("Claimed and seen</h2>") < html.index("In pairs.") < html.index('<table class="ledger">')
+    )
+    (folder / "claims.json").unlink()
+    assert "Claims</h2>" in write_report(folder, tmp_path / "r.html").read_text()
+
+
+def test_code_without_a_figure_stands_once_at_the_end(tmp_path):
+    folder = small_run(
+        tmp_path, [new_code_cell("first = 1"), new_markdown_cell("Prose."), new_code_cell("last = 2")]
+    )
+    html = write_report(folder, tmp_path / "r.html").read_text()
+    assert html.count("<summary>Code</summary>") == 0
+    words = Page(html).text
+    assert words.index("Prose.") < words.index("first = 1") < words.index("last = 2")
 
 
 def test_a_failed_run_shows_its_error(tmp_path):
@@ -162,7 +197,10 @@ def test_a_failed_run_shows_its_error(tmp_path):
     assert "This run failed." in html
     assert "Stopped here: ValueError" in html
     assert "Traceback</pre>" in html
-    assert "<script" not in html
+    assert "<code>1/0" in html.replace(
+        '<span class="mi">1</span><span class="o">/</span><span class="mi">0</span>', "1/0"
+    )
+    assert SCRIPT not in html
 
 
 def test_a_run_that_failed_outside_its_cells_shows_why(tmp_path):
@@ -273,12 +311,16 @@ def test_the_index_holds_every_claim_and_links_only_pages_that_exist(report, tmp
     ]
     page = Page(write_index(runs, report.parent / "index.html").read_text(encoding="utf-8"))
     for claim in CLAIMS:
-        assert page.text.count(claim["says"]) == (4 if claim.get("headline") else 2)  # in the plot, too
+        assert page.text.count(claim["says"]) == (
+            6 if claim.get("headline") else 2
+        )  # on a card and in the plot, too
     links = [attrs["href"] for tag, attrs in page.elements if attrs.get("class") == "see"]
     assert len(links) == 4
     assert all(link.startswith("02_tiny_models.html") for link in links)
-    assert page.scripts == []
+    assert len(running(page)) == len(page.scripts) == 3  # the theme, what every page has, the filter
     assert page.text.index("Stories") < page.text.index("Tiny models")
+    pictures = [attrs["src"] for tag, attrs in page.elements if tag == "img"]
+    assert all(picture.startswith("data:image/png;base64,") for picture in pictures)
 
 
 def test_the_index_without_runs_says_what_to_do(tmp_path):

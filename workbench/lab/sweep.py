@@ -14,7 +14,8 @@ from workbench.lab.digests import canonical
 from workbench.lab.ledger import read_claims
 from workbench.lab.params import check_names, from_strings, shown
 from workbench.lab.project import Notebook, plan
-from workbench.lab.report.claims import number, symbol
+from workbench.lab.report.pictures import number, symbol
+from workbench.lab.study_check import check_values
 from workbench.sanitize import sanitize
 from workbench.sources import parse, paths_in
 
@@ -56,8 +57,13 @@ def plan_sweep(notebook: Notebook, given: Mapping[str, str], yes: bool) -> Sweep
         yes: Plan more than `MANY` points too.
 
     Raises:
-        UserError: A parameter is unknown, a value does not fit, a need is not there, or the points are many.
+        UserError: No parameter is given, one is unknown, a value does not fit, a need is not there, or the
+            points are many.
     """
+    if not given:
+        raise UserError(
+            f"A sweep varies parameters: give some, as -p seed=0..4 (`workbench run {notebook.name}` is one run)."
+        )
     check_names(given, notebook.model.model_fields, notebook.name)
     words = {name: _words(notebook, name, text) for name, text in given.items()}
     count = math.prod(sum(len(word) for word in texts) for texts in words.values())
@@ -71,7 +77,9 @@ def plan_sweep(notebook: Notebook, given: Mapping[str, str], yes: bool) -> Sweep
     jobs: dict[Path, execute.Job] = {}
     points: dict[Path, execute.Job] = {}
     for chosen in itertools.product(*values.values()):
-        job = execute.add(jobs, plan(notebook, dict(zip(values, chosen, strict=True))))
+        point = dict(zip(values, chosen, strict=True))
+        check_values(notebook, point)
+        job = execute.add(jobs, plan(notebook, point))
         job.label = " ".join(f"{name}={text}" for name, text in _point(job, varied).items())
         points[job.folder] = job
     for job in jobs.values():

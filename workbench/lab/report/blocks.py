@@ -16,6 +16,7 @@ from pygments.lexers import PythonLexer
 from workbench.files import plain
 from workbench.lab.digests import map_texts
 from workbench.lab.project import joined
+from workbench.lab.report import tidy
 from workbench.lab.report.markdown import Heading, render, slug
 from workbench.sanitize import sanitize
 
@@ -30,6 +31,7 @@ MAP += ("group_title", "kind_title", "value_title", "beside_title")
 PLAYGROUND = ("models", "text", "parts", "state", "writes", "examples", "task")
 MAX_LINE = 1000  # characters of one line of output
 MAX_OUTPUT = 20_000  # characters of one output
+_MARKS = 6  # ways to mark a text
 MAX_ROWS = 50  # rows shown under a chart; the download holds all
 
 _LARGEST = 2**53  # beyond it floats skip integers
@@ -157,20 +159,26 @@ def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:
         "sentence": "",
         **map_texts(record, partial(sanitize, limit=None if record["kind"] in WHOLE else MAX_OUTPUT)),
         "type": record["kind"],
+        "table": None,
+        "layout": "",
     }
     if block["type"] == "table":
-        named = [dict(zip(block["columns"], row, strict=False)) for row in block["rows"]]
-        block["json"] = json_script(named)
+        block["json"] = json_script({"columns": block["columns"], "rows": block["rows"]})
         block["rows"] = _formatted(block["rows"])
     if block["type"] == "chart":
         spec = map_texts(data.get(VEGALITE, {}), partial(sanitize, limit=MAX_OUTPUT))
         spec = {key: value for key, value in spec.items() if key not in _UNWANTED}
         block["alt"] = block.get("alt") or f"{block['title']}. {block['sentence']}"
-        block["datasets"] = [_dataset(rows) for rows in spec.get("datasets", {}).values() if rows]
+        layout = tidy.layout(spec)
+        if layout["columns"]:
+            block["layout"], block["table"] = json_script(layout), _shown(spec, layout)
         block["spec"] = packed(json_script({**spec, "description": block["alt"]}))
         block["png"] = _base64(data.get("image/png", ""))
     if block["type"] == "atlas":
         block |= _atlas(block)
+    if block["type"] == "texts":
+        # Runs kept before colours had roles have none.
+        block.setdefault("looks", [number % _MARKS for number in range(len(block["kinds"]))])
     if block["type"] == "map":
         block["json"] = json_script({name: record[name] for name in MAP if name in record})
         points, groups = record["points"], record["groups"]
@@ -201,6 +209,12 @@ def _dataset(rows: list[dict[str, Any]]) -> dict[str, Any]:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     shown = [[row.get(name) for name in columns] for row in rows[:MAX_ROWS]]
     return {"columns": columns, "rows": _formatted(shown), "count": len(rows)}
+
+
+def _shown(spec: dict[str, Any], layout: dict[str, Any]) -> dict[str, Any]:
+    """The first rows of a chart's data."""
+    rows = list(tidy.rows(spec, layout))
+    return {"columns": layout["columns"], "rows": _formatted(rows[:MAX_ROWS]), "count": len(rows)}
 
 
 def _formatted(rows: list[list[Any]]) -> list[tuple[Block, ...]]:

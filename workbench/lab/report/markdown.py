@@ -10,6 +10,7 @@ import mistune
 from latex2mathml.converter import convert_to_element
 from markupsafe import Markup
 
+from workbench.lab.report.typography import smart
 from workbench.sanitize import safe_link, sanitize
 
 Heading = tuple[int, str, str]  # level in the notebook, id, text
@@ -75,6 +76,9 @@ class _Renderer(mistune.HTMLRenderer):
         super().__init__(escape=True)
         self.new_id = new_id
         self.headings: list[Heading] = []
+
+    def text(self, text: str) -> str:
+        return super().text(smart(text))
 
     def heading(self, text: str, level: int, **_attributes: Any) -> str:
         plain = unescape(re.sub(r"<[^>]+>", "", text))

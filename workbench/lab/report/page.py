@@ -1,7 +1,7 @@
-"""One self-contained page for a run, and the index with the ledger of all runs.
+"""One self-contained page for a run, and what it has in common with the index.
 
-The pages load nothing: charts are JSON beside one inlined Vega bundle, both packed, and one script of ours
-that unpacks them; a Content-Security-Policy allows exactly those two scripts. Where a browser cannot unpack,
+The pages load nothing: charts are JSON beside one inlined Vega bundle, both packed, and scripts of ours that
+unpack and serve them; a Content-Security-Policy allows exactly these scripts. Where a browser cannot unpack,
 the still pictures stay. They are made from the run folder alone.
 """
 
@@ -9,12 +9,11 @@ import base64
 import hashlib
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import jinja2
 import vl_convert
@@ -23,12 +22,15 @@ from markupsafe import Markup
 from workbench.claims import Claim
 from workbench.errors import UserError
 from workbench.files import atomic_write
-from workbench.lab.ledger import placebo_rate, read_claims
+from workbench.lab.defaults import spelled
+from workbench.lab.ledger import read_claims
+from workbench.lab.project import joined
 from workbench.lab.record import read_run
 from workbench.lab.report import claims as report_claims
-from workbench.lab.report import forest
-from workbench.lab.report.blocks import VIEW, Block, blocks, figure_id, packed
+from workbench.lab.report.blocks import Block, blocks, figure_id, packed
+from workbench.lab.report.citations import papers
 from workbench.lab.report.markdown import Heading
+from workbench.lab.report.typography import smart
 from workbench.lab.schema import read_cells
 from workbench.sanitize import sanitize
 
@@ -47,50 +49,26 @@ def write_report(run_folder: Path, out_path: Path) -> Path:
     Raises:
         UserError: run.json or notebook.ipynb is missing or cannot be read, or the page cannot be written.
     """
-    run = _described(run_folder)
-    content, headings = _blocks(run_folder)
+    run = described(run_folder)
+    notebook = read_cells(run_folder / "notebook.ipynb", follow=False)
+    content, headings = _blocks(run_folder, notebook)
+    listing = Markup("\n\n").join(_code(content))
     run["title"] = run["title"] or next((text for _, _, text in headings), run["notebook"])
-    ids = {block["id"] for block in content if "id" in block}
-    claims = _claims(run_folder, ids, "")
     if headings and headings[0][0] == 1:
-        _drop_heading(content, headings.pop(0))  # the header of the page prints the title
-    failed = next((block for block in content if block["type"] == "error"), None)
-    tally = report_claims.tally(claims)
-    values = {"run": run, "headings": headings, "claims": claims, "tally": tally, "failed": failed}
-    return _write(out_path, "report.jinja", content, values)
-
-
-def write_index(
-    runs: list[Path],
-    out_path: Path,
-    placebos: Sequence[Path] = (),
-    pending: Sequence[tuple[str, str]] = (),
-) -> Path:
-    """Write the ledger: the headlines in one plot, then every claim, with links to the pictures.
-
-    Args:
-        runs: where two are of one notebook the last counts.
-        out_path: the HTML file to write; pages are linked where `<notebook>.html` lies beside it already.
-        placebos: runs whose treated arms were second controls; of their claims the rate alone is shown.
-        pending: title and state of runs that are still to come.
-
-    Raises:
-        UserError: a run.json cannot be read, or the page cannot be written.
-    """
-    last = {run["notebook"]: run for run in (_study(folder, out_path.parent) for folder in runs)}
-    studies = [last[name] for name in sorted(last)]
-    ledger = [claim for run in studies for claim in run["made"]]
-    for run in studies:
-        run["claims"] = report_claims.rows(run["made"], run["link"], ledger)
+        _cut(content, headings.pop(0))  # the header of the page prints the title
+    ids = {block["id"] for block in content if "id" in block}
+    cited = papers(joined(cell.get("source", "")) for cell in notebook["cells"])
+    claims = report_claims.rows(read_claims(run_folder), links(ids, ""), papers=cited)
     values = {
-        "studies": studies,
-        "tally": report_claims.tally([claim for run in studies for claim in run["claims"]]),
-        "forest": forest.rows(studies),
-        "placebo": _placebo(placebos),
-        "pending": [(sanitize(title, 300), state) for title, state in pending],
-        "now": f"{datetime.now().astimezone():%H:%M}" if pending else "",
+        "run": run,
+        "said": _said_of_claims(content, headings) if claims else "",
+        "headings": headings,
+        "claims": claims,
+        "tally": report_claims.tally(claims),
+        "failed": next((block for block in content if block["type"] == "error"), None),
+        "listing": listing,
     }
-    return _write(out_path, "index.jinja", [], values)
+    return write_page(out_path, "report.jinja", content, values)
 
 
 def write_comparison(comparison: dict[str, Any], charts: list[dict[str, Any]], out_path: Path) -> Path:
@@ -105,7 +83,7 @@ def write_comparison(comparison: dict[str, Any], charts: list[dict[str, Any]], o
     """
     outputs = [{"output_type": "display_data", "data": data} for data in charts]
     content, _ = blocks({"cells": [{"cell_type": "code", "outputs": outputs}]})
-    return _write(out_path, "comparison.jinja", content, comparison)
+    return write_page(out_path, "comparison.jinja", content, comparison)
 
 
 def rerun_command(run: dict[str, Any]) -> str:
@@ -118,7 +96,7 @@ def rerun_command(run: dict[str, Any]) -> str:
     return sanitize(shlex.join(words))
 
 
-def _described(folder: Path) -> dict[str, Any]:
+def described(folder: Path) -> dict[str, Any]:
     """Return what the pages say of a run; whatever an older run.json lacks is left empty."""
     run = read_run(folder)
     return {
@@ -129,7 +107,7 @@ def _described(folder: Path) -> dict[str, Any]:
         "seed": None if run["seed"] is None else sanitize(_text(run["seed"]), 40),
         "started": _day(run["started"]),
         "seconds": _duration(run["seconds"]) if run["seconds"] is not None else None,
-        "params": _pairs(run["params"]),
+        "params": _pairs(spelled(run)),
         "inputs": _pairs(run["inputs"] | run["revisions"]),
         "environment": _pairs(run["environment"]),
         "code": sanitize(run["environment"].get("git") or "", 80),
@@ -151,39 +129,13 @@ def _pairs(values: Any, prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _text(value: Any) -> str:
+    """A value in words, as one would give it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value))
     return value if isinstance(value, str) else json.dumps(value).replace("null", "none")
 
 
-def _study(folder: Path, reports: Path) -> dict[str, Any]:
-    """What the index says of a run: its claims, its page if there is one, and where a claim's figure is."""
-    run = _described(folder)
-    page = f"{run['notebook']}.html"
-    run["page"] = quote(page) if (reports / page).exists() else ""
-    run["title"] = run["title"] or run["notebook"]
-    run["link"] = _links(_figure_ids(folder) if run["page"] else set(), run["page"])
-    run["made"] = read_claims(folder)
-    return run
-
-
-def _placebo(runs: Sequence[Path]) -> dict[str, Any] | None:
-    """How often chance alone came out reproduced; None where no placebo was tested."""
-    reproduced, tested = placebo_rate(runs)
-    if not tested:
-        return None
-    return {
-        "runs": len(runs),
-        "reproduced": reproduced,
-        "tested": tested,
-        "rate": f"{100 * reproduced / tested:.0f} %",
-    }
-
-
-def _claims(folder: Path, ids: set[str], page: str) -> list[dict[str, Any]]:
-    """A run's claims as rows, each with a link to its figure in the page, if that has it."""
-    return report_claims.rows(read_claims(folder), _links(ids, page))
-
-
-def _links(ids: set[str], page: str) -> Callable[[Claim], str | None]:
+def links(ids: set[str], page: str) -> Callable[[Claim], str | None]:
     """Where the figure of a claim is: in the page if that has it, else the page itself."""
 
     def link(claim: Claim) -> str | None:
@@ -193,19 +145,7 @@ def _links(ids: set[str], page: str) -> Callable[[Claim], str | None]:
     return link
 
 
-def _figure_ids(folder: Path) -> set[str]:
-    """The figures of a run's page; none where its notebook cannot be read."""
-    try:
-        notebook = read_cells(folder / "notebook.ipynb", follow=False)
-    except UserError:
-        return set()
-    outputs = (output for cell in notebook["cells"] for output in cell.get("outputs", []))
-    records = (output.get("data", {}).get(VIEW) for output in outputs)
-    return {figure_id(sanitize(record.get("title", ""))) for record in records if isinstance(record, dict)}
-
-
-def _blocks(folder: Path) -> tuple[list[Block], list[Heading]]:
-    notebook = read_cells(folder / "notebook.ipynb", follow=False)
+def _blocks(folder: Path, notebook: dict[str, Any]) -> tuple[list[Block], list[Heading]]:
     try:
         return blocks(notebook)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
@@ -216,25 +156,64 @@ def _blocks(folder: Path) -> tuple[list[Block], list[Heading]]:
         ) from error
 
 
-def _drop_heading(content: list[Block], heading: tuple[int, str, str]) -> None:
-    start = f'<h2 id="{heading[1]}">'
+def _code(content: list[Block]) -> list[Markup]:
+    """All code of a notebook; what stands below no figure and before no failure is taken from the content."""
+    code = [block["html"] if block["type"] == "code" else block["code"]["html"]
+            for block in content if block["type"] == "code" or block.get("code")]  # fmt: skip
+    failing = {number - 1 for number, block in enumerate(content) if block["type"] == "error"}
+    content[:] = [
+        block for number, block in enumerate(content) if block["type"] != "code" or number in failing
+    ]
+    return code
+
+
+def _said_of_claims(content: list[Block], headings: list[Heading]) -> Markup:
+    """What a notebook's last section says of its claims, taken from the content to stand above the ledger."""
+    number = max((n for n, block in enumerate(content) if block["type"] == "prose"), default=-1)
+    if not headings or headings[-1][2] != "Claims" or any(map(_is_figure, content[number:])):
+        return Markup("")
+    heading = headings[-1]
+    before, after = _cut(content[number : number + 1], heading)
+    if after:
+        headings.pop()
+        content[number]["html"] = before
+    return after
+
+
+def _is_figure(block: Block) -> bool:
+    return "label" in block
+
+
+def _cut(content: list[Block], heading: Heading) -> tuple[Markup, Markup]:
+    """Take a heading out of the prose; returns what stands before and after it there."""
+    level = max(heading[0], 2)
+    start, end = f'<h{level} id="{heading[1]}">', f"</h{level}>"
     for block in content:
         if block["type"] == "prose" and start in block["html"]:
             before, rest = str(block["html"]).split(start, 1)
-            block["html"] = Markup(before + rest.split("</h2>", 1)[1])
+            after = rest.split(end, 1)[1]
+            block["html"] = Markup(before + after)
+            return Markup(before), Markup(after)
+    return Markup(""), Markup("")
 
 
-def _write(out_path: Path, template: str, content: list[Block], values: dict[str, Any]) -> Path:
+def write_page(out_path: Path, template: str, content: list[Block], values: dict[str, Any]) -> Path:
     """Write a page with the scripts and styles that the blocks of its content need."""
     types = {block["type"] for block in content}
-    scripts, bundle = _scripts(types), _bundle() if "chart" in types else ("", "")
+    theme, bundle = _script("theme.js"), _bundle() if "chart" in types else ("", "")
+    scripts = [*_scripts(types), _script("page.js")]
+    if template == "index.jinja":
+        scripts.append(_script("index.js"))
     stems = [_STEMS[kind][-1] for kind in _STEMS if kind in types]
-    styles = [_HERE / "report.css", _HERE / "ledger.css", *(_CHARTS / f"{stem}.css" for stem in stems)]
+    front = ["front.css"] if template == "index.jinja" else []
+    names = ["report.css", "ledger.css", *front, "screens.css"]
+    styles = [*(_HERE / name for name in names), *(_CHARTS / f"{stem}.css" for stem in stems)]
     page = template_of(template).render(
         style=Markup("\n".join(file.read_text(encoding="utf-8") for file in styles)),
         scripts=[Markup(script) for script in scripts],
         bundle=bundle[1],
-        policy=_policy([*scripts, *filter(None, [bundle[0]])]),
+        theme=Markup(theme),
+        policy=_policy([theme, *scripts, *filter(None, [bundle[0]])]),
         content=content,
         **values,
     )
@@ -251,6 +230,7 @@ def template_of(name: str) -> jinja2.Template:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["smart"] = smart
     return environment.get_template(name)
 
 
@@ -269,14 +249,17 @@ def _bundle() -> tuple[str, Markup]:
     return script, packed(script)
 
 
+def _script(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
 def _scripts(types: set[str]) -> list[str]:
-    ours = (_HERE / "report.js").read_text(encoding="utf-8")
     scripts = [
         "\n".join((_CHARTS / f"{stem}.js").read_text(encoding="utf-8") for stem in stems)
         for kind, stems in _STEMS.items()
         if kind in types
     ]
-    return [*scripts, ours] if types & {"chart", "table"} else scripts
+    return [*scripts, _script("report.js")] if types & {"chart", "table"} else scripts
 
 
 def _day(started: Any) -> str | None:

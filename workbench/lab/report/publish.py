@@ -8,6 +8,7 @@ from workbench.files import explain_write_error
 from workbench.lab import digests
 from workbench.lab.history import all_runs, is_placebo, is_sound, placebos
 from workbench.lab.record import read_run
+from workbench.lab.report import turns
 
 
 def publish(folder: Path, reports: Path, again: bool = False) -> bool:
@@ -53,7 +54,10 @@ def index(
     """Write the index of runs, in which placebos have no place but that of chance; returns its path."""
     from workbench.lab.report.index import write_index
 
+    shown = list(shown)
     studies = [folder for folder in shown if not is_placebo(folder)]
+    pages = sorted({page_of(folder, reports) for folder in shown})
+    turns.link([page for page in pages if page.is_file()])
     return write_index(studies, reports / "index.html", chance, pending)
 
 

@@ -4,6 +4,7 @@
 
 const narrow = matchMedia("(max-width: 620px)");
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const isDark = () => (document.documentElement.dataset.theme ?? (dark.matches ? "dark" : "light")) === "dark";
 const refuse = () => Promise.reject(new Error("A report loads nothing."));
 const loader = { load: refuse, sanitize: refuse, http: refuse, file: refuse, options: {} };
 
@@ -11,7 +12,7 @@ const loader = { load: refuse, sanitize: refuse, http: refuse, file: refuse, opt
 const ON_DARK = {
   "#0072b2": "#4aa3df", "#d55e00": "#f0803c", "#009e73": "#2fbf93", "#cc79a7": "#e295c0",
   "#e69f00": "#f0b429", "#56b4e9": "#9ad3f5", "#222222": "#e7e4dd", "#666666": "#a9a59c",
-  "#e6e6e3": "#34373a", "#8a8a86": "#7d7a73",
+  "#e6e6e3": "#34373a", "#8a8a86": "#7d7a73", "#b3aea5": "#5f5d58",
 };
 
 function recolour(node) {
@@ -28,10 +29,10 @@ const isComposed = (spec) =>
   ["row", "column", "facet"].some((key) => key in (spec.encoding ?? {}));
 
 function themed(source) {
-  const spec = dark.matches ? recolour(source) : structuredClone(source);
+  const spec = isDark() ? recolour(source) : structuredClone(source);
   const config = (spec.config ??= {});
   config.background = "transparent";
-  if (dark.matches) {
+  if (isDark()) {
     const mark = { ...config.mark, color: config.mark?.color ?? ON_DARK["#0072b2"] };
     Object.assign(config, { mark, style: { ...config.style, cell: { stroke: null } } });
   }
@@ -79,6 +80,13 @@ function tooltip(_handler, event, _item, value) {
 const options = { mode: "vega-lite", actions: false, ast: true, loader, tooltip };
 const rowsOf = (spec) => Object.values(spec.datasets ?? {});
 
+// A picture that is a little too wide is made smaller, one that is far too wide can be scrolled.
+const SMALLEST = 0.7;
+function fit(picture) {
+  const width = Number(picture?.getAttribute("width"));
+  if (width) Object.assign(picture.style, { maxWidth: `${width}px`, width: `max(100%, ${SMALLEST * width}px)` });
+}
+
 async function draw(figure, spec) {
   const place = figure.querySelector(".live");
   const many = rowsOf(spec).some((rows) => rows.length > 1500);
@@ -88,6 +96,7 @@ async function draw(figure, spec) {
     // Vega measures its place, so the place must be seen before it is drawn in.
     figure.classList.add("drawn");
     figure.view = (await window.workbenchEmbed(place, themed(spec), { ...options, renderer })).view;
+    fit(place.querySelector("svg"));
   } catch (error) {
     figure.classList.remove("drawn");
     place.textContent = "";
@@ -102,11 +111,18 @@ function field(value) {
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-function csv(rows) {
-  const names = [...new Set(rows.flatMap(Object.keys))];
-  const lines = rows.map((row) => names.map((name) => field(row[name])).join(","));
-  return [names.map(field).join(","), ...lines].join("\r\n") + "\r\n";
+const csv = (columns, rows) => [columns, ...rows].map((row) => row.map(field).join(",")).join("\r\n") + "\r\n";
+
+// All data sets of a chart as one table, laid out by tidy.py.
+function tidy(spec, { columns, parts }) {
+  return parts.flatMap(({ data, panel, fields }) =>
+    (spec.datasets[data] ?? []).map((row) =>
+      columns.map((name) => (name === "panel" && !("panel" in fields) ? panel : row[fields[name]])),
+    ),
+  );
 }
+
+const fileOf = (figure) => `${document.body.dataset.notebook}-${figure.id.replace("figure-", "")}`;
 
 function offer(figure, label, name, make, type) {
   const button = figure.querySelector(".tools").appendChild(document.createElement("button"));
@@ -121,12 +137,8 @@ function offer(figure, label, name, make, type) {
   });
 }
 
-function offerData(figure, datasets) {
-  datasets.forEach((rows, index) => {
-    const number = datasets.length > 1 ? ` ${index + 1}` : "";
-    const name = `${figure.id.replace("figure-", "")}${number.trim() && `-${number.trim()}`}.csv`;
-    offer(figure, `CSV${number}`, name, () => csv(rows), "text/csv;charset=utf-8");
-  });
+function offerData(figure, columns, rows) {
+  offer(figure, "CSV", `${fileOf(figure)}.csv`, () => csv(columns, rows()), "text/csv;charset=utf-8");
 }
 
 // For paper: light whatever the screen's colours, at the size its author gave it.
@@ -152,13 +164,18 @@ async function loadVega(bundle) {
 
 async function offered(figure) {
   const spec = JSON.parse(await unpacked(figure.querySelector("script.spec")));
-  offerData(figure, rowsOf(spec));
-  offer(figure, "SVG", `${figure.id.replace("figure-", "")}.svg`, () => still(spec), "image/svg+xml");
+  const layout = figure.querySelector("script.layout");
+  if (layout) {
+    const table = JSON.parse(layout.textContent);
+    offerData(figure, table.columns, () => tidy(spec, table));
+  }
+  offer(figure, "SVG", `${fileOf(figure)}.svg`, () => still(spec), "image/svg+xml");
   return [figure, spec];
 }
 
 for (const figure of document.querySelectorAll("figure.table")) {
-  offerData(figure, [JSON.parse(figure.querySelector("script.rows").textContent)]);
+  const { columns, rows } = JSON.parse(figure.querySelector("script.rows").textContent);
+  offerData(figure, columns, () => rows);
 }
 
 let charts = [];
@@ -172,6 +189,7 @@ try {
 
 const drawAll = () => Promise.all(charts.map(([figure, spec]) => draw(figure, spec)));
 dark.addEventListener("change", drawAll);
+addEventListener("themechange", drawAll);
 narrow.addEventListener("change", drawAll);
 addEventListener("scroll", () => (document.getElementById("tooltip").hidden = true), { passive: true });
 await drawAll();
