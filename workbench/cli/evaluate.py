@@ -14,7 +14,6 @@ from rich.text import Text
 from workbench import files
 from workbench.cli.candidates import Candidate, candidates
 from workbench.cli.console import err, out, short_path
-from workbench.cli.given import check_model
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 from workbench.sources import located, parse, parts_of
@@ -22,6 +21,7 @@ from workbench.sources import located, parse, parts_of
 if TYPE_CHECKING:
     from workbench.engine.benchmark_names import Benchmark
     from workbench.engine.benchmarks import Asking
+    from workbench.engine.named import check_model, is_on_cpu
 
 COMMAND = "evaluate"
 _DEFAULTS = {"limit": None, "shots": None, "max_new_tokens": None, "data": "", "batch": 4, "device": "auto"}
@@ -61,7 +61,7 @@ def evaluate(
 
     benchmarks.version()
     asked_of = candidates(model, arm or [])
-    on_cpu = device == "cpu" or (device == "auto" and not Path("/dev/nvidiactl").exists())
+    on_cpu = is_on_cpu(device)
     for one in asked_of:
         check_model(one.source, on_cpu, chat is True)
     asked = benchmarks.find([name.strip() for name in tasks.split(",") if name.strip()])

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ FEWEST = 20  # facts of a file
 _FIELDS = ("entity", "attribute", "value")
 VALUES = {name: values.split() for name, values in read_sections(__package__, "facts.txt")["values"]}
 """What each attribute of a drawn fact can be, all equally often."""
+
+MOST = comb(len(GIRLS) + len(BOYS), 2) * len(VALUES)
+"""Facts that can be drawn."""
 
 
 @dataclass(frozen=True)

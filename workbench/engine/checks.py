@@ -8,13 +8,11 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, ref
 
-import torch
-from torch import Tensor
-
 from workbench.engine.models import context_length, evaluating, n_rows, text_config
 from workbench.errors import UserError, reason
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 _SENTENCE = "The red fox sat by the well, and 12 of its 3.5 friends didn't."
@@ -46,6 +44,8 @@ def check_weights(model: PreTrainedModel) -> None:
     Raises:
         UserError: some are NaN or infinite; it names one.
     """
+    import torch
+
     weights = {name: value.detach() for name, value in model.named_parameters() if value.dtype.itemsize > 1}
     weights = {name: value for name, value in weights.items() if value.is_floating_point() and value.numel()}
     sums = [value.sum(dtype=torch.float32) for value in weights.values()]  # a quick pass: NaN stays NaN in it
@@ -113,9 +113,10 @@ def check_vocabulary(tokenizer: PreTrainedTokenizerFast, rows: int) -> None:
         )
 
 
-@torch.no_grad()
 def _check_direction(model: PreTrainedModel) -> None:
     """Two rows that part in the middle: a causal model's logits are the same up to there."""
+    import torch
+
     length = min(16, context_length(model))
     if length < 2:
         return
@@ -123,7 +124,7 @@ def _check_direction(model: PreTrainedModel) -> None:
     ids = random_tokens(model, 2, length)
     ids[1, :half] = ids[0, :half]
     try:
-        with probing(model):
+        with torch.no_grad(), probing(model):
             logits = model(ids, use_cache=False).logits.float()
     except Exception as error:  # whatever a family's own code raises
         raise UserError(
@@ -146,11 +147,15 @@ def difference(first: Tensor, second: Tensor) -> float:
 
 def tolerance(model: PreTrainedModel) -> float:
     """The share of logits' spread by which rounding alone may move them."""
+    import torch
+
     return 1e-4 + 8 * torch.finfo(model.dtype).eps
 
 
 def random_tokens(model: PreTrainedModel, rows: int, length: int) -> Tensor:
     """Tokens `[rows, length]` that stand for nothing else than text, the same at every call."""
+    import torch
+
     settings = {**vars(text_config(model)), **vars(model.config)}
     named = [value for name, value in settings.items() if "token_i" in name]
     special = {number for value in named for number in (value if isinstance(value, list) else [value])}

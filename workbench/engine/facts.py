@@ -15,6 +15,7 @@ from workbench.engine.gguf_header import read_header
 from workbench.engine.memory import check_memory
 from workbench.engine.model_files import check_folder, read_settings, weight_files
 from workbench.engine.models import CHAT_TEMPLATE
+from workbench.sources import located
 
 _CARD = re.compile(r"---\n(.*?)\n---", re.DOTALL)  # the settings before the text of a model's README.md
 
@@ -64,6 +65,19 @@ def is_chat(path: Path) -> bool:
     if template.is_file():
         return template.read_text(encoding="utf-8") != CHAT_TEMPLATE
     return settings.is_file() and read_settings(settings).get("chat_template") not in (None, CHAT_TEMPLATE)
+
+
+def layers_and_neurons(source: str) -> tuple[int | None, int | None]:
+    """How many layers a model has, and neurons in each, as its settings say; None where they do not, or are
+    not here."""
+    folder = Path(located(source)).expanduser()
+    if not (folder / "config.json").is_file():
+        return None, None
+    settings = read_settings(folder / "config.json")
+    settings = settings.get("text_config") or settings
+    both = (("num_hidden_layers", "n_layer", "num_layers"), ("intermediate_size", "n_inner", "ffn_dim"))
+    numbers = (next((settings.get(name) for name in names if settings.get(name)), None) for names in both)
+    return tuple(number if isinstance(number, int) else None for number in numbers)
 
 
 def check_here(path: Path, on_cpu: bool = True) -> None:

@@ -1,27 +1,85 @@
 """The Hugging Face hub: whether a name can be a model's there, and whether it answers."""
 
+import difflib
+import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from workbench.engine.models import near
 from workbench.errors import UserError
 from workbench.sources import SAMPLERS
 
+# only named where a name is near: the first that anybody types
+_WELL_KNOWN = ("gpt2", "distilgpt2", "HuggingFaceTB/SmolLM2-135M", "EleutherAI/pythia-70m",
+               "roneneldan/TinyStories-33M", "Qwen/Qwen2.5-0.5B")  # fmt: skip
+
 
 def check_known(name: str) -> None:
-    """Whether a hub id can be loaded: it is in the cache, or the hub answers.
+    """Whether a hub id can be loaded: it is in the cache, or the hub has it.
 
     Raises:
-        UserError: neither, or the name cannot be an id.
+        UserError: neither, or the name cannot be an id; a near name is given.
     """
-    from huggingface_hub import try_to_load_from_cache
+    import httpx
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import RepositoryNotFoundError
 
     check_id(name)
-    if not isinstance(try_to_load_from_cache(name, "config.json"), str) and not hub_answers():
+    if isinstance(try_to_load_from_cache(name, "config.json"), str):
+        return
+    close = difflib.get_close_matches(name, [*_WELL_KNOWN, *_beside(name)], n=1, cutoff=0.7)
+    meant = f" (did you mean {close[0]}?)" if close else ""
+    if not hub_answers():
         raise UserError(
             f"{name!r} is no folder here, not in the cache of the Hugging Face hub, and the hub cannot be "
-            "reached: check the name (`workbench models` lists what is here) and the network."
+            f"reached{meant}: check the name (`workbench models` lists what is here) and the network."
         )
+    with suppress(httpx.HTTPError, OSError):  # it answers, but not this: whoever loads the model says why
+        try:
+            HfApi().model_info(name, timeout=5)
+        except RepositoryNotFoundError as error:
+            raise UserError(
+                f"There is no folder {name!r} here, and no public model of that name on the Hugging Face hub"
+                f"{meant}: check the name (`workbench models` lists what is here)."
+            ) from error
+
+
+def _beside(name: str) -> list[str]:
+    """What lies where a name would lie if it were a path."""
+    folder = Path(name).parent
+    with suppress(OSError):
+        return [str(path) for path in folder.iterdir()]
+    return []
+
+
+def check_data_set(name: str) -> None:
+    """Whether a data set of the hub can be read: it is in a cache, or the hub has it.
+
+    Raises:
+        UserError: neither.
+    """
+    import httpx
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    caches = {Path(constants.HF_HUB_CACHE): f"datasets--{name.replace('/', '--')}",
+              Path(os.environ.get("HF_DATASETS_CACHE") or Path(constants.HF_HOME) / "datasets"):
+              name.replace("/", "___").lower()}  # fmt: skip
+    if any((cache / folder).exists() for cache, folder in caches.items()):
+        return
+    if not hub_answers():
+        raise UserError(
+            f"There is no file or folder {name}, and the Hugging Face hub cannot be reached: check the name "
+            "and the network."
+        )
+    with suppress(httpx.HTTPError, OSError):  # it answers, but not this: whoever reads the data says why
+        try:
+            HfApi().dataset_info(name, timeout=5)
+        except RepositoryNotFoundError as error:
+            raise UserError(
+                f"There is no file {name} here, and no public data set {name} on the hub."
+            ) from error
 
 
 def check_id(name: str) -> None:

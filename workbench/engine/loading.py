@@ -14,7 +14,8 @@ from workbench.engine.facts import facts
 from workbench.engine.hub import check_id, hub_answers
 from workbench.engine.memory import check_memory
 from workbench.engine.model_files import check_folder, check_names, check_shapes, other_shapes, renaming
-from workbench.engine.models import SHAPES, near, text_config
+from workbench.engine.models import text_config
+from workbench.engine.named import check_preset
 from workbench.engine.quiet import without_bars
 from workbench.engine.tokens import begin, converses, with_beginning
 from workbench.errors import UserError, reason
@@ -215,11 +216,7 @@ def resolve(source: str) -> str:
     Raises:
         UserError: the name means nothing, or what is there is no whole model.
     """
-    if source.startswith("tiny:"):
-        kind = "a shape without weights: train it first" if source in SHAPES else "not a preset"
-        raise UserError(f"{source!r} is {kind}{near(source, SHAPES) if source not in SHAPES else ''}.")
-    if not source:
-        raise UserError("No model is named: give a folder or a hub id.")
+    check_preset(source)
     source = located(source)
     folder = Path(source).expanduser()
     if os.path.exists(folder):  # pathlib raises for a name that is too long

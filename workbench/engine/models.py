@@ -117,10 +117,7 @@ def config(
         raise UserError(f"There is no preset {preset!r}{near(preset, SHAPES)}.")
     layers = layers if n_layers is None else n_layers
     hidden = hidden if hidden_size is None else hidden_size
-    if layers < 1:
-        raise UserError(f"n_layers={layers} must be 1 or more.")
-    if hidden < 1 or hidden % (32 if hidden >= 128 else 8):
-        raise UserError(f"hidden_size={hidden} must be a multiple of 32 (of 8 below 128).")
+    check_shape(layers, hidden)
     heads = next(n for n in range(max(2, hidden // 32), 0, -1) if hidden % n == 0)
     if architecture not in get_args(Architecture):
         raise UserError(f"There is no architecture {architecture!r}: choose llama, gpt-neo or bloom.")
@@ -143,6 +140,18 @@ def config(
         num_key_value_heads=heads,
         **common,
     )
+
+
+def check_shape(layers: int, hidden: int, names: tuple[str, str] = ("n_layers", "hidden_size")) -> None:
+    """Whether there are models of this depth and width; `names` are those that messages give the two.
+
+    Raises:
+        UserError: there are none.
+    """
+    if layers < 1:
+        raise UserError(f"{names[0]}={layers} must be 1 or more.")
+    if hidden < 1 or hidden % (32 if hidden >= 128 else 8):
+        raise UserError(f"{names[1]}={hidden} must be a multiple of 32 (of 8 below 128).")
 
 
 def build(config: PretrainedConfig, seed: int) -> PreTrainedModel:

@@ -21,6 +21,7 @@ from workbench.lab.environment import cores
 from workbench.lab.kernel import CellFailed, KernelDied, Progress, execute, kill
 from workbench.lab.params import check_names, from_strings
 from workbench.lab.project import Notebook, Plan, needed, plan, read_notebook
+from workbench.lab.study_check import check_values
 
 CONTINUES = "the same command continues"
 Status = Literal["waiting", "running", "done", "cached", "failed", "skipped", "interrupted"]
@@ -69,15 +70,16 @@ def jobs_for(notebooks: Sequence[Notebook], given: Mapping[str, str], force: boo
         force: Compute the notebooks asked for again although their runs are finished.
 
     Raises:
-        UserError: A parameter is unknown or invalid, or a notebook cannot be read.
+        UserError: A parameter is unknown or invalid, a study refuses it, or a notebook cannot be read.
     """
     fields = dict.fromkeys(name for notebook in notebooks for name in notebook.model.model_fields)
     check_names(given, fields, " + ".join(notebook.name for notebook in notebooks))
     jobs: dict[Path, Job] = {}
     for notebook in notebooks:
         declared = {name: text for name, text in given.items() if name in notebook.model.model_fields}
-        planned = plan(notebook, from_strings(notebook.model, declared, notebook.name))
-        add(jobs, planned).force = force
+        values = from_strings(notebook.model, declared, notebook.name)
+        check_values(notebook, values)
+        add(jobs, plan(notebook, values)).force = force
     return list(jobs.values())
 
 

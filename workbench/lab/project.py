@@ -186,19 +186,23 @@ def plan(notebook: Notebook, values: Mapping[str, Any], above: tuple[str, ...] =
 
 def needed(notebook: Notebook, params: "BaseModel", above: tuple[str, ...] = ()) -> list[Plan]:
     """The plans of what a notebook needs; set parameters that those notebooks also declare flow up."""
-    from workbench.lab.params import changed
-
     if notebook.name in above:
         raise UserError(f"Notebooks need each other in a circle: {' → '.join((*above, notebook.name))}.")
-    plans = []
+    above = (*above, notebook.name)
+    return [plan(upstream, shared, above) for upstream, shared in needs(notebook, params)]
+
+
+def needs(notebook: Notebook, params: "BaseModel") -> list[tuple[Notebook, dict[str, Any]]]:
+    """What a notebook needs with these parameters: notebooks, and the values that flow up to each."""
+    from workbench.lab.params import changed
+
+    upstreams = []
     for need in notebook.metadata.get("needs", ()):
-        if (name := _wanted(need, params, notebook.name)) is None:
-            continue
-        upstream = find_notebook(notebook.root, name)
-        known = upstream.model.model_fields.keys() - {"placebo"}  # what is compared, not what it needs
-        shared = {k: v for k, v in changed(params).items() if k in known}
-        plans.append(plan(upstream, shared, (*above, notebook.name)))
-    return plans
+        if (name := _wanted(need, params, notebook.name)) is not None:
+            upstream = find_notebook(notebook.root, name)
+            known = upstream.model.model_fields.keys() - {"placebo"}  # what is compared, not what it needs
+            upstreams.append((upstream, {k: v for k, v in changed(params).items() if k in known}))
+    return upstreams
 
 
 def _wanted(need: str, params: "BaseModel", notebook: str) -> str | None:

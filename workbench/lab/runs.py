@@ -45,10 +45,12 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
         namespace: The notebook's `globals()`, which hold the parameters.
 
     Raises:
-        UserError: A parameter is unknown or invalid, or the folder cannot be used.
+        UserError: A parameter is unknown or invalid, the study's check refuses it, or the folder cannot be
+            used.
     """
     from workbench.lab import tracking
     from workbench.lab.params import check, check_names
+    from workbench.lab.study_check import check_values
 
     tracker = tracking.wanted()
     headless = os.environ.get("WORKBENCH_RUN")
@@ -56,6 +58,8 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
         study = find_notebook(find_root(), read_run(Path(headless))["notebook"])
     else:
         study = running_notebook(find_root(), notebook, namespace)
+    if str(study.root) not in sys.path:
+        sys.path.insert(0, str(study.root))  # where the project's own studies/ is
     model = study.model
     check_names(_injected(namespace), model.model_fields, notebook)
     missing = [name for name in model.model_fields if name not in namespace]
@@ -68,6 +72,7 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
     if headless:
         folder, params = Path(headless), check(model, values, notebook)
     else:
+        check_values(study, values)
         planned = plan(study, values)
         folder, params = planned.folder, planned.params
     is_new = not (folder / "run.json").exists()

@@ -21,7 +21,6 @@ from workbench.corpora.loaders.fields import lowered, question_of
 from workbench.corpora.loaders.formats import LONGEST_JSON, decoded, opened, suffix
 from workbench.corpora.loaders.rows import Malformed
 from workbench.errors import UserError
-from workbench.measures.summaries import common_prompts
 from workbench.sources import Source
 
 COLUMNS = ["prompt_id", "prompt", "category", "model", "sample", "text", "finish"]
@@ -67,6 +66,8 @@ def usable_answers(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     Raises:
         UserError: no prompt was answered by all models, or every answer is empty.
     """
+    from workbench.measures.summaries import common_prompts
+
     empty = frame["text"].str.strip() == ""
     full = frame[~empty]
     if full.empty:

@@ -139,9 +139,23 @@ def find(source: Source, formats: Sequence[str], default: str = "train") -> tupl
         if suffix(path) not in formats:
             raise UserError(f"{path} has a format that is not read here; known are {', '.join(formats)}.")
         return [path], None
-    if _HUB.fullmatch(name) and not Path(name.split("/")[0]).is_dir() and suffix(path) not in formats:
+    if is_of_hub(source, formats):
         return [], replace(source, kind=None, split=canonical(source.split or default))
-    raise UserError(f"There is no file or folder {replace(source, kind=None)}.{_near(path)}")
+    written = str(replace(source, kind=None))
+    raise UserError(f"There is no file or folder {written}.{_near_kind(written) or _near(path)}")
+
+
+def is_of_hub(source: Source, formats: Sequence[str]) -> bool:
+    """Whether a source is a data set of the hub: nothing here has its name, which is an id's.
+
+    Args:
+        source: that has been taken apart.
+        formats: of files that are read: a name with such an ending is a file's.
+    """
+    name = os.path.expanduser(source.name)
+    if _is_there(name) or not _HUB.fullmatch(name):
+        return False
+    return not Path(name.split("/")[0]).is_dir() and suffix(Path(name)) not in formats
 
 
 def _is_there(name: str) -> bool:
@@ -184,6 +198,13 @@ def of_hub(source: Source, limit: int | None) -> Iterator[tuple[str, Any]]:
             f"The data set {name}:{split} could not be fetched from the hub ({type(error).__name__}): check "
             "the network and the split, or give a local copy (a folder, .txt, .jsonl, .json or .parquet)."
         ) from error
+
+
+def _near_kind(written: str) -> str:
+    """The kind that may be meant by what stands before the first colon."""
+    kind, colon, rest = written.partition(":")
+    close = difflib.get_close_matches(kind.lower(), sources.KINDS, n=1) if colon else []
+    return f" Did you mean {close[0]}:{rest}?" if close else ""
 
 
 def _near(path: Path) -> str:

@@ -20,6 +20,8 @@ Spans = dict[str, list[tuple[int, int]]]
 _SECTIONS = read_sections(__package__, "labels.txt")
 _FIXED = {kind: frozenset(listed.split()) for kind, listed in _SECTIONS.pop("fixed words")}
 LABELS = dict(entry for entries in _SECTIONS.values() for entry in entries)
+UNGUESSED = ("main character unhappy",)
+"""Labels that only the simulator knows: `guess` leaves them empty."""
 GROUPS = {group: tuple(dict(entries)) for group, entries in _SECTIONS.items()}
 _SUBJECTS = frozenset(("she", "he", "they", "i", "we"))
 

@@ -7,8 +7,9 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from workbench.engine.sampling.answers import Json, choices_of, limit_body, short
 from workbench.engine.sampling.response_cache import ResponseCache, request_key
@@ -44,23 +45,14 @@ class OpenAIServer(Sampler):
         Nothing is sent before the first request.
 
         Raises:
-            UserError: the client is not installed, or the address is none.
+            UserError: as `check_server`.
         """
-        try:
-            import openai
-        except ImportError as error:
-            raise UserError(
-                'Sampling from a server needs: pip install "small-model-workbench[openai]"'
-            ) from error
-        parts = _parts(url)
+        parts, self._key = check_server(url, key)
+        import openai
+
         self.model, self.url = model, redact(url)
         # OpenAI refuses settings that it does not know, and has a name of its own for the longest answer.
-        self._is_openai = (parts.hostname or "").endswith(".openai.com")
-        self._key = (
-            key or os.environ.get("OPENAI_API_KEY", "").strip() or "none"
-        )  # only the client insists on one
-        if not self._key.isascii() or not self._key.isprintable():
-            raise UserError("OPENAI_API_KEY holds characters that no key has: set it anew.")
+        self._is_openai = _is_openai(parts)
         hooks = {"response": [partial(limit_body, most_seconds=TIMEOUT)]}
         self._client = openai.OpenAI(
             base_url=url,
@@ -155,7 +147,31 @@ class OpenAIServer(Sampler):
         )
 
 
-def _parts(url: str) -> Any:
+def check_server(url: str, key: str | None = None) -> tuple[SplitResult, str]:
+    """The parts of a server's address, and the key that it is told; nothing is sent.
+
+    Args:
+        url: with its version, as `http://127.0.0.1:8000/v1`.
+        key: in the place of `OPENAI_API_KEY`.
+
+    Raises:
+        UserError: the client is not installed, the address is none, or there is no key where one is needed.
+    """
+    if find_spec("openai") is None:
+        raise UserError('Sampling from a server needs: pip install "small-model-workbench[openai]"')
+    parts, key = _parts(url), key or os.environ.get("OPENAI_API_KEY", "").strip()
+    if not key and _is_openai(parts):
+        raise UserError(f"{parts.hostname} wants a key: set OPENAI_API_KEY to yours first.")
+    if not key.isascii() or not (key or "none").isprintable():
+        raise UserError("OPENAI_API_KEY holds characters that no key has: set it anew.")
+    return parts, key or "none"  # only the client insists on one
+
+
+def _is_openai(parts: SplitResult) -> bool:
+    return (parts.hostname or "").endswith(".openai.com")
+
+
+def _parts(url: str) -> SplitResult:
     """The parts of a server's address, checked."""
     try:
         parts = urlsplit(url)

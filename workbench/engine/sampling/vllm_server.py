@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from workbench.engine.loading import hub_answers, read_config
+from workbench.engine.named import VLLM as ENVIRONMENT
 from workbench.engine.sampling.openai_sampler import ServerSampler
 from workbench.engine.sampling.sampler import Completion, rooms
 from workbench.engine.sampling.scoring import prompt_tokens
@@ -29,7 +30,6 @@ from workbench.engine.tokens import converses
 from workbench.errors import UserError
 from workbench.files import stamp, write_json
 
-ENVIRONMENT = Path(__file__).parents[3] / ".venv-vllm"
 IDLE = 60.0  # seconds that a server waits for another user: the next notebook starts within them
 _ERROR = re.compile(r"\b(?:\w+(?:Error|Exception):|Value error,) .+")
 

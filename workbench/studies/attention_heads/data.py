@@ -19,7 +19,7 @@ from workbench.errors import UserError
 from workbench.studies.attention_heads.experiment import OneLayer, Pair
 from workbench.studies.attention_heads.groups import FEWEST
 from workbench.studies.attention_heads.induction import Shape
-from workbench.studies.common.profiles import REAL, check_given
+from workbench.studies.common.profiles import REAL
 from workbench.studies.tiny_models import ladder
 
 STARTER = "starter"
@@ -79,22 +79,13 @@ SIZES = {
 
 
 def choose_sizes(params: Any) -> Sizes:
-    """The profile's sizes; `n_texts` replaces the number of texts measured, `seeds` that of trainings.
-
-    Raises:
-        UserError: there are too few texts, or no model is given for `real-laptop`.
-    """
+    """The profile's sizes; `n_texts` replaces the number of texts measured, `seeds` that of trainings."""
     own = ladder.is_ladder(params.model) or params.model == STARTER
-    check_given(params, given=not own)
     sizes = SIZES[params.profile]
     sizes = replace(sizes, seeds=params.seeds or sizes.seeds)
     if not own:
         sizes = replace(sizes, ladder=False)  # a model that is given is all that the claims are about
-    if params.n_texts is None:
-        return sizes
-    if params.n_texts < 16:
-        raise UserError(f"n_texts={params.n_texts} is too few: half choose heads and half confirm; give 16.")
-    return replace(sizes, texts=params.n_texts)
+    return replace(sizes, texts=params.n_texts or sizes.texts)
 
 
 def load_model(params: Any, trained: Mapping[int, Pair]) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:

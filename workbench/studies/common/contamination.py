@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 
 from workbench.corpora.loaders.problems import FileProblem
 from workbench.errors import UserError
-from workbench.measures.overlap import contamination
 from workbench.measures.vocabulary import question_key
 
 GRAMS = 10  # words in a row that test questions are searched for in training
@@ -16,11 +15,23 @@ def contamination_report(test: Collection[str], training: Collection[str]) -> st
     Raises:
         UserError: both hold the same question.
     """
-    shared, alike = contamination(list(test), list(training), GRAMS)
-    if shared:
-        raise UserError(f"Training and test share {shared} questions: take them out of one of the two.")
+    from workbench.measures.overlap import contamination
+
+    check_apart(test, training)
+    _, alike = contamination(list(test), list(training), GRAMS)
     sentence = f"{alike:,} of {len(test):,} test questions share {GRAMS} words in a row with training"
     return f"{sentence}, as variants of one question do" if alike else sentence
+
+
+def check_apart(test: Collection[str], training: Collection[str]) -> None:
+    """Refuses test questions that are learnt from as well, by `question_key`.
+
+    Raises:
+        UserError: there are some.
+    """
+    learnt = set(map(question_key, training))
+    if shared := sum(question_key(question) in learnt for question in test):
+        raise UserError(f"Training and test share {shared} questions: take them out of one of the two.")
 
 
 def distinct_problems(problems: Sequence[FileProblem]) -> tuple[list[FileProblem], list[str]]:

@@ -2,9 +2,17 @@
 
 from typing import Any
 
+from workbench.engine.models import SHAPES
 from workbench.errors import UserError
 
 REAL = "real-laptop"
+LADDER = ("ladder", *SHAPES)
+"""What names models that 02_tiny_models trains: all of them, or one preset."""
+
+
+def is_ladder(model: str) -> bool:
+    """Whether `model` asks for training: the ladder or one preset."""
+    return model in LADDER
 
 
 def check_given(params: Any, *, given: bool, give: str = "model=FOLDER or a hub id") -> None:

@@ -4,7 +4,7 @@ Embedded requests have an oracle (`corpora.open_ended`), which knows what an ans
 valid, and twelve people who answer them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,6 @@ import pandas as pd
 
 from workbench import sources
 from workbench.corpora import open_ended
-from workbench.corpora.loaders import rows
-from workbench.corpora.loaders.fields import lowered, question_of
-from workbench.corpora.loaders.formats import of_file, opened, suffix
 from workbench.corpora.loaders.generations import COLUMNS, load_generations
 from workbench.corpora.open_ended import Request
 from workbench.engine import loading
@@ -24,12 +21,11 @@ from workbench.engine.cost import measure
 from workbench.engine.sampling.load import sampler as load_sampler
 from workbench.engine.sampling.sampler import SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
-from workbench.errors import UserError
 from workbench.files import cached_table
-from workbench.sources import SAMPLERS, Source
-from workbench.studies.common.profiles import check_given
+from workbench.sources import SAMPLERS
 from workbench.studies.hivemind.asking import ask, every_way
 from workbench.studies.hivemind.models import LONGEST, SIZES, Sizes, train_all
+from workbench.studies.hivemind.prompts import prompts_of, read_prompts
 from workbench.studies.hivemind.verbalized import LISTED
 
 OURS = "This part is about the embedded models, which are trained here: nothing of it is drawn of others."
@@ -61,32 +57,11 @@ class Plan:
 
 
 def plan(params: Any) -> Plan:
-    """What the parameters ask for; `seeds`, `samples` and `iterations` replace what the profile says.
-
-    Raises:
-        UserError: there is nothing to draw or to train, or no generation after the first.
-    """
+    """What the parameters ask for; `seeds`, `samples` and `iterations` replace what the profile says."""
     sizes = SIZES[params.profile]
-    foreign = not params.generations == params.models == "embedded"
-    check_given(params, given=foreign, give="models=transformers:FOLDER")
-    given = [name for name in ("generations", "models", "prompts") if getattr(params, name) != "embedded"]
-    for name, is_set in (("seeds", params.seeds is not None), ("placebo", params.placebo)):
-        if given and is_set:
-            raise UserError(
-                f"{name} is about the embedded models, and {given[0]} names others: leave it out."
-            )
-    if params.verbalized and params.models == "embedded":
-        raise UserError(
-            "verbalized asks the models that models names for lists: name some (the embedded ones are always "
-            "asked for polls)."
-        )
     seeds, chains = (sizes.seeds, sizes.chains) if params.seeds is None else (params.seeds, params.seeds)
     samples = sizes.samples if params.samples is None else params.samples
     generations = sizes.generations if params.iterations is None else params.iterations
-    if samples < 1 or generations < 2:
-        raise UserError(
-            "samples must be 1 or more and iterations 2 or more: the first one reads what people wrote."
-        )
     return Plan(
         sizes=replace(sizes, seeds=seeds, chains=chains, samples=samples, generations=generations),
         generations=params.generations,
@@ -119,11 +94,9 @@ def generations(folder: Path, plan: Plan) -> pd.DataFrame:
         Columns prompt_id, prompt, category, model, sample, text, finish; of embedded models also seed.
 
     Raises:
-        UserError: files and samplers are both given, or what they name cannot be read.
+        UserError: what is named cannot be read.
     """
     if plan.generations != "embedded":
-        if plan.models != "embedded" or plan.prompts != "embedded":
-            raise UserError("Give either generations, or models and prompts to sample from.")
         return load_generations(plan.generations)
     if plan.models == "embedded":
         tables = [
@@ -141,15 +114,8 @@ def generations(folder: Path, plan: Plan) -> pd.DataFrame:
 
 
 def sources_of(models: str) -> list[str]:
-    """The samplers that `models` names.
-
-    Raises:
-        UserError: none.
-    """
-    samplers = [str(source) for source in sources.parse(models, SAMPLERS)]
-    if not samplers:
-        raise UserError("models names no sampler: write transformers:FOLDER, with commas between several.")
-    return samplers
+    """The samplers that `models` names."""
+    return [str(source) for source in sources.parse(models, SAMPLERS)]
 
 
 def of_chains(models: Mapping[int, Mapping[str, Path]], plan: Plan) -> dict[int, Mapping[str, Path]]:
@@ -192,59 +158,6 @@ def asked(plan: Plan) -> list[Request]:
         return requests
     by_kind = [[request for request in requests if request.kind == kind] for kind in plan.sizes.kinds]
     return [request for of_kind in by_kind for request in of_kind[: plan.sizes.per_kind]]
-
-
-def prompts_of(requests: Iterable[Request]) -> pd.DataFrame:
-    """Requests as they are asked: columns prompt_id, prompt, category."""
-    rows = [(request.id, request.prompt, request.kind) for request in requests]
-    return pd.DataFrame(rows, columns=COLUMNS[:3])
-
-
-def read_prompts(source: str, seed: int = 0) -> pd.DataFrame:
-    """What is asked: columns prompt_id, prompt, category. What stands there twice is asked once.
-
-    Args:
-        source: "embedded" for the embedded requests, or a file: text (one a line) or rows with prompt.
-        seed: of the names in the embedded requests.
-
-    Raises:
-        UserError: the file has no prompts, a row has none, or two have one id.
-    """
-    if source == "embedded":
-        return prompts_of(open_ended.requests(seed))
-    prompts = [prompt for one in rows.parsed(source, ()) for prompt in _prompts_of(one)]
-    if not prompts:
-        raise UserError(f"{source} holds no prompt.")
-    frame = pd.DataFrame(prompts, columns=COLUMNS[:3]).drop_duplicates()
-    again = frame.loc[frame["prompt_id"].duplicated(), "prompt_id"]
-    if len(again):
-        raise UserError(f"{source} has two prompts with the id {again.iloc[0]}: give each its own.")
-    twice = frame.loc[frame["prompt"].duplicated(), "prompt"]
-    if len(twice):
-        raise UserError(f"{source} has two ids for the prompt {twice.iloc[0]!r:.60}: keep one of them.")
-    return frame
-
-
-def _prompts_of(source: Source) -> Iterator[tuple[str, str, str]]:
-    files, hub = rows.find(source, (".txt", *rows.FORMATS))
-    for path in files:
-        if suffix(path) == ".txt":
-            with opened(path) as file:
-                yield from ((line, line, "") for line in map(str.strip, file) if line)
-        else:
-            yield from (_prompt_of(where, row) for where, row in of_file(path))
-    if hub is not None:
-        yield from (_prompt_of(where, row) for where, row in rows.of_hub(hub, None))
-
-
-def _prompt_of(where: str, row: Any) -> tuple[str, str, str]:
-    with rows.checked(where, row if isinstance(row, dict) else {"prompt": row}) as entries:
-        fields = lowered(entries)
-        prompt = question_of(fields, ("prompt",)) if fields.get("prompt") else ""
-        if not prompt:
-            raise rows.Malformed("has no prompt")
-        prompt_id = prompt if fields.get("id") is None else rows.name_of(fields["id"], "an id")
-        return prompt_id, prompt, str(fields.get("category") or "")
 
 
 def expected(plan: Plan) -> list[str]:

@@ -13,7 +13,6 @@ import pandas as pd
 
 from workbench.corpora.loaders import rows
 from workbench.errors import UserError
-from workbench.measures.calibration import calibration
 
 _RATING = ["item", "prompt", "annotator", "rating"]
 _ITEMS, _ANNOTATORS = 750, 25  # as in the paper
@@ -91,6 +90,8 @@ def simulated(seed: int, items: int) -> pd.DataFrame:
 
 def calibrations(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
     """The columns of `calibration` for every scorer of `annotations`, with a column scorer."""
+    from workbench.measures.calibration import calibration
+
     ratings = frame[[name for name in _RATING if name in frame]]
     scores = frame.drop(columns=ratings.columns).groupby(frame["item"], sort=False).first()
     tables = [calibration(ratings, scores[name], seed=seed).assign(scorer=name) for name in scores]

@@ -17,7 +17,7 @@ from workbench.corpora.loaders.texts import hold_out, load_corpus
 from workbench.corpora.stories import grade
 from workbench.engine import loading
 from workbench.errors import UserError
-from workbench.studies.common.profiles import REAL, check_given
+from workbench.studies.common.profiles import REAL
 from workbench.studies.instruct.brief_stories import write_brief
 from workbench.studies.instruct.requests import HEADINGS, KINDS
 
@@ -76,17 +76,12 @@ def settings(params: Any) -> Settings:
     """The profile's sizes with what the notebook's parameters say.
 
     Raises:
-        UserError: trainings are asked of a model that is given, or none is given for `real-laptop`, or there
-            are too few tokens for one update.
+        UserError: there is no such device.
     """
-    check_given(params, given=params.model not in ("train", "starter"))
     profile = SIZES[params.profile]
     if params.model != "train":
-        for name in ("seeds", "n_tokens", "placebo"):
-            if getattr(params, name):
-                raise UserError(f"{name} is about trainings, and model={params.model} is not trained here.")
         profile = replace(profile, seeds=1)
-    chosen = replace(
+    return replace(
         profile,
         seeds=params.seeds or profile.seeds,
         n_tokens=profile.n_tokens if params.n_tokens is None else params.n_tokens,
@@ -96,10 +91,6 @@ def settings(params: Any) -> Settings:
         device=loading.pick_device(params.device),
         placebo=params.placebo,
     )
-    update = chosen.batch_size * chosen.context
-    if chosen.n_tokens < update:
-        raise UserError(f"n_tokens={chosen.n_tokens} is too few: take {update}, one update, or more.")
-    return chosen
 
 
 # ------------------------------------------------------------------------------- stories

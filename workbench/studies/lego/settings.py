@@ -4,8 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from workbench.errors import UserError
-from workbench.studies.common.profiles import REAL, check_given
-from workbench.studies.tiny_models.ladder import is_ladder
+from workbench.studies.common.profiles import REAL, check_given, is_ladder
 
 EMBEDDED = "embedded"  # as the notebook's `model`: story models are trained here
 ARMS = ("scratch", "stories", "mimicking", "causal")

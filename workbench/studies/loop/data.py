@@ -66,11 +66,8 @@ def settings(params: Any) -> Settings:
     """The profile's sizes with what the notebook's parameters say.
 
     Raises:
-        UserError: no trainings, or no steps of reinforcement.
+        UserError: there is no such device.
     """
-    for name in ("seeds", "steps"):
-        if (value := getattr(params, name)) is not None and value < 1:
-            raise UserError(f"{name}={value} leaves nothing to compare: take 1 or more.")
     sizes = SIZES[params.profile]
     return replace(
         sizes,

@@ -28,8 +28,8 @@ from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.capture import HookPoint
 from workbench.engine.interpretability.stream import Batch, stream
 from workbench.errors import UserError
-from workbench.studies.common.profiles import REAL, check_given
-from workbench.studies.tiny_models.ladder import ASIDE, Fitted, Rung, is_ladder, trained
+from workbench.studies.common.profiles import REAL
+from workbench.studies.tiny_models.ladder import ASIDE, Fitted, Rung, trained
 
 
 @dataclass(frozen=True)
@@ -64,18 +64,9 @@ SEARCHES, WITHOUT, CARD, PER_LAYER = 5, 7, 8, 0.25
 
 
 def sizes(params: Any) -> Sizes:
-    """The profile's sizes; `n_texts` replaces the number read, and bounds the number searched.
-
-    Raises:
-        UserError: there are too few texts, or no model is given for `real-laptop`.
-    """
-    check_given(params, given=not is_ladder(params.model) and params.model != "starter")
+    """The profile's sizes; `n_texts` replaces the number read, and bounds the number searched."""
     chosen = SIZES[params.profile]
     if params.n_texts:
-        if params.n_texts < 20:
-            raise UserError(
-                f"n_texts={params.n_texts} is too few: half of them select, half confirm; give 20 or more."
-            )
         bounded = {name: min(getattr(chosen, name), params.n_texts) for name in ("searched", "per_training")}
         chosen = replace(chosen, read=params.n_texts, **bounded)
     return chosen

@@ -17,6 +17,7 @@ from workbench.corpora.labelled_tokens import LabelledTokens, label_tokens
 from workbench.corpora.stories.labels import Spans
 from workbench.engine import loading
 from workbench.errors import UserError
+from workbench.studies.common.profiles import is_ladder
 from workbench.studies.neurons import value_vectors
 from workbench.studies.neurons.directions import best_directions
 from workbench.studies.neurons.method import extremes
@@ -29,7 +30,7 @@ from workbench.studies.neurons.search import (
     survey_all,
 )
 from workbench.studies.neurons.units import untrained
-from workbench.studies.tiny_models.ladder import ASIDE, Rung, is_ladder, trained
+from workbench.studies.tiny_models.ladder import ASIDE, Rung, trained
 
 Training = tuple[int, str]  # the seed and the name of a model
 Row = tuple[str, str, float]  # kind, measure, value

@@ -15,11 +15,10 @@ from workbench.engine.sampling import load
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.lora import Lora
-from workbench.errors import UserError
 from workbench.files import cached_table
 from workbench.studies.common.arms import arm_folder, collect, run_arms
-from workbench.studies.common.profiles import REAL, check_given
-from workbench.studies.pluralism import budget, spectrum, tuning
+from workbench.studies.common.profiles import REAL
+from workbench.studies.pluralism import budget, majorities, spectrum, tuning
 from workbench.studies.pluralism.elicitation import best_readout, readouts, sample_replies
 from workbench.studies.pluralism.method import NOBODY, Task, ask, fitting, load_task, some
 
@@ -119,7 +118,7 @@ class Plan:
         """Ids of a population's questions that are tuned on."""
         if len(self.arms) == 1:
             return set()
-        return tuning.tuned_on(self.tasks[population].questions, self.seed + population)
+        return majorities.tuned_on(self.tasks[population].questions, self.seed + population)
 
     def tuning_questions(self, population: int) -> list[Question]:
         """The questions that are tuned on, as they are put."""
@@ -134,26 +133,13 @@ def plan(params: Any) -> Plan:
     in the profile's sizes; questions too long for a given model are left out.
 
     Raises:
-        UserError: one of these is not above 0, model and questions do not go together, no question fits,
-            populations, seeds or a placebo are asked for where they make no sense, or there is nothing to
-            tune on.
+        UserError: no question fits, or there is nothing to tune on.
     """
     sizes, embedded = _sizes(params), params.model == "embedded"
-    check_given(params, given=not embedded)
-    if embedded and params.questions != "embedded":
-        raise UserError("The embedded model knows the villages only: name a model for questions of a file.")
-    if params.populations and not embedded:
-        raise UserError("populations are drawn for the embedded model alone: leave them out.")
-    if not (embedded or params.tune) and (params.placebo or params.seeds):
-        raise UserError(
-            f"{params.model} is only asked, not trained: leave out seeds and placebo, or tune it."
-        )
     numbers = range(params.seed, params.seed + (sizes.populations if embedded else 1))
     tasks = [load_task(params.questions, params.persona, sizes.questions, number) for number in numbers]
     if not embedded:
         sampler = load.sampler(params.model, params.device)
-        if params.tune and not sampler.logprobs:
-            raise UserError(f"{params.model} cannot be tuned from here: set tune to False, or give a folder.")
         if params.tune and isinstance(sampler, TransformersSampler):
             tuning.check_tunable(sampler.model, sampler.tokenizer)
         tasks = [fitting(some(task, sizes.questions, sizes.groups), sampler) for task in tasks]
@@ -172,15 +158,11 @@ def _sizes(params: Any) -> Sizes:
               "samples": params.samples, "questions": params.limit, "populations": params.populations,
               "seeds": params.seeds}  # fmt: skip
     changes = {name: value for name, value in fields.items() if value is not None}
-    if min(changes.values(), default=1) <= 0:
-        raise UserError(
-            "tuning_rate, tuning_steps, kl, samples, limit, populations and seeds must be above 0."
-        )
     return replace(SIZES[params.profile], **changes)
 
 
 def _noted(task: Task) -> Task:
-    return replace(task, notes=[*task.notes, *tuning.check_opinions(task.questions)])
+    return replace(task, notes=[*task.notes, *majorities.check_opinions(task.questions)])
 
 
 def model_folders(folder: Path, plan: Plan, seed: int) -> dict[str, str]:

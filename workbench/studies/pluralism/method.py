@@ -59,13 +59,11 @@ def load_task(source: str, persona: str, limit: int, seed: int) -> Task:
         seed: of what the villages think.
 
     Raises:
-        UserError: the file has a fault, or the persona has no place for the group.
+        UserError: the file has a fault.
     """
     if source == "embedded":
         persona, anyone = (who.replace("{name}", "Somebody") for who in (populations.WHO_OF, populations.WHO))
         return Task(populations.population(seed), list(populations.VILLAGES), persona, anyone)
-    if "{group}" not in persona:
-        raise UserError("persona must say where the group's name stands: write {group} there.")
     opinions = load_opinions(source, limit)
     groups = sorted({name for question in opinions.questions for name in question.groups})
     return Task(opinions.questions, groups, persona, notes=[str(opinions)])

@@ -11,9 +11,8 @@ import pandas as pd
 from workbench import sources
 from workbench.corpora.loaders.problems import KINDS, load_problems
 from workbench.engine.training.lora import Lora
-from workbench.errors import UserError
-from workbench.studies.common.profiles import REAL, check_given
-from workbench.studies.prismatic import given, training_set
+from workbench.studies.common.profiles import REAL
+from workbench.studies.prismatic import given
 from workbench.studies.prismatic.given import GivenTask
 from workbench.studies.prismatic.items import Item, Pair
 from workbench.studies.prismatic.tasks import EMBEDDED, LogicTask, Student, WordTask, first_pool
@@ -59,42 +58,18 @@ SIZES = {
 
 
 def choose_sizes(params: Any) -> Sizes:
-    """The profile's sizes; `n_subsets` and `seeds` replace what they name.
-
-    Raises:
-        UserError: parameters that would fail later, when the base has been trained, or no model is given for
-            `real-laptop`.
-    """
-    check_given(params, given=params.model != "embedded")
+    """The profile's sizes; `n_subsets` and `seeds` replace what they name."""
     chosen = SIZES[params.profile]
     if params.seeds is not None and params.profile != REAL:
         chosen = replace(chosen, students=params.seeds, pools=params.seeds)
-    if params.dimension < 1:
-        raise UserError(f"dimension={params.dimension} is no size of a sketch: take 1 or more, such as 1024.")
-    if params.chat and params.model == "embedded":
-        raise UserError("The embedded model has no chat template: set chat=False, or choose another model.")
-    if params.placebo and (not grows(params) or params.n_subsets == 0):
-        raise UserError(
-            "placebo=true compares students of pools: leave data as it is or name a sampler as generator, "
-            "and leave n_subsets as it is or above 0."
-        )
-    training_set.parse(params.save_clusters)
     if params.n_subsets is not None:
-        if params.n_subsets and params.n_subsets < 6:
-            raise UserError(
-                f"n_subsets={params.n_subsets} is too few for a correlation: take 6, better 30 or more."
-            )
         chosen = replace(chosen, subsets=params.n_subsets)
     return replace(chosen, student=_student(params, chosen.student))
 
 
 def _student(params: Any, student: Student) -> Student:
     """How students learn: all weights of the embedded model; of a given one an adapter, and more slowly."""
-    if params.learning_rate is not None and not params.learning_rate > 0:
-        raise UserError(f"learning_rate={params.learning_rate} teaches nothing: take one above 0.")
     if params.model == "embedded":
-        if params.tuning == "lora":
-            raise UserError("tuning=lora adapts a given model: choose one as model, or leave tuning at auto.")
         return replace(student, learning_rate=params.learning_rate or student.learning_rate)
     lora = None if params.tuning == "full" else Lora()
     rate = params.learning_rate or (LORA_RATE if lora else FULL_RATE)
@@ -117,27 +92,17 @@ def choose_task(params: Any, sizes: Sizes) -> LogicTask | WordTask | GivenTask:
     """The embedded task of that name, or the user's problems.
 
     Raises:
-        UserError: as `given.read`, or test questions for an embedded task.
+        UserError: as `given.read`.
     """
     data = data_of(params)
     if data not in EMBEDDED:
         return given.read(data, params.test, sizes.student.n_test, params.seed, bool(sizes.subsets))
-    if params.test is not None:
-        raise UserError(f"data={params.data} asks its own questions: leave test out, or give data of a file.")
     return EMBEDDED[data]
 
 
 def sketch_folder(here: Path, sketches: str) -> Path:
-    """Where the sketches of the corpus are: `here`, in the run, or the folder that `sketches` names.
-
-    Raises:
-        UserError: there is no such folder.
-    """
-    if sketches == "here":
-        return here
-    if not Path(sketches).is_dir():
-        raise UserError(f"There is no folder {sketches}: `workbench sketch` fills one.")
-    return Path(sketches)
+    """Where the sketches of the corpus are: `here`, in the run, or the folder that `sketches` names."""
+    return here if sketches == "here" else Path(sketches)
 
 
 # ------------------------------------------------------------------------------- examples to score

@@ -1,6 +1,5 @@
 """What the students of 08_siked learn and are asked, and that no question stands on both sides."""
 
-import difflib
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -15,11 +14,11 @@ from workbench.engine import loading
 from workbench.errors import UserError
 from workbench.sources import SOLUTIONS
 from workbench.studies.common.contamination import contamination_report
-from workbench.studies.common.profiles import REAL, check_given
+from workbench.studies.common.profiles import REAL
 from workbench.studies.siked import embedded, given
 from workbench.studies.siked.embedded import Course
 from workbench.studies.siked.method import DistillConfig
-from workbench.studies.siked.mixing import Mixture, check, first_correct
+from workbench.studies.siked.mixing import Mixture, first_correct
 from workbench.studies.siked.plans import plans
 from workbench.studies.siked.solving import Question
 from workbench.studies.siked.teacher import sampled_solutions, solver_solutions
@@ -50,7 +49,7 @@ class Sizes:
 
 
 LONG = 512  # tokens, at least, that a question and its solution may fill where they come from files
-FEWEST = 4  # questions to learn from: one of them is held out
+FEWEST = 4  # questions to learn from: one of them is held out (see `check`)
 REAL_RATES = {"lora": 1e-3, "full": 1e-4}  # of a given model that makes few steps
 
 SIZES = {
@@ -104,21 +103,13 @@ def plan(params: Any) -> Plan:
     more, as many tokens a step, and half of that for a solution.
 
     At `real-laptop` word problems take the place of the house, which no given model knows.
-
-    Raises:
-        UserError: no iterations or samples, alpha and mixture do not go together, or `real-laptop` has no
-            model.
     """
-    check_given(params, given=params.model != "embedded")
     real = params.profile == REAL
     sizes = SIZES[params.profile]
     seeds = params.seeds or sizes.seeds
     sizes = replace(sizes, seeds=seeds, side_seeds=min(seeds, sizes.side_seeds))
     replaced = {"rounds": params.iterations, "samples": params.samples}
     replaced = {name: value for name, value in replaced.items() if value is not None}
-    if replaced and min(replaced.values()) < 1:
-        raise UserError("iterations and samples must be 1 or more.")
-    check(params.mixture, params.alpha)
     course, lesson = sizes.course, sizes.lesson
     if real:
         lesson = replace(lesson, learning_rate=REAL_RATES[params.tuning])
@@ -171,21 +162,15 @@ def task(folder: Path, plan: Plan, seed: int) -> Task:
     """Questions and the teacher's solutions: the embedded solver's, those of files, or a sampler's.
 
     Raises:
-        UserError: data, test and teacher do not go together, training and test share questions, there are too
-            few, no solution of the teacher's is right or takes a valid path, or there is no such model
-            (before a teacher is asked).
+        UserError: training and test share questions, there are too few, no solution of the teacher's is right
+            or takes a valid path, or the model cannot be used (before a teacher is asked).
     """
     sizes = plan.sizes
     if plan.model != "embedded":
         loading.read_config(plan.model)
-    if plan.teacher == "embedded" and plan.data not in embedded.TASKS:
-        raise UserError(
-            "data and teacher go together: the embedded solver knows only its own questions, so name a "
-            "teacher for these, rationales:PATH or a sampler such as transformers:FOLDER."
-        )
-    in_files = _in_files(plan.teacher)
+    in_files = plan.teacher.partition(":")[0] in SOLUTIONS
     if plan.data in embedded.TASKS:
-        questions, tests, solutions, notes = _embedded(plan, seed, in_files)
+        questions, tests, solutions, notes = _embedded(plan, seed)
     else:
         questions, tests, solutions, notes = given.from_files(
             plan.data,
@@ -248,33 +233,13 @@ def _of_plans(taught: pd.DataFrame, questions: Sequence[Question]) -> list[str]:
     return [f"right answers of the teacher by a path that is not valid: {lucky:,}"] if lucky else []
 
 
-def _in_files(teacher: str) -> bool:
-    """Whether the teacher's solutions are in files; a file that nothing calls solutions is refused."""
-    scheme, colon, _ = teacher.partition(":")
-    if colon and scheme in SOLUTIONS:
-        return True
-    if Path(teacher).is_file() or difflib.get_close_matches(scheme, ["rationales"]):
-        raise UserError(f"{teacher!r} is no sampler: solutions in files are named rationales:PATH.")
-    return False
-
-
-def _embedded(plan: Plan, seed: int, in_files: bool) -> given.Source:
+def _embedded(plan: Plan, seed: int) -> given.Source:
     """Drawn questions: to learn from, held out, and tests of kinds that are taught and that are not.
 
     No two of these groups share the start and the moves of a question, or a template and its numbers
     (`embedded.part_of`); the kinds that are not taught have templates of their own.
     """
     sizes = plan.sizes
-    if in_files:
-        raise UserError(
-            "data and teacher go together: solutions of a file need its questions, such as data=svamp:PATH."
-        )
-    if plan.test is not None:
-        raise UserError("Test files go with a file to learn from: name it too, such as data=gsm8k:PATH.")
-    if plan.data == "logic" and plan.teacher != "embedded":
-        raise UserError(
-            "A sampler does not know the house of data=logic: leave the teacher out, or the data."
-        )
     embedded_task, course, n = embedded.TASKS[plan.data], sizes.course, sizes.train + sizes.held_out
     n_held_out = _n_held_out(sizes, n)
     problems = [

@@ -45,8 +45,6 @@ def from_files(data: str, test: str | None, teacher: str | None, *, seed: int, n
     tested = {kind: [_question(one) for one in group[:n_test]] for kind, group in tests.items()}
     solutions = None
     if teacher is not None:
-        if any(not part.strip() for part in teacher.partition(":")[2].split(",")):
-            raise UserError(f"{teacher!r} names an empty path: write rationales:PATH or rationales:A,B.")
         loaded = load_rationales([teacher], problems)
         if loaded.n_unmatched:
             notes.append(f"solutions of the teacher to other questions: {loaded.n_unmatched:,}")

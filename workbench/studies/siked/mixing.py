@@ -80,9 +80,13 @@ def check(mixture: Mixture, alpha: float | None) -> None:
     if mixture not in get_args(Mixture):
         raise UserError(f"There is no mixture {mixture!r}: choose {', '.join(get_args(Mixture))}.")
     if mixture != "fixed-alpha" and alpha is not None:
-        raise UserError(f"alpha is the teacher's share in mixture=fixed-alpha: leave it out with {mixture}.")
+        raise UserError(
+            f"alpha={alpha:g} is the teacher's share in mixture=fixed-alpha: leave it out with {mixture}."
+        )
     if mixture == "fixed-alpha" and (alpha is None or not 0 <= alpha <= 1):
-        raise UserError(f"fixed-alpha needs alpha, a share of the teacher between 0 and 1, not {alpha}.")
+        raise UserError(
+            f"mixture=fixed-alpha needs alpha, a share of the teacher between 0 and 1, not {alpha}."
+        )
 
 
 def _drawn(

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from workbench.corpora.stories import BROAD, NARROW, PLAIN, Habits, draw_condition, story_at, words
-from workbench.errors import UserError
-from workbench.studies.common.profiles import REAL, check_given
+from workbench.studies.common.profiles import REAL
 from workbench.words import words as split_words
 
 if TYPE_CHECKING:
@@ -60,14 +59,7 @@ SIZES = {
 
 
 def sizes(params: Any) -> Sizes:
-    """The profile's sizes, with `n_stories` and `n_compared` in their place where they are given.
-
-    Raises:
-        UserError: no language model writes at `real-laptop`, where no data are given either.
-    """
-    writes = not (is_simulator(params.generator) and is_simulator(params.second))
-    given = writes or params.data != "embedded"
-    check_given(params, given=given, give="generator=transformers:FOLDER")
+    """The profile's sizes, with `n_stories` and `n_compared` in their place where they are given."""
     profile = SIZES[params.profile]
     return replace(
         profile, corpus=params.n_stories or profile.corpus, compared=params.n_compared or profile.compared
@@ -84,7 +76,7 @@ def writer(generator: str, *, seed: int, sizes: Sizes | None = None) -> Write:
         sizes: how a sampler writes; those of `quick` where they are not given.
 
     Raises:
-        UserError: there is no such simulator, or as `sampling.load.sampler`.
+        UserError: as `sampling.load.sampler`.
     """
     if is_simulator(generator):
         habits = SIMULATORS[generator]
@@ -96,13 +88,7 @@ def writer(generator: str, *, seed: int, sizes: Sizes | None = None) -> Write:
 
 
 def is_simulator(generator: str) -> bool:
-    """Whether a name is that of a simulator.
-
-    Raises:
-        UserError: it begins like one, but there is none of that name.
-    """
-    if generator.partition(":")[0] == "simulator" and generator not in SIMULATORS:
-        raise UserError(f"There is no generator {generator!r}: choose among {', '.join(SIMULATORS)}.")
+    """Whether a name is that of a simulator."""
     return generator in SIMULATORS
 
 
@@ -110,12 +96,8 @@ def writers(generator: str, second: str, *, seed: int, sizes: Sizes | None = Non
     """The two writers that are compared, by the names they have in figures.
 
     Raises:
-        UserError: they are one and the same, or as `writer`.
+        UserError: as `writer`.
     """
-    if generator == second:
-        raise UserError(
-            f"generator and second are both {generator}: name two, or there is nothing to compare."
-        )
     names = [_short(name) for name in (generator, second)]
     names = [generator, second] if names[0] == names[1] else names
     return {

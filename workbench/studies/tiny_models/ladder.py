@@ -20,10 +20,9 @@ from workbench.corpora.loaders.texts import hold_out
 from workbench.engine import loading, models
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.train import train
-from workbench.errors import UserError
 from workbench.files import atomic_folder
 from workbench.studies.common.arms import arm_folder, run_arms
-from workbench.studies.common.profiles import REAL, check_given
+from workbench.studies.common.profiles import REAL, is_ladder
 
 Fitted = Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]]
 Arms = Mapping[str, tuple[PretrainedConfig, TrainConfig]]
@@ -94,17 +93,11 @@ SIZES = {  # profile: rungs, tokens, vocabulary, context, batch, beginnings, pro
 
 
 def sizes(params: Any) -> Sizes:
-    """The profile's sizes, or what `n_tokens`, `seeds`, a preset as `model`, `width` and `depth` put there.
-
-    Raises:
-        UserError: what shapes or repeats trainings is asked of a given model; or none is at `real-laptop`.
-    """
-    check_given(params, given=not is_ladder(params.model) and params.model != "starter")
+    """The profile's sizes, or what `n_tokens`, `seeds`, a preset as `model`, `width`, `depth` put there."""
     chosen = SIZES[params.profile]
     chosen = replace(chosen, tokens=params.n_tokens or chosen.tokens, seeds=params.seeds or chosen.seeds)
     shaped = params.depth is not None or params.width is not None
     if not is_ladder(params.model):
-        _check_given(params, shaped)
         return replace(chosen, seeds=1)
     if not shaped and params.model == "ladder":
         return chosen
@@ -112,16 +105,6 @@ def sizes(params: Any) -> Sizes:
     layers, width = models.SHAPES[preset]
     name = f"{params.depth or layers}x{params.width or width}" if shaped else preset.removeprefix("tiny:")
     return replace(chosen, rungs=(Rung(name, preset, params.depth, params.width),))
-
-
-def _check_given(params: Any, shaped: bool) -> None:
-    if shaped:
-        raise UserError(
-            f"width and depth shape a model that is trained here: leave them out with model={params.model}."
-        )
-    for name, asked in (("seeds", params.seeds is not None), ("placebo", params.placebo)):
-        if asked:
-            raise UserError(f"{name} is about trainings, and model={params.model} is not trained here.")
 
 
 # ------------------------------------------------------------------------------- training
@@ -136,11 +119,6 @@ def split(stories: Sequence[str], seed: int, *, given: bool = False) -> tuple[li
 def fit_tokenizer(training: Sequence[str], sizes: Sizes) -> PreTrainedTokenizerFast:
     """The tokenizer of all models, from the first 3,000 stories."""
     return models.train_tokenizer(training[:3000], sizes.vocab_size)
-
-
-def is_ladder(model: str) -> bool:
-    """Whether `model` asks for training: the ladder or one preset."""
-    return model == "ladder" or model in models.SHAPES
 
 
 def largest(rungs: Sequence[Rung]) -> str:

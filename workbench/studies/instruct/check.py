@@ -1,0 +1,36 @@
+"""What 13_instruct refuses before anything runs."""
+
+from typing import Any
+
+from workbench.corpora.loaders import rows, texts
+from workbench.errors import UserError
+from workbench.sources import TEXTS
+from workbench.studies.common import checks
+from workbench.studies.common.checks import EMBEDDED
+from workbench.studies.common.profiles import check_given
+from workbench.studies.instruct.data import SIZES, load
+
+TRAIN, STARTER = "train", "starter"
+
+
+def check(params: Any) -> None:
+    """Whether the parameters can be run with.
+
+    Raises:
+        UserError: they cannot.
+    """
+    checks.device(params)
+    given = checks.model(params, TRAIN)
+    check_given(params, given=given and params.model != STARTER)
+    for name in ("seeds", "n_tokens", "placebo") if given else ():
+        if getattr(params, name):
+            raise UserError(f"{name} is about trainings, and model={params.model} is not trained here.")
+    sizes = SIZES[params.profile]
+    update = sizes.batch_size * sizes.context
+    if params.n_tokens is not None and params.n_tokens < update:
+        raise UserError(f"n_tokens={params.n_tokens} is too few: take {update}, one update, or more.")
+    if not checks.is_word(params, "data", [EMBEDDED]):
+        formats = texts.FORMATS if params.data.endswith(".txt") else rows.TABLES
+        with checks.said_of("data"):
+            most = sizes.n_stories
+            checks.of_files(params.data, TEXTS, formats, lambda text, first: load(text, first or most))
