@@ -59,11 +59,13 @@ class Session:
         self.file = next(_open_files(namespace), None)
         self._code = Code(notebook.code())
         self._planned = {self._code.shape(source) for source in notebook.code()}
-        self._computing = {  # all but the parameters cell
-            self._code.shape(source_of(cell))
+        computing = [  # all but the parameters cell
+            source_of(cell)
             for cell in notebook.cells
             if cell["cell_type"] == "code" and "parameters" not in cell.get("metadata", {}).get("tags", [])
-        }
+        ]
+        self._computing = {self._code.shape(source) for source in computing}
+        self._reused = set(_setters(computing))
         self._used = {
             node.id
             for text in notebook.code()
@@ -118,13 +120,21 @@ class Session:
     def _changed(self) -> str | None:
         """What to do where a parameter has another value than the run; None where none has.
 
-        A cell of the notebook may use a parameter's name for something else.
+        A cell of the notebook may use a parameter's name for something else, also where no history is kept.
         """
         names = [name for name, value in self._values.items() if not _same(self._namespace.get(name), value)]
         if names:
             executed = self._history()
             last = {name: executed[n] for name, n in _setters(executed).items() if name in names}
-            names = [n for n in names if n not in last or self._code.shape(last[n]) not in self._computing]
+            names = [
+                name
+                for name in names
+                if (
+                    self._code.shape(last[name]) not in self._computing
+                    if name in last
+                    else name not in self._reused
+                )
+            ]
         if not names:
             return None
         return (
