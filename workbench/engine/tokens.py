@@ -110,7 +110,10 @@ def first_token(tokenizer: PreTrainedTokenizerFast) -> int:
     for token in (*begin(tokenizer)[-1:], tokenizer.bos_token_id, tokenizer.eos_token_id):
         if token is not None:
             return token
-    raise UserError("An empty prompt needs a tokenizer with a beginning-of-text or end-of-text token.")
+    raise UserError(
+        "The tokenizer has neither a beginning-of-text nor an end-of-text token, so nothing can be written from "
+        "nothing: set bos_token or eos_token in its tokenizer_config.json, or take another model."
+    )
 
 
 def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> list[int]:
