@@ -127,7 +127,7 @@ def test_hostile_names_are_escaped_alike_in_the_order_and_in_the_rows():
 @pytest.mark.parametrize("rows", [0, 1, 100])
 def test_any_number_of_rows_is_drawn_in_steps_of_one_height(rows):
     frame = grid(arm=[f"arm {number}" for number in range(rows)])
-    assert drawn(intervals(frame, "arm", "score", step=26))["height"] == {"step": 26, "for": "position"}
+    assert drawn(intervals(frame, "arm", "score", step=26))["height"] == 26 * max(1, rows)
 
 
 def test_of_too_many_rows_the_first_in_the_order_of_the_picture_are_drawn():

@@ -25,9 +25,9 @@ function number(value, signed = false, digits = 3) {
   return (value < 0 ? "−" : signed && value > 0 ? "+" : "") + short;
 }
 
-function glyph(kind, size) {
+function glyph(kind, size, quiet = false) {
   const [svg, path] = ["svg", "path"].map((tag) => document.createElementNS(SVG, tag));
-  const attributes = { viewBox: "-1.1 -1.1 2.2 2.2", class: `glyph c${kind}`, "aria-hidden": "true" };
+  const attributes = { viewBox: "-1.1 -1.1 2.2 2.2", class: `glyph ${quiet ? "quiet" : `c${kind}`}`, "aria-hidden": "true" };
   for (const [name, value] of Object.entries(attributes)) svg.setAttribute(name, value);
   path.setAttribute("d", SHAPES[kind]);
   svg.append(path);
@@ -59,7 +59,7 @@ function mapOf(record, choose) {
   for (const cell of record.cells) {
     const name = `${cell.label}, ${record.classes[cell.class]}. ${cell.tip}`;
     const button = make("button", { type: "button", "aria-label": name, "data-cell": cell.id });
-    button.append(glyph(cell.class, cell.size));
+    button.append(glyph(cell.class, cell.size, cell.class === record.quiet));
     [button.style.gridRow, button.style.gridColumn] = [cell.row + 2, cell.column + 2];
     button.addEventListener("click", () => choose(cell.id));
     button.addEventListener("pointerenter", () => hint(cell));
@@ -109,10 +109,10 @@ function mapOf(record, choose) {
   return { node: make("div", { class: name }, scroll, legend(record), tip), press };
 }
 
-function legend({ classes, cells, size_name: sizeName }) {
+function legend({ classes, cells, quiet, size_name: sizeName }) {
   const kinds = classes.map((name, kind) => {
     const count = cells.filter((cell) => cell.class === kind).length;
-    const mark = make("span", { class: "mark" }, glyph(kind, 0.55));
+    const mark = make("span", { class: "mark" }, glyph(kind, 0.55, kind === quiet));
     return make("li", count ? {} : { class: "none" }, mark, name, make("span", { class: "count" }, count));
   });
   const marks = [0, 0.2, 1].map((size) => make("span", { class: "mark plain" }, glyph(0, size)));

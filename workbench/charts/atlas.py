@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from workbench.charts import theme
 from workbench.charts.card import Attention, Card, Strip, card_record
-from workbench.charts.view import WIDGET, Bundle, Table, View, headless
+from workbench.charts.view import WIDGET, Bundle, Table, View, headless, written
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
@@ -68,6 +68,7 @@ class Atlas(View):
         rows: labels of the rows, top to bottom.
         columns: labels of the columns, left to right.
         classes: names of the classes, at most seven.
+        quiet: the class of those that belong to none, which is drawn so that the eye passes over it.
         size_name: what the size of a glyph stands for.
         most_cards: that a page carries, of the largest cells; None for as many as it can.
         **controls: ipywidgets with a `value`.
@@ -89,6 +90,7 @@ class Atlas(View):
         rows: Sequence[str],
         columns: Sequence[str],
         classes: Sequence[str],
+        quiet: str | None = None,
         size_name: str = "importance",
         most_cards: int | None = None,
         **controls: ipywidgets.ValueWidget,
@@ -98,6 +100,7 @@ class Atlas(View):
         super().__init__("atlas", title, sentence, size_name=sanitize(size_name, 60), **names)
         if len(classes) > len(theme.PALETTE):
             raise ValueError(f"{len(classes)} classes, but only {len(theme.PALETTE)} colours and shapes.")
+        self.record["quiet"] = list(classes).index(quiet) if quiet in classes else -1
         self.cells, self.card, self.controls = cells, card, controls
         self.record["cells"] = self._cells()
         self.record["chosen"] = _largest(self.record["cells"])
@@ -111,7 +114,7 @@ class Atlas(View):
                 f" A page carries the cards of the {len(self.record['cards']):,} most important cells; "
                 f"those of the {left_out:,} others are drawn in JupyterLab."
             )
-        self.record["controls"] = {name: sanitize(value, 80) for name, value in self._values().items()}
+        self.record["controls"] = {name: written(value) for name, value in self._values().items()}
 
     def _values(self) -> dict[str, Any]:
         return {name: control.value for name, control in self.controls.items()}

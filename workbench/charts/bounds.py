@@ -245,7 +245,7 @@ def _cap(node: dict[str, Any], data: dict[str, Rows]) -> None:
         if isinstance(size, int | float):
             node[name] = min(size, most)
         elif isinstance(size, dict) and "step" in size:
-            size["step"] = min(size["step"], most / max(1, _count(node, channel, data)))
+            size["step"] = min(size["step"], most / max(1, count(node, channel, data)))
     for name in ("layer", *_CONCATENATED):
         for part in node.get(name, []):
             _cap(part, data)
@@ -253,7 +253,7 @@ def _cap(node: dict[str, Any], data: dict[str, Rows]) -> None:
         _cap(node["spec"], data)
 
 
-def _count(node: dict[str, Any], channel: str, data: dict[str, Rows]) -> int:
+def count(node: dict[str, Any], channel: str, data: dict[str, Rows]) -> int:
     """The most categories along an axis; of all data sets, as a layer may inherit its own."""
     fields = {one["field"] for unit in units(node) for name, one in unit.encodings if name == channel}
     counts = [len({row.get(field) for row in rows}) for rows in data.values() for field in fields]

@@ -43,9 +43,9 @@ def cell(value: Any) -> str:
 
 def marked(text: str, kind: str, kinds: list[str]) -> str:
     """A marked piece of a text, in the colour and line of its kind."""
-    number = kinds.index(kind)
+    number = theme.mark_looks(kinds)[kinds.index(kind)]
     line = ["solid", "dashed", "dotted", "double"][number % 4]
-    color = theme.PALETTE[number % len(theme.PALETTE)]
+    color = theme.PALETTE[number]
     style = f"background:{color}33;color:inherit;border-bottom:2px {line} {color}"
     return f"<mark style='{style}' title='{escape(kind)}'>{escape(text)}</mark>"
 

@@ -6,8 +6,10 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from workbench.charts.theme import MUTED, ON_BRIGHT, ON_DIM
+from workbench.charts.theme import MUTED, ON_BRIGHT, ON_DIM, colors
 from workbench.charts.values import plain
+
+_NARROWEST = 80  # pixels of a panel
 
 
 def axis_order(values: Iterable[Any]) -> list[Any]:
@@ -16,7 +18,11 @@ def axis_order(values: Iterable[Any]) -> list[Any]:
 
 
 def looks(
-    field: str, title: str | None = None, order: Sequence[str] | None = None, **legend: Any
+    field: str,
+    title: str | None = None,
+    order: Sequence[str] | None = None,
+    roles: Mapping[str, str] | None = None,
+    **legend: Any,
 ) -> dict[str, Any]:
     """Encodings of points that tell the values of a column apart by colour and shape, with one legend.
 
@@ -24,12 +30,16 @@ def looks(
         field: name of a nominal column with at most seven values.
         title: of the legend; none when None.
         order: of the values; alphabetical when None.
+        roles: a colour, such as `theme.TREATED`, for values in `order` that have one.
         **legend: properties of the legend, such as `orient`.
     """
     options: dict[str, Any] = {"title": title, "legend": alt.Legend(**legend)}
-    if order is not None:
-        options["scale"] = alt.Scale(domain=[plain(value) for value in order])
-    return {"color": alt.Color(f"{field}:N", **options), "shape": alt.Shape(f"{field}:N", **options)}
+    domain = None if order is None else [plain(value) for value in order]
+    scale, shapes = alt.Scale(**colors(domain, roles)), alt.Scale(**colors(domain, None))
+    return {
+        "color": alt.Color(f"{field}:N", scale=scale, **options),
+        "shape": alt.Shape(f"{field}:N", scale=shapes, **options),
+    }
 
 
 def same_color(look: Mapping[str, Any], channel: type[alt.Stroke] | type[alt.Fill]) -> Any:
@@ -74,9 +84,23 @@ def panels(
         independent: channels with a scale of their own in each panel, such as "y".
     """
     sort = None if order is None else axis_order(order)
+    chart, columns = _full_rows(chart, field, columns)
     facet = alt.Facet(f"{field}:N", title=None, **({} if sort is None else {"sort": sort}))
     faceted = chart.facet(facet, **({} if columns is None else {"columns": columns}))
     return faceted.resolve_scale(**dict.fromkeys(independent, "independent")) if independent else faceted
+
+
+def _full_rows(
+    chart: alt.Chart | alt.LayerChart, field: str, columns: int | None
+) -> tuple[alt.Chart | alt.LayerChart, int | None]:
+    """All panels in one row, if the last row would have a gap, where axes of nothing would stand."""
+    count = chart.data[field].nunique()
+    if columns is None or count % columns == 0 or count < columns:
+        return chart, columns
+    if not isinstance(chart.width, int | float):
+        return chart, columns
+    width = int(chart.width * columns / count)
+    return (chart.properties(width=width), None) if width >= _NARROWEST else (chart, 1)
 
 
 def numbered_cells(

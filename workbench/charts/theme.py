@@ -1,5 +1,7 @@
-"""The house style of charts: typography, the Okabe-Ito palette, and a shape and dash beside every colour."""
+"""The house style of charts: typography, colours, and a shape and a dash beside each."""
 
+from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import altair as alt
@@ -9,6 +11,22 @@ PALETTE = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F
 
 INK = "#222222"
 MUTED = "#666666"
+
+# What a colour says in every study; a shape, a dash or a word says it as well.
+TREATED = PALETTE[0]  # what the study is about
+CONTROL = MUTED  # what it is held against
+PAPER = PALETTE[4]  # as the paper does it
+RIGHT = PALETTE[2]
+WRONG = PALETTE[1]
+IMPOSSIBLE = PALETTE[3]  # what cannot be true
+QUIET = "#b3aea5"  # no label, no class, not reached: what the eye should pass over
+CONTROLS = (CONTROL, "#8a8a86", QUIET)  # where there are several
+_ROLES = {
+    "right": RIGHT, "true": RIGHT, "met": RIGHT, "wrong": WRONG, "false": WRONG, "not met": WRONG,
+    "cannot be true": IMPOSSIBLE,
+}  # fmt: skip
+_ROLE_COLORS = (RIGHT, WRONG, IMPOSSIBLE)
+
 ON_BRIGHT = "#111111"  # text on a bright cell: stays dark when a page turns the other two light
 ON_DIM = "#ffffff"
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right"]
@@ -16,7 +34,40 @@ DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 2, 1, 2, 1, 2], [1,
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
 
-def series(field: str, title: str | None = None) -> dict[str, Any]:
+def mark_looks(kinds: Sequence[str]) -> list[int]:
+    """The number in the palette for each kind of marked text: that of its role, or one no role has.
+
+    Args:
+        kinds: of marks, each once.
+    """
+    free = [number for number, color in enumerate(PALETTE[:6]) if color not in _ROLE_COLORS]
+    others = [kind for kind in kinds if kind not in _ROLES]
+    looks = {kind: free[number % len(free)] for number, kind in enumerate(others)}
+    looks |= {kind: PALETTE.index(_ROLES[kind]) for kind in kinds if kind in _ROLES}
+    return [looks[kind] for kind in kinds]
+
+
+def colors(order: Sequence[Any] | None, roles: Mapping[str, str] | None) -> dict[str, Any]:
+    """The scale of a colour channel: those of their roles for values that have one, else the palette.
+
+    Args:
+        order: of the values; alphabetical when None.
+        roles: a colour by value; without any, the palette in the order of the values.
+    """
+    domain = {} if order is None else {"domain": list(order)}
+    if not roles or not domain:
+        return domain
+    taken = {roles[value] for value in order if value in roles}
+    free = cycle([color for color in PALETTE if color not in taken] or PALETTE)
+    return {**domain, "range": [roles[value] if value in roles else next(free) for value in order]}
+
+
+def series(
+    field: str,
+    title: str | None = None,
+    order: Sequence[str] | None = None,
+    roles: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Return encodings that tell the values of `field` apart by colour, by point shape and by dash.
 
     For line charts: `alt.Chart(frame).mark_line(point=True).encode(x=…, y=…, **series("model", "Model"))`.
@@ -25,13 +76,16 @@ def series(field: str, title: str | None = None) -> dict[str, Any]:
     Args:
         field: name of a nominal column with at most seven values.
         title: legend title; the field's name when None.
+        order: of the values; alphabetical when None.
+        roles: a colour, such as `TREATED`, for values in `order` that have one.
     """
     stroke = alt.Legend(symbolType="stroke", symbolSize=500, symbolStrokeWidth=2.5)
     common = {"type": "nominal", "title": title or field}
+    ordered = colors(order, None)
     return {
-        "color": alt.Color(field, legend=stroke, **common),
-        "strokeDash": alt.StrokeDash(field, scale=alt.Scale(range=DASHES), **common),
-        "shape": alt.Shape(field, legend=None, **common),
+        "color": alt.Color(field, legend=stroke, scale=alt.Scale(**colors(order, roles)), **common),
+        "strokeDash": alt.StrokeDash(field, scale=alt.Scale(**ordered, range=DASHES), **common),
+        "shape": alt.Shape(field, legend=None, scale=alt.Scale(**ordered), **common),
     }
 
 

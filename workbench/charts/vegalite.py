@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from workbench.charts import labels
-from workbench.charts.bounds import MAX_ROWS, bound, units
+from workbench.charts.bounds import MAX_ROWS, bound, count, units
 from workbench.charts.lean import lean
 from workbench.charts.values import MAX_TEXT, chart_frame, chart_rows, plain
 from workbench.errors import UserError
@@ -15,6 +15,10 @@ from workbench.sanitize import sanitize
 
 __all__ = ["MAX_ROWS", "MAX_TEXT", "plain", "specification"]
 
+_PAGE = 720  # pixels that a legend may be wide
+_SYMBOL = 45  # pixels of a legend's symbol, with what is beside it
+_MOST_COLUMNS = 12
+_KEYED = ("color", "fill", "stroke", "shape", "strokeDash")
 _LINES = 8  # of a chart's title and of its sentence
 # What every object of JavaScript has: Vega looks its functions up in such objects and would find these.
 _INHERITED = {
@@ -57,11 +61,39 @@ def specification(chart: Any, record: dict[str, Any]) -> dict[str, Any]:
         "text": labels.wrap(" ".join(record["title"].split()), int(columns * 0.8), _LINES),
         "subtitle": labels.wrap(" ".join(record["sentence"].split()), columns, _LINES),
     }
-    if not composed:
+    if composed:
+        spec["config"] = {**spec["config"], "legend": spec["config"]["legend"] | _legend_below(spec)}
+    else:
+        _set_height(spec)
         # A vertical axis is named above it, to be read without turning the head.
         upright = {"titleAngle": 0, "titleAlign": "left", "titleBaseline": "bottom", "titleAnchor": "end"}
         spec["config"] = {**spec["config"], "axisLeft": {**upright, "titleX": 0, "titleY": -10}}
     return spec
+
+
+def _legend_below(spec: dict[str, Any]) -> dict[str, Any]:
+    """A legend below its panels, in as many columns as fit on a page where one line does not hold it."""
+    columns = _MOST_COLUMNS
+    for unit in units(spec):
+        for channel, one in unit.encodings:
+            if channel not in _KEYED or one.get("type") != "nominal" or one.get("legend", "") is None:
+                continue
+            rows = spec["datasets"].get(unit.data, [])
+            named = {str(row[one["field"]]) for row in rows if row.get(one["field"]) is not None}
+            widths = [_SYMBOL + labels.PIXELS * min(labels.text_width(name), labels.LEGEND) for name in named]
+            if sum(widths) > _PAGE:
+                columns = min(columns, max(1, int(_PAGE / max(widths))))
+    return {"orient": "bottom", "offset": 8} | ({"columns": columns} if columns < _MOST_COLUMNS else {})
+
+
+def _set_height(spec: dict[str, Any]) -> None:
+    """A number for the height of rows: Vega-Lite warns where a page gives it the width alone."""
+    height = spec.get("height", {"step": spec["config"]["view"]["discreteHeight"]["step"]})
+    encodings = [pair for unit in units(spec) for pair in unit.encodings]
+    discrete = any(name == "y" and one.get("type") in ("nominal", "ordinal") for name, one in encodings)
+    offset = any(name == "yOffset" for name, _ in encodings)
+    if discrete and isinstance(height, dict) and (not offset or height.get("for") == "position"):
+        spec["height"] = height["step"] * max(1, count(spec, "y", spec["datasets"]))
 
 
 def _transformed(data: Any) -> Any:

@@ -17,6 +17,7 @@ import pandas as pd
 from workbench.charts import html
 from workbench.charts.labels import shorten
 from workbench.charts.still import NoPicture, draw_png
+from workbench.charts.theme import mark_looks
 from workbench.charts.values import MAX_TEXT, plain
 from workbench.charts.vegalite import specification
 from workbench.sanitize import sanitize
@@ -140,7 +141,7 @@ class Texts(View):
             sentence += f" The other {len(items) - MAX_CARDS:,} are in the run's tables."
         cards = [{"label": sanitize(item["label"], 200), "pieces": _pieces(item, limit)} for item in shown]
         kinds = sorted({kind for card in cards for _, kind in card["pieces"] if kind})
-        super().__init__("texts", title, sentence, items=cards, kinds=kinds)
+        super().__init__("texts", title, sentence, items=cards, kinds=kinds, looks=mark_looks(kinds))
 
     def bundle(self, *, png: bool = True) -> Bundle:
         """Return the record and escaped HTML cards for JupyterLab."""
@@ -224,7 +225,7 @@ class Explorer:
         self.controls = controls
         self.view = draw(**self._values())
         self.twin = self.view
-        self.twin.record["controls"] = {name: sanitize(value, 80) for name, value in self._values().items()}
+        self.twin.record["controls"] = {name: written(value) for name, value in self._values().items()}
         self.status = ipywidgets.Label("", layout={"min_height": "22px"})
         self.output = ipywidgets.Output()
         self._show(self.view)
@@ -259,6 +260,11 @@ class Explorer:
         if not headless():
             data[WIDGET] = self.widget._repr_mimebundle_()[WIDGET]
         return data, metadata
+
+
+def written(value: Any) -> str:
+    """A control's value as its reader would write it: several chosen options with commas between them."""
+    return sanitize(", ".join(map(str, value)) if isinstance(value, list | tuple) else value, 80)
 
 
 def headless() -> bool:

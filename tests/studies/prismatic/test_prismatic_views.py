@@ -195,13 +195,13 @@ def test_a_cluster_born_later_stands_with_the_sparsest():
     }  # fmt: skip
 
 
-def test_accepted_stands_first_and_thin_parts_bear_no_number():
+def test_accepted_stands_first_and_shares_are_of_the_candidates_of_a_round():
     frame = pd.DataFrame(
         {"arm": "random", "round": 1, "reason": ["duplicate", "accepted", "outlier"], "count": [60, 38, 2]}
     )
-    rows = rows_of(chart := views.decisions(frame), "named")
-    assert [row["named"] for row in rows] == ["2 duplicate", "1 accepted", "3 outlier"]
-    assert [row["digit"] for row in rows] == ["2", "1", ""]
+    rows = rows_of(chart := views.decisions(frame), "share")
+    assert [row["share"] for row in rows] == [0.6, 0.38, 0.02]
+    assert chart.spec["spec"]["encoding"]["y"]["sort"] == ["accepted", "duplicate", "outlier"]
     assert chart.bundle()[0]["image/png"]
 
 

@@ -192,13 +192,16 @@ def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:
 
 
 def _atlas(record: Block) -> Block:
-    names = ("rows", "columns", "classes", "size_name", "cells", "chosen", "cards")
+    names = ("rows", "columns", "classes", "quiet", "size_name", "cells", "chosen", "cards")
     size, classes = record["size_name"], record["classes"]
     rows = [
         {"cell": c["label"], "class": classes[c["class"]], size: c["size"], "what it says": c["tip"]}
         for c in record["cells"]
     ]
-    return {"json": json_script({name: record[name] for name in names}), "table": _dataset(rows)}
+    return {
+        "json": json_script({name: record[name] for name in names if name in record}),
+        "table": _dataset(rows),
+    }
 
 
 # The page prints the title itself; `usermeta` could change how the page draws.

@@ -5,12 +5,13 @@ import pandas as pd
 
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import numbered_cells, panels, tips
-from workbench.charts.theme import ON_BRIGHT, series
+from workbench.charts.theme import ON_BRIGHT, PALETTE, QUIET, RIGHT, WRONG, series
 from workbench.charts.view import Chart, Explorer, Table, Texts, menu, with_rows
 from workbench.measures.answers.equations import equations
 from workbench.studies.arithmetic.experiment import ROUTES
 from workbench.studies.arithmetic.results import KNOWN, OUTCOMES, PLANS
 
+_COLORS = [RIGHT, PALETTE[5], PALETTE[4], WRONG, QUIET]  # of the outcomes
 SIGNS = {"+": "+", "-": "−", "*": "×", "/": "÷"}
 
 
@@ -125,7 +126,9 @@ def outcomes(frame: pd.DataFrame) -> Chart:
     x = alt.X("share:Q", title="share of problems").stack("zero").axis(format="%", tickCount=5)
     bars = base.mark_bar().encode(
         x=x.scale(domain=[0, 1]),
-        color=alt.Color("outcome:N", title=None).scale(domain=list(OUTCOMES)).legend(orient="bottom"),
+        color=alt.Color("outcome:N", title=None)
+        .scale(domain=list(OUTCOMES), range=_COLORS)
+        .legend(orient="bottom"),
         tooltip=["route", "kind", "outcome", *tips(".1%", "share"), "n"],
     )
     numbers = base.mark_text(fontSize=11, color=ON_BRIGHT).encode(

@@ -172,6 +172,7 @@ def head_map(
         rows=[f"layer {layer}" for layer in range(measured["layer"].max() + 1)],
         columns=[f"head {head}" for head in range(measured["head"].max() + 1)],
         classes=list(CLASSES),
+        quiet=CLASSES[-1],
         size_name="loss when off",
         most_cards=cards,
         positional=ipywidgets.FloatSlider(POSITIONAL, min=0.05, max=0.95, step=0.05, **slider),

@@ -9,6 +9,7 @@ from workbench.charts.view import Chart, with_rows
 from workbench.studies.attention_heads.method import CLASSES, LIFT, POSITIONAL, classify, wide
 from workbench.studies.attention_heads.results import BY_TRAINING, DISTANCE, SEMANTIC
 from workbench.studies.attention_heads.trainings import CONFIRMED_ON
+from workbench.studies.attention_heads.views import CLASS_ROLES
 
 _TITLES = {
     SEMANTIC: "semantic: times chance − control",
@@ -35,7 +36,7 @@ def kinds_by_model(measured: pd.DataFrame) -> Chart:
         alt.X("positional:Q", title="share explained by offset").axis(format="%", tickCount=4),
         alt.Y("lift:Q", title="to names or nouns").scale(zero=False),
         tooltip=["model", "seed", "layer", "head", "kind", *tips(".2f", "positional", "lift")],
-        **looks("kind", "class", CLASSES, orient="bottom"),
+        **looks("kind", "class", CLASSES, CLASS_ROLES, orient="bottom"),
     )
     chart = alt.layer(dashed(heads, y=1), points)
     return Chart(

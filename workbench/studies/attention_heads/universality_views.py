@@ -5,6 +5,7 @@ import pandas as pd
 
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import looks
+from workbench.charts.theme import CONTROLS
 from workbench.charts.view import Chart, Table, with_rows
 from workbench.measures.summaries import summarise
 from workbench.studies.attention_heads.universality import CHANCE, UNTRAINED
@@ -33,7 +34,8 @@ def shares(compared: pd.DataFrame) -> Chart:
     by_seed = pd.concat(parts).groupby([*by, "seed"], sort=False)["share"].mean().reset_index()
     frame, sides = summarise(by_seed, by, "share"), []
     order, where = list(dict.fromkeys(frame["model"])), list(_FOUND_IN.values())
-    look = looks("where", "found in", where, orient="bottom", columns=2)
+    roles = dict(zip(where[1:], CONTROLS, strict=False))
+    look = looks("where", "found in", where, roles, orient="bottom", columns=2)
     look["yOffset"] = alt.YOffset("where:N", sort=where)
     for kind in ("head", "neuron"):
         y = alt.Y("model:N", sort=order, title=None)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import looks, numbered_cells, panels, same_color, tips
-from workbench.charts.theme import series
+from workbench.charts.theme import QUIET, series
 from workbench.charts.view import Chart, Table, with_rows
 from workbench.measures.statistics import spearman
 from workbench.measures.summaries import summarise
@@ -17,6 +17,9 @@ from workbench.studies.attention_heads.ablation import ENTITIES, OTHERS, READ_ON
 from workbench.studies.attention_heads.groups import MATCHED
 from workbench.studies.attention_heads.importance import DRAWN
 from workbench.studies.attention_heads.method import CLASSES, INDEX, classify, wide
+
+CLASS_ROLES = {CLASSES[-1]: QUIET}
+"""The class of heads that belong to none of the others should not be the loudest."""
 
 _MOST_INDUCTION = 24  # heads of a model
 _MOST_HEADS = 100  # rows of a table; of more, those of a kind
@@ -43,7 +46,7 @@ def kinds(table: pd.DataFrame, changed: pd.DataFrame) -> Chart:
     scale = alt.Scale(domain=[max(-0.5, float(min(0, shown["positional"].min()))), 1], clamp=True)
     x = alt.X("positional:Q", title="share explained by offset (held out)", scale=scale).axis(format="%")
     # All classes, for the colours and shapes that they have on the map of heads.
-    look = looks("kind", "class", CLASSES)
+    look = looks("kind", "class", CLASSES, CLASS_ROLES)
     look["size"] = alt.Size("lost:Q", title="loss when off (nats)").scale(range=[40, 500])
     chart = intervals(
         shown,
@@ -139,7 +142,7 @@ def offsets(profiles: pd.DataFrame) -> Chart:
         panels(chart, "panel", [*shown["panel"], design], columns=3),
         "Attention by distance",
         "A line is a head: how much it gives to the token so many places back, on average. The last panel is "
-        "what ALiBi prescribes for as many heads, were content to play no part: straight lines here."
+        "what ALiBi would prescribe for as many heads if content played no part: straight lines here."
         + ("" if len(layers) == n_layers else f" Shown are {len(layers)} of {n_layers} layers."),
     )
 
@@ -183,9 +186,9 @@ def ranges(changed: pd.DataFrame, over: str = "stories, texts and questions") ->
         part = frame[frame["part"].isin(parts)]
         if len(part) or not sides:
             chart = intervals(part, "part", title, form=form, look=look, order=parts, references=[0])
-            sides.append(chart.properties(width=230, height=45 * max(1, part["part"].nunique())))
+            sides.append(chart.properties(width=430, height=45 * max(1, part["part"].nunique())))
     return Chart(
-        alt.hconcat(*sides, spacing=20),
+        alt.vconcat(*sides, spacing=20),
         "Short range, long range",
         "Two quarters of the heads, by the mean distance they look back, are switched off, and beside each "
         "random groups of the other heads that cost the same loss. Grammar and consistency are shares of all "
@@ -209,10 +212,10 @@ def induction(heads: pd.DataFrame, losses: pd.DataFrame) -> Chart:
     tooltip = ["model", "position", "copy", *tips(".2f", "nats")]
     style = {"names": ["share"], "form": ".1%", "tooltip": tooltip, "mark": "line"}
     title = "loss (share of the first copy's mean)"
-    lines = intervals(losses, x, title, look=series("model", "model"), **style).properties(width=330)
+    lines = intervals(losses, x, title, look=series("model", "model"), **style).properties(width=270)
     apart = dict.fromkeys(("color", "shape", "strokeDash"), "independent")
     return Chart(
-        alt.hconcat(points.properties(width=230), lines, spacing=30).resolve_scale(**apart),
+        alt.hconcat(points.properties(width=210), lines, spacing=24).resolve_scale(**apart),
         "Induction heads",
         "Random tokens come twice. An induction head looks from a token to what followed the same token "
         "before; with it, the second copy costs little."

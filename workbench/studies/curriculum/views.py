@@ -12,7 +12,7 @@ from workbench.charts.intervals import intervals
 from workbench.charts.live_view import Example, live_or_why_not
 from workbench.charts.live_view import Task as Words
 from workbench.charts.parts import dashed, looks, numbered_cells, panels, tips
-from workbench.charts.theme import series
+from workbench.charts.theme import CONTROL, TREATED, series
 from workbench.charts.view import Chart, Explorer, MarkedText, Table, Texts, View, menu, with_rows
 from workbench.corpora.homes import NEW_PERSON, NEW_STEP, READ
 from workbench.corpora.walks import BEGINNING, PLACES, WAYS
@@ -134,7 +134,8 @@ def combined(scores: pd.DataFrame, guessing: float) -> Chart:
     """Combined questions right, by arm and kind. Columns: arm, kind, value, low, high, n."""
     rows = scores.assign(asked=scores["kind"].map(_ASKED))
     arms, kinds = [APART, TOGETHER], list(_ASKED.values())
-    look = {**looks("arm", "learnt", order=arms, orient="bottom"), "yOffset": alt.YOffset("arm:N", sort=arms)}
+    look = looks("arm", "learnt", arms, {APART: CONTROL, TOGETHER: TREATED}, orient="bottom")
+    look["yOffset"] = alt.YOffset("arm:N", sort=arms)
     chart = intervals(
         rows, alt.Y("asked:N", title=None, sort=kinds, axis=alt.Axis(labelLimit=200)), "right answers",
         form=".1%", look=look, scale={"domain": [0, 1]}, references=[guessing], step=24,

@@ -10,11 +10,17 @@ import pandas as pd
 from workbench.charts.intervals import intervals
 from workbench.charts.labels import shorten
 from workbench.charts.parts import looks, numbered_cells, panels, tips
-from workbench.charts.theme import INK, MUTED, PALETTE, series
+from workbench.charts.theme import CONTROL, CONTROLS, INK, MUTED, TREATED, series
 from workbench.charts.view import Chart, Table, Texts, with_rows
 from workbench.studies.hivemind.data import PEOPLE
 from workbench.studies.hivemind.method import POOLED
 from workbench.studies.hivemind.models import Member
+
+_MEASURED = "the models"
+_ENDS = {"exchangeable": "models no one can tell apart", "separated": "models that share nothing"}
+_SHADES = dict(zip([_MEASURED, *_ENDS.values()], [TREATED, *CONTROLS], strict=False))
+_KINDS = ["one model", POOLED, PEOPLE]
+_EVALUATED = {"measured": TREATED, "control: same size and variance": CONTROL, "ceiling: people": CONTROLS[1]}
 
 
 def models(members: Sequence[Member]) -> Table:
@@ -61,13 +67,14 @@ def sample(frame: pd.DataFrame, prompt: str) -> Texts:
 
 def repetition(frame: pd.DataFrame) -> Chart:
     """Rescaled repetition of each model. Columns model, value, low, high, n, valid."""
-    shown = frame.assign(who=["people" if name == PEOPLE else "model" for name in frame["model"]])
+    shown = frame.assign(who=[PEOPLE if name == PEOPLE else "model" for name in frame["model"]])
     shown = shown.dropna(subset="value")
     order = frame.sort_values("value", ascending=False)["model"].tolist()
     y = alt.Y("model:N", title=None).scale(domain=order)
     title = "repetition (0: answers to other prompts, 1: paraphrases)"
     limits = [np.nanmin([0, *frame["low"]]), np.nanmax([1, *frame["high"]])]
-    look = {"color": alt.Color("who:N", legend=None), "shape": alt.Shape("who:N", legend=None)}
+    look = looks("who", None, ["model", PEOPLE], {"model": TREATED, PEOPLE: CONTROL})
+    look = {name: code.legend(None) for name, code in look.items()}
     style = {"form": ".2f", "tooltip": ["model", *tips(".0%", "valid")], "references": [0, 1]}
     chart = intervals(shown, y, title, look=look, scale={"domain": limits}, **style)
     if PEOPLE in set(frame["model"]):  # answers from elsewhere have no oracle
@@ -112,39 +119,39 @@ def mixing(frame: pd.DataFrame, baselines: pd.DataFrame) -> Chart:
     """Top-N source mixing. Columns prompt, nearest, value; and nearest, exchangeable, separated."""
     x, title = alt.X("nearest:O", title="nearest answers looked at (N)"), "different models among them"
     jitter = frame.groupby("nearest").cumcount() * 0.618 % 1  # dots beside each other, in no order
-    dots = alt.Chart(frame.assign(jitter=jitter)).mark_point(size=26, opacity=0.35, color=PALETTE[0])
+    dots = alt.Chart(frame.assign(jitter=jitter)).mark_point(size=26, opacity=0.35, color=TREATED)
     dots = dots.encode(
         x=x,
         xOffset=alt.XOffset("jitter:Q").scale(domain=[-1.5, 2.5]),
         y=alt.Y("value:Q", title=title),
         tooltip=["prompt", "nearest", *tips(".2f", "value")],
     )
-    means = frame.groupby("nearest", as_index=False)["value"].mean().assign(what="measured, mean")
-    ends = baselines.melt("nearest", ["exchangeable", "separated"], "what", "value")
-    style = {"names": ["value"], "form": ".2f", "look": series("what", "models that are"), "mark": "line"}
+    means = frame.groupby("nearest", as_index=False)["value"].mean().assign(what=_MEASURED)
+    ends = baselines.melt("nearest", list(_ENDS), "what", "value").replace({"what": _ENDS})
+    look = series("what", "nearest answers of", list(_SHADES), _SHADES)
+    style = {"names": ["value"], "form": ".2f", "look": look, "mark": "line"}
     lines = intervals(pd.concat([means, ends]), x, title, **style)
     return Chart(
         dots + lines,
         "How many models stand among the nearest answers",
-        "A dot is a prompt: of the N answers nearest to an answer, how many models wrote them. Exchangeable "
-        "models could not be told apart, separated ones share nothing.",
+        "A dot is a prompt: how many models wrote the N answers nearest to an answer. Grey are the two ends: "
+        "models that no one can tell apart, and models whose answers have nothing in common.",
     )
 
 
 def rarefied(frame: pd.DataFrame) -> Chart:
     """Expected different valid meanings among k answers. Columns model, k, value."""
-    kinds = {PEOPLE: "people", POOLED: POOLED}
-    shown = frame.assign(kind=frame["model"].map(kinds).fillna("one model"))
+    shown = frame.assign(kind=frame["model"].where(frame["model"].isin(_KINDS), _KINDS[0]))
     ends = shown.loc[shown.groupby("model")["k"].idxmax()].sort_values("value", ascending=False)
     height = max(330, 14 * len(ends))
+    look = series("kind", order=_KINDS, roles={_KINDS[0]: TREATED, PEOPLE: CONTROL})
     lines = alt.Chart(shown, width=480, height=height).mark_line()
     lines = lines.encode(
         x=alt.X("k:Q", title="answers drawn (k)").axis(tickCount=int(min(8, max(1, frame["k"].max() - 1)))),
         y=alt.Y("value:Q", title="different valid meanings expected"),
         detail="model:N",
         tooltip=["model", "k", *tips(".2f", "value")],
-        color=alt.Color("kind:N", legend=None),
-        strokeDash=alt.StrokeDash("kind:N", legend=None),
+        **{name: look[name].legend(None) for name in ("color", "strokeDash")},
     )
     gap = 13.5 * frame["value"].max() / height  # names must not stand in each other
     heights = accumulate(ends["value"], lambda above, value: min(value, above - gap))
@@ -208,7 +215,7 @@ def decoding(frame: pd.DataFrame, same: float) -> Chart:
     tooltip = ["cut", "temperature", *tips(".0%", "valid")]
     style = {"form": ".2f", "scale": {"zero": False}, "drawn": "nothing", "mark": "line"}
     path = intervals(shown, x, title, look=look, tooltip=tooltip, references=[1 - same], **style)
-    numbers = alt.Chart(shown).mark_text(dy=-11, fontSize=10, color=MUTED)
+    numbers = alt.Chart(_apart(shown, 470, 340)).mark_text(dy=-11, fontSize=10, color=MUTED)
     numbers = numbers.encode(x=x, y="value:Q", text="label:N")
     return Chart(
         (path + numbers).properties(width=470, height=340),
@@ -216,6 +223,19 @@ def decoding(frame: pd.DataFrame, same: float) -> Chart:
         "Each line is a filter, its points are temperatures (the small numbers). To the right answers are "
         "more often valid, upward two models agree less; dashed: answers from two libraries.",
     )
+
+
+def _apart(points: pd.DataFrame, width: int, height: int) -> pd.DataFrame:
+    """Those points whose labels do not stand in one another's way, on a chart of so many pixels."""
+    spread = points[["valid", "value"]].max() - points[["valid", "value"]].min()
+    places = (points[["valid", "value"]] / spread.replace(0, 1)).fillna(0).to_numpy() * [width, height]
+    kept: list[int] = []
+    for number, place in enumerate(places):
+        if all(
+            abs(place[0] - places[other][0]) > 22 or abs(place[1] - places[other][1]) > 12 for other in kept
+        ):
+            kept.append(number)
+    return points.iloc[kept]
 
 
 def drift(frame: pd.DataFrame) -> Chart:
@@ -263,7 +283,14 @@ def evaluators(frame: pd.DataFrame) -> Chart:
     x = alt.X("at:O", title="items, the most disputed", sort="descending").axis(format=".0%", labelAngle=0)
     style = {"form": ".2f", "tooltip": ["scorer", "line"], "mark": "line"}
     values = ("correlation", "low", "high")
-    chart = intervals(long, x, "Spearman correlation", names=values, look=series("line"), **style)
+    chart = intervals(
+        long,
+        x,
+        "Spearman correlation",
+        names=values,
+        look=series("line", None, list(names.values()), _EVALUATED),
+        **style,
+    )
     return Chart(
         panels(chart.properties(width=270, height=230), "scorer"),
         "Do scores follow people where people disagree?",

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import looks, panels
+from workbench.charts.theme import CONTROL, TREATED
 from workbench.charts.view import Chart, Explorer, MarkedText, Table, Texts, View, menu, with_rows
 from workbench.corpora.stories import FEATURES
 from workbench.studies.instruct.data import COMBINATIONS, Settings
@@ -101,7 +102,7 @@ def _layers(number: int) -> str:
 @with_rows
 def met(table: pd.DataFrame) -> Chart:
     """Met, and met by chance. Columns: arm, kind, measure, value, low, high, n."""
-    look = looks("measure", None, ["met", "by chance"], orient="top")
+    look = looks("measure", None, ["met", "by chance"], {"met": TREATED, "by chance": CONTROL}, orient="top")
     chart = intervals(
         table, "arm", "share of what is asked", form=".1%", tooltip=["arm", "kind", "measure"],
         look=look, scale={"domain": [0, 1]}, step=30,
@@ -125,7 +126,9 @@ def combinations(table: pd.DataFrame) -> Chart:
 
     Columns: arm, kind, combination, value, low, high, n.
     """
-    look = looks("combination", "combination", COMBINATIONS, orient="top")
+    look = looks(
+        "combination", "combination", COMBINATIONS, {"seen": CONTROL, "unseen": TREATED}, orient="top"
+    )
     chart = intervals(
         table, "arm", "share met beyond chance", form=".1%", tooltip=["arm", "kind", "combination"],
         look=look, step=30,
@@ -147,7 +150,7 @@ def against_loss(table: pd.DataFrame) -> Chart:
     names = list(dict.fromkeys(table["arm"]))
     tooltip = ["arm", "seed", alt.Tooltip("loss", format=".3f"), alt.Tooltip("excess", format=".1%")]
     return Chart(
-        base.encode(x=x, y=y, tooltip=tooltip, **looks("arm", None, names, orient="bottom", columns=2)),
+        base.encode(x=x, y=y, tooltip=tooltip, **looks("arm", None, names, orient="bottom")),
         "At equal loss",
         "A point is a training. If depth only helped because deeper models predict better, all points would "
         "lie on one falling line; a group above the others follows more than its loss says.",

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from workbench.charts.intervals import intervals
 from workbench.charts.live_view import Example, Task, live_or_why_not
 from workbench.charts.parts import axis_order, looks, numbered_cells, panels, tips
-from workbench.charts.theme import series
+from workbench.charts.theme import QUIET, RIGHT, series
 from workbench.charts.view import Chart, Explorer, MarkedText, Texts, View, menu, with_rows
 from workbench.corpora.lego import CLAUSE, OPERATIONS, VALUES, draw, words
 from workbench.engine.live import block
@@ -20,6 +20,8 @@ from workbench.studies.lego.method import sees_all
 from workbench.studies.lego.results import example
 from workbench.studies.lego.settings import Sizes
 from workbench.studies.lego.times import ANSWER, CRITERION, GUESSING, LOOK_UP
+
+REACHED, NOT_REACHED = "reached", "not reached by the end"
 
 
 def by_position(frame: pd.DataFrame, sizes: Sizes) -> Chart:
@@ -74,7 +76,7 @@ def learning(frame: pd.DataFrame, sizes: Sizes) -> Chart:
 @with_rows
 def times(table: pd.DataFrame, sizes: Sizes) -> Chart:
     """Times to nine in ten of every training, or that it was not reached."""
-    ends = np.where(table["reached"].astype(bool), "reached", "not reached by the end")
+    ends = np.where(table["reached"].astype(bool), REACHED, NOT_REACHED)
     shown = _panels(table, sizes).assign(end=ends)
     order = axis_order(shown["model"])
     points = alt.Chart(shown, width=170, height=alt.Step(34)).mark_point(size=70, strokeWidth=1.5)
@@ -82,7 +84,7 @@ def times(table: pd.DataFrame, sizes: Sizes) -> Chart:
         x=alt.X("steps:Q", title="training steps").scale(domain=[0, sizes.steps]).axis(tickCount=4),
         y=alt.Y("model:N", title=None, sort=order),
         tooltip=["model", "seed", "position", "asked", alt.Tooltip("steps", format=".0f"), "end"],
-        **looks("end", order=["reached", "not reached by the end"], orient="bottom"),
+        **looks("end", None, [REACHED, NOT_REACHED], {REACHED: RIGHT, NOT_REACHED: QUIET}, orient="bottom"),
     )
     return Chart(
         panels(points, "panel", columns=2),

@@ -5,11 +5,23 @@ import pandas as pd
 
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import axis_order, looks, panels, tips
-from workbench.charts.theme import series
+from workbench.charts.theme import CONTROLS, PALETTE, TREATED, series
 from workbench.charts.view import Chart, Explorer, Table, Texts, menu, with_rows
 from workbench.studies.loop.results import CHAIN, END, MEASURES, PASSES, SOME
 
 _MEANS = "Points are means over trainings and lines their 95 % intervals, over problems where there is one."
+ROLES = {
+    "prismatic, loop": TREATED,
+    "prismatic, loop, not yet rewarded": PALETTE[2],
+    "prismatic, imitation alone": PALETTE[5],
+    **dict(
+        zip(
+            ["random, loop", "random, loop, not yet rewarded", "random, imitation alone"],
+            CONTROLS,
+            strict=True,
+        )
+    ),
+}
 REWARDS = {
     "reward": "right replies",
     "degenerate_groups": "groups that teach nothing",
@@ -34,7 +46,7 @@ def chain(frame: pd.DataFrame) -> Chart:
     """Every measure after every step. Columns: arm, step, at, measure, value, low, high, n."""
     steps = frame.sort_values("at", kind="stable")["step"]
     x = alt.X("step:N", title=None, sort=axis_order(steps)).axis(labelAngle=-35, labelOverlap=False)
-    look = looks("arm", None, axis_order(frame["arm"]), orient="bottom", columns=2)
+    look = looks("arm", None, axis_order(frame["arm"]), ROLES, orient="bottom", columns=2)
     look["xOffset"] = alt.XOffset("arm:N", sort=axis_order(frame["arm"]))
     points = intervals(frame, x, None, look=look, tooltip=["arm", "step"], scale={"zero": False})
     return Chart(
@@ -57,7 +69,7 @@ def passes(frame: pd.DataFrame) -> Chart:
     """pass@k of each arm. Columns: arm, k, value, low, high, n."""
     x = alt.X("k:Q", title="replies (k)").scale(type="log", base=2)
     style = {"form": ".1%", "tooltip": ["arm", "k"], "drawn": "nothing", "mark": "line"}
-    lines = intervals(frame, x, "pass@k", look=series("arm", "arm"), **style)
+    lines = intervals(frame, x, "pass@k", look=series("arm", "arm", axis_order(frame["arm"]), ROLES), **style)
     return Chart(
         lines.properties(width=420, height=280),
         PASSES,
@@ -71,12 +83,12 @@ def rewards(rows: pd.DataFrame) -> Chart:
     long = rows.melt(["arm", "seed", "step"], list(REWARDS), "measure").dropna(subset=["value"])
     mean = long.groupby(["arm", "step", "measure"], sort=False)["value"].mean().reset_index()
     mean["measure"] = mean["measure"].map(REWARDS)
-    lines = alt.Chart(mean, width=220, height=150).mark_line()
+    lines = alt.Chart(mean, width=185, height=150).mark_line()
     lines = lines.encode(
         x=alt.X("step:Q", title="step"),
         y=alt.Y("value:Q", title=None).scale(zero=False),
         tooltip=["arm", "measure", *tips(".3f", "value")],
-        **series("arm", "arm"),
+        **series("arm", "arm", axis_order(mean["arm"]), ROLES),
     )
     return Chart(
         panels(lines, "measure", REWARDS.values(), columns=3, independent=["y"]),

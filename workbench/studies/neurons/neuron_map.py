@@ -144,6 +144,7 @@ def neuron_map(
         rows=[f"layer {layer}" for layer in layers],
         columns=[*(str(rank + 1) for rank in range(n)), *SHORT.values(), "№"],
         classes=CLASSES,
+        quiet=UNCLEAR,
         size_name="AUC for the question",
         most_cards=cards,
         question=menu(neurons.surveyed["label"], question),

@@ -7,12 +7,14 @@ from transformers import PreTrainedTokenizerFast
 
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import axis_order, looks, tips
+from workbench.charts.theme import CONTROL, CONTROLS
 from workbench.charts.view import Chart, Table, with_rows
 from workbench.studies.neurons.directions import mean_of_sets
 from workbench.studies.neurons.search import INTERPRETABLE, champions, ranked
 from workbench.studies.neurons.views import tokens_written
 
 KINDS = ["neuron", "random direction", "untrained neuron", "shuffled labels"]
+ROLES = dict(zip(KINDS[1:], CONTROLS, strict=True))
 _SHOWN = 8  # best neurons
 
 
@@ -41,7 +43,7 @@ def search_chart(
     def side(title: str, y: alt.Y, names: list[str], domain: list[float]) -> alt.LayerChart:
         style = {
             "tooltip": ["name", "fires", *tips(".3f", "hits_select", "select", "p")],
-            "look": looks("which"),
+            "look": looks("which", None, ["neuron", "control"], {"control": CONTROL}),
         }
         chart = intervals(frame, y, title, names=names, step=24, scale={"domain": domain}, **style)
         return chart.properties(width=260)
@@ -67,7 +69,7 @@ def labels_chart(surveyed: pd.DataFrame) -> Chart:
     y = alt.Y("label:N", sort=labels, title=None).axis(labelLimit=220, grid=True)
     style = {"scale": {"domain": [0.45, 1]}, "tooltip": ["label", "kind", "layer", "unit", "fires"]}
     title, names = "AUC on the other half of the stories", ("confirm", "low", "high")
-    look = looks("kind", order=KINDS)
+    look = looks("kind", None, KINDS, ROLES)
     return Chart(
         intervals(frame, y, title, names=names, look=look, step=24, **style).properties(width=420),
         "Which labels have a neuron of their own?",
@@ -103,7 +105,7 @@ def best_table(
 @with_rows
 def trainings_chart(summary: pd.DataFrame) -> Chart:
     """Hits and AUC of the best unit of each kind, over trainings: `results.by_training`."""
-    look = {**looks("kind", order=KINDS), "yOffset": alt.YOffset("kind:N", sort=KINDS)}
+    look = {**looks("kind", None, KINDS, ROLES), "yOffset": alt.YOffset("kind:N", sort=KINDS)}
     style = {"look": look, "step": 80, "scale": {"domain": [0, 1]}}
     chart = intervals(summary, "measure", "on the other half of the stories", **style)
     return Chart(
@@ -122,7 +124,7 @@ def _times(summary: pd.DataFrame) -> str:
 
 def shares_chart(shares: pd.DataFrame, over: str = "stories and units") -> Chart:
     """Share of interpretable units by model and kind; `over` says what the intervals are over."""
-    look = {**looks("kind", order=KINDS), "yOffset": alt.YOffset("kind:N", sort=KINDS)}
+    look = {**looks("kind", None, KINDS, ROLES), "yOffset": alt.YOffset("kind:N", sort=KINDS)}
     return Chart(
         intervals(shares, "model", "share of units", form=".1%", look=look, step=70),
         "How many neurons are interpretable?",

@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerFast
 
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import looks, numbered_cells, panels, tips
+from workbench.charts.theme import CONTROL
 from workbench.charts.view import Chart, MarkedText, Texts, with_rows
 from workbench.corpora.labelled_tokens import LabelledTokens
 from workbench.corpora.stories.labels import Spans
@@ -104,12 +105,12 @@ def agreement_chart(agreed: pd.DataFrame) -> Chart:
     """Share of neurons whose favourite token follows their strongest trigger, by layer, and chance."""
     frame, x = agreement_by_layer(agreed), alt.X("layer:O", title="layer")
     chart = intervals(frame, x, "share of neurons", form=".1%", tooltip=["layer", *tips(".1%", "chance")])
-    chance = alt.Chart(frame).mark_tick(thickness=2, width=36, color="#D55E00").encode(x=x, y="chance:Q")
+    chance = alt.Chart(frame).mark_tick(thickness=2, width=36, color=CONTROL).encode(x=x, y="chance:Q")
     return Chart(
         (chart + chance).properties(width=70 * len(frame)),
         "Do neurons write what comes next?",
         "Points: share of a layer's neurons whose favourite token is the one that really follows their "
-        "strongest trigger, with 95 % intervals. Orange bars: the same with tokens paired at random.",
+        "strongest trigger, with 95 % intervals. Grey bars: the same with tokens paired at random.",
     )
 
 
@@ -143,7 +144,9 @@ def without_chart(lost: pd.DataFrame, question: str) -> Chart:
     """Loss of the model with neurons switched off, after the label and elsewhere."""
     groups = np.where(lost["neurons"] == "best", "best for the label", "others, same layers")
     x, title = alt.X("count:O", title="neurons switched off"), "added loss (nats per token)"
-    look = {**looks("group"), "xOffset": alt.XOffset("group:N")}
+    order = ["best for the label", "others, same layers"]
+    look = looks("group", None, order, {order[1]: CONTROL})
+    look["xOffset"] = alt.XOffset("group:N")
     style = {"form": ".4f", "tooltip": ["group", "where", "count"], "look": look}
     chart = intervals(lost.assign(group=groups), x, title, **style).properties(width=230, height=220)
     return Chart(

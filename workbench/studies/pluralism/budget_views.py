@@ -8,6 +8,7 @@ from workbench.charts.theme import series
 from workbench.charts.view import Chart, Table
 from workbench.studies.pluralism.experiment import ARMS
 from workbench.studies.pluralism.results import OTHER, TUNED
+from workbench.studies.pluralism.views import ROLES
 
 NAMES = {"kl": "KL from the model before, nats", "reward": "reward: share of the majority's answer"}
 
@@ -40,7 +41,7 @@ def way(frame: pd.DataFrame) -> Chart:
         y=alt.Y("jsd_nats:Q", title="JSD, nats"),
         order="point:Q",
         tooltip=["arm", "set", "measure", *tips(".4f", "at", "jsd_nats")],
-        **series("arm", "model"),
+        **series("arm", "model", [arm for arm in ARMS if arm in set(long["arm"])], ROLES),
     )
     return Chart(
         panels(lines, "panel", order, columns=2, independent=["x", "y"]),

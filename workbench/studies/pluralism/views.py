@@ -10,7 +10,7 @@ import pandas as pd
 
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import axis_order, looks, numbered_cells, panels, tips
-from workbench.charts.theme import INK
+from workbench.charts.theme import CONTROL, INK, MUTED, TREATED
 from workbench.charts.view import Chart, Explorer, Table, Texts, with_rows
 from workbench.corpora.loaders.opinions import Question
 from workbench.studies.pluralism.experiment import ARMS, BEFORE, DPO
@@ -19,6 +19,7 @@ from workbench.studies.pluralism.results import CHANCES, OTHER, TUNED
 
 _DRAWN = 500  # questions in one picture
 _PAIR = (BEFORE, DPO)
+ROLES = {BEFORE: CONTROL, DPO: TREATED}
 UNITS = {
     "jsd_nats": "JSD, nats",
     "jsd_bits": "JSD, bits",
@@ -68,7 +69,7 @@ def readouts(table: pd.DataFrame) -> Chart:
     shown = table[table["measure"] == "jsd_nats"]
     labels = [f"{name}, {valid[name]:.0%} valid" if name in valid else name for name in shown["readout"]]
     lost = ", ".join(name for name in valid.index if name not in set(shown["readout"]))
-    look = looks("kind", None, ["model", "baseline"])
+    look = looks("kind", None, ["model", "baseline"], {"model": TREATED, "baseline": CONTROL})
     return Chart(
         _intervals(shown.assign(label=labels), "label", "distance from the people (JSD, nats)", look=look),
         "Distance by read-out",
@@ -114,7 +115,7 @@ def _options(frame: pd.DataFrame, title: str) -> alt.LayerChart:
     points = base.mark_point(filled=True, size=90).encode(
         x=alt.X("share:Q", title="share").axis(format="%", tickCount=5).scale(domain=[0, 1]),
         tooltip=["who", "option", *tips(".1%", "share", "people")],
-        **looks("who", title, list(dict.fromkeys(frame["who"]))),
+        **looks("who", title, axis_order(frame["who"]), ROLES),
     )
     return strokes + points
 
@@ -124,7 +125,7 @@ def beside(frame: pd.DataFrame) -> Chart:
     some = frame["id"].drop_duplicates()[:_DRAWN]
     shown = frame[frame["arm"].isin(_PAIR) & frame["id"].isin(some)]
     ends = alt.Chart(pd.DataFrame({"at": [0, 1]}))
-    equal = ends.mark_line(strokeDash=[4, 4], color="#888888", strokeWidth=1.5).encode(x="at:Q", y="at:Q")
+    equal = ends.mark_line(strokeDash=[4, 4], color=MUTED, strokeWidth=1.5).encode(x="at:Q", y="at:Q")
     axis = {"format": "%", "tickCount": 5}
     points = alt.Chart().mark_point(filled=True, size=45, opacity=0.7)
     points = points.encode(
@@ -168,7 +169,7 @@ def chances(frame: pd.DataFrame) -> Chart:
     points = base.mark_point(filled=True, size=70).encode(
         x=alt.X("model:Q", title="share").axis(format="%", values=[0, 0.5, 1]).scale(domain=[0, 1]),
         tooltip=["id", "option", "arm", *tips(".1%", "people", "model")],
-        **looks("arm", None, [arm for arm in _PAIR if arm in set(shown["arm"])], orient="bottom"),
+        **looks("arm", None, [arm for arm in _PAIR if arm in set(shown["arm"])], ROLES, orient="bottom"),
     )
     chart = panels(exact + points, "id", shown["id"], columns=3, independent=["y"])
     return Chart(

@@ -10,9 +10,12 @@ from scipy import stats
 
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import axis_order, panels, tips
-from workbench.charts.theme import ON_BRIGHT, series
+from workbench.charts.theme import CONTROL, PAPER, TREATED, series
 from workbench.charts.view import Chart, Explorer, Table, Texts, with_rows
 
+ROLES = {"prismatic": TREATED, "paper": PAPER, "random": CONTROL}
+ACCEPTED = "accepted"
+_WIDTH = 460  # pixels of all panels of a row
 _ROWS = 40  # of a heat map; more clusters are averaged in neighbouring ranks
 
 
@@ -72,7 +75,7 @@ def growth(frame: pd.DataFrame) -> Chart:
     beside = 0.06 * (frame["arm"].map(arms.index) - (len(arms) - 1) / 2)
     x = alt.X("x:Q", title="round").scale(nice=False, padding=14)
     x = x.axis(tickMinStep=1, format="d", grid=False)
-    names, look = ("g_vendi", "low", "high"), series("arm", "grown by")
+    names, look = ("g_vendi", "low", "high"), series("arm", "grown by", axis_order(arms), ROLES)
     style = {"form": ".2f", "tooltip": ["arm", "round"], "scale": {"zero": False}, "mark": "line"}
     shown = frame.assign(x=frame["round"] + beside)
     return Chart(
@@ -112,25 +115,23 @@ def cluster_growth(frame: pd.DataFrame) -> Chart:
 def decisions(frame: pd.DataFrame) -> Chart:
     """What became of the candidates, by round and arm. Columns: arm, round, reason, count."""
     totals = frame.groupby("reason")["count"].sum().sort_values(ascending=False)
-    order = sorted(totals.index, key=lambda reason: reason != "accepted")
-    number = frame["reason"].map(order.index) + 1
-    digit, highest = number.astype(str), frame.groupby(["arm", "round"])["count"].sum().max()
-    shown = digit.where(frame["count"] > 0.06 * highest, "")
-    rows = frame.assign(number=number, named=digit + " " + frame["reason"], digit=shown)
-    base = alt.Chart(rows, height=240).encode(x=alt.X("round:O", title="round"), order="number:Q")
-    bars = base.mark_bar().encode(
-        y=alt.Y("count:Q", title="candidates").stack("zero"),
-        color=alt.Color("named:N", title="decision").legend(orient="bottom", columns=4),
-        tooltip=["arm", "round", "reason", "count"],
-    )
-    digits = base.mark_text(color=ON_BRIGHT, fontSize=11).encode(
-        y=alt.Y("count:Q").stack("zero").bandPosition(0.5), text="digit:N"
+    order = sorted(totals.index, key=lambda reason: reason != ACCEPTED)
+    candidates = frame.groupby(["arm", "round"])["count"].transform("sum")
+    rows = frame.assign(share=frame["count"] / candidates)
+    cells = alt.Chart(rows, height=alt.Step(24)).mark_rect()
+    cells = cells.encode(
+        x=alt.X("round:O", title="round"),
+        y=alt.Y("reason:N", title=None, sort=axis_order(order)).axis(labelLimit=180),
+        color=alt.Color("share:Q", title="share of the round's candidates").legend(
+            format="%", titleLimit=300
+        ),
+        tooltip=["arm", "round", "reason", "count", *tips(".0%", "share")],
     )
     return Chart(
-        _across(bars + digits, frame),
+        _across(cells, frame),
         "What became of the candidates",
-        "Each bar holds the candidates of a round; its lowest part was accepted, the others were turned down "
-        "for the reason with the number that stands in the part.",
+        "A column is a round of a pool, and a row what became of its candidates: the top row was accepted, "
+        "the others were turned down for the reason that is named. Bright cells hold a large share.",
     )
 
 
@@ -227,5 +228,5 @@ def contributions(frame: pd.DataFrame) -> Table:
 
 def _across(chart: alt.Chart | alt.LayerChart, frame: pd.DataFrame) -> alt.FacetChart:
     """A panel an arm, all in one row as wide as a page."""
-    step = max(8, 520 // (frame["arm"].nunique() * frame["round"].nunique()))
+    step = max(6, _WIDTH // (frame["arm"].nunique() * frame["round"].nunique()))
     return panels(chart.properties(width=alt.Step(step)), "arm").properties(spacing=10)

@@ -1,11 +1,13 @@
 """Pictures of 11_rlp: trainings, thoughts, what thoughts are worth, pass@k, and how many answers are left."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
 from workbench.charts.intervals import intervals
 from workbench.charts.parts import axis_order, looks, panels, tips
-from workbench.charts.theme import series
+from workbench.charts.theme import CONTROL, CONTROLS, QUIET, TREATED, series
 from workbench.charts.view import Chart, Explorer, Table, Texts, menu, with_rows
 from workbench.corpora.thoughts import parse_question
 from workbench.studies.rlp.data import CHAIN, COUNT, PROBLEM, TEXT, WHO
@@ -43,6 +45,17 @@ KINDS = {
 
 # Trainings, in the order of a table.
 ARMS = (BASE, TOKENS, COMPUTE, RLP, PURE, RPT, ANYWHERE, GRPO, LONGER, AFTER_TEXT, AFTER_RLP)
+
+
+_ROLES = {BASE: QUIET, TOKENS: CONTROLS[1], COMPUTE: CONTROL, RLP: TREATED}
+_THOUGHTS = ["after a thought", "without a thought"]
+
+
+def _trainings(frame: pd.DataFrame) -> dict[str, Any]:
+    """Looks of the trainings, in the order of a table."""
+    known = set(frame["arm"])
+    others = [arm for arm in axis_order(frame["arm"]) if arm not in ARMS]
+    return series("arm", "training", [*(arm for arm in ARMS if arm in known), *others], _ROLES)
 
 
 def identities(frame: pd.DataFrame) -> Table:
@@ -94,7 +107,7 @@ def training(rows: pd.DataFrame) -> Chart:
         x=alt.X("step:Q", title="step"),
         y=alt.Y("value:Q", title=None).scale(zero=False),
         tooltip=["arm", "measure", *tips(".3f", "value")],
-        **series("arm", "training"),
+        **_trainings(mean),
     )
     return Chart(
         panels(lines, "measure", CURVES.values(), columns=3, independent=["y"]),
@@ -132,7 +145,9 @@ def predicted(frame: pd.DataFrame) -> Chart:
     """Nats with and without thoughts, by arm. Columns: kind, arm, thought, value, low, high, n."""
     title, scale = "nats (log scale)", {"type": "log", "nice": False}
     shown = frame.assign(kind=frame["kind"].map(KINDS))
-    chart = intervals(shown, "arm", title, look=looks("thought"), scale=scale).properties(width=220)
+    chart = intervals(
+        shown, "arm", title, look=looks("thought", None, _THOUGHTS, {_THOUGHTS[1]: CONTROL}), scale=scale
+    ).properties(width=220)
     return Chart(
         panels(chart, "kind", KINDS.values(), independent=["x"]),
         PREDICTED,
@@ -147,7 +162,7 @@ def passes(frame: pd.DataFrame) -> Chart:
     shown = frame.assign(kind=frame["kind"].map(KINDS))
     x = alt.X("k:Q", title="replies (k)").scale(type="log", base=2)
     style = {"form": ".1%", "tooltip": ["arm", "k"], "drawn": "nothing", "mark": "line"}
-    lines = intervals(shown, x, "pass@k", look=series("arm", "training"), **style)
+    lines = intervals(shown, x, "pass@k", look=_trainings(shown), **style)
     return Chart(
         panels(lines.properties(width=190, height=220), "kind", KINDS.values(), columns=3),
         PASSES,

@@ -1,11 +1,13 @@
 """Pictures of 08_siked: who solves what, what rounds bring, which strategy is chosen, and solutions."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
 from workbench.charts.intervals import intervals
-from workbench.charts.parts import panels, tips
-from workbench.charts.theme import INK, series
+from workbench.charts.parts import axis_order, panels, tips
+from workbench.charts.theme import CONTROL, INK, PALETTE, QUIET, TREATED, series
 from workbench.charts.view import Chart, Explorer, Table, Texts, menu, with_rows
 
 _NAMES = {
@@ -14,6 +16,7 @@ _NAMES = {
     "pot": "program of thought",
     "none": "no tag of the three",
 }
+_COLORS = dict(zip(_NAMES.values(), [PALETTE[0], PALETTE[4], PALETTE[3], QUIET], strict=True))
 
 
 @with_rows
@@ -48,7 +51,7 @@ def accuracy(frame: pd.DataFrame) -> Chart:
 def rounds(frame: pd.DataFrame) -> Chart:
     """What is measured by round, held out and of mixtures. Columns: arm, round, value, measure."""
     x, tooltip = alt.X("round:O", title="round"), ["arm", "round", "measure"]
-    style = {"names": ["value"], "tooltip": tooltip, "look": series("arm", "student"), "mark": "line"}
+    style = {"names": ["value"], "tooltip": tooltip, "look": _students(frame), "mark": "line"}
     lines = intervals(frame, x, None, **style).properties(width=185, height=190)
     return Chart(
         panels(lines, "measure", frame["measure"], columns=3, independent=["y"]),
@@ -60,22 +63,31 @@ def rounds(frame: pd.DataFrame) -> Chart:
     )
 
 
+def _students(frame: pd.DataFrame) -> dict[str, Any]:
+    """Looks of the students; those that began biased are many and alike, and stay in the background."""
+    order = axis_order(frame["arm"])
+    roles = {arm: QUIET for arm in order if str(arm).startswith("biased")}
+    return series("arm", "student", order, {**roles, "SIKeD": TREATED, "combined": CONTROL})
+
+
 def strategies(frame: pd.DataFrame) -> Chart:
     """Which strategy the students choose. Columns: arm, round, strategy, share."""
     shown = frame.assign(strategy=frame["strategy"].map(_NAMES))
     bars = alt.Chart(shown, width=alt.Step(24), height=170).mark_bar()
     bars = bars.encode(
         x=alt.X("round:O", title="round"),
-        y=alt.Y("share:Q", title="chosen for held-out questions").axis(format="%"),
-        color=alt.Color("strategy:N", title="strategy").legend(orient="bottom"),
+        y=alt.Y("share:Q", title="share chosen").axis(format="%"),
+        color=alt.Color("strategy:N", title="strategy").scale(
+            domain=list(_COLORS), range=list(_COLORS.values())
+        ),
         tooltip=["arm", "round", "strategy", *tips(".1%", "share")],
     )
     return Chart(
         panels(bars, "arm", frame["arm"]).properties(spacing=12),
         "Which strategy a student chooses",
-        "The tag that each student writes first when nobody forces it, by round; a single colour is a "
-        "student that has given up all strategies but one. Means over seeds, each of which may settle on "
-        "another.",
+        "The tag that each student writes first on a held-out question when nobody forces it, by round; a "
+        "single colour is a student that has given up all strategies but one. Means over seeds, each of "
+        "which may settle on another.",
     )
 
 

@@ -7,13 +7,14 @@ import ipywidgets
 import pandas as pd
 
 from workbench.charts.intervals import intervals
-from workbench.charts.parts import looks
-from workbench.charts.theme import series
-from workbench.charts.view import Chart, Explorer, Table, Texts, with_rows
+from workbench.charts.parts import axis_order, looks
+from workbench.charts.theme import CONTROL, series
+from workbench.charts.view import Chart, Explorer, Table, Texts, View, with_rows
 from workbench.corpora.stories import FEATURES, PLOTS, WORDS, Story, grade, words, write_story
 from workbench.corpora.stories.words import GENDER
 from workbench.errors import UserError
 from workbench.measures.summaries import summarise
+from workbench.studies.stories.constraints import BY_CHANCE
 from workbench.studies.stories.results import BASELINES, FALLS, MEASURES
 from workbench.words import words as split_words
 
@@ -71,27 +72,39 @@ def world_table(story: Story) -> Table:
     )
 
 
-def constraint_shares(frame: pd.DataFrame) -> Chart:
+KEEPING = "Do the stories keep to what was asked?"
+
+
+def constraint_shares(frame: pd.DataFrame) -> View:
     """Share of stories that have what was asked for, beside that by chance where it is known."""
     if "stories" in frame:
         return _beside_chance(frame)
-    tooltip = ["asked", "share", "low", "high", "n"]
-    base = alt.Chart(frame).encode(y=alt.Y("asked:N", title=None, sort=None), tooltip=tooltip)
-    x = alt.X("share:Q", title="share of the stories asked for it").scale(domain=[0, 1]).axis(format="%")
+    if len(frame) and (frame["share"] == 1).all():  # a picture of equal bars would say less
+        asked = [str(name) for name in frame["asked"]]
+        return Texts(
+            [],
+            KEEPING,
+            f"All of them do: each of the {len(asked)} things that can be asked for ({', '.join(asked)}) is "
+            f"in every story that was asked for it, {frame['n'].min():,} stories or more each.",
+        )
+    style = {"form": ".1%", "tooltip": ["asked"], "step": 26, "scale": {"zero": False}}
+    chart = intervals(frame.rename(columns={"share": "value"}), "asked", "share of stories", **style)
     return Chart(
-        base.mark_bar(height=12).encode(x=x) + base.mark_rule().encode(x="low:Q", x2="high:Q"),
-        "Do the stories keep to what was asked?",
-        "One bar for each thing asked for; the line is the 95 % interval over stories.",
+        chart,
+        KEEPING,
+        "Of the stories that were asked for a thing, the share that has it; lines are 95 % intervals over "
+        "stories. The axis does not start at zero.",
     )
 
 
 def _beside_chance(frame: pd.DataFrame) -> Chart:
-    look = {**looks("stories"), "yOffset": alt.YOffset("stories:N", sort=None)}
+    look = looks("stories", None, axis_order(frame["stories"]), {BY_CHANCE: CONTROL})
+    look["yOffset"] = alt.YOffset("stories:N", sort=None)
     style = {"form": ".0%", "look": look, "step": 44, "scale": {"domain": [0, 1]}}
     chart = intervals(frame.rename(columns={"share": "value"}), "asked", "share of stories", **style)
     return Chart(
         chart.properties(width=420),
-        "Do the stories keep to what was asked?",
+        KEEPING,
         "Share of stories that have the noun, the verb, the adjective they were asked for, beside stories of "
         "the same writer that were asked for nothing: what these have of it is chance. Lines are 95 % "
         "intervals over stories.",

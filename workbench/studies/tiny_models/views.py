@@ -5,12 +5,13 @@ from typing import Any
 
 import altair as alt
 import ipywidgets
+import numpy as np
 import pandas as pd
 from transformers import PreTrainedModel
 
 from workbench.charts.intervals import intervals
 from workbench.charts.live_view import Example, live_or_why_not
-from workbench.charts.parts import axis_order, looks, panels, same_color
+from workbench.charts.parts import axis_order, looks, panels, same_color, tips
 from workbench.charts.theme import series
 from workbench.charts.view import Chart, Explorer, Table, Texts, View, menu, with_rows
 from workbench.corpora.stories import grade
@@ -44,19 +45,24 @@ def loss_view(curves: pd.DataFrame, losses: pd.DataFrame) -> View:
     if curves.empty:
         final = summary(losses, ["nats_per_token", "bits_per_byte"])
         return Table(final, title, f"Each story is scored by itself; {_OVER}.")
-    ends = summary(losses, ["nats_per_token"]).assign(tokens=curves["tokens"].max() * 1.03)
+    ends = summary(losses, ["nats_per_token"])
+    # Beside each other, or those of models that end alike would hide each other.
+    ends["tokens"] = curves["tokens"].max() * (1.025 + 0.02 * np.arange(len(ends)))
     read = curves[curves["tokens"] > 0].groupby(["model", "tokens"], sort=False, as_index=False)
     read, look = read["held_out_nats"].mean(), series("model", "model")
     x = alt.X("tokens:Q", title="tokens read").axis(format="~s")
     style = {"names": ["held_out_nats"], "look": look, "scale": {"zero": False}, "mark": "line"}
     lines = intervals(read, x, "held-out loss (nats per token)", **style)
-    bars = alt.Chart(ends).mark_rule(strokeWidth=3)
-    bars = bars.encode(same_color(look, alt.Stroke), x="tokens:Q", y="low:Q", y2="high:Q")
+    ends = alt.Chart(ends).encode(same_color(look, alt.Stroke), x="tokens:Q")
+    bars = ends.mark_rule(strokeWidth=2.5).encode(y="low:Q", y2="high:Q")
+    means = ends.mark_tick(orient="horizontal", size=11, thickness=2.5).encode(
+        y="value:Q", tooltip=["model", *tips(".3f", "value", "low", "high")]
+    )
     return Chart(
-        lines + bars,
+        lines + bars + means,
         title,
-        "Each line is one model while it trains, the mean of its trainings; lower is better. The bars at the "
-        f"right end are 95 % intervals; {_OVER}.",
+        "Each line is one model while it trains, the mean of its trainings; lower is better. The marks at "
+        f"the right end are the final means with their 95 % intervals; {_OVER}.",
     )
 
 
@@ -162,8 +168,8 @@ def samples(completed: pd.DataFrame, *, exact: bool) -> Texts:
     return Texts(
         items,
         "The same beginning, told by every model",
-        "Marked are sentences that are none in the stories' language, and sentences that cannot be true "
-        "after what was told."
+        "Marked are what the grader cannot read as a sentence of the stories' language, and sentences that "
+        "cannot be true after what was told before."
         if exact
         else "No grader reads these stories: nothing is marked.",
     )
@@ -173,7 +179,7 @@ def objections(beginning: str, completion: str) -> list[tuple[int, int, str]]:
     """Spans of a completion that the exact grader objects to."""
     start = len(beginning)
     return [
-        (max(s.start - start, 0), s.end - start, "cannot be true" if s.event else "no sentence")
+        (max(s.start - start, 0), s.end - start, "cannot be true" if s.event else "not a sentence")
         for s in grade(beginning + completion, beginning).sentences
         if s.event is None or s.violations
     ]
