@@ -24,8 +24,8 @@ from workbench.corpora.loaders.solutions import load_rationales
 from workbench.corpora.loaders.texts import load_corpus
 from workbench.errors import UserError
 from workbench.lab import params
-from workbench.studies.hivemind.data import read_prompts
 from workbench.studies.hivemind.evaluators import annotations, calibrations
+from workbench.studies.hivemind.prompts import read_prompts
 
 SECONDS, BYTES = 5, 1 << 30  # that one input may take
 

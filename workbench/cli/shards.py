@@ -106,9 +106,9 @@ def _sketch(data: str, model: str, folder: Path, settings: dict[str, Any], devic
 
 
 def _prompts(prompts: str) -> list[tuple[str, str, str]]:
-    from workbench.studies.hivemind import data as hivemind_data
+    from workbench.studies.hivemind.prompts import read_prompts
 
-    return list(hivemind_data.read_prompts(prompts).itertuples(index=False, name=None))
+    return list(read_prompts(prompts).itertuples(index=False, name=None))
 
 
 def _generate(

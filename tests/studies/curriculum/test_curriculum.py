@@ -110,10 +110,6 @@ def test_files_that_cannot_be_learnt_are_one_sentence(tmp_path, rows, says):
 
 
 def test_what_cannot_be_trained_is_one_sentence(tmp_path):
-    with pytest.raises(UserError, match="n_updates=3 is too few"):
-        data.settings(SimpleNamespace(**{**vars(PARAMS), "n_updates": 3}))
-    with pytest.raises(UserError, match="n_facts=0 is too few: take 1 or more"):
-        data.settings(SimpleNamespace(**{**vars(PARAMS), "n_facts": 0}))
     rows = [{"entity": "A " * 40 + str(i), "attribute": "b", "value": i} for i in range(30)]
     long = replace(SMALL, facts=write(tmp_path / "long.jsonl", rows))
     with pytest.raises(UserError, match="takes 45 tokens, and a page holds 32"):
@@ -504,8 +500,6 @@ def test_walks_score_only_questions_that_nobody_read():
 
 def test_a_given_model_reads_half_facts_in_three_orders():
     about = {**vars(PARAMS), "profile": "real-laptop", "n_facts": None, "n_updates": None}
-    with pytest.raises(UserError, match="real-laptop looks into a model of yours"):
-        data.settings(SimpleNamespace(**about))
     settings = data.settings(SimpleNamespace(**about | {"model": "starter"}))
     arms = [(arm.order, arm.combined > 0, arm.shape) for arm in experiment.arms(settings)]
     assert arms == [

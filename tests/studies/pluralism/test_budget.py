@@ -16,7 +16,7 @@ from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.packing import IGNORED
 from workbench.errors import UserError
-from workbench.studies.pluralism import budget, experiment, paths, spectrum, tuning
+from workbench.studies.pluralism import budget, experiment, majorities, paths, spectrum, tuning
 
 VILLAGES = {"hill": AnswerDistribution((1.0, 0.0), 75), "sea": AnswerDistribution((0.0, 1.0), 25)}
 LUNCH = Question("lunch", "Which lunch?", ("soup", "bread"), AnswerDistribution((0.75, 0.25)), VILLAGES)
@@ -152,9 +152,9 @@ def test_two_arms_are_compared_where_the_one_that_went_less_far_ends():
 def test_people_of_one_opinion_are_refused_or_told():
     agreed = replace(LUNCH, people=AnswerDistribution((1.0, 0.0)), groups={})
     with pytest.raises(UserError, match=r"of one opinion in every question.*set tune to False"):
-        tuning.check_opinions([agreed, agreed])
-    assert tuning.check_opinions([agreed, LUNCH]) == ["1 questions on which all people agree"]
-    assert tuning.check_opinions([LUNCH]) == []
+        majorities.check_opinions([agreed, agreed])
+    assert majorities.check_opinions([agreed, LUNCH]) == ["1 questions on which all people agree"]
+    assert majorities.check_opinions([LUNCH]) == []
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from workbench.studies.pluralism import (
     claims,
     elicitation,
     experiment,
+    majorities,
     method,
     overton,
     paths,
@@ -257,12 +258,12 @@ def test_preferences_are_for_the_majority():
 
 def test_half_of_the_questions_with_a_majority_are_tuned_on():
     questions = [replace(LUNCH, id=str(number)) for number in range(10)] + [LEVEL]
-    chosen = tuning.tuned_on(questions, 0)
+    chosen = majorities.tuned_on(questions, 0)
     assert len(chosen) == 5
     assert "level" not in chosen
-    assert chosen != tuning.tuned_on(questions, 1)
+    assert chosen != majorities.tuned_on(questions, 1)
     with pytest.raises(UserError, match="set tune to False"):
-        tuning.tuned_on([LEVEL, LUNCH], 0)
+        majorities.tuned_on([LEVEL, LUNCH], 0)
 
 
 def test_the_villages_are_tuned_in_wordings_that_are_not_those_of_the_test():
@@ -498,26 +499,6 @@ def test_drawn_chances_are_tested_like_dice(made):
     assert np.isnan(third["p"])
 
 
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"questions": "own.jsonl"}, "name a model for questions of a file"),
-        ({"populations": 0}, "must be above 0"),
-        ({"kl": -0.1}, "must be above 0"),
-        ({"model": "m", "populations": 2}, "populations are drawn for the embedded model alone"),
-        ({"model": "openai:http://127.0.0.1:9/v1#m"}, "set tune to False"),
-        ({"tuning_steps": 0}, "must be above 0"),
-        ({"limit": -1}, "must be above 0"),
-        ({"model": "m", "tune": False, "seeds": 5}, "m is only asked, not trained"),
-        ({"model": "m", "tune": False, "placebo": True}, "leave out seeds and placebo"),
-        ({"questions": "own.jsonl", "model": "m", "persona": "As one of them: "}, "write {group} there"),
-    ],
-)
-def test_parameters_that_cannot_be_met_are_refused(change, said):
-    with pytest.raises(UserError, match=said):
-        experiment.plan(SimpleNamespace(**{**PARAMS, **change}))
-
-
 def test_questions_that_do_not_fit_are_left_out_and_told(sampler, tmp_path):
     loading.save(sampler.model, sampler.tokenizer, tmp_path / "model")
     rows = [{"id": "a", "prompt": "Soup?", "options": ["yes", "no"], "dist": [1, 0]},
@@ -611,8 +592,6 @@ def test_a_model_without_entailment_is_refused(judge, tmp_path):
 
 # ------------------------------------------------------------------------------- a given model
 def test_a_given_model_is_asked_some_questions_and_as_no_group_that_is_a_number():
-    with pytest.raises(UserError, match="real-laptop looks into a model of yours"):
-        experiment.plan(SimpleNamespace(**{**PARAMS, "profile": "real-laptop"}))
     questions = [replace(LUNCH, id=str(number)) for number in range(10)]
     some = method.some(Task(questions, ["0", "hill", "river", "sea"], "{group}"), 3, 2)
     assert [question.id for question in some.questions] == ["0", "3", "6"]

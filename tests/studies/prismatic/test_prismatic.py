@@ -99,18 +99,6 @@ def test_an_empty_answer_stays_empty_and_is_refused_by_its_name(proxy, tmp_path)
         gradients(tmp_path / "gradients", proxy, frame)
 
 
-def test_what_would_fail_after_the_training_of_the_base_is_refused_before():
-    for wrong, message in (
-        ({"dimension": 0}, "dimension=0"),
-        ({"chat": True}, "no chat template"),
-        ({"tuning": "lora"}, "tuning=lora"),
-        ({"learning_rate": -1.0}, "learning_rate=-1.0"),
-        ({"save_clusters": "the big ones"}, "names no clusters"),
-    ):
-        with pytest.raises(UserError, match=message):
-            data.choose_sizes(settings(**wrong))
-
-
 def test_one_example_is_one_cluster():
     frame = data.as_examples(WORDS.draw(1, 0, WORDS.structures, range(32)))
     points, table = clusters.cluster(np.ones((1, 4), dtype=np.float32), frame, 0)
@@ -308,12 +296,6 @@ def test_sets_whose_accuracy_is_noise_and_rivals_that_agree_cannot_be_tested():
 def test_the_trainings_of_a_set_tell_of_its_worth_by_spearman_and_brown(shares, expected):
     frames = [answered(each, seeds=(seed,)) for seed, each in enumerate(shares)]
     assert results.reliability(pd.concat(frames)) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("n_subsets", [1, 5, -2])
-def test_too_few_sets_for_a_correlation_are_refused(n_subsets):
-    with pytest.raises(UserError, match="too few"):
-        data.choose_sizes(settings(n_subsets=n_subsets))
 
 
 # ------------------------------------------------------------------------------- students
@@ -525,12 +507,6 @@ def test_students_that_solve_nothing_tell_nothing_of_their_pools():
     assert {claim.verdict for claim in taught} == {"not testable here"}
 
 
-@pytest.mark.parametrize("changed", [{"data": "gsm8k:x"}, {"n_subsets": 0}])
-def test_a_placebo_without_students_is_refused(changed):
-    with pytest.raises(UserError, match="placebo=true compares students of pools"):
-        data.choose_sizes(settings(placebo=True, **changed))
-
-
 def test_seeds_are_students_of_a_set_and_pools_of_an_arm():
     sizes = data.choose_sizes(settings(seeds=3))
     assert sizes.students == sizes.pools == 3
@@ -561,16 +537,12 @@ def test_a_proxy_of_random_weights_reads_the_same_gradients_on_every_call(proxy,
         gradients(tmp_path / "a", replace(proxy, model=other), examples)
 
 
-def test_sketches_that_are_not_there_are_refused_before_anything_is_made(tmp_path):
+def test_sketches_are_in_the_run_or_where_they_are_said_to_be(tmp_path):
     assert data.sketch_folder(tmp_path / "own", "here") == tmp_path / "own"
     assert data.sketch_folder(tmp_path / "own", str(tmp_path)) == tmp_path
-    with pytest.raises(UserError, match=r"no folder .*/none: `workbench sketch` fills one"):
-        data.sketch_folder(tmp_path / "own", str(tmp_path / "none"))
 
 
-def test_an_embedded_task_asks_its_own_questions():
-    with pytest.raises(UserError, match="asks its own questions"):
-        data.choose_task(settings(test="gsm8k:x"), SIZES)
+def test_an_embedded_task_is_chosen_by_its_name():
     assert data.choose_task(settings(data="logic"), SIZES) == LOGIC
 
 
@@ -729,9 +701,7 @@ def test_a_file_of_like_gradients_is_less_diverse_than_one_of_different_ones():
     assert "4 problems of each file" in views.by_source(table).record["sentence"]
 
 
-def test_real_laptop_asks_for_a_model_and_grows_nothing():
-    with pytest.raises(UserError, match="give model=FOLDER"):
-        data.choose_sizes(settings(profile="real-laptop"))
+def test_real_laptop_grows_nothing():
     given_model = settings(profile="real-laptop", model="m", data="logic")
     assert data.data_of(given_model) == "embedded"
     assert data.data_of(settings(data="logic")) == "logic"

@@ -9,6 +9,7 @@ import pytest
 from workbench.corpora import logic
 from workbench.errors import UserError
 from workbench.studies.siked import data, embedded
+from workbench.studies.siked.check import check
 from workbench.studies.siked.data import task
 from workbench.studies.siked.solving import Question, verify
 
@@ -71,7 +72,7 @@ def files(tmp_path):
         ),
         (
             {"data": "{}/data.jsonl", "teacher": "rationales:{}/taught.jsonl", "test": "{}/data.jsonl"},
-            "share 12 questions",
+            "share 20 questions",
         ),
     ],
 )
@@ -91,8 +92,13 @@ def test_a_mistake_is_one_sentence_before_anything_is_learnt(files, changed, sai
         name: value.format(folder) if isinstance(value, str) else value for name, value in changed.items()
     }
     params = SimpleNamespace(**{**GIVEN, **given})
+
+    def begun():
+        check(params)
+        task(folder / "teacher", data.plan(params), 0)  # what only whole files show
+
     with pytest.raises(UserError, match=said) as error:
-        task(folder / "teacher", data.plan(params), 0)
+        begun()
     assert len(str(error.value).splitlines()) == 1
 
 

@@ -113,8 +113,6 @@ def test_a_test_of_its_own_is_asked_and_nothing_of_it_is_learnt(tmp_path):
     assert len(task.train) + len(task.held_out) == 18
     with pytest.raises(UserError, match=r"share \d questions"):
         task_of(**{**given, "test": write(tmp_path / "leak.jsonl", problems[25:35])})
-    with pytest.raises(UserError, match="go with a file to learn from"):
-        task_of(test=given["test"])
 
 
 def test_a_selection_saved_by_the_map_is_both_questions_and_solutions(tmp_path):
@@ -141,10 +139,8 @@ def test_problems_of_files_have_room_in_every_profile(profile):
     assert tokens[1] > 0
 
 
-def test_settings_that_cannot_be_are_said():
+def test_iterations_are_rounds():
     assert data.plan(settings(iterations=5, samples=7)).sizes.lesson.rounds == 5
-    with pytest.raises(UserError, match="1 or more"):
-        data.plan(settings(samples=0))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -13,7 +13,6 @@ from workbench.engine import loading, models
 from workbench.engine.sampling.sampler import Completion, Sampler, SamplingParams
 from workbench.engine.sampling.transformers_sampler import TransformersSampler
 from workbench.engine.training.loss import loss
-from workbench.errors import UserError
 from workbench.studies.common.arms import arm_folder
 from workbench.studies.siked import data, experiment, method, solving
 from workbench.studies.siked.mixing import first_correct
@@ -142,9 +141,7 @@ def test_a_given_model_stands_as_it_is_beside_its_students(tmp_path):
     assert not experiment.expected(data.plan(settings()), tasks)
 
 
-def test_real_laptop_asks_for_a_model_and_for_questions_that_one_can_know():
-    with pytest.raises(UserError, match="give model=FOLDER"):
-        data.plan(settings(profile="real-laptop"))
+def test_real_laptop_asks_questions_that_a_given_model_can_know():
     assert data.plan(settings(profile="real-laptop", model="m", data="logic")).data == "embedded"
     rates = {
         tuning: data.plan(

@@ -189,8 +189,6 @@ def test_two_generators_have_names_of_their_own(monkeypatch):
 @pytest.mark.parametrize(
     ("generator", "second", "message"),
     [
-        ("simulator:broad", "simulator:broad", "nothing to compare"),
-        ("simulator:wide", "simulator:narrow", "no generator 'simulator:wide': choose among"),
         ("opnai:http://x#y", "simulator:narrow", "openai"),
         ("transformers:", "simulator:narrow", "names no model"),
     ],
@@ -257,8 +255,6 @@ def test_a_given_model_writes_its_sets_and_the_claims_are_about_it():
             **{"profile": "real-laptop", "n_stories": None, "n_compared": None, **plain, **other}
         )
 
-    with pytest.raises(UserError, match="give generator=transformers:FOLDER"):
-        method.sizes(params())
     assert method.sizes(params(data="stories.txt")).corpus  # as the corpus of another notebook
     asked = params(generator="x/model")
     n_blocks = method.sizes(asked).compared // method.sizes(asked).block[0]
