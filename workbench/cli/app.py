@@ -22,6 +22,7 @@ from workbench.cli.new import new
 from workbench.cli.options import NOTEBOOK, ParamsFile
 from workbench.cli.pages import Pages
 from workbench.cli.params import params as parameters
+from workbench.cli.plain_help import PlainCommand, PlainGroup
 from workbench.cli.publish import publish
 from workbench.cli.shards import generate, sketch
 from workbench.cli.sweep import sweep
@@ -30,13 +31,31 @@ from workbench.errors import UserError
 if TYPE_CHECKING:
     from workbench.lab.execute import Job
 
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        import workbench
+
+        out.print(f"workbench {workbench.__version__}")
+        raise typer.Exit
+
+
 # Everything heavier than typer and rich is imported by the command that uses it: --help must be instant.
 app = typer.Typer(
-    help="Run notebooks as reproducible studies and share what they show.",
+    cls=PlainGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, help="Say the version and end.", callback=_say_version)
+    ] = False,
+) -> None:
+    """Run notebooks as reproducible studies and share what they show."""
 
 
 def main() -> None:
@@ -96,7 +115,8 @@ def run(
     given = params_file.for_run(params_file.read_params_file(file)) | params.pairs(parameter or [])
     planned = execute.jobs_for(chosen, given, force)
     check_jobs(planned)
-    _run(order.in_order(planned), root, order.side_by_side(jobs, planned), tracker)
+    asked = {notebook.name for notebook in chosen}
+    _run(order.in_order(planned), asked, root, order.side_by_side(jobs, planned), tracker)
 
 
 def compare(
@@ -130,7 +150,7 @@ def compare(
     out.print(Text.assemble("\nPage: ", (short_path(page), "bold")), soft_wrap=True)
 
 
-def _run(jobs: "list[Job]", root: Path, workers: int, tracker: str | None) -> None:
+def _run(jobs: "list[Job]", asked: set[str], root: Path, workers: int, tracker: str | None) -> None:
     """Run the jobs, write each one's page and the index, and end with the index's path."""
     from workbench.lab import execute, project, terminal
 
@@ -139,7 +159,7 @@ def _run(jobs: "list[Job]", root: Path, workers: int, tracker: str | None) -> No
     pages.announce()
 
     def finished(job: execute.Job) -> None:
-        out.print(terminal.summary(job), soft_wrap=True)
+        terminal.say(terminal.summary(job), out)
         if job.failure:
             out.print(terminal.failure(job, short_path))
         elif job.status == "failed":
@@ -153,7 +173,10 @@ def _run(jobs: "list[Job]", root: Path, workers: int, tracker: str | None) -> No
             execute.run_jobs(jobs, workers, refresh, finished)
     finally:
         pages.close()
-    _closing(jobs, pages.index)
+    if all(job.is_finished for job in jobs):
+        _count_claims([job.folder for job in jobs if job.plan.notebook.name in asked])
+    if pages.index.exists():
+        out.print(Text.assemble("\nReport: ", (short_path(pages.index), "bold")), soft_wrap=True)
     if tracker and any(job.is_finished for job in jobs):
         say_tracked(tracker, runs_folder)
     _name_outdated(jobs, runs_folder)
@@ -162,18 +185,15 @@ def _run(jobs: "list[Job]", root: Path, workers: int, tracker: str | None) -> No
         raise typer.Exit(1 if pages.has_trouble or any(job.failure for job in failed) else 2)
 
 
-def _closing(jobs: "list[Job]", index: Path) -> None:
+def _count_claims(folders: list[Path]) -> None:
     from workbench.lab import history, ledger
 
-    finished = [job.folder for job in jobs if job.is_finished]
     claims = [
-        claim for folder in finished if not history.problem(folder) for claim in ledger.read_claims(folder)
+        claim for folder in folders if not history.problem(folder) for claim in ledger.read_claims(folder)
     ]
     if claims:
         counts = (f"{count} {verdict}" for verdict, count in ledger.count_verdicts(claims).items() if count)
         out.print(Text(f"\n{len(claims)} claim{'s' * (len(claims) > 1)}: {' · '.join(counts)}"))
-    if index.exists():
-        out.print(Text.assemble("\nReport: ", (short_path(index), "bold")), soft_wrap=True)
 
 
 def _name_outdated(jobs: "list[Job]", runs_folder: Path) -> None:
@@ -192,7 +212,12 @@ def _name_outdated(jobs: "list[Job]", runs_folder: Path) -> None:
         out.print(Text.assemble(f"{pages} older than the notebook: ", (command, "bold"), " draws anew."))
 
 
-_KEPT = (runs.show, ledger, compare, export, runs.report, publish, runs.doctor, runs.clean)
-_STARTED = (init, lab, new, run, sweep, parameters, sketch, generate, evaluate, models, fetch)
-for _command in (*_STARTED, runs.list_, *_KEPT):
-    app.command(_command.__name__.strip("_"))(_command)
+_COMMANDS = {
+    "Begin": (init, lab, new, models, fetch, runs.doctor),
+    "Compute": (run, parameters, sweep, generate, sketch, evaluate),
+    "Look": (runs.list_, runs.show, compare, ledger, runs.report),
+    "Share, tidy up": (export, publish, runs.clean),
+}
+for _panel, _commands in _COMMANDS.items():
+    for _command in _commands:
+        app.command(_command.__name__.strip("_"), cls=PlainCommand, rich_help_panel=_panel)(_command)

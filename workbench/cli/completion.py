@@ -7,12 +7,14 @@ import typer
 
 
 def notebooks(incomplete: str) -> list[str]:
-    """The project's notebooks whose names begin so, or go on so behind their numbers."""
+    """The project's notebooks whose names begin so, or what follows their numbers."""
     from workbench.lab import project
 
     with suppress(Exception):  # outside a project there is nothing to complete
         names = [path.stem for path in project.notebook_paths(project.find_root())]
-        return [name for name in names if name.startswith(incomplete) or f"_{incomplete}" in name]
+        if incomplete[:1].isalpha():
+            names += [name.partition("_")[2] for name in names]
+        return [name for name in names if name.startswith(incomplete)]
     return []
 
 
@@ -41,13 +43,15 @@ def parameters(ctx: typer.Context, incomplete: str) -> list[str]:
 def _parameters(ctx: typer.Context) -> Iterator[str]:
     from typing import get_args
 
+    from workbench.errors import UserError
     from workbench.lab import project
 
-    named = ctx.params.get("notebooks") or [ctx.params.get("notebook")]
+    named = [*(ctx.params.get("notebooks") or ()), ctx.params.get("notebook"), *ctx.args]
     root = project.find_root()
     fields = {}
     for name in filter(None, named):
-        fields |= project.find_notebook(root, name).model.model_fields
+        with suppress(UserError):
+            fields |= project.find_notebook(root, name).model.model_fields
     for name, field in fields.items():
         choices = [choice for choice in get_args(field.annotation) if isinstance(choice, str)]
         if field.annotation is bool:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench import files
+from workbench.cli import completion
 from workbench.cli.console import complain, err, out, pass_over, reports_folder, short_path
 from workbench.cli.options import RUN
 from workbench.errors import UserError
@@ -18,20 +19,23 @@ if TYPE_CHECKING:
 
 
 def list_() -> None:
-    """List the runs that are there."""
+    """List the runs that are there, the newest of each notebook first."""
     from workbench.lab import history, project, record
+    from workbench.lab.defaults import text
+    from workbench.lab.terminal import duration
 
     runs, odd = project.runs_folder(), {}
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("notebook", "key", "state", "started", "claims", "set"):
+    for column in ("notebook", "key", "state", "started", "took", "claims", "set"):
         table.add_column(column, overflow="fold", no_wrap=column != "set")
     for folder in history.all_runs(runs):
         state = history.state(folder)
         row = [Text(folder.parent.name, style="bold"), folder.name, _state(state)]
         if state not in ("newer", "unreadable"):
             run = record.read_run(folder)
-            changed = "  ".join(f"{name}={run['params'][name]}" for name in run["set"])
-            row += [_when(run["started"]), _tally(folder), sanitize(changed, 300)]
+            changed = "  ".join(f"{name}={text(run['params'][name])}" for name in run["set"])
+            took = "" if run["seconds"] is None else duration(run["seconds"])
+            row += [_when(run["started"]), Text(took, style="dim"), _tally(folder), sanitize(changed, 300)]
         table.add_row(*row)
         if reason := history.problem(folder):
             odd[folder] = reason
@@ -82,7 +86,11 @@ def show(
 def report(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Or folders of runs, such as reports/runs/*. Default: all."),
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Or folders of runs, such as reports/runs/*. Default: all.",
+            autocompletion=completion.runs,
+        ),
     ] = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Default: runs/reports/.")] = None,
 ) -> None:

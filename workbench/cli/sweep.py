@@ -49,7 +49,7 @@ def sweep(
     check_jobs(planned.jobs)
 
     def finished(job: "Job") -> None:
-        out.print(terminal.summary(job), soft_wrap=True)
+        terminal.say(terminal.summary(job), out)
 
     with terminal.watching(planned.jobs, out, err) as refresh:
         if engine == "local":

@@ -4,11 +4,13 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -16,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workbench.lab.execute import CONTINUES, Job
+from workbench.lab.outlook import expected_time
 
 if TYPE_CHECKING:
     from workbench.lab.sweep import Results
@@ -55,6 +58,12 @@ def watching(jobs: Sequence[Job], console: Console, errors: Console) -> Iterator
         raise SystemExit(130) from None
 
 
+def say(line: Text, console: Console) -> None:
+    """Print a line; in a log, with the time before it."""
+    time_of_day = "" if console.is_terminal else f"{datetime.now():%H:%M:%S} "
+    console.print(Text(time_of_day, style="dim").append_text(line), soft_wrap=True)
+
+
 def summary(job: Job) -> Text:
     """One line on a job that has ended: sign, name, key, time or reason."""
     sign, style = SIGNS[job.status]
@@ -85,17 +94,16 @@ def failure(job: Job, shown: Callable[[Path], str]) -> Panel:
 
 
 def show_results(results: "Results", console: Console) -> None:
-    """Print a line for each point of a sweep, in as many tables as the terminal's width asks for."""
-    for measures in _columns(results, console.width):
-        table = Table(box=None, header_style="dim", pad_edge=False)
-        for name in (*results.rows[0][0], "key", *measures):
-            table.add_column(Text(name), justify="right" if name in measures else "left", no_wrap=True)
-        for point, job, figures in results.rows:
-            sign, style = SIGNS[job.status]
-            key = Text.assemble((f"{sign} ", style), job.folder.name[:8])
-            # As texts: a value such as [/INST] is no markup.
-            numbers = [Text(figures.get(name, "")) for name in measures]
-            table.add_row(*map(Text, point.values()), key, *numbers)
+    """Print what the points of a sweep ended with: a line for each, or a column where lines are too long.
+
+    Where neither fits, there are as many tables of lines as the terminal's width asks for.
+    """
+    tables = [_by_point(results, measures) for measures in _columns(results, console.width)]
+    if len(tables) > 1:
+        by_measure = _by_measure(results)
+        needed = Measurement.get(console, console.options, by_measure).minimum
+        tables = [by_measure] if needed <= console.width else tables
+    for table in tables:
         console.print()
         console.print(table)
     signs = "✓ reproduced  ✕ opposite  = no effect  ○ not resolved  – not testable"
@@ -105,12 +113,51 @@ def show_results(results: "Results", console: Console) -> None:
         console.print(Text(note, style="dim"), soft_wrap=True)
 
 
+def _by_point(results: "Results", measures: Sequence[str]) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in (*results.rows[0][0], "key", *measures):
+        table.add_column(Text(name), justify="right" if name in measures else "left", no_wrap=True)
+    for point, job, figures in results.rows:
+        # As texts: a value such as [/INST] is no markup.
+        numbers = [Text(figures.get(name, "")) for name in measures]
+        table.add_row(*map(Text, point.values()), _signed_key(job), *numbers)
+    return table
+
+
+def _by_measure(results: "Results") -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    points = [[*point.values()] for point, _, _ in results.rows]
+    table.add_column(overflow="fold")
+    for _ in points:
+        table.add_column(justify="right", no_wrap=True)
+    for name, *values in zip(results.rows[0][0], *points, strict=True):
+        table.add_row(Text(name, style="dim"), *map(Text, values))
+    table.add_row(Text("key", style="dim"), *(_signed_key(job) for _, job, _ in results.rows))
+    for name in results.measures:
+        table.add_row(Text(name), *(Text(figures.get(name, "")) for _, _, figures in results.rows))
+    return table
+
+
+def _signed_key(job: Job) -> Text:
+    sign, style = SIGNS[job.status]
+    return Text.assemble((f"{sign} ", style), job.folder.name[:8])
+
+
 def duration(seconds: float) -> str:
     """Seconds as a person says them: 4.2 s, 3 min 05 s, 2 h 10 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _against(passed: float, expected: str | None) -> str:
+    """The time that has passed, in the unit of the time that is expected: 75 of about 40 s."""
+    if expected is None:
+        return duration(passed)
+    unit = expected.split()[-1]
+    amount = passed / {"s": 1, "min": 60, "h": 3600}[unit]
+    return f"{amount:.{0 if unit == 's' else 1}f} of about {expected}"
 
 
 def _columns(results: "Results", width: int) -> list[list[str]]:
@@ -138,10 +185,7 @@ def _table(jobs: Sequence[Job], spinner: Spinner, width: int) -> Group:
         at = job.progress
         row = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=at.cells, completed=max(at.cell - 1, 0), width=16)
-        default = getattr(job.plan.params, "profile", "quick") == "quick"  # of which it says the minutes
-        about = job.plan.notebook.metadata.get("minutes") if default else None
-        passed = Text(duration(time.monotonic() - job.started), style="dim")
-        passed.append(f" of about {duration(about * 60)}" if isinstance(about, int | float) else "")
+        passed = Text(_against(time.monotonic() - job.started, expected_time(job.plan)), style="dim")
         cells = Text(f"{at.cell}/{at.cells}", style="cyan")
         row.add_row(spinner, Text(job.name, style="bold"), bar, cells, passed, Text(at.heading))
         rows.append(row)
@@ -165,7 +209,7 @@ def _line_by_line(jobs: Sequence[Job], console: Console) -> Callable[[], None]:
             if job.status == "running" and at.cell != seen.get(job.folder):
                 seen[job.folder] = at.cell
                 step = f"cell {at.cell}/{at.cells}  {at.heading}" if at.cell else "starting"
-                console.print(Text(f"▸ {job.name}  {step}"), soft_wrap=True)
+                say(Text(f"▸ {job.name}  {step}"), console)
 
     return refresh
 
