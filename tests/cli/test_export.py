@@ -65,3 +65,37 @@ def test_inspect_reads_the_logs(logs):
         assert (log.status, len(log.samples)) == ("success", 3)
         assert log.samples[0].scores["verdict"].value == "C"
         assert log.samples[0].input == "What is 0?"
+
+
+def test_a_run_is_written_in_every_format_and_named(root, say, logs):
+    folder = next((root / "runs/08_siked").glob("*/run.json")).parent.relative_to(root)
+    for form, written in {
+        "csv": f"{folder}/csv/datapackage.json",
+        "json": f"{folder}/08_siked-{folder.name}.json",
+        "latex": f"{folder}/latex/document.tex",
+        "parquet": f"{folder}/parquet",
+    }.items():
+        code, out, err = say("export", "08", "--to", form)
+        assert (code, out.strip()) == (0, f"✓ {written}"), err
+        assert (root / written).exists()
+    code, out, _ = say("export", "08", "--to", "bibtex")
+    assert (code, out.startswith("@software{small-model-workbench,")) == (0, True)
+    assert say("export", "08", "--to", "bibtex", "--out", "refs.bib")[1].strip() == "✓ refs.bib"
+    assert (root / "refs.bib").read_text() == out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["08", "--to", "xls"], "--to xls: choose one of csv, json, latex, parquet, bibtex, inspect,"),
+        (["08", "--to", "csv", "--table", "answers"], "--table is for --to inspect alone"),
+        (["08", "--to", "csv", "--out", "notebooks/08_siked.ipynb"], "Cannot write"),
+        (["01", "--to", "csv"], "let it finish first"),
+    ],
+)
+def test_a_mistake_is_one_sentence(root, run, say, words, said):
+    write_notebook(root, "08_siked", ANSWERS)
+    run_notebook(root, "08_siked")
+    code, out, err = say("export", *words)
+    assert (code, out, len(err.strip().splitlines())) == (2, "", 1)
+    assert said in err

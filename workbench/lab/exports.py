@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench import files
-from workbench.lab import latex, ledger, ledger_files
+from workbench.lab import digests, latex, ledger, ledger_files
 from workbench.lab.record import read_run
 from workbench.sanitize import redact_keys, sanitize
 
@@ -118,7 +118,7 @@ def _metrics(folder: Path) -> list[dict[str, Any]]:
             row = json.loads(text)
         except ValueError:
             continue
-        rows += [row] if isinstance(row, dict) else []
+        rows += [digests.map_texts(row, sanitize)] if isinstance(row, dict) else []
     return rows
 
 

@@ -22,8 +22,7 @@ _SIGNS = {
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }  # fmt: skip
 _LIGATURES = ("--", "''", ",,")  # each would be printed as another sign
-_LATIN = range(0xC0, 0x180)  # letters with accents, which T1 has
-_NO_COMMAND = {"omicron", "ano"}
+_LATIN = {*map(chr, range(0xC0, 0x180))} - {*"×÷ĦħĸĿŀŉŦŧſ"}  # letters with accents that T1 has
 
 
 def latex(text: str) -> str:
@@ -37,10 +36,10 @@ def latex(text: str) -> str:
 def _sign(sign: str) -> str:
     if sign in _SIGNS:
         return _SIGNS[sign]
-    if " " <= sign <= "~" or (ord(sign) in _LATIN and unicodedata.category(sign)[0] == "L"):
+    if " " <= sign <= "~" or sign in _LATIN:
         return sign
     kind, _, letter = unicodedata.name(sign, "").lower().rpartition(" ")
-    if kind == "greek small letter" and letter not in _NO_COMMAND:
+    if kind == "greek small letter" and letter != "omicron":
         return f"$\\{'lambda' if letter == 'lamda' else letter}$"
     return f"[U+{ord(sign):04X}]"
 
