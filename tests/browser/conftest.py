@@ -80,6 +80,10 @@ class Notebook:
         self.page.evaluate("async () => { await jupyterapp.commands.execute('notebook:run-all-cells'); }")
         self.page.wait_for_function(READY, timeout=seconds * 1000)
 
+    def save(self) -> None:
+        """Save it, as autosave does."""
+        self.page.evaluate("async () => { await jupyterapp.commands.execute('docmanager:save'); }")
+
     def run_cell(self, index: int) -> None:
         """Run one cell, counted from the top; a negative index counts from the end."""
         self.page.evaluate(
@@ -130,9 +134,9 @@ def lab(browser, tmp_path) -> Iterator[Lab]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
-    command += [f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=test"]
-    command += ["--expose-app-in-browser", f"--ServerApp.root_dir={tmp_path}"]
+    command = [sys.executable, "-m", "workbench", "lab", "--", "--no-browser", "--allow-root"]
+    command += ["--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"]
+    command += ["--IdentityProvider.token=test", "--expose-app-in-browser"]
     with open(tmp_path / "server.log", "wb") as log:
         server = subprocess.Popen(command, env=_environment(tmp_path), cwd=tmp_path, stdout=log, stderr=log)
     try:

@@ -107,3 +107,22 @@ def test_a_run_begins_with_a_line_and_ends_with_its_ledger_and_report(lab, tmp_p
     link.click()
     page.locator(".jp-HTMLViewer iframe").wait_for()
     assert page.evaluate("window.hacked") is None
+
+
+def test_a_notebook_that_was_run_and_saved_is_as_it_was_and_shows_its_figures_again(lab, tmp_path):
+    cells = [new_code_cell(source) for source in (IMPORTS, CHART, EXPLORER)]
+    about = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    nbformat.write(new_notebook(cells=cells, metadata=about), tmp_path / "01_views.ipynb")
+    opened = lab.open(tmp_path / "01_views.ipynb")
+    opened.run_all(30)
+    opened.page.locator(".widget-output .vega-embed").wait_for()
+    opened.save()
+    saved = tmp_path / "notebooks" / "01_views.ipynb"
+    assert saved.read_bytes() == (tmp_path / "01_views.ipynb").read_bytes()
+    opened.page.context.close()
+
+    page = lab.open(tmp_path / "01_views.ipynb").page
+    page.locator(".vega-embed").nth(1).wait_for()
+    assert page.locator(".vega-embed").count() == 2  # the second in place of the widget
+    assert page.locator(".widget-output").count() == 0
+    assert page.get_by_text("not found").count() == 0

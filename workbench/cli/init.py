@@ -1,5 +1,6 @@
 """`workbench init`: a folder of the user's own, with the notebooks that come with the workbench."""
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -27,16 +28,16 @@ def init(
     """
     from workbench.files import explain_write_error
 
-    folder = folder.expanduser().absolute()
+    folder = folder.expanduser().resolve()
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{short_path(folder)} is a file: name a new folder, such as my-lab.")
+        raise UserError(f"{folder.name} is a file: name a new folder, such as my-lab.")
     with explain_write_error(folder / "notebooks"):
         if folder.exists() and {path.name for path in folder.iterdir()} - _MAY_BE_THERE:
-            raise UserError(f"{short_path(folder)} is not empty: name a new folder, such as my-lab.")
+            raise UserError(f"{folder.name} is not empty: name a new folder, such as my-lab.")
         n = _write(folder)
-    out.print(f"{short_path(folder)} holds {n} notebooks, and a place for studies of your own. Go on with:\n")
+    out.print(f"{folder.name} holds {n} notebooks, and a place for studies of your own. Go on with:\n")
     if folder != Path.cwd():
-        out.print(f"  cd {short_path(folder)}", soft_wrap=True)
+        out.print(f"  cd {shlex.quote(short_path(folder))}", soft_wrap=True)
     out.print("  workbench run 03    # a small model's attention heads, in about a minute")
     out.print("  workbench lab       # the notebooks in JupyterLab")
 

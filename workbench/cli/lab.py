@@ -1,8 +1,6 @@
 """`workbench lab`: JupyterLab on the project's notebooks."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -33,25 +31,18 @@ def lab(
             f"Open {names[0]} or {names[1]}; options come with their value, as in -- --port=8890."
         )
     shown = project.find_notebook(root, names[0]).path.name if names else ""
-    raise typer.Exit(_wait(command(root, shown, [word for word in words if word not in names]), root))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # for the kernels, where waiting threads would spin
+
+    from jupyterlab.labapp import main
+
+    main(arguments_for(root, shown, [word for word in words if word not in names]))
 
 
-def command(root: Path, notebook: str = "", options: Sequence[str] = ()) -> list[str]:
-    """What starts JupyterLab on a project, at one of its notebooks or at their folder."""
+def arguments_for(root: Path, notebook: str = "", options: Sequence[str] = ()) -> list[str]:
+    """JupyterLab's arguments for a project, opened at one of its notebooks or at their folder."""
     return [
-        *(sys.executable, "-m", "jupyterlab"),
         f"--ServerApp.root_dir={root}",
         "--ServerApp.contents_manager_class=workbench.lab.contents.ProjectContents",
         f"--LabApp.default_url=/lab/tree/notebooks/{notebook}".rstrip("/"),
         *options,
     ]
-
-
-def _wait(words: list[str], root: Path) -> int:
-    """Run until it ends; Ctrl-C is for JupyterLab, which asks whether it is meant."""
-    with subprocess.Popen(words, cwd=root, env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ}) as server:
-        while True:
-            try:
-                return server.wait()
-            except KeyboardInterrupt:
-                continue
