@@ -5,7 +5,7 @@ import json
 import pytest
 from example_run import CLAIMS, RUN
 
-from workbench.lab.report.page import write_index
+from workbench.lab.report.index import write_index
 
 pytestmark = pytest.mark.browser
 
@@ -54,12 +54,14 @@ def test_the_plot_has_one_zero_line_and_needs_no_sideways_scrolling(browser, ind
     context.close()
 
 
-def test_the_plot_comes_first_and_leads_to_the_studies(page, index):
+def test_cards_come_first_then_the_plot_which_leads_to_the_folded_claims(page, index):
     page.goto(index.as_uri())
-    plot, ledger = (page.locator(f"table.{name}").first.bounding_box()["y"] for name in ("forest", "ledger"))
-    assert plot < ledger
-    page.locator(".forest a").nth(2).click()
+    places = [page.locator(name).first.bounding_box()["y"] for name in (".card", ".forest", "#ledger")]
+    assert places == sorted(places)
+    assert not page.locator("[id='05_lego'] table.ledger").is_visible()
+    page.locator(".forest th > a").nth(2).click()
     assert page.url.endswith("#05_lego")
+    assert page.locator("[id='05_lego'] table.ledger").is_visible()
     label = page.locator(".forest .plot").first.get_attribute("aria-label")
     assert label.startswith("ours +31.2 points, 95 % interval from +22.4 to +40.3; published +38.0")
     assert page.complaints == []
@@ -69,6 +71,28 @@ def test_the_plot_comes_first_and_leads_to_the_studies(page, index):
 def test_words_and_marks_stand_out_from_the_paper(page, index, scheme):
     page.emulate_media(color_scheme=scheme)
     page.goto(index.as_uri())
-    words = page.evaluate(CONTRAST, ".forest .told *, .forest .says, .ledger .verdict, .ledger .why, .legend")
+    page.locator("details.claims summary").first.click()
+    words = page.evaluate(
+        CONTRAST, ".forest .told *, .forest .says, .ledger .verdict, .ledger .why, .legend, .card *"
+    )
     assert min(words) > 4.5
     assert min(page.evaluate(CONTRAST, ".forest .span, .forest .published")) > 3
+
+
+def test_studies_and_claims_are_filtered_by_verdict_and_by_words(page, index):
+    page.goto(index.as_uri())
+    cards, claims = page.locator(".card"), page.locator("tr.claim")
+    headline = next(claim for claim in CLAIMS if claim.get("headline"))
+    page.locator(".filter button", has_text="opposite").click()
+    assert [row.is_visible() for row in claims.all()].count(True) == 3
+    assert not any(card.is_visible() for card in cards.all())
+    assert page.locator(".filter output").inner_text() == "0 of 3 headlines, 3 of 12 claims"
+    page.locator(".filter button", has_text="opposite").click()
+    assert all(card.is_visible() for card in cards.all())
+    page.locator(".filter input").fill(f"05_lego {headline['says'].split()[0]}")
+    shown = [card.inner_text() for card in cards.all() if card.is_visible()]
+    assert len(shown) == 1
+    assert "05_lego" in shown[0]
+    page.locator(".filter input").fill("")
+    assert not claims.first.is_visible()  # folded again
+    assert page.complaints == []

@@ -1,9 +1,13 @@
 """The report as a reader opens it: from disk, without network, in light and dark."""
 
+import json
+
 import pytest
 from example_run import HOSTILE, write_example_run
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from workbench.lab.report.page import write_index, write_report
+from workbench.lab.report.index import write_index
+from workbench.lab.report.page import write_report
 from workbench.sanitize import sanitize
 
 pytestmark = pytest.mark.browser
@@ -69,11 +73,11 @@ def test_a_brush_keeps_colour_inside_and_greys_the_rest(opened):
     assert opened.locator(greyed).count() < 180
 
 
-def test_only_our_two_scripts_run(opened):
+def test_only_our_own_scripts_run(opened):
     kinds = opened.evaluate(
         "[...document.scripts].map(script => script.type).filter(type => !/json|gzip/.test(type))"
     )
-    assert kinds == ["", "module"]
+    assert kinds == ["", "", "module", "module"]  # the theme, Vega, the charts, what every page has
     assert opened.evaluate("window.hacked") is None
     assert opened.complaints == []
     opened.evaluate("""() => {
@@ -109,7 +113,7 @@ def test_data_is_downloaded_with_formulas_defused(opened, tmp_path):
         opened.locator(f"{MAP} button", has_text="CSV").click()
     started.value.save_as(tmp_path / "map.csv")
     lines = (tmp_path / "map.csv").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "x,y,topic,story"
+    assert lines[0] == "Topic,story,first principal component,second principal component"
     assert len(lines) == 181
     assert any("'=HYPERLINK" in line for line in lines)
     with opened.expect_download() as started:
@@ -130,9 +134,64 @@ def test_a_phone_needs_no_sideways_scrolling(browser, report):
 def test_the_index_leads_to_the_figure(page, report):
     index = write_index([report.parent / "runs/02_tiny_models/3fa9c1d2b7e0"], report.parent / "index.html")
     page.goto(index.as_uri())
-    assert page.locator("svg.interval").count() == 3
+    assert page.locator(".ledger svg.plot").count() == 3
     page.locator("a.see").first.click()
     page.wait_for_selector("html.ready")
     assert page.url.endswith("02_tiny_models.html#figure-grammar-saturates-before-consistency")
     assert page.evaluate("window.hacked") is None
     assert page.complaints == []
+
+
+def test_the_theme_is_chosen_kept_and_followed_by_the_charts(opened):
+    label = f"{LOSS} .mark-text.role-axis-label text"
+    opened.locator(".themes button", has_text="dark").click()
+    opened.wait_for_function(
+        "selector => document.querySelector(selector)?.getAttribute('fill') === '#e7e4dd'", arg=label
+    )
+    opened.reload()
+    opened.wait_for_selector("html.ready")
+    assert opened.locator(".themes [aria-pressed=true]").inner_text() == "dark"
+    assert opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 26)"
+    opened.locator(".themes button", has_text="auto").click()
+    assert opened.evaluate("localStorage.length") == 0
+    assert opened.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(252, 251, 248)"
+    assert opened.complaints == []
+
+
+def test_the_contents_mark_the_section_that_is_read(opened):
+    current = opened.locator("nav.contents [aria-current]")
+    opened.locator("#claims").evaluate("section => section.scrollIntoView()")
+    opened.wait_for_function("() => document.querySelector('[aria-current]')?.hash === '#claims'")
+    opened.evaluate("scrollTo(0, document.body.scrollHeight)")
+    opened.wait_for_function("() => document.querySelector('[aria-current]')?.hash === '#about'")
+    assert current.count() == 1
+
+
+def test_code_is_copied_as_it_is(opened):
+    opened.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    opened.locator(".copied:has(.command) .copy").click()
+    opened.locator(".copy", has_text="Copied").wait_for()
+    copied = opened.evaluate("navigator.clipboard.readText()")
+    assert copied == "workbench run 02_tiny_models -p profile=laptop -p 'prompt=Once upon a time'"
+
+
+def test_a_wide_table_is_scrolled_within_itself_and_keeps_its_first_column(page, tmp_path):
+    columns = [f"measure number {number}" for number in range(30)]
+    view = {"kind": "table", "title": "W", "sentence": "S", "columns": ["cell", *columns]}
+    view |= {"rows": [["L0 H0", *[1234.5] * 30]], "count": 1}
+    output = new_output("display_data", data={"application/vnd.workbench.view+json": view})
+    folder = tmp_path / "small" / "abc"
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps({"schema": 1, "notebook": "small"}))
+    (folder / "notebook.ipynb").write_text(
+        json.dumps(new_notebook(cells=[new_code_cell("1", outputs=[output])]))
+    )
+    page.goto(write_report(folder, tmp_path / "small.html").as_uri())
+    table = page.locator(".scroll")
+    assert table.evaluate("box => box.scrollWidth > box.clientWidth")
+    first = page.locator(".data td").first
+    before = first.bounding_box()["x"]
+    table.evaluate("box => box.scrollTo(400, 0)")
+    assert first.bounding_box()["x"] == pytest.approx(before, abs=1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    assert page.locator(".data th").nth(2).bounding_box()["height"] > 30  # its words wrap

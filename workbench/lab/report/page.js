@@ -85,7 +85,7 @@ for (const folded of document.querySelectorAll("details.fold")) folded.open = !n
 // ---- What is folded must be open where it is linked to, or printed ----
 
 function unfold() {
-  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const target = document.querySelector(":target");
   const inside = target && (target.closest("details") ?? target.querySelector(":scope > details"));
   if (!inside) return;
   inside.open = true;

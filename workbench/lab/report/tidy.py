@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _CHANNELS = (
-    "facet", "row", "column", "y", "x", "color", "fill", "stroke", "shape", "strokeDash", "size", "opacity",
+    "facet", "row", "column", "x", "y", "color", "fill", "stroke", "shape", "strokeDash", "size", "opacity",
     "text", "x2", "y2", "tooltip",
 )  # fmt: skip
 _CATEGORIES = ("nominal", "ordinal")
