@@ -61,6 +61,8 @@ def test_says_what_it_is_and_needs(path):
     metadata = read(path)["metadata"]
     about = metadata["workbench"]
     assert about["title"]
+    first = "".join(read(path)["cells"][0]["source"])
+    assert first.startswith(f"# {about['title']}\n")  # one title, not two
     assert about["minutes"] > 0
     assert {need.split(" if ")[0] for need in about["needs"]} <= {other.stem for other in PATHS} - {path.stem}
     assert metadata["kernelspec"]["name"] == "python3"
