@@ -45,8 +45,7 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
         namespace: The notebook's `globals()`, which hold the parameters.
 
     Raises:
-        UserError: A parameter is unknown or invalid, the study's check refuses it, or the folder cannot be
-            used.
+        UserError: A parameter is unknown, invalid or refused by the study, or the folder cannot be used.
     """
     from workbench.lab import tracking
     from workbench.lab.params import check, check_names

@@ -149,7 +149,7 @@ REFUSED = [
     ("10", "top_p=1.5", "top_p=1.5 is no share above 0 up to 1"),
     ("10", "top_p=0", "top_p=0 is no share"),
     ("10", "min_p=-0.1", "min_p=-0.1 is no share from 0 up to 1"),
-    ("10", "samples=0", "samples=0 is too small"),
+    ("10", "samples=1", "samples=1 is too small: take 2 or more"),
     ("10", "iterations=1", "iterations=1 is too small: take 2 or more"),
     ("10", "models=starter,transformers:starter,starter", "models names starter twice"),
     ("10", "models=,", "models names no sampler"),

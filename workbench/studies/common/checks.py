@@ -1,8 +1,7 @@
 """What the studies' `check(params)` share: whether values are in range, and files and models there.
 
-What is read here is read by the loaders, of large files their beginning only, so that what is refused at once
-is what would be refused later, in the same words. Nothing here may import torch or transformers: a check
-takes less than a second, before any kernel is started.
+Files are read by the loaders, large ones in part, so that what is refused at once is what would be refused
+later, in the same words. Nothing here imports torch or transformers: a check takes less than a second.
 """
 
 import difflib
@@ -173,12 +172,12 @@ def settings_of(source: str) -> dict[str, Any]:
         UserError: there is no such folder, nor a model of that name on the hub, or it has no whole settings.
     """
     folder = Path(source).expanduser()
+    config, of_encoder = folder / "config.json", folder / "modules.json"
     if not os.path.exists(folder):
         hub.check_known(source)
-        return {}
-    if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
+    elif not config.is_file() and not of_encoder.is_file():
         raise UserError(f"The folder {folder} holds no model: it has no config.json.")
-    return read_settings(folder / "config.json") if (folder / "config.json").is_file() else {}
+    return read_settings(config) if config.is_file() else {}
 
 
 def _on_cpu(params: Any) -> bool:
@@ -239,9 +238,7 @@ def problems(
     """The first problems that a parameter names, each once; None where it is a word, or on the hub.
 
     Args:
-        params: a notebook's.
-        words: that name no file.
-        name: of the parameter.
+        params, words, name: as for `texts`.
         least: problems that must have an answer which can be judged; 0 where nothing is asked.
         default: the split of a folder that names none.
 

@@ -26,7 +26,7 @@ def check(params: Any) -> None:
     checks.at_least(params, 0, "temperature")
     checks.share(params, "top_p", from_0=False)
     checks.share(params, "min_p")
-    checks.at_least(params, 1, "samples")
+    checks.at_least(params, 2, "samples")  # a single answer repeats nothing
     checks.at_least(params, 2, "iterations")  # the first one reads what people wrote
     given = [name for name in ("generations", "models", "prompts") if not _is_own(params, name)]
     check_given(params, given="generations" in given or "models" in given, give="models=transformers:FOLDER")
