@@ -122,3 +122,9 @@ def test_a_new_notebook_keeps_its_kernel_but_not_its_version(contents, root):
     assert nbformat.read(root / "notebooks" / "02_mine.ipynb", 4).metadata == {
         "kernelspec": {"name": "python3", "display_name": "Python 3"}
     }
+
+
+def test_what_this_machine_calls_its_kernel_is_no_change(contents):
+    content = executed(contents)
+    save(contents, content)
+    assert opened(contents).metadata == {**content.metadata}

@@ -4,6 +4,7 @@ So git sees what was edited and nothing else, and whoever opens the notebook aga
 needs the kernel that made it: what is kept is the picture beside it.
 """
 
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from workbench.lab.project import runs_folder
 
 OUTPUTS = ".outputs"  # the folder among the runs
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-_ENVIRONMENT = ("kernelspec", "language_info")  # of this machine
+_ENVIRONMENT = ("kernelspec", "language_info")  # what this machine calls its Python
 _SESSION = ("collapsed", "execution", "scrolled")  # of a cell: how it last ran and looked
 
 
@@ -27,9 +28,7 @@ class ProjectContents(AsyncLargeFileManager):
     async def save(self, model: dict[str, Any], path: str = "") -> dict[str, Any]:
         """Save a file as Jupyter does; of a notebook, first take away what is not its author's."""
         if model.get("type") == "notebook" and model.get("content") and self._outputs(path):
-            earlier = Path(self._get_os_path(path))
-            metadata = nbformat.read(earlier, 4).metadata if earlier.exists() else {}
-            tidy(model["content"], metadata)
+            tidy(model["content"])
         return await super().save(model, path)
 
     async def rename_file(self, old_path: str, new_path: str) -> None:
@@ -57,7 +56,10 @@ class ProjectContents(AsyncLargeFileManager):
                 atomic_write(kept, nbformat.writes(nb).encode())
             except UserError as error:
                 self.log.warning("The outputs of %s are not kept. %s", os_path, error)
-            nb = without_outputs(nb)
+            metadata: dict[str, Any] = {}
+            with suppress(Exception):  # there may be no file yet, or one that something else broke
+                metadata = nbformat.read(os_path, 4).metadata
+            nb = without_outputs(nb, metadata)
         await super()._save_notebook(os_path, nb, *args, **options)
 
     def _outputs(self, path: str) -> Path | None:
@@ -72,20 +74,9 @@ class ProjectContents(AsyncLargeFileManager):
         return runs_folder(root) / OUTPUTS / path.relative_to(folder)
 
 
-def tidy(content: dict[str, Any], metadata: dict[str, Any]) -> None:
-    """Take away, in place, what a notebook would be changed by when it is only run.
-
-    Args:
-        content: The notebook as JupyterLab sends it.
-        metadata: That of the file which is there.
-    """
-    about = content["metadata"]
-    about.pop("widgets", None)
-    for name in _ENVIRONMENT:
-        if name in metadata:
-            about[name] = metadata[name]
-    if "language_info" not in metadata:
-        about.pop("language_info", None)
+def tidy(content: dict[str, Any]) -> None:
+    """Take away, in place, what a notebook that JupyterLab sends is not to be opened with again."""
+    content["metadata"].pop("widgets", None)
     for cell in content["cells"]:
         for name in _SESSION:
             cell["metadata"].pop(name, None)
@@ -95,9 +86,19 @@ def tidy(content: dict[str, Any], metadata: dict[str, Any]) -> None:
                 data.pop(_WIDGET, None)
 
 
-def without_outputs(notebook: Any) -> Any:
-    """A copy of a notebook as it is committed."""
+def without_outputs(notebook: Any, metadata: dict[str, Any]) -> Any:
+    """A copy of a notebook as it is committed.
+
+    Args:
+        notebook: As it is now.
+        metadata: That of the file which is there, whose kernel stays as its author wrote it.
+    """
     notebook = deepcopy(notebook)
+    for name in _ENVIRONMENT:
+        if name in metadata:
+            notebook.metadata[name] = metadata[name]
+    if "language_info" not in metadata:
+        notebook.metadata.pop("language_info", None)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -105,7 +106,10 @@ def without_outputs(notebook: Any) -> Any:
 
 
 def put_back(notebook: Any, kept: Any) -> None:
-    """Give a notebook's cells, in place, the outputs that are kept of cells with the same code."""
+    """Give a notebook, in place, the outputs that are kept of cells with the same code, and its kernel."""
+    for name in _ENVIRONMENT:
+        if name in kept.metadata:
+            notebook.metadata[name] = kept.metadata[name]
     by_id = {cell.get("id"): cell for cell in kept.cells if cell.cell_type == "code"}
     for cell in notebook.cells:
         earlier = by_id.get(cell.get("id"))
