@@ -24,6 +24,7 @@ from workbench.cli.pages import Pages
 from workbench.cli.params import params as parameters
 from workbench.cli.plain_help import PlainCommand, PlainGroup
 from workbench.cli.publish import publish
+from workbench.cli.push import push
 from workbench.cli.shards import generate, sketch
 from workbench.cli.sweep import sweep
 from workbench.errors import UserError
@@ -52,7 +53,8 @@ app = typer.Typer(
 @app.callback()
 def common(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, help="Say the version and end.", callback=_say_version)
+        bool,
+        typer.Option("--version", is_eager=True, help="Show the version and exit.", callback=_say_version),
     ] = False,
 ) -> None:
     """Run notebooks as reproducible studies and share what they show."""
@@ -82,22 +84,26 @@ def run(
     ] = None,
     file: ParamsFile = None,
     jobs: Annotated[
-        str, typer.Option(metavar="N", help="Notebooks side by side; auto: as many as suit the processor.")
+        str,
+        typer.Option(
+            metavar="N", help="Notebooks side by side; auto: as many as the processor has room for."
+        ),
     ] = "auto",
     force: Annotated[
-        bool, typer.Option("--force", help="Compute again although the run is finished.")
+        bool, typer.Option("--force", help="Compute again, even if the run is finished.")
     ] = False,
     track: Annotated[
-        str, typer.Option("--track", metavar="NAME", help="Also to tensorboard, wandb, mlflow or trackio.")
+        str,
+        typer.Option("--track", metavar="NAME", help="Log to tensorboard, wandb, mlflow or trackio as well."),
     ] = "",
 ) -> None:
-    """Run notebooks, and before them what they need; what is finished already is not run again.
+    """Run notebooks, and first whatever they need; finished runs are kept.
 
     profile=quick, the default, takes under a minute a notebook.
 
     profile=laptop takes an evening, up to 2.5 hours for all notebooks on two cores.
 
-    profile=paper, the published sizes, takes a GPU.
+    profile=paper, the published sizes, needs a GPU.
     """
     from workbench.lab import execute, order, params, params_file, project, tracking
 
@@ -123,22 +129,25 @@ def compare(
     first: Annotated[
         str,
         typer.Argument(
-            metavar="A", help="A run as `show` takes it, several with commas, NOTEBOOK:NAME=VALUE."
+            metavar="A", help="A run, as for `show`; several with commas between them; NOTEBOOK:NAME=VALUE."
         ),
     ],
-    second: Annotated[str, typer.Argument(metavar="B", help="Likewise; every difference is B − A.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="The same. Every difference is B − A.")],
     item: Annotated[
-        str, typer.Option("--item", metavar="COLUMNS", help="What names an item, in place of item, id, …_id.")
+        str,
+        typer.Option(
+            "--item", metavar="COLUMNS", help="Columns that name an item, instead of item, id and …_id."
+        ),
     ] = "",
     out_file: Annotated[
-        Path | None, typer.Option("--out", help="The page. Default: one in runs/reports/.")
+        Path | None, typer.Option("--out", help="The page to write. Default: one in runs/reports/.")
     ] = None,
 ) -> None:
     """Compare two runs or sets of runs: parameters, logged curves, paired differences over common items.
 
-    Items are what a table's columns item, id and …_id say, with question, prompt and beginning.
+    Rows are paired by the columns item, id and …_id of a table, together with question, prompt and beginning.
 
-    A text that every item has alike, such as the model, is compared apart; seeds are averaged over.
+    Each value of another text column, such as the model, is compared separately; seeds are averaged.
     """
     from workbench.cli import compare as _compare
     from workbench.cli import compare_page
@@ -209,14 +218,14 @@ def _name_outdated(jobs: "list[Job]", runs_folder: Path) -> None:
         ]
         pages = "The page of this run is" if len(names) == 1 else f"The pages of {len(names)} runs are"
         command = f"workbench report {' '.join(names)}"
-        out.print(Text.assemble(f"{pages} older than the notebook: ", (command, "bold"), " draws anew."))
+        out.print(Text.assemble(f"{pages} older than the notebook: ", (command, "bold"), " draws it again."))
 
 
 _COMMANDS = {
     "Begin": (init, lab, new, models, fetch, runs.doctor),
     "Compute": (run, parameters, sweep, generate, sketch, evaluate),
     "Look": (runs.list_, runs.show, compare, ledger, runs.report),
-    "Share, tidy up": (export, publish, runs.clean),
+    "Share, tidy up": (export, publish, push, runs.clean),
 }
 for _panel, _commands in _COMMANDS.items():
     for _command in _commands:

@@ -46,7 +46,7 @@ def export(
             raise UserError(f"--out is not for {to}, which has a folder for all runs: leave it out.")
     if table and to != "inspect":
         raise UserError("--table is for --to inspect alone: the other formats hold all tables.")
-    folder = _finished(run)
+    folder = finished_run(run)
     if to == "bibtex":
         _bibtex(citation.bibtex(folder), target)
     elif to == "inspect":
@@ -78,20 +78,20 @@ def say_tracked(name: str, runs: Path) -> None:
     out.print(Text.assemble("Tracked: ", (shown_by, "bold")), soft_wrap=True)
 
 
-def _finished(asked: str) -> Path:
-    from workbench.lab import history, record
+def finished_run(asked: str) -> Path:
+    """The folder of a run that is asked for.
 
-    folder = Path(asked) if history.is_run(asked) else history.find_run(_known(), asked)
+    Raises:
+        UserError: There is none, or it is not finished.
+    """
+    from workbench.lab import history, project, record
+
+    known = [] if history.is_run(asked) else history.all_runs(project.runs_folder())
+    folder = history.find_run(known, asked)
     described = record.read_run(folder)
     if (state := history.state(folder)) != "done":
         raise UserError(f"{described['notebook']}/{described['key']} is {state}: let it finish first.")
     return folder
-
-
-def _known() -> list[Path]:
-    from workbench.lab import history, project
-
-    return history.all_runs(project.runs_folder())
 
 
 def _bibtex(text: str, target: Path | None) -> None:

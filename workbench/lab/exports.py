@@ -223,20 +223,24 @@ def _last_metrics(sheet: Sheet) -> Sheet:
 
 
 def _parquet(folder: Path, target: Path) -> Path:
-    """A file a table, with its title and units in the file's and the columns' metadata."""
+    for sheet in sheets(folder):
+        write_parquet(sheet, target / f"{sheet.name}.parquet")
+    return target
+
+
+def write_parquet(sheet: Sheet, path: Path) -> None:
+    """Write a table, with its title in the file's metadata and its units in the columns'."""
     import pyarrow
     import pyarrow.parquet
 
-    for sheet in sheets(folder):
-        arrow = pyarrow.Table.from_pandas(sheet.frame, preserve_index=False)
-        columns = [
-            column.with_metadata({"unit": sheet.units[column.name]}) if column.name in sheet.units else column
-            for column in arrow.schema
-        ]
-        about = {**(arrow.schema.metadata or {}), b"title": sheet.title.encode()}
-        with files.atomic_file(target / f"{sheet.name}.parquet") as new:
-            pyarrow.parquet.write_table(arrow.cast(pyarrow.schema(columns, about)), new)
-    return target
+    arrow = pyarrow.Table.from_pandas(sheet.frame, preserve_index=False)
+    columns = [
+        column.with_metadata({"unit": sheet.units[column.name]}) if column.name in sheet.units else column
+        for column in arrow.schema
+    ]
+    about = {**(arrow.schema.metadata or {}), b"title": sheet.title.encode()}
+    with files.atomic_file(path) as new:
+        pyarrow.parquet.write_table(arrow.cast(pyarrow.schema(columns, about)), new)
 
 
 def _about(folder: Path) -> dict[str, Any]:
