@@ -9,6 +9,7 @@ grammar, so that a path may hold a comma, a colon or an equals sign.
 import os
 import re
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,18 @@ _MODEL_NAMES = (
 )  # parameters in which a bare name is a model's
 _NO_MODELS = ("embedded", "ladder", "train", "simulator", "none")  # words in them that name something else
 _PART = re.compile(r"(?P<name>.+)-\d{5}-of-(?P<count>\d{5})\.gguf")
+
+
+def _vllm() -> Path:
+    with suppress(FileNotFoundError):  # the folder that a process is in may be gone
+        for folder in Path(".venv-vllm").absolute().parents:
+            if (folder / ".venv-vllm").is_dir():
+                return folder / ".venv-vllm"
+    return Path(__file__).resolve().parents[1] / ".venv-vllm"
+
+
+VLLM = _vllm()
+"""vLLM's own environment, where it is not in this one: here, in a folder above, or beside the package."""
 _COMMAS = 8  # in one path, at most
 _LONGEST_LIST = 256  # entries; in a longer list every comma divides
 

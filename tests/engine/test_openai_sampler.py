@@ -380,7 +380,7 @@ def test_a_folder_alone_is_a_transformers_model(folder, monkeypatch):
 
 def test_vllm_that_is_not_installed_says_make_vllm(tmp_path, monkeypatch):
     monkeypatch.setattr(vllm_server, "ENVIRONMENT", tmp_path)
-    with pytest.raises(UserError, match=r"run `make vllm`, or use transformers:some/model"):
+    with pytest.raises(UserError, match=r"run `make vllm` in a checkout, .* or use transformers:some/model"):
         sampler("vllm:some/model")
 
 

@@ -14,10 +14,8 @@ from workbench.engine.models import SHAPES, near
 from workbench.engine.sampling.server import check_server
 from workbench.errors import UserError
 from workbench.sanitize import redact
-from workbench.sources import SAMPLERS, located
+from workbench.sources import SAMPLERS, VLLM, located
 
-VLLM = Path(__file__).parents[2] / ".venv-vllm"
-"""The environment of vLLM, where it is not in this one."""
 _DEVICE = re.compile(r"(cpu|cuda|mps|xpu)(:\d+)?")
 
 
@@ -131,5 +129,13 @@ def check_sampler(spec: str, on_cpu: bool) -> None:
         check_server(rest.rpartition("#")[0])
         return
     if scheme == "vllm" and find_spec("vllm") is None and not (VLLM / "bin" / "python").exists():
-        raise UserError(f"vLLM is not installed: run `make vllm`, or use transformers:{rest}.")
+        raise without_vllm(rest)
     check_model(rest, on_cpu and scheme == "transformers")
+
+
+def without_vllm(model: str) -> UserError:
+    """What to do where a model is to be run by vLLM, and there is none."""
+    return UserError(
+        "vLLM is not installed: run `make vllm` in a checkout, elsewhere `python -m venv .venv-vllm` and"
+        f" `.venv-vllm/bin/pip install vllm` in the project's folder, or use transformers:{model}."
+    )

