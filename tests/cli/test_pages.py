@@ -13,7 +13,8 @@ from lab_project import command, wait_until, write_notebook
 
 import workbench
 from workbench.claims import Claim
-from workbench.lab.report import page, publish, size
+from workbench.lab.report import index as index_page
+from workbench.lab.report import publish, size
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_after_ctrl_c_the_index_promises_nothing(root):
 def test_pages_written_at_once_are_all_in_the_index(root, monkeypatch):
     runs = root / "runs"
     folders = [finished(root, "01_rows"), finished(root, "02_read")]
-    write_index, both = page.write_index, threading.Barrier(2)
+    write_index, both = index_page.write_index, threading.Barrier(2)
 
     def slowly(*args):
         time.sleep(0.3)
@@ -93,7 +94,7 @@ def test_pages_written_at_once_are_all_in_the_index(root, monkeypatch):
         publish.publish(folder, runs / "reports")
         publish.refresh_index(runs / "reports", runs)
 
-    monkeypatch.setattr(page, "write_index", slowly)
+    monkeypatch.setattr(index_page, "write_index", slowly)
     threads = [threading.Thread(target=publish_one, args=[folder]) for folder in folders]
     for thread in threads:
         thread.start()

@@ -96,3 +96,11 @@ def warn_of_size(page: Path) -> None:
 
     if sentence := size.warning(page):
         err.print(Text(sentence, style="yellow"), soft_wrap=True)
+
+
+def print_pages(pages: "Sequence[Path]", browser: str) -> None:
+    """Print pages as PDF beside them, and name each."""
+    from workbench.lab.report.pdf import print_page
+
+    for page in pages:
+        out.print(f"✓ {short_path(print_page(page, browser))}")

@@ -88,20 +88,23 @@ def report(
         list[str] | None,
         typer.Argument(
             metavar="[RUN]...",
-            help="Or folders of runs, such as reports/runs/*. Default: all.",
+            help="Runs, as for `show`, or folders of runs such as reports/runs/*. Default: all.",
             autocompletion=completion.runs,
         ),
     ] = None,
     out_folder: Annotated[Path | None, typer.Option("--out", help="Default: runs/reports/.")] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Print each page as PDF, too (by Chromium).")] = False,
 ) -> None:
-    """Write the pages of finished runs, and the index with the ledger; changed pictures are drawn again.
+    """Write the pages of finished runs, and the index with the ledger; outdated pictures are drawn again.
 
-    Of each notebook the newest run counts, and the newest placebo.
+    Each notebook is shown by its newest run, and by its newest placebo.
     """
-    from workbench.cli.pages import warn_of_size
+    from workbench.cli.pages import print_pages, warn_of_size
     from workbench.lab import history
     from workbench.lab.report import publish
+    from workbench.lab.report.pdf import needed_browser
 
+    browser = needed_browser() if pdf else ""
     target = out_folder or reports_folder()
     runs_folder = _runs_folder(runs or [])
     known = history.executed(runs_folder)
@@ -125,6 +128,8 @@ def report(
         warn_of_size(page)
     chance = history.placebos(runs_folder) or [run for run in written if history.is_placebo(run)]
     index = publish.index([*publish.shown_runs(target, runs_folder), *written], target, chance)
+    if pdf:
+        print_pages([publish.page_of(folder, target) for folder in written], browser)
     out.print(Text.assemble("\nReport: ", (short_path(index), "bold")), soft_wrap=True)
     if failed:
         raise typer.Exit(1)
@@ -169,7 +174,7 @@ def _redraw(folders: list[Path]) -> "list[Job]":
 
 
 def doctor() -> None:
-    """Say what is there and what is not, and what to do about it."""
+    """Check the installation: what is there, what is missing, and what to do about it."""
     from workbench.lab.doctor import examine
 
     grid = Table.grid(padding=(0, 2))
@@ -185,11 +190,11 @@ def doctor() -> None:
 
 def clean(
     older: Annotated[
-        bool, typer.Option("--older", help="Also finished runs that a newer one of the notebook follows.")
+        bool, typer.Option("--older", help="Also finished runs of which the notebook has a newer one.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Delete runs that did not finish and orphaned temporary files; says what, and asks."""
+    """Delete unfinished runs and orphaned temporary files, after listing them and asking."""
     from workbench.lab import history, project
 
     runs, reports = project.runs_folder(), reports_folder()

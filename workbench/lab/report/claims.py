@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from workbench.claims import UNRESOLVED, Claim, survive
 from workbench.lab.ledger import count_verdicts, headline_first, is_doubtful
@@ -128,5 +128,5 @@ def _trainings(claim: Claim) -> str:
     return "one training" if claim.trainings == 1 else f"{claim.trainings:,} trainings"
 
 
-def _is_known(value: float | None) -> bool:
+def _is_known(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)

@@ -77,7 +77,8 @@ function tooltip(_handler, event, _item, value) {
   box.style.top = `${Math.max(4, top)}px`;
 }
 
-const options = { mode: "vega-lite", actions: false, ast: true, loader, tooltip };
+const ERRORS = 1; // warnings are for whoever draws the charts
+const options = { mode: "vega-lite", actions: false, ast: true, loader, tooltip, logLevel: ERRORS };
 const rowsOf = (spec) => Object.values(spec.datasets ?? {});
 
 // A picture that is a little too wide is made smaller, one that is far too wide can be scrolled.

@@ -50,7 +50,8 @@ def _untitled(picture: Any, height: int) -> Any:
     """The picture below its title, from the first blank line where that should end; without margins."""
     from PIL import Image, ImageOps
 
-    dark = ImageOps.invert(picture.convert("L")).point(lambda grey: 255 if grey > 255 - _BLANK else 0)
+    inked = [255 if grey > 255 - _BLANK else 0 for grey in range(256)]
+    dark = ImageOps.invert(picture.convert("L")).point(inked)
     if height:
         rows = dark.resize((1, dark.height), Image.Resampling.BOX).get_flattened_data()
         ends = range(height, min(dark.height, height + 4 * _LINE))
