@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import files
 from workbench.errors import UserError
-from workbench.lab import digests
+from workbench.lab import digests, tracking
 from workbench.lab.defaults import note_defaults
 from workbench.lab.outlook import announcement, unfinished
 from workbench.lab.project import Notebook, Plan, find_notebook, find_root, needed, plan
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from workbench.claims import Claim
-    from workbench.lab.tracking import Followed
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -47,7 +46,6 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
     Raises:
         UserError: A parameter is unknown, invalid or refused by the study, or the folder cannot be used.
     """
-    from workbench.lab import tracking
     from workbench.lab.params import check, check_names
     from workbench.lab.study_check import check_values
 
@@ -79,7 +77,7 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
     wait_for(lock, folder)
     try:
         record = read_run(folder) if headless else prepare(planned, folder)
-        followed = tracking.Followed(folder, tracker) if tracker and record["finished"] is None else None
+        followed = tracking.Followed(folder, tracker if record["finished"] is None else None)
         if not headless:
             print(announcement(planned, record, is_new=is_new))
     except BaseException:
@@ -115,7 +113,7 @@ class Run:
         self._lock: Any = None
         self._study: Notebook | None = None
         self._session: Session | None = None
-        self._followed: Followed | None = None
+        self._followed = tracking.Followed(folder, None)
 
     def __repr__(self) -> str:
         return f"Run {self.notebook}/{self.key}"
@@ -150,9 +148,12 @@ class Run:
         self._check_parameters()
         if make is not None:
             self._check_code()
-        elif not path.exists():
+            return files.cached_table(path, make)
+        if not path.exists():
             raise UserError(f"{self!r} has no table {name}: run {self.notebook} again.")
-        return files.cached_table(path, make)
+        import pandas
+
+        return pandas.read_parquet(path)
 
     def rows(
         self, name: str, items: Sequence[Any], work: "Callable[[list[Any]], DataFrame]", piece: int = 64
@@ -190,8 +191,7 @@ class Run:
             values = digests.map_texts(files.plain({"time": time.time(), **metrics}), redact)
             line = json.dumps(values, ensure_ascii=False)
             files.append_line(self.folder / "metrics.jsonl", line)
-            if self._followed is not None:
-                self._followed.catch_up()
+            self._followed.catch_up()
 
     def claim(self, claim: "Claim") -> "Claim":
         """Enter a claim in the ledger; one of the same name is replaced. A finished run keeps its claims."""
@@ -208,8 +208,7 @@ class Run:
         Under `workbench run` nothing is shown: the runner does all that itself. Where no front end draws,
         the claims are printed, and no report is written.
         """
-        if self._followed is not None:
-            self._followed.close()
+        self._followed.close()
         note_defaults(self.folder, self._study, self.params)
         if os.environ.get("WORKBENCH_RUN"):
             return
@@ -235,8 +234,7 @@ class Run:
         if self._lock is not None:
             os.environ.pop("WORKBENCH_ANSWERS", None)
             self._lock.release()
-        if self._followed is not None:
-            self._followed.close()
+        self._followed.close()
         if for_good and self._session is not None:
             self._session.end()
 

@@ -50,17 +50,19 @@ class Followed:
 
     Args:
         folder: Of the run.
-        name: Of the tracker, which is installed.
+        name: Of the tracker, which is installed; None where nobody follows.
         is_all: Whether there is nothing but the following, so that its failure is a mistake to be told.
 
     Raises:
         UserError: The tracker cannot be opened.
     """
 
-    def __init__(self, folder: Path, name: str, *, is_all: bool = False) -> None:
+    def __init__(self, folder: Path, name: str | None, *, is_all: bool = False) -> None:
         self._folder, self._name, self._is_all = folder, name, is_all
+        self._tracker: Tracker | None = None
         try:
-            self._tracker: Tracker | None = TRACKERS[name](folder, read_run(folder))
+            if name:
+                self._tracker = TRACKERS[name](folder, read_run(folder))
         except Exception as error:  # a database, a network, an account
             raise UserError(f"{name} cannot be opened ({_said(error)}).") from error
         self._read, self._looked = 0, 0.0
