@@ -47,14 +47,21 @@ def test_charts_draw_and_a_slider_redraws(lab, tmp_path):
     page = opened.page
 
     assert opened.errors() == []
-    drawn = page.locator(".vega-embed svg.marks, .vega-embed canvas.marks")
+    drawn = page.locator(".vega-embed svg.marks")
     drawn.nth(1).wait_for()
     page.wait_for_timeout(500)
     assert drawn.count() == 2
     assert page.get_by_text("Python sees Bars: 3").is_visible()
-    picture = "document.querySelector('.widget-output .vega-embed canvas')?.toDataURL()"
+    picture = "document.querySelector('.widget-output .vega-embed svg')?.outerHTML"
     before = page.evaluate(picture)
     page.locator(".widget-slider").scroll_into_view_if_needed()
+
+    title = page.locator(".vega-embed text", has_text="Five points").first
+    ink = "element => getComputedStyle(element).fill"
+    assert title.evaluate(ink) == "rgb(34, 34, 34)"
+    page.evaluate("jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    page.wait_for_function("document.body.dataset.jpThemeLight === 'false'")
+    assert title.evaluate(ink) == "rgb(231, 228, 221)"
 
     opened.press("ArrowRight")
     page.wait_for_function(f"before => {picture} && {picture} !== before", arg=before)

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import re
+from pathlib import Path
 
 import altair as alt
 import ipywidgets
@@ -12,8 +14,21 @@ import pytest
 from example_run import HOSTILE, IMAGE, SCRIPT, facet_chart, grades_chart
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+import workbench
+from workbench.charts import jupyter, theme
 from workbench.charts.theme import series
-from workbench.charts.view import MIME, VEGALITE, WIDGET, Chart, Explorer, MarkedText, Table, Texts, menu
+from workbench.charts.view import (
+    MIME,
+    VEGALITE,
+    WIDGET,
+    Chart,
+    Explorer,
+    MarkedText,
+    Table,
+    Texts,
+    label_controls,
+    menu,
+)
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
@@ -204,3 +219,32 @@ def test_a_menu_offers_different_options_once_and_texts_become_one():
     explorer = Explorer(lambda arm: Texts([], "T", arm), arm=pd.Series(["y", "x", "y"]))
     assert explorer.controls["arm"].options == ("y", "x")
     assert explorer.view.record["sentence"] == "y"
+
+
+def test_jupyterlab_gets_a_chart_in_the_colours_of_its_theme_and_no_png(monkeypatch):
+    monkeypatch.setenv("JPY_SESSION_NAME", "01_stories.ipynb")
+    frame = pd.DataFrame({"x": [1, 2], "colour": ["#222222", "#0072B2"]})
+    points = alt.Chart(frame).mark_point(color=theme.INK).encode(x="x:Q", text="colour:N")
+    chart = Chart(points, "Title", "Sentence.")
+    data, metadata = chart.bundle()
+    spec = data[VEGALITE]
+    assert "image/png" not in data
+    assert metadata[VEGALITE] == {"embed_options": {"renderer": "svg"}}
+    assert spec["config"]["background"] == "transparent"
+    assert spec["config"]["title"]["color"] == spec["mark"]["color"] == "light-dark(#222222, #e7e4dd)"
+    assert spec["datasets"] == chart.spec["datasets"]
+    monkeypatch.setenv("WORKBENCH_HEADLESS", "1")
+    assert chart.bundle(png=False)[0][VEGALITE] == chart.spec
+
+
+def test_a_dark_page_has_the_same_colours_in_jupyterlab_and_in_a_report():
+    script = (Path(workbench.__file__).parent / "lab" / "report" / "report.js").read_text()
+    listed = script.partition("ON_DARK = {")[2].partition("}")[0]
+    assert dict(re.findall(r'"(#\w{6})": "(#\w{6})"', listed)) == jupyter.ON_DARK
+
+
+def test_no_label_of_a_control_is_cut():
+    controls = {"least_share": ipywidgets.FloatSlider(0.5), "off": menu(["mean", "zero"])}
+    controls["off"].description = "switched off by"
+    assert label_controls(controls) == {"least share": "0.5", "switched off by": "mean"}
+    assert {control.style.description_width for control in controls.values()} == {"initial"}

@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from workbench.charts import theme
 from workbench.charts.card import Attention, Card, Strip, card_record
-from workbench.charts.view import WIDGET, Bundle, Table, View, headless, written
+from workbench.charts.view import WIDGET, Bundle, Table, View, headless, label_controls
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
@@ -114,7 +114,7 @@ class Atlas(View):
                 f" A page carries the cards of the {len(self.record['cards']):,} most important cells; "
                 f"those of the {left_out:,} others are drawn in JupyterLab."
             )
-        self.record["controls"] = {name: written(value) for name, value in self._values().items()}
+        self.record["controls"] = label_controls(controls)
 
     def _values(self) -> dict[str, Any]:
         return {name: control.value for name, control in self.controls.items()}
@@ -142,8 +142,7 @@ class Atlas(View):
         chosen = shown["chosen"]
         made = _Map(record=shown, card=self.record["cards"][chosen], chosen=chosen)
         made.observe(self._redraw, "chosen")
-        for name, control in self.controls.items():
-            control.description = control.description or name.replace("_", " ")
+        for control in self.controls.values():
             control.observe(self._redraw, "value")
         return made
 
@@ -161,7 +160,7 @@ class Atlas(View):
                 shown.status = ""
                 return
             shown.status = DRAWING
-            new = {"status": ""}
+            new: dict[str, Any] = {"status": ""}
             try:
                 if moved:
                     cells = self._cells()

@@ -6,6 +6,8 @@ from typing import Any
 from workbench.charts import theme
 from workbench.charts.values import LARGEST_INTEGER
 
+SOFT = "var(--jp-content-font-color2, #666666)"  # colour of what is read second
+_LINE = "var(--jp-border-color1, #999999)"
 DATA = "mathjax_ignore tex2jax_ignore"  # classes: "$5 and … $6" is no mathematics
 
 
@@ -14,7 +16,7 @@ def heading(record: dict[str, Any]) -> str:
     style = "font-size:1.1em;font-weight:600;margin:4px 0 2px"
     return (
         f"<div style='{style}'>{escape(record['title'])}</div>"
-        f"<div style='max-width:70ch;color:#777;margin-bottom:8px'>{escape(record['sentence'])}</div>"
+        f"<div style='max-width:70ch;color:{SOFT};margin-bottom:8px'>{escape(record['sentence'])}</div>"
     )
 
 
@@ -54,6 +56,6 @@ def card(item: dict[str, Any], kinds: list[str]) -> str:
     """A text under its label."""
     text = "".join(marked(text, kind, kinds) if kind else escape(text) for text, kind in item["pieces"])
     return (
-        f"<div style='border-top:2px solid #999;padding-top:6px'><b>{escape(item['label'])}</b>"
+        f"<div style='border-top:2px solid {_LINE};padding-top:6px'><b>{escape(item['label'])}</b>"
         f"<div dir='auto' style='white-space:pre-wrap;overflow-wrap:anywhere'>{text}</div></div>"
     )

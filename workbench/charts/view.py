@@ -14,7 +14,7 @@ from typing import Any
 import ipywidgets
 import pandas as pd
 
-from workbench.charts import html
+from workbench.charts import html, jupyter
 from workbench.charts.labels import shorten
 from workbench.charts.still import NoPicture, draw_png
 from workbench.charts.theme import mark_looks
@@ -22,7 +22,7 @@ from workbench.charts.values import MAX_TEXT, plain
 from workbench.charts.vegalite import specification
 from workbench.sanitize import sanitize
 
-__all__ = ["Chart", "Explorer", "MarkedText", "Table", "Texts", "View", "menu", "with_rows"]
+__all__ = ["Chart", "Explorer", "MarkedText", "Table", "Texts", "View", "label_controls", "menu", "with_rows"]
 
 MIME = "application/vnd.workbench.view+json"
 VEGALITE = "application/vnd.vegalite.v5+json"  # the newest that JupyterLab 4.6 draws by itself
@@ -74,8 +74,14 @@ class Chart(View):
         self.spec = specification(chart, self.record)
 
     def bundle(self, *, png: bool = True) -> Bundle:
-        """Return the record, the Vega-Lite specification and, if asked for, the PNG where it can be drawn."""
+        """Return the record, the Vega-Lite specification and, if asked for, the PNG where it can be drawn.
+
+        JupyterLab gets the specification in the colours of its theme, and no PNG, which it would not show.
+        """
         data, metadata = super().bundle()
+        if jupyter.draws():
+            data[VEGALITE], metadata[VEGALITE] = jupyter.themed(self.spec), jupyter.OPTIONS
+            return data, metadata
         data[VEGALITE] = self.spec
         try:
             picture = draw_png(self.spec) if png else None
@@ -116,7 +122,7 @@ class Table(View):
         head = "".join(map(html.header, self.record["columns"], first))
         body = "".join(f"<tr>{''.join(map(html.cell, row))}</tr>" for row in self.record["rows"])
         hidden = self.record["count"] - len(self.record["rows"])
-        note = f"<p style='color:#777'>{hidden:,} more rows</p>" if hidden else ""
+        note = f"<p style='color:{html.SOFT}'>{hidden:,} more rows</p>" if hidden else ""
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         data["text/html"] = f"<div class='{html.DATA}'>{html.heading(self.record)}{table}{note}</div>"
         return data, metadata
@@ -158,11 +164,11 @@ class Texts(View):
         return data, metadata
 
 
-def with_rows(draw: Callable[..., View]) -> Callable[..., View]:
+def with_rows(draw: "Callable[..., View | Explorer]") -> "Callable[..., View | Explorer]":
     """A decorator for views of tables: where the first has no rows, a sentence says so."""
 
     @wraps(draw)
-    def view(*args: Any, **options: Any) -> View:
+    def view(*args: Any, **options: Any) -> "View | Explorer":
         tables = [value for value in args if isinstance(value, pd.DataFrame)]
         if tables and tables[0].empty:
             title = (draw.__doc__ or draw.__name__).partition(".")[0]
@@ -188,6 +194,15 @@ class MarkedText:
     def item(self, label: str) -> dict[str, Any]:
         """The text under its label."""
         return {"label": label, "text": self.text, "marks": self.marks}
+
+
+def label_controls(controls: Mapping[str, Any]) -> dict[str, str]:
+    """Spell out what each control sets, by its description or else its name; their values by these labels."""
+    for name, control in controls.items():
+        control.description = control.description or name.replace("_", " ")
+        control.style.description_width = "initial"  # no label is cut
+        control.layout.width = control.layout.width or f"{230 + 8 * len(control.description)}px"
+    return {control.description: written(control.value) for control in controls.values()}
 
 
 def menu(options: Iterable[str], value: str | None = None) -> ipywidgets.Dropdown:
@@ -218,21 +233,19 @@ class Explorer:
 
     def __init__(self, draw: Callable[..., View], **controls: ipywidgets.ValueWidget | Iterable[str]) -> None:
         self.draw = draw
-        controls = {
+        self.controls: dict[str, Any] = {
             name: control if isinstance(control, ipywidgets.ValueWidget) else menu(control)
             for name, control in controls.items()
         }
-        self.controls = controls
         self.view = draw(**self._values())
         self.twin = self.view
-        self.twin.record["controls"] = {name: written(value) for name, value in self._values().items()}
+        self.twin.record["controls"] = label_controls(self.controls)
         self.status = ipywidgets.Label("", layout={"min_height": "22px"})
         self.output = ipywidgets.Output()
         self._show(self.view)
-        for name, control in controls.items():
-            control.description = control.description or name.replace("_", " ")
+        for control in self.controls.values():
             control.observe(self._redraw, "value")
-        row = ipywidgets.HBox([*controls.values(), self.status], layout={"flex_flow": "row wrap"})
+        row = ipywidgets.HBox([*self.controls.values(), self.status], layout={"flex_flow": "row wrap"})
         self.widget = ipywidgets.VBox([row, self.output])
 
     def _values(self) -> dict[str, Any]:

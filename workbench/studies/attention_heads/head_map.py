@@ -150,7 +150,10 @@ def head_map(
                 *_facts(measures.loc[head]),
                 *(("alike after a name is swapped", f"r = {value:.2f}") for value in correlations),
                 *_changes(changed[changed["condition"] == name]),
-                ("loss of this text, nats", f"{np.nanmean(before):.3f} → {np.nanmean(after):.3f}"),
+                (
+                    f"off ({off}): loss of this text, nats",
+                    f"{np.nanmean(before):.3f} → {np.nanmean(after):.3f}",
+                ),
             ],
             attention=Attention(pieces, live.pattern(text, head)),
             strips=[Strip("Surprise when this head is off, minus before", pieces, after - before, "nats")],
@@ -161,26 +164,34 @@ def head_map(
             ],
         )
 
-    slider = {"continuous_update": False, "readout_format": ".2f"}
+    off = menu(["mean", "zero", "resample"])
+    off.description = "switched off by"
     return Atlas(
         cells,
         card,
         "Pick a head, switch it off",
         "Every glyph is a head; colour and shape give its class, size the loss it costs to switch it off. "
         "Its card shows what it looks at, the surprise at each token, and how the model goes on, with and "
-        "without it" + ("; marked are sentences that are none, or cannot be true." if exact else "."),
+        "without it" + ("; marked is what is not a sentence, or cannot be true." if exact else "."),
         rows=[f"layer {layer}" for layer in range(measured["layer"].max() + 1)],
-        columns=[f"head {head}" for head in range(measured["head"].max() + 1)],
+        columns=[f"H{head}" for head in range(measured["head"].max() + 1)],
         classes=list(CLASSES),
         quiet=CLASSES[-1],
         size_name="loss when off",
         most_cards=cards,
-        positional=ipywidgets.FloatSlider(POSITIONAL, min=0.05, max=0.95, step=0.05, **slider),
-        lift=ipywidgets.FloatSlider(LIFT, min=1.0, max=4.0, step=0.1, **slider),
-        sink=ipywidgets.FloatSlider(SINK, min=0.05, max=0.95, step=0.05, **slider),
-        off=menu(["mean", "zero", "resample"]),
+        positional=_threshold(POSITIONAL, 0.05, 0.95, "positional: explained by offset from"),
+        lift=_threshold(LIFT, 1.0, 4.0, "semantic: far names or nouns, times chance, from"),
+        sink=_threshold(SINK, 0.05, 0.95, "sink: to the first token from"),
+        off=off,
         text=ipywidgets.Textarea(text, continuous_update=False, layout={"width": "480px"}),
     )
+
+
+def _threshold(value: float, low: float, high: float, description: str) -> ipywidgets.FloatSlider:
+    return ipywidgets.FloatSlider(
+        value, min=low, max=high, step=0.05, readout_format=".2f", description=description,
+        continuous_update=False,
+    )  # fmt: skip
 
 
 def _cell(row: Any, kind: str, lost: pd.Series) -> Cell:
@@ -216,7 +227,7 @@ def _changes(changed: pd.DataFrame) -> list[tuple[str, str]]:
         numbers = [f"{scale * number:+.{digits}f}" for number in (row.value, row.low, row.high)]
         value, low, high = (number.replace("-", "−") for number in numbers)
         interval = "" if np.isnan(row.low) else f" [{low}, {high}]"  # of one item there is none
-        facts.append((f"off: {row.part}", f"{value} {unit}{interval}"))
+        facts.append((f"off (mean): {row.part}", f"{value} {unit}{interval}"))
     return facts
 
 
