@@ -7,7 +7,8 @@ __version__ = "0.1.0"
 __all__ = ["start"]
 
 # jsonschema, below altair and nbformat, would compile a grammar of addresses: a second in every process.
-sys.modules.setdefault("rfc3987_syntax", None)  # an optional import of theirs
+# An optional import of theirs, so that None will do.
+sys.modules.setdefault("rfc3987_syntax", None)  # pyright: ignore[reportArgumentType]
 
 if TYPE_CHECKING:
     from workbench.lab.runs import start

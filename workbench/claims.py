@@ -21,10 +21,14 @@ FEWEST_TRAININGS = 5  # behind a claim about training: fewer are told as what wa
 class Estimate(Protocol):
     """A value with its 95 % interval, as `measures.statistics.Interval` is."""
 
-    value: float
-    low: float
-    high: float
-    n: int
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def n(self) -> int: ...
 
 
 @dataclass(frozen=True)

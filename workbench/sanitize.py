@@ -37,7 +37,7 @@ _NAMES = (
     "|secret(?:[_-]?access)?[_-]?key|private[_-]?key|subscription[_-]?key|password|passwd"
 )
 _NAMED = "key token secret passw"
-_SECRETS = [  # some word that is there, the form behind it, what is left
+_FORMS = [  # some word that is there, the form behind it, what is left
     ("://", r"(://)[^/@\s\"']+@", r"\1***@"),
     # api_key="…", "api_key": "…", also where the quotes themselves are escaped
     (_NAMED, rf"((?:{_NAMES})\\?[\"']?\s*[:=]\s*\\?[\"'])[^\"'\\\n]{{4,}}", r"\1***"),
@@ -70,7 +70,7 @@ _SECRETS = [  # some word that is there, the form behind it, what is left
     ("akia asia aiza", r"(?<![\w+/])(?-i:(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30,})", "***"),
     ("eyj", r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}", "***"),  # a JSON web token
 ]
-_SECRETS = [(hints.split(), re.compile(f"(?i){form}"), blank) for hints, form, blank in _SECRETS]
+_SECRETS = [(hints.split(), re.compile(f"(?i){form}"), blank) for hints, form, blank in _FORMS]
 _KEY_VARIABLE = re.compile(r"(?:^|_)(?:API_?KEY|ACCESS_KEY|TOKEN|SECRET|PASSWORD|PASSWD)$")
 
 

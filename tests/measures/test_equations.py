@@ -68,7 +68,7 @@ def test_right_equations_are_right_in_every_spelling(text):
         "3 + 4 = 7 and 1/2", "3 + 4 = 7:30", "2 hours + 30 minutes = 150 minutes",
         "3 feet * 2 = 72 inches", "5 ft 3 in + 2 = 7", "4 thousand + 4 = 8", "5000 + 3000 = 8 thousand",
         "100 - 20% = 80", "1.2 * 100% = 120", "6/2(1+2) = 9", "6 / 3/2 = 4", "0.333... * 3 + 1 = 2",
-        "17 / 5 = 3 R2", "17 / 5 = 3 remainder 2", "17 / 5 = 3, with a remainder of 2",
+        "100%^3000 = 2", "17 / 5 = 3 R2", "17 / 5 = 3 remainder 2", "17 / 5 = 3, with a remainder of 2",
         "17 / 5 = 3 (remainder 2)", "17 / 5 = 3 with 2 left over", "2 pi * 3 = 18.8",
         "1.2.3 + 1 = 2", "12/25/2021 + 1 = 3", "2 * (3 + 4 = 7)", "3 + 4 != 8", "3 + 4 <= 7",
         "9^9^9 + 1 = 5", "2^0.5 + 1 = 2", "16,0000/10 = 16000", "1,234.5 + 1,5 = 3", "1e3 + 1 = 4",

@@ -168,7 +168,8 @@ def rescaled(values: ArrayLike, guessing: ArrayLike) -> float:
 
     100 is exact, 0 is guessing, below 0 is worse than guessing. Its distance is the total variation.
     """
-    return float(100 * (1 - np.nanmean(values) / np.nanmean(guessing)))
+    ours, equal = np.asarray(values, dtype=float), np.asarray(guessing, dtype=float)
+    return float(100 * (1 - np.nanmean(ours) / np.nanmean(equal)))
 
 
 def _drawn(p: ArrayLike, n: np.ndarray, rng: np.random.Generator, draws: int = 200) -> np.ndarray:

@@ -33,7 +33,7 @@ def _level(ranks: np.ndarray, tied: np.ndarray) -> None:
     if not len(tied):
         return
     begins = np.flatnonzero(np.diff(tied, prepend=-2) != 1)
-    sizes = np.diff([*begins, len(tied)])
+    sizes = np.diff(begins, append=len(tied))
     first = tied[begins] - 1
     flat = ranks.reshape(-1)
     middle = flat[first] + sizes.astype(np.float32) / 2
@@ -90,7 +90,7 @@ def resampled_aucs(ranks: np.ndarray, mask: np.ndarray, group: np.ndarray, weigh
 def _drawn(values: np.ndarray, group: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Means over the items of the groups drawn, `[rows, draws]`; over all items where none was drawn."""
     starts = np.flatnonzero(np.diff(group, prepend=-1))
-    sums, counts = np.add.reduceat(values, starts, axis=1), np.diff([*starts, len(group)])
+    sums, counts = np.add.reduceat(values, starts, axis=1), np.diff(starts, append=len(group))
     drawn = weights[:, group[starts]].T.astype(float)  # [groups, draws]
     with np.errstate(invalid="ignore"):
         means = (sums @ drawn) / (counts @ drawn)

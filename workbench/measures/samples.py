@@ -17,7 +17,7 @@ def equal_texts(texts: Sequence[str], n_texts: int, seed: int = 0) -> list[str]:
     """
     if not 1 <= n_texts <= len(texts):
         raise ValueError(f"{n_texts} texts cannot be drawn from {len(texts)}")
-    chosen = np.random.default_rng(seed).choice(len(texts), n_texts, replace=False)
+    chosen: list[int] = np.random.default_rng(seed).choice(len(texts), n_texts, replace=False).tolist()
     return [texts[i] for i in chosen]
 
 
@@ -37,7 +37,8 @@ def blocks(texts: Sequence[str], n_words: int, seed: int = 0) -> list[list[str]]
     filled: list[list[str]] = []
     block: list[str] = []
     room = n_words
-    for i in np.random.default_rng(seed).permutation(len(texts)):
+    order: list[int] = np.random.default_rng(seed).permutation(len(texts)).tolist()
+    for i in order:
         words = texts[i].split()
         block.append(texts[i] if len(words) <= room else " ".join(words[:room]))
         room -= len(words)

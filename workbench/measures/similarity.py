@@ -122,7 +122,7 @@ def mixing_baselines(counts: Sequence[int], nearest: Sequence[int]) -> pd.DataFr
     """
     pools, wanted = np.asarray(counts, dtype=int), np.asarray(nearest, dtype=int)
     total, others = pools.sum(), pools - np.eye(len(pools), dtype=int)
-    asked = np.flatnonzero(pools)  # a model without answers asks for no neighbours
+    asked = np.flatnonzero(pools).tolist()  # a model without answers asks for no neighbours
     exchangeable = sum(pools[model] * rarefaction(others[model], wanted) for model in asked) / total
     separated = sum(pools[model] * _fewest(pools, model, wanted) for model in asked) / total
     separated = np.where(wanted < total, separated, np.nan)
@@ -135,7 +135,7 @@ def floor(vectors: ArrayLike, prompts: Sequence) -> float:
     Raises:
         ValueError: as `repetition`.
     """
-    cells = _cells(vectors, np.zeros(len(prompts)), prompts)
+    cells = _cells(vectors, [0] * len(prompts), prompts)
     sums, counts = cells.sums[:, 0], cells.counts[:, 0].astype(float)
     pairs = counts.sum() ** 2 - (counts**2).sum()
     return float((sums.sum(axis=0) ** 2).sum() - (sums**2).sum()) / pairs if pairs else float("nan")

@@ -43,7 +43,11 @@ class Interval:
 
 
 def bootstrap_mean(
-    values: ArrayLike, *, groups: Sequence | None = None, seed: int = 0, n_resamples: int = _DRAWS
+    values: ArrayLike,
+    *,
+    groups: Sequence | np.ndarray | None = None,
+    seed: int = 0,
+    n_resamples: int = _DRAWS,
 ) -> Interval:
     """Mean with a bootstrap interval over items, or over whole groups (cluster bootstrap).
 

@@ -57,16 +57,16 @@ def run(
     if not tiers or set(tiers) - set(TIERS):
         raise ValueError(f"tiers must be some of {', '.join(TIERS)}, not {tiers!r}")
     long = Outcome("not run", reason=f"the program is longer than {MAX_PROGRAM:,} characters")
-    outcomes = [long if len(program) > MAX_PROGRAM else None for program in programs]
-    waiting = [index for index, outcome in enumerate(outcomes) if outcome is None]
+    outcomes = {index: long for index, program in enumerate(programs) if len(program) > MAX_PROGRAM}
+    waiting = [index for index in range(len(programs)) if index not in outcomes]
     for tier in tiers:
         if not waiting:
             break
         tried = TIERS[tier]([programs[index] for index in waiting], seconds, megabytes, seed, workers)
         for index, outcome in zip(waiting, tried, strict=True):
-            first = outcomes[index]
+            first = outcomes.get(index)
             if first is not None and outcome.status == "not run":
                 outcome = replace(first, reason=f"{first.reason}; {outcome.reason}")
             outcomes[index] = outcome
         waiting = [index for index in waiting if outcomes[index].status in ("unsupported", "not run")]
-    return outcomes
+    return [outcomes[index] for index in range(len(programs))]

@@ -46,6 +46,8 @@ def run_in_cpython(
         )
         alarm = threading.Timer(seconds + GRACE, process.kill)
         alarm.start()
+        assert process.stdin is not None
+        assert process.stdout is not None
         with process:
             with suppress(BrokenPipeError):
                 process.stdin.write(json.dumps(task | {"program": program}).encode())

@@ -32,14 +32,14 @@ def run_in_monty(
     programs: Sequence[str], seconds: float, megabytes: int, seed: int, workers: int
 ) -> list[Outcome]:
     """Run programs side by side; the arguments are those of `sandbox.run`."""
-    limits = {
+    limits: ResourceLimits = {
         "max_feed_duration_secs": seconds,
         "max_memory": megabytes << 20,
         "max_recursion_depth": DEPTH,
         "max_suspensions": 1,
         "max_total_sleep_secs": 0,
     }
-    policy = {"sleep": "zero", "random_start": {"seed": seed}, "datetime": NOW}
+    policy: OSPolicy = {"sleep": "zero", "random_start": {"seed": seed}, "datetime": NOW}
     try:
         from pydantic_monty import Monty, MontyError
     except ImportError as error:

@@ -29,7 +29,10 @@ def final_answers(problems: Sequence[Sequence[str]]) -> list[list[str | None]]:
         {one: next(first for first in group if first == one or (first, one) in same) for one in group}
         for group in distinct
     ]
-    return [[names.get(answer) for answer in group] for names, group in zip(written, answers, strict=True)]
+    return [
+        [names[answer] if answer else None for answer in group]
+        for names, group in zip(written, answers, strict=True)
+    ]
 
 
 def final_answer(solution: str) -> str | None:

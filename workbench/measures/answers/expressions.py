@@ -35,7 +35,7 @@ class Expression:
     text: str  #: as written
     units: set[str] = field(default_factory=set)  #: words behind numbers, in the singular
     n_units: int = 0  #: numbers that have one
-    tree: ast.expr | None = None  #: with a name for each number
+    tree: ast.expr = field(init=False)  #: with a name for each number
     numbers: dict[str, Fraction] = field(default_factory=dict)  #: by name
     percents: set[str] = field(default_factory=set)  #: names of those with a sign of percent
     comma: bool | None = None  #: whether decimals stand behind a comma; None where nothing tells
@@ -66,8 +66,12 @@ class Expression:
         if abs(value - said) <= (slack / 100 if right.percents else slack):
             return True
         # "3 / 4 * 100 = 75%" is meant so, "1.2 * 100% = 120" may be.
-        plain = abs(_value(self.tree, self.without_percent()) - _value(right.tree, right.without_percent()))
-        return (True if not self.percents and not right.operates else None) if plain <= slack else False
+        value, said = _value(self.tree, self.without_percent()), _value(right.tree, right.without_percent())
+        if value is None or said is None:
+            return None
+        if abs(value - said) > slack:
+            return False
+        return True if not self.percents and not right.operates else None
 
     def without_percent(self) -> dict[str, Fraction]:
         """The numbers by name, 20 for 20%."""
@@ -148,9 +152,10 @@ def _readable(part: ast.AST, read: Expression) -> bool:
 def _value(node: ast.expr, numbers: dict[str, Fraction]) -> Fraction | None:
     if isinstance(node, ast.Name):
         return numbers[node.id]
+    assert isinstance(node, ast.BinOp | ast.UnaryOp)  # nothing else is `_readable`
     parts = (node.left, node.right) if isinstance(node, ast.BinOp) else (node.operand,)
-    values = [_value(part, numbers) for part in parts]
-    if None in values:
+    values = [value for part in parts if (value := _value(part, numbers)) is not None]
+    if len(values) < len(parts):
         return None
     if isinstance(node.op, ast.Pow):
         base, power = values

@@ -138,8 +138,9 @@ def braced(text: str, start: int) -> tuple[str, int]:
     r"""The content of the group that follows \boxed, or the next word, and where it ends."""
     text_start = len(text) - len(text[start:].lstrip())
     if text[text_start : text_start + 1] != "{":
-        word = _WORD.match(text, text_start)[0]
-        return word.rstrip(".$"), text_start + len(word)
+        word = _WORD.match(text, text_start)
+        assert word is not None  # it may be empty
+        return word[0].rstrip(".$"), word.end()
     depth = 0
     for brace in _BRACE.finditer(text, text_start, text_start + _LONGEST):
         depth += {"{": 1, "}": -1}.get(brace[0], 0)

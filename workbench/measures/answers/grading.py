@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, cast
 
 from workbench.measures.answers import latex
 from workbench.measures.answers.extraction import Answer, AnswerFormat, candidates, completion, extract
@@ -77,14 +77,16 @@ def grade_many(
     Raises:
         UserError: math-verify is needed and is not installed.
     """
-    formats = [answer_format] * len(golds) if isinstance(answer_format, str) else answer_format
+    if isinstance(answer_format, str):
+        answer_format = cast(Sequence[AnswerFormat], [answer_format] * len(golds))
     grades, pairs = [], {}
-    for index, (text, gold, form) in enumerate(zip(given, golds, formats, strict=True)):
+    for index, (text, gold, form) in enumerate(zip(given, golds, answer_format, strict=True)):
         item, pair = _grade(text, gold, form)
         grades.append(item)
         if pair:
             pairs[index] = pair
     if pairs:
+        verdicts: dict[latex.Outcome, Verdict]
         verdicts = {"same": "correct", "different": "wrong", "gold": "unscorable"}
         for index, outcome in zip(pairs, latex.compare(list(pairs.values())), strict=True):
             grades[index] = Grade(verdicts.get(outcome, "unparsed"), grades[index].answer)
@@ -114,7 +116,7 @@ def _grade(given: object, gold: Gold, form: AnswerFormat) -> tuple[Grade, tuple[
     if right is None:
         return Grade("unscorable", answer), None
     if right.number is not None:
-        return _of_number(answer, right)
+        return _of_number(answer, right.number, right.proportion)
     if right.choice:
         return _of_choice(given, right.choice, answer, form), None
     if right.formula:
@@ -124,17 +126,19 @@ def _grade(given: object, gold: Gold, form: AnswerFormat) -> tuple[Grade, tuple[
     return Grade(_verdict(_of_symbols(answer, right)), answer), None
 
 
-def _of_number(answer: Answer, gold: _Right) -> tuple[Grade, tuple[str, str] | None]:
-    right = gold.number
+def _of_number(
+    answer: Answer, right: Number, parts: tuple[Fraction, ...] | None
+) -> tuple[Grade, tuple[str, str] | None]:
     if answer.number is not None:
         return Grade(_verdict(answer.number.equals(right)), answer), None
-    if gold.proportion and (ratio := proportion(answer.text)):
-        return Grade(_verdict(ratio == gold.proportion), answer), None
-    if clock(answer.text) is not None:  # 6:15 is not 0.4, though as a ratio it might be
+    if parts and (ratio := proportion(answer.text)):
+        return Grade(_verdict(ratio == parts), answer), None
+    minutes = clock(answer.text)
+    if minutes is not None:  # 6:15 is not 0.4, though as a ratio it might be
         ratio = proportion(answer.text)
         time = re.search("[ap]\\.?m", answer.text, re.IGNORECASE)
         maybe = not time and ratio and ratio[1] and Number(ratio[0] / ratio[1]).equals(right)
-        hour = clock(answer.text) % 60 == 0
+        hour = minutes % 60 == 0
         return Grade("unparsed" if maybe or hour else "wrong", answer), None
     formula = formula_in(answer.text)
     if not formula:

@@ -106,6 +106,8 @@ class _Worker:
         try:
             if self.process is None:
                 self.start()
+            assert self.process is not None
+            assert self.process.stdin is not None
             self.process.stdin.write(json.dumps(pair).encode() + b"\n")
             return self.line(seconds)
         except TimeoutError:
@@ -133,6 +135,8 @@ class _Worker:
 
     def line(self, seconds: float) -> Outcome:
         """The next line of the process; TimeoutError, EOFError."""
+        assert self.process is not None
+        assert self.process.stdout is not None
         output, until = self.process.stdout.fileno(), time.monotonic() + seconds
         while b"\n" not in self.unread:
             if not select.select([output], [], [], max(0.0, until - time.monotonic()))[0]:
@@ -149,5 +153,6 @@ class _Worker:
         if process is not None:
             process.kill()
             process.wait()
-            process.stdin.close()
-            process.stdout.close()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    stream.close()

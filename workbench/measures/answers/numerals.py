@@ -161,8 +161,10 @@ def _number(token: re.Match[str]) -> Number | None:
     if body.isdecimal() and len(token[0]) == len(body):  # most of them
         return Number(Fraction(int(body)))
     pieces = [piece.strip() for piece in re.split("[/:]", body)]
-    values = [read_digits(piece) for piece in pieces]
-    if len(values) > 2 or None in values or (len(values) == 2 and not values[1]) or _CLOCK.fullmatch(body):
+    values = [value for piece in pieces if (value := read_digits(piece)) is not None]
+    if len(pieces) > 2 or len(values) < len(pieces) or _CLOCK.fullmatch(body):
+        return None
+    if len(values) == 2 and not values[1]:
         return None
     value = values[0] / values[1] if len(values) == 2 else values[0]
     part = _part(token, value, single=len(values) == 1)

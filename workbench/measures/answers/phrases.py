@@ -71,7 +71,8 @@ def read(phrase: str) -> tuple[Number | None, bool]:
             give none but are answers; "consistent with this" gives none.
     """
     phrase = _TAG.sub("", phrase) if "<" in phrase else phrase
-    start = _BEFORE.match(phrase).end()
+    before = _BEFORE.match(phrase)
+    start = before.end() if before else 0
     words = leading_number(phrase[start : start + 200]) if phrase[start : start + 1].isalpha() else None
     token = next(numbers_in(phrase), None)
     if words:
@@ -132,9 +133,10 @@ def _standing(phrase: str, token: Token) -> Number | None:
             first = first or token.number
         equals = _EQUALS.search(phrase, token.end)
         phrase = phrase[equals.end() :] if equals else ""
-        token = next(numbers_in(phrase), None)
-        if token is None or phrase[: token.start].strip(" (*_≈="):
+        following = next(numbers_in(phrase), None)
+        if following is None or phrase[: following.start].strip(" (*_≈="):
             return first
+        token = following
     return None
 
 
