@@ -16,7 +16,7 @@ from workbench.errors import UserError
 
 FEWEST = 20  # facts of a file
 _FIELDS = ("entity", "attribute", "value")
-VALUES = {name: values.split() for name, values in read_sections(__package__, "facts.txt")["values"]}
+VALUES = {name: values.split() for name, values in read_sections(__file__, "facts.txt")["values"]}
 """What each attribute of a drawn fact can be, all equally often."""
 
 MOST = comb(len(GIRLS) + len(BOYS), 2) * len(VALUES)

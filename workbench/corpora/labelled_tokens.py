@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -59,7 +60,7 @@ def label_tokens(
         raise UserError("The tokenizer cannot say where its tokens lie: load the fast one (tokenizer.json).")
     first = len(begin(tokenizer))
     n_tokens = context_length(model) - first
-    options = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
+    options: dict[str, Any] = {"add_special_tokens": False, "split_special_tokens": True, "verbose": False}
     offsets = tokenizer(texts, return_offsets_mapping=True, **options)["offset_mapping"]
     n_cut = sum(len(ends) > n_tokens for ends in offsets)
     offsets = [ends[:n_tokens] for ends in offsets]

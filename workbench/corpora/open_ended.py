@@ -54,7 +54,7 @@ def _kind(entries: Entries) -> Kind:
     return Kind(asks, says, topics, [tuple(options.split(", ")) for options in also])
 
 
-_SECTIONS = read_sections(__package__, "open_ended.txt")
+_SECTIONS = read_sections(__file__, "open_ended.txt")
 FILLERS = {name: tuple(options.split(", ")) for name, options in _SECTIONS.pop("wording")}
 KINDS = {name: _kind(entries) for name, entries in _SECTIONS.items()}
 
@@ -209,16 +209,16 @@ def _fitting(request: Request, style: str, text: str, match: re.Match[str]) -> G
     """Writes the answer again from what was read; only a fitting one comes out the same."""
     slots = match.groupdict()
     options = zip(("option", "also"), _options(request), strict=False)
-    parts = [_dictionary(values).get(slots[slot]) for slot, values in options]
+    parts = [_dictionary(values).get(slots[slot], "") for slot, values in options]
     wording = {"look": "", **{slot: value for slot, value in slots.items() if slot in FILLERS}}
-    if None in parts or _written(request, style, parts, wording) != text:
+    if not all(parts) or _written(request, style, parts, wording) != text:
         return Grade(False, "does not fit the request", "")
     return Grade(True, "", " / ".join(parts))
 
 
 def _lowered(text: str) -> str:
     """Without the capital of the first letter, unless a name begins the text."""
-    first = re.match(r"\w*", text)[0]
+    first = re.split(r"\W", text, maxsplit=1)[0]
     return text if first in GENDER else text[:1].lower() + text[1:]
 
 
@@ -253,7 +253,7 @@ def _pattern(style: str, part: Callable[[str], str]) -> re.Pattern[str]:
 
 
 @cache
-def _world(kind: Kind) -> dict[str, list[str]]:
+def _world(kind: Kind) -> dict[str, Sequence[str]]:
     """Everything that can stand in a slot of a kind's styles, whatever the request."""
     forms = {slot: [forms[slot] for forms in PRONOUNS.values()] for slot in PRONOUNS["f"]}
     options = [option for listed in kind.topics.values() for option in _dictionary(listed)]

@@ -20,7 +20,7 @@ PEOPLE = 1000
 WHO, WHO_OF = "{name} is asked: ", "{name} from the {group} village is asked: "
 HELD_OUT = 5
 """Which wording no model is tuned on: the last."""
-_SECTIONS = read_sections(__package__, "populations.txt")
+_SECTIONS = read_sections(__file__, "populations.txt")
 
 
 def population(seed: int, wording: int = HELD_OUT) -> list[Question]:

@@ -76,7 +76,9 @@ def load_rationales(paths: Sequence[str | Path], problems: Sequence[FileProblem]
             "No solution in the teacher's files belongs to one of the problems: check both paths."
         )
     grades = grade_many(*map(list, zip(*answers, strict=True)))
-    rationales = [Rationale(*fields, grade.verdict) for fields, grade in zip(solved, grades, strict=True)]
+    rationales = [
+        Rationale(*fields, verdict=grade.verdict) for fields, grade in zip(solved, grades, strict=True)
+    ]
     return TeacherRationales(rationales, n_unmatched)
 
 

@@ -46,7 +46,7 @@ N_WORDINGS = len(_FRAMES) * len(_DIALECTS)
 
 def goal(wording: int, moves: Sequence[str], start: str) -> str:
     """ "the one behind the one above Ann"; the move made first is said last."""
-    dialect = dict(zip(RELATIONS, _DIALECTS[wording % len(_DIALECTS)], strict=True))
+    dialect: dict[str, str] = dict(zip(RELATIONS, _DIALECTS[wording % len(_DIALECTS)], strict=True))
     text = start
     for move in moves:
         text = f"the one {dialect[move]} {text}"

@@ -59,7 +59,7 @@ def _pair(word: str) -> tuple[str, str]:
     return singular, plural or singular + ("es" if singular.endswith(("s", "x", "ch", "sh")) else "s")
 
 
-_SECTIONS = read_sections(__package__, "scenarios.txt")
+_SECTIONS = read_sections(__file__, "scenarios.txt")
 _STRUCTURES = dict(_SECTIONS.pop("structures"))["names"].split()
 SCENARIOS = {name: _scenario(entries) for name, entries in _SECTIONS.items()}
 

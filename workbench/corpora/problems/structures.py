@@ -128,11 +128,12 @@ def _pair(
     if left is None and right is None:
         return _free_pair(move.operation, rng, largest)
     if move.operation == "+":
-        left = left or _between(rng, 2, largest - right)
+        left = left or _between(rng, 2, largest - (right or 0))
         return left, right or _between(rng, 2, largest - left)
     if move.operation == "-":
-        left = left or _between(rng, right + 1, largest)
+        left = left or _between(rng, (right or 0) + 1, largest)
         return left, right or _between(rng, 2, left - 1)
+    assert left is not None  # a divisor is never known before its dividend
     exact = [divisor for divisor in range(2, _SMALL + 1) if left % divisor == 0 and left > divisor]
     if not exact:
         raise DeadEnd

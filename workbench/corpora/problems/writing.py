@@ -56,7 +56,7 @@ def choose_words(scenario: Scenario, rng: random.Random, n_words: int | None) ->
     slots = {"thing": thing, "things": things}
     for slot, (holder, holders) in zip(_HOLDERS, rng.sample(list(scenario.holders.items()), 3), strict=True):
         slots |= {slot: holder, _HOLDERS[slot]: holders}
-    adverbs = rng.sample(_ADVERBS, len(_ADVERBS))
+    adverbs: list[str] = rng.sample(_ADVERBS, len(_ADVERBS))
     return Words(owners, scenario.owners[owners[0]], adverbs, scenario.unit or things, slots)
 
 

@@ -13,7 +13,7 @@ from workbench.corpora.stories import words
 from workbench.corpora.stories.grammar import Pattern
 from workbench.corpora.stories.world import Somebody, Thing, World
 
-_SECTIONS = read_sections(__package__, "events.txt")
+_SECTIONS = read_sections(__file__, "events.txt")
 MORALS, NEEDS, ERRANDS = (dict(_SECTIONS.pop(name)) for name in ("morals", "needs", "errands"))
 _ENTRIES = [entry for entries in _SECTIONS.values() for entry in entries]
 

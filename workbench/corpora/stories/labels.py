@@ -17,7 +17,7 @@ from workbench.corpora.stories.writer import Sentence
 
 Spans = dict[str, list[tuple[int, int]]]
 
-_SECTIONS = read_sections(__package__, "labels.txt")
+_SECTIONS = read_sections(__file__, "labels.txt")
 _FIXED = {kind: frozenset(listed.split()) for kind, listed in _SECTIONS.pop("fixed words")}
 LABELS = dict(entry for entries in _SECTIONS.values() for entry in entries)
 UNGUESSED = ("main character unhappy",)
@@ -64,6 +64,7 @@ def _words(sentence: Sentence) -> Iterator[tuple[re.Match[str], str, bool]]:
     """Every word of a sentence, the slot that it fills ("": a fixed word), and whether it ends the slot."""
     pattern = next(p for p in EVENTS[sentence.event].patterns if p.read(sentence.text))
     reading = pattern.expression.fullmatch(sentence.text)
+    assert reading is not None  # it has just been read
     filled = [(*reading.span(group), group[0]) for group in reading.groupdict()]
     for match in _WORD.finditer(sentence.text):
         slot, end = next(

@@ -77,7 +77,8 @@ def _made(kind: str, makers: Mapping[str, Callable], n: int, seed: int) -> list[
 
 def _two(t: Writer, options: list[str]) -> tuple[str, str]:
     """Two words at random, in random order."""
-    return tuple(t.random.sample([t.choose(options), t.choose(options)], 2))
+    first, second = t.random.sample([t.choose(options), t.choose(options)], 2)
+    return first, second
 
 
 def _she(name: str) -> str:

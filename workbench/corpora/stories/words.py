@@ -2,7 +2,7 @@
 
 from workbench.corpora.sections import read_sections
 
-_SECTIONS = read_sections(__package__, "words.txt")
+_SECTIONS = read_sections(__file__, "words.txt")
 _LISTS = {name: words.split() for entries in _SECTIONS.values() for name, words in entries}
 
 
