@@ -502,6 +502,7 @@ function render({ model, el }) {
 // The page turned light or dark: JupyterLab notes it on the body, a report on its root or with the system.
 const turned = () => document.querySelectorAll(".wb-map canvas").forEach((canvas) => canvas.dispatchEvent(new Event("repaint")));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", turned);
+addEventListener("themechange", turned); // by a page's own switch
 new MutationObserver(turned).observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
 new MutationObserver(turned).observe(document.documentElement, { attributes: true });
 
