@@ -34,7 +34,8 @@ def edit(path, before, after):
 
 def test_everything_is_written(study, root):
     assert sorted(path.stem for path in study.glob("*.py")) == PARTS
-    assert (root / "notebooks" / "02_tides.ipynb").exists()
+    notebook = project.find_notebook(root, "02")
+    assert project.source_of(notebook.cells[0]).startswith(f"# {notebook.metadata['title']}\n")
     assert (root / "tests" / "tides" / "test_tides.py").exists()
     assert (root / "studies" / "__init__.py").exists()
 
