@@ -192,8 +192,10 @@ def read_tensorboard(root, folder):
             values[name] = {event.step: event.value for event in events.Scalars(tag)}
         if "claims/text_summary" in events.Tags()["tensors"]:
             text = events.Tensors("claims/text_summary")[0].tensor_proto.string_val[0].decode()
-            verdict = text.splitlines()[-1].split(" | ")[-1].strip(" |")
-            assert "grows \\| fast" in text
+            name, _, *figures, _, verdict = text.splitlines()[-1].strip("| ").replace("\\|", "/").split(" | ")
+            assert name == "grows / fast"
+            assert values.pop("claims/grows-fast") == {0: 0.25}
+            values |= {name: {0: float(value)} for name, value in zip(CLAIMS, figures, strict=True)}
     return values, verdict
 
 

@@ -1,6 +1,7 @@
 """TensorBoard, Weights & Biases, MLflow and trackio, each given what was logged and claimed in a run."""
 
 import io
+import logging
 import os
 import re
 import shutil
@@ -36,6 +37,9 @@ class Tracker(Protocol):
     @staticmethod
     def shown_by(runs: Path) -> str:
         """The command that shows what was written of the runs in a folder."""
+        ...
+
+    def __init__(self, folder: Path, run: Mapping[str, Any]) -> None: ...
 
     def log(self, points: Sequence[Point]) -> None:
         """Add what was logged."""
@@ -106,9 +110,9 @@ class TensorBoard:
         rows = []
         for claim in claims:
             figures = _figures(claim)
-            for name, value in figures.items():
-                self._writer("").add_scalar(_join("claims", clean(claim.name), name), value)
-            shown = [f"{figures[name]:.3g}" if name in figures else "" for name in ("effect", "low", "high")]
+            if "effect" in figures:
+                self._writer("").add_scalar(_join("claims", clean(claim.name)), figures["effect"])
+            shown = [f"{figures[name]:.4g}" if name in figures else "" for name in ("effect", "low", "high")]
             cells = (claim.name, claim.says, *shown, claim.unit, claim.verdict_text)
             rows.append(f"| {' | '.join(map(_cell, cells))} |")
         head = ["| claim | we tested | effect | low | high | unit | verdict |", f"|{'---|' * 7}"]
@@ -191,6 +195,7 @@ class MLflow:
     def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
         from mlflow.tracking import MlflowClient
 
+        logging.getLogger("mlflow").setLevel(logging.WARNING)  # how it makes its database is nobody's concern
         kept = _kept(_runs(folder), "mlflow")
         kept.mkdir(parents=True, exist_ok=True)
         self._client = MlflowClient(self._address(_runs(folder)))
@@ -263,8 +268,12 @@ class Trackio:
             self._run.log({**figures, _join(name, "verdict"): claim.verdict_text})
 
     def close(self) -> None:
+        import trackio
+
         with redirect_stdout(io.StringIO()):
             self._run.finish()
+            with suppress(RuntimeError):  # else it says at exit that it uploads something
+                trackio.finish()
 
 
 TRACKERS: dict[str, type[Tracker]] = {
