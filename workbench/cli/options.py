@@ -25,10 +25,12 @@ ParamsFile = Annotated[
     ),
 ]
 Engine = Annotated[Literal["local", "ray"], typer.Option(help="Processes here, or a Ray cluster.")]
-Jobs = Annotated[int, typer.Option(min=1, help="Side by side, on this machine.")]
-Address = Annotated[str, typer.Option(metavar="HOST:PORT", help="The Ray cluster; else one is started here.")]
+Jobs = Annotated[int, typer.Option(min=1, help="How many at a time, on this machine.")]
+Address = Annotated[
+    str, typer.Option(metavar="HOST:PORT", help="The Ray cluster; without it one is started here.")
+]
 Cpus = Annotated[int, typer.Option(min=1, help="With Ray: processors for each.")]
-Gpus = Annotated[float, typer.Option(min=0, help="With Ray: graphics cards for each, 0.5 is half.")]
+Gpus = Annotated[float, typer.Option(min=0, help="With Ray: graphics cards for each; 0.5 is half of one.")]
 
 
 def check_address(address: str, engine: str) -> None:

@@ -27,7 +27,7 @@ _BY_PROFILE = re.compile(r" ?\(None: the profile's\)$")
 
 
 def params(notebook: Annotated[str, NOTEBOOK]) -> None:
-    """List a notebook's parameters: what each takes and means, and what the profiles make of it."""
+    """List a notebook's parameters: what each means and takes, its default, and its size in each profile."""
     from workbench.lab import project
 
     study = project.find_notebook(project.find_root(), notebook)

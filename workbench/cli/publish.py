@@ -17,11 +17,13 @@ def publish(
     ] = None,
     parameter: Annotated[
         list[str] | None,
-        typer.Option("--parameter", "-p", metavar="NAME=VALUE", help="Those that `run --all -p` makes."),
+        typer.Option(
+            "--parameter", "-p", metavar="NAME=VALUE", help="The runs that `run --all -p NAME=VALUE` makes."
+        ),
     ] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Default: the project's reports/.")] = None,
 ) -> None:
-    """Write the project's reports/, to be committed: pages, index, and what they are drawn from, no models.
+    """Write the project's reports/, to be committed: pages, index and the data behind them, without models.
 
     `workbench report reports/runs/*` draws the pages from it on any machine.
     """

@@ -30,8 +30,12 @@ def sketch(
     model: Annotated[str, typer.Option(help="The proxy: a folder or hub id.")],
     dimension: Annotated[int, typer.Option(min=1, help="Of the sketches.")] = 1024,
     method: Annotated[Literal["exact", "kronecker"], typer.Option(help="As in 09_prismatic.")] = "exact",
-    truncate: Annotated[bool, typer.Option("--truncate", help="Cut what the context cannot hold.")] = False,
-    chat: Annotated[bool, typer.Option("--chat", help="In the model's chat template.")] = False,
+    truncate: Annotated[
+        bool, typer.Option("--truncate", help="Cut examples that are longer than the context.")
+    ] = False,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Write examples in the model's chat template.")
+    ] = False,
     seed: Seed = 0,
     device: Device = "auto",
     engine: Engine = "local",
@@ -42,7 +46,7 @@ def sketch(
 ) -> None:
     """Sketch the gradient of every problem of a file, with several processes or machines.
 
-    The sketches are those of 09_prismatic, which takes the folder as its parameter `sketches`.
+    The sketches are what 09_prismatic works on: give it the folder as its parameter `sketches`.
     """
     from workbench.engine.gradients.sketch_files import SHARD
 
@@ -54,11 +58,13 @@ def sketch(
 
 
 def generate(
-    prompts: Annotated[str, typer.Argument(help="A .txt with one a line, or rows with a prompt.")],
+    prompts: Annotated[
+        str, typer.Argument(help="A .txt with a prompt a line, or rows with a column prompt.")
+    ],
     folder: Folder,
     model: Annotated[str, typer.Option(help="transformers:FOLDER, vllm:FOLDER, openai:URL#MODEL ...")],
     samples: Annotated[int, typer.Option(min=1, help="Answers to each prompt.")] = 1,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 256,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Tokens of the longest answer.")] = 256,
     temperature: Annotated[float, typer.Option(help="0 takes the most likely token.")] = 1.0,
     top_p: Annotated[float, typer.Option(help="Share of the probability that is drawn from.")] = 1.0,
     min_p: Annotated[float, typer.Option(help="Least probability, as a share of the highest.")] = 0.0,
@@ -72,7 +78,7 @@ def generate(
 ) -> None:
     """Have a model answer every prompt of a file, with several processes or machines.
 
-    The answers also stand together in answers.jsonl, which 10_hivemind takes as `generations`.
+    All answers are also put into answers.jsonl, which 10_hivemind takes as `generations`.
     """
     from workbench.engine.sampling.sampler import SamplingParams
     from workbench.files import atomic_file

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from workbench.lab.execute import Job
 
 
-_VALUES = "width=64,128 or seed=0..2, both ends included; a comma within a value is \\,"
+_VALUES = "width=64,128, or seed=0..2 with both ends; write a comma within a value as \\,"
 
 
 def sweep(
@@ -31,18 +31,19 @@ def sweep(
     address: Address = "",
     cpus: Cpus = 1,
     gpus: Gpus = 0,
-    yes: Annotated[bool, typer.Option("--yes", help="Also when it is hundreds of runs.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Even if that is more than 300 runs.")] = False,
 ) -> None:
     """Run a notebook at every point of a grid of parameters, and show what each run ended with.
 
-    What the runs need is run first, once; what is finished already is not run again.
+    Whatever the runs need is run first, once; finished runs are kept.
 
-    Machines of a Ray cluster must see the project, its environment and its runs at the same paths.
+    All machines of a Ray cluster must see the project, its environment and its runs at the same paths.
     """
-    from workbench.lab import execute, params, params_file, project, ray_cluster, terminal
+    from workbench.lab import execute, params, params_file, project, ray_cluster, terminal, tracking
     from workbench.lab import sweep as sweeps
 
     check_address(address, engine)
+    tracking.wanted()  # what WORKBENCH_TRACK names is not there: before anything runs
     study = project.find_notebook(project.find_root(), notebook)
     given = params_file.for_sweep(params_file.read_params_file(file), study.model)
     planned = sweeps.plan_sweep(study, given | params.pairs(parameter or []), yes)

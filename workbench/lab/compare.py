@@ -16,6 +16,7 @@ from workbench.files import read_bytes
 from workbench.lab.defaults import spelled, text
 from workbench.lab.history import all_runs, content_mark, find_run, is_run, state
 from workbench.lab.ledger import read_claims
+from workbench.lab.params import check_names
 from workbench.lab.project import runs_folder
 from workbench.lab.record import read_run
 from workbench.sanitize import sanitize
@@ -134,12 +135,14 @@ def _find(term: str) -> list[Path]:
         return [find_run(known, term)]
     values = dict(pair.split("=", 1) for pair in wanted)
     like = find_run(known, notebook).parent.name
+    own = [folder for folder in known if folder.parent.name == like and state(folder) == "done"]
+    params = {folder: read_run(folder)["params"] for folder in own}
+    if own:
+        check_names(values, {name for declared in params.values() for name in declared}, like)
     newest: dict[str, Path] = {}  # of runs alike in all parameters the newest
-    for folder in known:
-        if folder.parent.name == like and state(folder) == "done":
-            params = read_run(folder)["params"]
-            if all(name in params and text(params[name]) == asked for name, asked in values.items()):
-                newest.setdefault(json.dumps(params, sort_keys=True), folder)
+    for folder, declared in params.items():
+        if all(name in declared and text(declared[name]) == asked for name, asked in values.items()):
+            newest.setdefault(json.dumps(declared, sort_keys=True), folder)
     if not newest:
         raise UserError(f"There is no finished run {term}: `workbench list` shows what is there.")
     return list(newest.values())

@@ -144,7 +144,7 @@ def _settle_early(job: Job, states: set[str], finished: Callable[[Job], None]) -
     """Settle a job that needs no kernel: its run is there already, or what it needs is not to be had."""
     try:
         if states & {"failed", "skipped", "interrupted"}:
-            job.status, job.error = "skipped", "something that it needs did not finish"
+            job.status, job.error = "skipped", "a notebook that it needs did not finish"
         elif is_complete(job):
             job.status = "cached"
         else:

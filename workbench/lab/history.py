@@ -207,4 +207,5 @@ def content_mark(value: Any) -> str:
 
 def names(notebook: str) -> tuple[str, str, str]:
     """What a notebook can be called: 02_tiny_models, 02, tiny_models."""
-    return (notebook, *notebook.partition("_")[::2])
+    number, _, word = notebook.partition("_")
+    return notebook, number, word

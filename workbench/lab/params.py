@@ -130,7 +130,9 @@ def check_names(names: Iterable[str], declared: Iterable[str], notebook: str) ->
                 f"it has {', '.join(declared)}." if declared else "none of its cells has the tag parameters."
             )
             hint = f"did you mean {near[0]}?" if near else has
-            raise UserError(f"{notebook} has no parameter {name}: {hint}")
+            raise UserError(
+                f"{notebook} {'have' if ' + ' in notebook else 'has'} no parameter {name}: {hint}"
+            )
 
 
 def content(params: BaseModel) -> dict[str, Any]:

@@ -71,7 +71,10 @@ def _takes_list(kind: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    return text(value) if value is None or isinstance(value, str) else json.dumps(value, default=str)
+    if value is None or isinstance(value, str):
+        return text(value)
+    plain = isinstance(value, bool | int | float | list | dict)
+    return json.dumps(value, default=str) if plain else str(value)  # YAML knows dates
 
 
 def _from_json(written: str, path: Path) -> Any:

@@ -101,7 +101,7 @@ def show_results(results: "Results", console: Console) -> None:
     tables = [_by_point(results, measures) for measures in _columns(results, console.width)]
     if len(tables) > 1:
         by_measure = _by_measure(results)
-        needed = Measurement.get(console, console.options, by_measure).minimum
+        needed = Measurement.get(console, console.options.update(width=10_000), by_measure).minimum
         tables = [by_measure] if needed <= console.width else tables
     for table in tables:
         console.print()
@@ -127,7 +127,8 @@ def _by_point(results: "Results", measures: Sequence[str]) -> Table:
 def _by_measure(results: "Results") -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     points = [[*point.values()] for point, _, _ in results.rows]
-    table.add_column(overflow="fold")
+    longest = max(map(len, (*results.rows[0][0], *results.measures)), default=0)
+    table.add_column(overflow="fold", min_width=min(longest, 24))
     for _ in points:
         table.add_column(justify="right", no_wrap=True)
     for name, *values in zip(results.rows[0][0], *points, strict=True):
@@ -151,7 +152,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
-def _against(passed: float, expected: str | None) -> str:
+def against(passed: float, expected: str | None) -> str:
     """The time that has passed, in the unit of the time that is expected: 75 of about 40 s."""
     if expected is None:
         return duration(passed)
@@ -185,7 +186,7 @@ def _table(jobs: Sequence[Job], spinner: Spinner, width: int) -> Group:
         at = job.progress
         row = Table.grid(padding=(0, 1))
         bar = ProgressBar(total=at.cells, completed=max(at.cell - 1, 0), width=16)
-        passed = Text(_against(time.monotonic() - job.started, expected_time(job.plan)), style="dim")
+        passed = Text(against(time.monotonic() - job.started, expected_time(job.plan)), style="dim")
         cells = Text(f"{at.cell}/{at.cells}", style="cyan")
         row.add_row(spinner, Text(job.name, style="bold"), bar, cells, passed, Text(at.heading))
         rows.append(row)
