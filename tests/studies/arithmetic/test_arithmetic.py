@@ -335,9 +335,9 @@ def test_routes_begin_from_folders_of_every_family_and_leave_them_as_they_were(
     assert (source / "model.safetensors").read_bytes() == weights
 
 
-def test_without_a_model_there_is_nothing_to_adapt(task):
+def test_without_a_model_there_is_nothing_to_adapt():
     with pytest.raises(UserError, match="name it with model"):
-        experiment.start(None, plan(tuning="lora"), task)
+        plan(tuning="lora")
 
 
 def test_a_model_whose_context_is_too_short_is_refused(task, tokenizer, tmp_path):

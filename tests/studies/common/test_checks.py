@@ -14,6 +14,7 @@ from workbench.lab import project
 from workbench.lab.params import from_strings
 from workbench.lab.study_check import check_study, check_values
 from workbench.lab.sweep import plan_sweep
+from workbench.studies.common.contexts import context_of
 
 NOTEBOOKS = [path.stem for path in project.notebook_paths(ROOT)]
 SUMS = [
@@ -91,6 +92,7 @@ REFUSED = [
     ("03", "model=startr", "did you mean starter"),
     ("03", "data={}/three.jsonl", "holds too few texts, 3"),
     ("03", "profile=real-laptop model=tiny:1M", "give model=FOLDER"),
+    ("03", "data={}/texts.jsonl model=ladder", "of these 40 there are"),
     ("04", "question=verbs", "question=verbs is no label: did you mean verb?"),
     ("04", "question=foo", "question=foo is no label: choose among main character, introduced;"),
     ("04", "question=main character unhappy data={}/texts.jsonl", "known of the simulator's stories alone"),
@@ -110,6 +112,7 @@ REFUSED = [
     ("06", "model=tiny:1M", "model: 'tiny:1M' is a shape without weights"),
     ("07", "first=arithmetik", "did you mean 'arithmetic'"),
     ("07", "first=,", "first names no stage"),
+    ("07", "tuning=lora", "tuning=lora adapts a model that has learnt"),
     ("07", "test={}/sums.jsonl", "Test files go with a file to learn from"),
     ("07", "data=gms8k:{}/sums.jsonl", "Did you mean gsm8k:"),
     ("07", "data=svamp:{}/sums.jsonl", "line 1 has no Body and no Equation, as svamp has"),
@@ -140,6 +143,12 @@ REFUSED = [
     ("09", "placebo=true n_subsets=0", "placebo=true compares students of pools"),
     ("09", "placebo=true data=gsm8k:{}/sums.jsonl", "placebo=true compares students of pools"),
     ("09", "save_clusters=the big ones", "names no clusters"),
+    ("09", "save_clusters=0,2", "the map of 60 problems has no cluster 2, only 0 to 1"),
+    (
+        "09",
+        "save_clusters=3 data=gsm8k:{}/sums.jsonl",
+        "the map of 120 problems has no cluster 3, only 0 to 1",
+    ),
     ("09", "data=gsm8k:missing.jsonl", "data: there is no file or folder missing.jsonl"),
     ("09", "data=gsm8k:{}/few.jsonl", "give 80 or more, or n_subsets=0 to train nothing"),
     ("09", "test={}/sums.jsonl", "data=logic asks its own questions"),
@@ -169,6 +178,11 @@ REFUSED = [
     ("11", "steps=0", "steps=0 is too small"),
     ("11", "horizon=0", "horizon=0 is too small"),
     ("11", "tag=<x>", "take a word such as think"),
+    (
+        "11",
+        "model=starter text={}/texts.jsonl thought_tokens=9999",
+        "thought_tokens=9999 fill the 384 tokens",
+    ),
     ("11", "text={}/texts.jsonl", "give both model and text"),
     ("11", "model=starter", "give both model and text"),
     ("11", "data={}/sums.jsonl", "data and test need a model"),
@@ -181,6 +195,7 @@ REFUSED = [
     ("12", "model=starter questions=plis:{}/polls.jsonl", "Did you mean polis:"),
     ("12", "model=starter questions={}/agreed.jsonl", "of one opinion in every question"),
     ("12", "model=starter questions={}/polls.jsonl persona=As one: ", "write {group} there"),
+    ("12", "model=starter questions={}/polls.jsonl limit=1", "Tuning needs two questions"),
     ("12", "kl=0", "kl=0 is not above 0"),
     ("12", "beta=-1", "beta=-1 is not above 0"),
     ("12", "populations=0", "populations=0 is too small"),
@@ -216,7 +231,7 @@ ACCEPTED = [
     ("07", f"{GSM} test=gsm8k:{{}}/others.jsonl model=starter first=rules,algebra"),
     ("08", f"{GSM} {TAUGHT} mixture=fixed-alpha alpha=0"),
     ("08", "profile=real-laptop model=starter teacher=transformers:starter"),
-    ("09", "data=gsm8k:{}/sums.jsonl model=starter tuning=lora save_clusters=3,7"),
+    ("09", "data=gsm8k:{}/sums.jsonl model=starter tuning=lora save_clusters=0,1"),
     ("09", "data=gsm8k:{}/few.jsonl n_subsets=0"),
     ("10", "temperature=0 top_p=1 min_p=1 encoder=hidden:starter"),
     ("10", "generations={}/answers.jsonl"),
@@ -295,6 +310,16 @@ def test_the_check_of_a_study_of_ones_own(tmp_path, monkeypatch, source, said):
     assert str(tmp_path) not in sys.path
     for name in [name for name in sys.modules if name.partition(".")[0] == "studies"]:
         del sys.modules[name]
+
+
+def test_chains_that_do_not_fit_a_models_context_are_refused(tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text('{"text_config": {"n_positions": 96}}')
+    assert context_of(str(tmp_path)) == 96
+    assert context_of("some/hub-id") is None
+    monkeypatch.setattr("workbench.studies.lego.check.context_of", lambda source: 96)
+    checked(tmp_path, "05", "model=starter n_clauses=6 n_train=2")
+    with pytest.raises(UserError, match="n_clauses=9: 2 chains of so many take 109 tokens"):
+        checked(tmp_path, "05", "model=starter n_clauses=9 n_train=2")
 
 
 def test_a_notebook_without_a_check_is_let_through(tmp_path):

@@ -110,8 +110,6 @@ def start(folder: Path, plan: Plan, task: Task) -> str:
             adapt.
     """
     sizes, seed = plan.sizes, plan.seed
-    if plan.tuning == "lora" and plan.model == "embedded":
-        raise UserError("LoRA adapts a model that has learnt: name it with model, or take tuning=full.")
     if plan.model != "embedded":
         _check_context(plan.model, words(task, sizes, seed))
         return plan.model
@@ -221,7 +219,7 @@ def train_arm(
     """One route: reads its stages, and is asked everything; the weights of new models are drawn anew."""
     sizes, new = plan.sizes, plan.model == "embedded"
     model, tokenizer = loading.load(begin, plan.device)
-    model = models.build(model.config, seed).to(plan.device) if new else model
+    model = models.build(model.config, seed, plan.device) if new else model
     master_weights(model, adapter=plan.tuning == "lora")
     asked = task.asked[task.asked["test"] == "words"].groupby("kind").head(sizes.n_held_out)
     held_out = framed_pairs(tokenizer, list(zip(asked["question"], " " + asked["solution"], strict=True)))

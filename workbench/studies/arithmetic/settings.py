@@ -45,7 +45,7 @@ class Sizes:
 
 
 _STAGES = ("arithmetic", "rules", "programs")
-_SMALL = {"largest": 12, "layers": 2, "n_words": 3, "scenarios": 4}
+_SMALL: dict[str, Any] = {"largest": 12, "layers": 2, "n_words": 3, "scenarios": 4}
 # fmt: off
 SIZES = {
     "quick": Sizes(
@@ -86,9 +86,11 @@ def plan(params: Any) -> Plan:
     """The profile's sizes; what is given has longer texts and larger numbers than the embedded problems.
 
     Raises:
-        UserError: no first stage is named, or one that there is not, or `real-laptop` has no model.
+        UserError: no first stage is named, or one that there is not, or `real-laptop` or LoRA has no model.
     """
     check_given(params, given=params.model != "embedded")
+    if params.tuning == "lora" and params.model == "embedded":
+        raise UserError("tuning=lora adapts a model that has learnt: name it with model, or leave it out.")
     sizes = SIZES[params.profile]
     sizes = replace(sizes, seeds=params.seeds or sizes.seeds, first=_first(params.first) or sizes.first)
     if params.profile != REAL and not params.data == params.model == "embedded":

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from workbench.corpora.loaders.texts import hold_out
 from workbench.errors import UserError
 from workbench.studies.common import checks
 from workbench.studies.common.checks import EMBEDDED
 from workbench.studies.common.profiles import LADDER, check_given
+from workbench.studies.tiny_models.shares import held_out_share
 
 FEWEST = 16  # texts: half choose heads, and half confirm
 
@@ -23,4 +25,12 @@ def check(params: Any) -> None:
         raise UserError(
             f"n_texts={params.n_texts} is too few: half choose heads and half confirm; give {FEWEST}."
         )
-    checks.texts(params, EMBEDDED, least=2 * FEWEST)
+    read = checks.texts(params, EMBEDDED, least=2 * FEWEST)
+    if read is not None:
+        share = held_out_share(len(read), given or params.model == "starter")
+        n = len(hold_out(read, share, params.seed)[1])
+        if n < FEWEST:
+            raise UserError(
+                f"data={params.data}: heads are measured on {FEWEST} texts that are held out, and of these "
+                f"{len(read)} there are {n}: give more."
+            )

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from workbench.corpora.lego import CHAINS
+from workbench.corpora.lego import CHAINS, n_tokens
 from workbench.corpora.stories.words import BOYS, GIRLS
 from workbench.errors import UserError
 from workbench.studies.common import checks
+from workbench.studies.common.contexts import context_of
 from workbench.studies.common.profiles import LADDER
 from workbench.studies.lego.settings import EMBEDDED, choose_sizes
 
@@ -19,8 +20,12 @@ def check(params: Any) -> None:
         UserError: they cannot.
     """
     checks.device(params)
-    checks.model(params, EMBEDDED, *LADDER)
-    if choose_sizes(params).n > _MOST:
+    given, n = checks.model(params, EMBEDDED, *LADDER), choose_sizes(params).n
+    if n > _MOST:
+        raise UserError(f"n_clauses={n} is too many: there are names for chains of {_MOST} at most.")
+    context = context_of(params.model) if given else None
+    if context is not None and n_tokens(n) > context:
         raise UserError(
-            f"n_clauses={params.n_clauses} is too many: there are names for chains of {_MOST} at most."
+            f"n_clauses={n}: {CHAINS} chains of so many take {n_tokens(n)} tokens, more than the context of "
+            f"{context} of {params.model}: shorten them."
         )

@@ -60,7 +60,8 @@ def _check_labels(source: str, settings: dict[str, Any]) -> None:
 
 def _check_questions(params: Any) -> None:
     with checks.said_of("questions"):
-        opinions = checks.of_files(params.questions, tuple(KINDS), TABLES, checks.of_small(load_opinions))
+        load = checks.of_small(lambda text: load_opinions(text, params.limit))
+        opinions = checks.of_files(params.questions, tuple(KINDS), TABLES, load)
         if opinions is not None and params.tune:
             check_opinions(opinions.questions)
             tuned_on(opinions.questions, params.seed)

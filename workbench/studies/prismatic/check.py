@@ -9,6 +9,7 @@ from workbench.files import read_json
 from workbench.studies.common import checks
 from workbench.studies.common.checks import EMBEDDED
 from workbench.studies.common.profiles import REAL, check_given
+from workbench.studies.prismatic.extents import CORPUS, SHARES, n_clusters
 
 DRAWN = ("logic", EMBEDDED)
 FEWEST = 16  # problems of a set
@@ -34,8 +35,8 @@ def check(params: Any) -> None:
     is_drawn = checks.is_word(params, "data", DRAWN)
     writes = checks.sampler(params, EMBEDDED, name="generator")
     _check_sets(params, is_drawn or writes)
-    _check_clusters(params.save_clusters)
     _check_problems(params, is_drawn)
+    _check_clusters(params, is_drawn)
     if not checks.is_word(params, "sketches", ["here"]):
         _check_sketches(params)
 
@@ -52,13 +53,6 @@ def _check_sets(params: Any, grows: bool) -> None:
             f"n_subsets={params.n_subsets} is too few for a correlation: take {LEAST_SETS}, better 30 or "
             "more, or 0 to train nothing."
         )
-
-
-def _check_clusters(clusters: str) -> None:
-    from workbench.studies.prismatic.training_set import parse  # which imports pandas
-
-    if clusters:
-        parse(clusters)
 
 
 def _check_problems(params: Any, is_drawn: bool) -> None:
@@ -78,6 +72,26 @@ def _check_problems(params: Any, is_drawn: bool) -> None:
         raise UserError(f"{str(error)[:-1]}, or n_subsets=0 to train nothing.") from error
     if params.test is not None:
         checks.apart(learnt, checks.problems(params, name="test", default="test"))
+
+
+def _check_clusters(params: Any, is_drawn: bool) -> None:
+    """Whether the map can have the clusters that are to be saved; of large files that shows later."""
+    if not params.save_clusters:
+        return
+    from workbench.studies.prismatic.training_set import parse  # which imports pandas
+
+    wanted, n = parse(params.save_clusters), CORPUS[params.profile]
+    if not is_drawn:
+        read = checks.problems(params, least=0) if checks.limit(params.data) is None else None
+        if read is None:
+            return
+        n = min(n, len(read)) if params.profile == REAL else len(read)
+    last = n_clusters(n, SHARES[params.profile]) - 1
+    if isinstance(wanted, list) and max(wanted, default=0) > last:
+        raise UserError(
+            f"save_clusters={params.save_clusters}: the map of {n:,} problems has no cluster {max(wanted)}, "
+            f"only 0 to {last}."
+        )
 
 
 def _check_sketches(params: Any) -> None:

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 from workbench.engine.gradients.kmeans import spherical_kmeans
 from workbench.measures.gvendi import contributions, redundant_pairs
 from workbench.studies.prismatic.data import texts_of
+from workbench.studies.prismatic.extents import n_clusters
 
 NEIGHBOURS = 15  # UMAP's default: with fewer examples there is no neighbourhood to keep
 
@@ -22,8 +23,7 @@ def cluster(
         Points with columns cluster, template, text, contribution (nats); and clusters with columns cluster,
         size, density (mean cosine to the centroid), exemplar (the text nearest to the centroid).
     """
-    k = min(len(gradients), max(2, round(fraction * len(gradients))))
-    partition = spherical_kmeans(gradients, k, seed=seed)
+    partition = spherical_kmeans(gradients, n_clusters(len(gradients), fraction), seed=seed)
     points = pd.DataFrame(
         {
             "cluster": partition.labels,

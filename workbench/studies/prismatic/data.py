@@ -13,6 +13,7 @@ from workbench.corpora.loaders.problems import KINDS, load_problems
 from workbench.engine.training.lora import Lora
 from workbench.studies.common.profiles import REAL
 from workbench.studies.prismatic import given
+from workbench.studies.prismatic.extents import CORPUS, SHARES
 from workbench.studies.prismatic.given import GivenTask
 from workbench.studies.prismatic.items import Item, Pair
 from workbench.studies.prismatic.tasks import EMBEDDED, LogicTask, Student, WordTask, first_pool
@@ -38,22 +39,25 @@ class Sizes:
     per_round: int  #: candidates a round
     pools: int  #: grown by each arm
     layout: Literal["principal", "umap"]  #: of the map; UMAP takes seconds to be loaded alone
-    clusters: float = 0.02  #: of the map, a share of its examples
+    clusters: float = SHARES["quick"]  #: of the map, a share of its examples
 
 
 SIZES = {
     "quick": Sizes(
-        Student("tiny:0.3M", 400, 48, 8, 40, learning_rate=4e-3, base_rate=7e-3), 60, 60, 6, 1, 96, 12, 3, 24,
-        24, 1, "principal",
+        Student("tiny:0.3M", 400, 48, 8, 40, learning_rate=4e-3, base_rate=7e-3), 60, CORPUS["quick"], 6, 1,
+        96, 12, 3, 24, 24, 1, "principal",
     ),
     "laptop": Sizes(
-        Student("tiny:0.3M", 900, 56, 8, 100), 450, 600, 60, 3, 96, 200, 20, 160, 80, 12, "umap",
+        Student("tiny:0.3M", 900, 56, 8, 100), 450, CORPUS["laptop"], 60, 3, 96, 200, 20, 160, 80, 12, "umap",
     ),
     "paper": Sizes(
-        Student("tiny:28M", 20_000, 1_000, 64, 4_000), 10_000, 50_000, 300, 5, 10_000, 256, 1_000, 20_000,
-        3_000, 20, "umap",
+        Student("tiny:28M", 20_000, 1_000, 64, 4_000), 10_000, CORPUS["paper"], 300, 5, 10_000, 256, 1_000,
+        20_000, 3_000, 20, "umap",
     ),
-    REAL: Sizes(Student("tiny:0.3M", 0, 48, 8, 40), 0, 160, 0, 1, 96, 24, 0, 0, 0, 0, "principal", 0.05),
+    REAL: Sizes(
+        Student("tiny:0.3M", 0, 48, 8, 40), 0, CORPUS[REAL], 0, 1, 96, 24, 0, 0, 0, 0, "principal",
+        SHARES[REAL],
+    ),
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from workbench.errors import UserError
 from workbench.studies.common import checks
 from workbench.studies.common.checks import EMBEDDED
+from workbench.studies.common.contexts import context_of
 from workbench.studies.common.profiles import REAL, check_given
 
 FEWEST_TEXTS = 20  # some are for the test
@@ -27,6 +28,12 @@ def check(params: Any) -> None:
     checks.at_least(params, 0, "next_token_weight")
     if not re.fullmatch(r"[^\s<>/]+", params.tag):
         raise UserError(f"tag={params.tag} can stand between no < and >: take a word such as think.")
+    context = context_of(params.model) if given else None
+    if context and params.thought_tokens and params.thought_tokens + params.horizon >= context:
+        raise UserError(
+            f"thought_tokens={params.thought_tokens} fill the {context} tokens that {params.model} reads at "
+            "once: take fewer."
+        )
     _check_together(params, given)
     checks.texts(params, EMBEDDED, name="text", least=FEWEST_TEXTS)
     learnt = checks.problems(params, least=FEWEST if params.test else 5 * FEWEST)

@@ -23,6 +23,7 @@ from workbench.engine.training.train import train
 from workbench.files import atomic_folder
 from workbench.studies.common.arms import arm_folder, run_arms
 from workbench.studies.common.profiles import REAL, is_ladder
+from workbench.studies.tiny_models.shares import held_out_share
 
 Fitted = Mapping[str, tuple[PreTrainedModel, PreTrainedTokenizerFast]]
 Arms = Mapping[str, tuple[PretrainedConfig, TrainConfig]]
@@ -113,7 +114,7 @@ def split(stories: Sequence[str], seed: int, *, given: bool = False) -> tuple[li
 
     Nothing is trained when a model is `given`: then 400 are held out of few stories too, if there are 800.
     """
-    return hold_out(stories, min(0.5 if given else 0.05, 400 / len(stories)), seed)
+    return hold_out(stories, held_out_share(len(stories), given), seed)
 
 
 def fit_tokenizer(training: Sequence[str], sizes: Sizes) -> PreTrainedTokenizerFast:
@@ -248,7 +249,7 @@ def train_arm(
 ) -> None:
     """Trains one model of the ladder with one seed: `folder` gets the `model` and its `checkpoints`."""
     config, settings = arms[name]
-    model = models.build(config, seed).to(device)
+    model = models.build(config, seed, device)
     texts = [*training, *facts_of_the_web(len(training), seed)] if name in noisy else training
 
     def note(row: dict[str, float]) -> None:
