@@ -6,6 +6,8 @@ from workbench.errors import UserError
 from workbench.studies.common import checks
 from workbench.studies.common.checks import EMBEDDED
 from workbench.studies.common.profiles import check_given
+from workbench.studies.stories import method
+from workbench.studies.stories.blocks import blocks_of
 from workbench.studies.stories.method import SIMULATORS, SIZES
 
 
@@ -24,7 +26,16 @@ def check(params: Any) -> None:
         raise UserError(
             f"generator and second are both {params.generator}: name two, or there is nothing to compare."
         )
-    checks.texts(params, EMBEDDED)
+    _check_data(params)
+
+
+def _check_data(params: Any) -> None:
+    """Whether given stories are enough to be compared; where those read here do not do, that shows later."""
+    read, sizes = checks.texts(params, EMBEDDED), method.sizes(params)
+    n = min(sizes.corpus, sizes.compared)
+    if read is not None and (len(read) >= n or checks.limit(params.data) is None):
+        with checks.said_of("data"):
+            blocks_of("your data", read[:n], params.seed, sizes.block)
 
 
 def _is_model(params: Any, name: str) -> bool:

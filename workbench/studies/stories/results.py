@@ -8,7 +8,6 @@ import pandas as pd
 
 from workbench.claims import Claim, Gate
 from workbench.engine.encoders import embed
-from workbench.errors import UserError
 from workbench.measures import samples
 from workbench.measures.compression import compression_ratio
 from workbench.measures.overlap import distinct, phrase_kernel, self_overlap
@@ -16,12 +15,12 @@ from workbench.measures.statistics import Interval, bootstrap_mean
 from workbench.measures.summaries import summarise_measures
 from workbench.measures.vendi import vendi_from_features, vendi_from_kernel
 from workbench.measures.vocabulary import coverage
+from workbench.studies.stories.blocks import blocks_of
 from workbench.studies.stories.commonest import LIKE, share_like_commonest, share_of_commonest
 from workbench.studies.stories.method import CONDITIONS, WORD_LIST, set_name
 
 BASELINES = ("one story repeated", "shuffled words")
 BLOCK_STORIES, BLOCK_WORDS = 50, 4_000
-N_BLOCKS = 80  # of a set, at most
 BASELINE_BLOCKS = 10  # about as many of a baseline: they hardly vary
 PLOT, STORY = "commonest plot", "commonest story"
 # on blocks of equally many stories the first five, of equally many words the others
@@ -58,7 +57,7 @@ def diversity(
         UserError: a set fills fewer than two blocks.
     """
     size, _ = block
-    cut = {name: _blocks(name, texts, seed, block) for name, texts in sets.items()}
+    cut = {name: blocks_of(name, texts, seed, block) for name, texts in sets.items()}
     # the embedding takes its weights from the texts: sets that are compared go through one call together
     vectors = embed([text for blocks in cut.values() for stories, _ in blocks for text in stories], seed=seed)
     ends = np.cumsum([len(blocks) * size for blocks in cut.values()])
@@ -88,26 +87,9 @@ def _measured(blocks: Sequence[tuple[list[str], list[str]]], vectors: np.ndarray
 
 
 def _in_blocks(values: Sequence[str], n_blocks: int, size: int, seed: int) -> np.ndarray:
-    """Something known of each text, in the order and the blocks of `_blocks`: `[blocks, stories]`."""
+    """Something known of each text, in the order and the blocks of `blocks_of`: `[blocks, stories]`."""
     drawn = samples.equal_texts(values, len(values), seed)[: n_blocks * size]
     return np.array(drawn, dtype=object).reshape(n_blocks, size)
-
-
-def _blocks(
-    name: str, texts: Sequence[str], seed: int, block: tuple[int, int]
-) -> list[tuple[list[str], list[str]]]:
-    """Pairs of a block of equally many stories and one of equally many words."""
-    size, n_words = block
-    drawn = samples.equal_texts(texts, len(texts), seed)
-    by_stories = [drawn[at : at + size] for at in range(0, len(drawn) - size + 1, size)]
-    enough = sum(len(text.split()) for text in texts) >= n_words
-    by_words = samples.blocks(texts, n_words, seed) if enough else []
-    if min(len(by_stories), len(by_words)) < 2:
-        raise UserError(
-            f"The {len(texts)} stories of the set “{name}” are too few or too short: raise n_compared, "
-            f"so that it has {2 * size} stories and {2 * n_words} words at least."
-        )
-    return list(zip(by_stories, by_words, strict=False))[:N_BLOCKS]
 
 
 def with_baselines(
