@@ -32,7 +32,8 @@ def check(params: Any) -> None:
     _check_together(params, is_drawn, in_files)
     if not in_files:
         checks.sampler(params, EMBEDDED, name="teacher")
-    learnt = checks.problems(params, LOGIC, EMBEDDED, least=FEWEST)
+    least = FEWEST if params.test else FEWEST + 1  # of which a fifth is the test
+    learnt = checks.problems(params, LOGIC, EMBEDDED, least=least)
     if params.test is not None:
         checks.apart(learnt, checks.problems(params, name="test", default="test"))
     if in_files and learnt is not None and checks.limit(f"{params.data},{params.teacher}") is None:

@@ -67,6 +67,7 @@ def mix(
         solved = pd.MultiIndex.from_frame(student[["id", "strategy"]])
         teacher = teacher[~pd.MultiIndex.from_frame(teacher[["id", "strategy"]]).isin(solved)]
     elif mixture == "fixed-alpha":
+        assert alpha is not None  # `check` has seen to it
         teacher, student = _drawn(teacher, student, alpha, np.random.default_rng(seed))
     return pd.concat([teacher, student], ignore_index=True)
 
@@ -81,7 +82,7 @@ def check(mixture: Mixture, alpha: float | None) -> None:
         raise UserError(f"There is no mixture {mixture!r}: choose {', '.join(get_args(Mixture))}.")
     if mixture != "fixed-alpha" and alpha is not None:
         raise UserError(
-            f"alpha={alpha:g} is the teacher's share in mixture=fixed-alpha: leave it out with {mixture}."
+            f"alpha={alpha:g} is the teacher's share in mixture=fixed-alpha: leave it out with mixture={mixture}."
         )
     if mixture == "fixed-alpha" and (alpha is None or not 0 <= alpha <= 1):
         raise UserError(
