@@ -297,8 +297,9 @@ function strip({ title, tokens, values, unit, diverging }) {
   return make("section", { class: "strip" }, head, box);
 }
 
-function textCards(items, kinds) {
-  const marked = (text, kind) => make("mark", { class: `k${kinds.indexOf(kind) % 6}`, title: kind }, text);
+// Cards kept before colours had roles have no looks.
+function textCards(items, kinds, looks = kinds.map((_, at) => at % 6)) {
+  const marked = (text, kind) => make("mark", { class: `k${looks[kinds.indexOf(kind)]}`, title: kind }, text);
   const cards = items.map(({ label, pieces }) => {
     const parts = pieces.map(([text, kind]) => (kind === null ? text : marked(text, kind)));
     const body = make("div", { class: "told", dir: "auto", tabindex: "0" }, ...parts);
@@ -308,14 +309,14 @@ function textCards(items, kinds) {
   return [...(kinds.length ? [key] : []), make("div", { class: "texts" }, ...cards)];
 }
 
-function cardOf({ title, facts, attention, strips, texts, kinds }, kept) {
+function cardOf({ title, facts, attention, strips, texts, kinds, looks }, kept) {
   const pairs = facts.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)));
   return [
     make("h4", {}, title),
     ...(pairs.length ? [make("dl", { class: "pairs-list" }, ...pairs)] : []),
     ...(attention ? [headView(attention, kept)] : []),
     ...strips.map(strip),
-    ...(texts.length ? textCards(texts, kinds) : []),
+    ...(texts.length ? textCards(texts, kinds, looks) : []),
   ];
 }
 
@@ -383,6 +384,7 @@ function turned() {
   canvases.forEach((canvas) => canvas.dispatchEvent(new Event("repaint")));
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", turned);
+addEventListener("themechange", turned); // by a page's own switch
 new MutationObserver(turned).observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
 
 // The figures of a report; in JupyterLab there are none.

@@ -100,7 +100,7 @@ class Atlas(View):
         super().__init__("atlas", title, sentence, size_name=sanitize(size_name, 60), **names)
         if len(classes) > len(theme.PALETTE):
             raise ValueError(f"{len(classes)} classes, but only {len(theme.PALETTE)} colours and shapes.")
-        self.record["quiet"] = list(classes).index(quiet) if quiet in classes else -1
+        self.record["quiet"] = list(classes).index(quiet) if quiet and quiet in classes else -1
         self.cells, self.card, self.controls = cells, card, controls
         self.record["cells"] = self._cells()
         self.record["chosen"] = _largest(self.record["cells"])

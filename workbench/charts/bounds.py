@@ -57,7 +57,7 @@ def bound(spec: dict[str, Any]) -> list[str]:
     """Leave so much of a specification as can be drawn and read; return what has to be said of the rest."""
     of_data: dict[str, list[Unit]] = {}
     for unit in units(spec):
-        if unit.data in spec.get("datasets", {}):
+        if unit.data is not None and unit.data in spec.get("datasets", {}):
             of_data.setdefault(unit.data, []).append(unit)
     notes = []
     for name, layers in of_data.items():
@@ -84,7 +84,9 @@ def _fewer_categories(rows: Rows, layers: list[Unit], fields: set[str]) -> tuple
         shown = [row for row in rows if all(row[field] is None or row[field] in kept[field] for field in cut)]
         cells = len({tuple(row[field] for field in limits) for row in shown})
         largest = max(limits, key=lambda field: len(kept[field]), default=None)
-        if len(shown) <= MAX_ROWS or 2 * cells < len(shown) or len(kept[largest]) <= _FEWEST:
+        if largest is None or len(shown) <= MAX_ROWS or 2 * cells < len(shown):
+            break
+        if len(kept[largest]) <= _FEWEST:
             break
         limits[largest] = max(_FEWEST, len(kept[largest]) // 2)
     for field in cut:

@@ -30,7 +30,7 @@ class Strip:
 
     title: str  #: names the number
     tokens: Sequence[str]  #: T display strings
-    values: Sequence[float]  #: T numbers; NaN where a token has none
+    values: Sequence[float] | np.ndarray  #: T numbers; NaN where a token has none
     unit: str = ""  #: of the values, such as "nats"
     #: colour both sides of zero (purple below, orange above); otherwise from low to high.
     diverging: bool = True
@@ -63,6 +63,7 @@ def card_record(card: Card) -> dict[str, Any]:
         "strips": [_strip(strip) for strip in card.strips],
         "texts": texts["items"],
         "kinds": texts["kinds"],
+        "looks": texts["looks"],
     }
 
 

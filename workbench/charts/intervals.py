@@ -59,13 +59,14 @@ def intervals(
     options = {
         "title": title,
         "axis": alt.Axis(**percent | dict(axis or {})),
-        "scale": alt.Scale(**scale or {}),
+        # A value at the edge of lying rows would stand in their names.
+        "scale": alt.Scale(**({"padding": 10} if lying else {}) | dict(scale or {})),
     }
     value, *bounds = (f"{name}:Q" for name in names)
     base = alt.Chart(frame).encode(**{"y" if lying else "x": position})
     base = base.encode(**{name: look[name] for name in ("xOffset", "yOffset") if name in look})
     layers = [dashed(frame, **{at: reference}) for reference in references]
-    if bounds and drawn != "nothing":
+    if drawn != "nothing" and frame[list(names[1:])].notna().any(axis=None):
         low, high = bounds
         layers.append(_spans(base, drawn, look).encode(**{at: channel(low, **options), end: high}))
     if tooltip is None:

@@ -1,7 +1,7 @@
 """Parts that charts share: looks of groups, tooltips, dashed lines, panels, and cells with numbers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import altair as alt
 import pandas as pd
@@ -66,8 +66,11 @@ def dashed(frame: pd.DataFrame, **position: float) -> alt.Chart:
     return rule.encode(y=alt.datum(position["y"], axis=alt.Axis(grid=True)))
 
 
+Layers = alt.Chart | alt.LayerChart | alt.FacetChart  # the last is what altair says that a sum may be
+
+
 def panels(
-    chart: alt.Chart | alt.LayerChart,
+    chart: Layers,
     field: str,
     order: Iterable[Any] | None = None,
     *,
@@ -83,18 +86,17 @@ def panels(
         columns: panels in one row; all when None.
         independent: channels with a scale of their own in each panel, such as "y".
     """
-    sort = None if order is None else axis_order(order)
-    chart, columns = _full_rows(chart, field, columns)
-    facet = alt.Facet(f"{field}:N", title=None, **({} if sort is None else {"sort": sort}))
-    faceted = chart.facet(facet, **({} if columns is None else {"columns": columns}))
-    return faceted.resolve_scale(**dict.fromkeys(independent, "independent")) if independent else faceted
+    sort = alt.Undefined if order is None else axis_order(order)
+    one, columns = _full_rows(cast(alt.LayerChart, chart), field, columns)
+    facet = alt.Facet(f"{field}:N", title=None, sort=sort)
+    faceted = one.facet(facet, columns=alt.Undefined if columns is None else columns)
+    apart: dict[str, Any] = dict.fromkeys(independent, "independent")
+    return faceted.resolve_scale(**apart) if independent else faceted
 
 
-def _full_rows(
-    chart: alt.Chart | alt.LayerChart, field: str, columns: int | None
-) -> tuple[alt.Chart | alt.LayerChart, int | None]:
+def _full_rows(chart: alt.LayerChart, field: str, columns: int | None) -> tuple[alt.LayerChart, int | None]:
     """All panels in one row, if the last row would have a gap, where axes of nothing would stand."""
-    count = chart.data[field].nunique()
+    count = cast(pd.DataFrame, chart.data)[field].nunique()
     if columns is None or count % columns == 0 or count < columns:
         return chart, columns
     if not isinstance(chart.width, int | float):
@@ -128,4 +130,4 @@ def numbered_cells(
     written = base.mark_text(fontSize=size).encode(
         text=text, color=alt.when(bright).then(alt.value(ON_BRIGHT)).otherwise(alt.value(ON_DIM))
     )
-    return cells + written
+    return alt.LayerChart(layer=[cells, written])

@@ -121,13 +121,14 @@ class PointMap(View):
     @cached_property
     def widget(self) -> ipywidgets.Widget:
         """The map, and below it the button that saves a selection where there is something to do so."""
-        if self.save is None:
+        save = self.save
+        if save is None:
             return self.map
         button, said = ipywidgets.Button(description="Save selection"), ipywidgets.Label()
 
         def write(_: ipywidgets.Button) -> None:
             try:
-                said.value = self.save(np.asarray(self.map.selected, dtype=int))
+                said.value = save(np.asarray(self.map.selected, dtype=int))
             except UserError as error:
                 said.value = str(error)
 

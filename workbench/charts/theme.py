@@ -22,7 +22,8 @@ IMPOSSIBLE = PALETTE[3]  # what cannot be true
 QUIET = "#b3aea5"  # no label, no class, not reached: what the eye should pass over
 CONTROLS = (CONTROL, "#8a8a86", QUIET)  # where there are several
 _ROLES = {
-    "right": RIGHT, "true": RIGHT, "met": RIGHT, "wrong": WRONG, "false": WRONG, "not met": WRONG,
+    "right": RIGHT, "right answer": RIGHT, "true": RIGHT, "met": RIGHT,
+    "wrong": WRONG, "wrong answer": WRONG, "false": WRONG, "not met": WRONG,
     "cannot be true": IMPOSSIBLE,
 }  # fmt: skip
 _ROLE_COLORS = (RIGHT, WRONG, IMPOSSIBLE)
@@ -82,10 +83,12 @@ def series(
     stroke = alt.Legend(symbolType="stroke", symbolSize=500, symbolStrokeWidth=2.5)
     common = {"type": "nominal", "title": title or field}
     ordered = colors(order, None)
+    # Of equal domains Vega-Lite would merge the legends, of which the shapes have none.
+    shapes = {} if order is None else {"domain": [*order, ""]}
     return {
         "color": alt.Color(field, legend=stroke, scale=alt.Scale(**colors(order, roles)), **common),
         "strokeDash": alt.StrokeDash(field, scale=alt.Scale(**ordered, range=DASHES), **common),
-        "shape": alt.Shape(field, legend=None, scale=alt.Scale(**ordered), **common),
+        "shape": alt.Shape(field, legend=None, scale=alt.Scale(**shapes), **common),
     }
 
 
@@ -142,6 +145,9 @@ CONFIG: dict[str, Any] = {
         "titleFontSize": 12.5,
         "titleFontWeight": 600,
         "symbolSize": 90,
+        "symbolBaseFillColor": MUTED,  # of sizes: black would vanish on a dark page
+        "symbolBaseFillColor": MUTED,  # of sizes, which would be black on a dark page
+        "symbolBaseStrokeColor": MUTED,
         "rowPadding": 4,
         "offset": 16,
     },

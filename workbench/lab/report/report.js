@@ -24,6 +24,26 @@ function recolour(node) {
   );
 }
 
+// On a phone the title of a horizontal axis stands in lines of so many letters.
+const LINE = 26;
+
+function lines(title) {
+  const words = title.split(" ");
+  const parts = [words.shift()];
+  for (const word of words) {
+    if (`${parts.at(-1)} ${word}`.length > LINE) parts.push(word);
+    else parts[parts.length - 1] += ` ${word}`;
+  }
+  return parts;
+}
+
+function wrapTitles(node) {
+  if (node === null || typeof node !== "object") return;
+  const x = node.encoding?.x;
+  if (typeof x?.title === "string" && x.title.length > LINE) x.title = lines(x.title);
+  for (const [key, child] of Object.entries(node)) if (key !== "datasets") wrapTitles(child);
+}
+
 const isComposed = (spec) =>
   ["facet", "hconcat", "vconcat", "concat", "repeat"].some((key) => key in spec) ||
   ["row", "column", "facet"].some((key) => key in (spec.encoding ?? {}));
@@ -44,6 +64,7 @@ function themed(source) {
     config.legend = { ...config.legend, ...legend };
     config.axis = { ...config.axis, labelLimit: 110 };
     config.axisX = { ...config.axisX, tickCount: 5 };
+    wrapTitles(spec);
   }
   if (!isComposed(spec) && typeof (spec.width ?? 0) === "number") {
     spec.width = "container";

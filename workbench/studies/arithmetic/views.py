@@ -1,5 +1,7 @@
 """Pictures of 07_arithmetic: exercises, learning, what is right by route, what became of it, and replies."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -162,7 +164,7 @@ def replies(answers: pd.DataFrame) -> Explorer:
     return Explorer(draw, route=asked, outcome=menu(OUTCOMES, first))
 
 
-def _card(row: tuple) -> dict[str, object]:
+def _card(row: Any) -> dict[str, object]:
     text = f"{row.question}\n\n{row.reply.strip() or '(no reply)'}"
     marks, at = [], len(row.question)
     for equation in equations(row.reply):

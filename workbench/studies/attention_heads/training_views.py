@@ -33,7 +33,7 @@ def kinds_by_model(measured: pd.DataFrame) -> Chart:
     heads = heads[["model", "seed", "layer", "head", "kind", "positional", "lift"]]
     base = alt.Chart(heads, width=210, height=160)
     points = base.mark_point(filled=True, size=50, opacity=0.75).encode(
-        alt.X("positional:Q", title="share explained by offset").axis(format="%", tickCount=4),
+        alt.X("positional:Q", title="explained by offset").axis(format="%", tickCount=4),
         alt.Y("lift:Q", title="to names or nouns").scale(zero=False),
         tooltip=["model", "seed", "layer", "head", "kind", *tips(".2f", "positional", "lift")],
         **looks("kind", "class", CLASSES, CLASS_ROLES, orient="bottom"),

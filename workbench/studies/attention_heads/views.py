@@ -213,7 +213,7 @@ def induction(heads: pd.DataFrame, losses: pd.DataFrame) -> Chart:
     style = {"names": ["share"], "form": ".1%", "tooltip": tooltip, "mark": "line"}
     title = "loss (share of the first copy's mean)"
     lines = intervals(losses, x, title, look=series("model", "model"), **style).properties(width=270)
-    apart = dict.fromkeys(("color", "shape", "strokeDash"), "independent")
+    apart: dict[str, Any] = dict.fromkeys(("color", "shape", "strokeDash"), "independent")
     return Chart(
         alt.hconcat(points.properties(width=210), lines, spacing=24).resolve_scale(**apart),
         "Induction heads",

@@ -89,12 +89,12 @@ def by_steps(scores: pd.DataFrame) -> Chart:
     return Chart(
         _cells(base, ["share", "measure"]),
         "How far do they find their way?",
-        f"Walks that begin as none that was read: up to {BEGINNING - 1} steps the question has been seen in "
-        f"other walks, from {BEGINNING} on it never has.",
+        f"These walks begin as no walk does that was read: up to step {BEGINNING - 1} the same question "
+        f"occurs in other walks, from step {BEGINNING} on it never does.",
     )
 
 
-def _cells(base: alt.Chart, names: list[str]) -> alt.LayerChart:
+def _cells(base: alt.Chart, names: list[str]) -> alt.Chart | alt.LayerChart:
     color = alt.Color("value:Q", title="right answers").scale(domain=[0, 1]).legend(format="%")
     tooltip = [*names, *tips(".1%", "value", "low", "high"), "n"]
     return numbered_cells(
@@ -143,8 +143,9 @@ def combined(scores: pd.DataFrame, guessing: float) -> Chart:
     return Chart(
         chart.properties(width=300),
         "Fact and step together",
-        "Where is one after going one way from somebody's home? Only questions whose home and step the model "
-        "knows when it is asked for them apart. The rows say what the arm with combined questions has read; "
+        "Where do you end up after one step from somebody's home? Counted are only questions whose home and "
+        "step the model knows when it is asked for each apart. The rows say what the arm with combined "
+        "questions has read; "
         f"the other has read none of them. Guessing, the dashed line, is right for {guessing:.0%}.",
     )
 

@@ -29,7 +29,7 @@ def by_position(frame: pd.DataFrame, sizes: Sizes) -> Chart:
     shade = pd.DataFrame({"start": [1.5], "end": [sizes.n_train + 0.5]})
     trained = alt.Chart(shade).mark_rect(opacity=0.12, color="#888888").encode(x="start:Q", x2="end:Q")
     x = alt.X("position:Q", title="position of the clause in its chain")
-    x = x.scale(domain=[1.5, sizes.n + 0.5]).axis(tickMinStep=1, format="d")
+    x = x.scale(domain=[1.5, sizes.n + 0.5], zero=False).axis(tickMinStep=1, format="d")
     return Chart(
         trained + _right_answers(_look_ups(frame), x, references=[GUESSING]),
         "Accuracy by position",
@@ -152,7 +152,7 @@ def live_chains(
 ) -> View:
     """The models that read both ways answer the reader's own chains, in the page itself."""
     vocabulary = words(tokenizer, sizes.n)
-    names = [tokenizer.decode([token]).strip() for token in vocabulary.names]
+    names = [str(tokenizer.decode([token])).strip() for token in vocabulary.names]
     moves = {
         value: {word: VALUES[(at + step) % len(VALUES)] for step, word in enumerate(OPERATIONS)}
         for at, value in enumerate(VALUES)
@@ -161,7 +161,7 @@ def live_chains(
     def chain(number: int, broken: int | None = None) -> str:
         rng = np.random.default_rng([number, 10])
         ids = draw(vocabulary, 1, sizes.n, rng, both_ways=True, broken=broken).ids[0]
-        return " ".join(tokenizer.decode([token]).strip() for token in ids[1:])
+        return " ".join(str(tokenizer.decode([token])).strip() for token in ids[1:])
 
     examples = [Example(f"chains {number + 1}", chain(number)) for number in range(3)]
     nobody = "One clause refers to somebody of whom nothing is said: what follows from it cannot be known."
@@ -193,10 +193,11 @@ def try_chains(
         for clause in np.lexsort((chains.positions[0], chains.chains[0])):
             token, position = first + CLAUSE * clause, chains.positions[0, clause] + 1
             answer, truth = VALUES[guesses[clause]], VALUES[chains.values[0, clause]]
-            chain.add(f"{position}. {tokenizer.decode(chains.ids[0, token : token + CLAUSE]).strip()}: ")
+            clause_text = str(tokenizer.decode(chains.ids[0, token : token + CLAUSE])).strip()
+            chain.add(f"{position}. {clause_text}: ")
             chain.add(answer, "right" if answer == truth else "wrong")
             chain.add("\n" if position <= sizes.n_train else "   (longer than trained)\n")
-        read = tokenizer.decode(chains.ids[0, 1:]).strip()
+        read = str(tokenizer.decode(chains.ids[0, 1:])).strip()
         right = int((guesses == chains.values[0]).sum())
         clauses = {"label": "The clauses as the model reads them", "text": read}
         return Texts(

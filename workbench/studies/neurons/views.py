@@ -146,7 +146,7 @@ def without_chart(lost: pd.DataFrame, question: str) -> Chart:
     x, title = alt.X("count:O", title="neurons switched off"), "added loss (nats per token)"
     order = ["best for the label", "others, same layers"]
     look = looks("group", None, order, {order[1]: CONTROL})
-    look["xOffset"] = alt.XOffset("group:N")
+    look["xOffset"] = alt.XOffset("group:N", sort=order)
     style = {"form": ".4f", "tooltip": ["group", "where", "count"], "look": look}
     chart = intervals(lost.assign(group=groups), x, title, **style).properties(width=230, height=220)
     return Chart(

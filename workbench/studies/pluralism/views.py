@@ -13,6 +13,7 @@ from workbench.charts.parts import axis_order, looks, numbered_cells, panels, ti
 from workbench.charts.theme import CONTROL, INK, MUTED, TREATED
 from workbench.charts.view import Chart, Explorer, Table, Texts, with_rows
 from workbench.corpora.loaders.opinions import Question
+from workbench.sanitize import sanitize
 from workbench.studies.pluralism.experiment import ARMS, BEFORE, DPO
 from workbench.studies.pluralism.method import NOBODY, Task
 from workbench.studies.pluralism.results import CHANCES, OTHER, TUNED
@@ -113,11 +114,11 @@ def _options(frame: pd.DataFrame, title: str) -> alt.LayerChart:
     base = alt.Chart(frame, width=420, height=alt.Step(34)).encode(y=y)
     strokes = base.mark_tick(thickness=2.5, size=24, color=INK).encode(x="people:Q")
     points = base.mark_point(filled=True, size=90).encode(
-        x=alt.X("share:Q", title="share").axis(format="%", tickCount=5).scale(domain=[0, 1]),
+        x=alt.X("share:Q", title="share").axis(format="%", tickCount=5).scale(domain=[0, 1], padding=10),
         tooltip=["who", "option", *tips(".1%", "share", "people")],
         **looks("who", title, axis_order(frame["who"]), ROLES),
     )
-    return strokes + points
+    return alt.LayerChart(layer=[strokes, points])
 
 
 def beside(frame: pd.DataFrame) -> Chart:
@@ -164,19 +165,27 @@ def compare(frame: pd.DataFrame) -> Explorer:
 def chances(frame: pd.DataFrame) -> Chart:
     """Coin, die, urns and days: exact chances and the models'. Columns: `results.shares`."""
     shown = frame[frame["arm"].isin(_PAIR)]
-    base = alt.Chart(shown, width=170, height=alt.Step(22)).encode(y=alt.Y("option:N", title=None, sort=None))
-    exact = base.mark_tick(thickness=2.5, size=18, color=INK).encode(x="people:Q")
-    points = base.mark_point(filled=True, size=70).encode(
-        x=alt.X("model:Q", title="share").axis(format="%", values=[0, 0.5, 1]).scale(domain=[0, 1]),
-        tooltip=["id", "option", "arm", *tips(".1%", "people", "model")],
-        **looks("arm", None, [arm for arm in _PAIR if arm in set(shown["arm"])], ROLES, orient="bottom"),
-    )
-    chart = panels(exact + points, "id", shown["id"], columns=3, independent=["y"])
+    look = looks("arm", None, [arm for arm in _PAIR if arm in set(shown["arm"])], ROLES, orient="bottom")
+    sides = [_chance(part, look) for _, part in shown.groupby("id", sort=False)]
     return Chart(
-        chart.resolve_axis(x="independent"),
+        alt.concat(*sides[:24], columns=3),
         "Chances that nobody has an opinion on",
         "Strokes are the exact chances, points the model's shares, mean over seeds. None was tuned on.",
     )
+
+
+def _chance(rows: pd.DataFrame, look: dict[str, Any]) -> alt.LayerChart:
+    base = alt.Chart(rows, height=alt.Step(22)).encode(y=alt.Y("option:N", title=None, sort=None))
+    exact = base.mark_tick(thickness=2.5, size=18, color=INK).encode(x="people:Q")
+    points = base.mark_point(filled=True, size=70).encode(
+        x=alt.X("model:Q", title="share")
+        .axis(format="%", values=[0, 0.5, 1])
+        .scale(domain=[0, 1], padding=8),
+        tooltip=["id", "option", "arm", *tips(".1%", "people", "model")],
+        **look,
+    )
+    heading = alt.TitleParams(sanitize(str(rows["id"].iloc[0])), fontSize=12.5, offset=6, anchor="middle")
+    return (exact + points).properties(width=140, title=heading)
 
 
 def drawn(table: pd.DataFrame) -> Table:

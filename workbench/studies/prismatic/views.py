@@ -2,6 +2,7 @@
 
 import re
 from difflib import SequenceMatcher
+from typing import Any
 
 import altair as alt
 import numpy as np
@@ -161,7 +162,7 @@ def examples(frame: pd.DataFrame) -> Explorer:
     return Explorer(draw, arm=frame["arm"], reason=["all", *sorted(set(frame["verdict"]))])
 
 
-def _decided(row: tuple) -> str:
+def _decided(row: Any) -> str:
     # Turned down before any gradient was taken: no cluster.
     nearest = f", cluster {int(row.cluster)}, cosine {row.similarity:.2f}" if row.cluster >= 0 else ""
     return f"{row.verdict} (round {row.round}, {row.source}{nearest})"
@@ -177,7 +178,7 @@ def pairs(frame: pd.DataFrame) -> Texts:
     )
 
 
-def _pair(number: int, row: tuple) -> dict[str, object]:
+def _pair(number: int, row: Any) -> dict[str, object]:
     texts = (row.text_a, row.text_b)
     upper, lower = (list(re.finditer(r"\S+", text)) for text in texts)
     spelled = [[word[0].strip(".,;:?!").lower() for word in words] for words in (upper, lower)]
@@ -199,8 +200,9 @@ def outcome(frame: pd.DataFrame) -> Chart:
     y = alt.Y("arm:N", title=None, sort=axis_order(best_first))
     dots = alt.Chart(frame).mark_point(filled=True, size=80, opacity=0.7)
     dots = dots.encode(x="accuracy:Q", y=y, tooltip=["arm", "seed", *tips(".1%", "accuracy"), "n"])
-    names, style = ("accuracy", "low", "high"), {"form": ".1%", "labels": ".1%", "mark": "tick"}
-    chart = intervals(means, y, "OOD accuracy", names=names, step=46, scale={"zero": False}, **style)
+    names = ("accuracy", "low", "high")
+    style: dict[str, Any] = {"form": ".1%", "labels": ".1%", "mark": "tick", "step": 46}
+    chart = intervals(means, y, "OOD accuracy", names=names, scale={"zero": False}, **style)
     return Chart(
         chart + dots,
         "Accuracy out of distribution by arm",
@@ -221,8 +223,9 @@ def contributions(frame: pd.DataFrame) -> Table:
     return Table(
         shown.assign(rank=shown.index + 1, **nats)[["rank", *nats, "template", "text"]],
         "What adds most and least",
-        f"−uᵀ log(S) u of the five highest and the five lowest of {len(frame):,} examples; the mean of "
-        "all of them is the logarithm of G-Vendi.",
+        f"What each example adds, −uᵀ log(S) u (u is its unit gradient, S the mean of uuᵀ over all), for the "
+        f"five highest and the five lowest of {len(frame):,} examples; the mean of all is the logarithm of "
+        "G-Vendi.",
     )
 
 

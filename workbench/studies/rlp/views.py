@@ -128,8 +128,9 @@ def thoughts(snapshots: pd.DataFrame) -> Explorer:
         )
         wide = wide.reset_index().rename(columns={"before": "text before", "after": "what follows"})
         items = [parse_question(text) for text in wide["text before"]]
-        if all(items):
-            wide["useful thought"] = [" ".join(item.steps) for item in items]
+        steps = [" ".join(item.steps) for item in items if item]
+        if len(steps) == len(items):
+            wide["useful thought"] = steps
         return Table(
             wide,
             "What a thought looks like as training goes on",

@@ -3,10 +3,11 @@
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from workbench.charts.intervals import intervals
-from workbench.charts.parts import axis_order, panels, tips
+from workbench.charts.parts import axis_order, looks, panels, tips
 from workbench.charts.theme import CONTROL, INK, PALETTE, QUIET, TREATED, series
 from workbench.charts.view import Chart, Explorer, Table, Texts, menu, with_rows
 
@@ -16,6 +17,8 @@ _NAMES = {
     "pot": "program of thought",
     "none": "no tag of the three",
 }
+_SHORT = {"cot": "chain of thought", "l2m": "least to most", "pot": "program"}
+_SOLVED = {"a single strategy": TREATED, "several strategies, or none": QUIET}
 _COLORS = dict(zip(_NAMES.values(), [PALETTE[0], PALETTE[4], PALETTE[3], QUIET], strict=True))
 
 
@@ -103,17 +106,29 @@ def verdicts(frame: pd.DataFrame) -> Table:
     )
 
 
+def _spelled(solved_by: str) -> str:
+    """Names of strategies as they are read: "cot, pot" is "chain of thought, program"."""
+    names = [_SHORT.get(name, name) for name in solved_by.split(", ")]
+    if len(names) == len(_SHORT):
+        return "all three"
+    return f"{names[0]} alone" if solved_by in _SHORT else ", ".join(names)
+
+
 def solved(frame: pd.DataFrame) -> Chart:
     """Held-out questions by the strategies that solve them. Columns: solved_by, questions."""
-    order = frame.sort_values("questions", ascending=False)["solved_by"].tolist()
-    base = alt.Chart(frame, height=30 * len(frame)).encode(y=alt.Y("solved_by:N", title=None, sort=order))
-    x = alt.X("questions:Q", title="held-out questions, all seeds")
-    bars = base.mark_bar().encode(x=x, tooltip=["questions"])
+    ordered = frame.sort_values("questions", ascending=False)
+    alone = ordered["solved_by"].isin(list(_SHORT))
+    shown = ordered.assign(by=ordered["solved_by"].map(_spelled), who=np.where(alone, *_SOLVED))
+    y = alt.Y("by:N", title=None, sort=axis_order(shown["by"]))
+    base = alt.Chart(shown, height=alt.Step(26)).encode(y=y)
+    x = alt.X("questions:Q", title="held-out questions, all seeds").axis(tickMinStep=1, format="d")
+    look = looks("who", "solved by", list(_SOLVED), _SOLVED, orient="top")
+    bars = base.mark_bar().encode(x=x, tooltip=["by", "questions"], color=look["color"])
     return Chart(
         bars + base.mark_text(align="left", dx=4, color=INK).encode(x="questions:Q", text="questions:Q"),
         "Where strategies differ",
         "Held-out questions by which strategies find the right answer when the student of the teacher alone "
-        "is told to use each; those that one strategy alone solves are what a mixture can gain.",
+        "is told to use each. Blue are those that a single strategy solves: what a mixture can gain.",
     )
 
 

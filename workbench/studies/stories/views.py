@@ -204,9 +204,9 @@ def story_explorer() -> Explorer:
     ) -> Texts:
         wanted = {"noun": noun, "verb": verb, "adjective": adjective}
         wanted = {kind: word.strip() for kind, word in wanted.items() if word.strip()}
-        plot = None if plot == "any" else plot
+        chosen = None if plot == "any" else plot
         try:
-            return _checked(write_story(Random(number), wanted=wanted, features=features, plot=plot))
+            return _checked(write_story(Random(number), wanted=wanted, features=features, plot=chosen))
         except UserError as error:
             return Texts([{"label": "not possible", "text": str(error)}], "Your story", "Choose other words.")
 

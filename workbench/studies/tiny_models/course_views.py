@@ -38,7 +38,7 @@ def threshold_chart(course: pd.DataFrame) -> Chart:
     parts = [change_point.by_snapshot(course, kind).assign(kind=kind, fit="") for kind in kinds]
     frame = pd.concat([*parts, *map(_fits, parts)], ignore_index=True)  # panels need one table
     look = looks("model", "model")
-    x = alt.X("nats:Q", title="held-out loss (nats per token)").scale(zero=False, reverse=True)
+    x = alt.X("nats:Q", title="held-out loss, nats").scale(zero=False, reverse=True)
     y = alt.Y("right:Q", title="right answers").axis(format="%").scale(zero=False)
     base = alt.Chart(frame).encode(x, y)
     dots = base.transform_filter("datum.fit == ''").mark_point(size=22, opacity=0.7, filled=True)

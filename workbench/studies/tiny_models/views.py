@@ -164,7 +164,7 @@ def samples(completed: pd.DataFrame, *, exact: bool) -> Texts:
     ]
     for row in rows.itertuples():
         marks = objections(row.beginning, row.completion) if exact else []
-        items.append({"label": row.model, "text": row.completion, "marks": marks})
+        items.append({"label": row.model, **_from_the_first_word(row.completion, marks)})
     return Texts(
         items,
         "The same beginning, told by every model",
@@ -173,6 +173,13 @@ def samples(completed: pd.DataFrame, *, exact: bool) -> Texts:
         if exact
         else "No grader reads these stories: nothing is marked.",
     )
+
+
+def _from_the_first_word(text: str, marks: list[tuple[int, int, str]]) -> dict[str, Any]:
+    """A completion without the blank that joins it to its beginning."""
+    shown = text.lstrip(" ")
+    blank = len(text) - len(shown)
+    return {"text": shown, "marks": [(max(a - blank, 0), b - blank, kind) for a, b, kind in marks]}
 
 
 def objections(beginning: str, completion: str) -> list[tuple[int, int, str]]:
@@ -246,13 +253,14 @@ def story_teller(fitted: Fitted, beginning: str, *, exact: bool) -> Explorer:
         sampler = TransformersSampler(*fitted[model])
         params = SamplingParams(max_tokens=180, temperature=temperature, seed=number)
         (reply,) = sampler.sample([beginning], params)[0]
-        items = [{"label": "the beginning", "text": beginning + " …"}, {"label": model, "text": reply.text}]
-        sentence = f"{model} goes on at temperature {temperature:g}."
+        items = [{"label": "the beginning", "text": beginning + " …"}]
+        sentence, marks = f"{model} goes on at temperature {temperature:g}.", []
         if exact and (graded := grade(beginning + reply.text, beginning)).sentences:
-            items[1]["marks"] = objections(beginning, reply.text)
+            marks = objections(beginning, reply.text)
             # Where no sentence is one of the language, none says anything.
             said = "" if pd.isna(graded.consistency) else f", consistency {graded.consistency:.0%}"
             sentence += f" Grammar {graded.grammar:.0%}{said} by the exact grader."
+        items.append({"label": model, **_from_the_first_word(reply.text, marks)})
         return Texts(items, "Go on with a story", sentence)
 
     largest = max(fitted, key=lambda name: count_parameters(fitted[name][0]).total)
