@@ -201,7 +201,8 @@ def label_controls(controls: Mapping[str, Any]) -> dict[str, str]:
     for name, control in controls.items():
         control.description = control.description or name.replace("_", " ")
         control.style.description_width = "initial"  # no label is cut
-        control.layout.width = control.layout.width or f"{230 + 8 * len(control.description)}px"
+        width = 480 if isinstance(control, ipywidgets.Textarea) else 230 + 8 * len(control.description)
+        control.layout.width = control.layout.width or f"{width}px"
     return {control.description: written(control.value) for control in controls.values()}
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -376,6 +377,11 @@ def test_students_are_trained_once_and_the_rest_goes_on(base, tmp_path):
     assert sorted(path.name for path in (tmp_path / "s" / "seed-4").iterdir()) == ["a", "b"]
     assert both[both["arm"] == "a"].reset_index(drop=True).equals(first)
     assert both.groupby(["arm", "seed"]).size().eq(STUDENT.n_test).all()
+
+
+def test_a_finished_base_is_taken_as_it_is(base, monkeypatch):
+    monkeypatch.setattr(tasks.models, "train_tokenizer", lambda *_: pytest.fail("made twice"))
+    assert tasks.train_base(Path(base), WORDS, STUDENT, "embedded", 0, None) == base
 
 
 def test_a_given_model_is_the_students_base():

@@ -13,7 +13,9 @@ from workbench.files import atomic_folder, sync, write_json
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast, Trainer
+else:
+    Trainer = object  # the classes that mix it in bring it, and it takes seconds to import
 
 SETTINGS = "training.json"  # in the folder of a training, with its history once it is finished
 ROWS = "history.json"  # written last: a checkpoint without it is half written
@@ -41,6 +43,14 @@ def load_if_finished(
         return None
     load_weights(model, folder)
     return rows
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a training came to its end in a folder; what cannot be read has not."""
+    try:
+        return json.loads((folder / SETTINGS).read_text())["finished"] is True
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def load_weights(model: PreTrainedModel, folder: str | Path) -> None:
@@ -102,7 +112,7 @@ def diverged(folder: Path, what: str) -> UserError:
     )
 
 
-def check_finite(model: PreTrainedModel, folder: Path) -> None:
+def check_finite(model: torch.nn.Module, folder: Path) -> None:
     """Refuse to keep weights that are not numbers.
 
     Raises:
@@ -112,8 +122,10 @@ def check_finite(model: PreTrainedModel, folder: Path) -> None:
         raise diverged(folder, "its weights are no longer numbers")
 
 
-class WholeCheckpoints:
+class WholeCheckpoints(Trainer):
     """Of a transformers `Trainer` that has a `folder` and the `rows` of its history."""
+
+    model: torch.nn.Module
 
     def __init__(self, folder: Path, rows: list[dict[str, float]], **options: Any) -> None:
         super().__init__(**options)

@@ -17,6 +17,7 @@ from workbench.corpora import logic, problems
 from workbench.corpora.logic import LogicProblem
 from workbench.corpora.problems import Problem
 from workbench.engine import loading, models
+from workbench.engine.training.checkpoints import is_finished
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.lora import Lora
 from workbench.engine.training.train import train
@@ -56,33 +57,42 @@ class Task(Protocol):
     @property
     def structures(self) -> list[str]:
         """Those that training sets are drawn from; none that is asked is among them."""
+        ...
 
     @property
     def wordings(self) -> int:
         """Ways to put a problem."""
+        ...
 
     @property
     def longest_reply(self) -> int:
         """Tokens of a student's answer."""
+        ...
 
     @property
     def note(self) -> str:
         """What was noticed of the problems; nothing where they are our own."""
+        ...
 
     def draw(self, n: int, seed: int, structures: Sequence[str], wordings: Sequence[int]) -> list[Item]:
         """n problems with solutions, structures and wordings drawn apart and evenly; repeated ones count."""
+        ...
 
     def tests(self, n: int, seed: int) -> list[Any]:
         """Problems to be asked, each with a `question`."""
+        ...
 
     def grade(self, tests: Sequence[Any], replies: Sequence[str]) -> pd.DataFrame:
         """Columns item, right (what the claims are about) and answer (the answer alone)."""
+        ...
 
     def read(self, solution: str) -> str | None:
         """The answer that a solution gives, None without one."""
+        ...
 
     def wrong(self, answer: str, rng: np.random.Generator) -> str:
         """Another answer."""
+        ...
 
 
 # ------------------------------------------------------------------------------- the house of eighty people
@@ -196,11 +206,13 @@ def train_base(
     """The model that students begin from: trained into `folder`, or the one that `model` names."""
     if model != "embedded":
         return model
+    if is_finished(folder):
+        return str(folder)
     read, others = task.texts(seed)
     tokenizer = models.train_tokenizer([*read, *others], _VOCABULARY)
     config = models.config(student.preset, vocab_size=len(tokenizer), context=2 * student.context)
     train(
-        models.build(config, seed).to(loading.pick_device(device)),
+        models.build(config, seed, loading.pick_device(device)),
         tokenizer,
         read,
         TrainConfig(
