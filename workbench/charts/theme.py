@@ -146,7 +146,6 @@ CONFIG: dict[str, Any] = {
         "titleFontWeight": 600,
         "symbolSize": 90,
         "symbolBaseFillColor": MUTED,  # of sizes: black would vanish on a dark page
-        "symbolBaseFillColor": MUTED,  # of sizes, which would be black on a dark page
         "symbolBaseStrokeColor": MUTED,
         "rowPadding": 4,
         "offset": 16,
