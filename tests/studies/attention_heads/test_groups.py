@@ -48,6 +48,7 @@ def test_matched_groups_cost_as_much_and_share_no_head_with_the_quarter(seed, to
         assert (loss(off) - 2) / (loss(quarters[quarter]) - 2) == pytest.approx(1, abs=groups.TOLERANCE)
         assert not set(off) & set(quarters[quarter])
     assert len({(quarter, tuple(off)) for quarter, off in matched}) == len(matched) <= 6
+    assert groups.listed(groups.tabled(made)) == made
 
 
 def test_nothing_matches_a_quarter_that_costs_nothing_or_more_than_all_others():
@@ -59,6 +60,7 @@ def test_nothing_matches_a_quarter_that_costs_nothing_or_more_than_all_others():
 
 def test_without_groups_there_are_no_quarters():
     assert groups.range_groups(heads_of(4, 4), of_each(costing({})), 0, seed=0) == []
+    assert groups.listed(groups.tabled([])) == []
 
 
 def test_single_heads_are_named_by_layer_and_head():

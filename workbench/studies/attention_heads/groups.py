@@ -105,5 +105,24 @@ def range_groups(
     return groups
 
 
+def tabled(conditions: Sequence[Condition]) -> pd.DataFrame:
+    """Groups as a table can keep them: columns condition, group, and heads as "layer.head layer.head"."""
+    rows = [(name, number, " ".join(f"{a}.{b}" for a, b in heads)) for name, number, heads in conditions]
+    return pd.DataFrame(rows, columns=["condition", "group", "heads"])
+
+
+def listed(table: pd.DataFrame) -> list[Condition]:
+    """The groups that `tabled` has made a table of."""
+    return [
+        (row.condition, int(row.group), [_head(name) for name in row.heads.split()])
+        for row in table.itertuples()
+    ]
+
+
+def _head(name: str) -> Head:
+    layer, head = name.split(".")
+    return int(layer), int(head)
+
+
 def _heads(measured: pd.DataFrame) -> list[Head]:
     return [(int(layer), int(head)) for layer, head in measured[["layer", "head"]].to_numpy()]
