@@ -287,7 +287,9 @@ def test_the_files_hold_what_is_known_of_every_claim(runs):
     assert led | {"p": 0, "detectable": 0} == {
         "notebook": "01_study", "name": "led", "says": "It does led.", "effect": 0.2, "low": 0.1, "high": 0.3,
         "unit": "points", "n": 12, "over": "trainings", "trainings": 12, "verdict": "reproduced",
-        "detectable": 0, "p": 0, "survives": True, "published": 0.5,
+        "detectable": 0, "p": 0, "survives": True, "size": "smaller",
+        "beyond": False,
+        "published": 0.5,
         "paper": "Figure 4.", "headline": True, "key": "abc0",
     }  # fmt: skip
     assert led["p"] == pytest.approx(lines[0].claim.p)

@@ -14,7 +14,7 @@ from workbench.sanitize import sanitize
 
 COLUMNS = (
     "notebook", "name", "says", "effect", "low", "high", "unit", "n", "over", "trainings", "verdict",
-    "detectable", "p", "survives", "published", "paper", "headline", "key",
+    "detectable", "p", "survives", "published", "size", "beyond", "paper", "headline", "key",
 )  # fmt: skip
 _LONGEST = 2000  # characters of a text
 _FORMULA = ("=", "+", "-", "@")  # begin one in a spreadsheet
@@ -29,6 +29,7 @@ def record(line: Line) -> dict[str, Any]:
     numbers = ("effect", "low", "high", "n", "trainings", "detectable", "p", "published", "headline")
     values = texts | {name: getattr(claim, name) for name in numbers}
     values |= {"notebook": line.notebook, "key": line.key, "verdict": claim.verdict_text}
+    values |= {"size": claim.size or None, "beyond": claim.is_beyond}
     values["survives"] = line.survives if claim.is_tested else None
     return {name: plain(values[name]) for name in COLUMNS}
 
@@ -36,7 +37,7 @@ def record(line: Line) -> dict[str, Any]:
 def as_csv(lines: Sequence[Line]) -> str:
     """A row a claim below the names of the columns; a text that a spreadsheet would compute is quoted."""
     written = io.StringIO()
-    writer = csv.DictWriter(written, COLUMNS, lineterminator="\n")
+    writer: csv.DictWriter[str] = csv.DictWriter(written, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for line in lines:
         writer.writerow({name: cell(value) for name, value in record(line).items()})
