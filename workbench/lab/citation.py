@@ -11,7 +11,9 @@ from workbench.sanitize import sanitize
 
 PAPERS = Path(__file__).resolve().parent.parent / "assets" / "papers.bib"
 _ARXIV = re.compile(r"arxiv\.org/(?:abs|pdf)/(\d{4}\.\d{4,5})")
-_YEAR = 2026  # of the version, as CITATION.cff has it
+# As CITATION.cff has them.
+_AUTHOR = "{The developers of the small-model reasoning workbench}"
+_YEAR = 2026
 
 
 def bibtex(folder: Path) -> str:
@@ -26,16 +28,16 @@ def bibtex(folder: Path) -> str:
     version = run.get("workbench") or "unknown"
     about = {
         "title": "{Small-model reasoning workbench}",
+        "author": _AUTHOR,
         "version": latex(sanitize(version, 40)),
         "year": str(_YEAR),
-        "key": "Small-model reasoning workbench",  # sorts an entry without an author
     }
     study = {
         "title": f"{{{latex(sanitize(run['title'] or run['notebook'], 300))}}}",
+        "author": _AUTHOR,
         "howpublished": f"Notebook {latex(run['notebook'])}, run {latex(run['key'])}",
         "year": (run["finished"] or run["started"] or str(_YEAR))[:4],
         "note": f"Small-model reasoning workbench {about['version']}, \\cite{{small-model-workbench}}",
-        "key": latex(run["notebook"]),
     }
     name = re.sub(r"[^A-Za-z0-9-]+", "-", f"{run['notebook']}-{run['key']}")
     entries = [_entry("software", "small-model-workbench", about), _entry("misc", name, study)]
@@ -46,7 +48,8 @@ def bibtex(folder: Path) -> str:
 def papers() -> dict[str, str]:
     """The entries of the papers behind the notebooks, by their numbers on arXiv."""
     entries = PAPERS.read_text(encoding="utf-8").strip().split("\n\n")
-    numbers = {re.search(r"eprint = \{([\d.]+)\}", entry)[1]: entry for entry in entries}
+    found = ((re.search(r"eprint = \{([\d.]+)\}", entry), entry) for entry in entries)
+    numbers = {number[1]: entry for number, entry in found if number}
     archive = "  archiveprefix = {arXiv},\n  url = {https://arxiv.org/abs/%s},\n}"
     return {number: entry.removesuffix("}") + archive % number for number, entry in numbers.items()}
 

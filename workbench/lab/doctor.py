@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from workbench.lab.environment import cores, cpu_name, version, vllm_version
 from workbench.lab.report.pdf import find_browser
@@ -60,7 +61,7 @@ def _torch() -> list[Check]:
     ]
 
 
-def _bf16(torch: object) -> Check:
+def _bf16(torch: Any) -> Check:
     """Compare the speed of matrix products; emulated bf16 is slower than fp32."""
     speeds = {}
     for name in ("float32", "bfloat16"):

@@ -101,13 +101,14 @@ def _failure(error: BaseException, progress: Progress, root: Path) -> BaseExcept
         return KernelDied(progress.cell, progress.heading, "", None, message)
     if not isinstance(error, PapermillExecutionError):
         return error
-    if error.ename == "UserError":
-        return UserError(clean(error.evalue))
-    traceback = clean("\n".join(error.traceback))
-    message = clean(_without_paths(f"{error.ename}: {error.evalue}", root)) + _module(traceback, root)
+    failed: Any = error  # papermill has no types
+    if failed.ename == "UserError":
+        return UserError(clean(failed.evalue))
+    traceback = clean("\n".join(failed.traceback))
+    message = clean(_without_paths(f"{failed.ename}: {failed.evalue}", root)) + _module(traceback, root)
     match = re.search(r"Cell In\[\d+\], line (\d+)", traceback)
     line = int(match.group(1)) if match else None
-    return CellFailed(progress.cell, progress.heading, error.source, line, message)
+    return CellFailed(progress.cell, progress.heading, failed.source, line, message)
 
 
 def _module(traceback: str, root: Path) -> str:
@@ -199,7 +200,7 @@ def _manager(folder: Path, words: TextIO, progress: Progress, threads: int) -> t
 
         async def start_kernel(self, **options: Any) -> None:
             await super().start_kernel(stdout=words, stderr=words, **options)
-            progress.kernel = self.provisioner.pid
+            progress.kernel = getattr(self.provisioner, "pid", None)
 
     return ThisPython
 

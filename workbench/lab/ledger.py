@@ -32,6 +32,7 @@ def _claim(entry: dict[str, Any]) -> Claim:
     """A claim from its entry, where what was not measured is None."""
     measured = {name: _or(entry[name], math.nan) for name in ("effect", "low", "high")}
     gates = tuple(_gate(gate) for gate in entry["gates"])
+    values: dict[str, Any]
     values = {name: entry[name] for name in _FIELDS} | measured | {"n": entry["n"] or 0, "gates": gates}
     return Claim(**values)
 

@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_origin
+from typing import Any, Literal, cast, get_origin
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -50,7 +50,7 @@ def model_of(source: str, notebook: str) -> type[BaseModel]:
         statements = ast.parse(source).body
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError) as error:
-        line = f"line {error.lineno} of " if getattr(error, "lineno", None) else ""
+        line = f"line {error.lineno} of " if isinstance(error, SyntaxError) and error.lineno else ""
         raise UserError(f"{notebook}: {line}the parameters cell is not Python.") from error
     comments = {t.start[0]: t.string.lstrip("# ").strip() for t in tokens if t.type == tokenize.COMMENT}
     fields: dict[str, Any] = {}
@@ -225,7 +225,7 @@ _RENAMED = {"tiny": "quick", "small": "laptop"}  # profiles of version 0.1
 
 
 def _invalid(model: type[BaseModel], name: str, value: Any, problem: str, notebook: str) -> UserError:
-    wanted = (model.model_fields[name].json_schema_extra or {})["declared"]
+    wanted = cast(dict[str, str], model.model_fields[name].json_schema_extra)["declared"]
     if name == "profile" and _RENAMED.get(str(value), "?") in wanted:
         return UserError(f"{notebook}: profile={value} is called {_RENAMED[value]} now.")
     reason = sanitize(problem[0].lower() + problem[1:], 200)
@@ -241,6 +241,8 @@ def _short(value: Any) -> str:
 
 def _field(line: ast.AnnAssign, comment: str | None, notebook: str) -> tuple[Any, Any]:
     declared = ast.unparse(line.annotation)
+    assert isinstance(line.target, ast.Name)  # `model_of` has seen to both
+    assert line.value is not None
     try:
         kind = _type(line.annotation)
         default = ast.literal_eval(line.value)
@@ -249,7 +251,7 @@ def _field(line: ast.AnnAssign, comment: str | None, notebook: str) -> tuple[Any
             f"{notebook}: `{ast.unparse(line)}` in the parameters cell: the type must be one of"
             f" {', '.join(_TYPES)}, Literal[...] or a union of them, and the value a literal."
         ) from error
-    limits = _LIMITS.get(line.target.id, {}) if kind in (int, int | None) else {}
+    limits: dict[str, Any] = _LIMITS.get(line.target.id, {}) if kind in (int, int | None) else {}
     return kind, Field(default, description=comment, json_schema_extra={"declared": declared}, **limits)
 
 

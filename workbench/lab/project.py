@@ -220,7 +220,7 @@ def _wanted(need: str, params: "BaseModel", notebook: str) -> str | None:
     if not is_name(name) or any(match is None or match["parameter"] not in known for match in matches):
         form = "NOTEBOOK, or NOTEBOOK if PARAMETER=VALUE,VALUE, or with !=, or two of these with `and`"
         raise UserError(f"{notebook} needs `{sanitize(need)}`: write {form}.")
-    return name if all(_holds(match, params) for match in matches) else None
+    return name if all(_holds(match, params) for match in matches if match) else None
 
 
 def _holds(condition: re.Match[str], params: "BaseModel") -> bool:

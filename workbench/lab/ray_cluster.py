@@ -1,5 +1,6 @@
 """Runs, and parts of long work, as tasks of a Ray cluster, whose machines see the project at one path."""
 
+import logging
 import os
 import platform
 import secrets
@@ -75,7 +76,7 @@ def _init(options: dict[str, Any], attempts: int) -> None:
     import ray
 
     try:
-        ray.init(**options, log_to_driver=False, logging_level="CRITICAL")
+        ray.init(**options, log_to_driver=False, logging_level=logging.CRITICAL)
     except Exception:
         ray.shutdown()
         if attempts == 1:
@@ -144,11 +145,11 @@ def _submit(
 
 
 def _result(future: Future) -> Any:
-    import ray
+    from ray.exceptions import RayError
 
     try:
         result, mistake = future.result()
-    except ray.exceptions.RayError as error:
+    except RayError as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"The cluster lost it twice ({reason}): {CONTINUES}.") from None
     if mistake:

@@ -182,7 +182,8 @@ def _holds(notebook: Notebook, source: str) -> bool:
 
 def _names_set(tree: ast.Module) -> set[str]:
     """Names that a cell sets or changes outside functions and classes."""
-    names, waiting = set(), list(tree.body)
+    names = set()
+    waiting: list[ast.AST] = list(tree.body)
     while waiting:
         node = waiting.pop()
         if isinstance(node, _SCOPES):
