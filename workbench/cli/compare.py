@@ -75,7 +75,7 @@ def _tables(a: lab.Side, b: lab.Side, items: Sequence[str]) -> dict[str, list[An
             if not columns_given and not paired.item_columns(columns):
                 without.append(sanitize(name, 100))
                 continue
-            table = paired.compare(*sides, columns_given)
+            table = paired.compare(sides[0], sides[1], columns_given)
         except (UserError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             # Whoever wrote it, one table that cannot be compared leaves the others.
             refused.append((sanitize(name, 100), sanitize(error, 600)))

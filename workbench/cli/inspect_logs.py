@@ -153,6 +153,7 @@ def _samples(frame: "pd.DataFrame", model: str, created: str) -> Iterator[dict[s
             "completed_at": created,
         })  # fmt: skip
         behind = f" ({row['rule']})" if rules and row["rule"] != "none" else ""
+        values: dict[str, Any]
         values = {name: float(row[name]) for name in measured if row[name] == row[name]}
         if "verdict" in row:
             values["verdict"] = _VERDICTS.get(str(row["verdict"]), "N")  # N: no answer

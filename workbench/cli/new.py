@@ -12,7 +12,7 @@ from workbench.cli.init import ASSETS, prepare_studies, render
 from workbench.errors import UserError
 
 _NAME = re.compile(r"[0-9]{2,3}_[a-z][a-z0-9_]*")
-_MODULES = ("__init__", "check", "method", "experiment", "results", "views")
+_MODULES = ("__init__", "check", "defaults", "method", "experiment", "results", "views")
 _LONGEST = 60
 
 
@@ -46,7 +46,9 @@ def check_name(name: str, taken: list[str]) -> None:
     """
     numbers = {int(number) for stem in taken if (number := stem.partition("_")[0]).isdigit()}
     free = f"{max(numbers, default=0) + 1:02}"
-    number, word = re.fullmatch(r"([0-9]*)[_\s-]*(.*)", name, re.DOTALL).groups()
+    parts = re.fullmatch(r"([0-9]*)[_\s-]*(.*)", name, re.DOTALL)
+    assert parts is not None  # anything fits
+    number, word = parts.groups()
     near = re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_") or "my_study"
     if near[0].isdigit() or keyword.iskeyword(near):
         near = f"study_{near}"
