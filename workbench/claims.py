@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from workbench.errors import UserError
@@ -151,7 +152,7 @@ class Claim:
         """The gates that do not hold."""
         return tuple(gate for gate in self.gates if not gate.passed)
 
-    @property
+    @cached_property
     def p(self) -> float:
         """Two-sided p-value that goes with the interval: below .05 exactly where 0 lies outside of it.
 
