@@ -34,6 +34,19 @@ def run(root):
 
 
 @pytest.fixture
+def fresh_studies():
+    """Studies of a project of this test alone: those of other tests have the same modules' names."""
+
+    def forget():
+        for name in [name for name in sys.modules if name.partition(".")[0] == "studies"]:
+            del sys.modules[name]
+
+    forget()
+    yield
+    forget()
+
+
+@pytest.fixture
 def say(root, monkeypatch, capfd):
     """Give a command in this process; returns exit code, stdout and stderr."""
 

@@ -11,7 +11,7 @@ from repository import ROOT
 from workbench.cli import new
 from workbench.lab import project
 
-PARTS = ["__init__", "check", "experiment", "method", "results", "views"]
+PARTS = ["__init__", "check", "defaults", "experiment", "method", "results", "views"]
 
 
 @pytest.fixture
@@ -45,6 +45,7 @@ def test_modules_of_the_project_count_and_pictures_do_not(study, root):
     counted = project.find_notebook(root, "02").key_parts["code"]
     assert {f"studies/tides/{name}.py" for name in PARTS} - set(counted) == {
         "studies/tides/check.py",
+        "studies/tides/defaults.py",
         "studies/tides/views.py",
     }
     edit(study / "views.py", "One beginning, two ways", "The same beginning, two ways")

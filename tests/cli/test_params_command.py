@@ -29,23 +29,13 @@ def defaults(params):
 
 
 @pytest.fixture
-def study(root):
+def study(root, fresh_studies):
     """A notebook of the user's own, with a study that says what its profiles make of open parameters."""
     (root / "studies" / "mine").mkdir(parents=True)
     (root / "studies" / "mine" / "defaults.py").write_text(DEFAULTS)
     (root / "studies" / "mine" / "method.py").write_text("")
     write_notebook(root, "02_mine", "from studies.mine import method", parameters=CELL, title="Of my own")
     return project.find_notebook(root, "02")
-
-
-@pytest.fixture(autouse=True)
-def forget():
-    """Studies of other tests, which have the same names."""
-    import sys
-
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "studies"]:
-        del sys.modules[name]
 
 
 def test_parameters_are_listed_in_words_with_what_each_profile_makes_of_them(study, say):
@@ -58,7 +48,7 @@ def test_parameters_are_listed_in_words_with_what_each_profile_makes_of_them(stu
         "seed seed of everything random",
         "whole number, 0 or more; default 0",
         "n_texts texts that are read",
-        "whole number; default 2,500 (quick)",
+        "whole number; default the profile's, below",
         "layers whole number, above 0; default 2",
         "true or false; default false",
         "rate number; default 0.001",
@@ -75,7 +65,7 @@ def test_parameters_are_listed_in_words_with_what_each_profile_makes_of_them(stu
 def test_a_study_that_says_nothing_leaves_the_list(study, root, say):
     (root / "studies" / "mine" / "defaults.py").unlink()
     code, out, err = say("params", "02")
-    assert (code, err, "whole number; default none" in " ".join(out.split())) == (0, "", True)
+    assert (code, err, "n_texts texts that are read" in " ".join(out.split())) == (0, "", True)
     assert "quick laptop" not in " ".join(out.split())
 
 

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import sys
 
 import pytest
 from lab_project import write_notebook
@@ -22,14 +21,12 @@ SIZES = "def defaults(params):\n    return {'n': 2_500 if params.profile == 'qui
 
 
 @pytest.fixture
-def study(root):
+def study(root, fresh_studies):
     (root / "studies" / "sized").mkdir(parents=True)
     (root / "studies" / "sized" / "defaults.py").write_text(SIZES)
     (root / "studies" / "sized" / "method.py").write_text("")
     write_notebook(root, "02_sized", "from studies.sized import method", parameters=CELL)
-    yield root
-    for name in [name for name in sys.modules if name.partition(".")[0] == "studies"]:
-        del sys.modules[name]
+    return root
 
 
 def finished(root, **values):

@@ -29,6 +29,7 @@ _BY_PROFILE = re.compile(r" ?\(None: the profile's\)$")
 def params(notebook: Annotated[str, NOTEBOOK]) -> None:
     """List a notebook's parameters: what each means and takes, its default, and its size in each profile."""
     from workbench.lab import project
+    from workbench.lab.defaults import text
 
     study = project.find_notebook(project.find_root(), notebook)
     fields = study.model.model_fields
@@ -37,18 +38,18 @@ def params(notebook: Annotated[str, NOTEBOOK]) -> None:
     if not fields:
         out.print("It has no parameters: none of its cells has the tag parameters.")
         return
-    profiles = _profiles(fields)
-    became = _became(study, profiles)
-    first = fields["profile"].default if "profile" in fields else ""
     grid = Table.grid(padding=(0, 2))
     for name, field in fields.items():
-        default = sanitize(_default(name, field, became.get(first, {}), first), 200)
-        meaning = sanitize(_BY_PROFILE.sub("", field.description or ""), 300)
-        about = Text(f"{takes(field)}; default {default}", style="dim")
+        meaning, by_profile = _BY_PROFILE.subn("", field.description or "")
+        meaning = sanitize(meaning, 300)
+        default = "the profile's, below" if by_profile else sanitize(text(field.default), 200)
+        about = Text(f"{takes(field)}; default {default or '(empty)'}", style="dim")
         grid.add_row(Text(name, style="bold"), Text(f"{meaning}\n" if meaning else "").append_text(about))
     out.print("", grid, sep="\n")
-    _print_profiles(became)
-    _print_examples(study, became.get(first, {}))
+    became = _became(study, _profiles(fields))  # after what needs no waiting
+    if became and any(field.default is None for field in fields.values()):
+        _print_profiles(became)
+    _print_examples(study, became)
 
 
 def takes(field: "FieldInfo") -> str:
@@ -76,14 +77,6 @@ def _in_words(kind: Any, limits: Any = ()) -> str:
     return " or ".join(_in_words(one, limits) for one in get_args(kind) if one is not NoneType)
 
 
-def _default(name: str, field: "FieldInfo", became: Mapping[str, Any], profile: str) -> str:
-    from workbench.lab.defaults import amount, text
-
-    if field.default is None and name in became:
-        return f"{amount(became[name])} ({profile})"
-    return text(field.default) or "(empty)"
-
-
 def _profiles(fields: "Mapping[str, FieldInfo]") -> list[str]:
     if "profile" not in fields:
         return []
@@ -109,11 +102,14 @@ def _became(study: "Notebook", profiles: list[str]) -> dict[str, dict[str, Any]]
 
 
 def _print_profiles(became: Mapping[str, Mapping[str, Any]]) -> None:
-    """What the profiles make of parameters, where they differ or not; nothing where no study says it."""
+    """What the profiles make of parameters that are left open."""
     from workbench.lab.defaults import amount
 
     names = dict.fromkeys(name for values in became.values() for name in values)
     if not names:
+        out.print(
+            Text("\nIts study does not say what the profiles set (see defaults.py in CONTRIBUTING).", "dim")
+        )
         return
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("if left open", no_wrap=True)
@@ -125,9 +121,10 @@ def _print_profiles(became: Mapping[str, Mapping[str, Any]]) -> None:
     out.print("", table, sep="\n")
 
 
-def _print_examples(study: "Notebook", became: Mapping[str, Any]) -> None:
+def _print_examples(study: "Notebook", became: Mapping[str, Mapping[str, Any]]) -> None:
     fields = study.model.model_fields
-    sizes = {name: 2 * value for name, value in became.items() if type(value) is int and name != "seeds"}
+    default = became.get(fields["profile"].default, {}) if "profile" in fields else {}
+    sizes = {name: 2 * value for name, value in default.items() if type(value) is int and name != "seeds"}
     seeds = {"seed": 1} if "seed" in fields else {}
     chosen = dict([*list(sizes.items())[:1], *seeds.items()])
     words = " ".join(f"-p {name}={value}" for name, value in chosen.items())
@@ -135,7 +132,5 @@ def _print_examples(study: "Notebook", became: Mapping[str, Any]) -> None:
     out.print(Text.assemble("\nFor example: ", (f"{command} {words}".rstrip(), "bold")), soft_wrap=True)
     if chosen:
         lines = " and ".join(f"`{name}: {value}`" for name, value in chosen.items())
-        out.print(
-            Text(f"From a file: {command} -P params.yaml, with {lines} on lines of their own", "dim"),
-            soft_wrap=True,
-        )
+        lines = f"a line {lines}" if len(chosen) == 1 else f"the lines {lines}"
+        out.print(Text(f"From a file: {command} -P params.yaml, with {lines}", "dim"), soft_wrap=True)

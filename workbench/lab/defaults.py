@@ -33,6 +33,7 @@ def defaults(notebook: Notebook, params: "BaseModel") -> dict[str, Any]:
     study = next(_studies(notebook), None)
     if study is None:
         return {}
+    importlib.invalidate_caches()  # the file may have been written a moment ago
     with _importable(notebook):
         try:
             module = importlib.import_module(f"{study}.defaults")
