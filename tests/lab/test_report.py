@@ -178,6 +178,13 @@ def test_what_the_last_section_says_of_claims_stands_above_the_ledger(tmp_path):
     assert "Claims</h2>" in write_report(folder, tmp_path / "r.html").read_text()
 
 
+def test_a_parameter_that_was_left_open_says_what_it_became(tmp_path):
+    params = {"profile": "quick", "n_texts": None, "data": None, "seed": 3}
+    folder = small_run(tmp_path, [], params=params, effective={"n_texts": 8000})
+    words = " ".join(Page(write_report(folder, tmp_path / "r.html").read_text()).text.split())
+    assert "n_texts 8,000 (quick) data none seed 3" in words
+
+
 def test_code_without_a_figure_stands_once_at_the_end(tmp_path):
     folder = small_run(
         tmp_path, [new_code_cell("first = 1"), new_markdown_cell("Prose."), new_code_cell("last = 2")]
