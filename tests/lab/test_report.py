@@ -182,7 +182,7 @@ def test_a_parameter_that_was_left_open_says_what_it_became(tmp_path):
     params = {"profile": "quick", "n_texts": None, "data": None, "seed": 3}
     folder = small_run(tmp_path, [], params=params, effective={"n_texts": 8000})
     words = " ".join(Page(write_report(folder, tmp_path / "r.html").read_text()).text.split())
-    assert "n_texts 8,000 (quick) data none seed 3" in words
+    assert "n_texts8,000 (quick) datanone seed3" in words  # a term and its value
 
 
 def test_code_without_a_figure_stands_once_at_the_end(tmp_path):
