@@ -55,12 +55,13 @@ def intervals(
     lying, look = isinstance(position, alt.Y), look or {}
     channel = alt.X if lying else alt.Y
     at, end = ("x", "x2") if lying else ("y", "y2")
-    percent = {"format": "%"} if "%" in form else {}
+    percent, scale = {"format": "%"} if "%" in form else {}, dict(scale or {})
+    if lying:  # a value at the edge would stand in the names of the rows
+        scale = {"padding": 10, "nice": "domain" not in scale} | scale
     options = {
         "title": title,
         "axis": alt.Axis(**percent | dict(axis or {})),
-        # A value at the edge of lying rows would stand in their names.
-        "scale": alt.Scale(**({"padding": 10} if lying else {}) | dict(scale or {})),
+        "scale": alt.Scale(**scale),
     }
     value, *bounds = (f"{name}:Q" for name in names)
     base = alt.Chart(frame).encode(**{"y" if lying else "x": position})
