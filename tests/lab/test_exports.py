@@ -8,6 +8,7 @@ import subprocess
 import pandas
 import pyarrow.parquet
 import pytest
+import yaml
 from example_run import HOSTILE, RUN, write_example_run
 from repository import ROOT
 
@@ -176,7 +177,11 @@ def test_a_run_cites_the_workbench_itself_and_its_papers(run):
         "arxiv-2999.12345",
     ]  # fmt: skip
     assert read["small-model-workbench"]["version"] == "0.1.0"
-    assert "author" not in read["small-model-workbench"]
+    described = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    entry = read["small-model-workbench"]
+    assert entry["title"] == f"{{{described['title']}}}"
+    assert entry["author"] == f"{{{described['authors'][0]['name']}}}"
+    assert entry["year"] == described["date-released"][:4]
     assert "run 3fa9c1d2b7e0" in read["02-tiny-models-3fa9c1d2b7e0"]["howpublished"]
     assert read["eldan2023tinystories"]["author"] == "Eldan, Ronen and Li, Yuanzhi"
     assert read["eldan2023tinystories"]["archiveprefix"] == "arXiv"
