@@ -292,11 +292,10 @@ def test_the_map_sorts_prompts_by_what_colours_them_and_opens_where_most_is_said
     said = pd.Series(points["group"]).groupby(points["sheet"]).value_counts()
     several = (said[said > 1]).groupby(level=0).size()
     assert points["sheet"][record["chosen"]] == several.idxmax()
-    beside = [points["title"][at] for at in points["beside"] if at is not None]
+    pairs = zip(points["title"], points["beside"], strict=True)
+    beside = [(model, points["title"][at]) for model, at in pairs if at is not None]
     assert beside
-    assert all(
-        a != b for a, b in zip(points["title"], beside, strict=False) if len(beside) == len(points["x"])
-    )
+    assert all(model != other for model, other in beside)
     quiet = {group["name"] for group in record["groups"] if group["rank"] == 99}
     assert quiet <= {INVALID}
 
