@@ -116,8 +116,8 @@ class Live(View):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         data, metadata = self.bundle()
-        if not headless():
-            data[WIDGET] = self.widget._repr_mimebundle_()[0][WIDGET]  # anywidget's bundle has metadata
+        if not headless() and (bundle := self.widget._repr_mimebundle_()) is not None:
+            data[WIDGET] = bundle[0][WIDGET]  # anywidget's bundle has metadata
         return data, metadata
 
 

@@ -57,6 +57,8 @@ def _answered(message: bytes) -> tuple[bytes, bytes]:
 
 
 def _ask(child: subprocess.Popen[bytes], message: bytes) -> tuple[bytes, bytes]:
+    assert child.stdin is not None
+    assert child.stdout is not None
     child.stdin.write(struct.pack(">I", len(message)) + message)
     child.stdin.flush()
     head = child.stdout.read(5)
@@ -86,7 +88,7 @@ def _child() -> subprocess.Popen[bytes]:
 def _stop(child: subprocess.Popen[bytes]) -> None:
     _running.pop(os.getpid(), None)
     child.kill()
-    for stream in (child.stdin, child.stdout):
+    for stream in filter(None, (child.stdin, child.stdout)):
         with contextlib.suppress(OSError):
             stream.close()
     child.wait()

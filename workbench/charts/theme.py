@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import Any
+from typing import Any, cast
 
 import altair as alt
 
@@ -55,8 +55,10 @@ def colors(order: Sequence[Any] | None, roles: Mapping[str, str] | None) -> dict
         order: of the values; alphabetical when None.
         roles: a colour by value; without any, the palette in the order of the values.
     """
-    domain = {} if order is None else {"domain": list(order)}
-    if not roles or not domain:
+    if order is None:
+        return {}
+    domain = {"domain": list(order)}
+    if not roles:
         return domain
     taken = {roles[value] for value in order if value in roles}
     free = cycle([color for color in PALETTE if color not in taken] or PALETTE)
@@ -81,10 +83,10 @@ def series(
         roles: a colour, such as `TREATED`, for values in `order` that have one.
     """
     stroke = alt.Legend(symbolType="stroke", symbolSize=500, symbolStrokeWidth=2.5)
-    common = {"type": "nominal", "title": title or field}
+    common: dict[str, Any] = {"type": "nominal", "title": title or field}
     ordered = colors(order, None)
     # Of equal domains Vega-Lite would merge the legends, of which the shapes have none.
-    shapes = {} if order is None else {"domain": [*order, ""]}
+    shapes: dict[str, Any] = {} if order is None else {"domain": [*order, ""]}
     return {
         "color": alt.Color(field, legend=stroke, scale=alt.Scale(**colors(order, roles)), **common),
         "strokeDash": alt.StrokeDash(field, scale=alt.Scale(**ordered, range=DASHES), **common),
@@ -94,7 +96,7 @@ def series(
 
 @alt.theme.register("workbench", enable=True)
 def _house() -> alt.theme.ThemeConfig:
-    return {"config": CONFIG}
+    return {"config": cast(Any, CONFIG)}
 
 
 CONFIG: dict[str, Any] = {

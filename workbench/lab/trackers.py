@@ -1,5 +1,6 @@
 """TensorBoard, Weights & Biases, MLflow and trackio, each given what was logged and claimed in a run."""
 
+# pyright: reportMissingImports=false
 import io
 import logging
 import os

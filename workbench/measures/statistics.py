@@ -171,7 +171,7 @@ def _pairs(x: ArrayLike, y: ArrayLike, groups: Sequence | None = None) -> tuple[
     return a, b
 
 
-def _sums(values: ArrayLike, groups: Sequence | None) -> tuple[np.ndarray, np.ndarray]:
+def _sums(values: ArrayLike, groups: Sequence | np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Sum and count of each group (each item its own group without labels), NaN dropped."""
     vector = _vector(values)
     known = ~np.isnan(vector)
