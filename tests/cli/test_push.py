@@ -11,7 +11,7 @@ from huggingface_hub import DatasetCard, ModelCard, RepoUrl
 from workbench.lab import cards
 
 KEY = "hf_" + "a1B2" * 8
-PLACE = "/home/somebody/secret-project"
+PLACE = "/srv/somebody/secret-project"
 PARAMS = {"profile": "laptop", "seed": 0, "model": f"{PLACE}/base-model", "data": "gsm8k:some/problems:test",
           "judge": f"openai:http://10.0.0.7:8000/v1?key={KEY}#judge", "note": None}  # fmt: skip
 
@@ -94,7 +94,7 @@ def test_the_cards_say_what_it_is_how_it_was_made_and_what_came_of_it(written):
 def test_nothing_that_is_pushed_holds_a_secret_a_place_or_a_script(written):
     for path in (path for path in written.rglob("*") if path.is_file()):
         content = path.read_bytes()
-        for word in (KEY, PLACE, "/home/somebody", "10.0.0.7"):
+        for word in (KEY, PLACE, "/srv/somebody", "10.0.0.7"):
             assert word.encode() not in content, path
     texts = list(pandas.read_parquet(written / "dataset/tables/answers.parquet")["text"])
     assert texts == ["a ***", "file.txt"]
@@ -115,7 +115,7 @@ def test_what_the_workbench_made_itself_is_under_its_own_licence(root, say):
 @pytest.mark.parametrize(
     ("text", "kept"),
     [
-        ("gsm8k:/home/me/train.jsonl", "gsm8k:train.jsonl"),
+        ("gsm8k:/srv/me/train.jsonl", "gsm8k:train.jsonl"),
         ("../../data/a.txt,~/b.txt", "a.txt,b.txt"),
         (r"C:\Users\me\model", "model"),
         ("https://arxiv.org/abs/2305.07759", "https://arxiv.org/abs/2305.07759"),
