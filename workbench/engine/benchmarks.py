@@ -4,6 +4,7 @@ Prompts, stop words, answer rules and figures are the harness's own, read by its
 and tokenizer. Data may be given as rows in place of the hub's.
 """
 
+# pyright: reportMissingImports=false
 from __future__ import annotations
 
 import logging

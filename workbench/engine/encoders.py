@@ -161,7 +161,8 @@ def _hidden_means(texts: list[str], model: str, device: str) -> np.ndarray:
 
     network, tokenizer = loading.load(model, device)
     limit = context_length(network, _TOKENS)
-    options = {"split_special_tokens": True, "verbose": False}  # a text that spells one out is still a text
+    # A text that spells a special token out is still a text.
+    options: dict[str, Any] = {"split_special_tokens": True, "verbose": False}
     read = tokenizer(texts, truncation=True, max_length=limit, return_special_tokens_mask=True, **options)
     tokens, special = read["input_ids"], read["special_tokens_mask"]
     rows = np.zeros((len(texts), network.config.get_text_config().hidden_size))

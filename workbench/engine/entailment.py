@@ -47,7 +47,8 @@ class Entailment:
         self.longest = min(context_length(model), self.tokenizer.model_max_length)
         if self.tokenizer.pad_token is not None and text_config(model).pad_token_id is None:
             text_config(model).pad_token_id = self.tokenizer.pad_token_id
-        labels = {name.lower(): int(number) for number, name in self.model.config.id2label.items()}
+        named = self.model.config.id2label or {}
+        labels = {name.lower(): int(number) for number, name in named.items()}
         self.label = next((labels[name] for name in labels if name.startswith("entail")), None)
         if self.label is None:
             raise UserError(

@@ -47,7 +47,7 @@ def facts(folder: Path) -> Facts:
     return Facts(
         sum(sizes.values()),
         str(config.get("model_type", "")),
-        str(card.get("quantization") or max(sizes, key=sizes.get, default="")),
+        str(card.get("quantization") or max(sizes, key=sizes.__getitem__, default="")),
         str(card.get("license") or ""),
         is_chat(folder),
     )
@@ -77,7 +77,8 @@ def layers_and_neurons(source: str) -> tuple[int | None, int | None]:
     settings = settings.get("text_config") or settings
     both = (("num_hidden_layers", "n_layer", "num_layers"), ("intermediate_size", "n_inner", "ffn_dim"))
     numbers = (next((settings.get(name) for name in names if settings.get(name)), None) for names in both)
-    return tuple(number if isinstance(number, int) else None for number in numbers)
+    layers, neurons = (number if isinstance(number, int) else None for number in numbers)
+    return layers, neurons
 
 
 def check_here(path: Path, on_cpu: bool = True) -> None:

@@ -50,9 +50,10 @@ def write_folder(head: Header, folder: Path, about: Mapping[str, str] | None = N
     try:
         with without_bars(), redirect_stderr(StringIO()):  # tqdm's own bar
             tokenizer = _tokenizer(head, alone, options)
-            model, report = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 str(alone), dtype=torch.float32, output_loading_info=True, **options
             )
+            model, report = loaded
     except (ValueError, KeyError, TypeError, NotImplementedError, RuntimeError, AttributeError) as error:
         raise UserError(f"transformers cannot read {head.file} ({reason(error)}).") from error
     check_names(str(head.file), report)
@@ -79,9 +80,8 @@ def write_folder(head: Header, folder: Path, about: Mapping[str, str] | None = N
 
 def _make_plain(model: PreTrainedModel) -> None:
     """Forget that the weights were quantized, which they no longer are: else they could not be saved."""
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    model.hf_quantizer = None
+    vars(model.config).pop("quantization_config", None)
+    model.hf_quantizer = None  # pyright: ignore[reportArgumentType]  # torch declares modules and tensors only
 
 
 def _tokenizer(head: Header, folder: Path, options: dict[str, Any]) -> PreTrainedTokenizerFast:

@@ -73,9 +73,10 @@ def block(
     shape["causal"] = causal
     if len(written["tokens"]) > shape["vocabulary"]:
         raise UserError("The tokenizer has more tokens than the model's embedding has rows.")
-    for layer in range(shape["layers"] if reference else 0):
-        mean = reference.table(f"head.{layer}", "mean", 0).numpy()
-        arrays[f"{layer}.mean"] = mean.reshape(len(mean), -1)
+    if reference is not None:
+        for layer in range(shape["layers"]):
+            mean = reference.table(f"head.{layer}", "mean", 0).numpy()
+            arrays[f"{layer}.mean"] = mean.reshape(len(mean), -1)
     tensors, data = _packed(arrays, dtype)
     ends = model.config.eos_token_id
     return {

@@ -46,7 +46,7 @@ def load(source: str | Path, device: str = "auto") -> tuple[PreTrainedModel, Pre
             check_memory(Path(source), device)
             check_shapes(source)
         tokenizer = _tokenizer(source, options)
-        model = _model(source, device, options).to(device).eval()
+        model = _model(source, device, options).to(device).eval()  # pyright: ignore[reportArgumentType]
         check(model, tokenizer)
     return model, tokenizer
 
@@ -154,10 +154,11 @@ def _model(source: str, device: str, options: dict[str, Any]) -> PreTrainedModel
 
     dtype = torch.float32 if torch.device(device).type == "cpu" else "auto"
     options = {**options, "use_safetensors": True, "dtype": dtype, "output_loading_info": True}
+    read: Any = AutoModelForCausalLM.from_pretrained  # its types leave out the report
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(source, **options)
+        model, report = read(source, **options)
         if names := renaming(report, len(model.state_dict())):
-            model, report = AutoModelForCausalLM.from_pretrained(source, key_mapping=names, **options)
+            model, report = read(source, key_mapping=names, **options)
             model = _copy(model)
             print(
                 f"The weights in {source} bear other names, as wrappers give them: read without the prefix."

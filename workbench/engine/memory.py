@@ -39,9 +39,10 @@ def free_memory() -> int:
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     try:
         table = Path("/proc/meminfo").read_text(encoding="ascii")
-        pages = 1024 * int(re.search(r"MemAvailable:\s+(\d+)", table)[1])
+        if available := re.search(r"MemAvailable:\s+(\d+)", table):
+            pages = 1024 * int(available[1])
         group = Path("/sys/fs/cgroup")
         limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
-    except (OSError, ValueError, TypeError):  # no such files, or no limit
+    except (OSError, ValueError):  # no such files, or no limit
         return pages
     return min(pages, limit - used)

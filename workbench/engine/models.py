@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
+    from torch import device as Device
     from torch.nn import Module
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
@@ -73,7 +74,7 @@ def rope_kinds(model: PreTrainedModel) -> list[dict[str, Any]]:
 
 def n_rows(model: PreTrainedModel) -> int:
     """Rows of the embedding: the tokens that a model can read are the numbers below."""
-    return model.get_input_embeddings().weight.shape[0]
+    return model.get_input_embeddings().get_parameter("weight").shape[0]
 
 
 @contextmanager
@@ -112,9 +113,9 @@ def config(
     """
     from transformers import BloomConfig, GPTNeoConfig, LlamaConfig
 
-    layers, hidden = SHAPES.get(preset, (None, None))
-    if layers is None:
+    if preset not in SHAPES:
         raise UserError(f"There is no preset {preset!r}{near(preset, SHAPES)}.")
+    layers, hidden = SHAPES[preset]
     layers = layers if n_layers is None else n_layers
     hidden = hidden if hidden_size is None else hidden_size
     check_shape(layers, hidden)
@@ -123,6 +124,7 @@ def config(
         raise UserError(f"There is no architecture {architecture!r}: choose llama, gpt-neo or bloom.")
     # Small init (Nguyen & Salazar 2019, arXiv 1910.05895, section 2.2): the customary 0.02 suits a width of
     # 1000, and from it narrow models lose most of a short training.
+    common: dict[str, Any]
     common = {"vocab_size": vocab_size, "hidden_size": hidden, "initializer_range": (2 / (5 * hidden)) ** 0.5}
     common |= dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
     common |= {"max_position_embeddings": context, "tie_word_embeddings": True}
@@ -154,23 +156,24 @@ def check_shape(layers: int, hidden: int, names: tuple[str, str] = ("n_layers", 
         raise UserError(f"{names[1]}={hidden} must be a multiple of 32 (of 8 below 128).")
 
 
-def build(config: PretrainedConfig, seed: int) -> PreTrainedModel:
-    """A float32 model on the CPU with random weights that depend on the seed alone."""
+def build(config: PretrainedConfig, seed: int, device: str | Device = "cpu") -> PreTrainedModel:
+    """A float32 model with random weights that depend on the seed alone: they are drawn on the CPU."""
     import torch
     from transformers import AutoModelForCausalLM
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    return model.to(device)  # pyright: ignore[reportArgumentType]  # transformers wraps it
 
 
 def count_parameters(model: PreTrainedModel) -> Counts:
     """Total, embedding and non-embedding parameters."""
     from torch import nn
 
-    embeddings = [module for module in model.modules() if isinstance(module, nn.Embedding)]
-    if model.get_output_embeddings() is not None:
-        embeddings.append(model.get_output_embeddings())
+    embeddings: list[nn.Module] = [part for part in model.modules() if isinstance(part, nn.Embedding)]
+    if (unembedding := model.get_output_embeddings()) is not None:
+        embeddings.append(unembedding)
     total = sum(weight.numel() for weight in model.parameters())
     weights = {weight for part in embeddings for weight in part.parameters()}
     embedding = sum(weight.numel() for weight in weights)

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 
 from workbench.errors import UserError
 
-Row = dict[str, float]
+Row = dict[str, Any]
 _queue: Any = None  # of a child process: takes (task, row), and (task, None) when a task has ended
 
 
@@ -48,7 +48,7 @@ def run_parallel(
     if processes is None:
         processes = min(torch.get_num_threads(), len(tasks)) if device == "cpu" else 1
     with tqdm(total=total, unit=f" {unit}s", unit_scale=True, desc="train") as bar:
-        done = dict.fromkeys(tasks, 0)
+        done: dict[str, float] = dict.fromkeys(tasks, 0)
 
         def note(name: str, row: Row) -> None:
             now = row.pop("done", done[name])
@@ -128,7 +128,9 @@ def end_with_parent() -> None:
     """
 
     def wait() -> None:
-        parent_process().join()
+        parent = parent_process()
+        assert parent is not None
+        parent.join()
         os._exit(1)
 
     Thread(target=wait, daemon=True).start()

@@ -43,11 +43,13 @@ def rendered(
     try:
         template = dated(tokenizer.get_chat_template())
         with _deadline():
-            text = tokenizer.apply_chat_template(
-                messages,
-                chat_template=template,
-                tokenize=False,
-                add_generation_prompt=add_generation_prompt,
+            text = str(
+                tokenizer.apply_chat_template(
+                    list(messages),
+                    chat_template=template,
+                    tokenize=False,
+                    add_generation_prompt=add_generation_prompt,
+                )
             )
     except UserError:
         raise

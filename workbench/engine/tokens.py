@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from workbench.engine.models import CHAT_TEMPLATE, END_OF_TEXT, begins_with, n_rows, text_config
 from workbench.engine.templates import rendered
@@ -74,7 +74,7 @@ def begin(tokenizer: PreTrainedTokenizerFast) -> list[int]:
     """
     encoding = tokenizer("a", verbose=False)
     ids = encoding["input_ids"]
-    if tokenizer.is_fast:
+    if encoding.encodings:  # by a fast tokenizer
         added = encoding.encodings[0].special_tokens_mask
         return ids[: added.index(0)] if 0 in added else ids[:1]
     plain = tokenizer("a", add_special_tokens=False, verbose=False)["input_ids"]
@@ -95,8 +95,8 @@ def set_beginning(tokenizer: PreTrainedTokenizerFast, begins: bool) -> None:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise UserError("Where the texts of a slow tokenizer begin cannot be changed: convert it first.")
-    token = tokenizer.bos_token
-    own = begins_with(token, tokenizer.bos_token_id) if begins else TemplateProcessing("$A", "$A $B", [])
+    token, number = cast(str, tokenizer.bos_token), cast(int, tokenizer.bos_token_id)
+    own = begins_with(token, number) if begins else TemplateProcessing("$A", "$A $B", [])
     backend.post_processor = own
     tokenizer.init_kwargs |= {"add_bos_token": begins, "add_eos_token": False}
 
@@ -109,10 +109,10 @@ def first_token(tokenizer: PreTrainedTokenizerFast) -> int:
     """
     for token in (*begin(tokenizer)[-1:], tokenizer.bos_token_id, tokenizer.eos_token_id):
         if token is not None:
-            return token
+            return cast(int, token)
     raise UserError(
-        "The tokenizer has neither a beginning-of-text nor an end-of-text token, so nothing can be written from "
-        "nothing: set bos_token or eos_token in its tokenizer_config.json, or take another model."
+        "The tokenizer has neither a beginning-of-text nor an end-of-text token, so nothing can be written "
+        "from nothing: set bos_token or eos_token in its tokenizer_config.json, or take another model."
     )
 
 
@@ -124,13 +124,13 @@ def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast) -> li
     """
     rows = n_rows(model)
     special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder, *range(len(tokenizer), rows)}
-    own = tokenizer.eos_token_id
+    own = cast("int | None", tokenizer.eos_token_id)
     named = set[int]()
     for settings in (model.config, text_config(model), model.generation_config):
         ends = getattr(settings, "eos_token_id", None)
         ends = ends if isinstance(ends, list | tuple) else [ends]
         named |= {token for token in ends if isinstance(token, int)}
-    ends = {own} - {None} | {token for token in named if own is None or token in special}
+    ends = named if own is None else {own} | named & special
     return sorted(token for token in ends if 0 <= token < rows)
 
 
@@ -149,8 +149,10 @@ def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[str]) -> list[lis
     first = begin(tokenizer)
 
     def ids(part: list[str], spelled_out: bool) -> Iterator[list[int]]:
-        options = {"add_special_tokens": False, "split_special_tokens": spelled_out, "verbose": False}
-        return iter(tokenizer(part, **options)["input_ids"] if part else [])
+        if not part:
+            return iter([])
+        read = tokenizer(part, add_special_tokens=False, split_special_tokens=spelled_out, verbose=False)
+        return iter(read["input_ids"])
 
     chats = ids([text for text in texts if isinstance(text, Framed)], False)
     plain = ids([text for text in texts if not isinstance(text, Framed)], True)
@@ -220,9 +222,9 @@ def word_tokenizer(words: Sequence[str]) -> PreTrainedTokenizerFast:
 
 def with_beginning(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
     """The tokenizer; one of `word_tokenizer` that older runs saved begins texts as their models do."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    model = getattr(backend, "model", None)
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    model: Any = getattr(backend, "model", None)
     is_ours = type(model).__name__ == "WordLevel" and model.unk_token == tokenizer.bos_token == END_OF_TEXT
     if is_ours and not begin(tokenizer):
-        backend.post_processor = begins_with(END_OF_TEXT, tokenizer.bos_token_id)
+        backend.post_processor = begins_with(END_OF_TEXT, cast(int, tokenizer.bos_token_id))
     return tokenizer

@@ -52,7 +52,7 @@ def changes_with_length(model: PreTrainedModel) -> bool:
 
 @torch.no_grad()
 def _probe(model: PreTrainedModel) -> Traits:
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = getattr(model, "get_base_model", lambda: model)()
     takes_positions = "position_ids" in inspect.signature(base.forward).parameters
     length = min(context_length(model), _n_tokens(model))
     if changes_with_length(model) or length < 8:  # such a probe would itself move what later passes compute

@@ -155,6 +155,7 @@ def _in_batches(
             centroids = _seed_centroids(part, k, rng)
         labels, _ = _assign(part, centroids)  # a cluster without members here may have some elsewhere
         move(centroids, sums.index_add_(0, labels, part))
+    assert centroids is not None  # there is one iteration at least
     return centroids
 
 

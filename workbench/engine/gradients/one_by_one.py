@@ -49,6 +49,7 @@ def read_alone(model: PreTrainedModel, into: Sketch, rows: Sequence[Row]) -> tup
 
 
 def _take(into: Sketch, name: str, weight: Tensor) -> None:
+    assert weight.grad is not None  # it has just been summed up
     into.add_gradient(name, weight.grad)
     weight.grad = None
 

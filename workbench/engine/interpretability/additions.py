@@ -109,7 +109,7 @@ def logit_factor(model: PreTrainedModel) -> float:
     streams = torch.randn(4, parts.hidden_size, generator=torch.Generator().manual_seed(0))
     _, logits = _tried(model, parts, streams, torch.zeros_like(streams))
     weight = next(parts.unembedding.parameters())
-    if parts.unembedding.weight.shape[1] != parts.hidden_size:
+    if parts.unembedding.get_parameter("weight").shape[1] != parts.hidden_size:
         raise refused
     raw = parts.unembedding(parts.norm(streams.to(weight))).float().cpu().flatten()
     order = raw.argsort()

@@ -85,6 +85,9 @@ def anatomy(model: PreTrainedModel) -> Anatomy:
     norms = [part for name, part in holder.named_children() if name in _NORM]
     if len(norms) != 1:
         raise unreadable(model, "it has no final norm")
+    unembedding = model.get_output_embeddings()
+    if unembedding is None:
+        raise unreadable(model, "it has no output layer")
     n_heads = config.num_attention_heads
     if not isinstance(n_heads, int) or any(_n_inputs(part) % n_heads for part in out):
         raise unreadable(model, "its layers do not have one number of heads")
@@ -94,7 +97,7 @@ def anatomy(model: PreTrainedModel) -> Anatomy:
         out=out,
         down=down,
         norm=norms[0],
-        unembedding=model.get_output_embeddings(),
+        unembedding=unembedding,
         n_heads=n_heads,
         head_dims=[_n_inputs(part) // n_heads for part in out],
         widths=[_n_inputs(part) for part in down],
@@ -126,7 +129,8 @@ def linear_weight(model: PreTrainedModel, projection: nn.Module) -> Tensor:
     Raises:
         UserError: it does more, as with an adapter or quantised weights.
     """
-    weight = projection.weight if type(projection).__name__ == "Conv1D" else projection.weight.T
+    weight = projection.get_parameter("weight")
+    weight = weight if type(projection).__name__ == "Conv1D" else weight.T
     inputs = torch.randn(2, len(weight), generator=torch.Generator().manual_seed(0))
     inputs = inputs.to(device=weight.device, dtype=model.dtype)
     with torch.inference_mode():
@@ -149,4 +153,4 @@ def _blocks(model: PreTrainedModel) -> nn.ModuleList:
 
 def _n_inputs(projection: nn.Module) -> int:
     # GPT-2's Conv1D keeps its weight the other way round.
-    return projection.weight.shape[0 if type(projection).__name__ == "Conv1D" else 1]
+    return projection.get_parameter("weight").shape[0 if type(projection).__name__ == "Conv1D" else 1]

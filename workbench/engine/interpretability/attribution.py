@@ -58,7 +58,7 @@ def direct_logit_attribution(
         raise UserError(f"Tokens {token_a} and {token_b} must be 0 to {logits.shape[-1] - 1}.")
     here = {name: value[0, position].double() for name, value in values.items()}
     difference = float(logits[0, position, token_a].double() - logits[0, position, token_b].double())
-    weight = parts.unembedding.weight
+    weight = parts.unembedding.get_parameter("weight")
     direction, norm_bias = _frozen(
         parts.norm, here[f"residual.{parts.n_layers}"].float(), weight[token_a] - weight[token_b]
     )
@@ -91,11 +91,11 @@ def _frozen(norm: nn.Module, value: Tensor, direction: Tensor) -> tuple[Tensor, 
 
 
 def _embeddings(model: PreTrainedModel, token: int, first: Tensor, direction: Tensor) -> list[tuple]:
-    tokens = model.get_input_embeddings()
+    tokens = model.get_input_embeddings().get_parameter("weight")
     learned = [part for part in model.get_decoder().modules() if isinstance(part, nn.Embedding)]
-    if len(learned) == 1 or tokens.weight.shape[1] != len(first):
+    if len(learned) == 1 or tokens.shape[1] != len(first):
         return [("embedding", None, None, first @ direction)]
-    embedding = tokens.weight[token].double()
+    embedding = tokens[token].double()
     return [
         ("embedding", None, None, embedding @ direction),
         ("position embedding", None, None, (first - embedding) @ direction),
@@ -104,13 +104,13 @@ def _embeddings(model: PreTrainedModel, token: int, first: Tensor, direction: Te
 
 def _attention(parts: Anatomy, layer: int, heads: Tensor, constant: Tensor, direction: Tensor) -> list[tuple]:
     out = parts.out[layer]
-    weight = out.weight.double()
+    weight = out.get_parameter("weight").double()
     weight = weight @ direction if type(out).__name__ == "Conv1D" else direction @ weight
     weight = weight.view(parts.n_heads, parts.head_dims[layer])
     constant = constant.to(heads)
     bias = (constant * weight).sum()
     if getattr(out, "bias", None) is not None:
-        bias = bias + out.bias.double() @ direction
+        bias = bias + out.get_parameter("bias").double() @ direction
     shares = ((heads - constant) * weight).sum(-1)
     rows = [("head", layer, head, share) for head, share in enumerate(shares)]
     return [*rows, ("attention bias", layer, None, bias)]

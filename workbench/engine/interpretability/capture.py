@@ -27,7 +27,7 @@ from workbench.engine.interpretability.additions import check_additions
 from workbench.engine.interpretability.anatomy import anatomy
 from workbench.engine.interpretability.heads import check_heads
 from workbench.engine.interpretability.hooks import Hook, HookPoint, match_names, registered
-from workbench.engine.models import context_length, evaluating
+from workbench.engine.models import context_length, evaluating, n_rows
 from workbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def check_rows(model: PreTrainedModel, rows: Sequence[Sequence[int]]) -> None:
     longest = max(map(len, rows))
     if longest > context:
         raise UserError(f"A text of {longest} tokens is longer than the context of {context}: cut it.")
-    size = model.get_input_embeddings().weight.shape[0]
+    size = n_rows(model)
     largest = max(map(max, rows))
     if largest >= size:
         raise UserError(

@@ -122,9 +122,12 @@ def _register(parts: Anatomy, name: str, hooks: Sequence[Hook], current: _Pass) 
             return inputs, {**named, "hidden_states": shaped(named["hidden_states"])}
         return (shaped(inputs[0]), *inputs[1:]), named
 
+    def behind(_module: nn.Module, _inputs: tuple, output: Tensor) -> Tensor:
+        return shaped(output)
+
     if kind in ("attention", "mlp"):
         module = (parts.out if kind == "attention" else parts.down)[layer]
-        return module.register_forward_hook(lambda _module, _inputs, output: shaped(output))
+        return module.register_forward_hook(behind)
     module = {"residual": [*parts.blocks, parts.norm], "head": parts.out, "neuron": parts.down}[kind][layer]
     return module.register_forward_pre_hook(before, with_kwargs=True)
 
@@ -202,7 +205,8 @@ class _Softmaxes(TorchFunctionMode):
     def __torch_function__(
         self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
-        result = function(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        result = function(*args, **kwargs)
         if function not in _SOFTMAXES:
             return result
         self.calls += 1
@@ -232,8 +236,8 @@ def _eager(model: PreTrainedModel) -> Iterator[None]:
                 model.set_attn_implementation(held[0])
 
 
-def _make_eager(model: PreTrainedModel, usual: str) -> None:
-    if "flash" in usual:
+def _make_eager(model: PreTrainedModel, usual: str | None) -> None:
+    if usual is not None and "flash" in usual:
         warnings.warn(
             f"Attention patterns do not exist in {usual}: the model runs in eager mode while they are read.",
             stacklevel=8,

@@ -90,4 +90,4 @@ def stream(
             with suppress(_AllSeen):
                 output = run(current[0].ids, use_cache=False)
                 check_finite(output[0])
-            yield current[0], output[0] if logits else None
+            yield current[0], output[0] if logits and output is not None else None

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from transformers import PreTrainedTokenizerFast
 from trl import GRPOTrainer
 
 from workbench.engine.batches import padded
@@ -27,6 +28,8 @@ class PolicyTrainer(WholeCheckpoints, GRPOTrainer):
     takes_positions = False  # these three: of the model, as `traits` and its signature say
     ignores_batch_mates = True
     spares_logits = True
+    processing_class: PreTrainedTokenizerFast
+    ref_model: torch.nn.Module | None
 
     def __init__(
         self,

@@ -39,6 +39,7 @@ class _Watch(Watch):
     """And the objective and the reference."""
 
     title = "reinforce"
+    trainer: PolicyTrainer
 
     def __init__(self, log: Log | None, stop: Stop | None, every: int) -> None:
         super().__init__(log, stop)
@@ -54,6 +55,7 @@ class _Watch(Watch):
         check_finite(trainer.model, trainer.folder)
         trainer.objective.after_step()
         if config.reference_every and step % config.reference_every == 0:
+            assert trainer.ref_model is not None  # `reinforce` has seen to it
             trainer.ref_model.load_state_dict(trainer.model.state_dict())
         self._row(step, state.num_input_tokens_seen)
         self.bar.update()

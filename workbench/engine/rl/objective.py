@@ -71,6 +71,7 @@ class Objective:
 
     def reward(self, completions: list[Completion], rows: list[Row]) -> Sequence[float]:
         """One reward a completion; the model is in evaluation mode and no gradient is taken."""
+        assert self._reward is not None  # or a subclass says what is rewarded
         return self._reward(completions, rows)
 
     def advantages(self, rewards: Tensor) -> Tensor | None:

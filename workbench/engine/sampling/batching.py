@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 GROWTH = 32  # columns by which the key-value store grows
+Settings = tuple[float, float, float, bool]  # of `draw`: temperature, top_p, min_p, filter_first
 Row = tuple[list[int], list[float], bool]  # tokens, their log-probabilities, whether the text ended by itself
 
 
@@ -68,7 +69,7 @@ class ContinuousBatch:
         self.row = torch.full((self.size,), count, device=device)
         self.start, self.last = torch.zeros_like(self.row), torch.zeros_like(self.row)
 
-    def run(self, *settings: float) -> list[Row]:
+    def run(self, *settings: *Settings) -> list[Row]:
         """Decode until no row waits or runs; `settings` of `draw`, from temperature on.
 
         Raises:
@@ -97,7 +98,7 @@ class ContinuousBatch:
             for row, end in enumerate(lengths[: self.count])
         ]
 
-    def _admit(self, free: Tensor, settings: tuple[float, ...]) -> None:
+    def _admit(self, free: Tensor, settings: Settings) -> None:
         """Put waiting rows into free slots: each prompt is read once and stands left of the common column."""
         rows = [self.waiting.pop() for _ in range(min(len(free), len(self.waiting)))]
         slots = free[: len(rows)]
@@ -123,7 +124,8 @@ class ContinuousBatch:
         self.start[slots] = self.column - length_of_row
         self._accept(slots, logits[source], settings)
 
-    def _advance(self, settings: tuple[float, ...]) -> None:
+    def _advance(self, settings: Settings) -> None:
+        assert self.store is not None  # rows have been admitted
         first = int(self.start.min())
         if self.column == self.store.shape[4]:
             # Grown in small pieces and shed on the left: rows that lie close together in memory are read
@@ -140,7 +142,7 @@ class ContinuousBatch:
         self.column += 1
         self._accept(slice(None), logits, settings)
 
-    def _accept(self, slots: Tensor | slice, logits: Tensor, settings: tuple[float, ...]) -> None:
+    def _accept(self, slots: Tensor | slice, logits: Tensor, settings: Settings) -> None:
         """Draw one token for each slot, note it, and free the slots whose row it ends."""
         row = self.row[slots]
         age = self.lengths[row]
@@ -162,6 +164,7 @@ class ContinuousBatch:
         self.start[slots] = self.start[slots].masked_fill(done, self.column)
 
     def _shrink(self) -> None:
+        assert self.store is not None
         keep = self.row < self.count
         self._restore(self.store[:, :, keep], 0)
         self.row, self.start, self.last = self.row[keep], self.start[keep], self.last[keep]

@@ -7,7 +7,9 @@ same step, so that a row which began later begins at a later column; those befor
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +22,7 @@ from workbench.engine.traits import traits
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
     from transformers.cache_utils import Cache
+    from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 PACKED_FROM = 256  # the smallest hidden size at which packed weights are faster
 
@@ -53,7 +56,9 @@ def prefill(model: PreTrainedModel, ids: Tensor, lengths: Tensor) -> tuple[Tenso
     ends = lengths.unique()
     cache = DynamicCache()
     logits = model(ids, past_key_values=cache, use_cache=True, logits_to_keep=ends - 1).logits
-    layers = [(layer.keys, layer.values) for layer in cache.layers]
+    layers: list[tuple[Any, Any]] = [
+        (getattr(layer, "keys", None), getattr(layer, "values", None)) for layer in cache.layers
+    ]
     if not layers or any(keys is None or keys.shape != layers[0][0].shape for keys, _ in layers):
         raise ValueError(f"{type(model).__name__} does not keep plain keys and values")
     rows = torch.arange(len(ids), device=ids.device)
@@ -99,7 +104,8 @@ def _view(store: Tensor, window: Window) -> Cache:
         ) -> tuple[Tensor, Tensor]:
             self.pair[0, :, :, window.column] = keys[:, :, 0]
             self.pair[1, :, :, window.column] = values[:, :, 0]
-            return tuple(self.pair[:, :, :, window.first : window.column + 1])
+            read = self.pair[:, :, :, window.first : window.column + 1]
+            return read[0], read[1]
 
         def get_seq_length(self) -> int:
             return window.column - window.first
@@ -186,7 +192,8 @@ class LlamaStep:
         self.head_dim, self.eps = attention.head_dim, config.rms_norm_eps
         self.embedding, self.final = model.model.embed_tokens.weight, model.model.norm.weight
         packs = self.packs(model)
-        self.product = (lambda weight: PackedProduct(weight, dtype)) if packs else Product
+        self.product: Callable[[Tensor], Product | PackedProduct]
+        self.product = partial(PackedProduct, dtype=dtype) if packs else Product
         # Logits rounded to bfloat16 would be off by up to 1/16.
         self.unembed = (PackedProduct if packs else Product)(model.lm_head.weight)
         cos, sin = model.model.rotary_emb(self.embedding, torch.arange(longest, device=model.device)[None])
@@ -195,7 +202,7 @@ class LlamaStep:
         self.pairs = torch.arange(self.head_dim, device=model.device).view(2, half).T.flatten()
         self.layers = [self._fuse(layer) for layer in model.model.layers]
 
-    def _fuse(self, layer: nn.Module) -> tuple[Product | PackedProduct, ...]:
+    def _fuse(self, layer: LlamaDecoderLayer) -> tuple[Product | PackedProduct, ...]:
         q, k, v = (getattr(layer.self_attn, f"{part}_proj").weight for part in "qkv")
         q, k = (part.unflatten(0, (-1, self.head_dim))[:, self.pairs].flatten(0, 1) for part in (q, k))
         gate_up = torch.cat((layer.mlp.gate_proj.weight, layer.mlp.up_proj.weight))

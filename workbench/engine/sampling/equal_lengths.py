@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbench.engine.sampling.batching import ContinuousBatch, Row
+from workbench.engine.sampling.batching import ContinuousBatch, Row, Settings
 from workbench.engine.sampling.decoding import EqualRows
 from workbench.engine.sampling.paths import Path, rope_switch
 
@@ -20,7 +20,7 @@ class EqualLengths(ContinuousBatch):
         super().__init__(*args, **options)
         self.path, self.switch = path, rope_switch(self.model)
 
-    def run(self, *settings: float) -> list[Row]:
+    def run(self, *settings: *Settings) -> list[Row]:
         """Decode group by group; see `ContinuousBatch.run`."""
         while self.waiting:
             rows = self._next_group()
@@ -38,7 +38,7 @@ class EqualLengths(ContinuousBatch):
             rows.append(self.waiting.pop())
         return rows
 
-    def _decode(self, texts: Tensor, settings: tuple[float, ...]) -> None:
+    def _decode(self, texts: Tensor, settings: Settings) -> None:
         read = EqualRows(self.model, self.path.cached)
         while bool((running := self.row < self.count).any()):
             if texts.shape[1] == self.switch + 1:  # keys in the cache are turned by the angles of short texts

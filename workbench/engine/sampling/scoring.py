@@ -72,7 +72,7 @@ def token_logprobs(
 
 def last_logits(model: PreTrainedModel, ids: Tensor, kept: int) -> Tensor:
     """Logits `[rows, kept, vocabulary]` at the last `kept` tokens of texts, read at once without a cache."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = getattr(model, "get_base_model", lambda: model)()
     spares = "logits_to_keep" in inspect.signature(base.forward).parameters
     return model(ids, use_cache=False, **({"logits_to_keep": kept} if spares else {})).logits[:, -kept:]
 

@@ -95,8 +95,9 @@ class OpenAIServer(Sampler):
         """
         # by type too, since a `Framed` prompt has other tokens than the same text
         keys = [request_key(type(self).__name__, self.model, type(job[0]).__name__, *job) for job in jobs]
-        completions = {key: self._cache.get(key) for key in keys}
-        open_jobs = [index for index, key in enumerate(keys) if completions[key] is None]
+        known = {key: self._cache.get(key) for key in keys}
+        completions = {key: completion for key, completion in known.items() if completion is not None}
+        open_jobs = [index for index, key in enumerate(keys) if key not in completions]
 
         def request(part: list[int]) -> dict[str, Completion]:
             rows = ask([jobs[index][0] for index in part], jobs[part[0]][1])

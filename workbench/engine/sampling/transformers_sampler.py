@@ -35,6 +35,8 @@ class TransformersSampler(Sampler):
     batch size nor the other rows change them, except where floating-point rounding does.
     """
 
+    tokenizer: PreTrainedTokenizerFast
+    context: int
     logprobs = True
 
     def __init__(
@@ -114,8 +116,8 @@ class TransformersSampler(Sampler):
 
     def _text(self, prompt: list[int], tokens: list[int]) -> str:
         # Decoded behind the prompt's last token, because some tokenizers drop the first space of a text.
-        before = self.tokenizer.decode(prompt[-1:], skip_special_tokens=True)
-        return self.tokenizer.decode(prompt[-1:] + tokens, skip_special_tokens=True)[len(before) :]
+        before = str(self.tokenizer.decode(prompt[-1:], skip_special_tokens=True))
+        return str(self.tokenizer.decode(prompt[-1:] + tokens, skip_special_tokens=True))[len(before) :]
 
     def _stop_at(self, prompt: list[int], tokens: list[int], stop: Sequence[str]) -> int | None:
         text = self._text(prompt, tokens)
@@ -141,7 +143,7 @@ class TransformersSampler(Sampler):
             for token in range(len(self.tokenizer)):
                 # One token's text may be part of a character, and decoding may strip the word mark.
                 piece = str(self.tokenizer.convert_ids_to_tokens(token)).replace("▁", " ")
-                text = self.tokenizer.decode([token]) + piece
+                text = str(self.tokenizer.decode([token])) + piece
                 flags[token] = "\ufffd" in text or not last.isdisjoint(text)
             self._stops[key] = flags.to(self.model.device)
         return self._stops[key]

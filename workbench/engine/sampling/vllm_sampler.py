@@ -1,8 +1,9 @@
 """vLLM within this process, as a sampler."""
 
+# pyright: reportMissingImports=false
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.engine.loading import read_config
 from workbench.engine.sampling.openai_sampler import row_seed
@@ -12,10 +13,15 @@ from workbench.engine.sampling.vllm_server import VllmServerSampler
 from workbench.engine.tokens import converses
 from workbench.errors import UserError, reason
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
 
 class VllmSampler(Sampler):
     """Samples with the vLLM of this environment, as `VllmServerSampler` does with another one's."""
 
+    tokenizer: "PreTrainedTokenizerFast"
+    context: int
     determinism = VllmServerSampler.determinism
 
     def __init__(self, model: str) -> None:

@@ -71,7 +71,7 @@ class TrainConfig:
         """
         if sum(length is not None for length in (self.steps, self.epochs, self.tokens)) != 1:
             raise UserError("Give one of steps, epochs and tokens, to say how long to train.")
-        tokens = self.tokens if self.epochs is None else self.epochs * rows * self.context
+        tokens = (self.tokens or 0) if self.epochs is None else self.epochs * rows * self.context
         steps = math.ceil(tokens / (self.rows_per_step * self.context)) if self.steps is None else self.steps
         if steps < 1:
             raise UserError("A training needs at least one step.")
@@ -139,7 +139,7 @@ def unchanged_length(model: PreTrainedModel) -> int:
 @contextmanager
 def quick_attention(model: PreTrainedModel, context: int) -> Iterator[None]:
     """On the CPU, plain attention for short rows: its backward pass is twice as fast as the fused one."""
-    usual = model.config._attn_implementation
+    usual = model.config._attn_implementation or "eager"
     if model.device.type == "cpu" and context <= 512:
         model.set_attn_implementation("eager")
     try:

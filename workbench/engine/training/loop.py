@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from tqdm.auto import tqdm
@@ -19,13 +19,13 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerFast,
     PrinterCallback,
-    Trainer,
     TrainerCallback,
     TrainingArguments,
 )
 
 from workbench.engine.training.checkpoints import (
     SETTINGS,
+    WholeCheckpoints,
     check_finite,
     damaged,
     diverged,
@@ -50,6 +50,7 @@ from workbench.files import write_json
 
 Log = Callable[[dict[str, float]], None]
 Stop = Callable[[], bool]
+Arguments = TypeVar("Arguments", bound=TrainingArguments)
 # It warns of every model whose special tokens it takes from the tokenizer, which is meant.
 logging.getLogger("transformers.trainer_utils").setLevel(logging.ERROR)
 
@@ -58,11 +59,11 @@ class Watch(TrainerCallback):
     """After each step: the progress bar, the history, checkpoints, and whether to stop."""
 
     title = "train"
+    trainer: WholeCheckpoints  # these two from `fit`, while it trains
+    bar: tqdm
 
     def __init__(self, log: Log | None, stop: Stop | None) -> None:
         self.log, self.stop, self.stopping, self.begun = log, stop, False, False
-        self.trainer: Trainer | None = None
-        self.bar: tqdm | None = None
 
     def asked_to_stop(self) -> bool:
         """Whether any of the processes has ever been asked to stop."""
@@ -85,6 +86,8 @@ class Watch(TrainerCallback):
 class _Watch(Watch):
     """And held-out loss."""
 
+    trainer: LanguageTrainer
+
     def __init__(
         self, log: Log | None, stop: Stop | None, measure: Callable[[], dict] | None, config: TrainConfig
     ) -> None:
@@ -96,7 +99,7 @@ class _Watch(Watch):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.bar.update(state.global_step)
         if self.held_out and state.global_step == 0:
-            self.note({"step": 0, "tokens": 0} | self.held_out())
+            self.note({"step": 0, "tokens": 0, **self.held_out()})
         self.since = (state.global_step, time.perf_counter())
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -148,23 +151,26 @@ def run(
         held = loss(model, tokenizer, held_out, config.context)
         return {"held_out_nats": held.nats_per_token, "held_out_bits_per_byte": held.bits_per_byte}
 
-    def make(**options: Any) -> Trainer:
+    assert config.steps is not None  # `resolved`
+    n_rows = config.steps * config.rows_per_step
+
+    def make(**options: Any) -> LanguageTrainer:
         return LanguageTrainer(
             settings["precision"] == "bf16",
             blocks,
             traits(model).parts_documents and traits(model).ignores_batch_mates,
             unchanged_length(model) < config.context,
-            train_dataset=Order(len(blocks.ids), config.steps * config.rows_per_step, config.seed, in_order),
+            train_dataset=Order(len(blocks.ids), n_rows, config.seed, in_order),
             **options,
         )
 
     watch = _Watch(log, stop, measure if len(held_out) else None, config)
-    arguments = _arguments(folder, config, model)
+    arguments = _arguments(folder, config, config.steps, model)
     return fit(make, watch, arguments, model, tokenizer, folder, settings, config.lora, config.context)
 
 
 def fit(
-    make: Callable[..., Trainer],
+    make: Callable[..., WholeCheckpoints],
     watch: Watch,
     arguments: TrainingArguments,
     model: PreTrainedModel,
@@ -207,7 +213,7 @@ def fit(
                 if checkpoint and not (watch.begun or isinstance(error, UserError)):
                     raise damaged(Path(checkpoint), error) from error
                 raise
-        watch.trainer = None  # no ring: what was trained is freed when nobody has it, not at the next search
+        del watch.trainer  # no ring: what was trained is freed when nobody has it, not at the next search
         finished = trainer.state.global_step == settings["steps"]
         if finished and lora:
             model.float()  # in half precision most of what was learnt would be rounded away
@@ -221,7 +227,7 @@ def fit(
     return History(rows, finished)
 
 
-def _arguments(folder: Path, config: TrainConfig, model: PreTrainedModel) -> TrainingArguments:
+def _arguments(folder: Path, config: TrainConfig, steps: int, model: PreTrainedModel) -> TrainingArguments:
     schedules = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
     if config.schedule not in schedules:
         raise UserError(f"schedule={config.schedule!r} is not one of {', '.join(schedules)}.")
@@ -230,7 +236,7 @@ def _arguments(folder: Path, config: TrainConfig, model: PreTrainedModel) -> Tra
     return arguments_of(
         TrainingArguments,
         folder,
-        config.steps,
+        steps,
         config.seed,
         model,
         per_device_train_batch_size=micro.rows,
@@ -246,8 +252,8 @@ def _arguments(folder: Path, config: TrainConfig, model: PreTrainedModel) -> Tra
 
 
 def arguments_of(
-    kind: type[TrainingArguments], folder: Path, steps: int, seed: int, model: PreTrainedModel, **more: Any
-) -> TrainingArguments:
+    kind: type[Arguments], folder: Path, steps: int, seed: int, model: PreTrainedModel, **more: Any
+) -> Arguments:
     """Arguments of every `Trainer` here: it logs nothing, draws nothing, and saves when it is told to.
 
     Several GPUs only under torchrun: DataParallel would change the batch.

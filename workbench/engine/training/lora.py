@@ -7,12 +7,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 if TYPE_CHECKING:
-    from peft import PeftModel
     from transformers import PreTrainedModel
 
 
@@ -37,7 +36,7 @@ def fingerprint(model: PreTrainedModel) -> str:
 
 
 @contextmanager
-def adapted(model: PreTrainedModel, lora: Lora | None, seed: int) -> Iterator[PreTrainedModel | PeftModel]:
+def adapted(model: PreTrainedModel, lora: Lora | None, seed: int) -> Iterator[Any]:
     """The model with a new adapter on every linear layer but the output's, which alone can learn.
 
     It computes what the model does until it learns. What `merge_adapter` has not merged into the weights by

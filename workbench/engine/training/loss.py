@@ -57,11 +57,12 @@ def loss(
     check(model, tokenizer)
     longest = context_length(model)
     context = min(context or longest, longest)
+    written = [("", text) if isinstance(text, str) else text for text in texts]
     if len(texts) and isinstance(texts[0], str):
-        first, texts = len(begin(tokenizer)), [("", text) for text in texts]
-        pairs = [(ids[:first], ids[first:]) for ids in encode(tokenizer, [text for _, text in texts])]
+        first = len(begin(tokenizer))
+        pairs = [(ids[:first], ids[first:]) for ids in encode(tokenizer, [text for _, text in written])]
     else:
-        pairs = encode_pairs(tokenizer, texts)
+        pairs = encode_pairs(tokenizer, written)
     # Something has to be read before the first token that is scored.
     starts = [0 if prompt else 1 for prompt, _ in pairs]
     ends = [max(0, min(len(rest), context - len(prompt))) for prompt, rest in pairs]
@@ -77,7 +78,7 @@ def loss(
         for part, values in token_logprobs(model, [rows[index] for index in kept], batch_size):
             nats[[kept[index] for index in part]] = [-row.sum() for row in values]
     n_tokens = sum(len(rows[index][1]) for index in kept)
-    n_bytes = sum(_bytes(tokenizer, *texts[index], pairs[index][1], ends[index]) for index in kept)
+    n_bytes = sum(_bytes(tokenizer, *written[index], pairs[index][1], ends[index]) for index in kept)
     total = float(nats.sum())
     return Loss(total / n_tokens, total / math.log(2) / max(1, n_bytes), nats, n_tokens, n_bytes)
 

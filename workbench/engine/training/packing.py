@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -74,18 +74,20 @@ def pack(
     """
     if not len(examples):
         raise UserError("There are no examples to train on.")
-    if len({isinstance(example, str) for example in examples}) > 1:
+    texts = [example for example in examples if isinstance(example, str)]
+    asked = [example for example in examples if not isinstance(example, str)]
+    if texts and asked:
         raise UserError("Examples must be all texts or all (prompt, completion) pairs.")
     end = [end_token(tokenizer)]
-    if isinstance(examples[0], str):
+    if texts:
         # One more token than a row holds: the last is only a target.
         pieces = [
             (row[at : at + context + 1], 1)
-            for row in (row + end for row in encode(tokenizer, examples))
+            for row in (row + end for row in encode(tokenizer, texts))
             for at in range(0, len(row) - 1, context)
         ]
     else:
-        pairs = encode_pairs(tokenizer, examples)
+        pairs = encode_pairs(tokenizer, asked)
         pieces = _within([(prompt + rest + end, max(1, len(prompt))) for prompt, rest in pairs], context)
     if not pieces:
         raise UserError(f"No example has anything to learn within {context} tokens: raise the context.")
@@ -103,7 +105,7 @@ def end_token(tokenizer: PreTrainedTokenizerFast) -> int:
             "The tokenizer has no end-of-text token, so a model cannot learn to end: set eos_token in its "
             "tokenizer_config.json, or take another model."
         )
-    return tokenizer.eos_token_id
+    return cast(int, tokenizer.eos_token_id)
 
 
 def separated(blocks: Blocks) -> Blocks:

@@ -45,7 +45,10 @@ class LanguageTrainer(WholeCheckpoints, Trainer):
     ) -> Tensor:
         targets = inputs["shift_labels"]
         passes = _single_rows(inputs) if self.alone else [inputs]
-        nats = sum(self._nats(model, part) for part in passes)
+        first, *others = [self._nats(model, part) for part in passes]
+        nats = sum(others, first)
+        assert self.optimizer is not None
+        assert num_items_in_batch is not None
         self.sums += torch.stack((nats.detach(), (targets != IGNORED).sum()))
         self.rate = self.optimizer.param_groups[0]["lr"]
         # Times the processes, because their gradients will be averaged.
