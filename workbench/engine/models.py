@@ -156,15 +156,15 @@ def check_shape(layers: int, hidden: int, names: tuple[str, str] = ("n_layers", 
         raise UserError(f"{names[1]}={hidden} must be a multiple of 32 (of 8 below 128).")
 
 
-def build(config: PretrainedConfig, seed: int, device: str | Device = "cpu") -> PreTrainedModel:
-    """A float32 model with random weights that depend on the seed alone: they are drawn on the CPU."""
+def build(config: PretrainedConfig, seed: int, device: str | Device | None = None) -> PreTrainedModel:
+    """A float32 model with random weights that depend on the seed alone: drawn on the CPU, then moved."""
     import torch
     from transformers import AutoModelForCausalLM
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
-    return model.to(device)  # pyright: ignore[reportArgumentType]  # transformers wraps it
+    return model if device is None else model.to(device)  # pyright: ignore[reportArgumentType]  # transformers wraps it
 
 
 def count_parameters(model: PreTrainedModel) -> Counts:
