@@ -55,7 +55,8 @@ def intervals(
     lying, look = isinstance(position, alt.Y), look or {}
     channel = alt.X if lying else alt.Y
     at, end = ("x", "x2") if lying else ("y", "y2")
-    percent, scale = {"format": "%"} if "%" in form else {}, dict(scale or {})
+    percent: dict[str, Any] = {"format": "%"} if "%" in form else {}
+    scale = dict(scale or {})
     if lying:  # a value at the edge would stand in the names of the rows
         scale = {"padding": 10, "nice": "domain" not in scale} | scale
     options = {
@@ -64,8 +65,9 @@ def intervals(
         "scale": alt.Scale(**scale),
     }
     value, *bounds = (f"{name}:Q" for name in names)
-    base = alt.Chart(frame).encode(**{"y" if lying else "x": position})
-    base = base.encode(**{name: look[name] for name in ("xOffset", "yOffset") if name in look})
+    placed: dict[str, Any] = {"y" if lying else "x": position}
+    placed |= {name: look[name] for name in ("xOffset", "yOffset") if name in look}
+    base = alt.Chart(frame).encode(**placed)
     layers = [dashed(frame, **{at: reference}) for reference in references]
     if drawn != "nothing" and frame[list(names[1:])].notna().any(axis=None):
         low, high = bounds
@@ -78,7 +80,7 @@ def intervals(
     if labels:
         text = base.mark_text(dy=-16 if mark == "tick" else -12, fontSize=11, color=INK)
         layers.append(text.encode(**{at: value}, text=alt.Text(value, format=labels)))
-    chart = alt.layer(*layers)
+    chart = alt.LayerChart(layer=layers)
     return chart.properties(height=alt.Step(step, **{"for": "position"})) if lying else chart
 
 

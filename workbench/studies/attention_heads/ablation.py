@@ -145,9 +145,12 @@ class AblationEval:
             return dict.fromkeys(("grammar", "consistency", READ_ONLY), (np.nan, reply))
         graded = grade(beginning + reply, beginning)
         true = [sentence.event is not None and not sentence.violations for sentence in graded.sentences]
-        shares = (graded.grammar, np.mean(true) if true else np.nan, graded.consistency)
-        texts = (reply, "", "")
-        return dict(zip(("grammar", "consistency", READ_ONLY), zip(shares, texts, strict=True), strict=True))
+        both = float(np.mean(true)) if true else np.nan
+        return {
+            "grammar": (graded.grammar, reply),
+            "consistency": (both, ""),
+            READ_ONLY: (graded.consistency, ""),
+        }
 
 
 def changes(trials: pd.DataFrame) -> pd.DataFrame:

@@ -144,7 +144,7 @@ def expected(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, texts: LabelledTokens, sizes: Sizes
 ) -> list[str]:
     """What a look into a given model will take, where only some of its heads are switched off."""
-    if sizes.ablated is None:
+    if sizes.ablated is None or sizes.cards is None:
         return []
     cost, parts = measure(model, tokenizer), anatomy(model)
     length = float(np.mean([len(row) for row in texts.rows]))
@@ -196,8 +196,8 @@ def read_texts(
     texts = label_tokens(model, tokenizer, labelled)
     n = min(n, len(texts) // 2)
     flagged, halves = flags(texts), (slice(n // 2), slice(n // 2, n))
-    corpora = [(texts.rows[half], flagged[half]) for half in halves]
-    return texts, *corpora, texts.rows[n:]
+    first, second = ((texts.rows[half], flagged[half]) for half in halves)
+    return texts, first, second, texts.rows[n:]
 
 
 def opening(texts: LabelledTokens) -> str:

@@ -120,7 +120,7 @@ def train_arm(
     n_stories = size.tokens // 170  # the mean story has more tokens, so that none is read twice
     stories = [story_at(number, seed=seed).text for number in range(n_stories)]
     train(
-        models.build(config(size.width, len(tokenizer), scaled=arm == SCALED), seed).to(device),
+        models.build(config(size.width, len(tokenizer), scaled=arm == SCALED), seed, device),
         tokenizer,
         stories,
         TrainConfig(

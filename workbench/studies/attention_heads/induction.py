@@ -113,7 +113,7 @@ def train_arm(
     config = models.config("tiny:0.3M", len(tokenizer), "gpt-neo", shape.layers, shape.width, LENGTH)
     config.num_heads = shape.heads
     train(
-        models.build(config, seed).to(device),
+        models.build(config, seed, device),
         tokenizer,
         examples(shape.tokens // LENGTH, seed, repeats=arm == REPEATS),
         TrainConfig(

@@ -79,12 +79,12 @@ def measure_heads(
             text[:] = [Text(batch.ids, batch.lengths, *kinds.to(batch.ids.device).unbind(-1))]
         check_finite(pattern[:, :, -1])  # the last token looks at all: what is broken in one shows here
         entropy = scores.entropies(pattern, point.logits)
-        plain = scores.measure(pattern, entropy, *text)
+        plain = scores.measure(pattern, entropy, text[0])
         sums[:, numbers, layer, :, :n_plain] = torch.stack(plain).cpu()
         if half == 0:
-            fit.add(pattern, *text, layer)
+            fit.add(pattern, text[0], layer)
         else:
-            held_out = fit.score(pattern, entropy, *text, layer)
+            held_out = fit.score(pattern, entropy, text[0], layer)
             sums[:, numbers, layer, :, n_plain:] = torch.stack(held_out).cpu()
 
     for half in (0, 1):

@@ -99,8 +99,8 @@ def _distance(chosen: pd.DataFrame, confirmed: pd.DataFrame) -> tuple[str, Inter
     """Share that offset explains of the head of which it explains most, beyond `POSITIONAL`."""
     head = chosen["positional"].idxmax()
     row = confirmed.loc[(*head, "positional")]
-    bounds = (row[name] - POSITIONAL for name in ("value", "low", "high"))
-    return _name(head), Interval(*bounds, int(row["n"]))
+    value, low, high = (row[name] - POSITIONAL for name in ("value", "low", "high"))
+    return _name(head), Interval(value, low, high, int(row["n"]))
 
 
 def _kinds(chosen: pd.DataFrame, confirmed: pd.DataFrame) -> tuple[str, Interval]:
@@ -239,8 +239,9 @@ def _has_induction(heads: pd.DataFrame) -> Claim:
     strongest = induction.strongest(heads)
     head = _name(strongest[INDEX].iloc[0].tolist())
     share = bootstrap_mean(strongest["value"].to_numpy())
+    value, low, high = (bound - induction.HALF for bound in (share.value, share.low, share.high))
     return Claim.of(
-        Interval(*(bound - induction.HALF for bound in (share.value, share.low, share.high)), share.n),
+        Interval(value, low, high, share.n),
         over="rows of tokens",
         name="has-an-induction-head",
         says=f"Where random tokens come twice, a head ({head}) gives more than half of its attention to what "

@@ -101,12 +101,12 @@ def respond(model: PreTrainedModel, rows: np.ndarray, labels: np.ndarray, kind: 
         pass
     values = np.concatenate([np.concatenate(layer).transpose(1, 0, 2) for layer in layers])
     index = [(layer, unit) for layer, seen in enumerate(layers) for unit in range(seen[0].shape[1])]
-    halves = tuple(_standard(values[:, half::2], by_position=kind == "head") for half in (0, 1))
+    first, second = (_standard(values[:, half::2], by_position=kind == "head") for half in (0, 1))
     told = labels[::2][:, keys] if kind == "head" else labels[::2, 1:]
     masks = _standard(np.moveaxis(told, 2, 0).astype(np.float32), by_position=kind == "head")
-    products = tuple(_correlations(half, half) for half in halves)
-    label = np.abs(_correlations(halves[0], masks)).argmax(1)
-    return Units(kind, np.array(index), halves, products, label)
+    products = (_correlations(first, first), _correlations(second, second))
+    label = np.abs(_correlations(first, masks)).argmax(1)
+    return Units(kind, np.array(index), (first, second), products, label)
 
 
 def _standard(values: np.ndarray, *, by_position: bool = False) -> np.ndarray:
@@ -144,7 +144,7 @@ def with_directions(
     computed again: a direction's correlation is that mix of its units' correlations over its own length.
     """
     layer = other.index[:, 0] if other.kind == "neuron" else np.zeros(len(other.index), dtype=int)
-    turned = tuple(np.empty_like(table) for table in tables)
+    turned = (np.empty_like(tables[0]), np.empty_like(tables[1]))
     for number in np.unique(layer):
         own = np.flatnonzero(layer == number)
         mix = np.linalg.qr(rng.standard_normal((len(own), len(own))))[0].astype(np.float32)
@@ -259,7 +259,7 @@ def compare_models(
     for kind in ("head", "neuron"):
         units = {name: respond(model, rows, labels, kind) for name, (model, _) in models.items()}
         for name, (model, _) in models.items():
-            fresh = build(model.config, name[1] + 10_000).to(model.device)  # not the seed that it began with
+            fresh = build(model.config, name[1] + 10_000, model.device)  # not the seed that it began with
             untrained = respond(fresh, rows, labels, kind)
             compared.append(_compared(name, (UNTRAINED, name[1]), units[name], untrained, seed, placebo))
         for a, b in permutations(models, 2):
@@ -285,8 +285,9 @@ def _compared(
     row = {"model": a[0], "other": b[0], "seed": a[1], "other_seed": b[1], "kind": first.kind}
     row |= {"units": len(matches), **matches[["r", "matched", "control", "shuffled"]].mean()}
     row["same_label"] = _same_label(matches["matched"].to_numpy(), first.label, second.label[best])
-    is_known = costs is not None and first.kind == "head"
-    row["costs"] = agreement(costs[a][0], costs[b][0], best, second.index[:, 0]) if is_known else np.nan
+    row["costs"] = np.nan
+    if costs is not None and first.kind == "head":
+        row["costs"] = agreement(costs[a][0], costs[b][0], best, second.index[:, 0])
     return row
 
 

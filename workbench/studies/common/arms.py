@@ -23,7 +23,13 @@ class TrainArm(Protocol):
     """Trains one arm of one seed, and leaves its models and tables in a folder."""
 
     def __call__(
-        self, folder: Path, arm: str, seed: int | None, /, *, log: Callable[[Row], None]
+        self,
+        folder: Path,
+        arm: str,
+        seed: Any,  # None where there are no repetitions
+        /,
+        *,
+        log: Callable[[Row], None],
     ) -> None: ...
 
 
@@ -94,12 +100,12 @@ def _roles(
     arms: Sequence[str], seeds: Seeds, placebo_of: str | None
 ) -> dict[tuple[str, int | None], tuple[str, int | None]]:
     """As which arm, and with which seed, each arm of each seed is trained; as itself but in a placebo run."""
-    seeds = [None] if seeds is None else list(seeds)
-    roles = {(arm, seed): (arm, seed) for arm in arms for seed in seeds}
+    every: list[int | None] = [None] if seeds is None else list(seeds)
+    roles = {(arm, seed): (arm, seed) for arm in arms for seed in every}
     if placebo_of is not None:
         others = [arm for arm in arms if arm != placebo_of]
         for number, arm in enumerate(others, 1):
-            for seed in seeds:
+            for seed in every:
                 roles[arm, seed] = (placebo_of, (seed or 0) + number * _PLACEBO)
     return roles
 

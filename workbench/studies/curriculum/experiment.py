@@ -97,11 +97,13 @@ def expected(task: Task, settings: Settings) -> list[str]:
     return [cost.sentence(cost.minutes(read=learnt + n_tests * a_test))]
 
 
-def new_model(shape: tuple[int, int], vocab_size: int, context: int, seed: int) -> PreTrainedModel:
+def new_model(
+    shape: tuple[int, int], vocab_size: int, context: int, seed: int, device: str = "cpu"
+) -> PreTrainedModel:
     """A model of this many layers and this width that has read nothing."""
     layers, width = shape
     config = models.config(vocab_size=vocab_size, n_layers=layers, hidden_size=width, context=context)
-    return models.build(config, seed)
+    return models.build(config, seed, device)
 
 
 # ------------------------------------------------------------------------------- training
@@ -175,7 +177,7 @@ def train_arm(
     arm, (task,) = arms[name], data.tasks(start, settings, [seed])
     settings = task.settings
     if arm.shape:
-        model = new_model(arm.shape, len(task.tokenizer), settings.context, task.seed).to(settings.device)
+        model = new_model(arm.shape, len(task.tokenizer), settings.context, task.seed, settings.device)
     else:
         model = loading.load(task.start, settings.device)[0]
     master_weights(model)  # before the first test

@@ -190,7 +190,7 @@ def train_arm(
         examples = best_answers(sizes.kinds) if best else taught(teacher, seed, device, sizes.kinds)
     else:
         config = models.config(member.preset, len(tokenizer), context=CONTEXT)
-        model = models.build(config, _seed(member, seed)).to(device)
+        model = models.build(config, _seed(member, seed), device)
         steps, rate = sizes.steps, FROM_NOTHING
         examples = library(member.library, sizes, seed)
     learning = replace(LEARNING, steps=steps, batch_size=sizes.batch_size, learning_rate=rate)

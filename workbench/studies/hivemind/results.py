@@ -176,7 +176,7 @@ def tuning_claims(cells: pd.DataFrame, pairs: pd.DataFrame) -> list[Claim]:
     ])  # fmt: skip
 
 
-def _rise(same: Mapping[Hashable, pd.Series], changes: Iterable[tuple[Hashable, Hashable]]) -> pd.Series:
+def _rise(same: Mapping[Any, pd.Series], changes: Iterable[tuple[Hashable, Hashable]]) -> pd.Series:
     """By seed and prompt, how much a value rises with changes (after, before); empty where none was made."""
     rises = [same[after] - same[before] for after, before in changes if after in same]
     return pd.concat(rises, axis=1).mean(axis=1) if rises else pd.Series(dtype=float)

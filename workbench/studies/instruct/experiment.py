@@ -174,7 +174,8 @@ def train_arm(
         arm = arms(settings)[name]
         config = training_of(settings, arm.layers, seed)
         read = pairs(training, settings.n_tokens // _TOKENS_A_STORY + 1, seed, is_shuffled=arm.is_shuffled)
-        model = new_model(arm.layers, len(tokenizer), settings, seed).to(settings.device)
+        assert tokenizer is not None  # it is fitted where models are trained
+        model = new_model(arm.layers, len(tokenizer), settings, seed, settings.device)
         train(
             model, tokenizer, read, config, folder=folder / "model",
             log=lambda row: log({**row, "done": row["tokens"]}),
@@ -183,11 +184,15 @@ def train_arm(
     cached_table(folder / "answers.parquet", lambda: ask(model, tokenizer, test, asked, settings))
 
 
-def new_model(layers: int, vocab_size: int, settings: Settings, seed: int) -> PreTrainedModel:
+def new_model(
+    layers: int, vocab_size: int, settings: Settings, seed: int, device: str = "cpu"
+) -> PreTrainedModel:
     """A model of this depth, with the width that makes all of them equally large."""
     width = dict(settings.shapes)[layers]
-    shape = {"n_layers": layers, "hidden_size": width, "context": settings.context}
-    return models.build(models.config(vocab_size=vocab_size, **shape), seed)
+    config = models.config(
+        vocab_size=vocab_size, n_layers=layers, hidden_size=width, context=settings.context
+    )
+    return models.build(config, seed, device)
 
 
 def training_of(settings: Settings, layers: int, seed: int) -> TrainConfig:

@@ -128,7 +128,7 @@ def train_arm(
     if arm == STORIES:
         model = sources.of(seed, sizes, device, folder / ".stories", log=partial(_read, log))
     else:
-        model = fresh(like, number, seed).to(device)
+        model = fresh(like, number, seed, device)
     master_weights(model)
     if arm == MIMICKING or number:
         mimic(model, vocabulary, sizes, np.random.default_rng([seed, 2]), both_ways)
@@ -144,12 +144,12 @@ def _read(log: Log, row: dict[str, float]) -> None:
     log({"reading_step": row["step"], "reading_loss": row["loss"]})
 
 
-def fresh(like: PreTrainedModel, n_layers: int | None, seed: int) -> PreTrainedModel:
+def fresh(like: PreTrainedModel, n_layers: int | None, seed: int, device: str = "cpu") -> PreTrainedModel:
     """A model of the same shape, or of another depth, with random weights."""
     config = models.text_config(like)
     name = config.attribute_map.get("num_hidden_layers", "num_hidden_layers")
     depth = {name: n_layers or config.num_hidden_layers, "layer_types": None}
-    return models.build(type(config).from_dict({**config.to_dict(), **depth}), seed)
+    return models.build(type(config).from_dict({**config.to_dict(), **depth}), seed, device)
 
 
 # ------------------------------------------------------------------------------- chains

@@ -27,7 +27,8 @@ def targets(ids: Tensor, both_ways: bool = False) -> tuple[Tensor, Tensor]:
     position = torch.arange(ids.shape[1], device=ids.device)
     offset = position[:, None] - position
     away = offset.abs() if both_ways else offset
-    local = sum((away == distance) * weight for distance, weight in enumerate(LOCAL))
+    near = [(away == distance) * weight for distance, weight in enumerate(LOCAL)]
+    local = sum(near[1:], near[0])
     same = ((ids[:, :, None] == ids[:, None]) & (away > 0)).float()
     return local / local.sum(-1, keepdim=True), same / same.sum(-1, keepdim=True).clamp(min=1)
 
@@ -51,10 +52,11 @@ def mimic(
         by_layer = patterns(model, ids, both_ways)
         local, same = targets(ids, both_ways)
         repeated = same.sum(-1) > 0
-        loss = sum(
+        losses = [
             _divergence(pattern[:, 0], local).mean() + _divergence(pattern[:, 1], same)[repeated].mean()
             for pattern in by_layer
-        )
+        ]
+        loss = sum(losses[1:], losses[0])
         optimizer.zero_grad()
         (loss / len(by_layer)).backward()
         optimizer.step()

@@ -39,7 +39,7 @@ class StoryModels:
         if self.given:
             return loading.load(self.given[seed % len(self.given)], device)[0]
         like, tokenizer = loading.load(self.like, "cpu")
-        model = models.build(models.text_config(like), seed).to(device)
+        model = models.build(models.text_config(like), seed, device)
         settings = TrainConfig(
             steps=sizes.reading, batch_size=BATCH, context=ROW, learning_rate=READING_RATE, seed=seed
         )
@@ -66,6 +66,7 @@ def story_models(model: str, sizes: Sizes, folder: Path, trained: Path | None = 
         return StoryModels(str(folder), texts=texts)
     if not ladder.is_ladder(model):
         return StoryModels(model, (model,))
+    assert trained is not None  # the notebook needs 02 where it names one of 02's
     name = ladder.RUNGS["quick"][0].name if model == "ladder" else model
     seeds = sorted(int(inner.name.removeprefix("seed-")) for inner in trained.glob("seed-*"))
     given = tuple(str(ladder.trained(trained, name, seed)) for seed in seeds)

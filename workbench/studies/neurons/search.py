@@ -197,7 +197,7 @@ def _bounds(draws: np.ndarray) -> np.ndarray:
     bounds = np.full((2, len(draws)), np.nan)
     known = [index for index, row in enumerate(draws) if row is not None]
     if known:
-        bounds[:, known] = np.quantile(np.stack(draws[known]), (0.025, 0.975), axis=1)
+        bounds[:, known] = np.quantile(np.stack(list(draws[known])), (0.025, 0.975), axis=1)
     return bounds
 
 

@@ -114,4 +114,4 @@ def check_label(texts: LabelledTokens, label: str) -> dict[str, int]:
 
 def untrained(model: PreTrainedModel, seed: int) -> PreTrainedModel:
     """A model of the same shape with random weights."""
-    return models.build(model.config, seed + 1).to(model.device)
+    return models.build(model.config, seed + 1, model.device)

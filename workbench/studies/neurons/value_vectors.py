@@ -52,7 +52,7 @@ def writes(model: PreTrainedModel, k: int = 6, layers: Sequence[int] | None = No
     parts, additions, factor = anatomy(model), mlp_additions(model), logit_factor(model)
     like = next(parts.norm.parameters(), torch.ones(1)).new_ones(parts.hidden_size)
     gain, _, centres = read_norm(parts.norm, like)
-    unembedding = parts.unembedding.weight.float() * factor
+    unembedding = parts.unembedding.get_parameter("weight").float() * factor
     frames = []
     for layer in range(parts.n_layers) if layers is None else layers:
         down, addition = parts.down[layer], additions[layer]
@@ -138,7 +138,7 @@ def lens(
 
 def token_text(tokenizer: PreTrainedTokenizerFast, token: int) -> str:
     """A token as it stands in running text, its leading space included."""
-    piece, text = tokenizer.convert_ids_to_tokens(token), tokenizer.decode([token])
+    piece, text = str(tokenizer.convert_ids_to_tokens(token)), str(tokenizer.decode([token]))
     return " " + piece[1:] if text and piece.startswith("▁") else text
 
 
@@ -184,6 +184,7 @@ def losses(model: PreTrainedModel, texts: LabelledTokens, which: Sequence[int]) 
     """Surprise (nats) at the token that follows each token of some texts; the last one has none."""
     surprise = [np.empty(0)] * len(which)
     for batch, logits in stream(model, [texts.rows[index] for index in which], {}, logits=True):
+        assert logits is not None  # they were asked for
         scores = logits[:, :-1].float()
         nats = scores.logsumexp(-1) - scores.gather(2, batch.ids[:, 1:, None])[..., 0]
         for index, row, n in zip(batch.index, nats, batch.lengths.tolist(), strict=True):

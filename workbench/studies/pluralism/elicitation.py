@@ -19,6 +19,7 @@ A read-out gives a row for each question, with the columns
 import math
 import re
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -37,9 +38,10 @@ _COLUMNS = ["id", "shares", "valid", "order"]
 
 def readouts(sampler: Sampler, k: int, seed: int) -> dict[str, ReadOut]:
     """All that the model allows, by name: of a server's, likelihoods are not known."""
+    scoring = cast(TransformersSampler, sampler)  # if it has log-probabilities
     likelihoods: dict[str, ReadOut] = {
-        "letters": lambda questions: from_logprobs(sampler, questions, letters=True),
-        "texts": lambda questions: from_logprobs(sampler, questions, letters=False),
+        "letters": lambda questions: from_logprobs(scoring, questions, letters=True),
+        "texts": lambda questions: from_logprobs(scoring, questions, letters=False),
     }
     return {
         **(likelihoods if sampler.logprobs else {}),

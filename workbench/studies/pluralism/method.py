@@ -136,8 +136,9 @@ def distances(answers: pd.DataFrame, questions: Sequence[Question], group: str |
         `answers` with columns topic and `DISTANCES`.
     """
     by_id = {question.id: question for question in questions}
-    people = {name: q.people if group is None else q.groups.get(group) for name, q in by_id.items()}
-    kept = answers[answers["shares"].notna() & answers["id"].map(people).notna()]
+    asked_of = ((q.id, q.people if group is None else q.groups.get(group)) for q in questions)
+    people = {name: part for name, part in asked_of if part is not None}
+    kept = answers[answers["shares"].notna() & answers["id"].isin(list(people))]
     if kept.empty:
         return kept.assign(topic="", **dict.fromkeys(DISTANCES, np.nan))
     asked = [by_id[name] for name in kept["id"]]

@@ -49,7 +49,7 @@ def rows_of_people(questions: Sequence[Question], n: int, seed: int) -> list[Row
 
 
 def _answered(rng: Random, question: Question, group: str | None) -> tuple[str, str]:
-    people = question.groups.get(group, question.people)
+    people = question.people if group is None else question.groups.get(group, question.people)
     order = rng.sample(question.options, len(question.options))
     (answer,) = rng.choices(question.options, people.dist)
     return format_question(question.prompt, order, letters=False), f" {answer}"

@@ -66,8 +66,8 @@ def preferences(questions: Sequence[Question], n: int, seed: int) -> list[Prefer
         seed: of the draws.
     """
     rng, rows = Random(seed), []
-    for question in rng.choices([question for question in questions if majority(question)], k=n):
-        chosen = majority(question)
+    settled = [(question, chosen) for question in questions if (chosen := majority(question))]
+    for question, chosen in rng.choices(settled, k=n):
         others = dict(zip(question.options, question.people.dist, strict=True))
         del others[chosen]
         (rejected,) = rng.choices(list(others), [share + 1e-3 for share in others.values()])
@@ -106,7 +106,7 @@ def pretrain(
     tokenizer = models.train_tokenizer([prompt + answer for prompt, answer in asked[:4000]], 768)
     rows = [asked[first : first + size] for first in range(0, len(asked), size)]
     shape = models.config(preset, vocab_size=len(tokenizer), context=CONTEXT)
-    model = models.build(shape, seed).to(loading.pick_device(device))
+    model = models.build(shape, seed, loading.pick_device(device))
     schedule = {"learning_rate": learning_rate, "seed": seed}
     config = TrainConfig(steps=steps, batch_size=batch_size, context=CONTEXT, **schedule)
     train(model, tokenizer, spectrum.in_context(tokenizer, rows, CONTEXT), config, folder=folder)
@@ -145,6 +145,7 @@ def prefer(
     check_tunable(model, tokenizer, longest)
     if longest > context:
         raise UserError(f"A question and its answer take {longest} tokens, the model reads {context}.")
+    assert config.epochs is not None
     # Both answers to a question go through the model at once.
     micro = micro_batch(model, config.batch_size, 2 * longest)
     data = Dataset.from_list([_trl_row(tokenizer, row) for row in rows])

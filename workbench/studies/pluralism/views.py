@@ -185,7 +185,7 @@ def _chance(rows: pd.DataFrame, look: dict[str, Any]) -> alt.LayerChart:
         **look,
     )
     heading = alt.TitleParams(sanitize(str(rows["id"].iloc[0])), fontSize=12.5, offset=6, anchor="middle")
-    return (exact + points).properties(width=140, title=heading)
+    return alt.LayerChart(layer=[exact, points]).properties(width=140, title=heading)
 
 
 def drawn(table: pd.DataFrame) -> Table:

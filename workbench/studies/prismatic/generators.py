@@ -67,7 +67,7 @@ def from_grammar(task: LogicTask | WordTask, *, attempts: int = 3, slip: float =
 
     def generate(examples: Sequence[Item], n: int, seed: int) -> list[Candidate]:
         rngs = _generators(seed, n if examples else 0)
-        return [candidate(examples[rng.integers(len(examples))], rng) for rng in rngs]
+        return [candidate(examples[int(rng.integers(len(examples)))], rng) for rng in rngs]
 
     return generate
 
@@ -80,7 +80,7 @@ def _structure(source: str, known: Sequence[str], rng: np.random.Generator) -> s
     halves = source.split("/")
     related = [name for name in known if name != source and set(name.split("/")) & set(halves)]
     choice = related if ticket < SAME + RELATED and related else known
-    return choice[rng.integers(len(choice))]
+    return choice[int(rng.integers(len(choice)))]
 
 
 def _slipped(task: LogicTask | WordTask, solution: str, slip: float, rng: np.random.Generator) -> str:
@@ -128,7 +128,7 @@ def from_sampler(sampler: Sampler, *, shots: int = 4, attempts: int = 3, max_tok
         ended = [[reply.text if reply.finish_reason == "stop" else "" for reply in group] for group in solved]
         for i, replies, answers in zip(prompts, solved, final_answers(ended), strict=True):
             solutions = tuple(reply.text.strip() for reply in replies)
-            candidates[i] = Candidate(texts[i], "sampler", solutions, tuple(answers))
+            candidates[i] = Candidate(texts[i] or "", "sampler", solutions, tuple(answers))
         return candidates
 
     return generate

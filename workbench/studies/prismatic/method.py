@@ -164,6 +164,7 @@ class _Round:
 
     def hard(self, items: Sequence[Item]) -> np.ndarray:
         """Which items the proxy finds as hard as the hardest `ratio` of the pool, bool."""
+        assert self.losses is not None  # `_check` has seen to it
         least = np.quantile(self.losses(self.pool), 1 - self.growth.ratio)
         return self.losses(items) >= least
 
@@ -174,7 +175,9 @@ class _Round:
             raise UserError(f"agree={least} needs as many attempts: let the generator make more.")
         agreeing = majority(answers, least)
         solution = solutions[agreeing[0]] if agreeing else "\n\n".join(solutions)
-        answer = answers[agreeing[0]] if agreeing else ", ".join(answer or "none" for answer in answers)
+        answer = answers[agreeing[0]] if agreeing else None
+        if answer is None:
+            answer = ", ".join(answer or "none" for answer in answers)
         name = f"{self.arm}-{self.number}-{number}"
         item = Item(
             name, candidate.problem, solution, answer, candidate.source, self.number, candidate.wording

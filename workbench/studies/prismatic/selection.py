@@ -109,6 +109,7 @@ def rule(
         hard: which candidates `perplexity` lets in, bool (m,).
     """
     if arm == "perplexity":
+        assert hard is not None
         return lambda number: (bool(hard[number]), "hard" if hard[number] else "easy")
     if arm == "random":
         lots = rng.random(len(labels)) < ratio

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,12 @@ from torch.nn.utils import parameters_to_vector
 from workbench.corpora import thoughts
 from workbench.engine import loading
 from workbench.engine.tokens import encode
+from workbench.studies.rlp.data import Embedded
 from workbench.studies.rlp.method import InformationGain, group_relative_advantages, rlp, score
 from workbench.studies.rlp.plan import Plan
 from workbench.studies.rlp.results import pass_at
 
+AVERAGES: tuple[tuple[Literal["group", "ema"], float], ...]
 AVERAGES = (("group", 1.0), ("group", 0.999), ("group", 0.0), ("ema", 1.0), ("ema", 0.0))
 STEPS, PROMPTS, CHAINS = 5, 4, 300  # of a short training, and whose answers are scored
 
@@ -81,6 +84,7 @@ def worth(folder: Path, plan: Plan) -> pd.DataFrame:
     Returns:
         Columns thought (none, useful, idle), nats, right (share whose most likely word is the answer), n.
     """
+    assert isinstance(plan.source, Embedded)  # no other text has chains
     model, tokenizer = loading.load(folder / "base", "cpu")
     rng, chains = np.random.default_rng(plan.seed), plan.source.chains(CHAINS, plan.seed)
     shuffled = [_written(rng.permutation(chain.operations)) for chain in chains]

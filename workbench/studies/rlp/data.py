@@ -142,7 +142,8 @@ class FileTexts:
         """
         if len(texts) < 20:
             raise UserError(f"The text has {len(texts)} documents: give 20 or more, some are for the test.")
-        shuffled = [texts[index] for index in np.random.default_rng([seed, 0]).permutation(len(texts))]
+        order: list[int] = np.random.default_rng([seed, 0]).permutation(len(texts)).tolist()
+        shuffled = [texts[index] for index in order]
         cut = max(len(texts) // 10, 2)
         return cls(shuffled[cut:], shuffled[:cut], thinking, *problems)
 
@@ -226,12 +227,14 @@ def positions(
     if criterion != "random" and model is None:
         raise UserError(f"Positions by {criterion} need a model that measures it.")
     rng, cut_texts = np.random.default_rng(seed), []
-    options = {"add_special_tokens": False, "split_special_tokens": True, "return_offsets_mapping": True}
     for text in texts:
-        ends = [end for _, end in tokenizer(text, **options)["offset_mapping"]]
+        read = tokenizer(
+            text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True
+        )
+        ends = [end for _, end in read["offset_mapping"]]
         last = min(len(ends) - horizon, longest or len(ends))
         n_before = np.arange(1, last + 1)  # tokens before a position
-        if criterion != "random" and len(n_before):
+        if criterion != "random" and model is not None and len(n_before):
             nats = _nats(model, tokenizer, text, criterion)
             n_before = n_before[n_before < len(nats)]
             n_before = n_before[(nats[n_before] >= band[0]) & (nats[n_before] <= band[1])]

@@ -234,7 +234,7 @@ class Arm:
         config = replace(self.plan.config, max_new_tokens=source.longest_reply, stop=source.stop)
         reinforce(self.model, self.tokenizer, rows, verified, config, **self._options(log, steps))
 
-    def read(self, texts: Sequence[str | Position], log: Callable[[Row], None], **length: int) -> None:
+    def read(self, texts: Sequence[str | Position], log: Callable[[Row], None], **length: Any) -> None:
         """Reads texts, for so many `epochs` or `tokens`."""
         batch_size, context = self.plan.text_rows
         config = TrainConfig(

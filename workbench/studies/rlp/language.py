@@ -48,7 +48,7 @@ def imitate(folder: Path, language: Language, seed: int, device: str = "auto") -
     layers, width = language.shape
     vocab_size, context = len(tokenizer), 4 * language.context
     config = models.config(vocab_size=vocab_size, n_layers=layers, hidden_size=width, context=context)
-    model = models.build(config, seed).to(loading.pick_device(device))
+    model = models.build(config, seed, loading.pick_device(device))
     stages = {
         "worked": (language.worked_steps, language.learning_rate),
         "base": (language.raw_steps, language.raw_rate),

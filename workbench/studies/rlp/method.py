@@ -105,6 +105,8 @@ def rlp(
 class InformationGain(Objective):
     """The objective of RLP: rewards, advantages and the no-think baseline phi."""
 
+    settings: dict[str, Any]
+
     def __init__(
         self,
         model: PreTrainedModel,

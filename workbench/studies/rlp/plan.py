@@ -136,7 +136,6 @@ def _source(params: Any, sizes: Sizes) -> Embedded | FileTexts:
     At `real-laptop` a given model reads the simulator's stories where it is given no text; then it is also
     rewarded for word problems of one step where it is given no problems.
     """
-    given = [params.data, params.test]
     if params.model == "embedded" and params.text == "embedded":
         return Embedded(sizes.language.slots)
     simulated = params.text == "embedded" and params.profile == REAL
@@ -147,7 +146,7 @@ def _source(params: Any, sizes: Sizes) -> Embedded | FileTexts:
     else:
         texts = load_corpus(params.text).texts
     if params.data:
-        chosen = problems.load(*given, params.seed)
+        chosen = problems.load(params.data, params.test, params.seed)
     else:
         chosen = problems.easy(_PROBLEMS, sizes.n_test, params.seed) if simulated else ((), ())
     return FileTexts.of(texts, thinking, params.seed, chosen)

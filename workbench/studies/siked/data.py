@@ -2,7 +2,7 @@
 
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -153,7 +153,7 @@ def tasks(folder: Path, plan: Plan) -> dict[int, Task]:
     return dict.fromkeys(plan.seeds, task(folder, plan, plan.seed))
 
 
-def task_of(tasks: dict[int, Task], seed: int) -> Task:
+def task_of(tasks: Mapping[int, Task], seed: int) -> Task:
     """The task of a training; in a placebo run its seed is far from that of its questions."""
     return tasks[min(tasks) + (seed - min(tasks)) % APART]
 

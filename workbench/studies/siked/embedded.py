@@ -217,6 +217,6 @@ def _train(
         learning_rate=3e-3,
         seed=seed,
     )
-    model = models.build(config, seed).to(loading.pick_device(device))
+    model = models.build(config, seed, loading.pick_device(device))
     train(model, tokenizer, texts, learning, folder=folder, log=lambda row: log(model=name, **row))
     return str(folder)

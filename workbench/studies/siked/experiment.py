@@ -94,10 +94,11 @@ def guide(folder: Path, base: str, tasks: Mapping[int, Task], plan: Plan, log: C
     It has read what the base has, and the solver's solutions, in every strategy, of problems of the part that
     students learn from.
     """
-    if ON_POLICY not in arms(plan, tasks) or plan.placebo:
+    course = plan.sizes.guide
+    if course is None or ON_POLICY not in arms(plan, tasks) or plan.placebo:
         return ""
     about = {"seed": plan.seed, "device": plan.device, "log": log}
-    return embedded.train_guide(folder, embedded.TASKS[plan.data], base, plan.sizes.guide, **about)
+    return embedded.train_guide(folder, embedded.TASKS[plan.data], base, course, **about)
 
 
 def guide_right(folder: Path, guide: str, tasks: Mapping[int, Task], plan: Plan) -> float:

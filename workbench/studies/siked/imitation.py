@@ -9,6 +9,7 @@ this, without its trainer. Different: what is learnt from is written anew once a
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ def imitate(
     start: str,
     guide: str,
     questions: Sequence[Question],
-    config: object,
+    config: Any,
     steps: int,
     seed: int,
     device: str,

@@ -177,7 +177,7 @@ def lengths(base: str, whole: pd.DataFrame, config: DistillConfig, device: str) 
     blocks = pack(tokenizer, training_pairs(whole, tokenizer), context, one_per_row=not together)
     epochs = (config.epochs, config.round_epochs)
     counted = [TrainConfig(epochs=passes, batch_size=config.batch_size, context=context) for passes in epochs]
-    first, later = (one.resolved(len(blocks.ids)).steps for one in counted)
+    first, later = (one.resolved(len(blocks.ids)).steps or 0 for one in counted)
     return first, later
 
 
@@ -210,7 +210,7 @@ def answer(
     questions: Sequence[Question],
     config: DistillConfig,
     device: str,
-    strategy: str | None = None,
+    strategy: Strategy | None = None,
 ) -> pd.DataFrame:
     """The most likely solution of each question, in the strategy that the student chooses or in a given one.
 

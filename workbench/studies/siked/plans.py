@@ -7,6 +7,7 @@ the answer.
 
 import re
 from collections.abc import Iterable
+from typing import cast
 
 from workbench.corpora import logic
 from workbench.corpora.loaders.solutions import STRATEGIES
@@ -48,6 +49,6 @@ def calculation(text: str) -> Calculation | None:
     for name, left, sign, right, result in _STEP.findall(text):
         operands = [earlier.get(operand, operand) for operand in (left, right)]
         first, second = sorted(operands, key=repr) if sign in "+*" else operands
-        step = (first, sign[0], second)
+        step = cast(Calculation, (first, sign[0], second))
         earlier |= {known: step for known in (name, result) if known}
     return step

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import pandas as pd
 
@@ -75,6 +75,7 @@ def solve_freely(
     short = [at for at, prompt in enumerate(prompts) if fits(sampler, prompt)]
     replies = sampler.sample([prompts[at] for at in short], params)
     texts = {at: reply.text for at, (reply,) in zip(short, replies, strict=True)}
+    written: list[tuple[Question, Strategy | Literal["none"], str]]
     written = [(question, "cot", texts.get(at, "")) for at, question in enumerate(questions)]
     return [replace(one, strategy="none") for one in verify(written, source)]
 
@@ -118,7 +119,9 @@ def _of_program(outcome: sandbox.Outcome) -> tuple[str, object]:
 def _tagged(text: str) -> tuple[Strategy | Literal["none"], str]:
     """(strategy, solution) of what was written."""
     match = _TAGGED.match(text)
-    return (match[1], match[2]) if match and match[1] in STRATEGIES else ("none", text)
+    if match is None or match[1] not in STRATEGIES:
+        return "none", text
+    return cast(Strategy, match[1]), match[2]
 
 
 def table(solutions: Sequence[Rationale]) -> pd.DataFrame:

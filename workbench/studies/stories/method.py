@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
@@ -19,6 +19,7 @@ from workbench.studies.common.profiles import REAL
 from workbench.words import words as split_words
 
 if TYPE_CHECKING:
+    from workbench.corpora.stories.story import Condition
     from workbench.engine.sampling.sampler import Completion, Sampler
 
 Write = Callable[[Sequence[int], str], pd.DataFrame]
@@ -183,7 +184,8 @@ def simulate(
     indices: Sequence[int], *, seed: int, condition: str = "words+features", habits: Habits = PLAIN
 ) -> pd.DataFrame:
     """Stories of the world simulator, one row each; row i depends on (seed, condition, i) and the habits."""
-    stories = [story_at(index, seed=seed, condition=condition, habits=habits) for index in indices]
+    known = cast("Condition", condition)
+    stories = [story_at(index, seed=seed, condition=known, habits=habits) for index in indices]
     return pd.DataFrame(
         [
             _row(story.text, condition, story.words, story.features, story.plot, story.summary)
@@ -208,7 +210,7 @@ def ask(
     from workbench.engine.sampling.sampler import SamplingParams
 
     few_shot = condition == AFTER_EXAMPLES
-    drawn = "words" if few_shot else condition
+    drawn = "words" if few_shot else cast("Condition", condition)
     conditions = [draw_condition(Random(f"{seed}/{drawn}/{index}"), drawn) for index in indices]
     asked = [instruction(*condition) for condition in conditions]
     before = [examples(index, seed) if few_shot else [] for index in indices]

@@ -45,7 +45,7 @@ def claims(
             made += [_reads_the_story(tables), *_threshold_claims(tables)]
     if not trained and STARTER in set(tables.answers["model"]):
         made += _given_claims(tables)
-    if twin in names and "noise" in names:
+    if twin is not None and {twin, "noise"} <= set(names):
         made += _noise_claims(tables, twin)
     return made
 

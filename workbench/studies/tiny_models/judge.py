@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from workbench.measures.statistics import Interval, spearman
 from workbench.studies.tiny_models.judge_replies import MAKES_SENSE, read_verdict
 
 if TYPE_CHECKING:
-    from workbench.engine.sampling.openai_sampler import Message
+    from workbench.engine.sampling.openai_sampler import ChatSampler, Message
     from workbench.engine.sampling.sampler import Completion, Sampler
 
 MAX_TOKENS = 600  # of each reply
@@ -115,8 +115,8 @@ def _reply(
     sampler: Sampler, conversations: Sequence[list[Message]], params: SamplingParams
 ) -> list[Completion]:
     if sampler.chat and sampler.tokenizer is None:
-        return sampler.reply(conversations, params)
-    if sampler.chat:
+        return cast("ChatSampler", sampler).reply(conversations, params)
+    if sampler.chat and sampler.tokenizer is not None:
         prompts = [chat_prompt(sampler.tokenizer, messages) for messages in conversations]
     else:
         params = replace(params, stop=["\nQuestion:"])

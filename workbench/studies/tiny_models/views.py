@@ -253,7 +253,7 @@ def story_teller(fitted: Fitted, beginning: str, *, exact: bool) -> Explorer:
         sampler = TransformersSampler(*fitted[model])
         params = SamplingParams(max_tokens=180, temperature=temperature, seed=number)
         (reply,) = sampler.sample([beginning], params)[0]
-        items = [{"label": "the beginning", "text": beginning + " …"}]
+        items: list[dict[str, Any]] = [{"label": "the beginning", "text": beginning + " …"}]
         sentence, marks = f"{model} goes on at temperature {temperature:g}.", []
         if exact and (graded := grade(beginning + reply.text, beginning)).sentences:
             marks = objections(beginning, reply.text)
