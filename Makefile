@@ -44,6 +44,7 @@ lint: .venv/.ok
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 lab: .venv/.ok
 	$(BIN)/workbench lab
