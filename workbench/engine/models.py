@@ -164,7 +164,8 @@ def build(config: PretrainedConfig, seed: int, device: str | Device | None = Non
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
-    return model if device is None else model.to(device)  # pyright: ignore[reportArgumentType]  # transformers wraps it
+    # transformers wraps `to` so that pyright takes its argument for the model.
+    return model if device is None else model.to(device)  # pyright: ignore[reportArgumentType]
 
 
 def count_parameters(model: PreTrainedModel) -> Counts:
