@@ -103,7 +103,9 @@ def _print_claim(line: "Line", tested: int) -> None:
     style = f"{_STYLES.get(tone[0], 'dim')}{'' if 'seen' in tone else ' bold'}"
     beyond = Text("  beyond the paper" if shown["beyond"] else "", style="dim italic")
     name = Text(shown["says"] or shown["name"], style="bold" if shown["headline"] else "")
-    out.print(_indented(2, Text.assemble((f"{shown['symbol']} {shown['verdict']}", style), "  ", name, beyond)))
+    out.print(
+        _indented(2, Text.assemble((f"{shown['symbol']} {shown['verdict']}", style), "  ", name, beyond))
+    )
     n = ", ".join(filter(None, [f"n = {shown['n']}", shown["trainings"]]))
     published = f"; published {shown['published']}" if shown["published"] else ""
     figures = f"{shown['effect']} ({shown['range']}), {n}{published}"

@@ -62,7 +62,8 @@ def plan_sweep(notebook: Notebook, given: Mapping[str, str], yes: bool) -> Sweep
     """
     if not given:
         raise UserError(
-            f"A sweep varies parameters: give some, as -p seed=0..4 (`workbench run {notebook.name}` is one run)."
+            f"A sweep varies parameters: give some, as -p seed=0..4 (`workbench run {notebook.name}` is one "
+            "run)."
         )
     check_names(given, notebook.model.model_fields, notebook.name)
     words = {name: _words(notebook, name, text) for name, text in given.items()}

@@ -93,8 +93,8 @@ def rooms(prompts: Sequence[Sequence[int]], context: int) -> list[int]:
     longest = max(map(len, prompts))
     if longest >= context:
         raise UserError(
-            f"A prompt of {longest} tokens leaves no room in the model's context of {context}: shorten it, or "
-            "take a model with a longer one."
+            f"A prompt of {longest} tokens leaves no room in the model's context of {context}: shorten it, "
+            "or take a model with a longer one."
         )
     return [context - len(prompt) for prompt in prompts]
 

@@ -82,7 +82,8 @@ def check(mixture: Mixture, alpha: float | None) -> None:
         raise UserError(f"There is no mixture {mixture!r}: choose {', '.join(get_args(Mixture))}.")
     if mixture != "fixed-alpha" and alpha is not None:
         raise UserError(
-            f"alpha={alpha:g} is the teacher's share in mixture=fixed-alpha: leave it out with mixture={mixture}."
+            f"alpha={alpha:g} is the teacher's share in mixture=fixed-alpha: leave it out with "
+            f"mixture={mixture}."
         )
     if mixture == "fixed-alpha" and (alpha is None or not 0 <= alpha <= 1):
         raise UserError(
