@@ -128,3 +128,61 @@ def test_what_this_machine_calls_its_kernel_is_no_change(contents):
     content = executed(contents)
     save(contents, content)
     assert opened(contents).metadata == {**content.metadata}
+
+
+def test_a_notebook_that_leaves_the_project_takes_its_outputs_along(contents, root):
+    save(contents, executed(contents))
+    asyncio.run(contents.rename_file(PATH, "scratch.ipynb"))
+    assert nbformat.read(root / "scratch.ipynb", 4).cells[1].outputs[0].text == "words\n"
+    assert not [*(root / "runs").rglob("*.ipynb")]
+
+
+def test_outputs_follow_a_folder(contents, root):
+    (root / "notebooks" / "old").mkdir()
+    save(contents, executed(contents), "notebooks/old/a.ipynb")
+    asyncio.run(contents.rename_file("notebooks/old", "notebooks/new"))
+    assert opened(contents, "notebooks/new/a.ipynb").cells[1].outputs
+
+
+def test_outputs_of_a_deleted_notebook_are_deleted(contents, root):
+    save(contents, executed(contents))
+    contents.delete_to_trash = False
+    asyncio.run(contents.delete(PATH))
+    assert not [*(root / "runs").rglob("*.ipynb")]
+
+
+def test_a_copy_has_outputs_of_its_own(contents):
+    save(contents, executed(contents))
+    copy = asyncio.run(contents.copy(PATH))["path"]
+    save(contents, new_notebook(cells=[new_code_cell("1")]))
+    assert opened(contents, copy).cells[1].outputs
+
+
+def test_notebooks_without_ids_of_cells_keep_the_outputs_of_every_cell(contents, root):
+    content = executed(contents)
+    content.nbformat_minor = 4
+    for cell in content.cells:
+        cell.pop("id", None)
+    save(contents, content)
+    assert nbformat.read(root / PATH, 4).cells[1].outputs == []
+    assert opened(contents).cells[1].outputs[0].text == "words\n"
+
+
+def test_outputs_that_another_program_saved_since_are_shown(contents, root):
+    save(contents, executed(contents))
+    elsewhere = nbformat.read(root / PATH, 4)
+    elsewhere.cells[1].outputs = [new_output("stream", text="later\n")]
+    nbformat.write(elsewhere, root / PATH)
+    assert [output.text for output in opened(contents).cells[1].outputs] == ["later\n"]
+
+
+def test_a_checkpoint_brings_back_code_and_not_the_outputs_of_other_code(contents):
+    save(contents, executed(contents))
+    checkpoint = asyncio.run(contents.create_checkpoint(PATH))
+    content = executed(contents)
+    content.cells[1].source += "\nmore()"
+    save(contents, content)
+    asyncio.run(contents.restore_checkpoint(checkpoint["id"], PATH))
+    cell = opened(contents).cells[1]
+    assert "more()" not in cell.source
+    assert cell.outputs == []

@@ -1,6 +1,7 @@
 """Outside the runner: an edited copy and unsaved edits never write into the run of the saved notebook."""
 
 import json
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -327,3 +328,25 @@ def test_a_notebook_may_use_a_parameters_name_for_something_else(root):
     kernel = Kernel(write_notebook(root, "03_reuse", "import pandas\nseed = pandas.Series([1, 2])", *CELLS))
     kernel.execute_all()
     kernel.execute('run.table("t")')
+
+
+def test_a_module_that_was_edited_in_an_open_kernel_gives_no_run(root, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    module = root / "edited_method.py"
+    module.write_text("factor = 2\n")
+    cell = "import pandas, edited_method\n" + CELLS[1].replace("[factor]", "[edited_method.factor]")
+    path = write_notebook(root, "01_study", cell)
+    kernel = Kernel(path)
+    try:
+        kernel.execute_all()
+        module.write_text("factor = 2  # a comment changes nothing\n")
+        kernel.execute_all()
+        module.write_text("factor = 3\n")
+        with pytest.raises(UserError, match=r"edited_method\.py was edited .*: restart the kernel"):
+            kernel.execute_all()
+        assert len([*(root / "runs" / "01_study").glob("*/run.json")]) == 1
+        module.write_text("factor = 2\n")
+        kernel.execute_all()
+        assert kernel.namespace["table"].x.tolist() == [2]
+    finally:
+        sys.modules.pop("edited_method", None)

@@ -4,6 +4,7 @@ So git sees what was edited and nothing else, and whoever opens the notebook aga
 needs the kernel that made it: what is kept is the picture beside it.
 """
 
+import shutil
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
@@ -32,17 +33,29 @@ class ProjectContents(AsyncLargeFileManager):
         return await super().save(model, path)
 
     async def rename_file(self, old_path: str, new_path: str) -> None:
-        """Rename a file, and what is kept of its outputs."""
+        """Rename a file or folder, and what is kept of its outputs; a notebook that leaves takes them in."""
+        kept = self._outputs(old_path)
+        leaves = kept is not None and self._outputs(new_path) is None and kept.is_file()
+        notebook = await self._read_notebook(self._get_os_path(old_path)) if leaves else None
         await super().rename_file(old_path, new_path)
-        old, new = self._outputs(old_path), self._outputs(new_path)
-        if old and new and old.exists():
+        new = self._outputs(new_path)
+        if notebook is not None:
+            await self._save_notebook(self._get_os_path(new_path), notebook)
+            _remove(kept)
+        elif kept and new and kept.exists():
             new.parent.mkdir(parents=True, exist_ok=True)
-            old.replace(new)
+            _remove(new)  # of a notebook that was deleted elsewhere
+            kept.replace(new)
+
+    async def delete_file(self, path: str) -> None:
+        """Delete a file or folder, and what is kept of its outputs."""
+        await super().delete_file(path)
+        _remove(self._outputs(path))
 
     async def _read_notebook(self, os_path: str, *args: Any, **options: Any) -> Any:
         answer = await super()._read_notebook(os_path, *args, **options)
         kept = self._outputs_of(os_path)
-        if kept and kept.exists():
+        if kept and kept.is_file():
             try:
                 put_back(answer[0] if isinstance(answer, tuple) else answer, nbformat.read(kept, 4))
             except Exception as error:  # of a file that anything may have happened to
@@ -66,12 +79,20 @@ class ProjectContents(AsyncLargeFileManager):
         return self._outputs_of(self._get_os_path(path))
 
     def _outputs_of(self, os_path: str) -> Path | None:
-        """Where the outputs of a notebook lie; None of a file that is none of the project's notebooks."""
+        """Where the outputs of a notebook lie, or those of a folder's; None of what is not in notebooks/."""
         path, root = Path(os_path), Path(self.root_dir)
         folder = root / "notebooks"
-        if path.suffix != ".ipynb" or not path.is_relative_to(folder):
+        if path == folder or not path.is_relative_to(folder):
             return None
         return runs_folder(root) / OUTPUTS / path.relative_to(folder)
+
+
+def _remove(kept: Path | None) -> None:
+    if kept is not None and kept.is_dir():
+        shutil.rmtree(kept, ignore_errors=True)
+    elif kept is not None:
+        with suppress(OSError):
+            kept.unlink()
 
 
 def tidy(content: dict[str, Any]) -> None:
@@ -106,12 +127,17 @@ def without_outputs(notebook: Any, metadata: dict[str, Any]) -> Any:
 
 
 def put_back(notebook: Any, kept: Any) -> None:
-    """Give a notebook, in place, the outputs that are kept of cells with the same code, and its kernel."""
+    """Give a notebook, in place, the outputs that are kept of cells with the same code, and its kernel.
+
+    A cell whose outputs are in the file was run elsewhere since, as in VS Code: it keeps them. Notebooks
+    of before nbformat 4.5 have no ids; of these it is the cell in the same place.
+    """
     for name in _ENVIRONMENT:
         if name in kept.metadata:
             notebook.metadata[name] = kept.metadata[name]
-    by_id = {cell.get("id"): cell for cell in kept.cells if cell.cell_type == "code"}
-    for cell in notebook.cells:
-        earlier = by_id.get(cell.get("id"))
-        if cell.cell_type == "code" and earlier is not None and earlier.source == cell.source:
+    by_id = {cell.get("id", n): cell for n, cell in enumerate(kept.cells) if cell.cell_type == "code"}
+    for n, cell in enumerate(notebook.cells):
+        earlier = by_id.get(cell.get("id", n))
+        is_open = cell.cell_type == "code" and not cell.outputs
+        if is_open and earlier is not None and earlier.source == cell.source:
             cell.outputs, cell.execution_count = earlier.outputs, earlier.execution_count

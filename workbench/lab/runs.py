@@ -20,7 +20,7 @@ from workbench.lab.defaults import note_defaults
 from workbench.lab.outlook import announcement, unfinished
 from workbench.lab.project import Notebook, Plan, find_notebook, find_root, needed, plan
 from workbench.lab.record import is_done, mark, prepare, read_run, wait_for
-from workbench.lab.session import Session, running_notebook
+from workbench.lab.session import Session, check_modules, running_notebook
 from workbench.sanitize import redact, sanitize
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def start(notebook: str, namespace: dict[str, Any]) -> "Run":
         folder, params = Path(headless), check(model, values, notebook)
     else:
         check_values(study, values)
+        check_modules(study)
         planned = plan(study, values)
         folder, params = planned.folder, planned.params
     is_new = not (folder / "run.json").exists()

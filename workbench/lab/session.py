@@ -12,11 +12,12 @@ from typing import Any
 
 from workbench.errors import UserError
 from workbench.lab.key import Code
-from workbench.lab.modules import parse
+from workbench.lab.modules import PACKAGE, parse
 from workbench.lab.project import Notebook, find_notebook, read_notebook, source_of
 
 _SAYS_SO = re.compile(r"\bstart\(|\brun\.(?:input|table|rows|artifact|log|claim|finish)\(")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_IMPORTED: dict[str, str] = {}  # by file: what the modules of this process were in the key of their first run
 
 
 def running_notebook(root: Path, asked: str, namespace: Mapping[str, Any]) -> Notebook:
@@ -43,6 +44,20 @@ def running_notebook(root: Path, asked: str, namespace: Mapping[str, Any]) -> No
             print(f"{here} is not {there}, for which it asks: it has runs of its own.")
             return replace(opened, path=root / "notebooks" / path.name, beside=path.parent)
     return study
+
+
+def check_modules(notebook: Notebook) -> None:
+    """Check that modules which a kernel imported for an earlier run are still as their files are.
+
+    Raises:
+        UserError: One was edited: the kernel would compute with what it was, under the key of what it is.
+    """
+    for file, digest in _module_files(notebook):
+        if _IMPORTED.get(file, digest) != digest:
+            raise UserError(
+                f"{Path(file).name} was edited after this kernel had imported it: restart the kernel, and run"
+                " the notebook from the top."
+            )
 
 
 class Session:
@@ -79,7 +94,11 @@ class Session:
             self._events.register("pre_run_cell", self._warn)
 
     def end(self) -> None:
-        """Say no more when cells run."""
+        """Say no more when cells run, and note which modules the kernel has by now."""
+        files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+        for file, digest in _module_files(self._notebook):
+            if file in files:
+                _IMPORTED.setdefault(file, digest)
         if self._events is not None:
             self._events.unregister("pre_run_cell", self._warn)
             self._events = None
@@ -153,6 +172,12 @@ class Session:
             f"The cell that begins with `{begin}` is not in {self._notebook.path.name} as it was when its"
             " run was opened: save the notebook and run it from the first cell; edited code gets its own run."
         )
+
+
+def _module_files(notebook: Notebook) -> Iterator[tuple[str, str]]:
+    """Where the modules behind a notebook may lie, with their digests in its key."""
+    for name, digest in notebook.key_parts["code"].items():
+        yield from ((str(folder / name), digest) for folder in {notebook.root, PACKAGE.parent})
 
 
 def _history(namespace: Mapping[str, Any]) -> Callable[[], list[str]]:
