@@ -2,7 +2,8 @@
 
 Each stands for a family: an early Llama chat (pieces with ▁, bytes for what is missing, no padding token,
 weights in several files), Qwen2 instruct (ChatML, no beginning of text, two ends, settings of its own for
-sampling), GPT-2 (an almost empty tokenizer_config.json) and Pythia (GPT-NeoX: untied, in half precision).
+sampling), GPT-2 (an almost empty tokenizer_config.json), Pythia (GPT-NeoX: untied, in half precision) and one
+that is short of everything (a Llama with a context of 512, whose tokenizer has an end of text and no more).
 Their vocabularies and a few steps of training come from texts that the notebooks' own corpora generate.
 """
 
@@ -22,8 +23,8 @@ from workbench.corpora.problems import draw
 from workbench.corpora.stories import story_at
 from workbench.corpora.stories.words import BOYS, GIRLS
 
-FAMILIES = ("Llama", "Qwen2", "GPT2", "GPTNeoX")
-CONTEXT, WIDTH, STEPS = 768, 64, 60
+FAMILIES = ("Llama", "Qwen2", "GPT2", "GPTNeoX", "Short")
+CONTEXT, SHORT, WIDTH, STEPS = 768, 512, 64, 60
 END = "<|endoftext|>"
 SHAPE = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": WIDTH, "intermediate_size": 128}
 GATED = {**SHAPE, "num_key_value_heads": 2}
@@ -128,6 +129,12 @@ def _neox(place):
     _write(place, "tokenizer_config.json", about)
 
 
+def _short(place):
+    _bytes(600, END).save(str(place / "tokenizer.json"))
+    about = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END, "model_max_length": SHORT}
+    _write(place, "tokenizer_config.json", about)
+
+
 # ------------------------------------------------------------------------------- models
 def _config(family, vocabulary):
     """The settings that the family's makers publish, but for the size."""
@@ -136,6 +143,9 @@ def _config(family, vocabulary):
     if family == "Llama":
         ends = {"bos_token_id": 1, "eos_token_id": 2}
         return transformers.LlamaConfig(vocab_size=vocabulary, **GATED, **common, **ends)
+    if family == "Short":
+        none = {"bos_token_id": None, "eos_token_id": 0, "pad_token_id": None}
+        return transformers.LlamaConfig(vocab_size=vocabulary, **GATED, max_position_embeddings=SHORT, **none)
     if family == "Qwen2":  # more rows than tokens; a beginning that the tokenizer does not have
         ends = {"bos_token_id": end - 2, "eos_token_id": end, "tie_word_embeddings": True}
         return transformers.Qwen2Config(vocab_size=vocabulary + 25, **GATED, **common, **ends)
@@ -168,10 +178,10 @@ SETTINGS = {  # generation_config.json
 def folder_of(family, place, steps=STEPS):
     """Writes a family's folder; returns its path as text."""
     place.mkdir(parents=True)
-    {"Llama": _llama, "Qwen2": _qwen2, "GPT2": _gpt2, "GPTNeoX": _neox}[family](place)
+    {"Llama": _llama, "Qwen2": _qwen2, "GPT2": _gpt2, "GPTNeoX": _neox, "Short": _short}[family](place)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        kind = getattr(transformers, f"{family}Config").model_type
+        kind = "llama" if family == "Short" else getattr(transformers, f"{family}Config").model_type
         _write(place, "config.json", {"model_type": kind})  # says which tokenizer GPT-2's is
         tokenizer = transformers.AutoTokenizer.from_pretrained(place)
         config = _config(family, len(tokenizer))

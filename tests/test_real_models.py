@@ -100,7 +100,7 @@ def given(notebook, folders, family, place):
     if notebook == "01":
         return {"generator": f"transformers:{model}"}
     if notebook == "09":
-        asked = f"transformers:{model}"
+        asked = f"transformers:{folders['Llama'] if family == 'Short' else model}"  # 512 hold no examples
         return {"model": model, "chat": family in CHATS, "generator": asked, "dimension": 128}
     if notebook == "10":
         asked = place / "prompts.txt"
@@ -126,7 +126,7 @@ def folders(tmp_path_factory):
 ONCE = (  # in the order of their needs
     ("01", "Qwen2"), ("02", "GPT2"), ("03", "GPT2"), ("02", "GPTNeoX"), ("04", "GPTNeoX"), ("02", "Llama"),
     ("05", "Llama"), ("06", "GPTNeoX"), ("07", "Qwen2"), ("08", "GPT2"), ("09", "Llama"), ("10", "Qwen2"),
-    ("11", "GPTNeoX"), ("12", "Llama"),
+    ("11", "GPTNeoX"), ("12", "Llama"), ("03", "Short"), ("06", "Short"), ("08", "Short"), ("11", "Short"),
 )  # fmt: skip
 
 
