@@ -97,8 +97,9 @@ def test_it_passes_the_linter(say, root, inside):
 REFUSED = {
     "tides": "tides has no number: give a free one before it, as in 02_tides.",
     "01_tides": "The number 01 is taken by 01_study: 02_tides is free.",
-    "1_tides": "cannot name a study, whose modules Python imports: two digits, then small letters, digits and"
-    " underscores, as in 02_tides.",
+    "1000_tides": "as in 02_tides.",
+    "1_tides": "cannot name a study, whose modules Python imports: two or three digits, then small"
+    " letters, digits and underscores, as in 02_tides.",
     "02_study": "The name study is taken by 01_study: choose another one.",
     "02_low tides": "as in 02_low_tides.",
     "02-low-tides": "as in 02_low_tides.",

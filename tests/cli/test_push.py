@@ -202,3 +202,12 @@ def test_a_mistake_is_one_sentence(root, models, say, words, said):
     assert (code, out, len(err.strip().splitlines())) == (2, "", 1)
     assert said in err
     assert not (root / "new").exists()
+
+
+def test_tables_named_like_other_parts_have_names_of_their_own(models, say, root):
+    for name in ("claims", "metrics"):
+        pandas.DataFrame({"own": [1]}).to_parquet(models / f"tables/{name}.parquet")
+    assert say("push", "02", "me/tiny", "--out", "pushed")[0] == 0
+    card = DatasetCard.load(root / "pushed/dataset/README.md")
+    names = [entry["config_name"] for entry in card.data.configs]
+    assert names == ["claims", "answers", "tables_claims", "tables_metrics"]

@@ -112,6 +112,28 @@ def test_latex_holds_a_table_for_each_and_a_document_that_inputs_them(run, tmp_p
     assert "seconds since" not in metrics
 
 
+def test_a_table_named_like_another_part_takes_no_place(run, tmp_path):
+    for name in ("metrics", "claims"):
+        pandas.DataFrame({"own": ["mine"]}).to_parquet(run / f"tables/{name}.parquet")
+    document = exports.write(run, "latex", tmp_path / "latex")
+    inputs = re.findall(r"\\input\{([^}]+)\}", document.read_text())
+    assert inputs == ["parameters", "claims", "metrics", "tables-claims", "tables-metrics", "some-answers"]
+    assert "last logged" in (tmp_path / "latex/metrics.tex").read_text()
+    assert "mine" in (tmp_path / "latex/tables-metrics.tex").read_text()
+
+
+@pytest.mark.parametrize("form", exports.FORMS)
+def test_no_export_holds_a_key_that_a_parameter_holds(run, tmp_path, form):
+    described = json.loads((run / "run.json").read_text())
+    described["params"]["generator"] = f"openai:http://me:pass@host/v1?{KEY}#model"
+    (run / "run.json").write_text(json.dumps(described))
+    exports.write(run, form, tmp_path / ("out.json" if form == "json" else "out"))
+    written = [path.read_bytes() for path in tmp_path.glob("out*/**/*") if path.is_file()]
+    written += [path.read_bytes() for path in tmp_path.glob("out.json")]
+    assert any(b"generator" in content for content in written)
+    assert not any(KEY.encode() in content or b"pass@" in content for content in written)
+
+
 def test_a_long_table_says_what_is_left_out(run, tmp_path):
     pandas.DataFrame({"item": range(41)}).to_parquet(run / "tables/long.parquet")
     exports.write(run, "latex", tmp_path / "latex")

@@ -20,7 +20,7 @@ def check(params):
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
+def root(tmp_path, monkeypatch, fresh_studies):
     """A project with a study that has a check, and a notebook that needs it."""
     (tmp_path / "studies" / "mine").mkdir(parents=True)
     (tmp_path / "studies" / "mine" / "check.py").write_text(CHECK)
@@ -29,9 +29,7 @@ def root(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("WORKBENCH_RUNS", raising=False)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    yield tmp_path
-    for name in [name for name in sys.modules if name.partition(".")[0] == "studies"]:
-        del sys.modules[name]
+    return tmp_path
 
 
 @pytest.mark.parametrize("name", ["01_mine", "02_other"])

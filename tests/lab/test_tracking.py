@@ -3,6 +3,7 @@
 import json
 import struct
 from importlib.util import find_spec
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
@@ -107,6 +108,7 @@ class Collector:
 
     def __init__(self, folder, run):
         self.made.append(self)
+        self.params = run["params"]
         self.points, self.claims, self.is_closed = [], [], False
 
     def log(self, points):
@@ -122,13 +124,33 @@ class Collector:
 @pytest.fixture
 def collector(monkeypatch):
     monkeypatch.setitem(trackers.TRACKERS, "collector", Collector)
-    monkeypatch.setattr(tracking, "find_spec", lambda name: name)
+    monkeypatch.setattr(tracking, "find_spec", lambda name: SimpleNamespace(origin=name))
     monkeypatch.setattr(Collector, "made", [])
 
 
 @pytest.fixture
 def followed(run, collector):
     return tracking.Followed(run.folder, "collector")
+
+
+def test_a_tracker_is_given_no_key_that_a_parameter_holds(run, collector):
+    key = "hf_" + "a1B2" * 8
+    described = record.read_run(run.folder)
+    described["params"]["generator"] = f"openai:http://me:pass@host/v1?key={key}#model"
+    (run.folder / "run.json").write_text(json.dumps(described))
+    tracking.write(run.folder, "collector")
+    (kept,) = Collector.made
+    assert kept.params["generator"].startswith("openai:http://")
+    assert key not in kept.params["generator"]
+    assert "pass@" not in kept.params["generator"]
+
+
+def test_a_folder_that_is_named_like_a_tracker_is_not_the_tracker(tmp_path, monkeypatch):
+    (tmp_path / "collector").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(trackers.TRACKERS, "collector", Collector)
+    with pytest.raises(UserError, match="collector is not installed"):
+        tracking.check("collector")
 
 
 def test_a_run_that_was_finished_before_is_tracked_too(study, collector, say):
