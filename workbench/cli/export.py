@@ -8,11 +8,12 @@ from rich.text import Text
 
 from workbench import files
 from workbench.cli.console import complain, out, short_path
+from workbench.cli.options import RUN
 from workbench.errors import UserError
 
 
 def export(
-    run: Annotated[str, typer.Argument(help="A notebook (its newest run), a key or its start, or a folder.")],
+    run: Annotated[str, RUN],
     to: Annotated[
         str,
         typer.Option(

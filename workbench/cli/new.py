@@ -44,24 +44,25 @@ def check_name(name: str, taken: list[str]) -> None:
     Raises:
         UserError: It cannot; the sentence gives one that will do.
     """
-    numbers = {int(number) for stem in taken if (number := stem.partition("_")[0]).isdigit()}
+    numbers = {int(number) for stem in taken if (number := stem.partition("_")[0]).isdecimal()}
     free = f"{max(numbers, default=0) + 1:02}"
     parts = re.fullmatch(r"([0-9]*)[_\s-]*(.*)", name, re.DOTALL)
     assert parts is not None  # anything fits
     number, word = parts.groups()
     near = re.sub(r"[^a-z0-9]+", "_", word.lower()).strip("_") or "my_study"
-    if near[0].isdigit() or keyword.iskeyword(near):
+    if near[0].isdecimal() or keyword.iskeyword(near):
         near = f"study_{near}"
-    near = f"{number.zfill(2) if number and int(number) not in numbers else free}_{near[: _LONGEST - 4]}"
+    is_free = bool(number) and len(number) <= 3 and int(number) not in numbers
+    near = f"{number.zfill(2) if is_free else free}_{near[: _LONGEST - 4]}"
     if not number:
         raise UserError(f"{name} has no number: give a free one before it, as in {near}.")
     if not _NAME.fullmatch(name) or len(name) > _LONGEST or keyword.iskeyword(word):
         raise UserError(
-            f"{name} cannot name a study, whose modules Python imports: two digits, then small letters, "
-            f"digits and underscores, as in {near}."
+            f"{name} cannot name a study, whose modules Python imports: two or three digits, then small "
+            f"letters, digits and underscores, as in {near}."
         )
     for stem in taken:
-        if stem.partition("_")[0].isdigit() and int(stem.partition("_")[0]) == int(number):
+        if stem.partition("_")[0].isdecimal() and int(stem.partition("_")[0]) == int(number):
             raise UserError(f"The number {number} is taken by {stem}: {near} is free.")
         if stem.partition("_")[2] == word:
             raise UserError(f"The name {word} is taken by {stem}: choose another one.")

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from workbench.cli.console import err, out
 from workbench.cli.options import NOTEBOOK
-from workbench.errors import UserError
+from workbench.errors import UserError, reason
 from workbench.sanitize import sanitize
 
 if TYPE_CHECKING:
@@ -96,8 +96,9 @@ def _became(study: "Notebook", profiles: list[str]) -> dict[str, dict[str, Any]]
             try:
                 became[profile] = defaults(study, check(study.model, {"profile": profile}, study.name))
             except Exception as error:  # the user's own study may break in any way
-                reason = sanitize(str(error) if isinstance(error, UserError) else repr(error), 200)
-                err.print(Text(f"What {profile} makes of them is not known: {reason}", style="yellow"))
+                kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+                said = sanitize(f"{kind}{reason(error)}", 200)
+                err.print(Text(f"What {profile} makes of them is not known: {said}", style="yellow"))
     return became
 
 

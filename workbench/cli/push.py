@@ -9,6 +9,7 @@ from rich.text import Text
 
 from workbench.cli.console import out, short_path
 from workbench.cli.export import finished_run
+from workbench.cli.options import RUN
 from workbench.errors import UserError
 from workbench.sanitize import redact, sanitize
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def push(
-    run: Annotated[str, typer.Argument(help="A notebook (its newest run), a key or its start, or a folder.")],
+    run: Annotated[str, RUN],
     repo: Annotated[str, typer.Argument(help="Name on the hub, as in OWNER/NAME.")],
     target: Annotated[
         Path | None, typer.Option("--out", metavar="FOLDER", help="Write it there; upload nothing.")

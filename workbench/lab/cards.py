@@ -76,7 +76,7 @@ def data_card(folder: Path, tables: Mapping[str, exports.Sheet]) -> Any:
     run, claims = read_run(folder), read_claims(folder)
     title = public(run["title"] or run["notebook"])
     rows = sum(len(sheet.frame) for sheet in tables.values())
-    names = {name: re.sub(r"\W+", "_", name.removeprefix("tables/")) for name in tables}
+    names = {path: re.sub(r"\W+", "_", sheet.short_name) for path, sheet in tables.items()}
     about = DatasetCardData(
         language="en",
         license=_licence(run),

@@ -9,9 +9,8 @@ import ast
 import importlib
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +32,7 @@ def defaults(notebook: Notebook, params: "BaseModel") -> dict[str, Any]:
     study = next(_studies(notebook), None)
     if study is None:
         return {}
-    importlib.invalidate_caches()  # the file may have been written a moment ago
-    with _importable(notebook):
+    with notebook.importable():
         try:
             module = importlib.import_module(f"{study}.defaults")
         except ModuleNotFoundError as error:
@@ -80,14 +78,3 @@ def _studies(notebook: Notebook) -> Iterator[str]:
             else:
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             yield from (match[0] for match in map(_STUDY.match, names) if match)
-
-
-@contextmanager
-def _importable(notebook: Notebook) -> Iterator[None]:
-    """Let the project's own modules be imported, as its notebook does."""
-    before = list(sys.path)
-    sys.path += [str(folder) for folder in notebook.folders]
-    try:
-        yield
-    finally:
-        sys.path[:] = before

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import files
 from workbench.lab import digests, latex, ledger, ledger_files
 from workbench.lab.record import read_run
-from workbench.sanitize import redact_keys, sanitize
+from workbench.sanitize import redact, redact_keys, sanitize
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +30,7 @@ _UNITS = {
 }
 _OF_CLAIMS = dict.fromkeys(("effect", "published", "detectable"), "in the claim's unit")
 _ROWS = 40  # of a table in LaTeX
+_OTHERS = ("parameters", "claims", "metrics", "document")  # what a table may be named like
 _TYPES = {"i": "integer", "u": "integer", "f": "number", "b": "boolean", "M": "datetime"}
 
 
@@ -41,6 +42,12 @@ class Sheet:
     title: str
     frame: "pd.DataFrame"
     units: dict[str, str] = field(default_factory=dict)  #: By column; what is a word or a count has none
+
+    @property
+    def short_name(self) -> str:
+        """Its name without the folder, unless something else of the export is named so."""
+        folder, _, name = self.name.rpartition("/")
+        return f"{folder}-{name}" if folder and name in _OTHERS else name
 
     @property
     def heads(self) -> list[str]:
@@ -67,7 +74,7 @@ def sheets(folder: Path) -> Iterator[Sheet]:
     """
     import pandas
 
-    run, title = read_run(folder), _title(folder)
+    run, title = _run(folder), _title(folder)
     rows = [{"parameter": name, "value": json.dumps(value)} for name, value in run["params"].items()]
     yield _sheet("parameters", f"Parameters of {title}", pandas.DataFrame(rows))
     claims = [ledger_files.record(line) for line in ledger.lines([folder])]
@@ -79,6 +86,12 @@ def sheets(folder: Path) -> Iterator[Sheet]:
     for path in sorted((folder / "tables").glob("[!.]*.parquet")):
         words = path.stem.replace("_", " ").replace("-", " ")
         yield _sheet(path.stem, f"{words.capitalize()}, of {title}", files.read_table(path), "tables/")
+
+
+def _run(folder: Path) -> dict[str, Any]:
+    """The record, without the passwords and keys that parameters may hold."""
+    run = read_run(folder)
+    return run | {"params": digests.map_texts(run["params"], redact)}
 
 
 def _title(folder: Path) -> str:
@@ -182,7 +195,7 @@ def _latex(folder: Path, target: Path) -> Path:
     """A file a table, to be put into a paper, and document.tex, which holds all and compiles as it stands."""
     inputs = []
     for sheet in sheets(folder):
-        name = re.sub(r"[^A-Za-z0-9.-]+", "-", sheet.name.removeprefix("tables/"))
+        name = re.sub(r"[^A-Za-z0-9.-]+", "-", sheet.short_name)
         if sheet.name == "claims":
             text = ledger_files.as_latex(ledger.lines([folder]))
         else:
@@ -244,7 +257,7 @@ def write_parquet(sheet: Sheet, path: Path) -> None:
 
 
 def _about(folder: Path) -> dict[str, Any]:
-    run = read_run(folder)
+    run = _run(folder)
     kept = ("notebook", "key", "params", "seed", "inputs", "revisions", "workbench", "started", "finished")
     name = f"{run['notebook']}-{run['key']}".lower()
     return {"name": name, "title": _title(folder)} | {name: run.get(name) for name in kept}

@@ -1,8 +1,11 @@
 """A project on disk: its notebooks, what each declares and needs, and the key of a run of one."""
 
+import importlib
 import os
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -63,6 +66,17 @@ class Notebook:
         """What an executed copy shows, prose and pictures included, as a digest."""
         cells = [(cell["cell_type"], source_of(cell)) for cell in self.cells]
         return drawn_digest(cells, self.folders)
+
+    @contextmanager
+    def importable(self) -> Iterator[None]:
+        """Let the modules of the user's own be imported, as the notebook itself does."""
+        before = list(sys.path)
+        sys.path += [str(folder) for folder in self.folders]
+        importlib.invalidate_caches()  # one may have been written a moment ago
+        try:
+            yield
+        finally:
+            sys.path[:] = before
 
     def code(self) -> list[str]:
         """The source of every code cell."""

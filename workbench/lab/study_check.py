@@ -6,9 +6,7 @@ it is no part of a run's key, since it changes no result.
 """
 
 import importlib
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from workbench.errors import UserError, reason
@@ -45,10 +43,9 @@ def check_study(notebook: Notebook, params: "BaseModel") -> None:
     name = notebook.metadata.get("check")
     if name is None:
         return
-    folders = [str(folder) for folder in notebook.folders if str(folder) not in sys.path]
-    sys.path += folders  # a study of the user's own lies in the project
     try:
-        importlib.import_module(str(name)).check(params)
+        with notebook.importable():
+            importlib.import_module(str(name)).check(params)
     except UserError:
         raise
     except Exception as error:
@@ -56,7 +53,3 @@ def check_study(notebook: Notebook, params: "BaseModel") -> None:
             f"{notebook.name}: its check, {name}, breaks with {type(error).__name__} ({reason(error, 200)}): "
             'mend it, or take "check" out of the notebook\'s metadata.'
         ) from error
-    finally:
-        for folder in folders:
-            with suppress(ValueError):
-                sys.path.remove(folder)

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from workbench.errors import UserError
+from workbench.lab.digests import map_texts
 from workbench.lab.ledger import read_claims
 from workbench.lab.record import read_run
 from workbench.lab.trackers import TRACKERS, Point, Tracker, clean
@@ -41,7 +42,8 @@ def check(name: str) -> None:
     if name not in TRACKERS:
         names = ", ".join(TRACKERS)
         raise UserError(f"{sanitize(name, 60)!r} is not a tracker that is known here: choose one of {names}.")
-    if find_spec(name) is None:
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:  # a folder of that name, as W&B makes one, is no package
         raise UserError(f"{name} is not installed: pip install 'small-model-workbench[{name}]'")
 
 
@@ -62,7 +64,9 @@ class Followed:
         self._tracker: Tracker | None = None
         try:
             if name:
-                self._tracker = TRACKERS[name](folder, read_run(folder))
+                run = read_run(folder)  # its parameters may go to a server
+                run |= {"params": map_texts(run["params"], redact)}
+                self._tracker = TRACKERS[name](folder, run)
         except Exception as error:  # a database, a network, an account
             raise UserError(f"{name} cannot be opened ({_said(error)}).") from error
         self._read, self._looked = 0, 0.0
