@@ -211,3 +211,13 @@ def test_tables_named_like_other_parts_have_names_of_their_own(models, say, root
     card = DatasetCard.load(root / "pushed/dataset/README.md")
     names = [entry["config_name"] for entry in card.data.configs]
     assert names == ["claims", "answers", "tables_claims", "tables_metrics"]
+
+
+def test_the_name_of_a_home_folder_may_hold_blanks(monkeypatch):
+    monkeypatch.setenv("HOME", "/srv/Jane Doe")
+    assert cards.public("/srv/Jane Doe/models/base") == "base"
+    assert cards.without_place("/srv/Jane Doe/models/base") == "base"
+    assert cards.public("gsm8k:/srv/Jane Doe/train.jsonl") == "gsm8k:train.jsonl"
+    assert "Jane" not in cards.without_place("see /srv/Jane Doe/my models/base for more")
+    monkeypatch.setenv("HOME", "/")
+    assert cards.public("https://example.org/a") == "https://example.org/a"

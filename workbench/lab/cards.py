@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,12 +29,19 @@ _SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "
 
 def public(text: object) -> str:
     """A text without secrets, and with the last names of paths alone."""
-    return _PATH.sub(r"\1", redact(sanitize(text)))
+    return _PATH.sub(r"\1", _without_home(redact(sanitize(text))))
 
 
 def without_place(text: str) -> str:
     """A text of a file: where all of it is a path, its last name."""
-    return public(text) if _PATH.fullmatch(text) else redact_keys(text)
+    text = _without_home(redact_keys(text))
+    return public(text) if _PATH.fullmatch(text) else text
+
+
+def _without_home(text: str) -> str:
+    """A text that does not say whose home folder a path is in, whose name may hold blanks."""
+    home = os.path.expanduser("~").rstrip("/\\")
+    return text.replace(f"{home}{os.sep}", f"~{os.sep}") if home else text
 
 
 def model_card(folder: Path, repo: str, models: Mapping[str, int]) -> Any:
