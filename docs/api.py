@@ -46,7 +46,7 @@ def page() -> str:
 
 
 def _module(name: str) -> str:
-    tree = ast.parse((ROOT / "workbench" / f"{name}.py").read_text())
+    tree = ast.parse((ROOT / "workbench" / f"{name}.py").read_text(encoding="utf-8"))
     name = name.removeprefix("./")
     dotted = "workbench." + name.removesuffix("/__init__").replace("/", ".")
     lines = [f"### [`{dotted}`](../workbench/{name}.py)\n", f"{_sentence(tree)}\n"]
@@ -84,4 +84,4 @@ def _sentence(node: ast.FunctionDef | ast.ClassDef | ast.Module) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
+    PAGE.write_text(page(), encoding="utf-8")

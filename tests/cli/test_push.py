@@ -221,3 +221,16 @@ def test_the_name_of_a_home_folder_may_hold_blanks(monkeypatch):
     assert "Jane" not in cards.without_place("see /srv/Jane Doe/my models/base for more")
     monkeypatch.setenv("HOME", "/")
     assert cards.public("https://example.org/a") == "https://example.org/a"
+
+
+def test_a_claim_whose_gate_is_shut_is_no_result_of_the_model(models, say, root):
+    path = models / "claims.json"
+    claims = json.loads(path.read_text())
+    for entry in claims:
+        if entry["name"] == "grammar-first":
+            entry["gates"] = [{"name": "floor", "value": 0.0, "low": 0.5, "high": None}]
+    path.write_text(json.dumps(claims))
+    assert say("push", "02", "me/tiny", "--out", "pushed")[0] == 0
+    card = ModelCard.load(root / "pushed/model/README.md")
+    assert "grammar-first" not in {result.metric_type for result in card.data.eval_results}
+    assert "not testable here" in card.text

@@ -173,3 +173,10 @@ def test_only_what_changed_is_named(root):
     newest = history.find_run(history.all_runs(root / "runs"), "01_study")
     _, lines = history.why(newest, root / "runs")
     assert lines == ["parameter seed: 0 → 1"]
+
+
+def test_a_damaged_table_is_one_sentence(run):
+    (run.folder / "tables").mkdir(exist_ok=True)
+    (run.folder / "tables" / "t.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"Cannot read .*t\.parquet"):
+        run.table("t")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import files
-from workbench.claims import Claim
+from workbench.claims import UNTESTABLE, Claim
 from workbench.lab import citation, exports
 from workbench.lab.history import content_mark
 from workbench.lab.hub import UNKNOWN
@@ -110,7 +110,7 @@ def data_card(folder: Path, tables: Mapping[str, exports.Sheet]) -> Any:
 
 
 def _results(run: Mapping[str, Any], title: str, claims: Sequence[Claim]) -> list[Any]:
-    """The claims that have a figure, as the hub's model-index takes them."""
+    """The claims that were tested and have a figure, as the hub's model-index takes them."""
     from huggingface_hub import EvalResult
 
     return [
@@ -130,7 +130,7 @@ def _results(run: Mapping[str, Any], title: str, claims: Sequence[Claim]) -> lis
             }),
         )
         for claim in headline_first(claims)
-        if claim.effect == claim.effect
+        if claim.effect == claim.effect and claim.verdict != UNTESTABLE
     ]  # fmt: skip
 
 

@@ -152,9 +152,7 @@ class Run:
             return files.cached_table(path, make)
         if not path.exists():
             raise UserError(f"{self!r} has no table {name}: run {self.notebook} again.")
-        import pandas
-
-        return pandas.read_parquet(path)
+        return files.read_table(path)
 
     def rows(
         self, name: str, items: Sequence[Any], work: "Callable[[list[Any]], DataFrame]", piece: int = 64
