@@ -386,7 +386,7 @@ def test_the_surgery_shows_what_python_computes(pair, texts, measured_heads):
     ids = pair[1]("Tim saw a ball.").input_ids
     with ablate_heads(pair[0], [(1, 1)], "zero"):
         expected = np.nanmean(ablation.token_losses(pair[0], ids))
-    assert dict(card.facts)["loss of this text, nats"].endswith(f"→ {expected:.3f}")
+    assert dict(card.facts)["off (zero): loss of this text, nats"].endswith(f"→ {expected:.3f}")
     values, _ = capture(pair[0], torch.tensor([ids]), ["pattern.1"])
     np.testing.assert_allclose(card.attention.weights, values["pattern.1"][0, 1], atol=1e-6)
     with pytest.raises(UserError, match="longer than the model's context"):
