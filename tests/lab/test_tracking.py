@@ -1,6 +1,7 @@
 """A run in TensorBoard, W&B, MLflow and trackio, written while it is made and afterwards, and read back."""
 
 import json
+import shlex
 import struct
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -95,6 +96,19 @@ def test_an_unknown_tracker_is_refused_by_name(study, say):
     code, _, err = say("run", "01", "--track", "tensorbord")
     assert code == 2
     assert "tensorboard, wandb, mlflow, trackio" in err
+
+
+@pytest.mark.parametrize("name", trackers.TRACKERS)
+def test_the_command_that_shows_it_can_be_pasted(name, tmp_path, monkeypatch):
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    words = shlex.split(trackers.TRACKERS[name].shown_by(tmp_path / "my lab" / "runs"))
+    assert any("my lab/runs/.tracked" in word for word in words)
+
+
+def test_the_command_that_shows_it_holds_no_password(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://me:pass@example.org")
+    assert "pass@" not in trackers.MLflow.shown_by(tmp_path)
 
 
 class Collector:

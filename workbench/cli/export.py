@@ -1,5 +1,6 @@
 """export: a run for other programs: tables, references, logs of what models wrote, trackers."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -109,4 +110,7 @@ def _inspect(folder: Path, target: Path, table: str) -> None:
 
     samples, logs = inspect_logs.write(folder, record.read_run(folder), target, table)
     said = f"✓ {samples:,} samples in {logs} log{'s' * (logs > 1)}: "
-    out.print(Text.assemble(said, (f"inspect view --log-dir {short_path(target)}", "bold")), soft_wrap=True)
+    out.print(
+        Text.assemble(said, (f"inspect view --log-dir {shlex.quote(short_path(target))}", "bold")),
+        soft_wrap=True,
+    )

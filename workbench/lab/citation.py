@@ -48,8 +48,8 @@ def bibtex(folder: Path) -> str:
 def papers() -> dict[str, str]:
     """The entries of the papers behind the notebooks, by their numbers on arXiv."""
     entries = PAPERS.read_text(encoding="utf-8").strip().split("\n\n")
-    found = ((re.search(r"eprint = \{([\d.]+)\}", entry), entry) for entry in entries)
-    numbers = {number[1]: entry for number, entry in found if number}
+    pairs = ((re.search(r"eprint = \{([\d.]+)\}", entry), entry) for entry in entries)
+    numbers = {number[1]: entry for number, entry in pairs if number}
     archive = "  archiveprefix = {arXiv},\n  url = {https://arxiv.org/abs/%s},\n}"
     return {number: entry.removesuffix("}") + archive % number for number, entry in numbers.items()}
 

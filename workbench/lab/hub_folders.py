@@ -67,11 +67,11 @@ def _copy_models(folder: Path, target: Path) -> dict[str, int]:
     files.check_no_links(folder)
     models = _models(folder)
     for name, model in models.items():
-        place = target if len(models) == 1 else target / name
-        place.mkdir(parents=True, exist_ok=True)
+        copy = target if len(models) == 1 else target / name
+        copy.mkdir(parents=True, exist_ok=True)
         for path in sorted(model.iterdir()):
             if path.is_file() and any(fnmatch(path.name, form) for form in _TAKEN):
-                _copy(path, place / path.name)
+                _copy(path, copy / path.name)
     return {name: _n_parameters(model) for name, model in models.items()}
 
 

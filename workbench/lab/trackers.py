@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout, suppress
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from workbench.claims import Claim
-from workbench.sanitize import sanitize
+from workbench.sanitize import redact, sanitize
 
 PROJECT = "small-model-workbench"
 
@@ -71,6 +72,11 @@ def _kept(runs: Path, tracker: str) -> Path:
     return runs.absolute() / ".tracked" / tracker
 
 
+def _quoted(target: object) -> str:
+    """A folder or an address for the shell, without the passwords that an address may hold."""
+    return shlex.quote(redact(str(target)))
+
+
 def _runs(folder: Path) -> Path:
     return folder.absolute().parent.parent
 
@@ -84,7 +90,7 @@ class TensorBoard:
 
     @staticmethod
     def shown_by(runs: Path) -> str:
-        return f"tensorboard --logdir {_kept(runs, 'tensorboard')}"
+        return f"tensorboard --logdir {_quoted(_kept(runs, 'tensorboard'))}"
 
     def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
         self._folder = _kept(_runs(folder), "tensorboard") / run["notebook"] / run["key"]
@@ -133,7 +139,7 @@ class WeightsAndBiases:
 
     @staticmethod
     def shown_by(runs: Path) -> str:
-        return f"wandb sync {WeightsAndBiases._folder(runs)}/wandb/offline-run-*"
+        return f"wandb sync {_quoted(WeightsAndBiases._folder(runs))}/wandb/offline-run-*"
 
     @staticmethod
     def _folder(runs: Path) -> Path:
@@ -186,7 +192,7 @@ class MLflow:
 
     @staticmethod
     def shown_by(runs: Path) -> str:
-        return f"mlflow ui --backend-store-uri {MLflow._address(runs)}"
+        return f"mlflow ui --backend-store-uri {_quoted(MLflow._address(runs))}"
 
     @staticmethod
     def _address(runs: Path) -> str:
@@ -202,8 +208,8 @@ class MLflow:
         self._client = MlflowClient(self._address(_runs(folder)))
         experiment = self._client.get_experiment_by_name(run["notebook"])
         if experiment is None:
-            place = None if "MLFLOW_TRACKING_URI" in os.environ else (kept / "artifacts").as_uri()
-            number = self._client.create_experiment(run["notebook"], artifact_location=place)
+            artifacts = None if "MLFLOW_TRACKING_URI" in os.environ else (kept / "artifacts").as_uri()
+            number = self._client.create_experiment(run["notebook"], artifact_location=artifacts)
         else:
             number = experiment.experiment_id
         for old in self._client.search_runs([number], f"tags.workbench_key = '{run['key']}'"):
@@ -240,7 +246,7 @@ class Trackio:
 
     @staticmethod
     def shown_by(runs: Path) -> str:
-        return f"TRACKIO_DIR={Trackio._folder(runs)} trackio show --project {PROJECT}"
+        return f"TRACKIO_DIR={_quoted(Trackio._folder(runs))} trackio show --project {PROJECT}"
 
     @staticmethod
     def _folder(runs: Path) -> str:
