@@ -82,7 +82,7 @@ def test_vllm_is_asked_for_before_anything_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(named, "VLLM", tmp_path)
     monkeypatch.setattr(named, "find_spec", lambda name: None)
     with pytest.raises(
-        UserError, match="vLLM is not installed: run `make vllm` in a checkout.*or use transformers:starter"
+        UserError, match=r"vLLM is not installed: run `make vllm` in a checkout.*or use transformers:starter"
     ):
         named.check_sampler("vllm:starter", on_cpu=True)
 
