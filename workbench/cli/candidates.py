@@ -33,7 +33,7 @@ def candidates(asked: str, arms: Sequence[str]) -> list[Candidate]:
     run = _run(asked)
     if run is None:
         if arms:
-            raise UserError(f"--arm is about a run's models, and {asked} is no run.")
+            raise UserError(f"--arm is about a run's models, and {asked} is not a run.")
         return [Candidate(Path(asked).name, asked, {})]
     from workbench.lab import history, record
 

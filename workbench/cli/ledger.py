@@ -44,7 +44,7 @@ def ledger(
     if target and not to:
         raise UserError(f"Say as what {target} is to be written: --to {', '.join(ledger_files.FORMS)}.")
     if to == "parquet" and not target:
-        raise UserError("Parquet is no text for a terminal: give --out FILE.")
+        raise UserError("A terminal cannot show parquet: give --out FILE.")
     shown, placebos = _chosen(runs or [])
     lines = _ledger.lines(shown)
     if to and target:

@@ -62,7 +62,9 @@ def share(params: Any, name: str, *, from_0: bool = True) -> None:
     """
     value = getattr(params, name)
     if value is not None and not (0 <= value <= 1 and (from_0 or value)):
-        raise UserError(f"{name}={_shown(value)} is no share {'from' if from_0 else 'above'} 0 up to 1.")
+        raise UserError(
+            f"{name}={_shown(value)}: take a share {'from 0 to 1' if from_0 else 'above 0, up to 1'}."
+        )
 
 
 def _shown(value: float) -> str:

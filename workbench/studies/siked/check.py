@@ -47,7 +47,7 @@ def _in_files(params: Any) -> bool:
     if not colon or scheme not in SOLUTIONS:
         if Path(params.teacher).is_file() or difflib.get_close_matches(scheme, SOLUTIONS):
             raise UserError(
-                f"teacher={params.teacher} is no sampler: solutions in files are named rationales:PATH."
+                f"teacher={params.teacher} is not a sampler: solutions in files are named rationales:PATH."
             )
         return False
     if any(not part.strip() for part in paths.split(",")):
