@@ -115,7 +115,6 @@ def test_claims_have_intervals(path, project):
             assert claim["verdict"] in (UNRESOLVED, UNTESTABLE), claim
         assert claim["over"], claim
         assert claim["says"], claim
-        assert claim["paper"], claim
 
 
 @pytest.mark.notebook

@@ -85,6 +85,6 @@ def test_a_click_on_a_head_switches_it_off(lab, project):
 
     assert title.inner_text() != before[0]
     assert without.inner_text() != before[1]
-    shown = heads.locator("dt:text-is('loss of this text, nats') + dd").inner_text()
+    shown = heads.locator("dt:text-is('off (mean): loss of this text, nats') + dd").inner_text()
     assert shown.endswith(f"→ {loss_without((2, 2), '').item():.3f}")
     assert page.complaints == []

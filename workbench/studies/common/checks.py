@@ -23,8 +23,7 @@ from workbench.errors import UserError
 from workbench.sources import TEXTS, paths_in
 
 EMBEDDED = "embedded"
-LARGE = 4 << 20  # bytes of files of which only the first rows are read here
-FIRST = 2_000  # of these
+LARGE, FIRST = 4 << 20, 2_000  # bytes of files of which only so many rows are read here
 _SENTENCES = ("There ", "The ", "No ", "Every ", "All ", "A ")
 T = TypeVar("T")
 
@@ -62,9 +61,8 @@ def share(params: Any, name: str, *, from_0: bool = True) -> None:
     """
     value = getattr(params, name)
     if value is not None and not (0 <= value <= 1 and (from_0 or value)):
-        raise UserError(
-            f"{name}={_shown(value)}: take a share {'from 0 to 1' if from_0 else 'above 0, up to 1'}."
-        )
+        wanted = "from 0 to 1" if from_0 else "above 0, up to 1"
+        raise UserError(f"{name}={_shown(value)}: take a share {wanted}.")
 
 
 def _shown(value: float) -> str:

@@ -30,12 +30,12 @@ def check(params: Any) -> None:
     is_drawn = checks.is_word(params, "data", (LOGIC, EMBEDDED))
     in_files = _in_files(params)
     _check_together(params, is_drawn, in_files)
-    if not in_files:
-        checks.sampler(params, EMBEDDED, name="teacher")
     least = FEWEST if params.test else FEWEST + 1  # of which a fifth is the test
     learnt = checks.problems(params, LOGIC, EMBEDDED, least=least)
     if params.test is not None:
         checks.apart(learnt, checks.problems(params, name="test", default="test"))
+    if not in_files:
+        checks.sampler(params, EMBEDDED, name="teacher")
     if in_files and learnt is not None and checks.limit(f"{params.data},{params.teacher}") is None:
         with checks.said_of("teacher"):
             load_rationales([params.teacher], learnt)
