@@ -1,6 +1,7 @@
 """A notebook that is run and saved in JupyterLab: its file stays as it was, its outputs are there again."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
@@ -11,6 +12,7 @@ from workbench.lab.contents import ProjectContents
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 PATH = "notebooks/01_study.ipynb"
+THREAD = ThreadPoolExecutor(1)  # one for all: the data base of signatures keeps to the thread that opened it
 
 
 @pytest.fixture
@@ -18,12 +20,17 @@ def contents(root):
     return ProjectContents(root_dir=str(root))
 
 
+def wait_for(coroutine):
+    """What a coroutine returns, in a thread: browser tests leave an event loop running in this one."""
+    return THREAD.submit(asyncio.run, coroutine).result()
+
+
 def opened(contents, path=PATH):
-    return asyncio.run(contents.get(path, type="notebook"))["content"]
+    return wait_for(contents.get(path, type="notebook"))["content"]
 
 
 def save(contents, content, path=PATH):
-    asyncio.run(contents.save({"type": "notebook", "format": "json", "content": content}, path))
+    wait_for(contents.save({"type": "notebook", "format": "json", "content": content}, path))
 
 
 def executed(contents):
@@ -101,7 +108,7 @@ def test_outputs_that_cannot_be_read_do_not_keep_a_notebook_shut(contents, root)
 
 def test_outputs_follow_a_new_name(contents):
     save(contents, executed(contents))
-    asyncio.run(contents.rename_file(PATH, "notebooks/02_study.ipynb"))
+    wait_for(contents.rename_file(PATH, "notebooks/02_study.ipynb"))
     assert opened(contents, "notebooks/02_study.ipynb").cells[1].outputs
 
 
@@ -132,7 +139,7 @@ def test_what_this_machine_calls_its_kernel_is_no_change(contents):
 
 def test_a_notebook_that_leaves_the_project_takes_its_outputs_along(contents, root):
     save(contents, executed(contents))
-    asyncio.run(contents.rename_file(PATH, "scratch.ipynb"))
+    wait_for(contents.rename_file(PATH, "scratch.ipynb"))
     assert nbformat.read(root / "scratch.ipynb", 4).cells[1].outputs[0].text == "words\n"
     assert not [*(root / "runs").rglob("*.ipynb")]
 
@@ -140,20 +147,20 @@ def test_a_notebook_that_leaves_the_project_takes_its_outputs_along(contents, ro
 def test_outputs_follow_a_folder(contents, root):
     (root / "notebooks" / "old").mkdir()
     save(contents, executed(contents), "notebooks/old/a.ipynb")
-    asyncio.run(contents.rename_file("notebooks/old", "notebooks/new"))
+    wait_for(contents.rename_file("notebooks/old", "notebooks/new"))
     assert opened(contents, "notebooks/new/a.ipynb").cells[1].outputs
 
 
 def test_outputs_of_a_deleted_notebook_are_deleted(contents, root):
     save(contents, executed(contents))
     contents.delete_to_trash = False
-    asyncio.run(contents.delete(PATH))
+    wait_for(contents.delete(PATH))
     assert not [*(root / "runs").rglob("*.ipynb")]
 
 
 def test_a_copy_has_outputs_of_its_own(contents):
     save(contents, executed(contents))
-    copy = asyncio.run(contents.copy(PATH))["path"]
+    copy = wait_for(contents.copy(PATH))["path"]
     save(contents, new_notebook(cells=[new_code_cell("1")]))
     assert opened(contents, copy).cells[1].outputs
 
@@ -178,11 +185,11 @@ def test_outputs_that_another_program_saved_since_are_shown(contents, root):
 
 def test_a_checkpoint_brings_back_code_and_not_the_outputs_of_other_code(contents):
     save(contents, executed(contents))
-    checkpoint = asyncio.run(contents.create_checkpoint(PATH))
+    checkpoint = wait_for(contents.create_checkpoint(PATH))
     content = executed(contents)
     content.cells[1].source += "\nmore()"
     save(contents, content)
-    asyncio.run(contents.restore_checkpoint(checkpoint["id"], PATH))
+    wait_for(contents.restore_checkpoint(checkpoint["id"], PATH))
     cell = opened(contents).cells[1]
     assert "more()" not in cell.source
     assert cell.outputs == []
