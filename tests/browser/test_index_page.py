@@ -61,7 +61,7 @@ def test_cards_come_first_then_the_plot_which_leads_to_the_folded_claims(page, i
     assert not page.locator("[id='05_lego'] table.ledger").is_visible()
     page.locator(".forest th > a").nth(2).click()
     assert page.url.endswith("#05_lego")
-    assert page.locator("[id='05_lego'] table.ledger").is_visible()
+    page.locator("[id='05_lego'] table.ledger").wait_for()
     label = page.locator(".forest .plot").first.get_attribute("aria-label")
     assert label.startswith("ours +31.2 points, 95 % interval from +22.4 to +40.3; published +38.0")
     assert page.complaints == []
