@@ -137,28 +137,25 @@ class Session:
         return number < self._n_before and name in self._notebook.model.model_fields
 
     def _changed(self) -> str | None:
-        """What to do where a parameter has another value than the run; None where none has.
-
-        A cell of the notebook may use a parameter's name for something else, also where no history is kept.
-        """
-        names = [name for name, value in self._values.items() if not _same(self._namespace.get(name), value)]
-        if names:
-            executed = self._history()
-            last = {name: executed[n] for name, n in _setters(executed).items() if name in names}
-            names = [
-                name
-                for name in names
-                if (
-                    self._code.shape(last[name]) not in self._computing
-                    if name in last
-                    else name not in self._reused
-                )
-            ]
+        """What to do where a parameter has another value than the run; None where none has."""
+        names = [
+            name
+            for name, value in self._values.items()
+            if not _same(self._namespace.get(name), value) and not self._is_reused(name)
+        ]
         if not names:
             return None
         return (
             f"{' and '.join(names)} {'has' if len(names) == 1 else 'have'} changed since the run was opened:"
             " run the cell with `workbench.start` again, and then those after it."
+        )
+
+    def _is_reused(self, name: str) -> bool:
+        """Whether a cell of the notebook has set a parameter's name to something else; without history, may."""
+        executed = self._history()
+        number = _setters(executed).get(name)
+        return (
+            name in self._reused if number is None else self._code.shape(executed[number]) in self._computing
         )
 
     def _warn(self, info: Any) -> None:
