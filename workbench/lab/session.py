@@ -151,7 +151,7 @@ class Session:
         )
 
     def _is_reused(self, name: str) -> bool:
-        """Whether a cell of the notebook has set a parameter's name to something else; without history, may."""
+        """Whether a cell of the notebook set a parameter's name to something else, or may have: without history."""
         executed = self._history()
         number = _setters(executed).get(name)
         return (
