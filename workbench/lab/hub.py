@@ -64,7 +64,10 @@ def _texts(values: Iterable[Any]) -> Iterator[str]:
 
 @lru_cache(maxsize=8)
 def _newest(names: tuple[str, ...], address: str, minute: int) -> dict[str, str]:
-    """The newest commits of ids that a hub knows; asked once a minute, since one command plans many times."""
+    """The newest commits of ids that a hub knows; asked once a minute, since one command plans many times.
+
+    By plain requests: the hub's own client repeats each of its for half a minute where nothing answers.
+    """
     if not names:
         return {}
     import httpx
