@@ -151,12 +151,12 @@ class Session:
         )
 
     def _is_reused(self, name: str) -> bool:
-        """Whether a cell of the notebook set a parameter's name to something else, or may have: without history."""
+        """Whether a cell of the notebook set a parameter's name to something else, as far as is known."""
         executed = self._history()
         number = _setters(executed).get(name)
-        return (
-            name in self._reused if number is None else self._code.shape(executed[number]) in self._computing
-        )
+        if number is None:  # no history is kept
+            return name in self._reused
+        return self._code.shape(executed[number]) in self._computing
 
     def _warn(self, info: Any) -> None:
         """Say above what a cell shows that it is of other parameters, unless it opens a run or will fail."""
