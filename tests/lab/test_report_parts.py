@@ -2,6 +2,8 @@
 
 import base64
 import io
+import struct
+import zlib
 
 import pytest
 from PIL import Image, ImageDraw
@@ -168,9 +170,21 @@ def test_a_picture_becomes_small_and_loses_its_title():
     assert picture.getpixel((5, 5))[0] < 60
 
 
-@pytest.mark.parametrize("png", ["", "no base 64 !", base64.b64encode(b"no picture").decode()])
-def test_what_is_no_picture_is_left_out(png):
-    assert thumbnail(png, {}) == ""
+def bomb(width, height):
+    """A few bytes that say they are a large picture."""
+    body = {b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), b"IDAT": b"", b"IEND": b""}
+    chunks = [struct.pack(">I", len(data)) + name + data for name, data in body.items()]
+    sums = [struct.pack(">I", zlib.crc32(chunk[4:])) for chunk in chunks]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(map(b"".join, zip(chunks, sums, strict=True)))
+
+
+@pytest.mark.parametrize("png", [b"", b"no picture", bomb(9000, 9000), bomb(20_000, 20_000)])
+def test_what_is_no_picture_or_too_large_a_one_is_left_out(png):
+    assert thumbnail(base64.b64encode(png).decode(), {}) == ""
+
+
+def test_what_is_no_base_64_is_left_out():
+    assert thumbnail("no base 64 !", {}) == ""
 
 
 # ------------------------------------------------------------------------------- pages

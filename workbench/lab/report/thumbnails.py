@@ -1,7 +1,6 @@
 """The still picture of a figure, small enough for a card of the index."""
 
 import base64
-import binascii
 import io
 from typing import Any
 
@@ -20,14 +19,14 @@ def thumbnail(png: str, spec: dict[str, Any]) -> str:
         png: as a notebook keeps it.
         spec: the Vega-Lite specification it was drawn from, which says how many lines its title has.
     """
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         picture = Image.open(io.BytesIO(base64.b64decode(png)))
         if picture.width * picture.height > MOST_PIXELS:
             return ""
         picture = _small(_untitled(picture.convert("RGB"), _title_height(spec)))
-    except (OSError, ValueError, SyntaxError, binascii.Error, UnidentifiedImageError):
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return ""
     for colours in _COLOURS:
         packed = io.BytesIO()
