@@ -67,6 +67,12 @@ def test_cards_come_first_then_the_plot_which_leads_to_the_folded_claims(page, i
     assert page.complaints == []
 
 
+def test_a_link_from_elsewhere_opens_the_claims_it_leads_to(page, index):
+    page.goto(f"{index.as_uri()}#05_lego")
+    page.locator("[id='05_lego'] table.ledger").wait_for()
+    assert not page.locator("[id='01_stories'] table.ledger").is_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_words_and_marks_stand_out_from_the_paper(page, index, scheme):
     page.emulate_media(color_scheme=scheme)

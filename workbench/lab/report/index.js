@@ -5,6 +5,7 @@ const words = filter.querySelector("input");
 const buttons = [...filter.querySelectorAll("button")];
 const said = filter.querySelector("output");
 const ledgers = [...document.querySelectorAll("details.claims")];
+const unfolded = new Set(ledgers.filter((ledger) => ledger.open)); // before anything is asked
 let verdict = "";
 
 const texts = new Map();
@@ -30,7 +31,7 @@ function apply() {
       return !row.hidden;
     });
     ledger.parentElement.hidden = isAsked && !shown.length;
-    ledger.open = isAsked ? shown.length > 0 : ledger.dataset.open === "yes";
+    ledger.open = isAsked ? shown.length > 0 : unfolded.has(ledger);
     claims += shown.length;
     all += rows.length;
   }

@@ -92,7 +92,7 @@ function unfold() {
   target.scrollIntoView();
 }
 addEventListener("hashchange", unfold);
-unfold();
+addEventListener("load", unfold); // before that nothing is the target
 addEventListener("beforeprint", () => {
   for (const part of document.querySelectorAll("details.claims, details.fold")) part.open = true;
 });
