@@ -189,7 +189,7 @@ def test_a_sheet_is_chosen_by_keys_and_a_search_says_what_other_sheets_hold(open
     assert options.nth(0).get_attribute("aria-selected") == "true"
     assert options.nth(0).get_attribute("aria-label") == "First prompt; one: 0.2, two: 0.4"
     page.get_by_role("searchbox").fill("kites")
-    assert page.locator(".wb-map .status").inner_text() == "0 of 9 selected; 3 elsewhere hold these words."
+    assert page.locator(".wb-map .status").inner_text() == "0 of 9 selected; 3 elsewhere match these words."
     options.nth(0).focus()
     page.keyboard.press("ArrowDown")
     assert options.nth(1).get_attribute("aria-selected") == "true"

@@ -123,7 +123,7 @@ function pointMap(place, record, { chosen: opened = record.chosen, chose = () =>
   const lists = make("div", { class: "lists" });
   const search = make("input", { type: "search", placeholder: "Search the texts", "aria-label": "Search the texts" });
   const lasso = button("Lasso", () => lasso.setAttribute("aria-pressed", String(lasso.ariaPressed !== "true")), { "aria-pressed": "false", title: "Draw round points to select them (or hold Shift and drag)" });
-  const clear = button("Clear", empty, { title: "Select nothing" });
+  const clear = button("Clear", empty, { title: "Clear the selection" });
   const file = button("", () => save(selected), { class: "file" });
   const zooms = [["+", 1.5, "Zoom in"], ["−", 1 / 1.5, "Zoom out"]].map(([label, by, name]) => button(label, () => zoom(by), { "aria-label": name, title: name }));
   const whole = button("Whole map", fit);
@@ -198,8 +198,8 @@ function pointMap(place, record, { chosen: opened = record.chosen, chose = () =>
     selected = here.filter(isIn);
     const some = parts.length > 0;
     const elsewhere = words.length && sheet ? [...Array(count).keys()].filter((at) => sheet[at] !== state.sheet && holds(at)).length : 0;
-    status.textContent = some ? `${selected.length.toLocaleString("en")} of ${here.length.toLocaleString("en")} selected${elsewhere ? `; ${elsewhere.toLocaleString("en")} elsewhere hold these words` : ""}.` : "";
-    file.textContent = some ? `CSV of the selection` : "CSV";
+    status.textContent = some ? `${selected.length.toLocaleString("en")} of ${here.length.toLocaleString("en")} selected${elsewhere ? `; ${elsewhere.toLocaleString("en")} elsewhere match these words` : ""}.` : "";
+    file.textContent = some ? "CSV of the selection" : "CSV";
     file.disabled = !selected.length;
     clear.disabled = !some;
     selects(some ? selected.map((at) => id[at]) : []);
@@ -239,10 +239,10 @@ function pointMap(place, record, { chosen: opened = record.chosen, chose = () =>
     for (const at of here) sizes.set(group[at], record.groups[group[at]].size ?? (sizes.get(group[at]) ?? 0) + 1);
     const most = Math.max(1, ...sizes.values());
     const groups = [...sizes.keys()].sort((a, b) => a - b).map((at) => {
-      const { name, note, rank: place } = record.groups[at];
+      const { name, note, rank: order } = record.groups[at];
       const bar = make("span", { class: "bar" });
       bar.style.width = `${(100 * sizes.get(at)) / most}%`;
-      const swatch = value ? [] : [sign(0, place < HUES ? `c${place}` : "quiet")];
+      const swatch = value ? [] : [sign(0, order < HUES ? `c${order}` : "quiet")];
       return entry(state.groups, at, [...swatch, make("bdi", { class: "name" }, name), make("span", { class: "held" }, bar), make("span", { class: "count" }, sizes.get(at).toLocaleString("en")), ...(note ? [make("span", { class: "note" }, note)] : [])]);
     });
     const kinds = (record.kinds ?? []).map((name, at) => entry(state.kinds, at, [sign(record.kinds.length <= OUTLINES.length ? at : 0, "quiet"), make("bdi", { class: "name" }, name)]));
@@ -278,15 +278,15 @@ function pointMap(place, record, { chosen: opened = record.chosen, chose = () =>
     const both = other !== undefined && other !== null && other !== at;
     const pairs = [...(value ? [[record.value_title, number(value[at])]] : []), ...facts(at)].map(([name, one]) => make("div", {}, make("dt", {}, name), make("dd", {}, make("bdi", {}, one))));
     const points = selected.length ? selected : here;
-    const place_ = `${(points.indexOf(at) + 1).toLocaleString("en")} of ${points.length.toLocaleString("en")}`;
-    const walk = make("span", { class: "walk" }, button("‹", () => step(-1), { "aria-label": "Previous point" }), place_, button("›", () => step(1), { "aria-label": "Next point" }));
+    const ofAll = `${(points.indexOf(at) + 1).toLocaleString("en")} of ${points.length.toLocaleString("en")}`;
+    const walk = make("span", { class: "walk" }, button("‹", () => step(-1), { "aria-label": "Previous point" }), ofAll, button("›", () => step(1), { "aria-label": "Next point" }));
     const column = (head, body) => make("div", {}, make("h5", {}, make("bdi", {}, head)), body);
     const plain = (one) => make("div", { class: "text", dir: "auto" }, one);
     const texts = both
       ? [column(title[at], shared(text[at], text[other])), column(`${record.beside_title}: ${title[other]}`, shared(text[other], text[at]))]
       : [column(title[at], plain(text[at]))];
     card.replaceChildren(make("div", { class: "head" }, sign(shape(at), look(at)), make("h4", {}, make("bdi", {}, `${record.group_title}: ${record.groups[group[at]].name}`)), walk), ...(pairs.length ? [make("dl", {}, ...pairs)] : []), make("div", { class: "texts" }, ...texts));
-    if (both) card.append(make("p", { class: "hint" }, "Marked: runs of words that both texts hold."));
+    if (both) card.append(make("p", { class: "hint" }, "Marked: runs of words that both texts share."));
   }
   function tell() {
     const at = state.focus;
@@ -499,10 +499,10 @@ function render({ model, el }) {
   return () => model.off("change:chosen", follow);
 }
 
-// The page turned light or dark: JupyterLab notes it on the body, a report on its root or with the system.
+// The page turned light or dark: with the system, by a report's switch, or by JupyterLab, which notes it on the body.
 const turned = () => document.querySelectorAll(".wb-map canvas").forEach((canvas) => canvas.dispatchEvent(new Event("repaint")));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", turned);
-addEventListener("themechange", turned); // by a page's own switch
+addEventListener("themechange", turned);
 new MutationObserver(turned).observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
 new MutationObserver(turned).observe(document.documentElement, { attributes: true });
 
