@@ -504,7 +504,6 @@ const turned = () => document.querySelectorAll(".wb-map canvas").forEach((canvas
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", turned);
 addEventListener("themechange", turned);
 new MutationObserver(turned).observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
-new MutationObserver(turned).observe(document.documentElement, { attributes: true });
 
 // The figures of a report; in JupyterLab there are none.
 for (const figure of document.querySelectorAll("figure.map")) {
