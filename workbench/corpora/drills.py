@@ -5,7 +5,6 @@ the task's. Solutions end as those of word problems do ("The answer is 7."), so 
 advantage of a familiar ending.
 """
 
-import difflib
 import hashlib
 import random
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from string import ascii_lowercase
 from typing import Literal
 
 from workbench.corpora.arithmetic import OPERATIONS
-from workbench.errors import UserError
+from workbench.errors import UserError, choices
 
 Split = Literal["train", "test"]
 Fact = tuple[int, str, int, int]
@@ -63,10 +62,7 @@ def draw(stage: str, n: int, seed: int, *, largest: int = 12, split: Split = "tr
         UserError: there is no such stage, or numbers are too small for it.
     """
     if stage not in STAGES:
-        (near,) = difflib.get_close_matches(stage, STAGES, n=1, cutoff=0)
-        raise UserError(
-            f"No one knows a first stage {stage!r}: did you mean {near!r}? There are {', '.join(STAGES)}."
-        )
+        raise UserError(f"No one knows a first stage {stage!r}: {choices(stage, STAGES)}.")
     if largest < _FEWEST:
         raise UserError(f"Exercises need numbers up to {_FEWEST} or more, not {largest}.")
     rng = random.Random(f"{stage}/{seed}/{split}/{largest}")

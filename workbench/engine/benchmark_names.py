@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -18,7 +17,7 @@ from typing import Any
 
 from workbench.engine.gguf import cache_folder
 from workbench.engine.hub import hub_answers
-from workbench.errors import UserError, reason
+from workbench.errors import UserError, nearest, reason
 from workbench.files import write_json
 
 INSTALL = "pip install 'lm-eval>=0.4.13'"
@@ -109,8 +108,8 @@ def _find(name: str) -> list[Benchmark]:
     tagged = [task for task, about in known.items() if name in about["tags"]]
     if tagged:
         return [Benchmark(task, root / known[task]["file"]) for task in sorted(tagged)]
-    near = get_close_matches(name, known, n=1)
-    hint = f": did you mean {near[0]}?" if near else "."
+    near = nearest(name, known)
+    hint = f": did you mean {near}?" if near else "."
     raise UserError(f"lm-evaluation-harness {version()} has no task {name!r}{hint}")
 
 

@@ -1,16 +1,14 @@
 """The Hugging Face hub: whether a name can be a model's there, and whether it answers."""
 
-import difflib
 import os
 import re
 from contextlib import suppress
 from pathlib import Path
 
-from workbench.engine.models import near
-from workbench.errors import UserError
+from workbench.errors import UserError, choices, nearest
 from workbench.sources import SAMPLERS
 
-# only named where a name is near: the first that anybody types
+# What anybody tries first: named where what was typed is near.
 _WELL_KNOWN = ("gpt2", "distilgpt2", "HuggingFaceTB/SmolLM2-135M", "EleutherAI/pythia-70m",
                "roneneldan/TinyStories-33M", "Qwen/Qwen2.5-0.5B")  # fmt: skip
 
@@ -28,8 +26,8 @@ def check_known(name: str) -> None:
     check_id(name)
     if isinstance(try_to_load_from_cache(name, "config.json"), str):
         return
-    close = difflib.get_close_matches(name, [*_WELL_KNOWN, *_beside(name)], n=1, cutoff=0.7)
-    meant = f" (did you mean {close[0]}?)" if close else ""
+    near = nearest(name, [*_WELL_KNOWN, *_beside(name)])
+    meant = f" (did you mean {near}?)" if near else ""
     if not hub_answers():
         raise UserError(
             f"{name!r} is no folder here, not in the cache of the Hugging Face hub, and the hub cannot be "
@@ -90,7 +88,7 @@ def check_id(name: str) -> None:
     """
     if not re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name) or len(name) > 96:
         scheme, colon, _ = name[:300].partition(":")
-        hint = f", and no sampler {scheme!r}{near(scheme, SAMPLERS)}" if colon else ""
+        hint = f", and no sampler {scheme!r}: {choices(scheme, SAMPLERS)}" if colon else ""
         raise UserError(f"There is no folder {name[:300]!r}{hint}.")
 
 

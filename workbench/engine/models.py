@@ -7,13 +7,12 @@ published names are not.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from workbench.errors import UserError
+from workbench.errors import UserError, choices
 
 if TYPE_CHECKING:
     from torch import device as Device
@@ -114,7 +113,7 @@ def config(
     from transformers import BloomConfig, GPTNeoConfig, LlamaConfig
 
     if preset not in SHAPES:
-        raise UserError(f"There is no preset {preset!r}{near(preset, SHAPES)}.")
+        raise UserError(f"There is no preset {preset!r}: {choices(preset, SHAPES)}.")
     layers, hidden = SHAPES[preset]
     layers = layers if n_layers is None else n_layers
     hidden = hidden if hidden_size is None else hidden_size
@@ -216,9 +215,3 @@ def begins_with(token: str, number: int = 0) -> Any:
 
     pair = f"{token} $A $B"
     return TemplateProcessing(single=f"{token} $A", pair=pair, special_tokens=[(token, number)])
-
-
-def near(name: str, names: Iterable[str]) -> str:
-    """The end of a message about a name that is not among `names`: the most similar one, and all of them."""
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.0)
-    return f": did you mean {close[0]!r}? There are {', '.join(names)}"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from workbench.engine.facts import check_here, is_chat
 from workbench.engine.hub import check_known
-from workbench.engine.models import SHAPES, near
+from workbench.engine.models import SHAPES
 from workbench.engine.sampling.server import check_server
-from workbench.errors import UserError
+from workbench.errors import UserError, choices
 from workbench.sanitize import redact
 from workbench.sources import SAMPLERS, VLLM, located
 
@@ -76,9 +76,10 @@ def check_preset(name: str) -> None:
     Raises:
         UserError: it is one of these.
     """
+    if name in SHAPES:
+        raise UserError(f"{name!r} is a shape without weights: train it first.")
     if name.startswith("tiny:"):
-        kind = "a shape without weights: train it first" if name in SHAPES else "not a preset"
-        raise UserError(f"{name!r} is {kind}{near(name, SHAPES) if name not in SHAPES else ''}.")
+        raise UserError(f"{name!r} is not a preset: {choices(name, SHAPES)}.")
     if not name.strip():
         raise UserError("No model is named: give a folder or a hub id.")
 
@@ -99,7 +100,8 @@ def split_spec(spec: str) -> tuple[str, str]:
         )
     if scheme not in SAMPLERS:
         raise UserError(
-            f"There is no sampler {scheme!r}{near(scheme, SAMPLERS)}, or a model's folder or hub id alone."
+            f"There is no sampler {scheme!r}: {choices(scheme, SAMPLERS)}, or a model's folder or hub id "
+            "alone."
         )
     if scheme.startswith("openai"):
         url, _, model = rest.rpartition("#")

@@ -1,7 +1,6 @@
 """The parameters cell is the schema: read without running it, checked before a kernel starts."""
 
 import ast
-import difflib
 import io
 import json
 import os
@@ -16,7 +15,7 @@ from typing import Any, Literal, cast, get_origin
 import pydantic
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from workbench.errors import UserError
+from workbench.errors import UserError, nearest
 from workbench.lab.digests import canonical, digest, digest_path, map_texts
 from workbench.sanitize import redact, sanitize
 from workbench.sources import located, map_paths, parts_of
@@ -125,11 +124,11 @@ def check_names(names: Iterable[str], declared: Iterable[str], notebook: str) ->
     declared = list(declared)
     for name in names:
         if name not in declared:
-            near = difflib.get_close_matches(name, declared, n=1, cutoff=0.5)
+            near = nearest(name, declared)
             has = (
                 f"it has {', '.join(declared)}." if declared else "none of its cells has the tag parameters."
             )
-            hint = f"did you mean {near[0]}?" if near else has
+            hint = f"did you mean {near}?" if near else has
             raise UserError(
                 f"{notebook} {'have' if ' + ' in notebook else 'has'} no parameter {name}: {hint}"
             )

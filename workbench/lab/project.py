@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.errors import UserError
+from workbench.errors import UserError, nearest
 from workbench.lab.digests import canonical, digest
 from workbench.lab.hub import planned_revisions
 from workbench.lab.key import drawn_digest, key_parts
@@ -146,11 +146,9 @@ def find_notebook(root: Path, asked: str) -> Notebook:
         if matches:
             several = " and ".join(path.stem for path in matches)
             raise UserError(f"{asked} may be {several}: give the whole name.")
-    from difflib import get_close_matches
-
     names = [path.stem for path in paths]
-    near = get_close_matches(asked, [*names, *(name.partition("_")[2] for name in names)], n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'none'}."
+    near = nearest(asked, [*names, *(name.partition("_")[2] for name in names)])
+    hint = f"did you mean {near}?" if near else f"there are {', '.join(names) or 'none'}."
     raise UserError(f"There is no notebook {asked} in {root.name}/notebooks: {hint}")
 
 

@@ -3,7 +3,6 @@
 Every fault of the input ends as one `UserError`, with the line where there is one.
 """
 
-import difflib
 import math
 import os
 import re
@@ -16,7 +15,7 @@ from typing import Any
 from workbench import sources
 from workbench.corpora.loaders.formats import SAVED, of_file, suffix
 from workbench.corpora.loaders.splits import SPLITS, canonical, choose
-from workbench.errors import UserError
+from workbench.errors import UserError, nearest
 from workbench.sources import Source
 
 FORMATS = (".jsonl", ".json", ".parquet", SAVED)
@@ -203,8 +202,8 @@ def of_hub(source: Source, limit: int | None) -> Iterator[tuple[str, Any]]:
 def _near_kind(written: str) -> str:
     """The kind that may be meant by what stands before the first colon."""
     kind, colon, rest = written.partition(":")
-    close = difflib.get_close_matches(kind.lower(), sources.KINDS, n=1) if colon else []
-    return f" Did you mean {close[0]}:{rest}?" if close else ""
+    near = nearest(kind, sources.KINDS) if colon else None
+    return f" Did you mean {near}:{rest}?" if near else ""
 
 
 def _near(path: Path) -> str:
@@ -212,5 +211,5 @@ def _near(path: Path) -> str:
         names = os.listdir(path.parent)
     except (OSError, ValueError):
         return f" The folder {path.parent} does not exist either."
-    close = difflib.get_close_matches(path.name, names, n=1)
-    return f" Did you mean {path.parent / close[0]}?" if close else ""
+    near = nearest(path.name, names)
+    return f" Did you mean {path.parent / near}?" if near else ""

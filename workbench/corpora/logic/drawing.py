@@ -1,6 +1,5 @@
 """Draws problems of the house: which moves, in which words, from whom."""
 
-import difflib
 import hashlib
 import random
 import re
@@ -11,7 +10,7 @@ from itertools import product
 from workbench.corpora.logic.problem import LogicProblem
 from workbench.corpora.logic.wordings import N_WORDINGS, ask, goal
 from workbench.corpora.logic.world import AXIS, PEOPLE, RELATIONS, ROOM, SIZE, follow
-from workbench.errors import UserError
+from workbench.errors import UserError, nearest
 
 KINDS = ("relational", "rule")
 _HELD_OUT = 4  # every fourth set of three or four moves, in an order drawn once
@@ -107,8 +106,8 @@ def _refuse(sets: Sequence[str], wordings: Sequence[int]) -> None:
     if not sets or not wordings:
         raise UserError("A problem needs a rule set and a wording: give at least one of each.")
     if unknown := next((name for name in sets if name not in set(known)), None):
-        near = difflib.get_close_matches(str(unknown), known, 1) or known[:1]
-        raise UserError(f"There is no rule set {unknown!r}: one is {near[0]}.")
+        near = nearest(str(unknown), known) or known[0]
+        raise UserError(f"There is no rule set {unknown!r}: one is {near}.")
     if outside := next((at for at in wordings if not 0 <= at < N_WORDINGS), None):
         raise UserError(f"Wordings are numbered 0 to {N_WORDINGS - 1}: there is no {outside}.")
 

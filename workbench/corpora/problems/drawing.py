@@ -1,6 +1,5 @@
 """Draws word problems: who, what and which wording, then numbers with which every step comes out."""
 
-import difflib
 import hashlib
 import random
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from workbench.corpora.problems.problem import Problem, Step
 from workbench.corpora.problems.scenarios import OUTSIDE, SCENARIOS, TRAINING
 from workbench.corpora.problems.structures import DeadEnd, Move
 from workbench.corpora.problems.writing import Text, choose_words, write
-from workbench.errors import UserError
+from workbench.errors import UserError, nearest
 
 _KNOWN = dict.fromkeys([*TRAINING, *OUTSIDE])
 _TRIES = 200  # of an item or a twin, for a question that is new
@@ -101,8 +100,8 @@ def _weighted(chosen: Sequence[str] | Mapping[str, float]) -> tuple[list[str], l
     names = [chosen] if isinstance(chosen, str) else list(chosen)
     for name in names:
         if name not in _KNOWN:
-            near = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=0)
-            raise UserError(f"There is no problem template {name!r}: did you mean {near[0]!r}?")
+            near = nearest(name, _KNOWN, 0)
+            raise UserError(f"There is no problem template {name!r}: did you mean {near!r}?")
     weights = [float(chosen[name]) for name in names] if isinstance(chosen, Mapping) else [1.0] * len(names)
     if not names or not all(0 <= weight < float("inf") for weight in weights) or sum(weights) == 0:
         raise UserError("Problems need at least one template, and weights of 0 or more that are not all 0.")

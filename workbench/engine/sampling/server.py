@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from workbench.engine.sampling.answers import Json, choices_of, limit_body, short
 from workbench.engine.sampling.response_cache import ResponseCache, request_key
 from workbench.engine.sampling.sampler import Completion, Sampler
-from workbench.errors import UserError
+from workbench.errors import UserError, nearest
 from workbench.sanitize import redact
 
 RETRIES = 2, 6  # before and after it has answered once, with pauses that grow from half a second to eight
@@ -138,10 +137,9 @@ class OpenAIServer(Sampler):
         except Exception:  # none, or a list of another shape
             return f"There is no OpenAI protocol at {self.url}: the address usually ends in /v1 ({said})."
         if self.model not in served:
-            near = difflib.get_close_matches(self.model, served, n=1, cutoff=0.0)
-            names = short(", ".join(served[:10]), self._key)
-            hint = f": did you mean {short(near[0], self._key)!r}? It serves {names}" if near else ""
-            return f"{self.url} serves no model {self.model!r}{hint}."
+            near, names = nearest(self.model, served), short(", ".join(served[:10]), self._key)
+            hint = f"did you mean {short(near, self._key)!r}? It serves" if near else "it serves"
+            return f"{self.url} serves no model {self.model!r}: {hint} {names or 'none'}."
         other = self.other_scheme
         return (
             f"{self.url} does not do this with {self.model!r}: try {other}:{self.url}#{self.model} ({said})."

@@ -4,7 +4,6 @@ Files are read by the loaders, large ones in part, so that what is refused at on
 later, in the same words. Nothing here imports torch or transformers: a check takes less than a second.
 """
 
-import difflib
 import io
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -19,7 +18,7 @@ from workbench.corpora.loaders.problems import FileProblem
 from workbench.corpora.loaders.texts import FORMATS, load_corpus
 from workbench.engine import hub, named
 from workbench.engine.model_files import read_settings
-from workbench.errors import UserError
+from workbench.errors import UserError, choices, nearest
 from workbench.sources import TEXTS, paths_in
 
 EMBEDDED = "embedded"
@@ -79,22 +78,20 @@ def is_word(params: Any, name: str, words: Collection[str]) -> bool:
     value = getattr(params, name)
     if value is None or value in words:
         return True
-    close = difflib.get_close_matches(value.strip().lower(), words, n=1, cutoff=0.75)
-    if close and not os.path.exists(value):
-        raise UserError(f"{name}={value}: nothing here has this name; did you mean {close[0]}?")
+    near = nearest(value, words, 0.75)  # less may be the id of a model
+    if near and not os.path.exists(value):
+        raise UserError(f"{name}={value}: nothing here has this name; did you mean {near}?")
     return False
 
 
-def one_of(name: str, value: str, choices: Collection[str], what: str) -> None:
-    """Refuses what is not among some choices; the near one is named.
+def one_of(name: str, value: str, values: Collection[str], what: str) -> None:
+    """Refuses what is not among some values; the near one is named.
 
     Raises:
         UserError: it is not.
     """
-    if value not in choices:
-        close = difflib.get_close_matches(value.lower(), choices, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]}? There are " if close else "choose among "
-        raise UserError(f"{name}={value} is no {what}: {hint}{'; '.join(choices)}.")
+    if value not in values:
+        raise UserError(f"{name}={value} is no {what}: {choices(value, values, '; ')}.")
 
 
 @contextmanager

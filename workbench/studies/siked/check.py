@@ -1,12 +1,11 @@
 """What 08_siked refuses before anything runs."""
 
-import difflib
 from pathlib import Path
 from typing import Any
 
 from workbench.corpora.loaders import rows
 from workbench.corpora.loaders.solutions import load_rationales
-from workbench.errors import UserError
+from workbench.errors import UserError, nearest
 from workbench.sources import SOLUTIONS
 from workbench.studies.common import checks
 from workbench.studies.common.checks import EMBEDDED
@@ -45,7 +44,7 @@ def _in_files(params: Any) -> bool:
     """Whether the teacher's solutions are in files; a file that nothing calls solutions is refused."""
     scheme, colon, paths = params.teacher.partition(":")
     if not colon or scheme not in SOLUTIONS:
-        if Path(params.teacher).is_file() or difflib.get_close_matches(scheme, SOLUTIONS):
+        if Path(params.teacher).is_file() or nearest(scheme, SOLUTIONS):
             raise UserError(
                 f"teacher={params.teacher} is not a sampler: solutions in files are named rationales:PATH."
             )
