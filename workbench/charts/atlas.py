@@ -21,7 +21,8 @@ from tqdm.auto import tqdm
 
 from workbench.charts import theme
 from workbench.charts.card import Attention, Card, Strip, card_record
-from workbench.charts.view import WIDGET, Bundle, Table, View, headless, label_controls
+from workbench.charts.jupyter import WIDGET, headless, widget_view
+from workbench.charts.view import Bundle, Table, View, label_controls
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
@@ -190,7 +191,7 @@ class Atlas(View):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         data, metadata = self.bundle()
         if not headless():
-            data[WIDGET] = self.widget._repr_mimebundle_()[WIDGET]
+            data[WIDGET] = widget_view(self.widget)
         return data, metadata
 
 

@@ -1,7 +1,11 @@
-"""A chart as JupyterLab draws it: in the colours of its theme, which may change while the chart is there."""
+"""Charts as JupyterLab draws them, in the colours of its theme, which may change while they are there."""
 
 import os
 from typing import Any
+
+import ipywidgets
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 ON_DARK = {
     "#0072b2": "#4aa3df", "#d55e00": "#f0803c", "#009e73": "#2fbf93", "#cc79a7": "#e295c0",
@@ -14,9 +18,20 @@ OPTIONS = {"embed_options": {"renderer": "svg"}}
 """Colours that follow the page are CSS, which a canvas does not know."""
 
 
+def headless() -> bool:
+    """Whether no front end is there to draw widgets."""
+    return os.environ.get("WORKBENCH_HEADLESS") == "1"
+
+
+def widget_view(widget: ipywidgets.Widget) -> Any:
+    """What a front end draws a widget from."""
+    shown: Any = widget._repr_mimebundle_()
+    return (shown[0] if isinstance(shown, tuple) else shown)[WIDGET]  # anywidget's has metadata
+
+
 def draws() -> bool:
     """Whether a Jupyter server started this kernel: its front ends draw Vega-Lite and need no picture."""
-    return bool(os.environ.get("JPY_SESSION_NAME")) and os.environ.get("WORKBENCH_HEADLESS") != "1"
+    return bool(os.environ.get("JPY_SESSION_NAME")) and not headless()
 
 
 def themed(spec: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from typing import Any, Literal
 import anywidget
 import traitlets
 
-from workbench.charts.view import WIDGET, Bundle, Texts, View, headless
+from workbench.charts.jupyter import WIDGET, headless, widget_view
+from workbench.charts.view import Bundle, Texts, View
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
@@ -116,8 +117,8 @@ class Live(View):
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         data, metadata = self.bundle()
-        if not headless() and (bundle := self.widget._repr_mimebundle_()) is not None:
-            data[WIDGET] = bundle[0][WIDGET]  # anywidget's bundle has metadata
+        if not headless():
+            data[WIDGET] = widget_view(self.widget)
         return data, metadata
 
 

@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 import traitlets
 
+from workbench.charts.jupyter import WIDGET, headless, widget_view
 from workbench.charts.labels import shorten
 from workbench.charts.values import plain
-from workbench.charts.view import WIDGET, Bundle, Chart, Table, View, headless
+from workbench.charts.view import Bundle, Chart, Table, View
 from workbench.errors import UserError
 from workbench.sanitize import sanitize
 
@@ -161,10 +162,7 @@ class PointMap(View):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         data, metadata = self.bundle()
         if not headless():
-            shown = self.widget._repr_mimebundle_()
-            data[WIDGET] = (shown[0] if isinstance(shown, tuple) else shown)[
-                WIDGET
-            ]  # anywidget's has metadata
+            data[WIDGET] = widget_view(self.widget)
         return data, metadata
 
 

@@ -6,7 +6,6 @@ visible and escaped: they are written by models and strangers.
 """
 
 import base64
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any
@@ -15,6 +14,7 @@ import ipywidgets
 import pandas as pd
 
 from workbench.charts import html, jupyter
+from workbench.charts.jupyter import WIDGET, headless, widget_view
 from workbench.charts.labels import shorten
 from workbench.charts.still import NoPicture, draw_png
 from workbench.charts.theme import mark_looks
@@ -26,7 +26,6 @@ __all__ = ["Chart", "Explorer", "MarkedText", "Table", "Texts", "View", "label_c
 
 MIME = "application/vnd.workbench.view+json"
 VEGALITE = "application/vnd.vegalite.v5+json"  # the newest that JupyterLab 4.6 draws by itself
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 MAX_COLUMNS, MAX_CARDS = 40, 60  # of a table, of texts side by side
 MAX_OPTION = 100  # columns of a menu's line
@@ -272,18 +271,13 @@ class Explorer:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
         data, metadata = self.twin.bundle()
         if not headless():
-            data[WIDGET] = self.widget._repr_mimebundle_()[WIDGET]
+            data[WIDGET] = widget_view(self.widget)
         return data, metadata
 
 
 def written(value: Any) -> str:
     """A control's value as its reader would write it: several chosen options with commas between them."""
     return sanitize(", ".join(map(str, value)) if isinstance(value, list | tuple) else value, 80)
-
-
-def headless() -> bool:
-    """Whether no front end is there to draw widgets."""
-    return os.environ.get("WORKBENCH_HEADLESS") == "1"
 
 
 def _pieces(item: Mapping[str, Any], limit: int) -> list[tuple[str, str | None]]:
