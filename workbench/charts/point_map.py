@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import traitlets
 
+from workbench.charts import jupyter
 from workbench.charts.jupyter import WIDGET, headless, widget_view
 from workbench.charts.labels import shorten
 from workbench.charts.values import plain
@@ -97,7 +98,7 @@ class PointMap(View):
         save: Save | None = None,
     ) -> None:
         if points.empty:
-            raise UserError(f"'{title}' has no points to show.")
+            raise UserError(f"'{title}' has no points to show: give a table with one row or more.")
         titles = {"group": group, "kind": kind, "value": value, "beside": beside}
         super().__init__("map", title, sentence, axes=sanitize(axes, 200))
         self.record |= {f"{name}_title": sanitize(said, 60) for name, said in titles.items()}
@@ -142,7 +143,7 @@ class PointMap(View):
         columns = [name for name in ("title", "group", "value", "text") if name in self.points]
         shown = Table(self.points[columns], self.record["title"], self.record["sentence"], limit=30)
         data["text/html"] = shown.bundle()[0]["text/html"]
-        if png:
+        if png and not jupyter.draws():
             still, about = self._still().bundle()
             data |= {"image/png": still["image/png"]} if "image/png" in still else {}
             metadata |= about
@@ -153,10 +154,13 @@ class PointMap(View):
         if "sheet" in rows:
             rows = rows[rows["sheet"] == rows["sheet"].iloc[self.chosen]]
         hidden = alt.Axis(labels=False, ticks=False, grid=False, domain=False)
-        colour = alt.Color("value:Q") if "value" in rows else alt.Color("group:N")
-        places = [alt.X("x:Q", axis=hidden, title=None), alt.Y("y:Q", axis=hidden, title=None)]
-        scales = [place.scale(zero=False) for place in places]
-        chart = alt.Chart(rows.drop(columns=["text"])).mark_point().encode(*scales, colour.legend(None))
+        name, kind = ("value", "Q") if "value" in rows else ("group", "N")
+        chart = alt.Chart(rows[["x", "y", name]]).mark_point()
+        chart = chart.encode(
+            alt.X("x:Q", axis=hidden, title=None).scale(zero=False),
+            alt.Y("y:Q", axis=hidden, title=None).scale(zero=False),
+            alt.Color(f"{name}:{kind}", legend=None),
+        )
         return Chart(chart, self.record["title"], self.record["sentence"])
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Bundle:
@@ -182,7 +186,7 @@ def _kept(points: pd.DataFrame, chosen: int) -> np.ndarray:
 def _written(points: pd.DataFrame, kept: np.ndarray, chosen: int) -> dict[str, Any]:
     """The columns of the points as JSON, numbers in as many digits as a screen shows."""
     rows = points.iloc[kept]
-    place = {int(number): at for at, number in enumerate(kept)}
+    at = {int(number): position for position, number in enumerate(kept)}
     columns: dict[str, Any] = {
         "id": [int(number) for number in kept],
         "x": _scaled(rows["x"]),
@@ -191,21 +195,22 @@ def _written(points: pd.DataFrame, kept: np.ndarray, chosen: int) -> dict[str, A
         "text": [sanitize(str(text), MAX_TEXT) for text in rows["text"]],
         "group": [int(group) for group in rows["group"]],
     }
-    kinds = list(dict.fromkeys(points["kind"])) if "kind" in points else []
-    if kinds:
-        columns["kind"] = [kinds.index(name) for name in rows["kind"]]
+    kinds: Sequence[Any] = []
+    if "kind" in points:
+        numbers, kinds = pd.factorize(points["kind"])
+        columns["kind"] = numbers[kept].tolist()
     if "value" in points:
         columns["value"] = _numbers(rows["value"])
     if "sheet" in points:
         columns["sheet"] = [int(sheet) for sheet in rows["sheet"]]
     if "beside" in points:
-        columns["beside"] = [place.get(int(at)) if pd.notna(at) else None for at in rows["beside"]]
+        columns["beside"] = [at.get(int(number)) if pd.notna(number) else None for number in rows["beside"]]
     facts = [[sanitize(name, 60), [plain(one) for one in rows[name]]] for name in rows if name not in _DRAWN]
     return {
         "points": columns,
         "kinds": [sanitize(str(name), 60) for name in kinds],
         "facts": facts,
-        "chosen": place[int(chosen)],
+        "chosen": at[int(chosen)],
     }
 
 
