@@ -157,3 +157,8 @@ def test_what_cannot_be_tested_is_not_counted():
     assert survive([*alone, with_p(0.9)]) == [False, False]  # one that is tested counts
     assert survive([]) == []
     assert survive(silent) == [False] * 3
+
+
+def test_one_training_is_singular_and_thousands_have_commas():
+    assert claim(n=1).counted == "1 training"
+    assert claim(n=1200, over="stories").counted == "1,200 stories"

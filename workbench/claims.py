@@ -148,6 +148,11 @@ class Claim:
         return f"{said} in {'one training' if self.trainings == 1 else f'{self.trainings} trainings'}"
 
     @property
+    def counted(self) -> str:
+        """What n counts, as in 1 training or 1,200 stories."""
+        return f"{self.n:,} {'training' if (self.n, self.over) == (1, 'trainings') else self.over}"
+
+    @property
     def failed_gates(self) -> tuple[Gate, ...]:
         """The gates that do not hold."""
         return tuple(gate for gate in self.gates if not gate.passed)
@@ -192,7 +197,7 @@ class Claim:
         effect = "Effect unknown" if math.isnan(self.effect) else f"Effect {self.effect:+.3g}{unit}"
         known = math.isfinite(self.low + self.high)
         interval = f"95 % interval {self.low:+.3g} to {self.high:+.3g}" if known else "no interval"
-        said = f"{self.verdict_text}: {self.says} {effect} ({interval}, n = {self.n} {self.over})."
+        said = f"{self.verdict_text}: {self.says} {effect} ({interval}, n = {self.counted})."
         if self.verdict == UNRESOLVED and math.isfinite(self.detectable):
             said += f" With power .8 this n finds {self.detectable:.3g}{unit}."
         for gate in self.failed_gates:

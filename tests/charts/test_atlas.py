@@ -271,3 +271,8 @@ def test_a_record_saved_with_one_card_is_still_a_page(live, tmp_path):
     page = Page(report_of(tmp_path, make_atlas()))
     record = next(json.loads(text) for attrs, text in page.scripts if attrs.get("class") == "record")
     assert list(record["cards"]) == [record["chosen"]]
+
+
+def test_an_interval_on_a_card_stays_in_one_line():
+    record = card_record(Card("Head 1", facts=[("distance", "39.4 tokens [37.4, 41.3]")]))
+    assert record["facts"] == [["distance", "39.4 tokens [37.4,\u00a041.3]"]]

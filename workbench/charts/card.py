@@ -1,6 +1,7 @@
 """The card of one cell of an atlas: scores, a head over a text, coloured tokens, texts side by side."""
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,13 +59,18 @@ def card_record(card: Card) -> dict[str, Any]:
     texts = Texts(card.texts, "", "").record
     return {
         "title": sanitize(card.title, 200),
-        "facts": [[sanitize(name, 100), sanitize(value, 300)] for name, value in card.facts],
+        "facts": [[sanitize(name, 100), _unbroken(sanitize(value, 300))] for name, value in card.facts],
         "attention": _packed(card.attention) if card.attention else None,
         "strips": [_strip(strip) for strip in card.strips],
         "texts": texts["items"],
         "kinds": texts["kinds"],
         "looks": texts["looks"],
     }
+
+
+def _unbroken(value: str) -> str:
+    """A written value whose interval stays in one line."""
+    return re.sub(r"\[[^\]]*\]", lambda interval: interval[0].replace(" ", "\u00a0"), value)
 
 
 def _packed(attention: Attention) -> dict[str, Any]:

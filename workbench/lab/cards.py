@@ -168,7 +168,7 @@ def _claim_row(claim: Claim) -> str:
     def shown(value: float) -> str:
         return "" if value != value else f"{value:.3g}".replace("-", "−")
 
-    n = f"{claim.n} {claim.over}"
+    n = claim.counted
     interval = f"{shown(claim.low)} to {shown(claim.high)}" if claim.low == claim.low else "none"
     cells = (claim.says or claim.name, f"{shown(claim.effect)} {claim.unit}", interval, n, claim.verdict_text)
     return f"| {' | '.join(_words(public(cell)) for cell in cells)} |"

@@ -69,7 +69,7 @@ def row(
         "range": f"{number(low)} to {number(high)}" if math.isfinite(low + high) else "no interval",
         "picture": plot(claim, SMALL),
         "published": number(claim.published) if _is_known(claim.published) else "",
-        "n": f"{claim.n:,} {smart(sanitize(claim.over, 60))}",
+        "n": smart(sanitize(claim.counted, 80)),
         "trainings": _trainings(claim),
         "verdict": claim.verdict_text,
         "outcome": claim.verdict,
