@@ -49,7 +49,7 @@ def test_layers_of_different_numbers_of_neurons_are_not_taken_for_one_another():
     with ablate_neurons(model, [(1, 60)], "zero"):
         logits_of(model, texts([5])[0])
     with pytest.raises(UserError, match="layers of this model have 48 to 64 neurons"):
-        anatomy(model).n_neurons  # noqa: B018
+        _ = anatomy(model).n_neurons
     with pytest.raises(UserError, match=r"no neuron 60 in layer 0: .*neurons 0 to 47"):
         ablate_neurons(model, [(0, 60)], "zero")
     with pytest.raises(UserError, match="layers of this model have 48 to 64 neurons"):

@@ -50,7 +50,7 @@ def gone(process, seconds=10):
 def counted(processes):
     """Three tasks' rows as they arrive, each with its task."""
     rows, tasks = [], {"a": (3,), "b": (2,), "c": (4,)}
-    log = lambda name, row: rows.append(row | {"task": name})  # noqa: E731
+    log = lambda name, row: rows.append(row | {"task": name})
     run_parallel(count, tasks, total=9, unit="number", log=log, processes=processes)
     for name, (up_to,) in tasks.items():
         assert [row["number"] for row in rows if row["task"] == name] == list(range(1, up_to + 1))

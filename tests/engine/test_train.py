@@ -325,7 +325,7 @@ def test_the_second_of_two_trainings_goes_on_in_a_new_process_and_saves_the_mode
 
     second, folder = TrainConfig(steps=4, **SHORT), tmp_path / "second"
     asked = []
-    stop = lambda: asked.append(1) or len(asked) == 2  # noqa: E731
+    stop = lambda: asked.append(1) or len(asked) == 2
     assert not train(first(), tokenizer, STORIES, second, folder=folder, stop=stop).finished
     assert train(first(), tokenizer, STORIES, second, folder=folder).finished
     assert loading.load(tmp_path / "second", "cpu")[0].config.use_cache  # else others sample without a cache
@@ -444,7 +444,7 @@ def test_a_killed_training_goes_on_to_the_same_bytes(tokenizer, tmp_path, lora):
         for name in "ab":
             steps = []
             config = TrainConfig(**SHORT | options | {"lora": lora})
-            log = lambda row, steps=steps: steps.append(row["step"])  # noqa: E731
+            log = lambda row, steps=steps: steps.append(row["step"])
             train(fresh(tokenizer), tokenizer, STORIES, config, folder=tmp_path / name, log=log)
             seen.append(steps)
     finally:

@@ -84,7 +84,7 @@ def test_small_steps_of_reinforcement_move_every_weight_of_a_half_precision_mode
     model = fresh(tokenizer, torch.bfloat16)
     before = copy.deepcopy(model.state_dict())
     config = RLConfig(group_size=4, prompts_per_step=2, max_new_tokens=4, learning_rate=1e-6)
-    reward = lambda completions, rows: [float(sum(one.tokens) % 7) for one in completions]  # noqa: E731
+    reward = lambda completions, rows: [float(sum(one.tokens) % 7) for one in completions]
     rows = [{"prompt": prompt} for prompt, _ in PAIRS]
     reinforce(model, tokenizer, rows, reward, config, steps=4, folder=tmp_path / "m")
     assert {weight.dtype for weight in model.parameters()} == {torch.float32}
@@ -133,7 +133,7 @@ def test_completions_that_change_how_their_beginning_is_read_are_refused(tokeniz
     config = RLConfig(group_size=4, prompts_per_step=2, max_new_tokens=12, learning_rate=1e-9)
     prompts = ["The cat", "The dog saw the park and was happy"]
     assert len(encode(tokenizer, prompts)[0]) < 8 < len(encode(tokenizer, prompts)[1])
-    reward = lambda completions, rows: [len(one.text) for one in completions]  # noqa: E731
+    reward = lambda completions, rows: [len(one.text) for one in completions]
     rows = [{"prompt": prompt} for prompt in prompts]
     with pytest.raises(UserError, match="in another way once they have more than 16"):
         reinforce(longrope(), tokenizer, rows, reward, config, steps=2, folder=tmp_path / "m")
@@ -144,7 +144,7 @@ def test_completions_that_change_how_their_beginning_is_read_are_refused(tokeniz
 
 def test_completions_are_read_alone_where_padding_changes_them(tokenizer, tmp_path, monkeypatch):
     config = RLConfig(group_size=4, prompts_per_step=2, max_new_tokens=4, learning_rate=1e-3)
-    reward = lambda completions, rows: [len(one.text) for one in completions]  # noqa: E731
+    reward = lambda completions, rows: [len(one.text) for one in completions]
     rows, trained = [{"prompt": "The cat"}, {"prompt": "The dog saw the park and was happy"}], []
     for length in (1 << 30, 0):
         for module in (rl_loop, grpo):
@@ -249,13 +249,13 @@ def test_the_logits_of_a_large_vocabulary_are_never_there_at_once():
 
 def test_reinforcement_in_parts_is_that_of_all_completions(tokenizer, tmp_path, monkeypatch):
     config = RLConfig(group_size=4, prompts_per_step=2, max_new_tokens=6, learning_rate=1e-3, loss="bnpo")
-    reward = lambda completions, rows: [len(one.text) for one in completions]  # noqa: E731
+    reward = lambda completions, rows: [len(one.text) for one in completions]
     rows, trained = [{"prompt": prompt} for prompt, _ in PAIRS], []
     for budget in (1 << 32, 500_000, 1):  # all at once, a few at a time, one at a time with checkpointing
         monkeypatch.setattr(memory, "CPU_BUDGET", budget)
         trained.append(fresh(tokenizer))
         layer, checkpointed = trained[-1].model.layers[0], []
-        note = lambda *_, layer=layer, seen=checkpointed: seen.append(layer.training)  # noqa: E731
+        note = lambda *_, layer=layer, seen=checkpointed: seen.append(layer.training)
         layer.mlp.register_forward_pre_hook(note)
         reinforce(trained[-1], tokenizer, rows, reward, config, steps=2, folder=tmp_path / str(budget))
         assert any(checkpointed) == (budget == 1)
@@ -364,7 +364,7 @@ def test_a_training_that_diverges_is_one_sentence_and_keeps_its_last_sound_check
 
 def test_a_reinforcement_that_diverges_is_one_sentence(tokenizer, tmp_path):
     config = RLConfig(group_size=4, prompts_per_step=2, max_new_tokens=4, learning_rate=1e38)
-    reward = lambda completions, rows: [float(sum(one.tokens) % 7) for one in completions]  # noqa: E731
+    reward = lambda completions, rows: [float(sum(one.tokens) % 7) for one in completions]
     rows = [{"prompt": prompt} for prompt, _ in PAIRS]
     with pytest.raises(UserError, match="diverged"):
         reinforce(fresh(tokenizer), tokenizer, rows, reward, config, steps=6, folder=tmp_path / "m")
@@ -412,7 +412,7 @@ UNFINISHED = ("history.json", "trainer_state.json", "optimizer.pt", "rng_state.p
 @pytest.mark.parametrize("name", [*FINISHED, *UNFINISHED])
 def test_a_training_whose_files_are_damaged_is_one_sentence(tokenizer, tmp_path, name, content):
     config = TrainConfig(steps=2, checkpoint_every=1, **SHORT)
-    stop = lambda: name in UNFINISHED  # noqa: E731
+    stop = lambda: name in UNFINISHED
     train(fresh(tokenizer), tokenizer, STORIES[:2], config, folder=tmp_path / "m", stop=stop)
     (path,) = (tmp_path / "m").rglob(name)
     path.write_text(content if name != "history.json" else content[:-1])  # of which [] is a whole one

@@ -429,7 +429,7 @@ def test_a_sweep_that_is_ended_goes_on_where_it_was(root, say, end):
     write_notebook(root, "01_study", SLOW)
     words = ["sweep", "01", "-p", "seed=0..1"]
     process = command(root, *words)
-    worked = lambda: (root / "done.txt").read_text().split() if (root / "done.txt").exists() else []  # noqa: E731
+    worked = lambda: (root / "done.txt").read_text().split() if (root / "done.txt").exists() else []
     wait_until(lambda: len(worked()) >= 6)
     process.send_signal(end)
     process.communicate()

@@ -74,7 +74,7 @@ def _is_selector(letter: str) -> bool:
 
 def _beginning(text: str, columns: int) -> str:
     used = end = 0
-    for end, letter in enumerate(text):  # noqa: B007
+    for end, letter in enumerate(text):  # noqa: B007  where it ends is wanted
         used += _columns(letter)
         if used > columns:
             break

@@ -4,6 +4,7 @@ Prompts, stop words, answer rules and figures are the harness's own, read by its
 and tokenizer. Data may be given as rows in place of the hub's.
 """
 
+# Its libraries are optional, and may not be where types are checked.
 # pyright: reportMissingImports=false
 from __future__ import annotations
 

@@ -46,6 +46,7 @@ def load(source: str | Path, device: str = "auto") -> tuple[PreTrainedModel, Pre
             check_memory(Path(source), device)
             check_shapes(source)
         tokenizer = _tokenizer(source, options)
+        # For pyright's complaint see `models.build`.
         model = _model(source, device, options).to(device).eval()  # pyright: ignore[reportArgumentType]
         check(model, tokenizer)
     return model, tokenizer

@@ -89,7 +89,7 @@ def _n_parameters(model: Path) -> int:
     total = 0
     for path in (path for form in _WEIGHTS for path in model.glob(form)):
         with safe_open(path, "numpy") as weights:
-            total += sum(prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+            total += sum(prod(part.get_shape()) for part in map(weights.get_slice, weights.keys()))
     return total
 
 

@@ -1,5 +1,6 @@
 """TensorBoard, Weights & Biases, MLflow and trackio, each given what was logged and claimed in a run."""
 
+# Its libraries are optional, and may not be where types are checked.
 # pyright: reportMissingImports=false
 import io
 import logging

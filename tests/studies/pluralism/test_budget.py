@@ -105,7 +105,7 @@ def test_a_half_precision_model_is_moved_in_full_precision(folder, tmp_path, mon
     start, end = (load(place, "cpu")[0].state_dict() for place in (folder, tmp_path / "tuned"))
     monkeypatch.setattr(loading, "load", lambda *given: (load(*given)[0].bfloat16(), load(*given)[1]))
     between = budget.Between(folder, tmp_path / "tuned", "cpu")
-    read = lambda _: pd.DataFrame({"id": ["a"]})  # noqa: E731
+    read = lambda _: pd.DataFrame({"id": ["a"]})
     way = budget.bring_to(tmp_path / "model", between, [LUNCH, PET], 0.01, read)
     assert way["beyond"].tolist() == [True] + 5 * [False]  # where tuning ended, then the way to the budget
     assert way["kl"].iloc[[1, -1]].tolist() == [0, pytest.approx(0.01, rel=0.05)]

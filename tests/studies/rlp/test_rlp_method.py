@@ -158,7 +158,7 @@ def test_a_cut_off_training_keeps_its_average(tokenizer, tmp_path):
     settings = {"baseline": "ema", "decay": 0.5, "next_token_weight": 0.3, "lora": Lora(2, 4)}
     whole, expected = trained(tokenizer, tmp_path / "a", **settings)
     asked = []
-    stop = lambda: asked.append(1) or len(asked) == 3  # noqa: E731
+    stop = lambda: asked.append(1) or len(asked) == 3
     assert not trained(tokenizer, tmp_path / "b", stop=stop, **settings)[1].finished
     again, found = trained(tokenizer, tmp_path / "b", **settings)
     assert distance(weights(whole), weights(again)) == 0

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import workbench.engine  # noqa: F401
 from workbench.corpora import thoughts
 from workbench.corpora.thoughts import Chain, Count, Who
 from workbench.engine import models

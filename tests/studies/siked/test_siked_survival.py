@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import workbench.engine  # noqa: F401  before torch
 from workbench.corpora.problems import draw
 from workbench.engine import loading, models
 from workbench.engine.sampling.transformers_sampler import TransformersSampler

@@ -116,7 +116,8 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]] | None:
         return None
     try:
         with safe_open(path, "pt") as file:
-            notes, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            notes, names = file.metadata(), file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError:
         return None
     return (notes, tensors) if notes and "examples" in notes else None

@@ -45,6 +45,6 @@ def sampler(spec: str, device: str = "auto", dtype: Precision = "auto") -> Sampl
 def _vllm_is_here() -> bool:
     if importlib.util.find_spec("vllm") is None:
         return False
-    from vllm.platforms import current_platform  # pyright: ignore[reportMissingImports]
+    from vllm.platforms import current_platform  # pyright: ignore[reportMissingImports]  # optional
 
     return not current_platform.is_unspecified()  # the GPU build imports anywhere, and runs nowhere else

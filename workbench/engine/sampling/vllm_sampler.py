@@ -1,5 +1,6 @@
 """vLLM within this process, as a sampler."""
 
+# Its libraries are optional, and may not be where types are checked.
 # pyright: reportMissingImports=false
 import os
 from collections.abc import Sequence

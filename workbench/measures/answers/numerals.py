@@ -88,7 +88,7 @@ def numbers_in(text: str) -> Iterator[Token]:
 def last_number(text: str) -> Token | None:
     """The last of `numbers_in`."""
     match = None
-    for match in _TOKEN.finditer(text):  # noqa: B007
+    for match in _TOKEN.finditer(text):  # noqa: B007  the last is wanted
         pass
     return match and _token(match)
 
