@@ -11,6 +11,7 @@ from workbench.corpora.stories import NARROW, story_at
 from workbench.engine.sampling import load as sampling
 from workbench.engine.sampling.sampler import Completion, Sampler
 from workbench.errors import UserError
+from workbench.measures.summaries import summarise_shares
 from workbench.studies.stories import commonest, constraints, copying, costs, given, method, results, views
 
 SET = method.simulate(range(340), seed=0)
@@ -296,6 +297,16 @@ def test_words_that_were_asked_for_stand_beside_their_chance():
     assert means[constraints.ASKED_FOR] == 1
     assert means[constraints.BY_CHANCE] < 0.5
     assert views.constraint_shares(shares).record["title"] == "Do the stories keep to what was asked?"
+
+
+def test_that_all_stories_keep_to_what_was_asked_is_said_with_its_intervals():
+    shares = pd.DataFrame({"asked": ["noun", "twist"], "kind": ["word", "feature"], "hit": True})
+    kept = summarise_shares(pd.concat([shares] * 20), ["asked", "kind"], "hit").rename(
+        columns={"value": "share"}
+    )
+    said = views.constraint_shares(kept).record["sentence"]
+    assert "(noun, twist) is in every story that was asked for it, 20 stories or more" in said
+    assert said.endswith("intervals begin at 83.9% or above.")
 
 
 def test_hostile_text_is_inert_in_the_shelf():

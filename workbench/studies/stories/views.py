@@ -85,7 +85,8 @@ def constraint_shares(frame: pd.DataFrame) -> View:
             [],
             KEEPING,
             f"All of them do: each of the {len(asked)} things that can be asked for ({', '.join(asked)}) is "
-            f"in every story that was asked for it, {frame['n'].min():,} stories or more each.",
+            f"in every story that was asked for it, {frame['n'].min():,} stories or more each. Their 95 % "
+            f"intervals begin at {frame['low'].min():.1%} or above.",
         )
     style = {"form": ".1%", "tooltip": ["asked"], "step": 26, "scale": {"zero": False}}
     chart = intervals(frame.rename(columns={"share": "value"}), "asked", "share of stories", **style)
