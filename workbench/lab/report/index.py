@@ -12,11 +12,10 @@ from workbench.errors import UserError
 from workbench.lab.ledger import placebo_rate, read_claims
 from workbench.lab.project import joined
 from workbench.lab.report import claims as report_claims
-from workbench.lab.report import forest
 from workbench.lab.report.blocks import VEGALITE, VIEW, figure_id
 from workbench.lab.report.citations import papers
 from workbench.lab.report.page import described, links, write_page
-from workbench.lab.report.pictures import LOOKS
+from workbench.lab.report.pictures import LOOKS, plot
 from workbench.lab.report.thumbnails import thumbnail
 from workbench.lab.schema import read_cells
 from workbench.sanitize import sanitize
@@ -57,11 +56,13 @@ def write_index(
         run["headline"] = next((row for row in run["claims"] if row["headline"]), None)
         run["finding"] = _FINDINGS[run["headline"]["outcome"]] if run["headline"] else ""
     every = [claim for run in studies for claim in run["claims"]]
+    about = ("notebook", "title", "plot")
+    headlines = [run["headline"] | {name: run[name] for name in about} for run in studies if run["headline"]]
     values = {
         "studies": studies,
         "tally": report_claims.tally(every),
         "verdicts": _verdicts(every),
-        "forest": forest.rows(studies),
+        "forest": headlines,
         "placebo": _placebo(placebos),
         "pending": [(sanitize(title, 300), state) for title, state in pending],
         "now": f"{datetime.now().astimezone():%H:%M}" if pending else "",
@@ -78,10 +79,11 @@ def _study(folder: Path, reports: Path) -> dict[str, Any]:
     run["page"] = quote(page) if (reports / page).exists() else ""
     run["title"] = run["title"] or run["notebook"]
     run["made"] = read_claims(folder)
-    view = next((claim.view for claim in run["made"] if claim.headline), None)
+    headline = next((claim for claim in run["made"] if claim.headline), None)
+    run["plot"] = plot(headline) if headline else ""
     notebook = folder / "notebook.ipynb"
     state = notebook.stat() if notebook.is_file() else None
-    shown = _shown(notebook, view or "", state and (state.st_mtime_ns, state.st_size))
+    shown = _shown(notebook, (headline and headline.view) or "", state and (state.st_mtime_ns, state.st_size))
     run["picture"], run["papers"] = shown["picture"], shown["papers"]
     run["link"] = links(shown["ids"] if run["page"] else set(), run["page"])
     return run
@@ -114,10 +116,10 @@ def _shown(notebook: Path, view: str, version: Any) -> dict[str, Any]:
 
 
 def _verdicts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The verdicts that there are, with sign, style and number of claims, in their order."""
-    outcomes = [row["outcome"] for row in rows]
+    """The verdicts that there are, with sign and style, in their order."""
+    outcomes = {row["outcome"] for row in rows}
     return [
-        {"name": name, "symbol": sign, "tone": style, "count": outcomes.count(name)}
+        {"name": name, "symbol": sign, "tone": style}
         for name, (sign, style) in LOOKS.items()
         if name in outcomes
     ]
