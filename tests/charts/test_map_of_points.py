@@ -1,5 +1,7 @@
 """The map of points: what its record holds, how large maps are cut, and what a selection is saved as."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,9 @@ from example_run import IMAGE, SCRIPT
 
 from workbench.charts import point_map
 from workbench.charts.point_map import PointMap, Sheets
-from workbench.charts.view import WIDGET
+from workbench.charts.view import MIME, WIDGET
 from workbench.errors import UserError
+from workbench.lab.report.blocks import blocks
 from workbench.sanitize import sanitize
 
 
@@ -78,6 +81,15 @@ def test_sheets_are_written_with_their_values():
     assert record["sheets"]["values"] == [[0.5, 1.0], [None, 0.25]]
     assert (record["sheets"]["columns"], record["sheets"]["high"]) == (["one", "two"], 1.2)
     assert record["points"]["sheet"] == [0, 1]
+
+
+def test_a_report_shows_what_somebody_hid_in_a_kept_map():
+    record = make_map().record
+    record["points"]["text"][0] = "a\u202eb"
+    output = {"output_type": "display_data", "data": {MIME: record}}
+    (block,), _ = blocks({"cells": [{"cell_type": "code", "outputs": [output]}]})
+    assert json.loads(block["json"])["points"]["text"][0] == sanitize("a\u202eb")
+    assert "\u202e" not in str(block["table"])
 
 
 def test_without_points_there_is_no_map():

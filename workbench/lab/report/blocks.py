@@ -26,8 +26,10 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 FIGURES = ("chart", "table", "texts", "atlas", "playground", "map")
 WHOLE = ("atlas", "playground", "map")  # figures whose texts are not cut
 # Of a record, what the page needs.
-MAP = ("points", "groups", "kinds", "facts", "sheets", "chosen", "axes")
-MAP += ("group_title", "kind_title", "value_title", "beside_title")
+MAP = (
+    "points", "groups", "kinds", "facts", "sheets", "chosen", "axes", "group_title", "kind_title",
+    "value_title", "beside_title",
+)  # fmt: skip
 PLAYGROUND = ("models", "text", "parts", "state", "writes", "examples", "task")
 MAX_LINE = 1000  # characters of one line of output
 MAX_OUTPUT = 20_000  # characters of one output
@@ -180,11 +182,11 @@ def _view(record: dict[str, Any], data: dict[str, Any]) -> Block:
         # Runs kept before colours had roles have none.
         block.setdefault("looks", [number % _MARKS for number in range(len(block["kinds"]))])
     if block["type"] == "map":
-        block["json"] = json_script({name: record[name] for name in MAP if name in record})
-        points, groups = record["points"], record["groups"]
+        block["json"] = json_script({name: block[name] for name in MAP if name in block})
+        points, groups = block["points"], block["groups"]
         named = [groups[group]["name"] for group in points["group"]]
         rows = zip(points["title"], named, points["text"], strict=True)
-        names = ("title", record["group_title"], "text")
+        names = ("title", block["group_title"], "text")
         block["table"] = _dataset([dict(zip(names, row, strict=True)) for row in rows])
     if block["type"] == "playground":
         block["json"] = json_script({name: record[name] for name in PLAYGROUND if name in record})
