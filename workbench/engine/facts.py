@@ -3,6 +3,7 @@
 import math
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from workbench.engine import gguf
 from workbench.engine.gguf_header import read_header
 from workbench.engine.memory import check_memory
 from workbench.engine.model_files import check_folder, read_settings, weight_files
-from workbench.engine.models import CHAT_TEMPLATE
+from workbench.engine.models import CHAT_TEMPLATE, CONTEXT_NAMES
 from workbench.sources import located
 
 _CARD = re.compile(r"---\n(.*?)\n---", re.DOTALL)  # the settings before the text of a model's README.md
@@ -67,18 +68,37 @@ def is_chat(path: Path) -> bool:
     return settings.is_file() and read_settings(settings).get("chat_template") not in (None, CHAT_TEMPLATE)
 
 
+def context_of(source: str) -> int | None:
+    """How many tokens a model reads at once; None where its settings set no limit, or are not here.
+
+    Raises:
+        UserError: they are damaged.
+    """
+    return _number(_text_settings(source), CONTEXT_NAMES)
+
+
 def layers_and_neurons(source: str) -> tuple[int | None, int | None]:
-    """How many layers a model has, and neurons in each, as its settings say; None where they do not, or are
-    not here."""
-    folder = Path(located(source)).expanduser()
-    if not (folder / "config.json").is_file():
-        return None, None
-    settings = read_settings(folder / "config.json")
-    settings = settings.get("text_config") or settings
-    both = (("num_hidden_layers", "n_layer", "num_layers"), ("intermediate_size", "n_inner", "ffn_dim"))
-    numbers = (next((settings.get(name) for name in names if settings.get(name)), None) for names in both)
-    layers, neurons = (number if isinstance(number, int) else None for number in numbers)
-    return layers, neurons
+    """How many layers a model has, and neurons in each; None where its settings do not say, or are not here.
+
+    Raises:
+        UserError: they are damaged.
+    """
+    settings = _text_settings(source)
+    layers = _number(settings, ("num_hidden_layers", "n_layer", "num_layers"))
+    return layers, _number(settings, ("intermediate_size", "n_inner", "ffn_dim"))
+
+
+def _text_settings(source: str) -> dict[str, Any]:
+    """Settings of the part of a model that reads and writes text; none of a model that is in no folder here."""
+    config = Path(located(source)).expanduser() / "config.json"
+    settings = read_settings(config) if config.is_file() else {}
+    return settings.get("text_config") or settings
+
+
+def _number(settings: Mapping[str, Any], names: Sequence[str]) -> int | None:
+    """The first of some settings that is a whole number above 0."""
+    numbers = (settings.get(name) for name in names)
+    return next((number for number in numbers if isinstance(number, int) and number > 0), None)
 
 
 def check_here(path: Path, on_cpu: bool = True) -> None:

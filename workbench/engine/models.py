@@ -29,6 +29,7 @@ SHAPES = {  # name: (layers, hidden size)
     "tiny:28M": (8, 512),
     "tiny:33M": (4, 768),
 }
+CONTEXT_NAMES = ("max_position_embeddings", "max_seq_len", "n_positions", "n_ctx")  # in settings of families
 END_OF_TEXT = "<|endoftext|>"
 # The messages' texts one after the other: a base model completes, it does not converse.
 CHAT_TEMPLATE = "{{ bos_token }}{% for message in messages %}{{ message['content'] }}{% endfor %}"
@@ -53,9 +54,8 @@ def text_config(model: PreTrainedModel) -> PretrainedConfig:
 
 def context_length(model: PreTrainedModel, default: int = 1 << 30) -> int:
     """The tokens that a model can read at once; `default` where its configuration sets no limit."""
-    names = ("max_position_embeddings", "max_seq_len", "n_positions", "n_ctx")
     settings = text_config(model)
-    limits = [getattr(settings, name, None) for name in names]
+    limits = [getattr(settings, name, None) for name in CONTEXT_NAMES]
     limit = next((limit for limit in limits if isinstance(limit, int) and limit > 0), default)
     if not getattr(settings, "is_encoder_decoder", False) and hasattr(model, "named_modules"):
         for name, part in model.named_modules():

@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import pytest
 from repository import ROOT
 
+from workbench.engine.facts import context_of
 from workbench.errors import UserError
 from workbench.lab import project
 from workbench.lab.params import from_strings
 from workbench.lab.study_check import check_study, check_values
 from workbench.lab.sweep import plan_sweep
-from workbench.studies.common.contexts import context_of
 
 NOTEBOOKS = [path.stem for path in project.notebook_paths(ROOT)]
 SUMS = [

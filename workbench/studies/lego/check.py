@@ -4,9 +4,9 @@ from typing import Any
 
 from workbench.corpora.lego import CHAINS, n_tokens
 from workbench.corpora.stories.words import BOYS, GIRLS
+from workbench.engine.facts import context_of
 from workbench.errors import UserError
 from workbench.studies.common import checks
-from workbench.studies.common.contexts import context_of
 from workbench.studies.common.profiles import LADDER
 from workbench.studies.lego.settings import EMBEDDED, choose_sizes
 

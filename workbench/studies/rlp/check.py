@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
+from workbench.engine.facts import context_of
 from workbench.errors import UserError
 from workbench.studies.common import checks
 from workbench.studies.common.checks import EMBEDDED
-from workbench.studies.common.contexts import context_of
 from workbench.studies.common.profiles import REAL, check_given
 
 FEWEST_TEXTS = 20  # some are for the test
