@@ -20,11 +20,11 @@ def papers(sources: Iterable[str]) -> dict[str, str]:
     Args:
         sources: of a notebook's cells of prose.
     """
-    found: dict[str, str] = {}
+    links: dict[str, str] = {}
     for name, url in (pair for source in sources for pair in _LINK.findall(source)):
         if _PAPERS.match(url) and (link := safe_link(url)):
-            found.setdefault(" ".join(name.replace("(", "").replace(")", "").split()), link)
-    return found
+            links.setdefault(" ".join(name.replace("(", "").replace(")", "").split()), link)
+    return links
 
 
 def linked(text: str, known: dict[str, str]) -> Markup:

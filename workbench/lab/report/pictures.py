@@ -94,7 +94,7 @@ def _drawn(style: str, size: tuple[int, int], label: str, parts: Sequence[str]) 
     )
 
 
-def _place(value: float, reach: float, size: tuple[int, int]) -> float:
+def _x(value: float, reach: float, size: tuple[int, int]) -> float:
     """Where a value stands on a line of which `reach` is the end; what lies beyond stands at the edge."""
     half = size[0] / 2
     return half + min(max(value / reach, -1.0), 1.0) * (half - _EDGE)
@@ -105,12 +105,12 @@ def _zero(size: tuple[int, int]) -> str:
 
 
 def _band(delta: float, reach: float, size: tuple[int, int]) -> str:
-    left, right = (_place(value, reach, size) for value in (-delta, delta))
+    left, right = (_x(value, reach, size) for value in (-delta, delta))
     return f'<rect class="band" x="{left:.1f}" y="0" width="{right - left:.1f}" height="{size[1]}"/>'
 
 
 def _ours(ours: Sequence[float], reach: float, size: tuple[int, int]) -> str:
-    dot, left, right = (_place(value, reach, size) for value in ours)
+    dot, left, right = (_x(value, reach, size) for value in ours)
     middle, ends = size[1] / 2, size[1] / 8 + 0.5
     caps = f"M{left:.1f} {middle - ends:g}v{2 * ends:g}M{right:.1f} {middle - ends:g}v{2 * ends:g}"
     return (
@@ -121,7 +121,7 @@ def _ours(ours: Sequence[float], reach: float, size: tuple[int, int]) -> str:
 
 def _published(value: float, reach: float, size: tuple[int, int]) -> str:
     """The published figure as a diamond; as an arrow at the edge where it lies beyond."""
-    at, middle = _place(value, reach, size), size[1] / 2
+    at, middle = _x(value, reach, size), size[1] / 2
     if abs(value) <= reach:
         shape = f"M{at:.1f} {middle - 7:g}l7 7l-7 7l-7 -7Z"
     else:

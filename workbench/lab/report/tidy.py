@@ -90,17 +90,17 @@ def _take(part: _Part, channel: str, one: dict[str, Any], known: set[str]) -> No
         return  # where it stands, which says nothing
     if is_category and name not in part.categories:
         part.categories.append(name)
-    told = title if isinstance(title, str) and title and name not in _LAST else ""
-    part.titles[name] = part.titles.get(name) or told
+    shown = title if isinstance(title, str) and name not in _LAST else ""
+    part.titles[name] = part.titles.get(name) or shown
 
 
 def _names(parts: list[_Part]) -> dict[str, str]:
     """The column of each field: its title where all panels give it the same, and no other field has it."""
-    told: dict[str, set[str]] = {}
+    titles: dict[str, set[str]] = {}
     for part in parts:
         for name, title in part.titles.items():
-            told.setdefault(name, set()).update(filter(None, [title]))
-    names = {name: titles.copy().pop() if len(titles) == 1 else name for name, titles in told.items()}
+            titles.setdefault(name, set()).update(filter(None, [title]))
+    names = {name: next(iter(all_of)) if len(all_of) == 1 else name for name, all_of in titles.items()}
     taken = list(names.values())
     return {
         name: (title if taken.count(title) == 1 else name).replace("_", " ") for name, title in names.items()

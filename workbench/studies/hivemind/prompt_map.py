@@ -60,8 +60,8 @@ def _prompts(table: pd.DataFrame, models: list[str]) -> tuple[dict[str, str], pd
     """The text of each prompt that is shown, the most alike first; and the likeness by prompt and model."""
     likeness = table.pivot_table("rescaled", "prompt_id", "model", dropna=False).reindex(columns=models)
     means = likeness.mean(axis=1).sort_values(ascending=False, kind="stable", na_position="last")
-    places = np.unique(np.linspace(0, len(means) - 1, min(PROMPTS, len(means))).round().astype(int))
-    kept = means.index[places]
+    positions = np.unique(np.linspace(0, len(means) - 1, min(PROMPTS, len(means))).round().astype(int))
+    kept = means.index[positions]
     texts = table.drop_duplicates("prompt_id").set_index("prompt_id")["prompt"]
     prompts = {prompt: sanitize(" ".join(texts[prompt].split())) for prompt in kept}
     return prompts, likeness.loc[kept].rename(columns=_short(models))

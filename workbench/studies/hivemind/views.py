@@ -19,6 +19,7 @@ from workbench.studies.hivemind.models import Member
 _MEASURED = "the models"
 _ENDS = {"exchangeable": "models no one can tell apart", "separated": "models that share nothing"}
 _SHADES = dict(zip([_MEASURED, *_ENDS.values()], [TREATED, *CONTROLS], strict=False))
+_LABEL = (22, 12)  # pixels of a number beside a point, with room
 _KINDS = ["one model", POOLED, PEOPLE]
 _EVALUATED = {"measured": TREATED, "control: same size and variance": CONTROL, "ceiling: people": CONTROLS[1]}
 
@@ -228,12 +229,10 @@ def decoding(frame: pd.DataFrame, same: float) -> Chart:
 def _apart(points: pd.DataFrame, width: int, height: int) -> pd.DataFrame:
     """Those points whose labels do not stand in one another's way, on a chart of so many pixels."""
     spread = points[["valid", "value"]].max() - points[["valid", "value"]].min()
-    places = (points[["valid", "value"]] / spread.replace(0, 1)).fillna(0).to_numpy() * [width, height]
+    pixels = (points[["valid", "value"]] / spread.replace(0, 1)).fillna(0).to_numpy() * [width, height]
     kept: list[int] = []
-    for number, place in enumerate(places):
-        if all(
-            abs(place[0] - places[other][0]) > 22 or abs(place[1] - places[other][1]) > 12 for other in kept
-        ):
+    for number, pixel in enumerate(pixels):
+        if (abs(pixels[kept] - pixel) > _LABEL).any(axis=1).all():
             kept.append(number)
     return points.iloc[kept]
 

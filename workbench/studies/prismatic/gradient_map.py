@@ -20,7 +20,7 @@ def linked_map(points: pd.DataFrame, clusters: pd.DataFrame, save: Save | None =
         save: what a button of the widget does with the examples that are chosen, by number.
     """
     ordered = clusters.sort_values("size", ascending=False, kind="stable").reset_index(drop=True)
-    rank = {cluster: place for place, cluster in enumerate(ordered["cluster"])}
+    rank = {cluster: position for position, cluster in enumerate(ordered["cluster"])}
     centres = _centres(points, ordered)
     shown = pd.DataFrame(
         {
