@@ -89,7 +89,7 @@ def layers_and_neurons(source: str) -> tuple[int | None, int | None]:
 
 
 def _text_settings(source: str) -> dict[str, Any]:
-    """Settings of the part of a model that reads and writes text; none of a model that is in no folder here."""
+    """Settings of the part of a model that reads and writes text; none where it is in no folder here."""
     config = Path(located(source)).expanduser() / "config.json"
     settings = read_settings(config) if config.is_file() else {}
     return settings.get("text_config") or settings

@@ -333,11 +333,11 @@ def test_a_notebook_without_a_check_is_let_through(tmp_path):
 def test_bounds_that_a_check_repeats_are_those_of_the_study():
     from workbench.studies.curriculum import check as curriculum
     from workbench.studies.curriculum.data import BLOCKS
-    from workbench.studies.prismatic import check as prismatic
-    from workbench.studies.prismatic import given
+    from workbench.studies.rlp import check as rlp
+    from workbench.studies.rlp.data import FEWEST_TEXTS
     from workbench.studies.siked import check as siked
     from workbench.studies.siked import data
 
     assert curriculum.LEAST_UPDATES == 2 * BLOCKS
-    assert (prismatic.FEWEST, prismatic.SPREAD) == (given.FEWEST, given.SPREAD)
+    assert rlp.FEWEST_TEXTS == FEWEST_TEXTS
     assert siked.FEWEST == data.FEWEST

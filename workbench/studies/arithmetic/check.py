@@ -7,8 +7,6 @@ from workbench.studies.arithmetic import settings
 from workbench.studies.common import checks
 from workbench.studies.common.checks import EMBEDDED
 
-FEWEST = 10  # word problems of a file to learn from
-
 
 def check(params: Any) -> None:
     """Whether the parameters can be run with.
@@ -20,7 +18,7 @@ def check(params: Any) -> None:
     checks.model(params, EMBEDDED)
     with checks.said_of("first"):
         settings.plan(params)
-    learnt = checks.problems(params, EMBEDDED, least=FEWEST)
+    learnt = checks.problems(params, EMBEDDED, least=settings.FEWEST)
     if params.test is None:
         return
     if params.data == EMBEDDED:

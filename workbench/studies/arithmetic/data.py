@@ -14,13 +14,11 @@ from workbench.corpora.loaders.problems import KINDS, FileProblem, load_problems
 from workbench.corpora.problems import Problem, draw, templates, twin
 from workbench.errors import UserError
 from workbench.measures.answers.grading import scorable
-from workbench.studies.arithmetic.settings import Plan, Sizes
+from workbench.studies.arithmetic.settings import FEWEST, Plan, Sizes
 from workbench.studies.arithmetic.stages import Pair, exercises
 from workbench.studies.common.contamination import contamination_report, distinct_problems
 
 _Row = tuple[str, str, int, str, str, str]  # test, kind, steps, question, solution, gold
-
-_FEWEST = 10  # word problems of a file to learn from
 
 
 @dataclass(frozen=True)
@@ -112,8 +110,8 @@ def _from_files(plan: Plan) -> tuple[list[_Row], list[Pair], list[str]]:
     """Those of a file, and a test of other files or of its fifth."""
     notes: list[str] = []
     problems = _read(plan.data, plan.seed, notes)
-    if len(problems) < _FEWEST:
-        raise UserError(f"{plan.data} holds {len(problems)} problems with an answer: give {_FEWEST} or more.")
+    if len(problems) < FEWEST:
+        raise UserError(f"{plan.data} holds {len(problems)} problems with an answer: give {FEWEST} or more.")
     if plan.test is None:
         n_test = len(problems) // 5
         tests, problems = {"held out": problems[:n_test]}, problems[n_test:]

@@ -8,6 +8,7 @@ from workbench.errors import UserError
 from workbench.studies.common.profiles import REAL, check_given
 
 _GIVEN_CONTEXT = 512  # tokens
+FEWEST = 10  # word problems of a file to learn from
 TABLE = 99  # the largest number that is one token
 
 

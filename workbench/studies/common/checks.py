@@ -230,7 +230,7 @@ def texts(params: Any, *words: str, name: str = "data", least: int = 1) -> list[
 
 
 def problems(
-    params: Any, *words: str, name: str = "data", least: int = 1, default: str = "train"
+    params: Any, *words: str, name: str = "data", least: int = 1, default: str = "train", instead: str = ""
 ) -> list[FileProblem] | None:
     """The first problems that a parameter names, each once; None where it is a word, or on the hub.
 
@@ -238,6 +238,7 @@ def problems(
         params, words, name: as for `texts`.
         least: problems that must have an answer which can be judged; 0 where nothing is asked.
         default: the split of a folder that names none.
+        instead: the end of a message about too few: what else can be done.
 
     Raises:
         UserError: as `load_problems`, or there are fewer than `least`.
@@ -257,7 +258,7 @@ def problems(
     if len(kept) < least:
         raise UserError(
             f"{name}={value} holds too few different problems whose answer can be judged, {len(kept)}: "
-            f"give {least} or more."
+            f"give {least} or more{instead}."
         )
     return kept
 

@@ -9,11 +9,9 @@ from workbench.files import read_json
 from workbench.studies.common import checks
 from workbench.studies.common.checks import EMBEDDED
 from workbench.studies.common.profiles import REAL, check_given
-from workbench.studies.prismatic.extents import CORPUS, SHARES, n_clusters
+from workbench.studies.prismatic.extents import CORPUS, FEWEST, SHARES, SPREAD, n_clusters
 
 DRAWN = ("logic", EMBEDDED)
-FEWEST = 16  # problems of a set
-SPREAD = 4  # times as many problems as a set has: fewer could not differ
 LEAST_SETS = 6  # for a correlation
 
 
@@ -64,12 +62,7 @@ def _check_problems(params: Any, is_drawn: bool) -> None:
         return
     trains = params.profile != REAL if params.n_subsets is None else params.n_subsets > 0
     least = SPREAD * FEWEST * (5 if params.test is None else 4) // 4 if trains else 0
-    try:
-        learnt = checks.problems(params, least=least)
-    except UserError as error:
-        if "can be judged" not in str(error):
-            raise
-        raise UserError(f"{str(error)[:-1]}, or n_subsets=0 to train nothing.") from error
+    learnt = checks.problems(params, least=least, instead=", or n_subsets=0 to train nothing")
     if params.test is not None:
         checks.apart(learnt, checks.problems(params, name="test", default="test"))
 

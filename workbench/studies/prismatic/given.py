@@ -13,11 +13,10 @@ from workbench.engine.gradients.kmeans import spherical_kmeans
 from workbench.errors import UserError
 from workbench.measures.answers.grading import grade_many, read_gold, scorable
 from workbench.studies.common.contamination import contamination_report, distinct_problems
+from workbench.studies.prismatic.extents import FEWEST, SPREAD
 from workbench.studies.prismatic.items import Item
 from workbench.studies.prismatic.tasks import WordTask
 
-FEWEST = 16  # problems of a set
-SPREAD = 4  # times as many problems as a set has: fewer could not differ
 CLUSTERS = (1, 8, 2, 16, 4)  # of gradients that a set is drawn from
 TEXT_CLUSTERS = (1, 4, 16, 2)
 _MOST = 16  # clusters

@@ -8,9 +8,9 @@ from workbench.errors import UserError
 from workbench.studies.common import checks
 from workbench.studies.common.checks import EMBEDDED
 from workbench.studies.common.profiles import REAL, check_given
+from workbench.studies.rlp.problems import FEWEST
 
 FEWEST_TEXTS = 20  # some are for the test
-FEWEST = 10  # problems to learn from, and to ask
 
 
 def check(params: Any) -> None:

@@ -29,6 +29,7 @@ HELD_OUT = 1_000_000  # the seed of what is only asked
 CHAIN, COUNT, WHO, PROBLEM, TEXT = "chain", "count", "who", "problem", "text"  # kinds of what is asked
 T = TypeVar("T")
 Criterion = Literal["random", "entropy", "surprise"]
+FEWEST_TEXTS = 20  # some are for the test (see `check`)
 
 
 Item = Chain | Count | Who | Problem
@@ -140,8 +141,10 @@ class FileTexts:
         Raises:
             UserError: there are fewer than twenty texts.
         """
-        if len(texts) < 20:
-            raise UserError(f"The text has {len(texts)} documents: give 20 or more, some are for the test.")
+        if len(texts) < FEWEST_TEXTS:
+            raise UserError(
+                f"The text has {len(texts)} documents: give {FEWEST_TEXTS} or more, some are for the test."
+            )
         order: list[int] = np.random.default_rng([seed, 0]).permutation(len(texts)).tolist()
         shuffled = [texts[index] for index in order]
         cut = max(len(texts) // 10, 2)

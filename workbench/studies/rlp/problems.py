@@ -11,7 +11,7 @@ from workbench.measures.answers.grading import grade, scorable
 from workbench.studies.common.contamination import contamination_report, distinct_problems
 from workbench.studies.common.word_problems import LARGEST, one_step
 
-_FEWEST = 10  # problems to learn from, and to ask
+FEWEST = 10  # problems to learn from, and to ask
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ def load(data: str, test: str | None, seed: int) -> tuple[list[Problem], list[Pr
         cut = len(rewarded) // 5
         asked, rewarded = rewarded[:cut], rewarded[cut:]
     for problems, source in ((rewarded, data), (asked, test or f"a fifth of {data}")):
-        if len(problems) < _FEWEST:
+        if len(problems) < FEWEST:
             raise UserError(
-                f"{source} holds {len(problems)} problems whose answers can be judged: give {_FEWEST}."
+                f"{source} holds {len(problems)} problems whose answers can be judged: give {FEWEST}."
             )
     contamination_report([one.question for one in asked], [one.question for one in rewarded])
     return rewarded, asked
