@@ -201,12 +201,10 @@ def write_page(out_path: Path, template: str, content: list[Block], values: dict
     """Write a page with the scripts and styles that the blocks of its content need."""
     types = {block["type"] for block in content}
     theme, bundle = _script("theme.js"), _bundle() if "chart" in types else ("", "")
-    scripts = [*_scripts(types), _script("page.js")]
-    if template == "index.jinja":
-        scripts.append(_script("index.js"))
+    is_index = template == "index.jinja"
+    scripts = [*_scripts(types), _script("page.js"), *([_script("index.js")] if is_index else [])]
     stems = [_STEMS[kind][-1] for kind in _STEMS if kind in types]
-    front = ["front.css"] if template == "index.jinja" else []
-    names = ["report.css", "ledger.css", *front, "screens.css"]
+    names = ["report.css", "ledger.css", *(["front.css"] if is_index else []), "screens.css"]
     styles = [*(_HERE / name for name in names), *(_CHARTS / f"{stem}.css" for stem in stems)]
     page = template_of(template).render(
         style=Markup("\n".join(file.read_text(encoding="utf-8") for file in styles)),

@@ -70,7 +70,7 @@ def print_page(page: Path, browser: str) -> Path:
 
 
 def _run(command: list[str]) -> str:
-    """Run the browser; what it said last, where it printed nothing."""
+    """Run the browser; returns how that ended."""
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
