@@ -23,7 +23,7 @@ from workbench.sanitize import sanitize
 # What stands before a headline's claim, so that the two are what came out.
 _FINDINGS = {
     REPRODUCED: "",
-    OPPOSITE: "The opposite holds of this:",
+    OPPOSITE: "We saw the opposite of this:",
     NO_EFFECT: "No effect:",
     UNRESOLVED: "Not settled:",
     UNTESTABLE: "Could not be tested here:",
@@ -36,7 +36,7 @@ def write_index(
     placebos: Sequence[Path] = (),
     pending: Sequence[tuple[str, str]] = (),
 ) -> Path:
-    """Write the front page: a card a study, the headlines in one plot, every claim, how to make all again.
+    """Write the front page: a card a study, the headlines in one plot, every claim, how to run it all again.
 
     Args:
         runs: where two are of one notebook the last counts.

@@ -47,7 +47,7 @@ def explorer(table: pd.DataFrame, points: pd.DataFrame) -> View:
         * (len(prompts) < n_prompts)
         + f" Of {n_models} models the first {MODELS} are shown." * (n_models > MODELS),
         groups=groups,
-        axes="Near answers are alike to the encoder (principal components; no unit).",
+        axes="The encoder finds near answers alike (principal components; no unit).",
         group="meaning",
         kind="model",
         beside="nearest of another model",

@@ -40,11 +40,11 @@ def linked_map(points: pd.DataFrame, clusters: pd.DataFrame, save: Save | None =
     return PointMap(
         shown,
         TITLE,
-        "Each point is an example. Near points pull the weights in like directions; those that stand out "
+        "Each point is an example. Near points pull the weights in similar directions; those that stand out "
         "most add most to the score. Beside each cluster are its size and the mean cosine of its "
         "examples to its centre.",
         groups=pd.DataFrame({"name": names, "size": ordered["size"], "note": notes}),
-        axes="Near points have gradients of like direction; the axes have no unit.",
+        axes="Near points have gradients in similar directions; the axes have no unit.",
         group="cluster",
         kind="decision",
         value="adds to the score (nats)",
