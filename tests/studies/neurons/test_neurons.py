@@ -828,7 +828,7 @@ def test_pictures_are_drawn_and_the_card_says_what_was_computed(
     assert shown.record["chosen"] == "1.5"
     assert len(shown.record["cards"]) == len(shown.record["cells"]) >= 4
     card = shown.record["cards"]["1.5"]
-    assert dict(card["facts"])[QUESTION].startswith("AUC 1.0000 [1.0000, 1.0000], p = 0.025")
+    assert dict(card["facts"])[QUESTION].startswith("AUC 1.0000 [1.0000,\N{NO-BREAK SPACE}1.0000], p = 0.025")
     assert dict(card["facts"])["best label"] == "the same"
     names = {text for text, spans in LABELLED for text in words_of(text, spans[QUESTION])}
     strongest = card["strips"][0]

@@ -219,6 +219,7 @@ def write_page(out_path: Path, template: str, content: list[Block], values: dict
     return out_path
 
 
+@cache
 def template_of(name: str) -> jinja2.Template:
     """A template of this folder, in which every value is escaped."""
     environment = jinja2.Environment(

@@ -21,10 +21,7 @@ def check(params: Any) -> None:
     checks.device(params)
     given = checks.model(params, "starter", *LADDER)
     check_given(params, given=given)
-    if params.n_texts is not None and params.n_texts < FEWEST:
-        raise UserError(
-            f"n_texts={params.n_texts} is too few: half choose heads and half confirm; give {FEWEST}."
-        )
+    checks.at_least(params, FEWEST, "n_texts")
     read = checks.texts(params, EMBEDDED, least=2 * FEWEST)
     if read is not None:
         share = held_out_share(len(read), given or params.model == "starter")

@@ -28,3 +28,16 @@ def check_given(params: Any, *, given: bool, give: str = "model=FOLDER or a hub 
     """
     if params.profile == REAL and not given:
         raise UserError(f"profile={REAL} looks into a model of yours: give {give}, or take profile=laptop.")
+
+
+def check_untrained(params: Any, *names: str) -> None:
+    """Refuses parameters about trainings where the model is given, and so not trained here.
+
+    Raises:
+        UserError: one is set.
+    """
+    for name in names:
+        if getattr(params, name):
+            raise UserError(
+                f"{name} is about trainings, and model={params.model} is not trained here: leave {name} out."
+            )

@@ -21,8 +21,7 @@ def check(params: Any) -> None:
     checks.device(params)
     check_given(params, given=checks.model(params, EMBEDDED))
     checks.at_least(params, 1, "n_facts")
-    if params.n_updates is not None and params.n_updates < LEAST_UPDATES:
-        raise UserError(f"n_updates={params.n_updates} is too few: take {LEAST_UPDATES} or more.")
+    checks.at_least(params, LEAST_UPDATES, "n_updates")
     if not checks.is_word(params, "facts", [EMBEDDED]):
         with checks.said_of("facts"):
             checks.of_files(params.facts, (), TABLES, checks.of_small(facts.load))

@@ -3,11 +3,10 @@
 from typing import Any
 
 from workbench.corpora.loaders import rows, texts
-from workbench.errors import UserError
 from workbench.sources import TEXTS
 from workbench.studies.common import checks
 from workbench.studies.common.checks import EMBEDDED
-from workbench.studies.common.profiles import check_given
+from workbench.studies.common.profiles import check_given, check_untrained
 from workbench.studies.instruct.data import SIZES, load
 
 TRAIN, STARTER = "train", "starter"
@@ -22,13 +21,10 @@ def check(params: Any) -> None:
     checks.device(params)
     given = checks.model(params, TRAIN)
     check_given(params, given=given and params.model != STARTER)
-    for name in ("seeds", "n_tokens", "placebo") if given else ():
-        if getattr(params, name):
-            raise UserError(f"{name} is about trainings, and model={params.model} is not trained here.")
+    if given:
+        check_untrained(params, "seeds", "n_tokens", "placebo")
     sizes = SIZES[params.profile]
-    update = sizes.batch_size * sizes.context
-    if params.n_tokens is not None and params.n_tokens < update:
-        raise UserError(f"n_tokens={params.n_tokens} is too few: take {update}, one update, or more.")
+    checks.at_least(params, sizes.batch_size * sizes.context, "n_tokens")  # one update
     if not checks.is_word(params, "data", [EMBEDDED]):
         formats = texts.FORMATS if params.data.endswith(".txt") else rows.TABLES
         with checks.said_of("data"):

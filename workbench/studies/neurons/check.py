@@ -21,10 +21,7 @@ def check(params: Any) -> None:
     checks.device(params)
     given = checks.model(params, "starter", *LADDER)
     check_given(params, given=given)
-    if params.n_texts is not None and params.n_texts < FEWEST:
-        raise UserError(
-            f"n_texts={params.n_texts} is too few: half of them select, half confirm; give {FEWEST} or more."
-        )
+    checks.at_least(params, FEWEST, "n_texts")
     checks.one_of("question", params.question, LABELS, "label")
     if params.data != EMBEDDED and params.question in UNGUESSED:
         raise UserError(

@@ -6,7 +6,7 @@ from workbench.engine.models import SHAPES, check_shape
 from workbench.errors import UserError
 from workbench.studies.common import checks
 from workbench.studies.common.checks import EMBEDDED
-from workbench.studies.common.profiles import LADDER, check_given
+from workbench.studies.common.profiles import LADDER, check_given, check_untrained
 
 STARTER = "starter"
 
@@ -32,9 +32,7 @@ def _check_given(params: Any) -> None:
         raise UserError(
             f"width and depth shape a model that is trained here: leave them out with model={params.model}."
         )
-    for name, asked in (("seeds", params.seeds is not None), ("placebo", params.placebo)):
-        if asked:
-            raise UserError(f"{name} is about trainings, and model={params.model} is not trained here.")
+    check_untrained(params, "seeds", "n_tokens", "placebo")
 
 
 def _check_trained(params: Any) -> None:
