@@ -106,7 +106,7 @@ def _over_control(
     alone = "word problems alone" if control in _COSTS else control
     return evidence.claim(
         name=f"{route}-{short}-over-{control}".replace(",", "").replace(" ", "-"),
-        says=f"{_says(measure)}: {route} does better than {alone}, for {_COSTS[bare]}.",
+        says=f"{_says(measure)}: {_named(route)} does better than {alone}, for {_COSTS[bare]}.",
         paper=f"{_PAPERS[measure]}{cost}" if own else BEYOND,
         unit="share right",
         view=_VIEW,
@@ -115,6 +115,10 @@ def _over_control(
         delta_reason=_REASON,
         headline=headline,
     )
+
+
+def _named(route: str) -> str:
+    return f"the {route}" if route == MIXTURE else route
 
 
 def _says(measure: str) -> str:
@@ -131,7 +135,7 @@ def _sums(answers: pd.DataFrame, route: str, stage: str) -> Claim:
     evidence = compare(rows, route, CONTROL, item=["kind", "item"], items="exercises", arm="route")
     return evidence.claim(
         name=f"{route}-{stage}-over-none".replace(" ", "-"),
-        says=f"A check: exercises of {stage} go better after {route} than after word problems alone.",
+        says=f"A check: exercises of {stage} go better after {_named(route)} than after word problems alone.",
         paper="both routes raise arithmetic scores" if stage == _OF_THE_PAPER else BEYOND,
         unit="share right",
         view="Stages, learnt and kept",

@@ -152,8 +152,8 @@ _ABOUT: dict[str, dict[str, Any]] = {
         "delta_reason": "a twentieth of the variance more or less leaves a head as positional as it was",
     },
     KINDS: {
-        "says": "The more a head is told by offset, the less it seeks names or nouns: rank correlation over "
-        "the heads, turned round.",
+        "says": "The more of a head offset explains, the less it attends to names or nouns (rank correlation "
+        "over the heads, sign reversed).",
         "paper": "Distance heads and semantic heads are two groups",
         "unit": "rank correlation, negative",
         "delta": 0.1,
@@ -178,8 +178,9 @@ def _one_layer(effects: pd.DataFrame) -> list[Claim]:
     for name, own_name in _ONE_LAYER.items():
         part = rows[rows["name"] == name]
         if len(part):
-            made.append(_claim(part, name, given=False, name=own_name, view=BY_TRAINING))
-            made[-1] = replace(made[-1], says=f"In models of one layer: {made[-1].says}")
+            claim = _claim(part, name, given=False, name=own_name, view=BY_TRAINING)
+            says = claim.says
+            made.append(replace(claim, says=f"In models of one layer, {says[0].lower()}{says[1:]}"))
     return made
 
 

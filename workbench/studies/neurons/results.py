@@ -92,7 +92,7 @@ _FIRES = (
 )
 _TELLS = (
     "A single neuron of the {model} model tells “{label}” from all else better than random directions, "
-    "untrained neurons and shuffled labels let one expect."
+    "untrained neurons and shuffled labels would lead one to expect."
 )
 _INTRODUCED = "The neuron's strongest activations are first mentions of the main character (no figure given)"
 _VERBS = "One neuron fires at verbs (no figure given)"

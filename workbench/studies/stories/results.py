@@ -185,7 +185,7 @@ def claims(
     for measure in (lead, "Vendi score", "different word pairs"):
         about = _about(measure, size)
         for step, asking in ASKED.items():
-            says = f"{asking} makes the stories of {second} more diverse ({measure})."
+            says = f"{asking} makes the {second} generator's stories more diverse ({measure})."
             effect = "lower" if measure in FALLS else "raise"
             name, is_first = f"{step}-{effect}-{_hyphens(measure)}", (step, measure) == ("words", lead)
             estimate = buys(blocks, [second], step, measure)
@@ -195,7 +195,10 @@ def claims(
             )
         if not alike:
             continue
-        says = f"Asking for words helps {second}, which has few favourites, more than {first} ({measure})."
+        says = (
+            f"Asking for words helps the {second} generator, which has few favourites, more than the {first} "
+            f"one ({measure})."
+        )
         estimate = buys(blocks, generators, "words", measure)
         name = f"words-help-the-narrow-more-{_hyphens(measure)}"
         made.append(Claim.of(estimate, name=name, says=says, gates=(apart,), **about))
