@@ -1,19 +1,16 @@
 """Parts of the pages: citations, typography, one table a chart, small pictures, links between pages."""
 
 import base64
-import io
-import struct
-import zlib
+import re
 
 import pytest
-from PIL import Image, ImageDraw
 
 from workbench.claims import BEYOND, Claim
 from workbench.lab.ledger import count_verdicts
 from workbench.lab.report import tidy, turns
 from workbench.lab.report.citations import linked, papers
 from workbench.lab.report.claims import rows
-from workbench.lab.report.thumbnails import MOST_BYTES, thumbnail
+from workbench.lab.report.thumbnails import MOST_BYTES, TALLEST, thumbnail
 from workbench.lab.report.typography import smart
 
 PROSE = [
@@ -154,37 +151,40 @@ def test_a_line_to_look_along_is_no_data():
 
 
 # ------------------------------------------------------------------------------- pictures
-def test_a_picture_becomes_small_and_loses_its_title():
-    drawn = Image.new("RGB", (1200, 700), "white")
-    pen = ImageDraw.Draw(drawn)
-    pen.rectangle((10, 8, 400, 36), fill="red")  # the title
-    pen.rectangle((10, 120, 1190, 690), fill="blue")
-    packed = io.BytesIO()
-    drawn.save(packed, "PNG")
-    png = base64.b64encode(packed.getvalue()).decode()
-    small = base64.b64decode(thumbnail(png, {"title": {"text": ["The title"]}}))
-    assert len(small) <= MOST_BYTES
-    picture = Image.open(io.BytesIO(small)).convert("RGB")
-    assert picture.width == 620
-    assert picture.getpixel((5, 5))[2] > 200  # the figure begins at once
-    assert picture.getpixel((5, 5))[0] < 60
+def drawing(mark="point", n=3):
+    rows = [{"title": f"a {number % 3}", "type": "text", "y": number / 7} for number in range(n)]
+    x, y = {"field": "title", "title": "letters"}, {"field": "y", "type": "quantitative", "title": "height"}
+    dots = {"mark": mark, "encoding": {"x": x, "y": y, "color": {"field": "title", "title": "colours"}}}
+    note = {"mark": {"type": "text", "text": "a note"}, "encoding": {"y": y}}
+    return {"title": "A drawing", "data": {"values": rows}, "layer": [dots, note], "width": 90, "height": 300}
 
 
-def bomb(width, height):
-    """A few bytes that say they are a large picture."""
-    body = {b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0), b"IDAT": b"", b"IEND": b""}
-    chunks = [struct.pack(">I", len(data)) + name + data for name, data in body.items()]
-    sums = [struct.pack(">I", zlib.crc32(chunk[4:])) for chunk in chunks]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(map(b"".join, zip(chunks, sums, strict=True)))
+def read_picture(address, kind):
+    head = f"data:image/{kind};base64,"
+    assert address.startswith(head)
+    return base64.b64decode(address.removeprefix(head), validate=True)
 
 
-@pytest.mark.parametrize("png", [b"", b"no picture", bomb(9000, 9000), bomb(20_000, 20_000)])
-def test_what_is_no_picture_or_too_large_a_one_is_left_out(png):
-    assert thumbnail(base64.b64encode(png).decode(), {}) == ""
+def test_a_picture_on_a_card_keeps_its_marks_and_loses_its_words():
+    picture = read_picture(thumbnail(drawing()), "svg+xml").decode()
+    assert picture.count("<path") >= 3
+    assert "<text" not in picture
+    assert not any(
+        word in picture for word in ("A drawing", "letters", "height:", "colours", "a note", "a 1")
+    )
+    width, height = map(float, re.search(r'width="([\d.]+)" height="([\d.]+)"', picture).groups())
+    assert height == pytest.approx(TALLEST * width, rel=1e-3)
 
 
-def test_what_is_no_base_64_is_left_out():
-    assert thumbnail("no base 64 !", {}) == ""
+def test_a_picture_of_thousands_of_points_becomes_pixels():
+    address = thumbnail(drawing(n=4000))
+    assert read_picture(address, "png").startswith(b"\x89PNG")
+    assert len(address) < 2 * MOST_BYTES
+
+
+@pytest.mark.parametrize("spec", [{}, {"mark": 3}, drawing(mark="no such mark"), {"data": {"url": "a.json"}}])
+def test_what_cannot_be_drawn_has_no_picture(spec):
+    assert thumbnail(spec) == ""
 
 
 # ------------------------------------------------------------------------------- pages

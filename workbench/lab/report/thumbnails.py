@@ -1,68 +1,47 @@
-"""The still picture of a figure, small enough for a card of the index."""
+"""The picture on a card of the index: a figure without its words, which nobody could read at that size."""
 
 import base64
-import io
+import re
 from typing import Any
 
-MOST_PIXELS = 40_000_000  # of a picture that is read
-MOST_BYTES = 30_000  # of a small one
-_WIDTH, _TALLEST = 620, 0.78  # pixels, of which a card shows half; height over width, below which it is cut
-_COLOURS = (64, 24, 8)  # of the palette: fewer where the picture would be too large
-_BLANK = 250  # of a grey that counts as paper
-_SCALE, _TITLE, _LINE = 2, 24, 17  # pixels a unit of the drawing, and units of a title and of a line below it
+import vl_convert
+
+MOST_BYTES = 60_000
+TALLEST = 0.62  # height over width, below which a picture is cut
+_FRAME = re.compile(r'width="([\d.]+)" height="([\d.]+)" viewBox="[^"]*"')
+_SPOKEN = re.compile(r' (?:aria-[a-z]+|role)="[^"]*"')  # a card's picture is an ornament
 
 
-def thumbnail(png: str, spec: dict[str, Any]) -> str:
-    """A figure's PNG as a smaller one without its title, both in base 64; empty where it cannot be read.
-
-    Args:
-        png: as a notebook keeps it.
-        spec: the Vega-Lite specification it was drawn from, which says how many lines its title has.
-    """
-    from PIL import Image
-
+def thumbnail(spec: dict[str, Any]) -> str:
+    """A Vega-Lite specification as the address of a small wordless picture; empty where there is none."""
     try:
-        picture = Image.open(io.BytesIO(base64.b64decode(png)))
-        if picture.width * picture.height > MOST_PIXELS:
-            return ""
-        picture = _small(_untitled(picture.convert("RGB"), _title_height(spec)))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        vega = _wordless(vl_convert.vegalite_to_vega(spec, vl_version="6.4"))
+        svg = vl_convert.vega_to_svg(vega, allowed_base_urls=[])
+        svg = _SPOKEN.sub("", _FRAME.sub(_cut, svg, count=1))
+        if len(svg) <= MOST_BYTES:
+            return _address("svg+xml", svg.encode())
+        png = vl_convert.vega_to_png(vega, allowed_base_urls=[])
+    except ValueError:
         return ""
-    for colours in _COLOURS:
-        packed = io.BytesIO()
-        picture.quantize(colours, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
-        if packed.tell() <= MOST_BYTES:
-            return base64.b64encode(packed.getvalue()).decode()
-    return ""
+    return _address("png", png) if len(png) <= MOST_BYTES else ""
 
 
-def _title_height(spec: dict[str, Any]) -> int:
-    title = spec.get("title")
-    if not isinstance(title, dict):
-        return 0
-    text, below = map(title.get, ("text", "subtitle"))
-    lines = [line for line in (below if isinstance(below, list) else [below]) if line]
-    return _SCALE * (_TITLE * (len(text) if isinstance(text, list) else 1) + _LINE * len(lines))
+def _wordless(group: dict[str, Any]) -> dict[str, Any]:
+    """A Vega group, or another mark, without titles, legends, texts and what stands along its axes."""
+    kept = {name: value for name, value in group.items() if name not in ("title", "legends")}
+    if "axes" in group:
+        bare = {"labels": False, "ticks": False, "title": None, "encode": {}}
+        kept["axes"] = [axis | bare for axis in group["axes"]]
+    if "marks" in group:
+        kept["marks"] = [_wordless(mark) for mark in group["marks"] if mark.get("type") != "text"]
+    return kept
 
 
-def _untitled(picture: Any, height: int) -> Any:
-    """The picture below its title, from the first blank line where that should end; without margins."""
-    from PIL import Image, ImageOps
-
-    inked = [255 if grey > 255 - _BLANK else 0 for grey in range(256)]
-    dark = ImageOps.invert(picture.convert("L")).point(inked)
-    if height:
-        rows = dark.resize((1, dark.height), Image.Resampling.BOX).get_flattened_data()
-        ends = range(height, min(dark.height, height + 4 * _LINE))
-        top = next((y for y in ends if not any(rows[y : y + 6])), 0)
-        picture, dark = (image.crop((0, top, image.width, image.height)) for image in (picture, dark))
-    return picture.crop(dark.getbbox()) if dark.getbbox() else picture
+def _cut(frame: re.Match[str]) -> str:
+    width, height = map(float, frame.groups())
+    height = min(height, width * TALLEST)
+    return f'width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}"'
 
 
-def _small(picture: Any) -> Any:
-    from PIL import Image
-
-    picture = picture.crop((0, 0, picture.width, min(picture.height, round(picture.width * _TALLEST))))
-    width = min(_WIDTH, picture.width)
-    height = max(1, round(picture.height * width / picture.width))
-    return picture.resize((width, height), Image.Resampling.LANCZOS)
+def _address(kind: str, picture: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"
