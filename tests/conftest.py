@@ -50,9 +50,9 @@ def fresh_studies():
 def say(root, monkeypatch, capfd):
     """Give a command in this process; returns exit code, stdout and stderr."""
 
-    def give(*words):
+    def give(*words, width=120):
         monkeypatch.setattr(sys, "argv", ["workbench", *words])
-        monkeypatch.setattr(app.out, "_width", 120)
+        monkeypatch.setattr(app.out, "_width", width)
         capfd.readouterr()  # what was printed before
         with pytest.raises(SystemExit) as ended:
             app.main()

@@ -160,6 +160,15 @@ def test_the_page_shows_the_run_that_was_asked_for_last(root, say):
         assert folder.name in (root / "runs" / "reports" / "01_rows.html").read_text()
 
 
+def test_on_a_narrow_terminal_the_list_keeps_what_was_set_on_one_line(root, say):
+    finished(root, "01_rows", n=4)
+    for width, shows_start in ((80, False), (120, True)):
+        lines = say("list", width=width)[1].splitlines()
+        assert ("started" in lines[0]) is shows_start
+        assert len(lines) == 2
+        assert "n=4" in lines[1]
+
+
 def test_list_and_show_say_what_was_run(root, say):
     finished(root, "01_rows")
     changed = finished(root, "01_rows", n=4)

@@ -1,6 +1,5 @@
 """Two runs, or two sets of runs, side by side: what differs in them, for the terminal and as a page."""
 
-import itertools
 import math
 from collections.abc import Sequence
 from itertools import groupby
@@ -21,6 +20,7 @@ from workbench.measures.statistics import Interval
 from workbench.sanitize import sanitize
 
 _ROWS = 24  # differences of one table that the terminal shows; the page has all
+_NARROWEST = 8  # characters of a column
 
 
 def compare(first: str, second: str, items: Sequence[str]) -> tuple[dict[str, Any], pd.DataFrame]:
@@ -153,17 +153,17 @@ def show(said: dict[str, Any], console: Console) -> None:
 
 
 def _print(console: Console, title: str, heads: list[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table; a row of one cell is a heading, which has the whole line."""
     console.print(Text(f"\n{title}", style="bold"))
-    if rows:
-        table = Table(box=None, header_style="dim", padding=(0, 0, 0, 2))
-        # Long texts (of parameters) are folded, so that names and numbers keep their room.
-        widths = [max(len(cell) for cell in column) for column in itertools.zip_longest(*rows, fillvalue="")]
-        for head, width in zip(["", *heads], widths, strict=True):
-            table.add_column(
-                head, justify="right" if head else "left", overflow="fold", min_width=min(width, 14)
-            )
-        for row in rows:
-            table.add_row(*(Text(sanitize(cell, 60)) for cell in row))
+    cells = [["", *heads], *([sanitize(cell, 60) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*(row for row in cells if len(row) > 1), strict=True)]
+    while sum(widths) + 2 * len(widths) > console.width and max(widths) > _NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    for line, row in enumerate(cells if rows else []):
+        table = Table.grid(padding=(0, 0, 0, 2), pad_edge=True)
+        for column, width in enumerate(widths if len(row) > 1 else [console.width]):
+            table.add_column(justify="right" if column else "left", overflow="fold", width=width + 2)
+        table.add_row(*(Text(cell, style="" if line else "dim") for cell in row))
         console.print(table)
 
 

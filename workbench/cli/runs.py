@@ -17,6 +17,8 @@ from workbench.sanitize import sanitize
 if TYPE_CHECKING:
     from workbench.lab.execute import Job
 
+_WIDE = 100  # columns of a terminal in which the list of runs has room for when they started
+
 
 def list_() -> None:
     """List the runs that are there, the newest of each notebook first."""
@@ -26,7 +28,8 @@ def list_() -> None:
 
     runs, odd = project.runs_folder(), {}
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("notebook", "key", "state", "started", "took", "claims", "set"):
+    is_narrow = out.width < _WIDE
+    for column in ("notebook", "key", "state", *(() if is_narrow else ("started",)), "took", "claims", "set"):
         table.add_column(column, overflow="fold", no_wrap=column != "set")
     for folder in history.all_runs(runs):
         state = history.state(folder)
@@ -35,7 +38,8 @@ def list_() -> None:
             run = record.read_run(folder)
             changed = "  ".join(f"{name}={text(run['params'][name])}" for name in run["set"])
             took = "" if run["seconds"] is None else duration(run["seconds"])
-            row += [_when(run["started"]), Text(took, style="dim"), _tally(folder), sanitize(changed, 300)]
+            row += [] if is_narrow else [_when(run["started"])]
+            row += [Text(took, style="dim"), _tally(folder), sanitize(changed, 300)]
         table.add_row(*row)
         if reason := history.problem(folder):
             odd[folder] = reason
