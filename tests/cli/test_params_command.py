@@ -89,6 +89,8 @@ def test_a_study_that_breaks_leaves_the_list(study, root, say):
         ("a.yaml", "seed: 2026-01-01", "seed=2026-01-01 does not fit"),
         ("a.yaml", "rate: .nan", "rate=NaN does not fit"),
         ("a.yaml", "seed: {a: 1}", "does not fit `seed: int`"),
+        ("a.yaml", "seed: 010", "a.yaml has 010, which YAML reads in base 8 or 60"),
+        ("a.yaml", "sizes: [1, 1:30]", "a.yaml has 1:30, which YAML reads in base 8 or 60"),
         ("a.yaml", "on: 1", "a.yaml names a parameter True"),
         ("a.yaml", "seed: [1", "a.yaml is not valid YAML in line"),
         ("a.yaml", "seed: !!python/object/apply:os.getcwd []", "a.yaml is not valid YAML in line 1"),

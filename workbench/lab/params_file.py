@@ -1,7 +1,8 @@
 """Parameters from a file, YAML or JSON: the same names and values as `-p`, checked by the same schema."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -98,13 +99,26 @@ def _from_yaml(written: str, path: Path) -> Any:
         node = yaml.compose(written, Loader=yaml.SafeLoader)
         if isinstance(node, yaml.MappingNode):  # of a name that stands twice yaml would take the last
             _check_once([key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)], path)
-        return yaml.safe_load(written)
+        content = yaml.safe_load(written)
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UserError(f"{path} is not valid YAML{line} ({error.problem or error.context}).") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path} is not valid YAML ({reason}).") from None
+    if node and (odd := next(_odd_numbers(node), None)):
+        raise UserError(f"{path} has {odd}, which YAML reads in base 8 or 60: write it as a decimal number.")
+    return content
+
+
+def _odd_numbers(node: Any) -> Iterator[str]:
+    """Numbers that YAML 1.1 reads as others than they seem: 010 as 8, and 1:30 as 90."""
+    if isinstance(node.value, list):
+        for part in node.value:
+            for inner in part if isinstance(part, tuple) else (part,):
+                yield from _odd_numbers(inner)
+    elif node.tag.endswith((":int", ":float")) and re.match(r"[-+]?0[0-9_]|.*:", node.value):
+        yield node.value
 
 
 def _check_once(names: list[str], path: Path) -> None:
