@@ -327,7 +327,7 @@ def test_the_index_holds_every_claim_and_links_only_pages_that_exist(report, tmp
     assert len(running(page)) == len(page.scripts) == 3  # the theme, what every page has, the filter
     assert page.text.index("Stories") < page.text.index("Tiny models")
     pictures = [attrs["src"] for tag, attrs in page.elements if tag == "img"]
-    assert all(picture.startswith("data:image/png;base64,") for picture in pictures)
+    assert all(picture.startswith("data:image/svg+xml;base64,") for picture in pictures)
 
 
 def test_the_index_without_runs_says_what_to_do(tmp_path):
