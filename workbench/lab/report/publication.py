@@ -16,7 +16,7 @@ from workbench.lab.report import publish
 from workbench.lab.report.size import megabytes
 from workbench.sanitize import sanitize
 
-MOST = 20_000_000  # bytes of what all pages together are drawn from
+MOST = 4_000_000  # bytes of all that is kept beside what pages need
 _NEEDED = ("run.json", "claims.json", "notebook.ipynb")  # by a page
 _WANTED = ("metrics.jsonl", "tables/*.parquet")  # by whoever looks closer
 
@@ -74,7 +74,7 @@ def _keep(folders: Sequence[Path], new: Path) -> dict[str, int]:
         target = new / read_run(folder)["notebook"] / folder.name
         target.mkdir(parents=True)
         for name in filter(lambda name: (folder / name).is_file(), _NEEDED):
-            room -= _copy(folder / name, target / name)
+            _copy(folder / name, target / name)
         wanted += [
             (path, target / path.relative_to(folder)) for name in _WANTED for path in folder.glob(name)
         ]
@@ -85,18 +85,18 @@ def _keep(folders: Sequence[Path], new: Path) -> dict[str, int]:
             left_out[target.relative_to(new).as_posix()] = size
         else:
             target.parent.mkdir(exist_ok=True)
-            room -= _copy(path, target)
+            shutil.copyfile(path, target)
+            room -= size
     return left_out
 
 
-def _copy(path: Path, target: Path) -> int:
-    """Copy a file, a notebook without the line breaks in its data; returns the bytes."""
+def _copy(path: Path, target: Path) -> None:
+    """Copy a file, a notebook without the line breaks in its data."""
     if path.suffix == ".ipynb":
         text = json.dumps(files.read_json(path, 2**28, False), ensure_ascii=False, separators=(",", ":"))
         target.write_bytes(files.encoded(text))
     else:
         shutil.copyfile(path, target)
-    return target.stat().st_size
 
 
 def _readme(records: list[dict[str, Any]], left_out: dict[str, int]) -> str:
