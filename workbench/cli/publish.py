@@ -23,7 +23,7 @@ def publish(
     ] = None,
     folder: Annotated[Path | None, typer.Option("--out", help="Default: the project's reports/.")] = None,
 ) -> None:
-    """Write the project's reports/, to be committed: pages, index and the data behind them, without models.
+    """Write the project's reports/, to be committed: pages, index and the data behind them.
 
     `workbench report reports/runs/*` draws the pages from it on any machine.
     """

@@ -114,8 +114,8 @@ def _readme(records: list[dict[str, Any]], left_out: dict[str, int]) -> str:
         "",
         f"`make {command}` computes all of it again and publishes it: {length} on two cores, which may be"
         " stopped and given again. `runs/` keeps what the pages are drawn from (records, claims, tables,"
-        " metrics, executed notebooks; no models), and `workbench report runs/* --out .` here draws the pages"
-        " anew.",
+        " metrics, executed notebooks with the models that live figures run), and `workbench report runs/*"
+        " --out .` here draws the pages anew.",
     ]
     if left_out:
         named = ", ".join(f"`{name}` ({megabytes(size)})" for name, size in sorted(left_out.items()))
