@@ -121,6 +121,8 @@ def test_a_file_says_what_the_command_line_would(study, root):
         assert from_strings(study.model, values, "02_mine") == wanted
     (root / "empty.yaml").write_text("# nothing yet\n")
     assert read_params_file(root / "empty.yaml") == read_params_file(None) == {}
+    (root / "zeros.yaml").write_text("a: 0\nb: -0\nc: 00.5\nd: 0x10\ne: '010'\nf: 1_000\n")
+    assert list(read_params_file(root / "zeros.yaml").values()) == [0, 0, 0.5, 16, "010", 1000]
 
 
 def test_in_a_sweep_a_list_is_several_values(study):

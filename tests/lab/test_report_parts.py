@@ -182,8 +182,10 @@ def test_a_picture_of_thousands_of_points_becomes_pixels():
     assert len(address) < 2 * MOST_BYTES
 
 
-@pytest.mark.parametrize("spec", [{}, {"mark": 3}, drawing(mark="no such mark"), {"data": {"url": "a.json"}}])
-def test_what_cannot_be_drawn_has_no_picture(spec):
+@pytest.mark.parametrize(
+    "spec", [{}, {"mark": 3}, drawing(mark="no such mark"), drawing() | {"width": 40_000, "height": 9_000}]
+)
+def test_what_cannot_be_drawn_or_is_a_wall_has_no_picture(spec):
     assert thumbnail(spec) == ""
 
 

@@ -159,7 +159,7 @@ def _print(console: Console, title: str, heads: list[str], rows: Sequence[Sequen
     widths = [max(map(len, column)) for column in zip(*(row for row in cells if len(row) > 1), strict=True)]
     while sum(widths) + 2 * len(widths) > console.width and max(widths) > _NARROWEST:
         widths[widths.index(max(widths))] -= 1
-    for line, row in enumerate(cells if rows else []):
+    for line, row in enumerate(cells if rows else []):  # a table each: in one, no cell spans the columns
         table = Table.grid(padding=(0, 0, 0, 2), pad_edge=True)
         for column, width in enumerate(widths if len(row) > 1 else [console.width]):
             table.add_column(justify="right" if column else "left", overflow="fold", width=width + 2)

@@ -117,7 +117,7 @@ def _odd_numbers(node: Any) -> Iterator[str]:
         for part in node.value:
             for inner in part if isinstance(part, tuple) else (part,):
                 yield from _odd_numbers(inner)
-    elif node.tag.endswith((":int", ":float")) and re.match(r"[-+]?0[0-9_]|.*:", node.value):
+    elif node.tag.endswith((":int", ":float")) and re.match(r"[-+]?0[0-7_]+$|.*:", node.value):
         yield node.value
 
 

@@ -106,12 +106,12 @@ def _shown(notebook: Path, view: str, version: Any) -> dict[str, Any]:
     figures = [data for data in outputs if isinstance(data.get(VIEW), dict)]
     pictured = [data for data in figures if isinstance(data.get(VEGALITE), dict)]
     named = [data for data in pictured if data[VIEW].get("title") == view]
-    chosen = (named or pictured)[:1]
+    chosen = next(iter(named or pictured), None)
     prose = [joined(cell.get("source", "")) for cell in cells if cell["cell_type"] == "markdown"]
     return {
         "ids": {figure_id(sanitize(data[VIEW].get("title", ""))) for data in figures},
         "papers": papers(prose),
-        "picture": "".join(thumbnail(data[VEGALITE]) for data in chosen),
+        "picture": thumbnail(chosen[VEGALITE]) if chosen else "",
     }
 
 

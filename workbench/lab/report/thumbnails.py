@@ -6,7 +6,7 @@ from typing import Any
 
 import vl_convert
 
-MOST_BYTES = 60_000
+MOST_BYTES, MOST_PIXELS = 60_000, 4_000_000  # of a picture; a page is a million pixels
 TALLEST = 0.62  # height over width, below which a picture is cut
 _FRAME = re.compile(r'width="([\d.]+)" height="([\d.]+)" viewBox="[^"]*"')
 _SPOKEN = re.compile(r' (?:aria-[a-z]+|role)="[^"]*"')  # a card's picture is an ornament
@@ -17,7 +17,10 @@ def thumbnail(spec: dict[str, Any]) -> str:
     try:
         vega = _wordless(vl_convert.vegalite_to_vega(spec, vl_version="6.4"))
         svg = vl_convert.vega_to_svg(vega, allowed_base_urls=[])
-        svg = _SPOKEN.sub("", _FRAME.sub(_cut, svg, count=1))
+        frame = _FRAME.search(svg)
+        if not frame or float(frame[1]) * float(frame[2]) > MOST_PIXELS:
+            return ""
+        svg = _SPOKEN.sub("", svg.replace(frame[0], _cut(float(frame[1]), float(frame[2])), 1))
         if len(svg) <= MOST_BYTES:
             return _address("svg+xml", svg.encode())
         png = vl_convert.vega_to_png(vega, allowed_base_urls=[])
@@ -37,8 +40,8 @@ def _wordless(group: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _cut(frame: re.Match[str]) -> str:
-    width, height = map(float, frame.groups())
+def _cut(width: float, height: float) -> str:
+    """The frame of a picture of that size without what is too far down."""
     height = min(height, width * TALLEST)
     return f'width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}"'
 
