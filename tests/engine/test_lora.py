@@ -10,14 +10,14 @@ from test_train import (
     PAIRS,
     SHORT,
     STORIES,
+    TEXTS,
     assert_same,
-    tokenizer,  # noqa: F401  a fixture
     weights,
 )
 from test_train import fresh as small
 from transformers.pytorch_utils import Conv1D
 
-from workbench.engine import loading
+from workbench.engine import loading, models
 from workbench.engine.training.common import TrainConfig
 from workbench.engine.training.lora import Lora, adapted
 from workbench.engine.training.loss import loss
@@ -25,6 +25,11 @@ from workbench.engine.training.train import train
 from workbench.errors import UserError
 
 ROW = texts([20])[0]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return models.train_tokenizer(TEXTS + STORIES, 300)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -70,7 +75,7 @@ def test_the_adapter_alone_has_gradients_and_is_taken_off_again(family):
 LORA = {**SHORT, "learning_rate": 1e-2, "lora": Lora(4, 8)}
 
 
-def test_training_moves_the_linear_layers_alone_and_leaves_a_usual_model(tokenizer, tmp_path):  # noqa: F811
+def test_training_moves_the_linear_layers_alone_and_leaves_a_usual_model(tokenizer, tmp_path):
     model = small(tokenizer)
     before, nats = weights(model), loss(model, tokenizer, PAIRS).nats_per_token
     config = TrainConfig(steps=40, evaluate_every=40, **LORA)
@@ -93,7 +98,7 @@ def test_training_moves_the_linear_layers_alone_and_leaves_a_usual_model(tokeniz
         train(model, tokenizer, PAIRS, replace(config, lora=Lora(8, 8)), folder=tmp_path / "m")
 
 
-def test_an_adapter_that_was_stopped_goes_on_to_the_same_bytes(tokenizer, tmp_path):  # noqa: F811
+def test_an_adapter_that_was_stopped_goes_on_to_the_same_bytes(tokenizer, tmp_path):
     whole, cut, asked = small(tokenizer), small(tokenizer), []
     train(whole, tokenizer, STORIES, TrainConfig(steps=20, **LORA), folder=tmp_path / "a")
 
@@ -112,7 +117,7 @@ def test_an_adapter_that_was_stopped_goes_on_to_the_same_bytes(tokenizer, tmp_pa
     assert (tmp_path / "a/model.safetensors").read_bytes() == (tmp_path / "b/model.safetensors").read_bytes()
 
 
-def test_an_adapter_of_another_base_is_refused(tokenizer, tmp_path):  # noqa: F811
+def test_an_adapter_of_another_base_is_refused(tokenizer, tmp_path):
     config, folder = TrainConfig(steps=4, **LORA), tmp_path / "a"
     half = train(small(tokenizer), tokenizer, STORIES, config, folder=folder, stop=lambda: True)
     assert not half.finished

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from test_gradients import small  # noqa: F401  a fixture
 from test_models import TEXTS
 
 from workbench.engine import models
@@ -16,6 +15,12 @@ from workbench.errors import UserError
 
 PAIRS = [(text, f" It has {number} words.") for number, text in enumerate(TEXTS * 4)][:23]
 EXAMPLES = [(f"id-{number}", *pair) for number, pair in enumerate(PAIRS)]
+
+
+@pytest.fixture(scope="module")
+def small():
+    tokenizer = models.train_tokenizer(TEXTS, 300)
+    return models.build(models.config("tiny:0.1M", vocab_size=300, context=64), seed=0), tokenizer
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +35,7 @@ def cut(pairs):
 SHORT = [(name, prompt[:40], completion) for name, prompt, completion in EXAMPLES]
 
 
-def test_shards_hold_what_one_piece_holds(small, tmp_path):  # noqa: F811
+def test_shards_hold_what_one_piece_holds(small, tmp_path):
     whole = sketch(*small, cut(PAIRS), dimension=64)
     sketch_file(*small, iter(SHORT), tmp_path / "s", dimension=64, batch_tokens=100)
     ids, found = read_sketches(tmp_path / "s")
@@ -41,7 +46,7 @@ def test_shards_hold_what_one_piece_holds(small, tmp_path):  # noqa: F811
     assert np.allclose(np.linalg.norm(found.vectors, axis=1), 1, atol=1e-6)
 
 
-def test_parts_of_several_processes_add_up_in_any_order(small, tmp_path):  # noqa: F811
+def test_parts_of_several_processes_add_up_in_any_order(small, tmp_path):
     sketch_file(*small, SHORT, tmp_path / "one", dimension=64)
     for index in (2, 0, 1):
         if index == 1:
@@ -51,7 +56,7 @@ def test_parts_of_several_processes_add_up_in_any_order(small, tmp_path):  # noq
     assert np.array_equal(*(read_sketches(tmp_path / name)[1].vectors for name in ("one", "three")))
 
 
-def test_a_killed_call_goes_on_where_it_was(small, tmp_path):  # noqa: F811
+def test_a_killed_call_goes_on_where_it_was(small, tmp_path):
     def dying():
         yield from SHORT[:12]
         raise KeyboardInterrupt
@@ -67,7 +72,7 @@ def test_a_killed_call_goes_on_where_it_was(small, tmp_path):  # noqa: F811
     assert len(read_sketches(tmp_path / "s")[0]) == len(SHORT)
 
 
-def test_a_half_written_shard_is_made_again(small, tmp_path):  # noqa: F811
+def test_a_half_written_shard_is_made_again(small, tmp_path):
     sketch_file(*small, SHORT, tmp_path / "s", dimension=64)
     before = read_sketches(tmp_path / "s")[1].vectors
     shard = tmp_path / "s" / "shard-000002.safetensors"
@@ -81,13 +86,13 @@ def test_a_half_written_shard_is_made_again(small, tmp_path):  # noqa: F811
 @pytest.mark.parametrize(
     "changed", [{"dimension": 32}, {"seed": 1}, {"method": "kronecker"}, {"truncate": True}]
 )
-def test_another_setting_is_refused_by_name(small, tmp_path, changed):  # noqa: F811
+def test_another_setting_is_refused_by_name(small, tmp_path, changed):
     sketch_file(*small, SHORT[:6], tmp_path / "s", dimension=64)
     with pytest.raises(UserError, match=f"another {next(iter(changed))}: delete it"):
         sketch_file(*small, SHORT[:6], tmp_path / "s", **{"dimension": 64, **changed})
 
 
-def test_another_model_tokenizer_or_corpus_is_refused(small, tmp_path):  # noqa: F811
+def test_another_model_tokenizer_or_corpus_is_refused(small, tmp_path):
     model, tokenizer = small
     sketch_file(model, tokenizer, SHORT, tmp_path / "s", dimension=64)
     other = models.build(model.config, seed=1)
@@ -101,7 +106,7 @@ def test_another_model_tokenizer_or_corpus_is_refused(small, tmp_path):  # noqa:
         )
 
 
-def test_a_manifest_that_is_no_json_and_an_empty_corpus_are_said(small, tmp_path):  # noqa: F811
+def test_a_manifest_that_is_no_json_and_an_empty_corpus_are_said(small, tmp_path):
     with pytest.raises(UserError, match="the data is empty"):
         sketch_file(*small, [], tmp_path / "s")
     (tmp_path / "t").mkdir()
@@ -110,7 +115,7 @@ def test_a_manifest_that_is_no_json_and_an_empty_corpus_are_said(small, tmp_path
         sketch_file(*small, SHORT, tmp_path / "t")
 
 
-def test_a_shard_of_something_else_is_made_again(small, tmp_path):  # noqa: F811
+def test_a_shard_of_something_else_is_made_again(small, tmp_path):
     sketch_file(*small, SHORT, tmp_path / "s", dimension=64)
     save_file({"x": np.zeros(2)}, tmp_path / "s" / "shard-000001.safetensors")
     with pytest.raises(UserError, match="missing or broken"):
